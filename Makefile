@@ -1,0 +1,38 @@
+# make demo   the main job on the embedded reference clip -> exprgen_demo/demo.blend and demo.mp4
+# make test   lint, format and every test
+# Both set up what they need: a virtual environment at .venv with the `exprgen` command and pinned
+# packages, and the face landmark model, checked by its SHA-256. Both can be interrupted and rerun.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.exprgen-installed
+
+.PHONY: demo test setup lint characters clean
+.DELETE_ON_ERROR:
+
+demo: setup
+	$(BIN)/exprgen demo
+
+test: setup lint
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+setup: $(STAMP)
+	@$(BIN)/python -m exprgen.networks.models
+
+$(STAMP): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "ExprGen needs Python 3.11 (Blender 4.5's own version): install it, or run make PYTHON=/path/to/python3.11"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -q -e ".[dev]"
+	touch $@
+
+characters: setup
+	$(BIN)/python -m pip install --disable-pip-version-check -q -e ".[build]"
+	$(BIN)/python -m exprgen.sample_rigs.build all
+
+clean:
+	rm -rf $(VENV) out exprgen_demo

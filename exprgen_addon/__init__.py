@@ -1,0 +1,1 @@
+"""All of Blender: the extension's operators, panels and rig families."""

@@ -1,0 +1,78 @@
+"""The errors a user can meet, each with the file it is about, the fix, and an exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+EXIT_OK = 0
+EXIT_BUG = 1
+EXIT_USAGE = 2
+EXIT_INPUT = 3
+EXIT_PARTIAL = 4
+EXIT_MODEL = 5
+EXIT_OUTPUT = 6
+EXIT_INTERRUPTED = 130
+
+
+class ExprGenError(Exception):
+    """Something the user can mend.
+
+    Args:
+        problem: what is wrong, one sentence without the file's name.
+        file: the file (or folder) it is about, if any.
+        fix: what to do about it, one sentence.
+    """
+
+    exit_code = EXIT_BUG
+
+    def __init__(self, problem: str, *, file: str | Path | None = None, fix: str = ""):
+        self.problem = problem
+        self.file = None if file is None else str(file)
+        self.fix = fix
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        head = f"{self.file}: {self.problem}" if self.file else self.problem
+        return f"{head} Fix: {self.fix}" if self.fix else head
+
+    def to_message(self) -> dict:
+        """The error as a worker message (see networks/worker.py)."""
+        return {
+            "type": "error",
+            "kind": type(self).__name__,
+            "problem": self.problem,
+            "file": self.file,
+            "fix": self.fix,
+            "exit_code": self.exit_code,
+        }
+
+    @staticmethod
+    def from_message(message: dict) -> ExprGenError:
+        """The inverse of `to_message`; unknown kinds become plain ExprGenErrors."""
+        kinds = {c.__name__: c for c in (InputError, ModelError, OutputError, UsageError)}
+        cls = kinds.get(message.get("kind", ""), ExprGenError)
+        return cls(message["problem"], file=message.get("file"), fix=message.get("fix", ""))
+
+
+class UsageError(ExprGenError):
+    """The request itself makes no sense: unknown character, empty range, bad option."""
+
+    exit_code = EXIT_USAGE
+
+
+class InputError(ExprGenError):
+    """A file that was given can't be read or holds nothing usable."""
+
+    exit_code = EXIT_INPUT
+
+
+class ModelError(ExprGenError):
+    """A network's weights or the landmark model are missing or damaged."""
+
+    exit_code = EXIT_MODEL
+
+
+class OutputError(ExprGenError):
+    """The result can't be written where it was asked for."""
+
+    exit_code = EXIT_OUTPUT
