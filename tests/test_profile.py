@@ -1,0 +1,106 @@
+"""RigProfile: round trip, unit conversion, and a named refusal for every damaged field."""
+
+import json
+
+import numpy as np
+import pytest
+
+from exprgen.networks.errors import InputError, UsageError
+from exprgen.networks.profile import (
+    Control,
+    Framing,
+    KeyPose,
+    RigProfile,
+    Target,
+    arkit_to_unit,
+    find_character,
+    from_unit,
+    load_profile,
+    to_unit,
+)
+from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX
+
+
+def _control(name: str, rest=0.0, minimum=-2.0, maximum=0.5, **options) -> Control:
+    target = Target("OBJECT", "rig", f'pose.bones["{name}"].location', 1)
+    options.setdefault("region", "mouth")
+    return Control(name, (target,), rest, minimum, maximum, **options)
+
+
+@pytest.fixture
+def profile(tmp_path):
+    made = RigProfile(
+        name="toy",
+        title="Toy",
+        family="control_bones",
+        collection="toy",
+        controls=(
+            _control("corner_left", mirror="corner_right", channels={"mouthSmileLeft": 1.0}),
+            _control("corner_right", mirror="corner_left", channels={"mouthFrownRight": -0.5}),
+            _control("nod", region="head", output="head", role="head_pitch"),
+        ),
+        framing=Framing((0.0, 0.0, 1.6)),
+        key_poses=(KeyPose("joy_1", "joy", {"corner_left": 0.5}),),
+    )
+    made.save(tmp_path / "toy.json")
+    return load_profile(tmp_path / "toy.json")
+
+
+def test_round_trip(profile, tmp_path):
+    profile.save(tmp_path / "again.json")
+    again = load_profile(tmp_path / "again.json")
+    assert again.controls == profile.controls
+    assert again.key_poses == profile.key_poses
+    assert again.framing == profile.framing
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_units_round_trip_and_stay_inside_limits(profile):
+    units = np.random.default_rng(0).uniform(-1.5, 1.5, (50, 3))
+    values = from_unit(profile.controls, units)
+    assert values.min() >= -2.0
+    assert values.max() <= 0.5
+    np.testing.assert_allclose(to_unit(profile.controls, values), np.clip(units, -1, 1), atol=1e-12)
+
+
+def test_arkit_channels_reach_their_controls(profile):
+    arkit = np.zeros(len(ARKIT_CHANNELS))
+    arkit[[ARKIT_INDEX["mouthSmileLeft"], ARKIT_INDEX["mouthFrownRight"]]] = 0.8
+    np.testing.assert_allclose(arkit_to_unit(profile.controls, arkit), [0.8, -0.4, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda d: d.update(format="other"), "not an ExprGen rig profile"),
+        (lambda d: d.update(version=99), "version 99"),
+        (lambda d: d.update(controls=[]), "no controls"),
+        (lambda d: d["controls"][0].update(name="nod"), "'nod' twice"),
+        (lambda d: d["controls"][0].update(maximum=float("nan")), "not a number"),
+        (lambda d: d["controls"][0].update(rest=9.0), "'corner_left'"),
+        (lambda d: d["controls"][0].update(targets=[]), "moves nothing"),
+        (lambda d: d["controls"][0].update(region="tail"), "region 'tail'"),
+        (lambda d: d["controls"][0].update(mirror="gone"), "'gone'"),
+        (lambda d: d["controls"][0].update(channels={"smile": 1}), "ARKit channel 'smile'"),
+        (lambda d: d["key_poses"][0].update(expression="envy"), "'envy'"),
+        (lambda d: d["key_poses"][0].update(values={"wink": 1}), "'wink'"),
+        (lambda d: d["controls"][0].pop("rest"), "rest"),
+    ],
+)
+def test_damage_is_named(profile, change, word):
+    data = json.loads(profile.path.read_text())
+    change(data)
+    profile.path.write_text(json.dumps(data))
+    with pytest.raises(InputError, match=word) as caught:
+        load_profile(profile.path)
+    assert str(profile.path) in str(caught.value)
+    assert caught.value.fix
+
+
+def test_unknown_names_are_refused_with_the_known_ones(profile):
+    with pytest.raises(UsageError, match="no control 'wink'"):
+        profile.control("wink")
+    with pytest.raises(UsageError, match="no character 'nobody'"):
+        find_character("nobody")
+    with pytest.raises(InputError, match="can't read"):
+        find_character("missing.json")
