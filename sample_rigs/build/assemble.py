@@ -1,0 +1,179 @@
+"""Puts a character together in the open scene and describes it as a RigProfile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import bpy
+import numpy as np
+
+from ...networks.profile import Framing, KeyPose, RigProfile, arkit_to_unit, from_unit
+from ...networks.vocabulary import ARKIT_CHANNELS
+from . import board, brows, controls, creases, eyes, hair, head, parts, shading, shapes, source
+from .config import CharacterConfig
+from .poses import IRIS, POSES, arkit_weights
+from .stylise import StyledHead, fit_sphere, style_head
+
+LID_GAP = 0.0009
+"""What lids keep clear of the eyeball, metres."""
+
+
+@dataclass(frozen=True)
+class Character:
+    """What `build_character` made; all objects are in `collection`."""
+
+    config: CharacterConfig
+    collection: bpy.types.Collection
+    rig: bpy.types.Object
+    head: bpy.types.Object
+    eyes: tuple[bpy.types.Object, ...]
+    framing: Framing
+
+
+def _keys(config: CharacterConfig) -> tuple[str, ...]:
+    return controls.board_keys() if config.controls == "board" else ARKIT_CHANNELS
+
+
+def _shirt(config: CharacterConfig, styled: StyledHead, offset: np.ndarray):
+    """A plain crew-neck shirt from the base mesh's clothing helper, cut below the chest."""
+    anatomy, marks = styled.anatomy, styled.before
+    faces = source.load_source().parts["helper-tights"]
+    near = (anatomy[:, 2] > marks.chin[2] - 0.28) & (np.abs(anatomy[:, 0]) < 0.28)
+    faces, used = parts.cut_faces(faces, near)
+    low, neck = marks.chin[2] - 0.20, marks.chin[2] - 0.045
+    planes = (
+        ((0.0, 0.0, low), (0.0, 0.0, -1.0)),
+        ((0.185, 0.0, 0.0), (1.0, 0.0, -0.25)),
+        ((-0.185, 0.0, 0.0), (-1.0, 0.0, -0.25)),
+        ((0.0, -0.02, neck), (0.0, -0.40, 1.0)),
+    )
+    planes = [((x, y, z or marks.chin[2] - 0.10), normal) for (x, y, z), normal in planes]
+    vertices, polygons = parts.trim(anatomy[used], styled.rest[used], faces, planes)
+    mesh = parts.make_mesh(f"{config.name}_shirt", vertices + offset, polygons)
+    color = shading.linear(config.palette.shirt)
+    shading.paint(mesh, np.tile(color, (len(vertices), 1)))
+    mesh.materials.append(shading.material(f"{config.name}_cloth", 0.85, 0.2))
+    obj = bpy.data.objects.new(mesh.name, mesh)
+    solid = obj.modifiers.new("Thickness", "SOLIDIFY")
+    solid.thickness, solid.offset = 0.006, 1.0
+    _subdivide(obj)
+    return obj
+
+
+def _subdivide(obj, levels: int = 1) -> None:
+    modifier = obj.modifiers.new("Subdivision", "SUBSURF")
+    modifier.levels = modifier.render_levels = levels
+
+
+def _bone_parent(obj, rig, bone: str, place) -> None:
+    """Parent to a bone so that `obj` keeps its rest place (bone parents act at the tail)."""
+    obj.parent, obj.parent_type, obj.parent_bone = rig, "BONE", bone
+    data = rig.data.bones[bone]
+    # Bones point up: their matrix turns Y to world Z and Z to world -Y.
+    x, y, z = np.array(place) - np.array(data.tail_local)
+    obj.location = (x, z, -y)
+    obj.rotation_euler = (-np.pi / 2, 0.0, 0.0)
+
+
+def build_character(config: CharacterConfig) -> Character:
+    """Build the character of `config` into a collection of the current scene named after it.
+
+    With `config.controls == "actions"` the head's shape keys stay free (ARKit names) and no face
+    board is made; head and eye bones are always there.
+    """
+    styled = style_head(config)
+    pieces = parts.build_parts(styled, config)
+    masks = shapes.shape_skin(pieces[0], styled, config)
+    pieces += [brows.brow_tube(pieces[0], styled, config, sign) for sign in (1.0, -1.0)]
+    offset = np.array([0.0, 0.0, -(styled.after.chin[2] - 0.16)])
+    collection = bpy.data.collections.new(config.name)
+    bpy.context.scene.collection.children.link(collection)
+    face = head.assemble(pieces, masks, styled, config, _keys(config), offset)
+    centre, radius = fit_sphere(styled.rest[np.unique(source.load_source().parts["helper-l-eye"])])
+    centres = np.array([centre + offset, (centre * (-1, 1, 1)) + offset])
+    widgets = board.make_widgets(config.name, collection)
+    pivot = (0.0, -0.035, styled.after.mouth[2] + offset[2] - 0.005)
+    rig = board.make_rig(config, pivot, centres, widgets)
+    balls = _eyeballs(config, centres, radius, rig)
+    glint = eyes.make_glint(config, centres, radius)
+    glint.data.materials.append(shading.glow_white(f"{config.name}_glint"))
+    strands = hair.make_hair(pieces[0], styled, config)
+    strands.data.materials.append(shading.material(f"{config.name}_hair", 0.5, 0.3))
+    _subdivide(strands)
+    for obj, place in ((glint, (0, 0, 0)), (strands, offset)):
+        _bone_parent(obj, rig, "head", place)
+    shirt = _shirt(config, styled, offset)
+    shirt.parent = rig
+    for obj in (rig, face, *balls, glint, strands, shirt):
+        collection.objects.link(obj)
+    _finish_head(face, rig, config, centres, radius)
+    board.drive_lids(rig, face)
+    if config.controls == "board":
+        board.drive_board(rig, face, balls)
+    return Character(config, collection, rig, face, balls, _framing(styled, offset))
+
+
+def _eyeballs(config, centres, radius, rig):
+    mat = shading.material(f"{config.name}_eye", 0.10, 0.5)
+    balls = []
+    for side, centre in zip("LR", centres, strict=True):
+        ball = eyes.make_eye(config, side, radius)
+        ball.data.materials.append(mat)
+        _bone_parent(ball, rig, f"eye_{side}", centre)
+        balls.append(ball)
+    return tuple(balls)
+
+
+def _finish_head(face, rig, config, centres, radius) -> None:
+    """Modifiers: lids and wrinkles in rest space, then the armature, then one subdivision."""
+    face.parent = rig
+    nodes = face.modifiers.new("Face", "NODES")
+    nodes.node_group = shading.face_nodes(
+        f"{config.name}_face", creases.NAMES, centres, radius + LID_GAP, config.palette.crease
+    )
+    armature = face.modifiers.new("Armature", "ARMATURE")
+    armature.object = rig
+    _subdivide(face)
+    board.drive_creases(face, nodes)
+
+
+def _framing(styled: StyledHead, offset: np.ndarray) -> Framing:
+    """The square that shows chin, brows and most of the hair with a margin."""
+    chin, top = styled.after.chin[2] + offset[2], styled.after.top[2] + offset[2]
+    centre = (0.0, float(styled.after.eye[1]), round(float(0.5 * (chin + top) - 0.004), 4))
+    return Framing(centre, (0.0, -1.0, 0.0), round(float(1.26 * (top - chin)), 4))
+
+
+def key_poses(profile_controls) -> tuple[KeyPose, ...]:
+    """POSES in the native units of these controls (zero values left out)."""
+    out = []
+    names = [c.name for c in profile_controls]
+    for name, pose in POSES.items():
+        units = arkit_to_unit(profile_controls, np.array(arkit_weights(pose)))
+        label = name.split("_")[0]
+        if "iris_small" in names and label in IRIS:
+            strength = 0.5 if name.endswith("subtle") else 1.0
+            units[names.index("iris_small")] = IRIS[label] * strength
+        values = from_unit(profile_controls, units)
+        pairs = zip(profile_controls, values, strict=True)
+        kept = {c.name: round(float(v), 6) for c, v in pairs if abs(v - c.rest) > 1e-9}
+        out.append(KeyPose(name, label, kept))
+    return tuple(out)
+
+
+def make_profile(character: Character) -> RigProfile:
+    """The profile of a built character."""
+    config = character.config
+    made = controls.make_controls(config.controls, config.name)
+    made = tuple(replace(c, channels=dict(sorted(c.channels.items()))) for c in made)
+    return RigProfile(
+        name=config.name,
+        title=config.title,
+        family="control_bones" if config.controls == "board" else "arkit_shape_keys",
+        collection=config.name,
+        controls=made,
+        framing=character.framing,
+        key_poses=key_poses(made),
+        primary=config.primary,
+        license="CC0-1.0",
+    )

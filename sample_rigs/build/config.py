@@ -1,0 +1,281 @@
+"""Settings of a character: who it is, how it is stylised, its colours, hair and control scheme.
+
+Lengths are metres in the frame of `source` unless a name says otherwise; colours are sRGB hex.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Style:
+    """Smooth space warp that turns the anatomical head into a stylised one; 1.0 / 0.0 is neutral.
+
+    eye_scale: enlargement of eyes, lids and lashes together.
+    eye_apart, eye_down: shift of each eye, metres.
+    jaw_width, chin_width, cranium_width: widths relative to the anatomy.
+    face_height: height between eyes and chin relative to the anatomy.
+    cranium_height: height above the eyes relative to the anatomy.
+    nose_scale, mouth_scale: size about their own centres.
+    nose_up: lift of the nose tip, metres.
+    neck_width, shoulder_scale: of what is below the chin.
+    eye_open: share of eyeWide baked into the rest shape (anny's eyes are sleepy).
+    smile: share of mouthSmile baked into the rest shape (anny's mouth is stern).
+    strength: share of the exaggeration in `stylise.GAINS` (0: the actions as anny has them).
+    brow_scale: travel of the brows relative to the stylised default.
+    """
+
+    eye_scale: float = 1.0
+    eye_apart: float = 0.0
+    eye_down: float = 0.0
+    jaw_width: float = 1.0
+    chin_width: float = 1.0
+    cranium_width: float = 1.0
+    face_height: float = 1.0
+    cranium_height: float = 1.0
+    nose_scale: float = 1.0
+    nose_up: float = 0.0
+    mouth_scale: float = 1.0
+    neck_width: float = 1.0
+    shoulder_scale: float = 1.0
+    eye_open: float = 0.0
+    smile: float = 0.0
+    strength: float = 1.0
+    brow_scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Brow:
+    """One eyebrow, as a tapered tube on the skin.
+
+    lift: height above the brow bone; height: thickness seen from the front; depth: how far it
+    stands out; arch: rise of the outer third. Metres.
+    """
+
+    lift: float = 0.0
+    height: float = 0.007
+    depth: float = 0.004
+    arch: float = 0.004
+    inner: float = 0.013
+    outer: float = 0.054
+    taper_in: float = 0.55
+    taper_out: float = 0.15
+
+
+@dataclass(frozen=True)
+class Palette:
+    """sRGB hex colours."""
+
+    skin: str = "#e8b89b"
+    blush: str = "#e08f78"
+    lips: str = "#c9726a"
+    lid: str = "#d9a186"
+    crease: str = "#8a4a36"
+    hair: str = "#5b3a29"
+    hair_light: str = "#7d5239"
+    brow: str = "#3f281c"
+    lash: str = "#1c1210"
+    iris: str = "#5d8a4a"
+    iris_rim: str = "#23351c"
+    sclera: str = "#f4f1ee"
+    shirt: str = "#4d7fa8"
+    teeth: str = "#f6f0e6"
+    tongue: str = "#c9625f"
+    cavity: str = "#5a1f1e"
+
+
+@dataclass(frozen=True)
+class CharacterConfig:
+    """Everything `assemble.build_character` needs.
+
+    phenotypes, local: anny's phenotype values and local changes.
+    controls: "board" (bone face board), "arkit" (shape keys as controls) or "actions" (shape keys
+    only, no profile): the scheme that `controls` builds.
+    hair: name of a style in `hair.STYLES`.
+    lashes: which lash sets of the base mesh to keep (1 lower, 2 upper).
+    iris_angle: half angle of the iris seen from the ball's centre, degrees.
+    creases: depth of wrinkles relative to the stylised default.
+    """
+
+    name: str
+    title: str
+    phenotypes: dict[str, float]
+    local: dict[str, float] = field(default_factory=dict)
+    style: Style = Style()
+    brow: Brow = Brow()
+    palette: Palette = Palette()
+    hair: str = "bob"
+    controls: str = "arkit"
+    primary: bool = False
+    lashes: tuple[int, ...] = (2,)
+    iris_angle: float = 33.0
+    pupil_angle: float = 14.0
+    creases: float = 1.0
+    seed: int = 1
+
+
+MIRA = CharacterConfig(
+    name="mira",
+    title="Mira",
+    phenotypes={
+        "gender": 0.0,
+        "age": 0.56,
+        "muscle": 0.4,
+        "weight": 0.42,
+        "height": 0.5,
+        "proportions": 0.9,
+        "african": 0.12,
+        "asian": 0.3,
+        "caucasian": 0.58,
+    },
+    local={
+        "nose-scale-horiz-incr": -0.35,
+        "nose-hump-incr": -0.6,
+        "nose-point-up": 0.45,
+        "nose-volume-incr": -0.35,
+        "chin-prominent-incr": 0.15,
+        "l-cheek-volume-incr": 0.35,
+        "r-cheek-volume-incr": 0.35,
+        "mouth-upperlip-volume-incr": -0.5,
+        "mouth-lowerlip-volume-incr": -0.55,
+        "mouth-upperlip-height-incr": -0.7,
+        "mouth-lowerlip-height-incr": -0.5,
+        "mouth-scale-horiz-incr": 0.75,
+        "mouth-scale-vert-incr": -0.4,
+        "l-eye-bag-incr": -0.8,
+        "r-eye-bag-incr": -0.8,
+    },
+    style=Style(
+        eye_scale=1.5,
+        eye_apart=0.0022,
+        eye_down=0.003,
+        jaw_width=0.93,
+        chin_width=0.84,
+        cranium_width=1.05,
+        face_height=0.93,
+        cranium_height=1.06,
+        nose_scale=0.84,
+        nose_up=0.003,
+        mouth_scale=1.06,
+        neck_width=0.82,
+        shoulder_scale=0.78,
+        eye_open=1.05,
+        smile=0.20,
+    ),
+    brow=Brow(lift=0.004, height=0.0072, depth=0.0040, arch=0.0032, taper_in=0.75),
+    palette=Palette(
+        skin="#dfa583",
+        blush="#d9775f",
+        lips="#c0625c",
+        lid="#c48a70",
+        crease="#7e3d2b",
+        hair="#3a1d16",
+        hair_light="#6a3424",
+        brow="#2c1712",
+        iris="#a8702c",
+        iris_rim="#3a1f0c",
+        shirt="#2f8f86",
+    ),
+    hair="bob",
+    pupil_angle=13.0,
+    controls="board",
+    primary=True,
+    seed=7,
+)
+
+TOBI = CharacterConfig(
+    name="tobi",
+    title="Tobi",
+    phenotypes={
+        "gender": 1.0,
+        "age": 0.30,
+        "muscle": 0.45,
+        "weight": 0.55,
+        "height": 0.5,
+        "proportions": 0.6,
+        "african": 0.0,
+        "asian": 0.05,
+        "caucasian": 0.95,
+    },
+    local={
+        "l-ear-scale-incr": 0.5,
+        "r-ear-scale-incr": 0.5,
+        "l-ear-wing-incr": 0.7,
+        "r-ear-wing-incr": 0.7,
+        "l-cheek-volume-incr": 0.6,
+        "r-cheek-volume-incr": 0.6,
+        "nose-point-up": 0.5,
+        "mouth-upperlip-volume-incr": -0.6,
+        "mouth-lowerlip-volume-incr": -0.7,
+        "mouth-upperlip-height-incr": -0.5,
+        "mouth-lowerlip-height-incr": -0.5,
+        "mouth-scale-horiz-incr": 0.9,
+        "mouth-scale-vert-incr": -0.35,
+        "l-eye-bag-incr": -0.8,
+        "r-eye-bag-incr": -0.8,
+    },
+    style=Style(
+        eye_scale=1.26,
+        eye_apart=0.002,
+        eye_down=0.002,
+        jaw_width=1.0,
+        chin_width=0.95,
+        cranium_width=1.06,
+        face_height=0.95,
+        cranium_height=1.05,
+        nose_scale=0.92,
+        nose_up=0.002,
+        mouth_scale=1.1,
+        neck_width=0.78,
+        shoulder_scale=0.8,
+        eye_open=0.75,
+        smile=0.18,
+    ),
+    brow=Brow(lift=0.003, height=0.0085, depth=0.005, arch=0.001, taper_in=0.8, taper_out=0.45),
+    palette=Palette(
+        skin="#f0c3a8",
+        blush="#e88c74",
+        lips="#d18478",
+        lid="#e3ac92",
+        crease="#9a5540",
+        hair="#b4622a",
+        hair_light="#d98b45",
+        brow="#8f4a20",
+        lash="#3a2218",
+        iris="#3f7fb0",
+        iris_rim="#1b3a58",
+        shirt="#d8a53a",
+    ),
+    hair="tousled",
+    controls="arkit",
+    iris_angle=32.0,
+    seed=11,
+)
+
+ACTOR = CharacterConfig(
+    name="actor",
+    title="Reference actor",
+    phenotypes={
+        "gender": 0.9,
+        "age": 0.72,
+        "muscle": 0.55,
+        "weight": 0.5,
+        "height": 0.5,
+        "proportions": 0.7,
+        "african": 0.2,
+        "asian": 0.2,
+        "caucasian": 0.6,
+    },
+    style=Style(eye_open=0.25, smile=0.05, strength=0.3, brow_scale=0.6),
+    brow=Brow(lift=0.0, height=0.0065, depth=0.002, arch=0.002),
+    palette=Palette(skin="#cf9f83", lips="#b06a60", hair="#2a2019", shirt="#4a4f57"),
+    hair="short",
+    controls="actions",
+    iris_angle=28.0,
+    pupil_angle=10.0,
+    creases=0.7,
+    seed=3,
+)
+
+CHARACTERS = {c.name: c for c in (MIRA, TOBI)}

@@ -1,0 +1,97 @@
+"""The head object: skin, teeth, tongue, lashes and brows in one mesh with one set of shape keys.
+
+One object means one driver a key and nothing to keep in step.
+"""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+
+from . import shading
+from .config import CharacterConfig
+from .paint import part_colors
+from .parts import SKIN, Part, make_mesh
+from .stylise import StyledHead, smooth
+
+QUANTUM = 2.0**-15
+"""Coordinates are rounded to this many metres (30 um): compresses well, is never seen."""
+STILL = 3.0e-4
+"""Shapes lose this many metres everywhere, so that faint tails end and the file stays small."""
+
+
+def head_weight(anatomy: np.ndarray, head: StyledHead) -> np.ndarray:
+    """(N,) share of the head bone: 1 on the head, fading down the neck along its slant."""
+    height = anatomy[:, 2] - 0.30 * (anatomy[:, 1] + 0.065) - head.before.chin[2]
+    return smooth(-0.075, 0.004, height)
+
+
+def assemble(
+    parts: list[Part], masks: dict[str, np.ndarray], head: StyledHead, config: CharacterConfig,
+    keys: tuple[str, ...], offset: np.ndarray,
+):  # fmt: skip
+    """Join the parts into the head object with colours, crease masks and the shape keys `keys`."""
+    starts = np.cumsum([0, *(len(p.vertices) for p in parts)])
+    vertices = np.concatenate([p.vertices for p in parts]) + offset
+    faces = np.concatenate([p.faces + s for p, s in zip(parts, starts, strict=False)])
+    mesh = make_mesh(f"{config.name}_head", _round(vertices), faces)
+    kinds = np.concatenate([np.full(len(p.faces), p.kind) for p in parts])
+    for mat in _materials(config):
+        mesh.materials.append(mat)
+    mesh.polygons.foreach_set("material_index", kinds)
+    shading.paint(mesh, np.concatenate([part_colors(p, head, config) for p in parts]))
+    for name, mask in masks.items():
+        values = np.zeros(len(vertices), np.float32)
+        values[: len(mask)] = np.where(np.abs(mask) > 0.01, np.round(mask, 3), 0.0)
+        layer = mesh.attributes.new(f"crease_{name}", "FLOAT", "POINT")
+        layer.data.foreach_set("value", values)
+    obj = bpy.data.objects.new(f"{config.name}_head", mesh)
+    _add_keys(obj, parts, starts, keys)
+    _add_groups(obj, parts, head)
+    return obj
+
+
+def _round(values: np.ndarray) -> np.ndarray:
+    return np.round(values / QUANTUM) * QUANTUM
+
+
+def _materials(config: CharacterConfig):
+    name = config.name
+    return [
+        shading.material(f"{name}_skin", 0.52, 0.3),
+        shading.material(f"{name}_teeth", 0.2, 0.5, glow=0.22),
+        shading.material(f"{name}_tongue", 0.4, 0.5),
+        shading.material(f"{name}_lash", 0.6, 0.2),
+        shading.material(f"{name}_brow", 0.7, 0.2),
+    ]
+
+
+def _add_keys(obj, parts, starts, keys) -> None:
+    obj.shape_key_add(name="Basis", from_mix=False)
+    base = np.empty(len(obj.data.vertices) * 3, np.float32)
+    obj.data.vertices.foreach_get("co", base)
+    base = base.reshape(-1, 3)
+    for key in keys:
+        delta = np.zeros_like(base)
+        for part, start in zip(parts, starts, strict=False):
+            if key in part.shapes:
+                delta[start : start + len(part.vertices)] = part.shapes[key]
+        size = np.linalg.norm(delta, axis=1, keepdims=True)
+        delta *= np.maximum(size - STILL, 0.0) / np.maximum(size, 1e-9)  # fades out, no step
+        block = obj.shape_key_add(name=key, from_mix=False)
+        block.data.foreach_set("co", _round(base + delta).astype(np.float32).ravel())
+    obj.data.shape_keys.name = obj.name + "_keys"
+
+
+def _add_groups(obj, parts, head: StyledHead) -> None:
+    weights = np.concatenate([
+        head_weight(p.extra["anatomy"], head) if p.kind == SKIN else np.ones(len(p.vertices))
+        for p in parts
+    ])  # fmt: skip
+    groups = obj.vertex_groups.new(name="head"), obj.vertex_groups.new(name="root")
+    for level in np.unique(np.round(weights, 2)):
+        members = np.flatnonzero(np.round(weights, 2) == level).tolist()
+        if level > 0:
+            groups[0].add(members, float(level), "REPLACE")
+        if level < 1:
+            groups[1].add(members, float(1 - level), "REPLACE")

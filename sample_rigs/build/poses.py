@@ -1,0 +1,185 @@
+"""Key poses of the seven expressions after FACS / EMFACS, written once in ARKit channels.
+
+A channel without a side sets both. `assemble` turns them into each character's own controls by
+`arkit_to_unit`, so they also prove that a character's channel hints are right. Prototypes follow
+Ekman, Friesen & Hager, "Facial Action Coding System" (2002), EMFACS combinations: anger AU4+5+7+23,
+disgust AU9+15+16 or 10+17, fear AU1+2+4+5+20+26, joy AU6+12, sadness AU1+4+15, surprise AU1+2+5+26.
+"""
+
+from __future__ import annotations
+
+from ...networks.vocabulary import ARKIT_CHANNELS
+
+# fmt: off
+POSES: dict[str, dict[str, float]] = {
+    # Anger: inner brows hard down, lids tight, lips pressed or teeth bared.
+    "anger_pressed": {
+        "browDown": 1.0, "eyeSquint": 0.45, "mouthPress": 0.8, "mouthFrown": 0.45,
+        "mouthShrugLower": 0.35, "cheekSquint": 0.1,
+    },
+    "anger_glare": {
+        "browDown": 1.0, "eyeWide": 0.35, "mouthPress": 0.5, "mouthFrown": 0.35,
+        "jawForward": 0.5, "mouthRollUpper": 0.3,
+    },
+    "anger_teeth": {
+        "browDown": 1.0, "eyeSquint": 0.5, "mouthUpperUp": 0.45, "mouthLowerDown": 0.75,
+        "mouthStretch": 0.45, "jawOpen": 0.12, "noseSneer": 0.2, "mouthFrown": 0.35,
+    },
+    "anger_shout": {
+        "browDown": 1.0, "eyeWide": 0.25, "jawOpen": 0.6, "mouthUpperUp": 0.4,
+        "mouthLowerDown": 0.7, "mouthStretch": 0.35, "noseSneer": 0.2, "mouthFrown": 0.55,
+    },
+    "anger_subtle": {
+        "browDown": 0.6, "eyeSquint": 0.35, "mouthPress": 0.45, "mouthFrown": 0.25,
+    },
+    "anger_one_sided": {
+        "browDownLeft": 1.0, "browDownRight": 0.7, "eyeSquint": 0.45, "mouthPressLeft":
+        0.7, "mouthFrown": 0.4, "mouthLowerDownRight": 0.5, "mouthStretchRight": 0.45,
+    },
+    # Disgust: nose wrinkled, upper lip raised, brows only a little down.
+    "disgust_sneer": {
+        "noseSneer": 1.0, "mouthUpperUp": 0.7, "browDown": 0.35, "eyeSquint": 0.5,
+        "cheekSquint": 0.5, "mouthFrown": 0.5,
+    },
+    "disgust_open": {
+        "noseSneer": 1.0, "mouthUpperUp": 0.9, "jawOpen": 0.22, "mouthLowerDown": 0.4,
+        "browDown": 0.3, "eyeSquint": 0.6, "cheekSquint": 0.5, "mouthFrown": 0.55,
+    },
+    "disgust_tongue": {
+        "noseSneer": 1.0, "mouthUpperUp": 0.7, "jawOpen": 0.42, "tongueOut": 0.75,
+        "mouthLowerDown": 0.3, "browDown": 0.3, "eyeSquint": 0.75, "cheekSquint": 0.6,
+        "mouthFrown": 0.4,
+    },
+    "disgust_chin": {
+        "noseSneer": 0.85, "mouthShrugLower": 0.9, "mouthShrugUpper": 0.5, "browDown":
+        0.3, "eyeSquint": 0.5, "mouthFrown": 0.75, "mouthUpperUp": 0.3,
+    },
+    "disgust_subtle": {
+        "noseSneer": 0.6, "mouthUpperUp": 0.4, "browDown": 0.2, "eyeSquint": 0.3,
+        "mouthFrown": 0.35,
+    },
+    "disgust_one_sided": {
+        "noseSneerLeft": 1.0, "noseSneerRight": 0.55, "mouthUpperUpLeft": 1.0,
+        "mouthUpperUpRight": 0.25, "browDown": 0.3, "eyeSquintLeft": 0.75,
+        "eyeSquintRight": 0.4, "cheekSquintLeft": 0.6, "mouthFrown": 0.45,
+    },
+    # Fear: brows up and slanted, eyes wide, mouth stretched sidewards.
+    "fear_stretched": {
+        "browInnerUp": 1.0, "browOuterUp": 0.15, "eyeWide": 1.0, "mouthStretch": 0.9,
+        "jawOpen": 0.18, "mouthLowerDown": 0.35, "mouthFrown": 0.25,
+    },
+    "fear_open": {
+        "browInnerUp": 1.0, "browOuterUp": 0.2, "eyeWide": 1.0, "mouthStretch": 0.8,
+        "jawOpen": 0.42, "mouthFrown": 0.35, "mouthLowerDown": 0.3,
+    },
+    "fear_scream": {
+        "browInnerUp": 1.0, "browOuterUp": 0.2, "eyeWide": 1.0, "mouthStretch": 0.75,
+        "jawOpen": 0.85, "mouthLowerDown": 0.4, "mouthFrown": 0.4, "mouthUpperUp": 0.2,
+    },
+    "fear_closed": {
+        "browInnerUp": 1.0, "eyeWide": 0.9, "mouthStretch": 0.85, "mouthPress": 0.3,
+        "mouthFrown": 0.3,
+    },
+    "fear_subtle": {
+        "browInnerUp": 0.7, "eyeWide": 0.65, "mouthStretch": 0.5, "jawOpen": 0.06,
+        "mouthLowerDown": 0.15,
+    },
+    "fear_one_sided": {
+        "browInnerUp": 1.0, "browOuterUpLeft": 0.35, "eyeWideLeft": 1.0, "eyeWideRight":
+        0.8, "mouthStretchLeft": 1.0, "mouthStretchRight": 0.35, "mouthLowerDownLeft":
+        0.5, "jawOpen": 0.2, "mouthFrown": 0.25,
+    },
+    # Joy: corners up, cheeks raised.
+    "joy_closed": {
+        "mouthSmile": 0.9, "cheekSquint": 0.5, "eyeSquint": 0.2, "mouthDimple": 0.2,
+        "browInnerUp": 0.1, "browOuterUp": 0.15,
+    },
+    "joy_teeth": {
+        "mouthSmile": 0.9, "cheekSquint": 0.55, "eyeSquint": 0.25, "mouthUpperUp": 0.35,
+        "mouthLowerDown": 0.35, "jawOpen": 0.1, "browOuterUp": 0.2,
+    },
+    "joy_open_strong": {
+        "mouthSmile": 1.0, "cheekSquint": 0.8, "eyeSquint": 0.35, "jawOpen": 0.55,
+        "mouthUpperUp": 0.25, "browOuterUp": 0.35, "browInnerUp": 0.2,
+    },
+    "joy_laugh": {
+        "mouthSmile": 1.0, "cheekSquint": 1.0, "eyeSquint": 0.5, "eyeBlink": 0.75,
+        "jawOpen": 0.5, "mouthUpperUp": 0.3, "mouthLowerDown": 0.2, "browOuterUp": 0.25,
+    },
+    "joy_subtle": {
+        "mouthSmile": 0.55, "cheekSquint": 0.3, "eyeSquint": 0.1, "mouthDimple": 0.15,
+    },
+    "joy_one_sided": {
+        "mouthSmileLeft": 1.0, "mouthSmileRight": 0.45, "cheekSquintLeft": 0.65,
+        "cheekSquintRight": 0.35, "eyeSquintLeft": 0.3, "browOuterUpRight": 0.35,
+        "jawOpen": 0.08, "mouthUpperUpLeft": 0.35,
+    },
+    # Neutral: what is left of a face at rest.
+    "neutral_rest": {},
+    "neutral_relaxed": {"eyeBlink": 0.08, "jawOpen": 0.02},
+    "neutral_alert": {"eyeWide": 0.12, "browInnerUp": 0.06, "browOuterUp": 0.06},
+    "neutral_set": {
+        "mouthPress": 0.12, "eyeBlink": 0.06, "mouthRollLower": 0.05,
+    },
+    # Sadness: inner brows up, upper lids heavy, corners down.
+    "sadness_frown": {
+        "browInnerUp": 0.95, "mouthFrown": 0.9, "mouthShrugLower": 0.45, "eyeBlink": 0.14,
+    },
+    "sadness_pout": {
+        "browInnerUp": 0.9, "mouthFrown": 0.75, "mouthShrugLower": 1.0, "eyeBlink": 0.16,
+        "mouthPucker": 0.15,
+    },
+    "sadness_cry": {
+        "browInnerUp": 1.0, "mouthFrown": 0.85, "mouthStretch": 0.3, "jawOpen": 0.2,
+        "eyeSquint": 0.45, "eyeBlink": 0.25, "cheekSquint": 0.35, "mouthLowerDown": 0.3,
+    },
+    "sadness_sob": {
+        "browInnerUp": 1.0, "mouthFrown": 1.0, "jawOpen": 0.35, "eyeBlink": 0.8,
+        "eyeSquint": 0.4, "mouthStretch": 0.2, "mouthLowerDown": 0.25, "cheekSquint": 0.3,
+    },
+    "sadness_subtle": {
+        "browInnerUp": 0.6, "mouthFrown": 0.5, "eyeBlink": 0.12, "mouthShrugLower": 0.2,
+    },
+    "sadness_one_sided": {
+        "browInnerUp": 0.9, "mouthFrownLeft": 1.0, "mouthFrownRight": 0.5,
+        "mouthShrugLower": 0.4, "eyeBlinkLeft": 0.22, "eyeBlinkRight": 0.1, "mouthLeft":
+        0.15,
+    },
+    # Surprise: brows up and round, eyes wide, jaw drops, mouth narrow.
+    "surprise_open": {
+        "browOuterUp": 1.0, "browInnerUp": 0.4, "eyeWide": 0.8, "jawOpen": 0.6,
+        "mouthFunnel": 0.15,
+    },
+    "surprise_gasp": {
+        "browOuterUp": 1.0, "browInnerUp": 0.45, "eyeWide": 1.0, "jawOpen": 0.9,
+    },
+    "surprise_round": {
+        "browOuterUp": 1.0, "browInnerUp": 0.4, "eyeWide": 0.8, "jawOpen": 0.4,
+        "mouthFunnel": 0.55, "mouthPucker": 0.25,
+    },
+    "surprise_closed": {
+        "browOuterUp": 1.0, "browInnerUp": 0.4, "eyeWide": 0.85, "mouthPucker": 0.25,
+    },
+    "surprise_subtle": {
+        "browOuterUp": 0.65, "browInnerUp": 0.25, "eyeWide": 0.5, "jawOpen": 0.2,
+    },
+    "surprise_one_sided": {
+        "browOuterUpLeft": 1.0, "browOuterUpRight": 0.5, "browInnerUp": 0.3,
+        "eyeWideLeft": 1.0, "eyeWideRight": 0.7, "jawOpen": 0.5, "mouthLeft": 0.15,
+    },
+}
+# fmt: on
+"""Pose name -> ARKit channel (without side: both) -> weight. The name's first word is the label."""
+
+IRIS = {"fear": 0.8, "surprise": 0.25, "anger": 0.3, "joy": -0.35, "sadness": -0.15}
+"""Unit value of `iris_small` for characters that have it: pupils shrink in fright."""
+
+
+def arkit_weights(pose: dict[str, float]) -> list[float]:
+    """A pose as a full vector in the order of ARKIT_CHANNELS; sided entries win."""
+    out = []
+    for channel in ARKIT_CHANNELS:
+        plain = channel.removesuffix("Left").removesuffix("Right")
+        sided = plain != channel and channel in pose
+        out.append(pose[channel] if sided else pose.get(plain, 0.0))
+    return out
