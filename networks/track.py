@@ -7,7 +7,9 @@ the actor and nothing of any character; a RigTrack holds one character's control
 from __future__ import annotations
 
 import json
+import math
 import os
+import shutil
 import zipfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +26,8 @@ TRACKED = 0  # the face was seen
 BRIDGED = 1  # a short loss, interpolated between the frames on both sides
 HELD = 2  # a long loss: the last seen face, held
 RESTING = 3  # a long loss: on the way to rest, or at rest; also before the first sighting
+
+LARGE = 1 << 20  # bytes
 
 _N = -1
 _FACE_COLUMNS = {
@@ -154,17 +158,33 @@ class RigTrack:
         return replace(self, values=np.asarray(values, np.float32))
 
 
-def save_arrays(path: str | Path, kind: str, meta: dict, arrays: dict[str, np.ndarray]) -> None:
+@dataclass(frozen=True)
+class Spooled:
+    """An array that lies in a file as bare bytes, in C order, so that it need not fit in memory."""
+
+    file: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+
+def save_arrays(
+    path: str | Path, kind: str, meta: dict, arrays: dict[str, np.ndarray | Spooled]
+) -> None:
     """Write an .npz with a header; temporary name first, then renamed, so nothing is half-written.
 
     Raises:
         OutputError: the place can't be written.
     """
-    header = json.dumps({"kind": kind, "version": VERSION, "meta": meta})
+    header = np.array(json.dumps({"kind": kind, "version": VERSION, "meta": meta}))
     temporary = Path(f"{path}.part")
     try:
-        with open(temporary, "wb") as f:
-            np.savez_compressed(f, header=np.array(header), **arrays)
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, array in {"header": header, **arrays}.items():
+                _write_member(archive, f"{name}.npy", array)
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
@@ -173,11 +193,45 @@ def save_arrays(path: str | Path, kind: str, meta: dict, arrays: dict[str, np.nd
         ) from error
 
 
+def _write_member(archive: zipfile.ZipFile, name: str, array: np.ndarray | Spooled) -> None:
+    """One array of an .npz, in blocks. Large ones (landmarks, JPEGs) hardly get smaller: they are
+    stored as they are, which lets `_read_member` leave them on disk."""
+    info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))  # same data, same file
+    info.compress_type = zipfile.ZIP_STORED if array.nbytes > LARGE else zipfile.ZIP_DEFLATED
+    with archive.open(info, "w", force_zip64=True) as f:
+        if not isinstance(array, Spooled):
+            np.lib.format.write_array(f, np.asarray(array, order="C"), allow_pickle=False)
+            return
+        description = {
+            "descr": np.lib.format.dtype_to_descr(np.dtype(array.dtype)),
+            "fortran_order": False,
+            "shape": array.shape,
+        }
+        np.lib.format.write_array_header_1_0(f, description)
+        with open(array.file, "rb") as source:
+            shutil.copyfileobj(source, f, 1 << 20)
+
+
+def _read_member(path: str | Path, archive: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
+    """One array of an .npz; a large one that was stored uncompressed is mapped, not read. (Not on
+    Windows, where a mapped file could not be replaced by a newer one.)"""
+    info = archive.zip.getinfo(f"{name}.npy")
+    if os.name == "nt" or info.compress_type != zipfile.ZIP_STORED or info.file_size <= LARGE:
+        return archive[name]
+    with open(path, "rb") as f:
+        f.seek(info.header_offset + 26)
+        name_length, extra_length = np.frombuffer(f.read(4), "<u2")
+        f.seek(int(name_length) + int(extra_length), os.SEEK_CUR)
+        np.lib.format.read_magic(f)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(f)
+        return np.memmap(path, dtype, "r", offset=f.tell(), shape=shape)
+
+
 def load_arrays(path: str | Path, kind: str) -> tuple[dict, dict[str, np.ndarray]]:
     """Read what `save_arrays` wrote: (meta, arrays)."""
     try:
         with np.load(path, allow_pickle=False) as f:
-            arrays = {name: f[name] for name in f.files}
+            arrays = {name: _read_member(path, f, name) for name in f.files}
         header = json.loads(str(arrays.pop("header")))
     except FileNotFoundError as error:
         raise InputError("does not exist", file=path, fix="check the path") from error

@@ -128,6 +128,16 @@ ROLES = (
 """Controls that the tracker drives directly; a control with a role says so in its profile."""
 
 
+def mirror_landmark(name: str) -> str:
+    """The landmark on the other side of the face; the markup counts rows from the viewer's left."""
+    counts = {"brow": 6, "eye": 3, "lip_outer": 6, "lip_inner": 4}
+    parts = name.split("_")
+    row = f"lip_{parts[2]}" if parts[0] == "lip" else parts[0]
+    if row in counts and parts[-1].isdigit():
+        parts[-1] = str(counts[row] - int(parts[-1]))
+    return mirror_name("_".join(parts)) if parts[0] != "lip" else "_".join(parts)
+
+
 def mirror_name(name: str) -> str:
     """The name of the same thing on the other side; names without a side are their own mirror."""
     for left, right in (("Left", "Right"), ("left", "right"), ("_L", "_R"), (".L", ".R")):

@@ -36,3 +36,12 @@ def test_landmark_groups_match_the_markup():
     assert counted["nose"] + counted["nostril"] == 9
     assert counted["eye"] == 12
     assert counted["mouth"] + counted["lip"] == 18
+
+
+def test_landmark_mirrors_are_mutual():
+    for name in v.LANDMARK_NAMES:
+        partner = v.mirror_landmark(name)
+        assert partner in v.LANDMARKS, name
+        assert v.mirror_landmark(partner) == name
+    assert v.mirror_landmark("eye_right_top_1") == "eye_left_top_2"
+    assert v.mirror_landmark("lip_top_inner_2") == "lip_top_inner_2"

@@ -1,0 +1,373 @@
+"""HED, the Human Expression Database (ExprGen, section 3): labelled faces, registered once, cached.
+
+The source is one of
+- a folder with `labels.csv` (columns pack,file,label,subject,split and votes by class) and a zip a
+  pack, `<pack>.zip`;
+- a table of one's own, a .csv with the columns file and label, and subject, split and votes where
+  known; files are given relative to the table;
+- a folder with a folder of images for each class: `joy/a.png`, `anger/b.jpg`, ...
+
+`python -m exprgen.networks.training.hed --source DIR --out DIR` makes the cache; run again, it goes
+on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import json
+import multiprocessing
+import os
+import sys
+import time
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.lib.format import open_memmap
+
+from ..errors import EXIT_INTERRUPTED, EXIT_OK, ExprGenError, InputError, UsageError
+from ..media import IMAGE_SUFFIXES
+from ..registration import (
+    apply_affine,
+    average_face,
+    centred_affine,
+    geometric_features,
+    registering_affine,
+    warp_face,
+)
+from ..tracking import FaceDetector
+from ..vocabulary import (
+    ARKIT_CHANNELS,
+    EXPRESSIONS,
+    GEOMETRIC_FEATURES,
+    LANDMARK_NAMES,
+    REGISTERED_SIZE,
+)
+from .datasets import TRAIN, VALIDATION, FaceSet
+
+VERSION = 1
+NO_FACE = "none"  # the split of pictures without a face: they are kept, but nobody learns from them
+VALIDATION_SHARE = 0.1  # of the subjects (or files) of a source that has no split of its own
+# Crops out of films whose labels follow the scene and not the face: they teach noise.
+FILM_SUBJECTS = {
+    "mux": {
+        *("Avinash", "Dileep", "Dwarakish", "FaridaJalal"),
+        *("HrithikRoshan", "Jayamadhuri", "KatrinaKaif", "SharmilaTagore"),
+    }
+}
+CHUNK = 64  # images handed to a process at a time
+FIX = "run `python -m exprgen.networks.training.hed` for it"
+
+_COLUMNS = {
+    "faces": ((REGISTERED_SIZE, REGISTERED_SIZE), np.uint8),  # registered, grey
+    "landmarks49": ((len(LANDMARK_NAMES), 2), np.float32),  # pixels of the registered face
+    "geometry": ((len(GEOMETRIC_FEATURES),), np.float32),  # zeros where not found
+    "arkit": ((len(ARKIT_CHANNELS),), np.float32),  # zeros where not found
+    "head_pose": ((4, 4), np.float32),  # face -> camera; identity where not found
+    "found": ((), np.bool_),  # False: no face was found, the picture's middle stands in
+    "done": ((), np.bool_),
+}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One labelled picture.
+
+    source: "<pack>/<file>" or the file; archive: its zip, or empty and `member` is a path; label:
+    index into EXPRESSIONS; target: (7,) what people said, sums to 1; split: "train" or "val".
+    """
+
+    source: str
+    pack: str
+    archive: str
+    member: str
+    label: int
+    split: str
+    subject: str
+    target: tuple[float, ...]
+
+
+def load_hed(folder: str | Path) -> FaceSet:
+    """Open a finished cache; the pictures stay on disk. Faces not found have the split "none".
+
+    The targets are people's votes for the seven classes (votes for others are left out).
+
+    Raises:
+        InputError: there is none, it is not finished, or it is of another version.
+    """
+    folder = Path(folder)
+    try:
+        meta = json.loads((folder / "hed.json").read_text(encoding="utf-8"))
+        columns = {n: np.load(folder / f"{n}.npy", mmap_mode="r") for n in _COLUMNS}
+        table = dict(np.load(folder / "table.npz"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"holds no HED cache ({error}).", file=folder, fix=FIX) from error
+    if meta.get("version") != VERSION:
+        raise InputError("holds a HED cache of another version.", file=folder, fix=FIX)
+    if not columns["done"].all():
+        raise InputError("holds a HED cache that is not finished.", file=folder, fix=FIX)
+    return FaceSet(
+        faces=columns["faces"],
+        targets=table["target"],
+        split=np.where(columns["found"], table["split"], NO_FACE),
+        geometry=np.array(columns["geometry"]),
+        arkit=np.array(columns["arkit"]),
+        name=str(folder),
+    )
+
+
+def list_items(source: str | Path) -> list[Item]:
+    """The labelled pictures of a source (see the module's docstring), in a fixed order.
+
+    Raises:
+        InputError: nothing usable there; it names the file and the row.
+    """
+    source = Path(source)
+    if source.is_file():
+        return _from_table(source, source.parent)
+    if (source / "labels.csv").is_file():
+        return _from_table(source / "labels.csv", source)
+    if not source.is_dir():
+        raise InputError("does not exist.", file=source, fix="give a folder or a .csv table")
+    return _from_folders(source)
+
+
+def _from_table(table: Path, root: Path) -> list[Item]:
+    try:
+        with open(table, newline="", encoding="utf-8-sig") as f:
+            rows = list(csv.DictReader(f))
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"is no table ({error}).", file=table, fix="save it as .csv") from error
+    if not rows or not {"file", "label"} <= set(rows[0]):
+        raise InputError("has no rows with file and label.", file=table, fix="add these columns")
+    items = (_from_row(row, n, table, root) for n, row in enumerate(rows, start=2))
+    return [item for item in items if item is not None]
+
+
+def _from_row(row: dict, number: int, table: Path, root: Path) -> Item | None:
+    pack, subject = row.get("pack") or "", row.get("subject") or ""
+    if subject in FILM_SUBJECTS.get(pack, ()):
+        return None
+    label = (row["label"] or "").strip()
+    if label not in EXPRESSIONS:
+        raise InputError(
+            f"row {number} has unknown label {label!r}.",
+            file=table,
+            fix=f"use one of {', '.join(EXPRESSIONS)}",
+        )
+    archive = root / f"{pack}.zip"
+    zipped = bool(pack) and archive.is_file()
+    return Item(
+        source=f"{pack}/{row['file']}" if pack else row["file"],
+        pack=pack,
+        archive=str(archive) if zipped else "",
+        member=row["file"] if zipped else str(root / row["file"]),
+        label=EXPRESSIONS.index(label),
+        split=_split(row.get("split"), subject or row["file"]),
+        subject=subject,
+        target=_target(row, label, table, number),
+    )
+
+
+def _from_folders(source: Path) -> list[Item]:
+    items = []
+    for number, label in enumerate(EXPRESSIONS):
+        target = tuple(float(name == label) for name in EXPRESSIONS)
+        for path in sorted((source / label).rglob("*")):
+            if path.suffix.lower() in IMAGE_SUFFIXES:
+                name = str(path.relative_to(source))
+                split = _split("", name)
+                items.append(Item(name, "", "", str(path), number, split, "", target))
+    if not items:
+        raise InputError(
+            "has no labels.csv and no folder of images named after a class.",
+            file=source,
+            fix=f"name its folders {', '.join(EXPRESSIONS)}",
+        )
+    return items
+
+
+def _target(row: dict, label: str, table: Path, number: int) -> tuple[float, ...]:
+    """The votes for the seven classes as probabilities; without votes, the label."""
+    try:
+        votes = [float(row.get(name) or 0) for name in EXPRESSIONS]
+    except ValueError as error:
+        raise InputError(
+            f"row {number} has a vote that is no number.", file=table, fix="mend it"
+        ) from error
+    if sum(votes) <= 0:
+        votes = [float(name == label) for name in EXPRESSIONS]
+    return tuple(v / sum(votes) for v in votes)
+
+
+def _split(given: str | None, key: str) -> str:
+    """The split that is given, else one that depends on the key alone: the same on every machine,
+    the pictures of a subject together."""
+    if given in (TRAIN, VALIDATION):
+        return given
+    digest = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")
+    return VALIDATION if digest < VALIDATION_SHARE * 2**32 else TRAIN
+
+
+def build(source: str | Path, out: str | Path, *, processes: int = 2, limit: int = 0) -> FaceSet:
+    """Register every picture of `source` into the cache folder `out`; goes on if it was stopped.
+
+    Args:
+        limit: only the first so many pictures (a trial); 0 for all.
+    """
+    if processes < 1 or limit < 0:
+        raise UsageError("processes and limit count things.", fix="give positive numbers")
+    items = list_items(source)
+    items = items[:limit] if limit else items
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    _prepare(items, out)
+    todo = np.flatnonzero(~np.load(out / "done.npy"))
+    chunks = [todo[i : i + CHUNK].tolist() for i in range(0, len(todo), CHUNK)]
+    if chunks:
+        _run(chunks, items, out, processes)
+    return load_hed(out)
+
+
+def _prepare(items: list[Item], out: Path) -> None:
+    """Make the empty columns and the table, unless those of the same pictures are there already."""
+    text = json.dumps([(i.source, i.label, i.split, i.target) for i in items])
+    meta = {"version": VERSION, "pictures": hashlib.sha256(text.encode()).hexdigest()}
+    header = out / "hed.json"
+    if header.is_file() and json.loads(header.read_text(encoding="utf-8")) == meta:
+        return
+    header.unlink(missing_ok=True)
+    for name, (shape, dtype) in _COLUMNS.items():
+        open_memmap(out / f"{name}.npy", mode="w+", dtype=dtype, shape=(len(items), *shape))
+    np.savez(
+        out / "table.npz",
+        target=np.array([i.target for i in items], np.float32),
+        label=np.array([i.label for i in items], np.int64),
+        split=np.array([i.split for i in items]),
+        source=np.array([i.source for i in items]),
+        pack=np.array([i.pack for i in items]),
+        subject=np.array([i.subject for i in items]),
+    )
+    header.write_text(json.dumps(meta), encoding="utf-8")
+
+
+def _run(chunks: list[list[int]], items: list[Item], out: Path, processes: int) -> None:
+    tasks = [[(row, items[row]) for row in chunk] for chunk in chunks]
+    total, seen, found, started = sum(map(len, tasks)), 0, 0, time.monotonic()
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(processes, initializer=_start_process, initargs=(str(out),)) as pool:
+        for count, hits in pool.imap_unordered(_register_chunk, tasks):
+            seen, found = seen + count, found + hits
+            rate = seen / max(time.monotonic() - started, 1e-6)
+            left = round((total - seen) / rate)
+            print(
+                f"{seen}/{total} pictures, {rate:.0f}/s, face found in {found / seen:.1%}, "
+                f"{left // 60} min {left % 60:02d} s left",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+_process: dict = {}  # what a process of the pool makes once and uses for all its pictures
+
+
+def _start_process(out: str) -> None:
+    cv2.setNumThreads(1)
+    _process["detector"] = FaceDetector()
+    _process["columns"] = {n: np.load(Path(out) / f"{n}.npy", mmap_mode="r+") for n in _COLUMNS}
+    _process["archives"] = {}
+
+
+def _register_chunk(task: list[tuple[int, Item]]) -> tuple[int, int]:
+    columns, found = _process["columns"], 0
+    for row, item in task:
+        values = describe(_read(item), _process["detector"])
+        for name, value in values.items():
+            columns[name][row] = value
+        columns["done"][row] = (
+            True  # last: a stop in between costs a picture its time, not its data
+        )
+        found += bool(values["found"])
+    return len(task), found
+
+
+def describe(picture: np.ndarray | None, detector: FaceDetector) -> dict:
+    """The columns of one picture, by name.
+
+    Args:
+        picture: (H, W, 3) RGB uint8; None for one that can't be read: a grey one, without a face.
+        detector: for separate pictures.
+    """
+    if picture is None:
+        picture = np.full((REGISTERED_SIZE, REGISTERED_SIZE, 3), 127, np.uint8)
+    faces = detector.search(picture)
+    if not faces:
+        affine = centred_affine(picture.shape[1], picture.shape[0])
+        return {
+            "faces": warp_face(picture, affine),
+            "landmarks49": average_face(),
+            "geometry": 0.0,
+            "arkit": 0.0,
+            "head_pose": np.eye(4),
+            "found": False,
+        }
+    face = max(faces, key=lambda f: f.area)
+    affine = registering_affine(face.landmarks49)
+    return {
+        "faces": warp_face(picture, affine),
+        "landmarks49": apply_affine(affine, face.landmarks49),
+        "geometry": geometric_features(face.landmarks49),
+        "arkit": face.arkit,
+        "head_pose": face.head_pose,
+        "found": True,
+    }
+
+
+def _read(item: Item) -> np.ndarray | None:
+    try:
+        data = _bytes(item)
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        print(f"{item.source}: can't be read ({error})", file=sys.stderr)
+        return None
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def _bytes(item: Item) -> bytes:
+    if not item.archive:
+        return Path(item.member).read_bytes()
+    archives = _process["archives"]
+    if item.archive not in archives:
+        archives[item.archive] = zipfile.ZipFile(item.archive)
+    return archives[item.archive].read(item.member)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m exprgen.networks.training.hed", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("--source", required=True, help="folder or .csv table of labelled faces")
+    parser.add_argument("--out", required=True, help="folder of the cache")
+    parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--limit", type=int, default=0, help="only the first so many (a trial)")
+    given = parser.parse_args(arguments)
+    try:
+        faces = build(given.source, given.out, processes=given.processes, limit=given.limit)
+    except ExprGenError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("stopped; run it again to go on", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    found = float((faces.split != NO_FACE).mean())
+    print(f"{len(faces)} pictures, {found:.1%} with a face, in {given.out}")
+    return EXIT_OK
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
