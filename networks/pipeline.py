@@ -1,0 +1,618 @@
+"""Reference -> FaceTrack -> RigTracks: the stages of this package, composed.
+
+Analysis runs in three threads, so that two cores are busy and memory stays level: one decodes, one
+finds and registers the face (MediaPipe), one runs the networks on batches of registered faces. What
+passes between them are queues of fixed length. FFmpeg, MediaPipe and torch release Python's lock
+while they compute.
+
+Solving needs no footage: the 3D-CNN's outputs are kept in the FaceTrack, keyed by the digest of the
+weights that made them, and are computed again from its registered faces for another character.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+
+import numpy as np
+
+from .errors import ExprGenError, InputError, UsageError
+from .profile import RigProfile, load_profile, to_unit
+from .settings import RetargetSettings
+from .track import FaceTrack, RigTrack
+from .vocabulary import EXPRESSIONS, OUTPUTS
+
+Emit = Callable[[dict], None]
+
+BATCH = 8
+"""Faces handed to the networks at once."""
+QUEUE = 24
+"""Tracked faces that may wait for the networks: what one slow frame delays, others catch up."""
+WEIGHTS_VARIABLE = "EXPRGEN_WEIGHTS_DIR"
+PROGRESS_INTERVAL = 0.1  # seconds
+
+
+# --- what is asked and answered ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AnalyseRequest:
+    """reference: a clip, or pictures, or a folder; out: the FaceTrack's file; face: see tracking;
+    start, end: seconds, None for the reference's own; profiles: paths of profiles, the primary
+    first, whose networks will be needed: the primary's is run at once, all are checked."""
+
+    reference: tuple[str, ...]
+    out: str
+    face: str = "largest"
+    start: float | None = None
+    end: float | None = None
+    profiles: tuple[str, ...] = ()
+
+    @staticmethod
+    def from_json(data: dict) -> AnalyseRequest:
+        return _from_json(AnalyseRequest, data)
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What `analyse` did. partial: less than the reference promised, and `reason` why; stopped: by
+    request; without_face: names of pictures in which no face was found; stages: seconds of work
+    (not of waiting) of each stage; rate: frames a second, all stages."""
+
+    track: str
+    frames: int
+    found: int
+    partial: bool
+    reason: str
+    stopped: bool
+    stills: bool
+    without_face: list[str]
+    notes: list[str]
+    seconds: float
+    rate: float
+    stages: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class SolveRequest:
+    """track: a FaceTrack's file; primary, secondary: paths of profiles; settings: of
+    RetargetSettings; out: folder for the RigTracks, <character>.npz each."""
+
+    track: str
+    primary: str
+    out: str
+    secondary: tuple[str, ...] = ()
+    settings: dict = field(default_factory=dict)
+
+    @staticmethod
+    def from_json(data: dict) -> SolveRequest:
+        return _from_json(SolveRequest, data)
+
+
+def _from_json(cls, data: dict):
+    known = {f.name for f in fields(cls)}
+    unknown = set(data) - known
+    if unknown:
+        raise UsageError(f"unknown field {min(unknown)!r} in the request")
+    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+
+
+class Progress:
+    """Progress messages of one stage, at most ten a second, with rate and time left."""
+
+    def __init__(self, emit: Emit, stage: str, total: int | None):
+        self._emit, self._stage, self._total = emit, stage, total or None
+        self._began = self._last = time.monotonic()
+        emit({"type": "stage", "stage": stage})
+
+    def show(self, done: int, *, last: bool = False) -> None:
+        now = time.monotonic()
+        if not last and now - self._last < PROGRESS_INTERVAL:
+            return
+        self._last = now
+        spent = now - self._began
+        rate = done / spent if spent > 0 else 0.0
+        total = done if last else self._total
+        left = None if not total or not rate else max(0.0, (total - done) / rate)
+        self._emit(
+            {
+                "type": "progress",
+                "stage": self._stage,
+                "done": done,
+                "total": total,
+                "rate": round(rate, 1),
+                "eta": None if left is None else round(left, 1),
+            }
+        )
+
+
+class Stopwatch:
+    """Seconds that each stage worked, added up over threads."""
+
+    def __init__(self):
+        self.seconds: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - began
+            with self._lock:
+                self.seconds[name] = self.seconds.get(name, 0.0) + spent
+
+    def items(self, name: str, source: Iterable) -> Iterator:
+        """The same items; the time it takes to make each is booked on `name`."""
+        iterator = iter(source)
+        while True:
+            with self.stage(name):
+                try:
+                    item = next(iterator)
+                except StopIteration:
+                    return
+            yield item
+
+
+# --- weights -------------------------------------------------------------------------------------
+
+
+def weights_folder() -> Path:
+    """Where the networks' weights are: $EXPRGEN_WEIGHTS_DIR, else those that ship with ExprGen."""
+    from .weights_io import WEIGHTS
+
+    given = os.environ.get(WEIGHTS_VARIABLE)
+    return Path(given) if given else WEIGHTS
+
+
+def needed_weights(profiles: list[RigProfile]) -> dict[str, Path]:
+    """What is shown to a user -> weight file, for these characters, the primary first."""
+    from .weights_io import weights_path
+
+    folder = weights_folder()
+    needed = {"HCNN": weights_path("hcnn", folder=folder)}
+    if profiles:
+        primary = profiles[0]
+        path = weights_path("rig_regressor", primary.name, folder=folder)
+        needed[_regressor_name(primary)] = path
+        for p in profiles[1:]:
+            path = weights_path("character_mlp", primary.name, p.name, folder)
+            needed[_mapping_name(primary, p)] = path
+    return needed
+
+
+def load_runner(profiles: list[RigProfile], threads: int | None = None):
+    """HCNN and the profiles' 3D-CNNs: (PerceptionRunner, character -> key of FaceTrack.rig_units).
+
+    Raises:
+        ModelError: weights are missing, damaged, or of other controls than the profile's.
+    """
+    from .folding import PerceptionRunner
+    from .weights_io import file_digest, load_network
+
+    regressors, keys = {}, {}
+    for profile in profiles:
+        path = needed_weights([profile])[_regressor_name(profile)]
+        names = tuple(c.name for c in profile.expression_controls)
+        regressors[profile.name] = load_network(
+            path, "rig_regressor", character=profile.name, controls=names
+        )
+        keys[profile.name] = f"{profile.name}:{file_digest(path)}"
+    classifier = load_network(needed_weights([])["HCNN"], "hcnn")
+    return PerceptionRunner(classifier, regressors, threads=threads), keys
+
+
+def load_mapping(primary: RigProfile, secondary: RigProfile):
+    """The C-MLP between two characters: primary's unit values (N, M) -> secondary's (N, K).
+
+    Raises:
+        ModelError: weights are missing, damaged, or of other controls than the profiles'.
+    """
+    from .character_mlp import CharacterMlp
+
+    path = needed_weights([primary, secondary])[_mapping_name(primary, secondary)]
+    return CharacterMlp.load(
+        path,
+        source_controls=tuple(c.name for c in primary.expression_controls),
+        controls=tuple(c.name for c in secondary.expression_controls),
+    )
+
+
+def _regressor_name(primary: RigProfile) -> str:
+    return f"3D-CNN {primary.name}"
+
+
+def _mapping_name(primary: RigProfile, secondary: RigProfile) -> str:
+    return f"C-MLP {primary.name} to {secondary.name}"
+
+
+def examine_weights(profiles: list[RigProfile]) -> list[dict]:
+    """Each needed weight file read and compared with its model card: {"what", "ok", "detail",
+    "fix"}; never raises for a file's sake."""
+    from .weights_io import file_digest, load_network, weights_path
+
+    needed = needed_weights(profiles)
+    needed["SCNN"] = weights_path("scnn", folder=weights_folder())
+    findings = []
+    for what, path in needed.items():
+        try:
+            info = load_network(path)[1]
+            digest = file_digest(path)
+            card = path.with_suffix(".md")
+            if card.is_file() and digest not in card.read_text(encoding="utf-8"):
+                problem = f"{path}: its digest {digest} is not the one in {card.name}"
+                findings.append(_finding(what, False, problem, "restore the weights"))
+                continue
+            findings.append(_finding(what, True, f"{path.name} {digest} ({info.network})"))
+        except ExprGenError as error:
+            findings.append(_finding(what, False, f"{error.file}: {error.problem}", error.fix))
+    return findings
+
+
+def _finding(what: str, ok: bool, detail: str, fix: str = "") -> dict:
+    return {"what": f"weights {what}", "ok": ok, "detail": detail, "fix": fix}
+
+
+# --- analysis ------------------------------------------------------------------------------------
+
+
+def analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Analysis:
+    """Reference -> FaceTrack file.
+
+    A stop keeps what was tracked so far, as a partial track.
+
+    Raises:
+        InputError: the reference can't be read, or shows no face. ModelError: weights or landmark
+        model missing or damaged. OutputError: the file can't be written. UsageError: bad request.
+    """
+    from .media import open_reference, prefetch
+    from .recorder import TrackRecorder
+    from .tracking import FaceTracker
+
+    began = time.monotonic()
+    watch = Stopwatch()
+    emit({"type": "stage", "stage": "loading"})
+    profiles = [load_profile(p) for p in request.profiles]
+    with open_reference(list(request.reference), start=request.start, end=request.end) as reader:
+        runner, keys = load_runner(profiles[:1], threads=max(1, (os.cpu_count() or 1) - 1))
+        for profile in profiles[1:]:
+            load_mapping(profiles[0], profile)  # damaged weights are told now, not afterwards
+        with (
+            FaceTracker(request.face, stills=reader.stills) as tracker,
+            TrackRecorder(
+                request.out,
+                source=reader.source,
+                fps=reader.fps,
+                face=request.face,
+                stills=reader.stills,
+            ) as recorder,
+        ):
+            progress = Progress(emit, "analyse", reader.count)
+            working = time.monotonic()
+            with _Networks(runner, keys, recorder, watch) as networks:
+                frames = prefetch(watch.items("decoding", reader))
+                with contextlib.closing(frames):
+                    for frame in frames:
+                        if stop.is_set():
+                            break
+                        with watch.stage("tracking"):
+                            tracked = tracker.track(frame)
+                        networks.put(tracked)
+                        progress.show(frame.index + 1)
+            spent = time.monotonic() - working
+            progress.show(len(recorder), last=True)
+            emit({"type": "stage", "stage": "saving"})
+            stopped = stop.is_set()
+            if stopped and not recorder.found:
+                raise InputError("stopped before any face was seen", file=reader.source)
+            partial, reason = _partial(reader, recorder, stopped)
+            with watch.stage("saving"):
+                recorder.finish(partial=partial)
+            for note in reader.notes:
+                emit({"type": "log", "level": "warning", "text": note})
+            return Analysis(
+                track=str(request.out),
+                frames=len(recorder),
+                found=recorder.found,
+                partial=partial,
+                reason=reason,
+                stopped=stopped,
+                stills=reader.stills,
+                without_face=recorder.without_face if reader.stills else [],
+                notes=list(reader.notes),
+                seconds=round(time.monotonic() - began, 2),
+                rate=round(len(recorder) / max(spent, 1e-6), 1),
+                stages={name: round(s, 2) for name, s in watch.seconds.items()},
+            )
+
+
+def _partial(reader, recorder, stopped: bool) -> tuple[bool, str]:
+    """Whether the track lacks something that was asked for, and what."""
+    reasons = []
+    if stopped:
+        reasons.append("stopped before its end")
+    if reader.partial:
+        reasons.append("; ".join(reader.notes) or "not all of it could be read")
+    if reader.stills and recorder.without_face:
+        reasons.append(f"no face in {', '.join(recorder.without_face)}")
+    return bool(reasons), "; ".join(reasons)
+
+
+class _Networks:
+    """The third thread: batches of tracked faces through the networks, into the recorder.
+
+    A context manager; its end waits until all that was put is recorded. Errors are raised where
+    faces are put, or at the end.
+    """
+
+    def __init__(self, runner, keys: dict[str, str], recorder, watch: Stopwatch):
+        self._runner, self._keys, self._recorder, self._watch = runner, keys, recorder, watch
+        self._queue: queue.Queue = queue.Queue(QUEUE)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="networks", daemon=True)
+
+    def __enter__(self) -> _Networks:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind, *_) -> None:
+        if kind is not None:
+            self._error = self._error or RuntimeError("given up")  # don't finish the queue
+        self._queue.put(None)
+        self._thread.join()
+        if kind is None and self._error is not None:
+            raise self._error
+
+    def put(self, tracked) -> None:
+        if self._error is not None:
+            raise self._error
+        self._queue.put(tracked)
+
+    def _work(self) -> None:
+        """Until None comes. After an error what comes is thrown away, so that nobody waits."""
+        last = False
+        while not last:
+            batch = [self._queue.get()]
+            while len(batch) < BATCH and batch[-1] is not None:
+                batch.append(self._queue.get())
+            last = batch[-1] is None
+            if self._error is None:
+                try:
+                    self._record([t for t in batch if t is not None])
+                except BaseException as error:  # handed over to the thread that puts
+                    self._error = error
+
+    def _record(self, batch: list) -> None:
+        seen = [t for t in batch if t.found]
+        with self._watch.stage("networks"):
+            answers = iter(list(_look(self._runner, self._keys, seen)))
+        with self._watch.stage("recording"):
+            for tracked in batch:
+                if tracked.found:
+                    expression, units = next(answers)
+                    self._recorder.add(tracked, expression, units)
+                else:
+                    self._recorder.add(tracked)
+
+
+def _look(runner, keys: dict[str, str], seen: list) -> Iterator[tuple[np.ndarray, dict]]:
+    """(expression, rig units by cache key) of each tracked face."""
+    if not seen:
+        return
+    found = runner(
+        np.stack([t.face for t in seen]),
+        np.stack([t.geometry for t in seen]),
+        np.stack([t.observation.arkit for t in seen]),
+    )
+    for i, expression in enumerate(found["expression"]):
+        yield expression, {keys[name]: units[i] for name, units in found["rig"].items()}
+
+
+# --- solving -------------------------------------------------------------------------------------
+
+
+def solve_file(request: SolveRequest, emit: Emit, stop: threading.Event) -> list[dict]:
+    """`solve` from and to files: [{"character", "path", "frames"}], the primary first."""
+    emit({"type": "stage", "stage": "solving"})
+    track = FaceTrack.load(request.track)
+    profiles = [load_profile(p) for p in (request.primary, *request.secondary)]
+    settings = RetargetSettings.from_json(request.settings)
+    solved = []
+    for rig_track in solve(track, profiles[0], profiles[1:], settings, emit):
+        path = Path(request.out) / f"{rig_track.character}.npz"
+        rig_track.save(path)
+        solved.append(
+            {"character": rig_track.character, "path": str(path), "frames": len(rig_track)}
+        )
+    return solved
+
+
+def solve(
+    face_track: FaceTrack,
+    primary: RigProfile,
+    secondaries: list[RigProfile],
+    settings: RetargetSettings,
+    emit: Emit = lambda message: None,
+) -> list[RigTrack]:
+    """FaceTrack -> a RigTrack for the primary, then one for each secondary.
+
+    The primary's expression comes from its 3D-CNN, calibrated, smoothed and limited. A secondary's
+    is its C-MLP's answer to the primary's final expression, so that all play the same performance.
+    Head, eyes and blinks of each come straight from the tracker.
+
+    Raises:
+        ModelError: weights are missing, damaged or another character's.
+        UsageError: the range holds no frame.
+    """
+    from .smoothing import follow_controls, solve_controls
+
+    mappings = [load_mapping(primary, p) for p in secondaries]  # told before the work is done
+    units = primary_units(face_track, primary, emit)
+    # Solved whole, since the C-MLPs need the expression even where it is not to be keyed.
+    whole = replace(settings, outputs=OUTPUTS)
+    lead = solve_controls(face_track, primary, units, whole)
+    final = expression_units(lead, primary)
+    tracks = [_with_outputs(lead, primary, settings)]
+    tracks += [
+        follow_controls(face_track, profile, mapping(final), settings)
+        for profile, mapping in zip(secondaries, mappings, strict=True)
+    ]
+    meta = {k: face_track.meta.get(k) for k in ("stills", "names", "partial", "source", "fps")}
+    return [replace(t, meta={**t.meta, **meta}) for t in tracks]
+
+
+def primary_units(
+    face_track: FaceTrack, primary: RigProfile, emit: Emit = lambda message: None
+) -> np.ndarray:
+    """The 3D-CNN's unit values (N, M) for each frame: kept ones, or computed from the faces.
+
+    Raises:
+        ModelError: see `load_runner`.
+    """
+    from .weights_io import file_digest
+
+    path = needed_weights([primary])[_regressor_name(primary)]
+    cached = face_track.rig_units.get(f"{primary.name}:{file_digest(path)}")
+    if cached is not None and cached.shape[1] == len(primary.expression_controls):
+        return cached
+    return _look_again(face_track, primary, emit)
+
+
+def _look_again(face_track: FaceTrack, primary: RigProfile, emit: Emit) -> np.ndarray:
+    from .recorder import decode_face
+    from .smoothing import fill_lost
+
+    runner, _ = load_runner([primary])
+    units = np.zeros((len(face_track), len(primary.expression_controls)), np.float32)
+    seen = np.flatnonzero(face_track.found)
+    progress = Progress(emit, "networks", len(seen))
+    for first in range(0, len(seen), BATCH):
+        frames = seen[first : first + BATCH]
+        faces = np.stack([decode_face(face_track.face_jpeg(int(i))) for i in frames])
+        found = runner(faces, face_track.geometry[frames], face_track.arkit[frames])
+        units[frames] = found["rig"][primary.name]
+        progress.show(first + len(frames))
+    progress.show(len(seen), last=True)
+    stills = bool(face_track.meta.get("stills"))
+    filled = fill_lost(face_track.times, face_track.state, units, stills=stills)
+    return filled.astype(np.float32)
+
+
+def expression_units(track: RigTrack, profile: RigProfile) -> np.ndarray:
+    """Unit values (N, M) of the profile's expression controls in a track that has all of them."""
+    controls = profile.expression_controls
+    columns = [track.controls.index(c.name) for c in controls]
+    return to_unit(controls, track.values[:, columns]).astype(np.float32)
+
+
+def _with_outputs(track: RigTrack, profile: RigProfile, settings: RetargetSettings) -> RigTrack:
+    """The track with only the controls of the outputs that are switched on."""
+    kept = [
+        i for i, n in enumerate(track.controls) if profile.control(n).output in settings.outputs
+    ]
+    names = tuple(track.controls[i] for i in kept)
+    return replace(track, controls=names, values=np.ascontiguousarray(track.values[:, kept]))
+
+
+# --- perceiving ----------------------------------------------------------------------------------
+
+
+def perceive(images: list[str], kind: str, emit: Emit, stop: threading.Event) -> dict:
+    """The seven probabilities of pictures: {"pictures": [{"file", "as", "face", "expression",
+    "probabilities"}], "partial"}; expression and probabilities are null where no face was found.
+
+    Args:
+        images: pictures, or folders of them. kind: "human" (HCNN), "character" (SCNN) or "auto".
+
+    Raises:
+        InputError: a picture can't be read. ModelError: weights are missing or damaged.
+    """
+    from .tracking import FaceDetector
+
+    emit({"type": "stage", "stage": "loading"})
+    files = _pictures(images)
+    runners: dict = {}
+    pictures = []
+    progress = Progress(emit, "perceive", len(files))
+    with FaceDetector(faces=8) as detector:
+        for path in files:
+            if stop.is_set():
+                break
+            pictures.append(_perceive_one(path, kind, detector, runners))
+            progress.show(len(pictures))
+    progress.show(len(pictures), last=True)
+    missed = any(p["expression"] is None for p in pictures)
+    return {"pictures": pictures, "partial": missed or len(pictures) < len(files)}
+
+
+def _perceive_one(path: Path, kind: str, detector, runners: dict) -> dict:
+    from .media import read_image
+    from .registration import centred_affine, register, warp_face
+
+    picture = read_image(path)
+    faces = detector.search(picture)
+    if faces:
+        found = max(faces, key=lambda f: f.area)
+        face = register(picture, found.landmarks49)
+    elif kind == "character":
+        # Drawn faces are often not found; character pictures are framed on the face.
+        face = warp_face(picture, centred_affine(picture.shape[1], picture.shape[0]))
+    else:
+        return {"file": str(path), "as": kind, "face": False} | dict.fromkeys(
+            ("expression", "probabilities")
+        )
+    chosen = kind_of(face) if kind == "auto" else kind
+    if chosen not in runners:
+        runners[chosen] = _classifier(chosen)
+    probabilities = runners[chosen](face[None])["expression"][0]
+    return {
+        "file": str(path),
+        "as": chosen,
+        "face": bool(faces),
+        "expression": EXPRESSIONS[int(probabilities.argmax())],
+        "probabilities": {
+            e: round(float(p), 5) for e, p in zip(EXPRESSIONS, probabilities, strict=True)
+        },
+    }
+
+
+def kind_of(face: np.ndarray) -> str:
+    """ "human" or "character" for a registered face (256, 256) uint8, when nobody says which.
+
+    The place for something better: for now every face is taken for a human's, for whom the
+    network has seen many more kinds of pictures.
+    """
+    return "human"
+
+
+def _pictures(paths: list[str]) -> list[Path]:
+    from .media import IMAGE_SUFFIXES
+
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            found = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+            if not found:
+                raise InputError("the folder holds no images", file=path, fix="give one with some")
+            files += found
+        else:
+            files.append(path)
+    return files
+
+
+def _classifier(kind: str):
+    from .folding import PerceptionRunner
+    from .weights_io import load_network, weights_path
+
+    name = "hcnn" if kind == "human" else "scnn"
+    return PerceptionRunner(load_network(weights_path(name, folder=weights_folder()), name))

@@ -1,0 +1,425 @@
+"""Training of the 3D-CNN of a primary character (ExprGen, section 4.2.1).
+
+Learns from pairs (human face, unit values) found by `matching`, and from the character's own
+pictures, whose unit values are known. Starts from HCNN and keeps its first layers, so that both run
+them once. With `--match paper --geometry 0 --own 0` it is the published form (but for the frozen
+layers).
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import MISSING, asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..errors import UsageError
+from ..perceptual import PerceptualNetwork, pool, probabilities
+from ..profile import RigProfile, find_character
+from ..rig_regressor import EXTRA_NAMES, GEOMETRY, GEOMETRY_AND_ARKIT, rig_regressor
+from ..vocabulary import EXPRESSIONS
+from ..weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
+from .datasets import TRAIN, VALIDATION, CharacterSet, FaceSet, load_ced, load_faces
+from .features import Features, check_frozen, compute_features, freeze, start_from, train_mode
+from .hcnn import balanced_chances
+from .loop import LoopSettings, Outcome, Stage, run, say
+from .matching import (
+    ArkitScale,
+    Described,
+    DomainScale,
+    MatchSettings,
+    Mirror,
+    match_units,
+    mirrored_columns,
+    spread_report,
+)
+from .options import option, run_command
+from .report import write_report
+
+
+@dataclass(frozen=True)
+class RigSettings:
+    data: str = option(MISSING, "folder of the prepared human faces")
+    ced: str = option(MISSING, "folder of the prepared character pictures")
+    primary: str = option(MISSING, "character, or the path of its profile")
+    init: str = option(MISSING, "HCNN's weights to start from")
+    out: str = option(MISSING, "weight file to write")
+    checkpoints: str = option("", "folder of checkpoints and kept layers; by default beside it")
+    resume: bool = option(False, "go on from the last checkpoint")
+    frozen_layers: int = option(6, "first layers kept as HCNN's: 4, 6, 8, 10 or 11")
+    geometry: int = option(GEOMETRY_AND_ARKIT, "second input: 0 (the paper), 9 or 61 numbers")
+    hidden: int = option(0, "width of FC-13; 0: as many as controls (the paper)")
+    match: str = option("soft", "how pairs are found", ("soft", "paper"))
+    refine: float = option(0.5, "share of the correction by ARKit (soft matching)")
+    own: float = option(0.4, "share of the character's own pictures in a batch")
+    humans: int = option(8000, "human faces at most")
+    variants: int = option(3, "variants of each face: as it is, mirrored, changed, ...")
+    epochs: float = option(30.0, "times each human face is seen")
+    batch: int = option(50, "faces a step")
+    rate: float = option(2e-3, "learning rate")
+    second_noise: float = option(0.15, "noise on the second input, in its deviations")
+    minutes: float | None = option(None, "shorten the training to this time")
+    seed: int = option(0, "seed of everything random")
+    threads: int = option(0, "processor threads, 0: all")
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Faces with unit values: what the 3D-CNN learns from.
+
+    features: kept layers of the faces. units (N, M). seconds: one or more second inputs (N, E) of
+    which one is drawn each time. chances (N,): of being drawn. train, check: rows.
+    """
+
+    features: Features
+    units: np.ndarray
+    seconds: tuple[np.ndarray, ...]
+    chances: np.ndarray
+    train: np.ndarray
+    check: np.ndarray
+
+
+class RigTask:
+    """Unit values from faces; half mirrored, as everything a face does has a mirror image."""
+
+    def __init__(
+        self,
+        model: PerceptualNetwork,
+        humans: Pairs,
+        own: Pairs,
+        profile: RigProfile,
+        s: RigSettings,
+    ):
+        self.model, self.humans, self.own, self.s = model, humans, own, s
+        controls = profile.expression_controls
+        self.mirror = Mirror.of(controls)
+        self.columns = mirrored_columns(EXTRA_NAMES[s.geometry])
+        self.names = tuple(c.name for c in controls)
+        posed = own.units.std(0)
+        # Rarely moved controls must not be drowned by the lively ones, nor noise blown up.
+        self.weights = torch.from_numpy((1.0 / (posed**2 + 0.02)).astype(np.float32))
+        self.weights /= self.weights.mean()
+
+    def train_mode(self) -> None:
+        train_mode(self.model, self.s.frozen_layers)
+
+    def loss(self, stage: Stage, rng: np.random.Generator) -> Tensor:
+        own = round(stage.batch * self.s.own)
+        parts = [self._draw(self.humans, stage.batch - own, rng)]
+        if own:
+            parts.append(self._draw(self.own, own, rng))
+        maps, second, units = (torch.cat(column) for column in zip(*parts, strict=True))
+        predicted = self._predict(self.model, maps, second)
+        return ((predicted - units) ** 2 * self.weights).mean()
+
+    def _draw(self, pairs: Pairs, count: int, rng) -> tuple[Tensor, Tensor, Tensor]:
+        rows = pairs.train[rng.choice(len(pairs.train), count, p=pairs.chances)]
+        variants = rng.integers(len(pairs.features.flipped), size=count)
+        flipped = pairs.features.flipped[variants, rows][:, None]
+        which = rng.integers(len(pairs.seconds), size=count)
+        second = np.stack([pairs.seconds[k][r] for k, r in zip(which, rows, strict=True)])
+        units = pairs.units[rows]
+        second = np.where(flipped, second[:, self.columns], second)
+        units = np.where(flipped, self.mirror.units(units), units)
+        second = torch.from_numpy(second.astype(np.float32))
+        noise = torch.from_numpy(rng.standard_normal(second.shape, dtype=np.float32))
+        second = second + self.s.second_noise * noise * self.model.extra_std
+        maps = pairs.features.take(variants, rows)
+        return maps, second, torch.from_numpy(units.astype(np.float32))
+
+    def _predict(self, model: PerceptualNetwork, maps: Tensor, second: Tensor) -> Tensor:
+        maps = maps.contiguous(memory_format=torch.channels_last)
+        maps = model.maps(maps, self.s.frozen_layers, folded=True)
+        return model.head(pool(maps), second)
+
+    @torch.inference_mode()
+    def predict(self, model: nn.Module, pairs: Pairs, rows: np.ndarray) -> np.ndarray:
+        """Unit values (len(rows), M) of faces as they are."""
+        model.eval()
+        parts = []
+        for part in np.array_split(rows, max(1, len(rows) // 64)):
+            maps = pairs.features.take(np.zeros(len(part), int), part)
+            second = torch.from_numpy(pairs.seconds[0][part].astype(np.float32))
+            parts.append(self._predict(model, maps, second).numpy())
+        return np.concatenate(parts)
+
+    def evaluate(self, model: nn.Module, stage: Stage) -> dict[str, float]:
+        human, own = (
+            explained(self.predict(model, pairs, pairs.check), pairs.units[pairs.check])
+            for pairs in (self.humans, self.own)
+        )
+        share = self.s.own
+        return {"human": human, "own": own, "score": (1 - share) * human + share * own}
+
+
+def explained(predicted: np.ndarray, units: np.ndarray) -> float:
+    """Share of the variance of all controls that is explained; 1 is perfect, 0 the mean's."""
+    rest = ((units - units.mean(0)) ** 2).sum()
+    return float(1 - ((predicted - units) ** 2).sum() / max(rest, 1e-9))
+
+
+@dataclass(frozen=True)
+class Domains:
+    """Scales of the human and the character's faces, and ways between them."""
+
+    human: DomainScale
+    human_arkit: ArkitScale
+    character: DomainScale
+    character_arkit: ArkitScale
+
+    @staticmethod
+    def of(humans: FaceSet, posed: CharacterSet) -> Domains:
+        known = humans.rows(TRAIN)
+        labels = humans.labels[known]
+        seen = posed.found
+        return Domains(
+            DomainScale.of(humans.geometry[known], labels),
+            ArkitScale.of(humans.arkit[known], labels),
+            DomainScale.of(posed.geometry[seen], posed.labels[seen]),
+            ArkitScale.of(posed.arkit[seen], posed.labels[seen]),
+        )
+
+    def humans(self, faces: FaceSet, rows: np.ndarray) -> Described:
+        return Described(
+            self.human.normalise(faces.geometry[rows]), self.human_arkit.weights(faces.arkit[rows])
+        )
+
+    def poses(self, posed: CharacterSet, rows: np.ndarray) -> Described:
+        """Poses by their measured geometry and intended ARKit vector."""
+        return Described(self.character.normalise(posed.geometry[rows]), posed.intended[rows])
+
+    def as_human(self, posed: CharacterSet) -> tuple[np.ndarray, np.ndarray]:
+        """Second inputs (N, 61) of a human making the character's faces: as the tracker saw the
+        character, and as the pose was meant."""
+        geometry = self.character.convert(posed.geometry, self.human)
+        meant = self._to_human(posed.intended)
+        seen = self._to_human(self.character_arkit.weights(posed.arkit))
+        seen = np.where(posed.found[:, None], seen, meant)
+        return np.concatenate([geometry, seen], 1), np.concatenate([geometry, meant], 1)
+
+    def _to_human(self, weights: np.ndarray) -> np.ndarray:
+        scale = self.human_arkit
+        return scale.neutral + weights * (scale.full - scale.neutral)
+
+
+def choose_humans(faces: FaceSet, limit: int, seed: int) -> np.ndarray:
+    """At most `limit` rows, an eighth of them for validation, rare classes preferred."""
+    rng = np.random.default_rng((seed, 3))
+    chosen = []
+    for split, count in ((TRAIN, limit), (VALIDATION, limit // 8)):
+        rows = faces.rows(split)
+        chances = balanced_chances(faces.labels[rows], 0.7)
+        count = min(count, len(rows))
+        chosen.append(rng.choice(rows, count, replace=False, p=chances))
+    return np.sort(np.concatenate(chosen))
+
+
+@torch.inference_mode()
+def perceived(hcnn: PerceptualNetwork, features: Features, frozen: int) -> np.ndarray:
+    """HCNN's probabilities (N, 7) of the faces whose first layers are kept."""
+    hcnn.eval()
+    parts = []
+    rows = np.arange(features.maps.shape[1])
+    for part in np.array_split(rows, max(1, len(rows) // 64)):
+        maps = hcnn.maps(features.take(np.zeros(len(part), int), part), frozen, folded=True)
+        parts.append(probabilities(hcnn.head(pool(maps))))
+    return np.concatenate(parts)
+
+
+@dataclass
+class Workshop:
+    """Everything a 3D-CNN training needs, made once: see the properties."""
+
+    s: RigSettings
+
+    @cached_property
+    def profile(self) -> RigProfile:
+        return find_character(self.s.primary)
+
+    @cached_property
+    def controls(self):
+        return self.profile.expression_controls
+
+    @cached_property
+    def hcnn(self) -> PerceptualNetwork:
+        return load_network(self.s.init, "hcnn")[0]
+
+    @cached_property
+    def size(self) -> int:
+        return load_network(self.s.init, "hcnn")[1].input_size
+
+    @cached_property
+    def faces(self) -> FaceSet:
+        return load_faces(self.s.data)
+
+    @cached_property
+    def posed(self) -> CharacterSet:
+        posed = load_ced(self.s.ced, self.profile.name)
+        names = tuple(c.name for c in self.controls)
+        if posed.controls != names:
+            raise UsageError(
+                f"the pictures of {self.profile.name!r} were made with other controls",
+                file=self.s.ced,
+                fix="capture the character again",
+            )
+        return posed
+
+    @cached_property
+    def domains(self) -> Domains:
+        return Domains.of(self.faces, self.posed)
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.s.checkpoints or Path(self.s.out).with_suffix(""))
+
+    def _features(self, name: str, faces: np.ndarray, rows: np.ndarray) -> Features:
+        s = self.s
+        path = self.folder / f"{name}.npy"
+        return compute_features(
+            path, self.hcnn, faces, rows, s.frozen_layers, s.variants, self.size, s.seed
+        )
+
+    def human_pairs(self) -> Pairs:
+        """Human faces with the poses that were found for them."""
+        s, faces = self.s, self.faces
+        rows = choose_humans(faces, s.humans, s.seed)
+        features = self._features("humans", faces.faces, rows)
+        votes = faces.targets[rows]
+        chances = (votes + perceived(self.hcnn, features, s.frozen_layers)) / 2
+        labelled = np.flatnonzero((self.posed.labels >= 0) & (self.posed.split == TRAIN))
+        match = MatchSettings.paper() if s.match == "paper" else MatchSettings(refine=s.refine)
+        units = match_units(
+            self.domains.humans(faces, rows),
+            chances,
+            self.domains.poses(self.posed, labelled),
+            self.posed.labels[labelled],
+            self.posed.units[labelled],
+            self.controls,
+            match,
+        )
+        second = np.concatenate([faces.geometry[rows], faces.arkit[rows]], 1)[:, : s.geometry]
+        split = faces.split[rows]
+        train = np.flatnonzero(split == TRAIN)
+        chances = balanced_chances(votes[train].argmax(1), 0.5)
+        return Pairs(
+            features, units, (second,), chances, train, np.flatnonzero(split == VALIDATION)
+        )
+
+    def own_pairs(self) -> Pairs:
+        """The character's own pictures with the units they were posed by."""
+        posed = self.posed
+        features = self._features(f"{self.profile.name}", posed.faces, np.arange(len(posed.labels)))
+        seconds = tuple(second[:, : self.s.geometry] for second in self.domains.as_human(posed))
+        train = posed.rows(TRAIN)
+        even = np.full(len(train), 1 / len(train))
+        return Pairs(features, posed.units, seconds, even, train, posed.rows(VALIDATION))
+
+
+def train(s: RigSettings) -> Outcome:
+    """Train, write weights, model card and report; returns the outcome."""
+    check_frozen(s.frozen_layers)
+    if s.threads:
+        torch.set_num_threads(s.threads)
+    torch.manual_seed(s.seed)
+    shop = Workshop(s)
+    config = {"controls": len(shop.controls), "geometry": s.geometry}
+    if s.hidden:
+        config["hidden"] = s.hidden
+    model = rig_regressor(**config)
+    start_from(model, shop.hcnn)
+    freeze(model, s.frozen_layers)
+    humans, own = shop.human_pairs(), shop.own_pairs()
+    _fit_second_input(model, humans)
+    task = RigTask(model, humans, own, shop.profile, s)
+    say(f"3D-CNN of {shop.profile.name}: {len(humans.train)} faces, {len(own.train)} own pictures")
+    images = int(s.epochs * len(humans.train))
+    stages = (Stage(shop.size, images, s.batch, s.rate),)
+    loop = LoopSettings(minutes=s.minutes, seed=s.seed, average=0.995, patience=10)
+    free = ("out", "checkpoints", "resume", "threads", "minutes")
+    settings = {k: v for k, v in asdict(s).items() if k not in free}
+    outcome = run(task, stages, shop.folder, loop, settings, s.resume)
+    _finish(s, shop, task, outcome, config, settings)
+    return outcome
+
+
+def _fit_second_input(model: PerceptualNetwork, humans: Pairs) -> None:
+    if model.extra:
+        second = humans.seconds[0][humans.train]
+        model.extra_mean.copy_(torch.from_numpy(second.mean(0)))
+        # Channels that hardly ever move are not blown up into noise.
+        floor = [0.005] * GEOMETRY + [0.05] * (model.extra - GEOMETRY)
+        model.extra_std.copy_(torch.from_numpy(np.maximum(second.std(0), floor)))
+
+
+def _finish(s, shop: Workshop, task: RigTask, outcome: Outcome, config, settings) -> None:
+    check = task.humans.check
+    predicted = task.predict(outcome.model, task.humans, check)
+    labelled = shop.posed.labels >= 0
+    spread = spread_report(predicted, shop.posed.units[labelled], task.names)
+    matched = spread_report(task.humans.units[check], shop.posed.units[labelled], task.names)
+    outcome.metrics |= {
+        "spread of predictions / poses": spread["spread"],
+        "spread of matched targets / poses": matched["spread"],
+    }
+    info = WeightsInfo(
+        "rig_regressor",
+        config,
+        character=shop.profile.name,
+        controls=task.names,
+        input_size=shop.size,
+        extra=EXTRA_NAMES[s.geometry],
+        training={"settings": settings, "metrics": outcome.metrics, "steps": outcome.steps},
+    )
+    save_network(s.out, outcome.model, info)
+    by_class = _class_spread(predicted, shop.faces, check, task, shop)
+    card = ModelCard(
+        title=f"3D-CNN of {shop.profile.name}",
+        purpose="From a registered human face (and its geometry) to unit values of the controls.",
+        data=f"{len(task.humans.train)} human faces, each with a pose found by label and geometry; "
+        f"{len(task.own.train)} pictures of the character.",
+        licence_of_data="Human faces: as HCNN's. Pictures of the character: "
+        f"{shop.profile.license or 'as the character'}. No picture is part of this file.",
+        split="human faces as their table says; of the character every tenth block of ten pictures",
+        metrics=outcome.metrics | {"flattest control": spread["flattest"]} | by_class,
+        seed=s.seed,
+        command=f"exprgen train rig --data HED --ced CED --primary {shop.profile.name} "
+        f"--init hcnn.safetensors --out {Path(s.out).name}",
+        limits="'human' is measured against matched poses, which are no ground truth.",
+    )
+    write_card(s.out, card, info)
+    write_report(
+        Path(s.out).with_suffix(".report.html"),
+        f"3D-CNN of {shop.profile.name}",
+        asdict(s),
+        outcome.history,
+        outcome.metrics | by_class,
+    )
+    say(f"wrote {s.out}: " + ", ".join(f"{k} {v:.3f}" for k, v in outcome.metrics.items()))
+    say(f"flattest control: {spread['flattest']}")
+
+
+def _class_spread(predicted, faces: FaceSet, check, task: RigTask, shop: Workshop) -> dict:
+    """Correlation of the mean prediction with the mean pose, by class."""
+    rows = choose_humans(faces, task.s.humans, task.s.seed)[check]
+    labels = faces.labels[rows]
+    values = {}
+    for k, name in enumerate(EXPRESSIONS):
+        mine, pose = predicted[labels == k], shop.posed.units[shop.posed.labels == k]
+        if len(mine) and len(pose) and pose.mean(0).std() > 1e-6:
+            values[f"pose correlation {name}"] = float(
+                np.corrcoef(mine.mean(0), pose.mean(0))[0, 1]
+            )
+    return values
+
+
+def main(args: list[str] | None = None) -> int:
+    """Command line; returns an exit code."""
+    return run_command("rig", __doc__.partition("\n")[0], RigSettings, train, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

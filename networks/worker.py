@@ -1,0 +1,292 @@
+"""Perception and training as a process: JSON-lines requests on stdin, a message stream on stdout.
+
+Started by `exprgen_addon/jobs.py`, so that torch, MediaPipe and OpenCV never load in Blender's own
+process. By hand: `python -m exprgen.networks.worker` in an environment where ExprGen is installed,
+or `python PATH/networks/worker.py` for any copy of it, whatever its folder is called and without
+installing: the file then makes its own folder's parent the package `exprgen`.
+
+Requests, one JSON object a line:
+    {"id": 1, "command": "analyse", "arguments": {...}}   one at a time, in order
+    {"command": "stop", "id": 1}                          end that request soon, keep what is done
+
+Messages, one JSON object a line, each with the request's id:
+    {"type": "ready"}                                     once, before any request is read
+    {"type": "stage", "stage": "..."}                     what begins now
+    {"type": "progress", "stage", "done", "total", "rate", "eta"}   total and eta (s) may be null
+    {"type": "log", "level": "info" | "warning", "text"}
+    {"type": "result", "partial": bool, ...}              the request is done; see each command
+    {"type": "error", "kind", "problem", "file", "fix", "exit_code"}   ExprGenError.to_message
+
+End of stdin or SIGINT is a stop of everything: what is finished is kept, the running request gives
+a partial result, the process ends. Only messages reach stdout: whatever libraries print, from
+Python or from C++, goes to stderr.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if __name__ == "__main__" and not __package__:
+    # Run by its path. Its folder leads sys.path then, and our profile.py hides the standard one.
+    from importlib.util import module_from_spec, spec_from_file_location
+    from pathlib import Path
+
+    _folder = Path(__file__).resolve().parent
+    sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != _folder]
+    _spec = spec_from_file_location(
+        "exprgen", _folder.parent / "__init__.py", submodule_search_locations=[str(_folder.parent)]
+    )
+    sys.modules["exprgen"] = module_from_spec(_spec)
+    _spec.loader.exec_module(sys.modules["exprgen"])
+    from exprgen.networks.worker import main as _main
+
+    raise SystemExit(_main())
+
+import importlib
+import json
+import os
+import queue
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from .errors import EXIT_BUG, EXIT_OK, ExprGenError, UsageError
+
+GRACE = 20.0
+"""Seconds that a request has to end by itself once nobody listens any more."""
+
+Emit = Callable[[dict], None]
+Command = Callable[[dict, Emit, threading.Event], dict]
+_COMMANDS: dict[str, Command] = {}
+
+
+def command(function: Command) -> Command:
+    """Make a function a command of its own name: (arguments, emit, stop) -> the result's fields."""
+    _COMMANDS[function.__name__] = function
+    return function
+
+
+@command
+def ping(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
+    """Answers; with `seconds`, works that long first and counts. For tests and for `doctor`."""
+    ticks = int(float(arguments.get("seconds", 0)) * 20)
+    done = 0
+    while done < ticks and not stop.wait(0.05):
+        done += 1
+        emit({"type": "progress", "stage": "ping", "done": done, "total": ticks})
+    return {"echo": arguments.get("echo"), "done": done, "partial": done < ticks}
+
+
+@command
+def versions(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
+    """Versions of what the worker needs: {"python", "packages": {module: version or null}}."""
+    from importlib.metadata import packages_distributions, version
+    from importlib.util import find_spec
+
+    owners = packages_distributions()
+    found: dict[str, str | None] = {}
+    for module in ("numpy", "torch", "mediapipe", "cv2", "av", "safetensors"):
+        known = [version(d) for d in owners.get(module, [])]
+        there = find_spec(module) is not None
+        found[module] = (known[0] if known else "there") if there else None
+    return {"python": sys.version.split()[0], "executable": sys.executable, "packages": found}
+
+
+@command
+def analyse(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
+    """pipeline.AnalyseRequest's fields -> {"track": path, "frames", "found", "seconds", ...}."""
+    from . import pipeline
+
+    return pipeline.analyse(pipeline.AnalyseRequest.from_json(arguments), emit, stop).to_json()
+
+
+@command
+def solve(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
+    """{"track", "primary", "secondary": [...], "settings": {...}, "out": folder} -> {"tracks"}.
+
+    `tracks` is a list of {"character", "path", "frames"}, the primary first.
+    """
+    from . import pipeline
+
+    return {"tracks": pipeline.solve_file(pipeline.SolveRequest.from_json(arguments), emit, stop)}
+
+
+@command
+def perceive(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
+    """{"images": [...], "as": "auto"|"human"|"character"} -> {"pictures": [...]}."""
+    from . import pipeline
+
+    return pipeline.perceive(arguments["images"], arguments.get("as", "auto"), emit, stop)
+
+
+@command
+def weights(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
+    """{"profiles": [paths, primary first]} -> {"weights": [{"what", "ok", "detail", "fix"}]}."""
+    from . import pipeline
+    from .profile import load_profile
+
+    profiles = [load_profile(p) for p in arguments["profiles"]]
+    return {"weights": pipeline.examine_weights(profiles)}
+
+
+@command
+def fetch(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
+    """Fetch the face landmark model -> {"path"}."""
+    from . import models
+
+    path = models.fetch_landmark_model(
+        say=lambda line: emit({"type": "log", "level": "info", "text": line})
+    )
+    return {"path": str(path)}
+
+
+@command
+def train(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
+    """{"name", "arguments": [words]} -> {"exit_code"}: networks/training/<name>.py's main."""
+    return {"exit_code": training(arguments["name"])(list(arguments.get("arguments", []))) or 0}
+
+
+def training_names() -> list[str]:
+    """The trainings there are: modules of networks/training that define `main(words)`."""
+    folder = Path(__file__).resolve().parent / "training"
+    return sorted(p.stem for p in folder.glob("*.py") if "\ndef main(" in p.read_text("utf-8"))
+
+
+def training(name: str) -> Callable[[list[str]], int | None]:
+    """The `main(words)` of a training, by the name of its file with - or _ between words.
+
+    Raises:
+        UsageError: there is no such training.
+    """
+    stem = name.replace("-", "_")
+    if stem not in training_names():
+        raise UsageError(
+            f"there is no training {name!r}",
+            fix=f"use one of {', '.join(training_names()) or '(none yet)'}",
+        )
+    return importlib.import_module(f".training.{stem}", __package__).main
+
+
+def claim_stdout():
+    """Keep the real stdout for messages and point everything else that prints to stderr.
+
+    Done on the file descriptor, since C++ libraries print past Python's sys.stdout.
+    """
+    stream = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return stream
+
+
+class Worker:
+    """Reads requests, runs them one after the other, writes messages."""
+
+    def __init__(self, requests, stream):
+        self._requests = requests
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._queue: queue.Queue[dict | None] = queue.Queue()
+        self._stops: dict[object, threading.Event] = {}
+        self._ending = threading.Event()
+
+    def emit(self, message: dict) -> None:
+        """Write one message; from any thread."""
+        line = json.dumps(message, default=_plain, allow_nan=False)
+        with self._lock:
+            try:
+                self._stream.write(line + "\n")
+                self._stream.flush()
+            except (OSError, ValueError):  # nobody listens any more
+                self.end()
+
+    def end(self) -> None:
+        """Stop what runs and take no more requests."""
+        self._ending.set()
+        for stop in list(self._stops.values()):
+            stop.set()
+        self._queue.put(None)
+
+    def run(self) -> int:
+        """Serve until stdin ends; returns the process's exit code."""
+        self.emit({"type": "ready", "pid": os.getpid()})
+        threading.Thread(target=self._read, daemon=True).start()
+        while (request := self._queue.get()) is not None and not self._ending.is_set():
+            self._serve(request)
+        return EXIT_OK
+
+    def _read(self) -> None:
+        for request in self._parsed():
+            if request.get("command") == "stop":
+                stop = self._stops.get(request.get("id"))
+                if stop is not None:
+                    stop.set()
+            else:
+                self._stops[request.get("id")] = threading.Event()
+                self._queue.put(request)
+        self.end()
+        # A library call that never comes back must not keep a process that nobody listens to.
+        timer = threading.Timer(GRACE, lambda: os._exit(EXIT_BUG))
+        timer.daemon = True
+        timer.start()
+
+    def _parsed(self) -> Iterator[dict]:
+        for line in self._requests:
+            if not line.strip():
+                continue
+            try:
+                request = json.loads(line)
+                if not isinstance(request, dict):
+                    raise ValueError("not an object")
+            except ValueError as error:
+                self.emit(UsageError(f"the request is no JSON object ({error})").to_message())
+                continue
+            yield request
+
+    def _serve(self, request: dict) -> None:
+        number = request.get("id")
+        stop = self._stops[number]
+
+        def emit(message: dict) -> None:
+            self.emit({**message, "id": number})
+
+        try:
+            name = request.get("command")
+            if name not in _COMMANDS:
+                raise UsageError(
+                    f"the worker has no command {name!r}", fix=f"use one of {', '.join(_COMMANDS)}"
+                )
+            result = _COMMANDS[name](request.get("arguments") or {}, emit, stop)
+            emit({"type": "result", "partial": False, **result})
+        except ExprGenError as error:
+            emit(error.to_message())
+        except Exception as error:
+            traceback.print_exc()
+            fault = ExprGenError(
+                f"{type(error).__name__}: {error}", fix="this is a fault in ExprGen: report it"
+            )
+            emit(fault.to_message())
+        finally:
+            self._stops.pop(number, None)
+
+
+def _plain(value: object):
+    """numpy numbers and paths as JSON."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return str(value)
+
+
+def main() -> int:
+    """Serve requests on stdin until it ends."""
+    worker = Worker(sys.stdin, claim_stdout())
+    signal.signal(signal.SIGINT, lambda *_: worker.end())
+    code = worker.run()
+    sys.stderr.flush()
+    # Native libraries' threads may hang a normal exit; everything is written by now.
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,235 @@
+"""Networks are as printed, learn, and survive the way to a file and back."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from exprgen.networks import weights_io
+from exprgen.networks.character_mlp import CharacterMlp, character_mlp
+from exprgen.networks.errors import ModelError, OutputError, UsageError
+from exprgen.networks.fused import hard_triplet_loss, hinge_loss, similarity
+from exprgen.networks.perceptual import FOLDED_STRIDES, TABLE_1, hcnn, prepare_faces
+from exprgen.networks.registry import build_network, network_names
+from exprgen.networks.rig_regressor import rig_regressor
+from exprgen.networks.vocabulary import EXPRESSIONS
+from exprgen.networks.weights_io import (
+    ModelCard,
+    WeightsInfo,
+    load_network,
+    save_network,
+    weights_path,
+    write_card,
+)
+
+PRINTED = [
+    (11, 1, 256), (1, 2, 128), (5, 1, 128), (1, 2, 64), (5, 1, 64), (1, 2, 32),
+    (3, 1, 32), (1, 2, 16), (3, 1, 16), (1, 2, 8), (3, 1, 8),
+]  # fmt: skip
+"""Table 1: filter size, stride, side of the output at 256 pixels."""
+
+CONFIGS = {
+    "hcnn": {},
+    "scnn": {},
+    "fcnn": {},
+    "rig_regressor": {"controls": 5, "geometry": 61},
+    "character_mlp": {"inputs": 6, "outputs": 4},
+}
+
+torch.set_num_threads(1)  # small networks: threads would only wait for each other
+
+
+@torch.inference_mode()
+def test_table_1():
+    network = hcnn().eval()
+    x = torch.randn(1, 3, 256, 256)
+    for spec, layer, (kernel, stride, side) in zip(TABLE_1, network.layers, PRINTED, strict=True):
+        assert (spec.kernel, spec.stride) == (kernel, stride)
+        assert layer.conv.kernel_size == (kernel, kernel)
+        x = layer(x)
+        assert x.shape == (1, 64, side, side), spec.name
+        assert (x >= 0).all()
+    assert (network.fc13.in_features, network.fc13.out_features) == (64, 7)
+    assert (network.fc14.in_features, network.fc14.out_features) == (7, 7)
+    assert network.dropout.p == 0.2
+    assert network(torch.randn(2, 3, 256, 256)).shape == (2, 7)
+    assert FOLDED_STRIDES == (2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 1)
+
+
+def test_rig_regressor_is_table_1_with_wider_fc_layers():
+    network = rig_regressor(46)
+    assert (network.fc13.in_features, network.fc13.out_features) == (64, 46)
+    assert (network.fc14.in_features, network.fc14.out_features) == (46, 46)
+    assert rig_regressor(46, 61).fc13.in_features == 125
+    with pytest.raises(UsageError, match="not one of"):
+        build_network("rig_regressor", controls=5, geometry=3)
+
+
+def test_every_network_has_a_config_here():
+    assert set(network_names()) == set(CONFIGS)
+
+
+@pytest.mark.parametrize("name", sorted(CONFIGS))
+def test_forward_and_backward(name):
+    network = build_network(name, **CONFIGS[name])
+    network.train()
+    face = torch.randn(2, 1, 48, 48)
+    inputs = {
+        "fcnn": (face, face),
+        "rig_regressor": (face, torch.rand(2, 61)),
+        "character_mlp": (torch.rand(2, 6),),
+    }.get(name, (face,))
+    output = network(*inputs)
+    output.square().sum().backward()
+    for key, parameter in network.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.isfinite().all(), key
+
+
+def test_unknown_network_and_config():
+    with pytest.raises(UsageError, match="there is no network 'vgg'"):
+        build_network("vgg")
+    with pytest.raises(UsageError, match="does not take"):
+        build_network("hcnn", layers=12)
+
+
+def test_second_input_is_asked_for():
+    with pytest.raises(UsageError, match="second input of 9"):
+        rig_regressor(3, 9).eval()(torch.zeros(1, 1, 32, 32))
+
+
+def test_unit_values_are_bounded_when_evaluating():
+    network = rig_regressor(4).eval()
+    torch.nn.init.constant_(network.fc14.bias, 7.0)
+    assert float(network(torch.randn(1, 1, 32, 32)).detach().max()) == 1.0
+
+
+def test_grey_equals_three_equal_channels():
+    network = hcnn().eval()
+    x = torch.randn(2, 1, 40, 56)
+    assert torch.allclose(network(x), network(x.repeat(1, 3, 1, 1)), atol=1e-5)
+
+
+def test_prepared_faces():
+    rng = np.random.default_rng(0)
+    faces = rng.integers(0, 256, (2, 256, 256), np.uint8)
+    x = prepare_faces(faces)
+    assert x.shape == (2, 1, 256, 256)
+    assert abs(float(x.mean())) < 1e-3
+    assert 0.8 < float(x.std()) < 1.0
+    brighter = prepare_faces((faces // 2 + 60).astype(np.uint8))
+    assert float((brighter - x).abs().mean()) < 0.15
+    assert prepare_faces(np.zeros((1, 10, 10), np.uint8)).abs().max() == 0
+    with pytest.raises(UsageError, match="float32"):
+        prepare_faces(faces.astype(np.float32))
+
+
+def test_hinge_loss_is_equation_1():
+    y, labels = torch.tensor([2.0, 0.5, -2.0]), torch.tensor([1.0, 1.0, 1.0])
+    assert hinge_loss(y, labels).tolist() == [0.0, 0.5, 3.0]
+    assert hinge_loss(y, -labels).tolist() == [3.0, 1.5, 0.0]
+    positive = torch.tensor([-2.0, -2.0])
+    far = torch.tensor([[torch.nan, 5.0], [4.0, torch.nan]])
+    assert float(hard_triplet_loss(positive, far)) == 0
+    near = torch.tensor([[torch.nan, 5.0], [0.0, torch.nan]])
+    assert float(hard_triplet_loss(positive, near)) == 0.5
+    assert float(similarity(torch.tensor([[3.0, -3.0]]))) > 0.99
+
+
+def test_numpy_mlp_equals_torch():
+    network = character_mlp(6, 4).eval()
+    assert network.hidden.out_features == 5
+    units = np.random.default_rng(0).uniform(-1, 1, (7, 6)).astype(np.float32)
+    ours = CharacterMlp.of(network)(units)
+    assert np.allclose(ours, network(torch.from_numpy(units)).detach().numpy(), atol=1e-6)
+    assert CharacterMlp.of(network)(units[0]).shape == (4,)
+    with pytest.raises(UsageError, match="5 unit values for 6 inputs"):
+        CharacterMlp.of(network)(units[:, :5])
+
+
+def regressor_file(folder):
+    info = WeightsInfo(
+        "rig_regressor",
+        {"controls": 2},
+        character="doll",
+        controls=("a", "b"),
+        training={"seed": 3},
+    )
+    path = weights_path("rig_regressor", "doll", folder=folder)
+    network = rig_regressor(2).eval()
+    return path, network, info, save_network(path, network, info)
+
+
+def test_there_and_back(tmp_path):
+    path, network, info, digest = regressor_file(tmp_path)
+    assert path.name == "rig_regressor_doll.safetensors"
+    assert weights_path("character_mlp", "a", "b").name == "character_mlp_a_b.safetensors"
+    loaded, read = load_network(path, "rig_regressor", character="doll", controls=("a", "b"))
+    assert read == info
+    assert weights_io.read_info(path) == info
+    assert weights_io.file_digest(path) == digest
+    x = torch.randn(2, 1, 64, 64)
+    assert torch.allclose(network(x), loaded(x), atol=2e-3)
+    assert weights_io.half_precision_change(network, x) < 2e-3
+    assert list(tmp_path.iterdir()) == [path]
+    again = save_network(path, loaded, read)
+    assert again == digest, "what was rounded once is not rounded again"
+
+
+@pytest.mark.parametrize("half", [True, False])
+def test_size_on_disk(tmp_path, half):
+    path = tmp_path / "hcnn.safetensors"
+    save_network(path, hcnn(), WeightsInfo.of_classifier("hcnn"), half=half)
+    assert path.stat().st_size < (0.8e6 if half else 1.6e6)
+
+
+def test_what_does_not_fit_is_refused(tmp_path):
+    path, _, info, _ = regressor_file(tmp_path)
+    with pytest.raises(ModelError, match=r"rig_regressor_doll.*network 'rig_regressor', not 'hcn"):
+        load_network(path, "hcnn")
+    with pytest.raises(ModelError, match="'c' is in one only"):
+        load_network(path, controls=("a", "b", "c"))
+    with pytest.raises(ModelError, match="character 'doll', not 'bear'"):
+        load_network(path, character="bear")
+    with pytest.raises(ModelError, match=r"does not exist.*Fix: restore"):
+        load_network(tmp_path / "none.safetensors")
+    data = path.read_bytes()
+    for damaged in (data[: len(data) // 2], b"", b"text"):
+        path.write_bytes(damaged)
+        with pytest.raises(ModelError, match="damaged"):
+            load_network(path)
+    save_file({"x": torch.zeros(1)}, path)
+    with pytest.raises(ModelError, match="not of ExprGen"):
+        load_network(path)
+    header = {"format": "exprgen.weights", "version": 99, "network": "hcnn"}
+    save_file({"x": torch.zeros(1)}, path, {"exprgen": json.dumps(header)})
+    with pytest.raises(ModelError, match="version 99"):
+        load_network(path)
+    header["version"] = 1
+    save_file({"x": torch.zeros(1)}, path, {"exprgen": json.dumps(header)})
+    with pytest.raises(ModelError, match="does not fit its network"):
+        load_network(path)
+    with pytest.raises(OutputError, match="can't be written"):
+        save_network(path / "below" / "a.safetensors", rig_regressor(2), info)
+
+
+def test_model_card(tmp_path):
+    path, _, info, digest = regressor_file(tmp_path)
+    card = ModelCard("T", "P", "D", "L", "S", {"accuracy": 0.5}, 3, "exprgen train rig")
+    text = write_card(path, card, info).read_text()
+    for part in ("# T", digest, info.digest, "| accuracy | 0.5 |", "exprgen train rig", "seed 3"):
+        assert part in text
+
+
+def test_shipped_weights_load():
+    for path in sorted(Path(weights_io.WEIGHTS).glob("*.safetensors")):
+        network, info = load_network(path)
+        assert path.with_suffix(".md").exists(), path
+        if info.labels:
+            assert info.labels == EXPRESSIONS
+        if info.controls:
+            width = network.fc14 if hasattr(network, "fc14") else network.output
+            assert width.out_features == len(info.controls)
