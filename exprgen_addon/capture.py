@@ -1,0 +1,705 @@
+"""Characters to pictures: a studio that poses and renders one face, and what is made with it.
+
+**Renderer.** Cycles on the processor: four samples, the fast denoiser, one bounce, scene and BVH
+kept between pictures (persistent data), no subdivision. Processor seconds for a picture of Mira at
+256x256: 0.56 (of which 0.18 for pose, BVH and file); 4 samples without the denoiser 0.46, but
+grainy; 16 samples without it, about as clean, 1.6; with one subdivision 0.15 more and no difference
+to be seen at this size. Workbench in software OpenGL 0.55: no faster, without light and shadow that
+the networks should learn to see past, and it needs OpenGL, which many farm machines lack.
+
+**Processes.** Blender renders one picture at a time and much of the time between two of them uses
+one core, so pictures are shared out to several Blender processes (`render_shots`). They are started
+from this very Blender (or Python with the bpy module), report one JSON line for each picture, and
+leave the open file of the caller alone. With `processes=0` the pictures are made in this process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from queue import Empty, Queue
+
+import numpy as np
+
+from ..networks.errors import ExprGenError, InputError, OutputError, UsageError
+from ..networks.profile import RigProfile, clamp, from_unit, load_profile
+from ..networks.track import RigTrack, load_arrays, save_arrays
+from .poses import Look, class_balance, draw_samples
+
+Progress = Callable[[int, int], None]
+Stop = Callable[[], bool]
+
+CED_KIND = "exprgen.ced"
+PACKAGE_ROOT = Path(__file__).resolve().parent.parent
+LENS_DISTANCE = 6.0
+"""Camera's distance in sides of the framed square: a portrait lens, 9.5 degrees across."""
+
+
+@dataclass(frozen=True)
+class StudioSettings:
+    """How a picture is rendered.
+
+    size: side in pixels, 16 to 4096. samples: paths a pixel. subdivision: levels that a character's
+    subdivision surfaces may have. guided: the denoiser also sees colours and normals, which keeps
+    fine lines at twice its cost. threads: 0 is all cores.
+    """
+
+    size: int = 256
+    samples: int = 4
+    subdivision: int = 0
+    guided: bool = False
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        if not 16 <= self.size <= 4096:
+            raise UsageError(
+                f"a picture of {self.size} pixels can't be made", fix="use 16 to 4096 pixels"
+            )
+
+
+CED = StudioSettings()
+STILL = StudioSettings(samples=12, subdivision=1, guided=True)
+
+
+class FaceStudio:
+    """One character before a camera, in a scene of its own; the open scene is not touched.
+
+    Needs bpy, in object mode. Close it (or use `with`) to take everything out of the file again.
+
+    Raises:
+        InputError: the character's .blend is missing or lacks what its profile names.
+    """
+
+    def __init__(self, profile: RigProfile, settings: StudioSettings = CED):
+        import bpy
+
+        from .characters import append_characters
+
+        self.profile, self.settings = profile, settings
+        self.scene = bpy.data.scenes.new("ExprGen studio")
+        self._made: list = []
+        try:
+            (self.character,) = append_characters([profile], self.scene, side_by_side=False)
+        except ExprGenError:
+            bpy.data.scenes.remove(self.scene)
+            raise
+        self._bindings = [self.character.bindings[name] for name in profile.names]
+        self._set_up_render()
+        self._set_up_lights()
+        _prepare(self.character.collection)
+        self._shown = np.full(len(profile.controls), np.nan)
+        self.look(Look())
+        self.pose(np.array([c.rest for c in profile.controls]))
+
+    def __enter__(self) -> FaceStudio:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the scene, the character and the lights from the open file."""
+        import bpy
+
+        collection = self.character.collection
+        parts = [*collection.all_objects, *collection.children_recursive, collection]
+        bpy.data.batch_remove([*parts, *self._made, self.scene])
+
+    def pose(self, values: np.ndarray) -> None:
+        """Set every control of the profile, native values (C,); clamped to the limits."""
+        values = clamp(self.profile.controls, values)
+        for i in np.flatnonzero(values != self._shown):
+            for target in self._bindings[i]:
+                target.write(float(values[i]))
+                target.owner.update_tag()  # custom properties don't tell the dependency graph
+        self._shown = values
+        self.scene.view_layers[0].update()
+
+    def pose_units(self, units: np.ndarray) -> None:
+        """Set the expression controls from unit values (M,); head and eyes go to rest."""
+        controls = self.profile.expression_controls
+        self.pose(full_values(self.profile, [c.name for c in controls], from_unit(controls, units)))
+
+    def look(self, look: Look) -> None:
+        """Set light, background and camera."""
+        key, fill = self._lights
+        key.data.energy, key.data.color = 2.6 * look.key, look.key_tint
+        fill.data.energy, fill.data.color = 0.5 * look.key, look.tint
+        self._shine(key, look.key_elevation, look.key_azimuth)
+        self._shine(fill, 0.2, -0.8 * math.copysign(1.0, look.key_azimuth))
+        nodes = self.scene.world.node_tree.nodes
+        nodes["Ambient"].inputs["Color"].default_value = (*look.tint, 1.0)
+        nodes["Ambient"].inputs["Strength"].default_value = 0.45 * look.ambient
+        nodes["Backdrop"].inputs["Color"].default_value = (*look.background, 1.0)
+        self._place_camera(look)
+
+    def render(self) -> np.ndarray:
+        """The picture as (size, size, 3) uint8 RGB, top row first."""
+        with tempfile.TemporaryDirectory(prefix="exprgen_") as folder:
+            path = Path(folder) / "face.bmp"
+            self.scene.render.image_settings.file_format = "BMP"
+            self._render_file(path)
+            return read_bmp(path)
+
+    def render_to(self, path: Path) -> None:
+        """Write the picture as PNG; a temporary name first, so it is never half-written.
+
+        Raises:
+            OutputError: the place can't be written.
+        """
+        part = path.with_name(f".{path.stem}.{os.getpid()}.png")
+        self.scene.render.image_settings.file_format = "PNG"
+        try:
+            self._render_file(part)
+            os.replace(part, path)
+        except (OSError, RuntimeError) as error:
+            part.unlink(missing_ok=True)
+            raise OutputError(
+                "the picture can't be written", file=path, fix="choose a writable folder"
+            ) from error
+
+    def _render_file(self, path: Path) -> None:
+        import bpy
+
+        self.scene.render.filepath = str(path)
+        with _silence():
+            bpy.ops.render.render(write_still=True, scene=self.scene.name)
+
+    def _set_up_render(self) -> None:
+        render, cycles, settings = self.scene.render, self.scene.cycles, self.settings
+        render.engine = "CYCLES"
+        render.resolution_x = render.resolution_y = settings.size
+        render.resolution_percentage = 100
+        render.use_file_extension = False
+        render.use_compositing = render.use_sequencer = False
+        render.use_persistent_data = True
+        render.use_simplify = True
+        render.simplify_subdivision_render = settings.subdivision
+        render.image_settings.color_mode = "RGB"
+        render.image_settings.compression = 15
+        if settings.threads:
+            render.threads_mode, render.threads = "FIXED", settings.threads
+        self.scene.view_settings.view_transform = "Standard"
+        cycles.device = "CPU"
+        cycles.samples = settings.samples
+        cycles.use_adaptive_sampling = False
+        self._set_up_denoiser(cycles)
+        cycles.use_auto_tile = False
+        cycles.use_light_tree = False  # two lights: choosing between them costs more than it saves
+        cycles.max_bounces = 1
+        cycles.diffuse_bounces = cycles.glossy_bounces = 1
+        cycles.transmission_bounces = 2
+        cycles.transparent_max_bounces = 4
+        cycles.caustics_reflective = cycles.caustics_refractive = False
+        cycles.sampling_pattern = "BLUE_NOISE"  # the same grain in every picture, evenly spread
+
+    def _set_up_denoiser(self, cycles) -> None:
+        try:
+            cycles.denoiser = "OPENIMAGEDENOISE"
+        except TypeError:  # some distributions build Blender without it: pay with samples instead
+            cycles.use_denoising = False
+            cycles.samples = 4 * self.settings.samples
+            return
+        cycles.use_denoising = True
+        cycles.denoising_input_passes = "RGB_ALBEDO_NORMAL" if self.settings.guided else "RGB"
+        cycles.denoising_quality = "BALANCED" if self.settings.guided else "FAST"
+
+    def _set_up_lights(self) -> None:
+        import bpy
+
+        self._lights = []
+        for name, softness in (("key", 0.35), ("fill", 0.9)):
+            data = bpy.data.lights.new(f"ExprGen {name}", "SUN")
+            data.angle = softness
+            self._lights.append(bpy.data.objects.new(data.name, data))
+        camera = bpy.data.cameras.new("ExprGen studio")
+        self.camera = bpy.data.objects.new(camera.name, camera)
+        for made in (*self._lights, self.camera):
+            self.scene.collection.objects.link(made)
+        self.scene.camera = self.camera
+        self.scene.world = _world()
+        self._made = [*self._lights, self.camera, self.scene.world]
+
+    def _axes(self) -> np.ndarray:
+        """Rows: the viewer's right, up, and from the face to the viewer; world space."""
+        back = np.array(self.profile.framing.forward, float)
+        back /= np.linalg.norm(back)
+        # A face that looks straight up or down has no upright; take the world's Y for it.
+        up = np.array((0.0, 1.0, 0.0) if abs(back[2]) > 0.99 else (0.0, 0.0, 1.0))
+        right = np.cross(up, back)
+        right /= np.linalg.norm(right)
+        return np.stack([right, np.cross(back, right), back])
+
+    def _shine(self, light, elevation: float, azimuth: float) -> None:
+        """Turn a sun so that it stands there; positive azimuth is the viewer's right."""
+        light.matrix_world = _matrix(_orbit(self._axes(), -elevation, -azimuth, 0.0))
+
+    def _place_camera(self, look: Look) -> None:
+        framing, data = self.profile.framing, self.camera.data
+        pitch, yaw, roll = look.orbit
+        axes = _orbit(self._axes(), -pitch, yaw, roll)
+        distance = LENS_DISTANCE * framing.size
+        self.camera.matrix_world = _matrix(axes, np.array(framing.center) + axes[2] * distance)
+        data.angle = 2.0 * math.atan(framing.size / look.zoom / 2.0 / distance)
+        data.shift_x, data.shift_y = look.shift
+        data.clip_start, data.clip_end = distance * 0.05, distance * 20.0
+
+
+def full_values(profile: RigProfile, names: Sequence[str], values: np.ndarray) -> np.ndarray:
+    """Values (..., len(names)) of some controls -> (..., C) of all, the others at rest."""
+    values = np.asarray(values, float)
+    full = np.tile([c.rest for c in profile.controls], (*values.shape[:-1], 1))
+    full[..., [profile.names.index(profile.control(n).name) for n in names]] = values
+    return full
+
+
+def render_stills(
+    profile: RigProfile,
+    values: np.ndarray | RigTrack,
+    out_dir: str | Path,
+    stems: Sequence[str] | None = None,
+    size: int = 256,
+    *,
+    processes: int | None = None,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> list[Path]:
+    """One PNG for each row of values: <out_dir>/<character>/<stem>.png, framed on the face.
+
+    Args:
+        values: native values (N, C) of all controls, or a RigTrack of this character.
+        stems: N file names without suffix; a track's own names by default, else frame numbers.
+        size: side in pixels. processes, progress, stop: see `render_shots`.
+
+    Raises:
+        InputError: the character is damaged, or the track names controls it lacks.
+        OutputError: the folder can't be written.
+    """
+    if isinstance(values, RigTrack):
+        stems = stems or values.meta.get("names") or None
+        values = full_values(profile, values.controls, values.values)
+    values = np.asarray(values, float).reshape(-1, len(profile.controls))
+    stems = [f"{i:06d}" for i in range(len(values))] if stems is None else list(stems)
+    if len(stems) != len(values):
+        raise UsageError(f"{len(values)} pictures but {len(stems)} names", fix="give one for each")
+    folder = make_folder(Path(out_dir) / profile.name)
+    paths = [folder / f"{stem}.png" for stem in stems]
+    looks = np.tile(Look().to_row(), (len(values), 1))
+    shots = Shots(values, looks, paths)
+    render_shots(
+        profile, shots, replace(STILL, size=size), processes=processes, progress=progress, stop=stop
+    )
+    return paths
+
+
+def capture_ced(
+    profile: RigProfile,
+    out_dir: str | Path,
+    count: int,
+    seed: int = 0,
+    processes: int | None = None,
+    *,
+    settings: StudioSettings = CED,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> dict:
+    """Render a character's picture database: poses of known expression and control values.
+
+    Writes <out_dir>/<character>/samples.npz (columns of `poses.Samples`, all `count` rows, before
+    the first picture), images/%06d.png and manifest.json. Pictures that are there are kept, so a
+    capture that was stopped goes on, and a larger count adds to a smaller one. The same seed gives
+    the same pictures whatever the number of processes.
+
+    Returns:
+        the manifest: character, seed, count, done (pictures there), classes, settings, seconds.
+
+    Raises:
+        OutputError: the folder can't be written, or holds a capture drawn otherwise.
+        UsageError: a count below 1 or a negative seed.
+    """
+    if count < 1 or seed < 0:
+        raise UsageError("nothing to capture", fix="give a count above 0 and a seed from 0 up")
+    began = time.monotonic()
+    folder = Path(out_dir) / profile.name
+    images = make_folder(folder / "images")
+    samples = draw_samples(profile, seed, range(count))
+    columns = {k: v for k, v in vars(samples).items() if k != "values"}
+    columns["values"] = samples.values
+    _keep_or_refuse(folder / "samples.npz", columns)
+    meta = {
+        "character": profile.name,
+        "seed": seed,
+        "controls": [c.name for c in profile.expression_controls],
+        "all_controls": list(profile.names),
+    }
+    save_arrays(folder / "samples.npz", CED_KIND, meta, columns)
+    paths = [images / f"{i:06d}.png" for i in range(count)]
+    missing = [i for i, path in enumerate(paths) if not path.exists()]
+    shots = Shots(samples.values[missing], samples.looks[missing], [paths[i] for i in missing])
+    try:
+        render_shots(profile, shots, settings, processes=processes, progress=progress, stop=stop)
+    finally:
+        manifest = {
+            "format": CED_KIND,
+            **meta,
+            "count": count,
+            "done": sum(path.exists() for path in paths),
+            "classes": class_balance(samples.label),
+            "settings": asdict(settings),
+            "seconds": round(time.monotonic() - began, 1),
+            "rendered": len(missing),
+        }
+        text = json.dumps(manifest, indent=1) + "\n"
+        (folder / "manifest.json").write_text(text, encoding="utf-8")
+    return manifest
+
+
+@dataclass(frozen=True)
+class Shots:
+    """Pictures to be made: native values (K, C) of all controls, looks (K, LOOK_SIZE), files."""
+
+    values: np.ndarray
+    looks: np.ndarray
+    paths: list[Path]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+def render_shots(
+    profile: RigProfile,
+    shots: Shots,
+    settings: StudioSettings,
+    *,
+    processes: int | None = None,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> int:
+    """Render pictures, shared out over processes; returns how many were made.
+
+    Args:
+        processes: 0 renders in this process (needs bpy); None takes one for each core, but none for
+            fewer than 8 pictures each, since each takes about 3 s to start.
+        progress: called with (made, all) after each picture, from the calling thread.
+        stop: asked about ten times a second; True ends the work, what is made stays.
+
+    Raises:
+        ExprGenError: whatever a process reports, as if it had happened here.
+    """
+    progress = progress or (lambda made, total: None)
+    stop = stop or (lambda: False)
+    if not len(shots):
+        return 0
+    if processes is None:
+        processes = max(1, min(os.cpu_count() or 1, len(shots) // 8))
+    if processes == 0:
+        return _render_here(profile, shots, settings, progress, stop)
+    if not settings.threads:
+        settings = replace(settings, threads=max(1, (os.cpu_count() or 1) // processes))
+    with tempfile.TemporaryDirectory(prefix="exprgen_") as folder:
+        requests = _write_requests(Path(folder), profile, shots, settings, processes)
+        running = [_start(r) for r in requests]
+        try:
+            return _watch(running, len(shots), progress, stop)
+        finally:
+            _sweep(running, shots)
+
+
+def _render_here(profile, shots: Shots, settings, progress: Progress, stop: Stop) -> int:
+    with FaceStudio(profile, settings) as studio:
+        for made, (values, look, path) in enumerate(
+            zip(shots.values, shots.looks, shots.paths, strict=True)
+        ):
+            if stop():
+                return made
+            studio.look(Look.from_row(look))
+            studio.pose(values)
+            studio.render_to(Path(path))
+            progress(made + 1, len(shots))
+    return len(shots)
+
+
+def _write_requests(folder: Path, profile, shots: Shots, settings, processes: int) -> list[Path]:
+    """One request a process, every n-th picture each, so that all come to an end together."""
+    if profile.path is None:
+        raise InputError(f"profile {profile.name!r} was never saved", fix="save it first")
+    requests = []
+    for share in range(min(processes, len(shots))):
+        chosen = slice(share, None, processes)
+        request = folder / f"request_{share}.npz"
+        meta = {
+            "profile": str(profile.path.resolve()),
+            "settings": asdict(settings),
+            "paths": [str(Path(p).resolve()) for p in shots.paths[chosen]],
+        }
+        arrays = {"values": shots.values[chosen], "looks": shots.looks[chosen]}
+        save_arrays(request, "exprgen.shots", meta, arrays)
+        requests.append(request)
+    return requests
+
+
+def _start(request: Path) -> subprocess.Popen:
+    """A Blender that renders a request; its messages come on stdout, its complaints in a file."""
+    with open(request.with_suffix(".log"), "wb") as log:
+        process = subprocess.Popen(
+            [*_blender(), str(request)],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+        )
+    process.log = request.with_suffix(".log")
+    return process
+
+
+def package_code(module: str) -> str:
+    """Python code that runs `main` of a module of this package in a bare interpreter.
+
+    The package is loaded from its folder under its plain name, so that it need not be installed
+    there, nor the extension be enabled. `main` gets the words after the code, and its result ends
+    the process.
+    """
+    root = str(PACKAGE_ROOT)
+    return (
+        "import importlib, importlib.util as u, sys; "
+        f"s = u.spec_from_file_location('exprgen', {os.path.join(root, '__init__.py')!r}, "
+        f"submodule_search_locations=[{root!r}]); "
+        "m = u.module_from_spec(s); sys.modules['exprgen'] = m; s.loader.exec_module(m); "
+        "words = sys.argv[sys.argv.index('--') + 1:] if '--' in sys.argv else sys.argv[1:]; "
+        f"sys.exit(importlib.import_module('exprgen.{module}').main(words))"
+    )
+
+
+def _blender() -> list[str]:
+    """The command that runs `main` with the words that follow, in a Blender without a window."""
+    import bpy
+
+    code = package_code("exprgen_addon.capture")
+    if bpy.app.binary_path:
+        return [
+            bpy.app.binary_path, "--background", "--factory-startup", "--python-exit-code", "1",
+            "--python-expr", code, "--",
+        ]  # fmt: skip
+    return [sys.executable, "-c", code]
+
+
+def _watch(processes: list, total: int, progress: Progress, stop: Stop) -> int:
+    """Follow the processes' messages to the end; ends them all on a stop or an error."""
+    queue: Queue = Queue()
+    for process in processes:
+        threading.Thread(target=_read, args=(process, queue), daemon=True).start()
+    made, open_ends = 0, len(processes)
+    try:
+        while open_ends and not stop():
+            try:
+                process, message = queue.get(timeout=0.1)
+            except Empty:
+                continue
+            if message is None:
+                open_ends -= 1
+                if process.wait() != 0:
+                    raise ExprGenError(f"Blender stopped while rendering ({_last_words(process)})")
+            elif message["type"] == "error":
+                raise ExprGenError.from_message(message)
+            else:
+                made += 1
+                progress(made, total)
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                process.terminate()
+            process.wait()
+    return made
+
+
+def _sweep(processes: list, shots: Shots) -> None:
+    """Remove the pictures that ended processes were in the middle of."""
+    for folder in {Path(p).parent for p in shots.paths}:
+        for process in processes:
+            for part in folder.glob(f".*.{process.pid}.png"):
+                part.unlink(missing_ok=True)
+
+
+def _read(process, queue: Queue) -> None:
+    for line in process.stdout:
+        with contextlib.suppress(ValueError):  # Blender's own chatter is no message
+            message = json.loads(line)
+            if isinstance(message, dict) and "type" in message:
+                queue.put((process, message))
+    queue.put((process, None))
+
+
+def _last_words(process) -> str:
+    with contextlib.suppress(OSError):
+        lines = Path(process.log).read_text(errors="replace").strip().splitlines()
+        if lines:
+            return lines[-1]
+    return f"exit code {process.returncode}"
+
+
+def main(words: list[str]) -> None:
+    """A rendering process: makes the pictures of the request whose path is the first word.
+
+    Prints one JSON line for each and ends the process.
+    """
+    out = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Blender's C code prints every picture it saves
+    code = 0
+    try:
+        meta, arrays = load_arrays(words[0], "exprgen.shots")
+        shots = Shots(arrays["values"], arrays["looks"], [Path(p) for p in meta["paths"]])
+        profile = load_profile(meta["profile"])
+        settings = StudioSettings(**meta["settings"])
+
+        def say(made: int, total: int) -> None:
+            print(json.dumps({"type": "progress", "done": made, "total": total}), file=out)
+
+        _render_here(profile, shots, settings, say, lambda: False)
+    except ExprGenError as error:
+        print(json.dumps(error.to_message()), file=out)
+        code = error.exit_code
+    except BrokenPipeError:  # whoever asked is gone
+        code = 1
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        code = 1
+    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        out.flush()
+    os._exit(code)  # some Blender add-ons hang the interpreter's own ending
+
+
+def read_bmp(path: Path) -> np.ndarray:
+    """An uncompressed 24-bit BMP as (height, width, 3) uint8 RGB, top row first."""
+    data = path.read_bytes()
+    (start,) = struct.unpack_from("<I", data, 10)
+    width, height = struct.unpack_from("<ii", data, 18)
+    stride = (width * 3 + 3) // 4 * 4  # rows are padded to four bytes
+    rows = np.frombuffer(data, np.uint8, stride * abs(height), start).reshape(-1, stride)
+    picture = rows[:, : width * 3].reshape(abs(height), width, 3)[:, :, ::-1]
+    return np.ascontiguousarray(picture[::-1] if height > 0 else picture)
+
+
+def _orbit(axes: np.ndarray, pitch: float, yaw: float, roll: float) -> np.ndarray:
+    """Turn a viewer's axes (right, up, back) about the face; pitch lowers, yaw goes to the left."""
+    right, up, back = axes
+    back, right = (
+        back * math.cos(yaw) - right * math.sin(yaw),
+        right * math.cos(yaw) + back * math.sin(yaw),
+    )
+    back, up = (
+        back * math.cos(pitch) - up * math.sin(pitch),
+        up * math.cos(pitch) + back * math.sin(pitch),
+    )
+    right, up = (
+        right * math.cos(roll) + up * math.sin(roll),
+        up * math.cos(roll) - right * math.sin(roll),
+    )
+    return np.stack([right, up, back])
+
+
+def _matrix(axes: np.ndarray, location=(0.0, 0.0, 0.0)):
+    """Blender's world matrix of an object with these axes (X, Y, Z as rows)."""
+    from mathutils import Matrix
+
+    matrix = np.eye(4)
+    matrix[:3, :3] = axes.T
+    matrix[:3, 3] = location
+    return Matrix(matrix.tolist())
+
+
+def _world():
+    """A world whose visible backdrop and ambient light are set apart."""
+    import bpy
+
+    world = bpy.data.worlds.new("ExprGen studio")
+    world.use_nodes = True
+    tree = world.node_tree
+    tree.nodes.clear()
+    ambient, backdrop = (tree.nodes.new("ShaderNodeBackground") for _ in range(2))
+    ambient.name, backdrop.name = "Ambient", "Backdrop"
+    path = tree.nodes.new("ShaderNodeLightPath")
+    mix = tree.nodes.new("ShaderNodeMixShader")
+    out = tree.nodes.new("ShaderNodeOutputWorld")
+    tree.links.new(path.outputs["Is Camera Ray"], mix.inputs[0])
+    tree.links.new(ambient.outputs[0], mix.inputs[1])
+    tree.links.new(backdrop.outputs[0], mix.inputs[2])
+    tree.links.new(mix.outputs[0], out.inputs["Surface"])
+    return world
+
+
+def _prepare(collection) -> None:
+    """Take out of a character what would cost time or disturb: its lights, actions, scattering."""
+    for part in collection.all_objects:
+        if part.type in ("LIGHT", "CAMERA"):
+            part.hide_render = True
+        keys = getattr(part.data, "shape_keys", None)
+        for datablock in (part, part.data, keys):
+            if getattr(datablock, "animation_data", None):
+                datablock.animation_data.action = None
+        for slot in part.material_slots:
+            if slot.material and slot.material.node_tree:
+                _drop_scattering(slot.material.node_tree)
+
+
+def _drop_scattering(tree) -> None:
+    """Light under the skin needs many more samples than these pictures have."""
+    for node in tree.nodes:
+        if node.type == "BSDF_PRINCIPLED":
+            weight = node.inputs["Subsurface Weight"]
+            for link in list(weight.links):
+                tree.links.remove(link)
+            weight.default_value = 0.0
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Keep what Blender's C code prints for each picture off the user's standard output."""
+    sys.stdout.flush()
+    saved, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)
+        os.close(nowhere)
+
+
+def make_folder(folder: Path) -> Path:
+    """The folder, made when missing; raises OutputError where it can't be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"can't be made ({error.strerror})", file=folder, fix="choose a writable folder"
+        ) from error
+    return folder
+
+
+def _keep_or_refuse(path: Path, columns: dict[str, np.ndarray]) -> None:
+    """Refuse to mix two draws in one folder."""
+    if not path.exists():
+        return
+    _, old = load_arrays(path, CED_KIND)
+    for name in ("values", "looks", "label"):
+        a, b = old.get(name), columns[name]
+        n = 0 if a is None else min(len(a), len(b))
+        if not n or a.shape[1:] != b.shape[1:] or not np.array_equal(a[:n], b[:n]):
+            raise OutputError(
+                "holds a capture with another seed or of an older character",
+                file=path.parent,
+                fix="choose another folder or remove this one",
+            )

@@ -1,0 +1,653 @@
+"""The command line: one parser for `exprgen ...` and `blender --command exprgen ...`.
+
+Thin: each command checks what it is given, asks the worker (jobs.py), then calls the functions that
+the operators call. Exit codes: 0 done, 2 a request that makes no sense, 3 unusable input, 4 done in
+part (marked so), 5 a model is missing or damaged, 6 output can't be written, 130 interrupted; 1 is
+a fault of ExprGen's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..networks.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_MODEL,
+    EXIT_OK,
+    EXIT_PARTIAL,
+    ExprGenError,
+    InputError,
+    UsageError,
+)
+from ..networks.profile import SAMPLE_RIGS, RigProfile, find_character, sample_characters
+from ..networks.settings import RetargetSettings
+from ..networks.vocabulary import EXPRESSIONS, OUTPUTS, REGIONS
+from .console import Console, check_file, check_folder
+from .jobs import Job, WorkerProcess
+from .options import KeyOptions, check_fps
+
+REFERENCE = SAMPLE_RIGS / "reference" / "reference.mp4"
+DEMO_FOLDER = "exprgen_demo"
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run one command and return its exit code; without `words` the process's own, which ends."""
+    code = _run(sys.argv[1:] if words is None else words)
+    if words is None:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
+        os._exit(code)  # the bpy module can hang a normal exit; everything is written by now
+    return code
+
+
+def _run(words: list[str]) -> int:
+    try:
+        args = build_parser().parse_args(words)
+    except SystemExit as stop:  # argparse: 0 after --help, 2 after a bad option
+        return int(stop.code or 0)
+    with Console(args.json) as console:
+        try:
+            return args.run(args, console)
+        except ExprGenError as error:
+            code = console.fail(error)
+            return EXIT_INTERRUPTED if console.interrupted else code
+        except KeyboardInterrupt:
+            console.say("interrupted")
+            return EXIT_INTERRUPTED
+        except Exception as error:
+            traceback.print_exc()
+            fix = "this is a fault in ExprGen: report it with the lines above"
+            return console.fail(ExprGenError(f"{type(error).__name__}: {error}", fix=fix))
+
+
+# --- the parser ----------------------------------------------------------------------------------
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; `args.run(args, console)` runs the one that was chosen."""
+    parser = argparse.ArgumentParser(
+        prog="exprgen",
+        description="Reference footage of a human face becomes keyframes on your characters.",
+        epilog="Exit codes: 0 done, 2 bad request, 3 bad input, 4 done in part, 5 model missing "
+        "or damaged, 6 can't write, 130 interrupted.",
+    )
+    parser.add_argument("--version", action="version", version=f"exprgen {_version()}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, run, help_text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help_text, description=help_text)
+        sub.add_argument("--json", action="store_true", help="one JSON object on stdout")
+        sub.set_defaults(run=run)
+        return sub
+
+    sub = add("retarget", retarget, "Footage to keyed characters in a .blend")
+    _reference_options(sub)
+    _character_options(sub)
+    _take_options(sub)
+    sub.add_argument("--tracks", metavar="DIR", help="also keep the solved tracks (.npz) there")
+
+    sub = add("analyse", analyse, "Footage to a face track, for `exprgen apply`")
+    _reference_options(sub)
+    sub.add_argument("--out", required=True, metavar="TRACK.npz")
+    sub.add_argument("--primary", metavar="NAME", help="solve this character's network right away")
+
+    sub = add("apply", apply, "A face track to keyed characters in a .blend")
+    sub.add_argument("track", metavar="TRACK.npz")
+    _character_options(sub)
+    _take_options(sub)
+    _range_option(sub)
+    sub.add_argument("--reference", metavar="FILE", help="the footage, for the preview's left side")
+
+    add("characters", characters, "List the characters, the primary first")
+
+    sub = add("perceive", perceive, "The seven expressions' probabilities of pictures of faces")
+    sub.add_argument("images", nargs="+", metavar="IMAGE")
+    sub.add_argument("--as", dest="kind", choices=("auto", "human", "character"), default="auto")
+
+    sub = add("demo", demo, "The main job on the embedded reference, with both characters")
+    sub.add_argument("--out", metavar="DIR", default=DEMO_FOLDER, help="default: %(default)s")
+
+    sub = add("doctor", doctor, "What is installed, what is missing, how to mend it")
+    sub.add_argument("--fetch", action="store_true", help="fetch the face landmark model")
+
+    sub = add("capture", capture, "Render labelled pictures of a character (CED) for training")
+    sub.add_argument("character", metavar="NAME")
+    sub.add_argument("--out", required=True, metavar="DIR")
+    sub.add_argument("--count", type=int, default=1000, help="pictures (default: %(default)s)")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--size", type=int, default=256, help="side in pixels (default: %(default)s)")
+    sub.add_argument("--processes", type=int, help="Blender processes (default: as cores)")
+
+    sub = add("train", train, "Run a training; `exprgen train NAME --help` shows its options")
+    sub.add_argument("name", metavar="NAME")
+    sub.add_argument("words", nargs=argparse.REMAINDER, metavar="...")
+    return parser
+
+
+def _reference_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "reference", nargs="+", metavar="REFERENCE", help="a clip, pictures, or a folder of them"
+    )
+    sub.add_argument(
+        "--face",
+        default="largest",
+        metavar="WHICH",
+        help="largest, left, right, or a number from the left, from 0 (default: %(default)s)",
+    )
+    _range_option(sub)
+
+
+def _range_option(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--range",
+        type=_range,
+        default=(None, None),
+        metavar="START:END",
+        help="seconds of the reference; either side may be empty",
+    )
+
+
+def _character_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--primary", required=True, metavar="NAME", help="name, or a profile's .json")
+    sub.add_argument(
+        "--secondary", action="append", default=[], metavar="NAME", help="may be given again"
+    )
+
+
+def _take_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--out", required=True, metavar="FILE.blend")
+    sub.add_argument("--preview", metavar="FILE.mp4", help="film of reference and characters")
+    sub.add_argument("--render", metavar="DIR", help="one picture a character and frame")
+    sub.add_argument("--size", type=int, default=256, help="of --render (default: %(default)s)")
+    defaults = RetargetSettings()
+    solving = sub.add_argument_group("solving")
+    for part in ("eyes", "mouth", "head"):
+        name = f"smoothing_{part}"
+        solving.add_argument(
+            f"--smoothing-{part}",
+            type=float,
+            default=getattr(defaults, name),
+            metavar="0..1",
+            help="default: %(default)s",
+        )
+    solving.add_argument(
+        "--calibrate",
+        type=_calibration,
+        default=defaults.calibration,
+        metavar="auto|none|SECONDS",
+        help="the actor's neutral: found, unused, or at this time (default: %(default)s)",
+    )
+    solving.add_argument(
+        "--gain",
+        type=_gain,
+        action="append",
+        default=[],
+        metavar="REGION=X",
+        help=f"may be given again; regions: {', '.join(REGIONS)}",
+    )
+    for output in OUTPUTS:
+        solving.add_argument(
+            f"--no-{output}", action="store_true", help=f"leave the {output} unkeyed"
+        )
+    keying = sub.add_argument_group("keying")
+    keying.add_argument("--fps", type=float, help="of the scene (default: the reference's)")
+    keying.add_argument("--start-frame", type=float, default=1.0, help="frame of time zero")
+    keying.add_argument("--interpolation", choices=("linear", "bezier"), default="linear")
+    keying.add_argument(
+        "--reduce",
+        type=float,
+        default=0.0,
+        metavar="ERROR",
+        help="leave out keys; largest error as a part of a control's range, such as 0.01",
+    )
+    keying.add_argument(
+        "--subframes", action="store_true", help="keys at the reference's own times"
+    )
+
+
+def _range(text: str) -> tuple[float | None, float | None]:
+    start, colon, end = text.partition(":")
+    try:
+        if colon:
+            return (float(start) if start else None, float(end) if end else None)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is not START:END in seconds")
+
+
+def _calibration(text: str) -> str | float:
+    if text in ("auto", "none"):
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not auto, none or seconds") from None
+
+
+def _gain(text: str) -> tuple[str, float]:
+    region, _, number = text.partition("=")
+    try:
+        return region, float(number)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not REGION=NUMBER") from None
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+
+def retarget(args: argparse.Namespace, console: Console) -> int:
+    """Reference -> worker -> tracks -> .blend, preview, pictures."""
+    began = time.monotonic()
+    profiles, settings = _profiles(args), _settings(args)
+    _check_take(args)
+    _check_references(args.reference)
+    with _folder(args.tracks) as folder, _worker(console) as worker:
+        request = _analysis_request(args, folder / "face.npz", [p.path for p in profiles])
+        analysis = _work(worker, "analyse", request, console)
+        tracks = _solve(worker, analysis["track"], profiles, settings, folder, console)
+        result = {**_analysis_summary(analysis), "seconds": {"analysis": analysis["seconds"]}}
+        return _finish(args, console, profiles, tracks, analysis["track"], result, began)
+
+
+def analyse(args: argparse.Namespace, console: Console) -> int:
+    """Reference -> FaceTrack."""
+    out = check_file(args.out, (".npz",))
+    _check_references(args.reference)
+    RetargetSettings(start=args.range[0], end=args.range[1])  # refuses an empty range
+    profiles = [str(find_character(args.primary).path)] if args.primary else []
+    with _worker(console) as worker:
+        request = _analysis_request(args, out, profiles)
+        analysis = _work(worker, "analyse", request, console)
+    result = {"out": str(out), **_analysis_summary(analysis), "seconds": analysis["seconds"]}
+    console.result(result, _analysis_text(result) + f"\n{out}")
+    return _exit_code(result, console)
+
+
+def apply(args: argparse.Namespace, console: Console) -> int:
+    """FaceTrack -> .blend, without the footage."""
+    began = time.monotonic()
+    profiles, settings = _profiles(args), _settings(args)
+    _check_take(args)
+    _check_references([args.track, *filter(None, [args.reference])])
+    if args.preview and not args.reference:
+        raise UsageError("the preview needs the footage", fix="give it with --reference FILE")
+    with _folder(None) as folder, _worker(console) as worker:
+        tracks = _solve(worker, args.track, profiles, settings, folder, console)
+        meta = tracks[0].meta
+        result = {"frames": len(tracks[0]), "partial": bool(meta.get("partial"))}
+        return _finish(args, console, profiles, tracks, args.track, result, began)
+
+
+def demo(args: argparse.Namespace, console: Console) -> int:
+    """`retarget` of the embedded reference."""
+    if not REFERENCE.is_file():
+        raise InputError("the embedded reference is missing", file=REFERENCE, fix="build it again")
+    names = [p.name for p in sample_characters()]
+    if not names:
+        raise _no_characters()
+    folder = check_folder(args.out)
+    words = ["retarget", str(REFERENCE), "--primary", names[0]]
+    for name in names[1:]:
+        words += ["--secondary", name]
+    words += ["--out", str(folder / "demo.blend"), "--preview", str(folder / "demo.mp4")]
+    full = build_parser().parse_args(words)
+    return retarget(full, console)
+
+
+def characters(args: argparse.Namespace, console: Console) -> int:
+    """The characters that ship with ExprGen."""
+    found = sample_characters()
+    if not found:
+        raise _no_characters()
+    rows = [
+        {
+            "name": p.name,
+            "title": p.title,
+            "primary": p.primary,
+            "family": p.family,
+            "control_count": len(p.controls),
+            "controls": list(p.names),
+            "profile": str(p.path),
+            "license": p.license,
+        }
+        for p in found
+    ]
+    lines = [
+        f"{r['name']:<12} {r['title']:<16} {r['control_count']:>3} controls  {r['family']}"
+        f"{'  primary' if r['primary'] else ''}"
+        for r in rows
+    ]
+    console.result({"characters": rows}, "\n".join(lines))
+    return EXIT_OK
+
+
+def perceive(args: argparse.Namespace, console: Console) -> int:
+    """Pictures -> probabilities."""
+    _check_references(args.images)
+    with _worker(console) as worker:
+        request = {"images": [str(Path(p).resolve()) for p in args.images], "as": args.kind}
+        result = _work(worker, "perceive", request, console)
+    lines = [f"{'':<28}" + "".join(f"{name[:8]:>9}" for name in EXPRESSIONS)]
+    for picture in result["pictures"]:
+        name = Path(picture["file"]).name[:27]
+        if picture["probabilities"] is None:
+            lines.append(f"{name:<28}  no face found")
+            continue
+        numbers = [f"{picture['probabilities'][e]:>9.3f}" for e in EXPRESSIONS]
+        lines.append(f"{name:<28}" + "".join(numbers) + f"  {picture['expression']}")
+    console.result(result, "\n".join(lines))
+    return _exit_code(result, console)
+
+
+def capture(args: argparse.Namespace, console: Console) -> int:
+    """Labelled pictures of a character."""
+    profile = find_character(args.character)
+    if args.count < 1:
+        raise UsageError(f"{args.count} pictures can't be made", fix="give a count of at least 1")
+    folder = check_folder(args.out)
+    from . import capture as capturing
+
+    console.catch_interrupts()
+    made = capturing.capture_ced(
+        profile,
+        folder,
+        args.count,
+        seed=args.seed,
+        processes=args.processes,
+        settings=capturing.StudioSettings(size=args.size),
+        progress=console.counter("capture"),
+        stop=lambda: console.interrupted,
+    )
+    result = {
+        "out": str(folder / profile.name),
+        "character": profile.name,
+        "count": made["count"],
+        "done": made["done"],
+        "classes": made["classes"],
+        "seconds": made["seconds"],
+        "partial": made["done"] < made["count"],
+    }
+    text = f"{made['done']} of {made['count']} pictures of {profile.name} in {result['out']}"
+    console.result(result, text)
+    return _exit_code(result, console)
+
+
+def train(args: argparse.Namespace, console: Console) -> int:
+    """Hand over to networks/training/<name>.py; its Ctrl-C is its own."""
+    import signal
+
+    from ..networks.worker import training
+
+    console.release()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return int(training(args.name)(args.words) or 0)
+
+
+def doctor(args: argparse.Namespace, console: Console) -> int:
+    """Look at everything the main job needs."""
+    from .doctor import examine
+
+    findings = examine(console, fetch=args.fetch)
+    ok = all(f.ok for f in findings)
+    lines = [f"{'ok  ' if f.ok else 'MEND'}  {f.what:<34} {f.detail}" for f in findings]
+    lines += [f"  fix {f.what}: {f.fix}" for f in findings if not f.ok]
+    data = {"ok": ok, "findings": [f.to_json() for f in findings]}
+    console.result(data, "\n".join([*lines, "all is well" if ok else "something is missing"]))
+    return EXIT_OK if ok else EXIT_MODEL
+
+
+# --- what commands share -------------------------------------------------------------------------
+
+
+def _profiles(args: argparse.Namespace) -> list[RigProfile]:
+    profiles = [find_character(name) for name in [args.primary, *args.secondary]]
+    names = [p.name for p in profiles]
+    if len(set(names)) != len(names):
+        raise UsageError("a character is named twice", fix="name each character once")
+    return profiles
+
+
+def _settings(args: argparse.Namespace) -> RetargetSettings:
+    return RetargetSettings(
+        smoothing_eyes=args.smoothing_eyes,
+        smoothing_mouth=args.smoothing_mouth,
+        smoothing_head=args.smoothing_head,
+        calibration=args.calibrate,
+        gain=dict(args.gain),
+        start=args.range[0],
+        end=args.range[1],
+        outputs=tuple(o for o in OUTPUTS if not getattr(args, f"no_{o}")),
+    )
+
+
+def _check_take(args: argparse.Namespace) -> None:
+    """Refuse bad options and places before the long work begins."""
+    check_fps(args.fps)
+    _key_options(args)
+    check_file(args.out, (".blend",))
+    if args.preview:
+        check_file(args.preview, (".mp4",))
+    if args.render:
+        check_folder(args.render)
+    if not 16 <= args.size <= 4096:
+        raise UsageError(f"pictures of {args.size} pixels can't be made", fix="use 16 to 4096")
+
+
+def _check_references(paths: list[str]) -> None:
+    for path in paths:
+        if not Path(path).exists():
+            raise InputError("does not exist", file=path, fix="check the path")
+
+
+@contextlib.contextmanager
+def _folder(kept: str | None) -> Iterator[Path]:
+    """Where the tracks go: the user's folder, or one that vanishes."""
+    if kept:
+        yield check_folder(kept)
+        return
+    with tempfile.TemporaryDirectory(prefix="exprgen-") as folder:
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def _worker(console: Console) -> Iterator[WorkerProcess]:
+    worker = WorkerProcess()
+    try:
+        yield worker
+    except BaseException:
+        worker.kill()
+        raise
+    worker.close()
+
+
+def _work(worker: WorkerProcess, command: str, arguments: dict, console: Console) -> dict:
+    """One job, with progress on the console; Ctrl-C asks it to stop."""
+    job = Job(command, arguments, worker)
+    console.on_interrupt(job.stop)
+    return job.run_blocking(console.message)
+
+
+def _analysis_request(args: argparse.Namespace, out: Path, profiles: list) -> dict:
+    return {
+        "reference": [str(Path(p).resolve()) for p in args.reference],
+        "out": str(out.resolve()),
+        "face": args.face,
+        "start": args.range[0],
+        "end": args.range[1],
+        "profiles": [str(p) for p in profiles],
+    }
+
+
+def _solve(worker, track, profiles, settings, folder: Path, console: Console) -> list:
+    from ..networks.track import RigTrack
+
+    request = {
+        "track": str(Path(track).resolve()),
+        "primary": str(profiles[0].path),
+        "secondary": [str(p.path) for p in profiles[1:]],
+        "settings": settings.to_json(),
+        "out": str(folder.resolve()),
+    }
+    solved = _work(worker, "solve", request, console)
+    return [RigTrack.load(t["path"]) for t in solved["tracks"]]
+
+
+def _finish(args, console, profiles, tracks, face_track, result: dict, began: float) -> int:
+    """Tracks -> the files that were asked for; what is finished stays if the rest is stopped."""
+    began_blender = time.monotonic()
+    from . import takes
+
+    console.catch_interrupts()
+    options = _key_options(args)
+    tracks = takes.matched(tracks, profiles)
+    take = takes.build_take(tracks, profiles, name=_name(args), fps=args.fps, options=options)
+    result = {"out": str(takes.save_file(args.out)), **result}
+    result["fps"] = take.fps
+    result["characters"] = [
+        {"name": p.name, "controls": len(t.controls)} for p, t in zip(profiles, tracks, strict=True)
+    ]
+    result["keys"], result["curves"] = take.report.keys, take.report.curves
+    result["keyed_frames"] = [take.report.first, take.report.last]
+    seconds = result.setdefault("seconds", {})
+    seconds["keying"] = round(take.report.seconds, 4)
+    seconds["blend"] = round(time.monotonic() - began_blender, 2)
+    if args.render and not console.interrupted:
+        result["pictures"] = _render(args, console, profiles, tracks)
+    if args.preview and not console.interrupted:
+        result["preview"] = _preview(args, console, profiles, tracks, face_track, take.fps)
+    seconds["total"] = round(time.monotonic() - began, 2)
+    console.result(result, _take_text(result))
+    return _exit_code(result, console)
+
+
+def _key_options(args: argparse.Namespace) -> KeyOptions:
+    return KeyOptions(
+        start_frame=args.start_frame,
+        subframes=args.subframes,
+        interpolation=args.interpolation.upper(),
+        reduce=args.reduce,
+    )
+
+
+def _name(args: argparse.Namespace) -> str:
+    """The take's name: the footage's, or the track's."""
+    return Path(args.track if args.command == "apply" else args.reference[0]).resolve().stem
+
+
+def _render(args, console: Console, profiles, tracks) -> int:
+    """Pictures of every frame in which a face was seen; their number."""
+    import dataclasses
+
+    from ..networks.track import TRACKED
+    from . import capture as capturing
+
+    count = 0
+    for profile, track in zip(profiles, tracks, strict=True):
+        if console.interrupted:
+            break
+        seen = track.state == TRACKED if track.meta.get("stills") else slice(None)
+        names = track.meta.get("names") or [f"{i:06d}" for i in range(len(track))]
+        stems = [n for n, keep in zip(names, _mask(seen, len(track)), strict=True) if keep]
+        part = dataclasses.replace(
+            track,
+            times=track.times[seen],
+            values=track.values[seen],
+            state=track.state[seen],
+            expression=track.expression[seen],
+        )
+        paths = capturing.render_stills(
+            profile,
+            part,
+            args.render,
+            stems,
+            args.size,
+            progress=console.counter(f"render {profile.name}"),
+            stop=lambda: console.interrupted,
+        )
+        count += sum(p.is_file() for p in paths)
+    return count
+
+
+def _preview(args, console: Console, profiles, tracks, face_track, fps: float) -> str | None:
+    """The film's path, or None if it was stopped."""
+    from ..networks.track import FaceTrack
+    from . import preview
+
+    reference = args.reference if args.command == "apply" else args.reference[0]
+    made = preview.make_preview(
+        reference,
+        FaceTrack.load(face_track),
+        tracks,
+        args.preview,
+        fps=min(fps, preview.MAX_FPS),
+        profiles=profiles,
+        progress=console.counter("preview"),
+        stop=lambda: console.interrupted,
+    )
+    return None if made is None else str(made)
+
+
+def _mask(seen, n: int) -> list[bool]:
+    return [True] * n if isinstance(seen, slice) else list(seen)
+
+
+def _exit_code(result: dict, console: Console) -> int:
+    if console.interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_PARTIAL if result.get("partial") else EXIT_OK
+
+
+def _analysis_summary(analysis: dict) -> dict:
+    names = ("frames", "found", "partial", "reason", "stopped", "without_face", "rate", "stages")
+    return {name: analysis[name] for name in names if name in analysis}
+
+
+def _analysis_text(result: dict) -> str:
+    lines = [f"{result['found']} of {result['frames']} frames show the face"]
+    if result.get("partial"):
+        lines.append(f"PARTIAL: {result.get('reason') or 'not all of it could be read'}")
+    return "\n".join(lines)
+
+
+def _take_text(result: dict) -> str:
+    names = ", ".join(f"{c['name']} ({c['controls']} controls)" for c in result["characters"])
+    first, last = result["keyed_frames"]
+    lines = [_analysis_text(result)] if "found" in result else []
+    lines.append(
+        f"keyed {names}: {result['keys']} keys, "
+        f"frames {first:g} to {last:g} at {result['fps']:g} fps"
+    )
+    if "pictures" in result:
+        lines.append(f"{result['pictures']} pictures")
+    return "\n".join([*lines, result["out"], *filter(None, [result.get("preview")])])
+
+
+def _no_characters() -> InputError:
+    return InputError(
+        "there are no characters", file=SAMPLE_RIGS, fix="build them: make characters"
+    )
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("exprgen")
+    except PackageNotFoundError:
+        import tomllib
+
+        manifest = Path(__file__).resolve().parent.parent / "blender_manifest.toml"
+        return tomllib.loads(manifest.read_text("utf-8"))["version"]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,288 @@
+"""The command line: messages and exit codes, --json, places that can't be written."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from exprgen.exprgen_addon import cli
+from exprgen.networks.errors import EXIT_INPUT, EXIT_MODEL, EXIT_OK, EXIT_OUTPUT, EXIT_USAGE
+from exprgen.networks.profile import sample_characters
+from exprgen.tests import synthetic
+
+COMMANDS = (
+    "retarget", "analyse", "apply", "characters", "perceive", "demo", "doctor", "capture", "train",
+)  # fmt: skip
+
+
+@pytest.fixture
+def run(capfd):
+    """Run a command in this process -> (exit code, stdout, stderr)."""
+
+    def run(*words) -> tuple[int, str, str]:
+        code = cli.main([str(w) for w in words])
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def primary(tmp_path_factory) -> Path:
+    """A profile without a .blend: enough for everything that fails before Blender is needed."""
+    path = tmp_path_factory.mktemp("profile") / "ann.json"
+    synthetic.profile("ann", primary=True).save(path)
+    return path
+
+
+@pytest.fixture
+def clip(tmp_path) -> Path:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(b"not looked at")
+    return path
+
+
+@pytest.mark.parametrize("command", [(), *((c,) for c in COMMANDS)], ids=lambda c: "-".join(c))
+def test_help(run, command):
+    code, out, _ = run(*command, "--help")
+    assert code == EXIT_OK
+    assert "usage: exprgen" in out
+    if not command:
+        assert all(c in out for c in COMMANDS)
+
+
+def test_version(run):
+    code, out, _ = run("--version")
+    assert (code, out.split()[0]) == (EXIT_OK, "exprgen")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("sing",),
+        ("retarget",),
+        ("retarget", "x.mp4", "--primary", "a", "--out", "b.blend", "--range", "soon"),
+        ("retarget", "x.mp4", "--primary", "a", "--out", "b.blend", "--gain", "brow"),
+        ("retarget", "x.mp4", "--primary", "a", "--out", "b.blend", "--calibrate", "maybe"),
+    ],
+    ids=lambda w: " ".join(w) or "nothing",
+)
+def test_a_misspelt_command_line_is_a_usage_error(run, words):
+    code, out, err = run(*words)
+    assert code == EXIT_USAGE
+    assert "usage:" in err
+    assert out == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--range", "2:2"), "empty"),
+        (("--range", "3:1"), "empty"),
+        (("--smoothing-eyes", "1.5"), "smoothing_eyes"),
+        (("--gain", "elbow=2"), "elbow"),
+        (("--reduce", "-1"), "reduction"),
+        (("--fps", "0"), "frames per second"),
+        (("--size", "3"), "pixels"),
+        (("--secondary", "nobody"), "no character 'nobody'"),
+        (("--no-head", "--no-eyes", "--no-expression"), "outputs"),
+    ],
+    ids=lambda v: "_".join(v) if isinstance(v, tuple) else "",
+)
+def test_requests_that_make_no_sense(run, tmp_path, clip, primary, options, told):
+    out = tmp_path / "a.blend"
+    code, _, err = run("retarget", clip, "--primary", primary, "--out", out, *options)
+    assert code == EXIT_USAGE
+    assert told in err
+    assert "fix:" in err
+    assert not out.exists()
+
+
+def test_missing_character(run, tmp_path, clip):
+    code, _, err = run("retarget", clip, "--primary", "nobody", "--out", tmp_path / "a.blend")
+    assert code == EXIT_USAGE
+    assert "there is no character 'nobody'" in err
+
+
+def test_the_same_character_twice(run, tmp_path, clip, primary):
+    out = tmp_path / "a.blend"
+    words = ("retarget", clip, "--primary", primary, "--secondary", primary, "--out", out)
+    code, _, err = run(*words)
+    assert code == EXIT_USAGE
+    assert "twice" in err
+
+
+def test_missing_reference(run, tmp_path, primary):
+    words = ("retarget", tmp_path / "no.mp4", "--primary", primary, "--out", tmp_path / "a.blend")
+    code, _, err = run(*words)
+    assert code == EXIT_INPUT
+    assert f"{tmp_path / 'no.mp4'}: does not exist" in err
+
+
+def test_profile_with_an_unknown_control_in_a_key_pose(run, tmp_path, clip, primary):
+    data = json.loads(primary.read_text())
+    data["key_poses"][0]["values"] = {"snout": 1.0}
+    broken = tmp_path / "broken.json"
+    broken.write_text(json.dumps(data))
+    words = ("retarget", clip, "--primary", broken, "--out", tmp_path / "a.blend")
+    code, _, err = run(*words)
+    assert code == EXIT_INPUT
+    assert "broken.json" in err
+    assert "unknown control 'snout'" in err
+
+
+class TestOutputs:
+    """Found out before the long work: no worker is started."""
+
+    @pytest.fixture(autouse=True)
+    def no_worker(self, monkeypatch):
+        def refuse(*_):
+            raise AssertionError("the worker was started")
+
+        monkeypatch.setattr(cli, "WorkerProcess", refuse)
+
+    def check(self, run, clip, primary, out, told: str):
+        code, _, err = run("retarget", clip, "--primary", primary, "--out", out)
+        assert code == EXIT_OUTPUT
+        assert told in err
+        assert "fix:" in err
+
+    def test_missing_folder(self, run, tmp_path, clip, primary):
+        self.check(run, clip, primary, tmp_path / "no" / "a.blend", "does not exist")
+
+    def test_read_only_folder(self, run, tmp_path, clip, primary):
+        folder = tmp_path / "locked"
+        folder.mkdir()
+        folder.chmod(0o555)
+        try:
+            self.check(run, clip, primary, folder / "a.blend", "can't be written")
+        finally:
+            folder.chmod(0o755)
+
+    def test_read_only_file(self, run, tmp_path, clip, primary):
+        out = tmp_path / "a.blend"
+        out.write_bytes(b"")
+        out.chmod(0o444)
+        self.check(run, clip, primary, out, "read-only")
+
+    def test_folder_given_as_file(self, run, tmp_path, clip, primary):
+        folder = tmp_path / "a.blend"
+        folder.mkdir()
+        self.check(run, clip, primary, folder, "is a folder")
+
+    @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+    def test_a_file_system_that_takes_no_files(self, run, clip, primary):
+        self.check(run, clip, primary, "/proc/a.blend", "can't be written")
+
+    def test_wrong_ending(self, run, tmp_path, clip, primary):
+        self.check(run, clip, primary, tmp_path / "a.fbx", ".blend")
+
+    def test_render_folder_is_a_file(self, run, tmp_path, clip, primary):
+        words = ("retarget", clip, "--primary", primary, "--out", tmp_path / "a.blend")
+        code, _, err = run(*words, "--render", clip)
+        assert code == EXIT_OUTPUT
+        assert "is a file" in err
+
+    def test_preview_without_folder(self, run, tmp_path, clip, primary):
+        words = ("retarget", clip, "--primary", primary, "--out", tmp_path / "a.blend")
+        code, _, err = run(*words, "--preview", tmp_path / "no" / "a.mp4")
+        assert code == EXIT_OUTPUT
+        assert "does not exist" in err
+
+    def test_nothing_is_left_behind(self, run, tmp_path, clip, primary):
+        before = sorted(tmp_path.iterdir())
+        run("retarget", clip, "--primary", "nobody", "--out", tmp_path / "a.blend")
+        run("analyse", clip, "--out", tmp_path / "t.npz", "--range", "1:1")
+        assert sorted(tmp_path.iterdir()) == before
+
+
+def test_errors_as_json(run, tmp_path, clip):
+    words = ("retarget", clip, "--primary", "nobody", "--out", tmp_path / "a.blend", "--json")
+    code, out, err = run(*words)
+    error = json.loads(out)["error"]
+    assert code == error["exit_code"] == EXIT_USAGE
+    assert error["kind"] == "UsageError"
+    assert "nobody" in error["problem"]
+    assert "error:" in err
+
+
+@pytest.mark.skipif(not sample_characters(), reason="no characters are built")
+def test_characters(run):
+    code, out, err = run("characters", "--json")
+    assert (code, err) == (EXIT_OK, "")
+    listed = json.loads(out)["characters"]
+    assert listed[0]["primary"]
+    for row in listed:
+        assert row["control_count"] == len(row["controls"]) > 10
+        assert {"name", "title", "family"} <= set(row)
+    code, out, _ = run("characters")
+    assert all(row["name"] in out for row in listed)
+
+
+def test_unknown_training(run):
+    code, _, err = run("train", "juggling")
+    assert code == EXIT_USAGE
+    assert "no training 'juggling'" in err
+
+
+def test_doctor_names_what_is_missing(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPRGEN_CACHE_DIR", str(tmp_path))
+    code, out, _ = run("doctor", "--json")
+    data = json.loads(out)
+    assert code == EXIT_MODEL
+    assert data["ok"] is False
+    model = next(f for f in data["findings"] if f["what"] == "face landmark model")
+    assert "doctor --fetch" in model["fix"]
+    assert any(f["what"] == "torch" and f["ok"] for f in data["findings"])
+
+
+def test_blender_is_not_loaded_without_need():
+    code = (
+        "import sys\n"
+        "from exprgen.exprgen_addon import cli\n"
+        "cli.main(['characters']); cli.main(['retarget', 'x', '--primary', 'y', '--out', 'z'])\n"
+        "heavy = {'bpy', 'torch', 'mediapipe', 'cv2'} & set(sys.modules)\n"
+        "sys.exit(f'loaded: {heavy}' if heavy else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_ctrl_c_stops_and_exits_130(tmp_path, primary):
+    """The worker is a stand-in that works until it is told to stop."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys\n"
+        "from exprgen.exprgen_addon import cli\n"
+        "work = cli._work\n"
+        "def ping(worker, command, arguments, console):\n"
+        "    result = work(worker, 'ping', {'seconds': 30}, console)\n"
+        "    return {**result, 'frames': result['done'], 'found': 1, 'seconds': 1.0}\n"
+        "cli._work = ping\n"
+        "cli.main()\n"
+    )
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"x")
+    process = subprocess.Popen(
+        [sys.executable, program, "analyse", clip, "--out", tmp_path / "t.npz", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stderr.readline()  # the first progress line
+    time.sleep(0.2)
+    os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    result = json.loads(out)
+    assert result["partial"] is True
+    assert 0 < result["frames"] < 600
+    assert "what is finished is kept" in err

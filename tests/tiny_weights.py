@@ -1,0 +1,58 @@
+"""Random weights for made-up characters, where trained ones are missing or not wanted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from exprgen.networks.profile import RigProfile
+from exprgen.networks.registry import build_network
+from exprgen.networks.vocabulary import EXPRESSIONS, GEOMETRIC_FEATURES
+from exprgen.networks.weights_io import WeightsInfo, save_network, weights_path
+
+SIZE = 64
+"""Side of the pictures these networks look at: a sixteenth of the work."""
+
+
+def write(folder: Path, profiles: list[RigProfile]) -> Path:
+    """HCNN, SCNN, the first profile's 3D-CNN and a C-MLP to each other one; random, repeatable."""
+    torch.manual_seed(1)
+    for name in ("hcnn", "scnn"):
+        save_network(
+            weights_path(name, folder=folder),
+            build_network(name),
+            WeightsInfo(name, labels=EXPRESSIONS, input_size=SIZE),
+        )
+    primary, *others = profiles
+    names = tuple(c.name for c in primary.expression_controls)
+    config = {"controls": len(names), "geometry": len(GEOMETRIC_FEATURES)}
+    save_network(
+        weights_path("rig_regressor", primary.name, folder=folder),
+        build_network("rig_regressor", **config),
+        WeightsInfo(
+            "rig_regressor",
+            config,
+            character=primary.name,
+            controls=names,
+            input_size=SIZE,
+            extra=GEOMETRIC_FEATURES,
+            training={"random": primary.name},
+        ),
+    )
+    for other in others:
+        outputs = tuple(c.name for c in other.expression_controls)
+        config = {"inputs": len(names), "outputs": len(outputs)}
+        save_network(
+            weights_path("character_mlp", primary.name, other.name, folder),
+            build_network("character_mlp", **config),
+            WeightsInfo(
+                "character_mlp",
+                config,
+                character=other.name,
+                controls=outputs,
+                source_character=primary.name,
+                source_controls=names,
+            ),
+        )
+    return folder
