@@ -29,14 +29,19 @@ from torch import Tensor
 from .errors import UsageError
 from .perceptual import FOLDED_STRIDES, PerceptualNetwork, pool, prepare_faces
 from .rig_regressor import GEOMETRY
-from .vocabulary import ARKIT_CHANNELS, EXPRESSIONS
+from .vocabulary import ARKIT_CHANNELS, EXPRESSIONS, REGISTERED_SIZE
 from .weights_io import WeightsInfo, load_network
 
 BFLOAT16_LIMIT = 0.005
 """Largest change of an output that bfloat16 may make, as a share of its range."""
 
-BATCH = 2
-"""Faces a pass: the activations of more no longer fit into the caches of common processors."""
+
+def faces_a_pass(size: int) -> int:
+    """How many faces of `size` pixels go through a network together: 1 at 256, 4 at 128.
+
+    The activations of more no longer fit into the caches of common processors.
+    """
+    return max(1, (REGISTERED_SIZE // size) ** 2)
 
 
 @dataclass(frozen=True)
@@ -282,9 +287,10 @@ class PerceptionRunner:
             UsageError: another shape or type, or a second input that is needed is missing.
         """
         second = self._second_inputs(faces, geometry, arkit)
+        step = faces_a_pass(max(self._groups))
         parts = [
-            self._run(faces[i : i + BATCH], {k: v[i : i + BATCH] for k, v in second.items()})
-            for i in range(0, max(1, len(faces)), BATCH)
+            self._run(faces[i : i + step], {k: v[i : i + step] for k, v in second.items()})
+            for i in range(0, max(1, len(faces)), step)
         ]
         outputs = {name: np.concatenate([p[name] for p in parts]) for name in self.infos}
         return {"expression": outputs.pop(CLASSIFIER), "rig": outputs}

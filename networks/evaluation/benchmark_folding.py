@@ -15,15 +15,16 @@ from collections.abc import Callable
 import torch
 
 from ..folding import (
-    BATCH,
     FoldedNetwork,
     SharedStem,
     bfloat16_change,
     calibration_faces,
+    faces_a_pass,
     native_bfloat16,
 )
 from ..perceptual import PerceptualNetwork, hcnn, prepare_faces
 from ..rig_regressor import rig_regressor
+from ..vocabulary import REGISTERED_SIZE
 from ..weights_io import load_network
 
 LEAST_RATIO = 3.0
@@ -51,29 +52,32 @@ def uneven(network: PerceptualNetwork, seed: int = 0) -> PerceptualNetwork:
 
 
 @torch.inference_mode()
-def measure(weights: str | None, repeats: int, shared: int) -> dict[str, float]:
+def measure(weights: str | None, repeats: int, shared: int, size: int) -> dict[str, float]:
     """Times in milliseconds a face and differences; see the module's docstring."""
     network = load_network(weights, "hcnn")[0] if weights else uneven(hcnn())
     child = rig_regressor(46)
     child.layers.load_state_dict(network.layers.state_dict())
     for layer in child.layers[shared:]:
         torch.nn.init.kaiming_normal_(layer.conv.weight)
-    grey = prepare_faces(calibration_faces(BATCH))
+    batch = faces_a_pass(size)
+    grey = prepare_faces(calibration_faces(batch), size)
     rgb = grey.expand(-1, 3, -1, -1).contiguous()
     folded = FoldedNetwork(network)
     stem = SharedStem({"hcnn": folded, "3d-cnn": FoldedNetwork(child.eval())})
     printed = network(rgb)
     found = {
         "difference": float((printed - folded(grey)).abs().max() / printed.abs().max()),
-        "printed": milliseconds_a_face(lambda: network(rgb), BATCH, max(2, repeats // 4)),
-        "folded, three channels": milliseconds_a_face(lambda: folded(rgb), BATCH, repeats),
-        "folded, grey": milliseconds_a_face(lambda: folded(grey), BATCH, repeats),
-        "HCNN and 3D-CNN": milliseconds_a_face(lambda: stem(grey, {}), BATCH, repeats),
-        "bfloat16 change": bfloat16_change({"hcnn": folded}, prepare_faces(calibration_faces())),
+        "printed": milliseconds_a_face(lambda: network(rgb), batch, max(2, repeats // 4)),
+        "folded, three channels": milliseconds_a_face(lambda: folded(rgb), batch, repeats),
+        "folded, grey": milliseconds_a_face(lambda: folded(grey), batch, repeats),
+        "HCNN and 3D-CNN": milliseconds_a_face(lambda: stem(grey, {}), batch, repeats),
+        "bfloat16 change": bfloat16_change(
+            {"hcnn": folded}, prepare_faces(calibration_faces(), size)
+        ),
     }
     if native_bfloat16():
         half, small = folded.to(torch.bfloat16), grey.bfloat16()
-        found["folded, grey, bfloat16"] = milliseconds_a_face(lambda: half(small), BATCH, repeats)
+        found["folded, grey, bfloat16"] = milliseconds_a_face(lambda: half(small), batch, repeats)
     found["ratio"] = found["printed"] / found["folded, grey"]
     return found
 
@@ -84,12 +88,14 @@ def main(args: list[str] | None = None) -> int:
     parser.add_argument("--weights", help="HCNN's weights; by default an untrained network")
     parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--threads", type=int, default=0, help="0: torch's own setting")
+    parser.add_argument("--size", type=int, default=REGISTERED_SIZE, help="pixels")
     parser.add_argument("--shared", type=int, default=6, help="layers 3D-CNN shares with HCNN")
     options = parser.parse_args(args)
     if options.threads:
         torch.set_num_threads(options.threads)
-    found = measure(options.weights, options.repeats, options.shared)
-    print(f"256x256 faces, {torch.get_num_threads()} threads, {BATCH} faces a pass")
+    found = measure(options.weights, options.repeats, options.shared, options.size)
+    side, batch = options.size, faces_a_pass(options.size)
+    print(f"{side}x{side} faces, {torch.get_num_threads()} threads, {batch} faces a pass")
     print(f"bfloat16: {'in the processor' if native_bfloat16() else 'not in this processor'}")
     difference = found.pop("difference")
     print(f"printed against folded: {difference:.2e} of the largest logit")

@@ -21,7 +21,7 @@ from ..errors import UsageError
 from ..perceptual import PerceptualNetwork, pool, probabilities
 from ..profile import RigProfile, find_character
 from ..rig_regressor import EXTRA_NAMES, GEOMETRY, GEOMETRY_AND_ARKIT, rig_regressor
-from ..vocabulary import EXPRESSIONS
+from ..vocabulary import EXPRESSIONS, NEUTRAL
 from ..weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from .datasets import TRAIN, VALIDATION, CharacterSet, FaceSet, load_ced, load_faces
 from .features import Features, check_frozen, compute_features, freeze, start_from, train_mode
@@ -62,6 +62,7 @@ class RigSettings:
     batch: int = option(50, "faces a step")
     rate: float = option(2e-3, "learning rate")
     second_noise: float = option(0.15, "noise on the second input, in its deviations")
+    widen: float = option(1.7, "largest factor that undoes shrunken motion; 1: none (the paper)")
     minutes: float | None = option(None, "shorten the training to this time")
     seed: int = option(0, "seed of everything random")
     threads: int = option(0, "processor threads, 0: all")
@@ -339,11 +340,34 @@ def train(s: RigSettings) -> Outcome:
     images = int(s.epochs * len(humans.train))
     stages = (Stage(shop.size, images, s.batch, s.rate),)
     loop = LoopSettings(minutes=s.minutes, seed=s.seed, average=0.995, patience=10)
-    free = ("out", "checkpoints", "resume", "threads", "minutes")
+    free = ("out", "checkpoints", "resume", "threads", "minutes", "widen")
     settings = {k: v for k, v in asdict(s).items() if k not in free}
     outcome = run(task, stages, shop.folder, loop, settings, s.resume)
+    widen(outcome.model, task, shop, s.widen)
     _finish(s, shop, task, outcome, config, settings)
     return outcome
+
+
+@torch.no_grad()
+def widen(model: PerceptualNetwork, task: RigTask, shop: Workshop, largest: float) -> None:
+    """Undo the shrinking of squared-error regression: stretch each output about the neutral face.
+
+    A least-squares fit to pairs that agree only roughly predicts means, so expressions come out
+    weaker than any pose. Each control is stretched to the deviation it has in the character's
+    labelled poses, by a factor of 1 to `largest`, the same on both sides of the face; what the
+    network says of neutral faces stays.
+    """
+    rows = task.humans.train
+    predicted = task.predict(model, task.humans, rows)
+    faces = choose_humans(shop.faces, task.s.humans, task.s.seed)[rows]
+    calm = predicted[shop.faces.labels[faces] == NEUTRAL]
+    posed = shop.posed.units[shop.posed.labels >= 0].std(0)
+    factor = np.clip(posed / np.maximum(predicted.std(0), 0.02), 1.0, max(1.0, largest))
+    factor = (factor + np.abs(task.mirror.units(factor[None])[0])) / 2
+    factor = torch.from_numpy(factor.astype(np.float32))
+    centre = torch.from_numpy((calm if len(calm) else predicted).mean(0).astype(np.float32))
+    model.fc14.weight.mul_(factor[:, None])
+    model.fc14.bias.mul_(factor).add_((1 - factor) * centre)
 
 
 def _fit_second_input(model: PerceptualNetwork, humans: Pairs) -> None:
