@@ -159,7 +159,9 @@ def draw_samples(profile: RigProfile, seed: int, indices) -> Samples:
     # A pose made of channels is its own intention; a key pose's is what comes nearest to it.
     known = np.isfinite(intended).all(axis=1)
     arkit = np.where(known[:, None], intended, arkit_from_unit(drawer.expression, units))
-    return Samples(**columns, arkit=_with_gaze(arkit, columns["gaze"]).astype(np.float32))
+    looking = [i for i, name in enumerate(ARKIT_CHANNELS) if name.startswith("eyeLook")]
+    arkit[:, looking] = gaze_channels(columns["gaze"])[:, looking]
+    return Samples(**columns, arkit=arkit.astype(np.float32))
 
 
 def arkit_from_unit(
@@ -346,9 +348,9 @@ def _raise(rng, arkit: np.ndarray, group: tuple[str, ...], amount: float) -> Non
             arkit[channel] = max(arkit[channel], share * factor)
 
 
-def _with_gaze(arkit: np.ndarray, gaze: np.ndarray) -> np.ndarray:
-    """ARKit vectors (N, 52) with their eyeLook channels set from gaze (N, 2) yaw, pitch."""
-    arkit = np.array(arkit)
+def gaze_channels(gaze: np.ndarray) -> np.ndarray:
+    """Gaze (N, 2) yaw, pitch of both eyes, radians -> (N, 52), only the eyeLook channels set."""
+    out = np.zeros((len(gaze), len(ARKIT_CHANNELS)))
     yaw, pitch = np.clip(gaze / GAZE_FULL, -1.0, 1.0).T
     channels = {
         "eyeLookOutLeft": yaw, "eyeLookInRight": yaw,
@@ -357,8 +359,8 @@ def _with_gaze(arkit: np.ndarray, gaze: np.ndarray) -> np.ndarray:
         "eyeLookUpLeft": -pitch, "eyeLookUpRight": -pitch,
     }  # fmt: skip
     for name, values in channels.items():
-        arkit[:, ARKIT_INDEX[name]] = np.maximum(values, 0.0)
-    return arkit
+        out[:, ARKIT_INDEX[name]] = np.maximum(values, 0.0)
+    return out
 
 
 def _look(rng) -> Look:

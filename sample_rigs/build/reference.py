@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -157,6 +158,7 @@ def build_reference(folder: Path = FOLDER, processes: int | None = None, say=pri
     folder.mkdir(parents=True, exist_ok=True)
     clip = folder / "reference.mp4"
     encode(paths, clip)
+    shutil.rmtree(frames)
     save_truth(performance, folder / "reference.npz")
     (folder / "README.md").write_text(README, encoding="utf-8")
     return clip
