@@ -7,7 +7,7 @@ memory does not grow with the clip: what is kept are picture files in a temporar
 
 Not every frame is rendered. A picture is held while a character does not move, or moves slowly and
 the last picture is younger than 1/`SLOW_RATE` s; a blink or a jaw drop gets all its frames.
-The embedded reference (8 s, 24 fps, 192 frames) with two characters at 256 pixels takes about 250
+The embedded reference (8 s, 24 fps, 192 frames) with two characters at 256 pixels takes about 190
 pictures of 0.6 processor seconds each; composing and encoding add about 3 s to them.
 """
 
@@ -44,9 +44,9 @@ from .poses import Look
 MAX_FPS = 30.0
 SLOW_RATE = 12.0
 """Pictures a second that slow motion gets."""
-STILL_MOTION = 0.004
+STILL_MOTION = 0.015
 """Change of every control, as a share of its range, that is not worth a picture."""
-FAST_MOTION = 0.05
+FAST_MOTION = 0.08
 """Change of a control, as a share of its range, that gets a picture at once."""
 
 

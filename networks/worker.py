@@ -189,7 +189,6 @@ class Worker:
         self._lock = threading.Lock()
         self._queue: queue.Queue[dict | None] = queue.Queue()
         self._stops: dict[object, threading.Event] = {}
-        self._ending = threading.Event()
 
     def emit(self, message: dict) -> None:
         """Write one message; from any thread."""
@@ -203,7 +202,6 @@ class Worker:
 
     def end(self) -> None:
         """Stop what runs and take no more requests."""
-        self._ending.set()
         for stop in list(self._stops.values()):
             stop.set()
         self._queue.put(None)
@@ -212,7 +210,9 @@ class Worker:
         """Serve until stdin ends; returns the process's exit code."""
         self.emit({"type": "ready", "pid": os.getpid()})
         threading.Thread(target=self._read, daemon=True).start()
-        while (request := self._queue.get()) is not None and not self._ending.is_set():
+        # Requests that wait when the end comes are served too: asked to stop at once, each still
+        # gets its answer.
+        while (request := self._queue.get()) is not None:
             self._serve(request)
         return EXIT_OK
 
