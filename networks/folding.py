@@ -235,8 +235,8 @@ class PerceptionRunner:
             raise UsageError(
                 f"unknown precision {precision!r}", fix="use auto, float32 or bfloat16"
             )
-        if threads:
-            torch.set_num_threads(threads)
+        self.threads = threads
+        self._claim_threads()
         loaded = {CLASSIFIER: classifier, **(regressors or {})}
         self.infos = {name: info for name, (_, info) in loaded.items()}
         networks = {name: FoldedNetwork(network) for name, (network, _) in loaded.items()}
@@ -286,6 +286,7 @@ class PerceptionRunner:
         Raises:
             UsageError: another shape or type, or a second input that is needed is missing.
         """
+        self._claim_threads()
         second = self._second_inputs(faces, geometry, arkit)
         step = faces_a_pass(max(self._groups))
         parts = [
@@ -294,6 +295,11 @@ class PerceptionRunner:
         ]
         outputs = {name: np.concatenate([p[name] for p in parts]) for name in self.infos}
         return {"expression": outputs.pop(CLASSIFIER), "rig": outputs}
+
+    def _claim_threads(self) -> None:
+        # OpenMP keeps this number for each calling thread, and calls may come from any.
+        if self.threads:
+            torch.set_num_threads(self.threads)
 
     def _run(self, faces: np.ndarray, second: dict[str, Tensor]) -> dict[str, np.ndarray]:
         if not len(faces):

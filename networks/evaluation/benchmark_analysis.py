@@ -1,0 +1,108 @@
+"""How fast a clip is analysed, each stage's share, and that memory does not grow with its length.
+
+Run as `python -m exprgen.networks.evaluation.benchmark_analysis CLIP`. Each run is a process of its
+own, so that its peak memory is its own. `--times 10` repeats the clip, without decoding it anew
+into another format, and analyses that as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from ..profile import sample_characters
+
+CHILD = """
+import json, resource, sys, threading
+from exprgen.networks import pipeline
+clip, out, *profiles = sys.argv[1:]
+request = pipeline.AnalyseRequest((clip,), out, profiles=tuple(profiles))
+done = pipeline.analyse(request, lambda message: None, threading.Event()).to_json()
+done["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+usage = resource.getrusage(resource.RUSAGE_SELF)
+done["cpu_ms"] = 1000 * (usage.ru_utime + usage.ru_stime) / done["frames"]
+print(json.dumps(done))
+"""
+
+
+def measure(clip: str | Path) -> dict:
+    """One analysis with the primary's 3D-CNN: the fields of pipeline.Analysis and `peak_mb` (MiB)
+    and `cpu_ms`, milliseconds of processor time a frame, start-up included."""
+    primary = str(sample_characters()[0].path)
+    with tempfile.TemporaryDirectory() as folder:
+        run = subprocess.run(
+            [sys.executable, "-c", CHILD, str(clip), os.path.join(folder, "t.npz"), primary],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    return json.loads(run.stdout.strip().splitlines()[-1])
+
+
+def repeat(clip: str | Path, times: int, out: str | Path) -> Path:
+    """The clip `times` times in a row, its packets copied as they are; returns `out`."""
+    import av
+
+    with av.open(str(out), "w") as target:
+        stream, shift = None, 0
+        for _ in range(times):
+            with av.open(str(clip)) as source:
+                video = source.streams.video[0]
+                if stream is None:
+                    stream = target.add_stream_from_template(video)
+                first, end = None, 0
+                for packet in source.demux(video):
+                    if packet.dts is None:
+                        continue
+                    first = packet.dts if first is None else first
+                    end = max(end, packet.pts + (packet.duration or 1))
+                    packet.pts += shift
+                    packet.dts += shift
+                    packet.stream = stream
+                    target.mux(packet)
+                shift += end - min(0, first or 0)  # B-frames begin before time zero
+    return Path(out)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; see module docstring."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("clip")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--times", type=int, default=1, help="also the clip this often in a row")
+    options = parser.parse_args(arguments)
+    runs = [measure(options.clip) for _ in range(options.repeats)]
+    show("clip", runs)
+    if options.times > 1:
+        with tempfile.TemporaryDirectory() as folder:
+            suffix = Path(options.clip).suffix
+            long = repeat(options.clip, options.times, Path(folder) / f"long{suffix}")
+            show(f"{options.times} times the clip", [measure(long)])
+    return 0
+
+
+def show(what: str, runs: list[dict]) -> None:
+    """Medians of several runs."""
+
+    def median(name: str) -> float:
+        return statistics.median(run[name] for run in runs)
+
+    frames = runs[0]["frames"]
+    print(
+        f"{what}: {frames} frames, {median('rate'):.1f} frames/s (median of {len(runs)}), "
+        f"{median('cpu_ms'):.1f} ms of processor a frame, peak {median('peak_mb'):.0f} MiB"
+    )
+    total = sum(statistics.median(r["stages"][s] for r in runs) for s in runs[0]["stages"])
+    for stage in runs[0]["stages"]:
+        seconds = statistics.median(run["stages"][stage] for run in runs)
+        print(f"  {stage:10s} {1000 * seconds / frames:6.2f} ms a frame, {seconds / total:4.0%}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
