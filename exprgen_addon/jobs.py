@@ -258,9 +258,6 @@ def worker_environment() -> dict[str, str]:
     return environment
 
 
-_environment = worker_environment
-
-
 @atexit.register
 def _end_all() -> None:
     for worker in list(_running):

@@ -187,14 +187,14 @@ def _seen_at(track: FaceTrack, times: np.ndarray) -> np.ndarray:
 
 def _run_film(plan: Path, progress: Progress, stop: Stop) -> bool:
     """Run networks/film.py on a plan; False if stopped."""
-    from .jobs import _environment, worker_python
+    from .jobs import worker_environment, worker_python
 
     process = subprocess.Popen(
         [worker_python(), "-c", package_code("networks.film"), str(plan)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
-        env=_environment(),
+        env=worker_environment(),
         text=True,
     )
     queue: Queue = Queue()
