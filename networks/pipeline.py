@@ -1,9 +1,9 @@
 """Reference -> FaceTrack -> RigTracks: the stages of this package, composed.
 
-Analysis runs in three threads, so that two cores are busy and memory stays level: one decodes, one
-finds and registers the face (MediaPipe), one runs the networks on batches of registered faces. What
-passes between them are queues of fixed length. FFmpeg, MediaPipe and torch release Python's lock
-while they compute.
+Analysis runs in several threads, so that all cores are busy and memory stays level: one decodes,
+one finds and registers the face (MediaPipe), one a core runs the networks on a few registered faces
+at a time. What passes between them are queues of fixed length. FFmpeg, MediaPipe and torch release
+Python's lock while they compute.
 
 Solving needs no footage: the 3D-CNN's outputs are kept in the FaceTrack, keyed by the digest of the
 weights that made them, and are computed again from its registered faces for another character.
@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from .vocabulary import EXPRESSIONS, OUTPUTS
 
 Emit = Callable[[dict], None]
 
-BATCH = 8
+BATCH = 2
 """Faces handed to the networks at once."""
 QUEUE = 24
 """Tracked faces that may wait for the networks: what one slow frame delays, others catch up."""
@@ -275,6 +276,14 @@ def analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Analy
         InputError: the reference can't be read, or shows no face. ModelError: weights or landmark
         model missing or damaged. OutputError: the file can't be written. UsageError: bad request.
     """
+    # OpenBLAS's helpers spin for a while after the smallest product; they would hold a core.
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"):
+        return _analyse(request, emit, stop)
+
+
+def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Analysis:
     from .media import open_reference, prefetch
     from .recorder import TrackRecorder
     from .tracking import FaceTracker
@@ -284,7 +293,7 @@ def analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Analy
     emit({"type": "stage", "stage": "loading"})
     profiles = [load_profile(p) for p in request.profiles]
     with open_reference(list(request.reference), start=request.start, end=request.end) as reader:
-        runner, keys = load_runner(profiles[:1], threads=max(1, (os.cpu_count() or 1) - 1))
+        runner, keys = load_runner(profiles[:1], threads=1)
         for profile in profiles[1:]:
             load_mapping(profiles[0], profile)  # damaged weights are told now, not afterwards
         with (
@@ -349,60 +358,54 @@ def _partial(reader, recorder, stopped: bool) -> tuple[bool, str]:
 
 
 class _Networks:
-    """The third thread: batches of tracked faces through the networks, into the recorder.
+    """Batches of tracked faces through the networks, by one thread a core, into the recorder.
 
-    A context manager; its end waits until all that was put is recorded. Errors are raised where
-    faces are put, or at the end.
+    A context manager; its end waits until all that was put is recorded, in the order of the frames.
+    Each thread computes with one thread of torch's: two faces side by side keep two cores busier
+    than one face shared by both, and leave the tracker its turn. Errors are raised where faces are
+    put, or at the end.
     """
 
     def __init__(self, runner, keys: dict[str, str], recorder, watch: Stopwatch):
         self._runner, self._keys, self._recorder, self._watch = runner, keys, recorder, watch
-        self._queue: queue.Queue = queue.Queue(QUEUE)
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, name="networks", daemon=True)
+        self._pool = ThreadPoolExecutor(max(1, os.cpu_count() or 1), "networks")
+        self._batch: list = []
+        self._running: deque[tuple[list, Future]] = deque()
 
     def __enter__(self) -> _Networks:
-        self._thread.start()
         return self
 
     def __exit__(self, kind, *_) -> None:
-        if kind is not None:
-            self._error = self._error or RuntimeError("given up")  # don't finish the queue
-        self._queue.put(None)
-        self._thread.join()
-        if kind is None and self._error is not None:
-            raise self._error
+        try:
+            if kind is None:
+                self._submit()
+                self._record(0)
+        finally:
+            self._pool.shutdown(cancel_futures=True)
 
     def put(self, tracked) -> None:
-        if self._error is not None:
-            raise self._error
-        self._queue.put(tracked)
+        """Hand over the next frame; waits while too many are on their way."""
+        self._batch.append(tracked)
+        if len(self._batch) >= BATCH:
+            self._submit()
+            self._record(QUEUE // BATCH)
 
-    def _work(self) -> None:
-        """Until None comes. After an error what comes is thrown away, so that nobody waits."""
-        last = False
-        while not last:
-            batch = [self._queue.get()]
-            while len(batch) < BATCH and batch[-1] is not None:
-                batch.append(self._queue.get())
-            last = batch[-1] is None
-            if self._error is None:
-                try:
-                    self._record([t for t in batch if t is not None])
-                except BaseException as error:  # handed over to the thread that puts
-                    self._error = error
+    def _submit(self) -> None:
+        batch, self._batch = self._batch, []
+        self._running.append((batch, self._pool.submit(self._look, batch)))
 
-    def _record(self, batch: list) -> None:
-        seen = [t for t in batch if t.found]
+    def _look(self, batch: list) -> list[tuple[np.ndarray, dict]]:
         with self._watch.stage("networks"):
-            answers = iter(list(_look(self._runner, self._keys, seen)))
-        with self._watch.stage("recording"):
-            for tracked in batch:
-                if tracked.found:
-                    expression, units = next(answers)
-                    self._recorder.add(tracked, expression, units)
-                else:
-                    self._recorder.add(tracked)
+            return list(_look(self._runner, self._keys, [t for t in batch if t.found]))
+
+    def _record(self, limit: int) -> None:
+        """Record what is ready, and wait for the oldest while more than `limit` batches run."""
+        while self._running and (len(self._running) > limit or self._running[0][1].done()):
+            batch, future = self._running.popleft()
+            answers = iter(future.result())
+            with self._watch.stage("recording"):
+                for tracked in batch:
+                    self._recorder.add(tracked, *(next(answers) if tracked.found else ()))
 
 
 def _look(runner, keys: dict[str, str], seen: list) -> Iterator[tuple[np.ndarray, dict]]:
