@@ -74,18 +74,24 @@ def hinge_loss(y: Tensor, labels: Tensor) -> Tensor:
     return (1 - labels * y).clamp(min=0)
 
 
-def hard_triplet_loss(positive: Tensor, negatives: Tensor) -> Tensor:
-    """Mean hinge loss of triplets (E, E+, E-) with the hardest negative and the harder half of the
-    positives of the batch.
+def hard_triplet_loss(positive: Tensor, negatives: Tensor, share: float = 0.0) -> Tensor:
+    """Mean hinge loss of triplets (E, E+, E-) with the hardest negatives of the batch.
+
+    The matches come from retrieval and some are wrong. With the single hardest negative of a large
+    batch those decide, and the network learns to answer 0 to everything; a `share` of the hardest
+    outvotes them.
 
     Args:
         positive: (B,) distances of (E, E+).
         negatives: (B, K) distances of E to K candidates for E-; nan where one is none.
+        share: of each E's negatives, the hardest this many count, at least one.
     """
-    hardest = negatives.masked_fill(negatives.isnan(), torch.inf).amin(1)
-    known = hardest.isfinite()
-    loss = hinge_loss(positive, -torch.ones_like(positive))
-    loss = loss.topk(max(1, len(loss) // 2)).values.mean()
-    if known.any():
-        loss = loss + hinge_loss(hardest[known], torch.ones_like(hardest[known])).mean()
+    loss = hinge_loss(positive, -torch.ones_like(positive)).mean()
+    ordered = negatives.masked_fill(negatives.isnan(), torch.inf).sort(1).values
+    known = ordered.isfinite()
+    counted = (known.sum(1, keepdim=True) * share).ceil().clamp(min=1)
+    used = known & (torch.arange(ordered.shape[1]) < counted)
+    if used.any():
+        chosen = ordered[used]
+        loss = loss + hinge_loss(chosen, torch.ones_like(chosen)).mean()
     return loss

@@ -136,6 +136,9 @@ def test_hinge_loss_is_equation_1():
     assert float(hard_triplet_loss(positive, far)) == 0
     near = torch.tensor([[torch.nan, 5.0], [0.0, torch.nan]])
     assert float(hard_triplet_loss(positive, near)) == 0.5
+    many = torch.tensor([[3.0, 0.0, 0.5, torch.nan]]).repeat(2, 1)
+    assert float(hard_triplet_loss(positive, many)) == 1.0
+    assert float(hard_triplet_loss(positive, many, share=0.5)) == 0.75
     assert float(similarity(torch.tensor([[3.0, -3.0]]))) > 0.99
 
 

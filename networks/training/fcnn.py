@@ -45,6 +45,7 @@ class FcnnSettings:
     frozen_layers: int = option(11, "first layers of both branches that are kept: 4, ..., 11")
     humans: int = option(6000, "human faces at most")
     variants: int = option(2, "variants of each face")
+    hardest: float = option(0.5, "share of a batch's negatives that count, the hardest")
     arkit: float = option(1.0, "weight of the ARKit distance; 0: the paper")
     epochs: float = option(20.0, "times each human face is seen")
     batch: int = option(50, "triplets a step")
@@ -72,10 +73,10 @@ class Triplets:
 
 
 class FcnnTask:
-    """Hinge loss of equation 1 with the hardest negative of the batch."""
+    """Hinge loss of equation 1 with the hardest negatives of the batch."""
 
-    def __init__(self, model: FusedNetwork, data: Triplets, frozen: int):
-        self.model, self.data, self.frozen = model, data, frozen
+    def __init__(self, model: FusedNetwork, data: Triplets, frozen: int, hardest: float):
+        self.model, self.data, self.frozen, self.hardest = model, data, frozen, hardest
         self.rows = np.flatnonzero(data.split == TRAIN)
         self.check = np.flatnonzero(data.split == VALIDATION)
         self.chances = balanced_chances(data.labels[self.rows], 0.7)
@@ -89,7 +90,7 @@ class FcnnTask:
         rows = rng.choice(self.rows, stage.batch, p=self.chances)
         y = self._distances(self.model, rows, rng)
         negatives = torch.where(self._mismatch(rows), y, torch.nan)
-        return hard_triplet_loss(y.diagonal(), negatives)
+        return hard_triplet_loss(y.diagonal(), negatives, self.hardest)
 
     def _mismatch(self, rows: np.ndarray) -> Tensor:
         """(B, B) bool: the match of another face is wrong for this one."""
@@ -160,7 +161,8 @@ def train(s: FcnnSettings) -> Outcome:
     for branch, (network, _) in zip((model.human, model.character), networks, strict=True):
         branch.layers.load_state_dict(network.layers.state_dict())
         freeze(branch, s.frozen_layers)
-    task = FcnnTask(model, make_triplets(s, primary, networks, folder), s.frozen_layers)
+    data = make_triplets(s, primary, networks, folder)
+    task = FcnnTask(model, data, s.frozen_layers, s.hardest)
     say(f"f-CNN of {primary.name}: {len(task.rows)} triplets")
     size = networks[0][1].input_size
     stages = (Stage(size, int(s.epochs * len(task.rows)), s.batch, s.rate),)
