@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import bpy
 import numpy as np
 
+from ...networks.errors import UsageError
 from ...networks.profile import Framing, KeyPose, RigProfile, arkit_to_unit, from_unit
 from ...networks.vocabulary import ARKIT_CHANNELS
 from . import board, brows, controls, creases, eyes, hair, head, parts, shading, shapes, source
 from .config import CharacterConfig
-from .poses import IRIS, POSES, arkit_weights
+from .poses import IRIS, Edits, arkit_weights, edited_poses, label
 from .stylise import StyledHead, fit_sphere, style_head
 
 LID_GAP = 0.0009
@@ -144,20 +146,30 @@ def _framing(styled: StyledHead, offset: np.ndarray) -> Framing:
     return Framing(centre, (0.0, -1.0, 0.0), round(float(1.26 * (top - chin)), 4))
 
 
-def key_poses(profile_controls) -> tuple[KeyPose, ...]:
-    """POSES in the native units of these controls (zero values left out)."""
+def key_poses(profile_controls, edits: Edits = MappingProxyType({})) -> tuple[KeyPose, ...]:
+    """POSES in the native units of these controls (values at rest left out).
+
+    edits: the character's corrections, see `poses.edited_poses`.
+    """
     out = []
     names = [c.name for c in profile_controls]
-    for name, pose in POSES.items():
-        units = arkit_to_unit(profile_controls, np.array(arkit_weights(pose)))
-        label = name.split("_")[0]
-        if "iris_small" in names and label in IRIS:
+    for name, (channels, direct) in edited_poses(edits).items():
+        units = arkit_to_unit(profile_controls, np.array(arkit_weights(channels)))
+        expression = label(name)
+        if "iris_small" in names and expression in IRIS:
             strength = 0.5 if name.endswith("subtle") else 1.0
-            units[names.index("iris_small")] = IRIS[label] * strength
+            units[names.index("iris_small")] = IRIS[expression] * strength
+        for control, unit in direct.items():
+            if control not in names:
+                raise UsageError(
+                    f"the edit of {name!r} names no control or channel: {control!r}",
+                    fix="use an ARKit channel or a control of the character",
+                )
+            units[names.index(control)] = unit
         values = from_unit(profile_controls, units)
         pairs = zip(profile_controls, values, strict=True)
         kept = {c.name: round(float(v), 6) for c, v in pairs if abs(v - c.rest) > 1e-9}
-        out.append(KeyPose(name, label, kept))
+        out.append(KeyPose(name, expression, kept))
     return tuple(out)
 
 
@@ -173,7 +185,7 @@ def make_profile(character: Character) -> RigProfile:
         collection=config.name,
         controls=made,
         framing=character.framing,
-        key_poses=key_poses(made),
+        key_poses=key_poses(made, config.pose_edits),
         primary=config.primary,
         license="CC0-1.0",
     )

@@ -96,6 +96,8 @@ class CharacterConfig:
     lashes: which lash sets of the base mesh to keep (1 lower, 2 upper).
     iris_angle: half angle of the iris seen from the ball's centre, degrees.
     creases: depth of wrinkles relative to the stylised default.
+    pose_edits: pose name -> channel (or control) -> value: what this character corrects in the
+        shared key poses, see `poses.edited_poses`.
     """
 
     name: str
@@ -113,6 +115,7 @@ class CharacterConfig:
     pupil_angle: float = 14.0
     creases: float = 1.0
     seed: int = 1
+    pose_edits: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 MIRA = CharacterConfig(

@@ -1,4 +1,5 @@
-"""Key poses of the seven expressions after FACS / EMFACS, written once in ARKit channels.
+"""Key poses of the seven expressions after FACS / EMFACS, written once in ARKit channels: ten or
+more of each, open and closed, one-sided, subtle to strong.
 
 A channel without a side sets both. `assemble` turns them into each character's own controls by
 `arkit_to_unit`, so they also prove that a character's channel hints are right. Prototypes follow
@@ -8,7 +9,10 @@ disgust AU9+15+16 or 10+17, fear AU1+2+4+5+20+26, joy AU6+12, sadness AU1+4+15, 
 
 from __future__ import annotations
 
-from ...networks.vocabulary import ARKIT_CHANNELS
+from collections.abc import Mapping
+
+from ...networks.errors import UsageError
+from ...networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX
 
 # fmt: off
 POSES: dict[str, dict[str, float]] = {
@@ -35,6 +39,27 @@ POSES: dict[str, dict[str, float]] = {
     "anger_one_sided": {
         "browDownLeft": 1.0, "browDownRight": 0.7, "eyeSquint": 0.45, "mouthPressLeft":
         0.7, "mouthFrown": 0.4, "mouthLowerDownRight": 0.5, "mouthStretchRight": 0.45,
+    },
+    "anger_clenched": {
+        "browDown": 1.0, "eyeSquint": 0.6, "mouthRollUpper": 0.45, "mouthRollLower": 0.35,
+        "mouthPress": 0.6, "jawForward": 0.6, "mouthFrown": 0.45, "mouthShrugLower": 0.3,
+    },
+    "anger_snarl": {
+        "browDown": 1.0, "eyeSquint": 0.55, "mouthUpperUp": 0.7, "mouthLowerDown": 0.85,
+        "mouthFrown": 0.5, "jawOpen": 0.06, "jawForward": 0.3, "noseSneer": 0.2,
+    },
+    "anger_bark": {
+        "browDown": 1.0, "eyeSquint": 0.35, "jawOpen": 0.35, "mouthFunnel": 0.4,
+        "mouthUpperUp": 0.3, "mouthLowerDown": 0.6, "mouthFrown": 0.4,
+    },
+    "anger_tense": {
+        "browDown": 0.9, "eyeWide": 0.2, "mouthPucker": 0.3, "mouthPress": 0.6,
+        "mouthShrugLower": 0.5, "mouthFrown": 0.5,
+    },
+    "anger_one_sided_right": {
+        "browDownRight": 1.0, "browDownLeft": 0.75, "eyeSquintRight": 0.65, "eyeSquintLeft":
+        0.35, "mouthUpperUpRight": 0.35, "mouthLowerDownRight": 0.7, "mouthStretchRight": 0.5,
+        "mouthFrown": 0.45, "jawOpen": 0.1, "mouthPressLeft": 0.4,
     },
     # Disgust: nose wrinkled, upper lip raised, brows only a little down.
     "disgust_sneer": {
@@ -63,6 +88,26 @@ POSES: dict[str, dict[str, float]] = {
         "mouthUpperUpRight": 0.25, "browDown": 0.3, "eyeSquintLeft": 0.75,
         "eyeSquintRight": 0.4, "cheekSquintLeft": 0.6, "mouthFrown": 0.45,
     },
+    "disgust_gag": {
+        "noseSneer": 1.0, "mouthUpperUp": 0.7, "jawOpen": 0.5, "tongueOut": 0.4,
+        "mouthLowerDown": 0.2, "browDown": 0.3, "eyeSquint": 0.6, "eyeBlink": 0.3,
+        "cheekSquint": 0.6, "mouthFrown": 0.6,
+    },
+    "disgust_lips_closed": {
+        "noseSneer": 1.0, "mouthUpperUp": 0.25, "mouthPress": 0.3, "mouthShrugLower": 0.6,
+        "browDown": 0.25, "eyeSquint": 0.6, "cheekSquint": 0.5, "mouthFrown": 0.65,
+    },
+    "disgust_ew": {
+        "noseSneer": 1.0, "mouthUpperUp": 0.8, "mouthLowerDown": 0.5, "mouthStretch": 0.35,
+        "jawOpen": 0.1, "browDown": 0.25, "eyeSquint": 0.55, "cheekSquint": 0.6,
+        "mouthFrown": 0.45,
+    },
+    "disgust_one_sided_right": {
+        "noseSneerRight": 1.0, "noseSneerLeft": 0.6, "mouthUpperUpRight": 1.0,
+        "mouthUpperUpLeft": 0.2, "browDown": 0.25, "eyeSquintRight": 0.75,
+        "eyeSquintLeft": 0.4, "cheekSquintRight": 0.6, "mouthFrown": 0.4,
+        "mouthLowerDownRight": 0.3, "jawOpen": 0.08,
+    },
     # Fear: brows up and slanted, eyes wide, mouth stretched sidewards.
     "fear_stretched": {
         "browInnerUp": 1.0, "browOuterUp": 0.15, "eyeWide": 1.0, "mouthStretch": 0.9,
@@ -89,6 +134,23 @@ POSES: dict[str, dict[str, float]] = {
         0.8, "mouthStretchLeft": 1.0, "mouthStretchRight": 0.35, "mouthLowerDownLeft":
         0.5, "jawOpen": 0.2, "mouthFrown": 0.25,
     },
+    "fear_teeth": {
+        "browInnerUp": 1.0, "browOuterUp": 0.1, "eyeWide": 1.0, "mouthStretch": 1.0,
+        "mouthUpperUp": 0.25, "mouthLowerDown": 0.6, "jawOpen": 0.06, "mouthFrown": 0.3,
+    },
+    "fear_gasp": {
+        "browInnerUp": 1.0, "browOuterUp": 0.1, "eyeWide": 1.0, "mouthStretch": 0.55,
+        "jawOpen": 0.5, "mouthFrown": 0.4,
+    },
+    "fear_frozen": {
+        "browInnerUp": 1.0, "browDown": 0.15, "eyeWide": 1.0, "mouthStretch": 0.6,
+        "jawOpen": 0.12, "mouthFrown": 0.35,
+    },
+    "fear_one_sided_right": {
+        "browInnerUp": 1.0, "browOuterUpRight": 0.3, "eyeWideRight": 1.0, "eyeWideLeft":
+        0.8, "mouthStretchRight": 1.0, "mouthStretchLeft": 0.4, "mouthLowerDownRight":
+        0.6, "mouthLowerDownLeft": 0.2, "jawOpen": 0.3, "mouthFrown": 0.35,
+    },
     # Joy: corners up, cheeks raised.
     "joy_closed": {
         "mouthSmile": 0.9, "cheekSquint": 0.5, "eyeSquint": 0.2, "mouthDimple": 0.2,
@@ -114,12 +176,37 @@ POSES: dict[str, dict[str, float]] = {
         "cheekSquintRight": 0.35, "eyeSquintLeft": 0.3, "browOuterUpRight": 0.35,
         "jawOpen": 0.08, "mouthUpperUpLeft": 0.35,
     },
+    "joy_grin": {
+        "mouthSmile": 1.0, "cheekSquint": 0.65, "eyeSquint": 0.3, "mouthUpperUp": 0.5,
+        "mouthLowerDown": 0.3, "jawOpen": 0.04, "browOuterUp": 0.15,
+    },
+    "joy_wink": {
+        "mouthSmileLeft": 1.0, "mouthSmileRight": 0.75, "eyeBlinkLeft": 1.0, "cheekSquintLeft":
+        0.8, "cheekSquintRight": 0.4, "eyeSquintLeft": 0.4, "browOuterUpRight": 0.3,
+        "jawOpen": 0.12, "mouthUpperUp": 0.25,
+    },
+    "joy_chuckle": {
+        "mouthSmile": 0.9, "cheekSquint": 0.8, "eyeSquint": 0.45, "eyeBlink": 0.4,
+        "jawOpen": 0.25, "mouthUpperUp": 0.3, "browOuterUp": 0.15,
+    },
+    "joy_content": {
+        "mouthSmile": 0.75, "cheekSquint": 0.45, "eyeBlink": 0.95, "mouthDimple": 0.25,
+        "browInnerUp": 0.1, "browOuterUp": 0.2,
+    },
     # Neutral: what is left of a face at rest.
     "neutral_rest": {},
     "neutral_relaxed": {"eyeBlink": 0.08, "jawOpen": 0.02},
     "neutral_alert": {"eyeWide": 0.12, "browInnerUp": 0.06, "browOuterUp": 0.06},
     "neutral_set": {
         "mouthPress": 0.12, "eyeBlink": 0.06, "mouthRollLower": 0.05,
+    },
+    "neutral_drowsy": {"eyeBlink": 0.22, "browInnerUp": 0.04},
+    "neutral_parted": {"jawOpen": 0.08, "mouthLowerDown": 0.06, "eyeBlink": 0.04},
+    "neutral_one_brow": {"browOuterUpRight": 0.14, "browInnerUp": 0.03, "eyeWideRight": 0.06},
+    "neutral_lips_in": {"mouthRollUpper": 0.18, "mouthRollLower": 0.18, "mouthPress": 0.08},
+    "neutral_chin": {"mouthShrugLower": 0.14, "mouthPucker": 0.1, "eyeBlink": 0.05},
+    "neutral_uneven": {
+        "mouthLeft": 0.12, "eyeBlinkLeft": 0.1, "eyeBlinkRight": 0.02, "mouthDimpleLeft": 0.1,
     },
     # Sadness: inner brows up, upper lids heavy, corners down.
     "sadness_frown": {
@@ -145,6 +232,22 @@ POSES: dict[str, dict[str, float]] = {
         "mouthShrugLower": 0.4, "eyeBlinkLeft": 0.22, "eyeBlinkRight": 0.1, "mouthLeft":
         0.15,
     },
+    "sadness_wail": {
+        "browInnerUp": 1.0, "mouthFrown": 1.0, "jawOpen": 0.55, "eyeBlink": 0.55,
+        "eyeSquint": 0.5, "mouthStretch": 0.3, "mouthLowerDown": 0.4, "cheekSquint": 0.35,
+    },
+    "sadness_downcast": {
+        "browInnerUp": 0.85, "mouthFrown": 0.75, "eyeBlink": 0.45, "mouthShrugLower": 0.3,
+    },
+    "sadness_trembling": {
+        "browInnerUp": 1.0, "mouthFrown": 0.8, "mouthShrugLower": 0.8, "mouthRollLower": 0.25,
+        "mouthPress": 0.25, "eyeSquint": 0.35, "cheekSquint": 0.2, "eyeBlink": 0.1,
+    },
+    "sadness_one_sided_right": {
+        "browInnerUp": 1.0, "mouthFrownRight": 1.0, "mouthFrownLeft": 0.6, "mouthShrugLower":
+        0.55, "eyeBlinkRight": 0.3, "eyeBlinkLeft": 0.18, "mouthRight": 0.15,
+        "mouthLowerDownRight": 0.25, "eyeSquint": 0.2,
+    },
     # Surprise: brows up and round, eyes wide, jaw drops, mouth narrow.
     "surprise_open": {
         "browOuterUp": 1.0, "browInnerUp": 0.4, "eyeWide": 0.8, "jawOpen": 0.6,
@@ -167,12 +270,69 @@ POSES: dict[str, dict[str, float]] = {
         "browOuterUpLeft": 1.0, "browOuterUpRight": 0.5, "browInnerUp": 0.3,
         "eyeWideLeft": 1.0, "eyeWideRight": 0.7, "jawOpen": 0.5, "mouthLeft": 0.15,
     },
+    "surprise_wow": {
+        "browOuterUp": 0.9, "browInnerUp": 0.5, "eyeWide": 0.7, "jawOpen": 0.5,
+        "mouthFunnel": 0.35, "mouthUpperUp": 0.1,
+    },
+    "surprise_parted": {
+        "browOuterUp": 0.9, "browInnerUp": 0.4, "eyeWide": 0.75, "jawOpen": 0.25,
+    },
+    "surprise_whistle": {
+        "browOuterUp": 1.0, "browInnerUp": 0.4, "eyeWide": 0.8, "mouthPucker": 0.6,
+        "jawOpen": 0.12, "mouthFunnel": 0.25,
+    },
+    "surprise_one_sided_right": {
+        "browOuterUpRight": 1.0, "browOuterUpLeft": 0.55, "browInnerUp": 0.35,
+        "eyeWideRight": 1.0, "eyeWideLeft": 0.75, "jawOpen": 0.4, "mouthFunnel": 0.2,
+        "mouthRight": 0.12,
+    },
 }
 # fmt: on
 """Pose name -> ARKit channel (without side: both) -> weight. The name's first word is the label."""
 
 IRIS = {"fear": 0.8, "surprise": 0.25, "anger": 0.3, "joy": -0.35, "sadness": -0.15}
 """Unit value of `iris_small` for characters that have it: pupils shrink in fright."""
+
+
+Edits = Mapping[str, Mapping[str, float]]
+"""Pose name -> channel or control -> value: a character's corrections of POSES."""
+
+
+def edited_poses(edits: Edits) -> dict[str, tuple[dict[str, float], dict[str, float]]]:
+    """POSES with a character's corrections: name -> (ARKit channels, unit values of controls).
+
+    An entry of `edits` replaces the channel's weight (without a side: on both sides, also where the
+    pose has sides); 0 takes it out. What is no ARKit channel names a control of the character,
+    whose unit value it sets whatever the channels say.
+
+    Raises:
+        UsageError: `edits` names a pose that is not in POSES.
+    """
+    unknown = set(edits) - set(POSES)
+    if unknown:
+        raise UsageError(f"there is no key pose {min(unknown)!r}", fix="use a name of POSES")
+    out = {}
+    for name, pose in POSES.items():
+        channels, controls = dict(pose), {}
+        for key, value in edits.get(name, {}).items():
+            if not is_channel(key):
+                controls[key] = value
+                continue
+            for side in ("Left", "Right"):
+                channels.pop(key + side, None)
+            channels[key] = value
+        out[name] = channels, controls
+    return out
+
+
+def is_channel(name: str) -> bool:
+    """Whether `name` is an ARKit channel, with its side or without."""
+    return name in ARKIT_INDEX or name + "Left" in ARKIT_INDEX
+
+
+def label(pose_name: str) -> str:
+    """The expression that a pose of POSES shows: the first word of its name."""
+    return pose_name.split("_")[0]
 
 
 def arkit_weights(pose: dict[str, float]) -> list[float]:
