@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from .errors import InputError, UsageError
-from .vocabulary import ARKIT_CHANNELS, EXPRESSIONS, OUTPUTS, REGIONS, ROLES
+from .vocabulary import ARKIT_CHANNELS, EXPRESSIONS, LANDMARK_NAMES, OUTPUTS, REGIONS, ROLES
 
 FORMAT = "exprgen.rig_profile"
 VERSION = 1
 SAMPLE_RIGS = Path(__file__).resolve().parent.parent / "sample_rigs"
+PLACE_FIX = "place them again: exprgen landmarks CHARACTER"
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,23 @@ class Framing:
 
 
 @dataclass(frozen=True)
+class Anchor:
+    """Where a landmark sits on a mesh: a triangle of three vertices, and the share of each.
+
+    The vertices are counted after every modifier but those that refine or rebuild the mesh (see
+    `exprgen_addon.landmarks.REBUILDING`); `weights` are barycentric and sum to 1, so the point
+    follows whatever deforms the mesh.
+    """
+
+    object: str
+    vertices: tuple[int, int, int]
+    weights: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
 class RigProfile:
-    """A character: its controls, framing and labelled key poses. See module docstring."""
+    """A character: its controls, framing, labelled key poses and landmarks (LANDMARK_NAMES ->
+    anchor: all 49 or none). See module docstring."""
 
     name: str
     title: str
@@ -90,6 +106,7 @@ class RigProfile:
     primary: bool = False
     license: str = ""
     path: Path | None = None
+    landmarks: dict[str, Anchor] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -125,6 +142,8 @@ class RigProfile:
         """Write as JSON to `path` (temporary name first, then renamed)."""
         data = {"format": FORMAT, "version": VERSION, **asdict(self)}
         del data["path"]
+        if not self.landmarks:  # as profiles were before there were landmarks
+            del data["landmarks"]
         temporary = Path(f"{path}.part")
         temporary.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
         os.replace(temporary, path)
@@ -217,7 +236,12 @@ def _parse(data: dict, path: Path) -> RigProfile:
         primary=bool(data.get("primary", False)),
         license=data.get("license", ""),
         path=path,
+        landmarks={n: _anchor(a) for n, a in data.get("landmarks", {}).items()},
     )
+
+
+def _anchor(data: dict) -> Anchor:
+    return Anchor(data["object"], tuple(data["vertices"]), tuple(data["weights"]))
 
 
 def _check(profile: RigProfile) -> None:
@@ -258,6 +282,22 @@ def _check(profile: RigProfile) -> None:
         unknown = set(pose.values) - set(names)
         if unknown:
             fail(f"key pose {pose.name!r} uses unknown control {min(unknown)!r}", "rename it")
+    if profile.landmarks and set(profile.landmarks) != set(LANDMARK_NAMES):
+        odd = min(set(profile.landmarks) ^ set(LANDMARK_NAMES))
+        word = "unknown" if odd in profile.landmarks else "no"
+        fail(f"has {word} landmark {odd!r}", PLACE_FIX)
+    for name, anchor in profile.landmarks.items():
+        whole = all(isinstance(v, int) and v >= 0 for v in anchor.vertices)
+        if not whole or len(anchor.vertices) != 3 or not _barycentric(anchor.weights):
+            fail(f"landmark {name!r} is on no triangle", PLACE_FIX)
+
+
+def _barycentric(weights: tuple[float, ...]) -> bool:
+    return (
+        len(weights) == 3
+        and all(math.isfinite(w) for w in weights)
+        and abs(sum(weights) - 1.0) < 1e-3
+    )
 
 
 def sample_characters() -> list[RigProfile]:

@@ -5,7 +5,6 @@ Both are measured on the same 49 points for people and for characters, so they c
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from .vocabulary import GEOMETRIC_FEATURES, LANDMARK_INDEX, LANDMARK_NAMES, REGISTERED_SIZE
@@ -145,6 +144,8 @@ def warp_face(picture: np.ndarray, affine: np.ndarray) -> np.ndarray:
         picture: (H, W, 3) RGB or (H, W) grey, uint8.
         affine: (2, 3) picture pixels -> registered pixels.
     """
+    import cv2  # here: the features are also measured in Blender's process, which lacks it
+
     part, affine = _around_face(picture, np.asarray(affine, float))
     if part.ndim == 3:
         part = cv2.cvtColor(np.ascontiguousarray(part), cv2.COLOR_RGB2GRAY)
