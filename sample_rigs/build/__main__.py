@@ -13,6 +13,7 @@ import bpy
 
 from .assemble import build_character, make_profile
 from .config import CHARACTERS
+from .pose_assets import store_poses, write_catalogs
 from .reference import build_reference
 
 FOLDER = Path(__file__).resolve().parent.parent
@@ -23,6 +24,7 @@ def build(name: str, folder: Path = FOLDER) -> Path:
     bpy.ops.wm.read_factory_settings(use_empty=True)
     character = build_character(CHARACTERS[name])
     profile = make_profile(character)
+    store_poses(profile, character.collection)
     bpy.data.orphans_purge(do_recursive=True)
     path = folder / f"{name}.blend"
     temporary = folder / f"{name}.new.blend"
@@ -30,6 +32,7 @@ def build(name: str, folder: Path = FOLDER) -> Path:
     bpy.ops.wm.save_as_mainfile(filepath=str(temporary), compress=True, relative_remap=False)
     os.replace(temporary, path)
     profile.save(path.with_suffix(".json"))
+    write_catalogs(folder)
     return path
 
 
