@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -243,7 +244,8 @@ def examine_weights(profiles: list[RigProfile]) -> list[dict]:
     from .weights_io import file_digest, load_network, weights_path
 
     needed = needed_weights(profiles)
-    needed["SCNN"] = weights_path("scnn", folder=weights_folder())
+    for name, what in (("scnn", "SCNN"), ("kind", "kind network")):
+        needed[what] = weights_path(name, folder=weights_folder())
     findings = []
     for what, path in needed.items():
         try:
@@ -592,10 +594,21 @@ def _perceive_one(path: Path, kind: str, detector, runners: dict) -> dict:
 def kind_of(face: np.ndarray) -> str:
     """ "human" or "character" for a registered face (256, 256) uint8, when nobody says which.
 
-    The place for something better: for now every face is taken for a human's, for whom the
-    network has seen many more kinds of pictures.
+    Raises:
+        ModelError: the kind network's weights are missing or damaged.
     """
-    return "human"
+    from .kind import KIND_SIZE, KINDS, character_chance
+    from .perceptual import prepare_faces
+
+    chance = character_chance(_kind_network(weights_folder()), prepare_faces(face[None], KIND_SIZE))
+    return KINDS[int(chance[0] > 0.5)]
+
+
+@cache
+def _kind_network(folder: Path):
+    from .weights_io import load_network, weights_path
+
+    return load_network(weights_path("kind", folder=folder), "kind")[0]
 
 
 def _pictures(paths: list[str]) -> list[Path]:

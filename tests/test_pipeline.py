@@ -354,7 +354,8 @@ def test_examination_names_each_weight_file(profiles, weights, tmp_path, monkeyp
     found = {f["what"]: f for f in pipeline.examine_weights(profiles)}
     assert all(f["ok"] for f in found.values())
     assert set(found) == {
-        "weights HCNN", "weights SCNN", "weights 3D-CNN ann", "weights C-MLP ann to bob",
+        "weights HCNN", "weights SCNN", "weights kind network", "weights 3D-CNN ann",
+        "weights C-MLP ann to bob",
     }  # fmt: skip
     copy = tmp_path / "weights"
     shutil.copytree(weights, copy)

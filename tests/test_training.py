@@ -1,16 +1,19 @@
 """Each training runs end to end on drawn data, resumes exactly, and fails clearly."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 import torch
 
+from exprgen.networks import pipeline
 from exprgen.networks.character_mlp import CharacterMlp
 from exprgen.networks.errors import EXIT_INTERRUPTED, EXIT_USAGE, InputError, UsageError
 from exprgen.networks.perceptual import hcnn
 from exprgen.networks.registration import average_face
 from exprgen.networks.tracking import FaceObservation
-from exprgen.networks.training import ced, cmlp, fcnn, rig, scnn
+from exprgen.networks.training import ced, cmlp, fcnn, kind, rig, scnn
 from exprgen.networks.training import hcnn as hcnn_training
 from exprgen.networks.training.augment import AugmentSettings, augment
 from exprgen.networks.training.checkpoints import load_checkpoint, save_checkpoint
@@ -209,6 +212,28 @@ def test_scnn_and_fcnn(room, monkeypatch):
     )
     assert 0 <= fcnn.train(f).metrics["triplets in order"] <= 1
     assert read_info(f.out).character == "doll"
+
+
+def test_kind_network_tells_people_from_characters(room, monkeypatch):
+    people = synthetic_faces(140, 7)
+    people = replace(people, faces=255 - np.asarray(people.faces))  # as unlike as can be
+    monkeypatch.setattr(kind, "load_faces", lambda _: people)
+    s = kind.KindSettings(
+        data="drawn",
+        ced=str(room / "ced"),
+        out=str(room / "kind.safetensors"),
+        without="puppet",
+        images=3000,
+    )
+    metrics = kind.train(s).metrics
+    assert metrics["score"] > 0.8
+    assert "right puppet (unseen)" in metrics
+    assert "right puppet" not in metrics
+    monkeypatch.setenv(pipeline.WEIGHTS_VARIABLE, str(room))
+    doll = np.load(room / "ced" / "doll" / "faces.npy")
+    found = [pipeline.kind_of(face) for face in doll[:10]]
+    assert found.count("character") >= 8
+    assert pipeline.kind_of(people.faces[0]) == "human"
 
 
 def rig_settings(room, **changes):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from exprgen.networks.kind import KIND_SIZE, KINDS
 from exprgen.networks.profile import RigProfile
 from exprgen.networks.registry import build_network
 from exprgen.networks.vocabulary import EXPRESSIONS, GEOMETRIC_FEATURES
@@ -16,7 +17,8 @@ SIZE = 64
 
 
 def write(folder: Path, profiles: list[RigProfile]) -> Path:
-    """HCNN, SCNN, the first profile's 3D-CNN and a C-MLP to each other one; random, repeatable."""
+    """HCNN, SCNN, the kind network, the first profile's 3D-CNN and a C-MLP to each other one;
+    random, repeatable."""
     torch.manual_seed(1)
     for name in ("hcnn", "scnn"):
         save_network(
@@ -24,6 +26,11 @@ def write(folder: Path, profiles: list[RigProfile]) -> Path:
             build_network(name),
             WeightsInfo(name, labels=EXPRESSIONS, input_size=SIZE),
         )
+    save_network(
+        weights_path("kind", folder=folder),
+        build_network("kind"),
+        WeightsInfo("kind", labels=KINDS, input_size=KIND_SIZE),
+    )
     primary, *others = profiles
     names = tuple(c.name for c in primary.expression_controls)
     config = {"controls": len(names), "geometry": len(GEOMETRIC_FEATURES)}

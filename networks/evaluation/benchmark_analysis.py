@@ -19,11 +19,18 @@ from pathlib import Path
 from ..profile import sample_characters
 
 CHILD = """
-import json, resource, sys, threading
+import json, os, resource, sys, threading, time
 from exprgen.networks import pipeline
 clip, out, *profiles = sys.argv[1:]
+silent, never = lambda message: None, threading.Event()
 request = pipeline.AnalyseRequest((clip,), out, profiles=tuple(profiles))
-done = pipeline.analyse(request, lambda message: None, threading.Event()).to_json()
+done = pipeline.analyse(request, silent, never).to_json()
+began = time.perf_counter()
+solving = pipeline.SolveRequest(out, profiles[0], os.path.dirname(out), tuple(profiles[1:]))
+pipeline.solve_file(solving, silent, never)
+spent = time.perf_counter() - began
+done["stages"]["solving"] = spent
+done["rate"] = done["frames"] / (done["frames"] / done["rate"] + spent)
 done["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 usage = resource.getrusage(resource.RUSAGE_SELF)
 done["cpu_ms"] = 1000 * (usage.ru_utime + usage.ru_stime) / done["frames"]
@@ -32,12 +39,13 @@ print(json.dumps(done))
 
 
 def measure(clip: str | Path) -> dict:
-    """One analysis with the primary's 3D-CNN: the fields of pipeline.Analysis and `peak_mb` (MiB)
-    and `cpu_ms`, milliseconds of processor time a frame, start-up included."""
-    primary = str(sample_characters()[0].path)
+    """One analysis with the primary's 3D-CNN, then the RigTracks of the primary and a secondary:
+    the fields of pipeline.Analysis and `peak_mb` (MiB) and `cpu_ms`, milliseconds of processor time
+    a frame, start-up included. rate: frames a second from decoding to RigTracks."""
+    profiles = [str(c.path) for c in sample_characters()[:2]]
     with tempfile.TemporaryDirectory() as folder:
         run = subprocess.run(
-            [sys.executable, "-c", CHILD, str(clip), os.path.join(folder, "t.npz"), primary],
+            [sys.executable, "-c", CHILD, str(clip), os.path.join(folder, "t.npz"), *profiles],
             capture_output=True,
             text=True,
             check=True,
