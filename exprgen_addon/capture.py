@@ -16,6 +16,7 @@ leave the open file of the caller alone. With `processes=0` the pictures are mad
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -34,13 +35,20 @@ import numpy as np
 
 from ..networks.errors import ExprGenError, InputError, OutputError, UsageError
 from ..networks.profile import RigProfile, clamp, from_unit, load_profile
+from ..networks.registration import geometric_features
 from ..networks.track import RigTrack, load_arrays, save_arrays
+from ..networks.vocabulary import EXPRESSIONS, GEOMETRIC_FEATURES, LANDMARK_NAMES
+from .landmarks import CLEAR, FaceAnchors, fault, project, switch_off_rebuilding
 from .poses import Look, class_balance, draw_samples
 
 Progress = Callable[[int, int], None]
 Stop = Callable[[], bool]
 
 CED_KIND = "exprgen.ced"
+CED_VERSION = 2
+"""Of the manifest; 1 had no landmarks."""
+SAVE_EVERY = 500
+"""Pictures between two writings of what was measured on them."""
 PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 LENS_DISTANCE = 6.0
 """Camera's distance in sides of the framed square: a portrait lens, 9.5 degrees across."""
@@ -98,6 +106,8 @@ class FaceStudio:
         self._set_up_render()
         self._set_up_lights()
         _prepare(self.character.collection)
+        switch_off_rebuilding(self.character.collection)
+        self._anchors: FaceAnchors | None = None
         self._shown = np.full(len(profile.controls), np.nan)
         self.look(Look())
         self.pose(np.array([c.rest for c in profile.controls]))
@@ -143,6 +153,66 @@ class FaceStudio:
         nodes["Ambient"].inputs["Strength"].default_value = 0.45 * look.ambient
         nodes["Backdrop"].inputs["Color"].default_value = (*look.background, 1.0)
         self._place_camera(look)
+
+    @property
+    def depsgraph(self):
+        """The evaluated scene, at the present pose."""
+        return self.scene.view_layers[0].depsgraph
+
+    def world_landmarks(self) -> np.ndarray:
+        """(49, 3) the landmarks in world space, metres, at the present pose.
+
+        Raises:
+            InputError: the profile has no landmarks, or its meshes have changed.
+        """
+        if self._anchors is None:
+            self._anchors = FaceAnchors(self.profile, self.character.collection)
+        return self._anchors.world(self.depsgraph)
+
+    def landmarks(self) -> np.ndarray:
+        """(49, 2) the landmarks in pixels of the picture, without rendering it."""
+        return project(self.camera_matrix(), self.world_landmarks())
+
+    def hidden(self) -> np.ndarray:
+        """(49,) bool: something stands before the landmark: hair, the nose, the face's own side."""
+        places = self.world_landmarks()
+        camera = np.array(self.camera.matrix_basis)[:3, 3]
+        rays = places - camera
+        far = np.linalg.norm(rays, axis=1)
+        near = far - CLEAR * np.ptp(places @ self._axes()[0])
+        return np.array(
+            [
+                self.scene.ray_cast(self.depsgraph, camera, ray / length, distance=limit)[0]
+                for ray, length, limit in zip(rays, far, near, strict=True)
+            ]
+        )
+
+    def shown(self) -> Shown:
+        """What the present pose and look show, without rendering."""
+        pixels = self.landmarks()
+        reason = fault(pixels, self.hidden(), self.settings.size)
+        return Shown(pixels, self.camera_matrix(), reason)
+
+    def camera_matrix(self) -> np.ndarray:
+        """(3, 4) world point -> homogeneous pixel of the picture (x right, y down, zero at the
+        upper left corner of the upper left pixel)."""
+        size, data = self.settings.size, self.camera.data
+        focus = size / 2.0 / math.tan(data.angle / 2.0)
+        # Blender's camera looks along its -Z with Y up; shifts are in shares of the side.
+        inner = np.array(
+            [
+                [focus, 0.0, -size * (0.5 - data.shift_x)],
+                [0.0, -focus, -size * (0.5 + data.shift_y)],
+                [0.0, 0.0, -1.0],
+            ]
+        )
+        # What `look` has set, not what the graph last evaluated.
+        view = np.linalg.inv(np.array(self.camera.matrix_basis))
+        return inner @ view[:3]
+
+    def axes(self) -> np.ndarray:
+        """(3, 3) rows: the viewer's right, up, and from the face to the viewer; world space."""
+        return self._axes()
 
     def render(self) -> np.ndarray:
         """The picture as (size, size, 3) uint8 RGB, top row first."""
@@ -316,13 +386,18 @@ def capture_ced(
 ) -> dict:
     """Render a character's picture database: poses of known expression and control values.
 
-    Writes <out_dir>/<character>/samples.npz (columns of `poses.Samples`, all `count` rows, before
-    the first picture), images/%06d.png and manifest.json. Pictures that are there are kept, so a
-    capture that was stopped goes on, and a larger count adds to a smaller one. The same seed gives
-    the same pictures whatever the number of processes.
+    Writes <out_dir>/<character>/samples.npz (columns of `poses.Samples` and of `Measured`, all
+    `count` rows, first before the first picture), images/%06d.png and manifest.json. Pictures that
+    are there are kept, so a capture that was stopped goes on, and a larger count adds to a smaller
+    one. The same seed gives the same pictures whatever the number of processes.
+
+    Where the profile has landmarks, each row gets them in pixels, and a row whose picture would be
+    of no use (see `landmarks.fault`) is not rendered but counted with the reason. Without them the
+    training has to look for faces in the pictures.
 
     Returns:
-        the manifest: character, seed, count, done (pictures there), classes, settings, seconds.
+        the manifest: character, seed, count, done (pictures there), rejected (by reason), classes
+        (of the pictures that are not rejected), settings, seconds, landmarks (bool), versions.
 
     Raises:
         OutputError: the folder can't be written, or holds a capture drawn otherwise.
@@ -334,44 +409,196 @@ def capture_ced(
     folder = Path(out_dir) / profile.name
     images = make_folder(folder / "images")
     samples = draw_samples(profile, seed, range(count))
-    columns = {k: v for k, v in vars(samples).items() if k != "values"}
-    columns["values"] = samples.values
-    _keep_or_refuse(folder / "samples.npz", columns)
+    drawn = vars(samples)
+    old = _keep_or_refuse(folder / "samples.npz", drawn)
     meta = {
         "character": profile.name,
         "seed": seed,
         "controls": [c.name for c in profile.expression_controls],
         "all_controls": list(profile.names),
+        "size": settings.size,
+        "anchors": anchors_digest(profile),
     }
-    save_arrays(folder / "samples.npz", CED_KIND, meta, columns)
+    measured = Measured.of(count, old, meta["anchors"])
     paths = [images / f"{i:06d}.png" for i in range(count)]
-    missing = [i for i, path in enumerate(paths) if not path.exists()]
-    shots = Shots(samples.values[missing], samples.looks[missing], [paths[i] for i in missing])
+    todo = [i for i in range(count) if measured.open(i, paths[i].exists(), bool(meta["anchors"]))]
+
+    def save() -> None:
+        columns = measured.columns() if meta["anchors"] else {}
+        save_arrays(folder / "samples.npz", CED_KIND, meta, {**drawn, **columns})
+
+    def keep(shot: int, shown: Shown) -> None:
+        measured.set(todo[shot], shown)
+        if len(measured) % SAVE_EVERY == 0:
+            save()
+
+    there = sum(path.exists() for path in paths)
+    save()
+    shots = Shots(
+        samples.values[todo], samples.looks[todo], [paths[i] for i in todo], bool(meta["anchors"])
+    )
     try:
-        render_shots(profile, shots, settings, processes=processes, progress=progress, stop=stop)
+        render_shots(
+            profile, shots, settings, processes=processes, progress=progress, stop=stop, keep=keep
+        )
     finally:
+        for i in np.flatnonzero(measured.rejected):  # one of an older landmark's time
+            paths[i].unlink(missing_ok=True)
+        save()
+        done = np.array([path.exists() for path in paths])
         manifest = {
             "format": CED_KIND,
+            "version": CED_VERSION,
+            "exprgen": _version(),
             **meta,
             "count": count,
-            "done": sum(path.exists() for path in paths),
-            "classes": class_balance(samples.label),
+            "done": int(done.sum()),
+            "rejected": measured.reasons(),
+            "landmarks": bool(meta["anchors"]),
+            "classes": class_balance(samples.label[measured.rejected == 0]),
             "settings": asdict(settings),
             "seconds": round(time.monotonic() - began, 1),
-            "rendered": len(missing),
+            "rendered": int(done.sum()) - there,
         }
-        text = json.dumps(manifest, indent=1) + "\n"
-        (folder / "manifest.json").write_text(text, encoding="utf-8")
+        _write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
     return manifest
+
+
+def is_complete(manifest: dict) -> bool:
+    """Every row of a capture has its picture or the reason why it has none."""
+    return manifest["done"] + sum(manifest["rejected"].values()) >= manifest["count"]
+
+
+def anchors_digest(profile: RigProfile) -> str:
+    """Tells one placing of a profile's landmarks from another; empty without landmarks."""
+    if not profile.landmarks:
+        return ""
+    text = json.dumps([asdict(profile.landmarks[name]) for name in LANDMARK_NAMES])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+REASONS = ("", "face hidden", "landmarks outside the frame", "lips inverted", "lids inverted")
+"""Why a row has no picture, by the number in the column `rejected`."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a pose looks like to the camera: landmarks (49, 2) in pixels, camera (3, 4), and the
+    reason, of REASONS, why its picture is of no use, or ""."""
+
+    landmarks: np.ndarray
+    camera: np.ndarray
+    reason: str
+
+    def to_json(self) -> dict:
+        return {
+            "landmarks": self.landmarks.round(4).tolist(),
+            "camera": self.camera.tolist(),
+            "reason": self.reason,
+        }
+
+    @staticmethod
+    def from_json(data: dict) -> Shown:
+        return Shown(np.array(data["landmarks"]), np.array(data["camera"]), data["reason"])
+
+
+class Measured:
+    """Columns that are known only once a pose has been taken.
+
+    landmarks (N, 49, 2) float32 pixels of the picture, NaN where not known yet; geometry (N, 9)
+    float32, see `registration.geometric_features`; camera (N, 3, 4) world point -> homogeneous
+    pixel; rejected (N,) uint8 index in REASONS.
+    """
+
+    def __init__(self, count: int):
+        self.landmarks = np.full((count, len(LANDMARK_NAMES), 2), np.nan, np.float32)
+        self.geometry = np.full((count, len(GEOMETRIC_FEATURES)), np.nan, np.float32)
+        self.camera = np.full((count, 3, 4), np.nan)
+        self.rejected = np.zeros(count, np.uint8)
+
+    @staticmethod
+    def of(count: int, old: tuple[dict, dict], anchors: str) -> Measured:
+        """What an earlier run measured, where its landmarks were the same."""
+        measured, (meta, columns) = Measured(count), old
+        if anchors and meta.get("anchors") == anchors and "landmarks" in columns:
+            for name, column in measured.columns().items():
+                n = min(count, len(columns[name]))
+                column[:n] = columns[name][:n]
+        return measured
+
+    def __len__(self) -> int:
+        """Rows that are known."""
+        return int(np.isfinite(self.landmarks[:, 0, 0]).sum())
+
+    def columns(self) -> dict[str, np.ndarray]:
+        return vars(self)
+
+    def open(self, row: int, there: bool, wanted: bool) -> bool:
+        """This row is still to be done: no picture and not rejected, or not yet measured."""
+        known = bool(np.isfinite(self.landmarks[row, 0, 0]))
+        return (not there and not self.rejected[row]) or (wanted and not known)
+
+    def set(self, row: int, shown: Shown) -> None:
+        self.landmarks[row], self.camera[row] = shown.landmarks, shown.camera
+        self.geometry[row] = geometric_features(shown.landmarks)
+        self.rejected[row] = REASONS.index(shown.reason)
+
+    def reasons(self) -> dict[str, int]:
+        """How many rows are rejected, by reason."""
+        return {r: int((self.rejected == i).sum()) for i, r in enumerate(REASONS) if i}
+
+
+def sheet_cells(folder: Path, seed: int = 0, count: int = 64) -> list[dict]:
+    """Random pictures of a capture with their labels, for the worker's `sheet` command.
+
+    Raises:
+        InputError: the folder holds no pictures.
+    """
+    _, samples = load_arrays(folder / "samples.npz", CED_KIND)
+    there = [i for i in range(len(samples["label"])) if _image(folder, i).exists()]
+    if not there:
+        raise InputError("holds no pictures", file=folder, fix="run the capture first")
+    rng = np.random.default_rng(seed)
+    chosen = sorted(rng.choice(there, min(count, len(there)), replace=False).tolist())
+    cells = []
+    for i in chosen:
+        label = int(samples["label"][i])
+        name = EXPRESSIONS[label] if label >= 0 else "unlabelled"
+        cells.append({"file": str(_image(folder, i)), "lines": [f"{i} {name}"]})
+    return cells
+
+
+def _image(folder: Path, row: int) -> Path:
+    return folder / "images" / f"{row:06d}.png"
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("exprgen")
+    except PackageNotFoundError:  # inside Blender, where it is an extension
+        return ""
+
+
+def _write_text(path: Path, text: str) -> None:
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
 
 
 @dataclass(frozen=True)
 class Shots:
-    """Pictures to be made: native values (K, C) of all controls, looks (K, LOOK_SIZE), files."""
+    """Pictures to be made: native values (K, C) of all controls, looks (K, LOOK_SIZE), files.
+
+    measure: the landmarks are told as well; then a useless picture is not rendered, nor one that is
+    there already. The profile needs landmarks for it.
+    """
 
     values: np.ndarray
     looks: np.ndarray
     paths: list[Path]
+    measure: bool = False
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -385,6 +612,7 @@ def render_shots(
     processes: int | None = None,
     progress: Progress | None = None,
     stop: Stop | None = None,
+    keep: Callable[[int, Shown], None] | None = None,
 ) -> int:
     """Render pictures, shared out over processes; returns how many were made.
 
@@ -393,30 +621,32 @@ def render_shots(
             fewer than 8 pictures each, since each takes about 3 s to start.
         progress: called with (made, all) after each picture, from the calling thread.
         stop: asked about ten times a second; True ends the work, what is made stays.
+        keep: called with (number of the shot, what it shows) where `shots.measure`.
 
     Raises:
         ExprGenError: whatever a process reports, as if it had happened here.
     """
     progress = progress or (lambda made, total: None)
     stop = stop or (lambda: False)
+    keep = keep or (lambda shot, shown: None)
     if not len(shots):
         return 0
     if processes is None:
         processes = max(1, min(os.cpu_count() or 1, len(shots) // 8))
     if processes == 0:
-        return _render_here(profile, shots, settings, progress, stop)
+        return _render_here(profile, shots, settings, progress, stop, keep)
     if not settings.threads:
         settings = replace(settings, threads=max(1, (os.cpu_count() or 1) // processes))
     with tempfile.TemporaryDirectory(prefix="exprgen_") as folder:
         requests = _write_requests(Path(folder), profile, shots, settings, processes)
         running = [_start(r) for r in requests]
         try:
-            return _watch(running, len(shots), progress, stop)
+            return _watch(running, len(shots), progress, stop, keep)
         finally:
             _sweep(running, shots)
 
 
-def _render_here(profile, shots: Shots, settings, progress: Progress, stop: Stop) -> int:
+def _render_here(profile, shots: Shots, settings, progress: Progress, stop: Stop, keep) -> int:
     with FaceStudio(profile, settings) as studio:
         for made, (values, look, path) in enumerate(
             zip(shots.values, shots.looks, shots.paths, strict=True)
@@ -425,7 +655,12 @@ def _render_here(profile, shots: Shots, settings, progress: Progress, stop: Stop
                 return made
             studio.look(Look.from_row(look))
             studio.pose(values)
-            studio.render_to(Path(path))
+            shown = studio.shown() if shots.measure else None
+            there = shots.measure and Path(path).exists()
+            if not there and not (shown and shown.reason):
+                studio.render_to(Path(path))
+            if shown:
+                keep(made, shown)
             progress(made + 1, len(shots))
     return len(shots)
 
@@ -442,6 +677,8 @@ def _write_requests(folder: Path, profile, shots: Shots, settings, processes: in
             "profile": str(profile.path.resolve()),
             "settings": asdict(settings),
             "paths": [str(Path(p).resolve()) for p in shots.paths[chosen]],
+            "numbers": list(range(len(shots)))[chosen],
+            "measure": shots.measure,
         }
         arrays = {"values": shots.values[chosen], "looks": shots.looks[chosen]}
         save_arrays(request, "exprgen.shots", meta, arrays)
@@ -493,7 +730,7 @@ def _blender() -> list[str]:
     return [sys.executable, "-c", code]
 
 
-def _watch(processes: list, total: int, progress: Progress, stop: Stop) -> int:
+def _watch(processes: list, total: int, progress: Progress, stop: Stop, keep) -> int:
     """Follow the processes' messages to the end; ends them all on a stop or an error."""
     queue: Queue = Queue()
     for process in processes:
@@ -511,6 +748,8 @@ def _watch(processes: list, total: int, progress: Progress, stop: Stop) -> int:
                     raise ExprGenError(f"Blender stopped while rendering ({_last_words(process)})")
             elif message["type"] == "error":
                 raise ExprGenError.from_message(message)
+            elif message["type"] == "shown":
+                keep(message["shot"], Shown.from_json(message))
             else:
                 made += 1
                 progress(made, total)
@@ -557,14 +796,19 @@ def main(words: list[str]) -> None:
     code = 0
     try:
         meta, arrays = load_arrays(words[0], "exprgen.shots")
-        shots = Shots(arrays["values"], arrays["looks"], [Path(p) for p in meta["paths"]])
+        paths = [Path(p) for p in meta["paths"]]
+        shots = Shots(arrays["values"], arrays["looks"], paths, meta["measure"])
         profile = load_profile(meta["profile"])
         settings = StudioSettings(**meta["settings"])
 
         def say(made: int, total: int) -> None:
             print(json.dumps({"type": "progress", "done": made, "total": total}), file=out)
 
-        _render_here(profile, shots, settings, say, lambda: False)
+        def keep(shot: int, shown: Shown) -> None:
+            message = {"type": "shown", "shot": meta["numbers"][shot], **shown.to_json()}
+            print(json.dumps(message), file=out)
+
+        _render_here(profile, shots, settings, say, lambda: False, keep)
     except ExprGenError as error:
         print(json.dumps(error.to_message()), file=out)
         code = error.exit_code
@@ -645,6 +889,8 @@ def _prepare(collection) -> None:
     for part in collection.all_objects:
         if part.type in ("LIGHT", "CAMERA"):
             part.hide_render = True
+        if part.type == "MESH" and part.hide_render:  # so that rays don't meet it either
+            part.hide_viewport = True
         keys = getattr(part.data, "shape_keys", None)
         for datablock in (part, part.data, keys):
             if getattr(datablock, "animation_data", None):
@@ -689,11 +935,11 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
-def _keep_or_refuse(path: Path, columns: dict[str, np.ndarray]) -> None:
-    """Refuse to mix two draws in one folder."""
+def _keep_or_refuse(path: Path, columns: dict[str, np.ndarray]) -> tuple[dict, dict]:
+    """(meta, columns) of the capture that is there, if any; refuses to mix two draws."""
     if not path.exists():
-        return
-    _, old = load_arrays(path, CED_KIND)
+        return {}, {}
+    meta, old = load_arrays(path, CED_KIND)
     for name in ("values", "looks", "label"):
         a, b = old.get(name), columns[name]
         n = 0 if a is None else min(len(a), len(b))
@@ -703,3 +949,4 @@ def _keep_or_refuse(path: Path, columns: dict[str, np.ndarray]) -> None:
                 file=path.parent,
                 fix="choose another folder or remove this one",
             )
+    return meta, old

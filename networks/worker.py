@@ -122,6 +122,32 @@ def perceive(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 
 
 @command
+def locate(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
+    """{"images": [...]} -> {"pictures": [{"file", "landmarks"}]}: 49 landmarks of each picture."""
+    from . import character_pictures
+
+    return character_pictures.locate(arguments["images"], emit, stop)
+
+
+@command
+def read_character(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
+    """{"pictures": [{"file", "landmarks"}]} -> {"probabilities", "characters", "weights"}."""
+    from . import character_pictures
+
+    return character_pictures.read_expressions(arguments["pictures"], emit, stop)
+
+
+@command
+def sheet(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
+    """{"cells": [Cell's fields], "out", "columns", "side", "title"} -> {"sheet": path}."""
+    from . import character_pictures
+
+    options = {k: v for k, v in arguments.items() if k not in ("cells", "out")}
+    cells = [character_pictures.Cell.from_json(c) for c in arguments["cells"]]
+    return {"sheet": str(character_pictures.draw_sheet(cells, arguments["out"], **options))}
+
+
+@command
 def weights(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
     """{"profiles": [paths, primary first]} -> {"weights": [{"what", "ok", "detail", "fix"}]}."""
     from . import pipeline
