@@ -17,6 +17,8 @@ class RetargetSettings:
         Blinks are kept whatever the strength.
     calibration: "auto" (the actor's neutral found in the clip), "none", or seconds of a frame in
         which the actor is neutral.
+    emphasis: 0 none .. 1: how far the primary's pose is drawn to its key poses of the perceived
+        expression (see emphasis.py).
     gain: region -> factor on the unit values, 1 by default (head and gaze: on the angle).
     start, end: seconds; None means the clip's own.
     outputs: what is solved and keyed, of OUTPUTS.
@@ -26,13 +28,14 @@ class RetargetSettings:
     smoothing_mouth: float = 0.4
     smoothing_head: float = 0.5
     calibration: str | float = "auto"
+    emphasis: float = 0.5
     gain: dict[str, float] = field(default_factory=dict)
     start: float | None = None
     end: float | None = None
     outputs: tuple[str, ...] = OUTPUTS
 
     def __post_init__(self) -> None:
-        for name in ("smoothing_eyes", "smoothing_mouth", "smoothing_head"):
+        for name in ("smoothing_eyes", "smoothing_mouth", "smoothing_head", "emphasis"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise UsageError(f"{name} must lie in 0..1", fix="give a number from 0 to 1")
         if isinstance(self.calibration, str) and self.calibration not in ("auto", "none"):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .emphasis import emphasise
 from .errors import UsageError
 from .profile import Control, RigProfile, from_unit
 from .settings import RetargetSettings
@@ -206,6 +207,7 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
 SIGMA_SECONDS = 0.15  # of the time window at strength 1
 JUMP_UNITS = 0.15  # changes well above this (a blink, lips that seal) are motion, not noise
 JUMP_BLINK = 0.08
+JUMP_PERCEIVED = 0.6  # probability; one that flickers within a second says little
 JUMP_HEAD = 0.10  # radians
 JUMP_GAZE = 0.08  # radians; a saccade is a jump
 # Region -> the setting that smooths it.
@@ -298,7 +300,7 @@ def solve_controls(
     unit_values: np.ndarray,
     settings: RetargetSettings,
 ) -> RigTrack:
-    """What the primary does: calibrated, filled, smoothed, amplified and inside its limits.
+    """What the primary does: calibrated, filled, emphasised, smoothed, amplified, within limits.
 
     Args:
         unit_values: (N, M) of the profile's M expression controls, as the 3D-CNN gives them for the
@@ -317,6 +319,8 @@ def solve_controls(
     neutral = find_neutral(face_track, settings.calibration)
     units = subtract_neutral(units, neutral_offset(units, controls, neutral))
     units = fill_lost(face_track.times, face_track.state, units, stills=stills)
+    perceived = _perceived(face_track)
+    units = emphasise(units, perceived, controls, profile.key_poses, settings.emphasis)
     if not stills:
         units = _smooth_units(face_track, controls, units, settings)
     units = units * [settings.gain.get(c.region, 1.0) for c in controls]
@@ -372,6 +376,13 @@ def _checked(unit_values: np.ndarray, frames: int, controls: int) -> np.ndarray:
     if units.shape != (frames, controls):
         raise ValueError(f"unit values are {units.shape}, not {(frames, controls)}")
     return np.clip(np.nan_to_num(units), -1.0, 1.0)
+
+
+def _perceived(track: FaceTrack) -> np.ndarray:
+    """(N, 7) probabilities, steadied: a flicker of the classifier must not shake the face."""
+    if track.meta.get("stills"):
+        return track.expression
+    return smooth(track.times, track.expression, 1.0, JUMP_PERCEIVED)
 
 
 def _smooth_units(

@@ -1,0 +1,62 @@
+"""Perceptual emphasis: towards the perceived expression's key poses, and nowhere else."""
+
+import numpy as np
+import pytest
+
+from exprgen.networks.emphasis import emphasise
+from exprgen.networks.profile import sample_characters, to_unit
+from exprgen.networks.vocabulary import EXPRESSIONS, NEUTRAL
+
+PRIMARY = sample_characters()[0]
+CONTROLS, POSES = PRIMARY.expression_controls, PRIMARY.key_poses
+
+
+def units_of(pose):
+    values = [pose.values.get(c.name, c.rest) for c in CONTROLS]
+    return to_unit(CONTROLS, np.array(values))
+
+
+def perceived(expression, chance=1.0):
+    out = np.zeros((1, 7))
+    out[0, NEUTRAL], out[0, EXPRESSIONS.index(expression)] = 1 - chance, chance
+    return out
+
+
+def distance_to(units, expression):
+    poses = [units_of(p) for p in POSES if p.expression == expression]
+    return min(float(np.linalg.norm(units - p)) for p in poses)
+
+
+@pytest.mark.parametrize("expression", [e for e in EXPRESSIONS if e != "neutral"])
+def test_weak_pose_comes_nearer_to_its_expression(expression):
+    pose = next(p for p in POSES if p.expression == expression)
+    weak = 0.6 * units_of(pose)[None] + 0.1 * np.random.default_rng(0).standard_normal(
+        len(CONTROLS)
+    )
+    drawn = emphasise(weak, perceived(expression), CONTROLS, POSES, 0.5)
+    assert distance_to(drawn[0], expression) < distance_to(weak[0], expression)
+    further = emphasise(weak, perceived(expression, 0.5), CONTROLS, POSES, 0.5)
+    assert np.linalg.norm(further - weak) < np.linalg.norm(drawn - weak)
+
+
+def test_nothing_changes_without_amount_or_expression():
+    units = np.random.default_rng(1).uniform(-1, 1, (5, len(CONTROLS)))
+    same = np.repeat(perceived("joy"), 5, 0)
+    assert np.array_equal(emphasise(units, same, CONTROLS, POSES, 0.0), units)
+    neutral = np.eye(7)[[NEUTRAL] * 5]
+    assert np.array_equal(emphasise(units, neutral, CONTROLS, POSES, 1.0), units)
+    assert np.array_equal(emphasise(units, same, CONTROLS, (), 1.0), units)
+
+
+def test_a_closed_smile_stays_closed():
+    closed = units_of(next(p for p in POSES if p.name == "joy_closed"))
+    jaw = [c.name for c in CONTROLS].index("jaw_open")
+    drawn = emphasise(0.7 * closed[None], perceived("joy"), CONTROLS, POSES, 1.0)
+    assert drawn[0, jaw] < 0.08
+
+
+def test_steady_in_its_input():
+    units = np.random.default_rng(2).uniform(-0.5, 0.5, (1, len(CONTROLS)))
+    near = units + 1e-4
+    a, b = (emphasise(u, perceived("fear", 0.8), CONTROLS, POSES, 0.5) for u in (units, near))
+    assert np.abs(a - b).max() < 2e-3
