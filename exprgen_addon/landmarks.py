@@ -562,13 +562,31 @@ def locate_with(run: Callable[[str, dict], dict]) -> Locate:
     return locate
 
 
-def neutral_view(profile: RigProfile, out: Path, landmarks: bool = True) -> np.ndarray | None:
-    """Write the neutral view, in whose shares points are placed; its landmarks (49, 2) if any."""
+def neutral_view(profile: RigProfile, out: Path) -> None:
+    """Write the neutral view, in whose shares points are placed."""
     from .capture import CED, FaceStudio
 
     with FaceStudio(profile, replace(CED, size=VIEW_SIZE)) as studio:
         studio.render_to(out)
-        return studio.landmarks() if profile.landmarks and landmarks else None
+
+
+def sheet_cells(profile: RigProfile, folder: Path, count: int = 12) -> list[dict]:
+    """Pictures of the neutral face and of key poses with their landmarks, for the worker's `sheet`
+    command; the pictures are written into `folder`."""
+    from .capture import CED, FaceStudio, full_values
+
+    step = max(1, len(profile.key_poses) // max(1, count - 1))
+    chosen = [("neutral", {})] + [(p.name, p.values) for p in profile.key_poses[::step]]
+    cells = []
+    with FaceStudio(profile, replace(CED, size=VIEW_SIZE)) as studio:
+        for i, (name, values) in enumerate(chosen[:count]):
+            path = Path(folder) / f"{i:02d}.png"
+            studio.pose(full_values(profile, list(values), list(values.values())))
+            studio.render_to(path)
+            cells.append(
+                {"file": str(path), "lines": [name], "landmarks": studio.landmarks().tolist()}
+            )
+    return cells
 
 
 # --- points placed by hand -----------------------------------------------------------------------

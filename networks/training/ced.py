@@ -1,11 +1,17 @@
-"""Prepares captured character pictures: the tracker looks at them as it looks at people.
+"""Prepares captured character pictures: registers their faces as people's are registered.
 
 Reads <folder>/<character>/samples.npz and images/%06d.png; writes faces.npy (N, 256, 256) uint8 and
 seen.npz (geometry, arkit, found). Goes on where it was stopped.
+
+Captures that tell where the landmarks are (of characters with anchors) are registered by those: it
+is faster and exact, and goes for faces that no landmarker finds. The ARKit coefficients are then
+those that were meant. In other captures, and with --detect, the tracker looks at the pictures as it
+looks at people. Rows that the capture rejected have no picture: their face is black, not found.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -32,6 +38,7 @@ class CedSettings:
     data: str = option(MISSING, "folder of the capture")
     character: str = option("", "one character; by default all that are there")
     again: bool = option(False, "look at all pictures anew")
+    detect: bool = option(False, "look for faces even where the capture tells the landmarks")
 
 
 def prepare(s: CedSettings) -> dict[str, float]:
@@ -44,7 +51,7 @@ def prepare(s: CedSettings) -> dict[str, float]:
     names = [s.character] if s.character else characters(folder)
     if not names:
         raise InputError("holds no captured character", file=folder, fix="run the capture first")
-    return {name: prepare_character(folder / name, s.again) for name in names}
+    return {name: prepare_character(folder / name, s.again, s.detect) for name in names}
 
 
 def characters(folder: Path) -> list[str]:
@@ -52,27 +59,50 @@ def characters(folder: Path) -> list[str]:
     return sorted(path.parent.name for path in folder.glob("*/samples.npz"))
 
 
-def prepare_character(folder: Path, again: bool = False) -> float:
-    """Look at one character's pictures; returns the share in which the face was found."""
-    _, samples = load_arrays(folder / "samples.npz", CED_KIND)
-    images = _complete_images(folder, len(samples["label"]))
-    faces, seen, done = _open(folder, len(images), again)
+def prepare_character(folder: Path, again: bool = False, detect: bool = False) -> float:
+    """Register one character's pictures; returns the share in which the face was found.
+
+    Args:
+        again: also those that are done. detect: look for faces even where landmarks are told.
+    """
+    meta, samples = load_arrays(folder / "samples.npz", CED_KIND)
+    told = "landmarks" in samples and not detect
+    source = f"projected {meta.get('anchors', '')}" if told else "detected"
+    images = _complete_images(folder, samples)
+    faces, seen, done = _open(folder, len(images), again, source)
     started = time.perf_counter()
-    with FaceDetector() as detector:
+    with contextlib.ExitStack() as stack:
+        detector = None if told else stack.enter_context(FaceDetector())
         for i in range(done, len(images)):
-            face, geometry, arkit, found = look(detector, images[i])
-            faces[i] = face
-            seen["geometry"][i], seen["arkit"][i], seen["found"][i] = geometry, arkit, found
+            if images[i] is None:
+                faces[i] = 0
+            elif told:
+                faces[i] = register(_read(images[i]), samples["landmarks"][i].astype(float))
+                seen["geometry"][i], seen["arkit"][i] = samples["geometry"][i], samples["arkit"][i]
+                seen["found"][i] = True
+            else:
+                faces[i], geometry, arkit, found = look(detector, images[i])
+                seen["geometry"][i], seen["arkit"][i], seen["found"][i] = geometry, arkit, found
             if (i + 1) % SAVE_EVERY == 0:
                 faces.flush()
-                _save(folder, seen, i + 1)
+                _save(folder, seen, i + 1, source)
                 left = (time.perf_counter() - started) / (i + 1 - done) * (len(images) - i - 1)
                 say(f"{folder.name}: {i + 1} of {len(images)} pictures, {left / 60:.1f} min left")
     faces.flush()
-    _save(folder, seen, len(images))
-    share = float(seen["found"].mean())
-    say(f"{folder.name}: {len(images)} pictures, face found in {100 * share:.1f}%")
+    _save(folder, seen, len(images), source)
+    there = np.array([image is not None for image in images])
+    share = float(seen["found"][there].mean())
+    how = "by its projected landmarks" if told else "by the tracker"
+    say(f"{folder.name}: {there.sum()} pictures, face found in {100 * share:.1f}% {how}")
     return share
+
+
+def _read(image: Path) -> np.ndarray:
+    """A picture (H, W, 3) uint8 RGB; raises InputError where it is none."""
+    bgr = cv2.imread(str(image), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise InputError("can't be read as a picture", file=image, fix="capture it again")
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
 def look(detector: FaceDetector, image: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
@@ -83,10 +113,7 @@ def look(detector: FaceDetector, image: Path) -> tuple[np.ndarray, np.ndarray, n
     Raises:
         InputError: the file is no picture.
     """
-    bgr = cv2.imread(str(image), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise InputError("can't be read as a picture", file=image, fix="capture it again")
-    rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    rgb = _read(image)
     observed = detector.search(rgb)
     if not observed:
         face = warp_face(rgb, centred_affine(rgb.shape[1], rgb.shape[0]))
@@ -95,21 +122,31 @@ def look(detector: FaceDetector, image: Path) -> tuple[np.ndarray, np.ndarray, n
     return register(rgb, points), geometric_features(points), observed[0].arkit, True
 
 
-def _complete_images(folder: Path, count: int) -> list[Path]:
-    """The pictures up to the first missing one: a capture that is still running counts so far."""
+def _complete_images(folder: Path, samples: dict[str, np.ndarray]) -> list[Path | None]:
+    """The pictures up to the first missing one: a capture that is still running counts so far.
+    None for a row that the capture rejected."""
     images = []
-    for i in range(count):
+    rejected = samples.get("rejected", np.zeros(len(samples["label"])))
+    for i in range(len(samples["label"])):
         path = folder / "images" / f"{i:06d}.png"
-        if not path.exists():
+        if not rejected[i] and not _is_told(path, samples, i):
             break
-        images.append(path)
-    if not images:
+        images.append(None if rejected[i] else path)
+    if not any(images):
         raise InputError("holds no pictures", file=folder / "images", fix="run the capture first")
     return images
 
 
-def _open(folder: Path, count: int, again: bool) -> tuple[np.memmap, dict[str, np.ndarray], int]:
-    """(faces, seen, pictures that are done)."""
+def _is_told(path: Path, samples: dict[str, np.ndarray], row: int) -> bool:
+    """The picture is there and, in a capture with landmarks, they have been written down."""
+    told = "landmarks" not in samples or bool(np.isfinite(samples["landmarks"][row]).all())
+    return told and path.exists()
+
+
+def _open(
+    folder: Path, count: int, again: bool, source: str
+) -> tuple[np.memmap, dict[str, np.ndarray], int]:
+    """(faces, seen, pictures that are done); nothing is done if it came from another source."""
     shape = (count, REGISTERED_SIZE, REGISTERED_SIZE)
     path = folder / "faces.npy"
     seen = {
@@ -119,7 +156,9 @@ def _open(folder: Path, count: int, again: bool) -> tuple[np.memmap, dict[str, n
     }
     if again or not path.exists() or not (folder / "seen.npz").exists():
         return np.lib.format.open_memmap(path, "w+", np.uint8, shape), seen, 0
-    _, old = load_arrays(folder / "seen.npz", SEEN_KIND)
+    meta, old = load_arrays(folder / "seen.npz", SEEN_KIND)
+    if meta.get("source", "detected") != source:
+        return np.lib.format.open_memmap(path, "w+", np.uint8, shape), seen, 0
     done = min(len(old["found"]), count)
     for name, values in seen.items():
         values[:done] = old[name][:done]
@@ -134,8 +173,9 @@ def _open(folder: Path, count: int, again: bool) -> tuple[np.memmap, dict[str, n
     return faces, seen, done
 
 
-def _save(folder: Path, seen: dict[str, np.ndarray], done: int) -> None:
-    save_arrays(folder / "seen.npz", SEEN_KIND, {}, {k: v[:done] for k, v in seen.items()})
+def _save(folder: Path, seen: dict[str, np.ndarray], done: int, source: str) -> None:
+    columns = {k: v[:done] for k, v in seen.items()}
+    save_arrays(folder / "seen.npz", SEEN_KIND, {"source": source}, columns)
 
 
 def main(args: list[str] | None = None) -> int:

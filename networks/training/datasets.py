@@ -17,7 +17,7 @@ from ..vocabulary import (
     REGISTERED_SIZE,
 )
 
-TRAIN, VALIDATION = "train", "val"
+TRAIN, VALIDATION, REJECTED = "train", "val", "rejected"
 
 CED_KIND = "exprgen.ced"
 """Kind of samples.npz, which the capture of a character writes (see exprgen_addon/capture.py)."""
@@ -85,7 +85,7 @@ class CharacterSet:
     arkit: float32 (N, 52) coefficients the tracker saw on the picture.
     found: bool (N,) the tracker found the face; where it did not, the face is the picture itself
         and geometry is that of the neutral pose.
-    split: (N,) "train" or "val".
+    split: (N,) "train", "val" or, for rows without a picture, "rejected".
     intensity: float32 (N,) share of the key pose, 0..1.
     controls: names of the columns of `units`.
     """
@@ -150,6 +150,9 @@ def load_ced(folder: str | Path, character: str) -> CharacterSet:
     block = np.arange(count) // 10
     check = block % 10 == 9 if count >= 100 else block == block.max()
     split = np.where(check, VALIDATION, TRAIN)
+    if "rejected" in samples:  # rows without a picture belong to neither
+        rejected = samples["rejected"][:count] > 0
+        split, labels = np.where(rejected, REJECTED, split), np.where(rejected, -1, labels)
     found = seen["found"]
     calm = np.median(seen["geometry"][found & (labels == NEUTRAL)], axis=0)
     geometry = np.where(found[:, None], seen["geometry"], calm).astype(np.float32)
