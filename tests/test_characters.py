@@ -7,8 +7,13 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
+from exprgen.networks.errors import UsageError  # noqa: E402
 from exprgen.networks.profile import SAMPLE_RIGS, arkit_to_unit, load_profile, to_unit  # noqa: E402
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, ROLES  # noqa: E402
+from exprgen.sample_rigs.build import correctives, pose_assets  # noqa: E402
+from exprgen.sample_rigs.build.assemble import key_poses  # noqa: E402
+from exprgen.sample_rigs.build.config import CHARACTERS  # noqa: E402
+from exprgen.sample_rigs.build.poses import POSES, edited_poses  # noqa: E402
 
 NAMES = ("mira", "tobi")
 MAX_BYTES = 3_000_000
@@ -103,7 +108,7 @@ def test_profile(name):
             assert limits == (partner.minimum, partner.rest, partner.maximum)
     for expression in EXPRESSIONS:
         count = sum(p.expression == expression for p in profile.key_poses)
-        assert count >= (3 if expression == "neutral" else 6)
+        assert count >= 10, expression
     for key_pose in profile.key_poses:
         for control, value in key_pose.values.items():
             assert by_name[control].minimum <= value <= by_name[control].maximum
@@ -127,9 +132,156 @@ def test_key_poses_differ(name):
     assert gaps.min() > 0.05
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_key_poses_are_the_shared_ones_corrected(name):
+    """What is stored is what the build makes of POSES and of this character's edits."""
+    profile = profile_of(name)
+    assert {p.name for p in profile.key_poses} == set(POSES)
+    made = key_poses(profile.controls, CHARACTERS[name].pose_edits)
+    for stored, fresh in zip(profile.key_poses, made, strict=True):
+        assert (stored.name, stored.expression) == (fresh.name, fresh.expression)
+        assert stored.values == pytest.approx(fresh.values, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_key_poses_vary(name):
+    """Each emotion has poses with an open and a closed mouth, one-sided ones, weak and strong."""
+    profile = profile_of(name)
+    controls = profile.expression_controls
+    names = [c.name for c in controls]
+    jaw = next(i for i, c in enumerate(controls) if "jawOpen" in c.channels)
+    pairs = [(i, names.index(c.mirror)) for i, c in enumerate(controls) if c.mirror]
+    for expression in set(EXPRESSIONS) - {"neutral"}:
+        table = [
+            [p.values.get(c.name, c.rest) for c in controls]
+            for p in profile.key_poses
+            if p.expression == expression
+        ]
+        units = to_unit(controls, np.array(table))
+        assert units[:, jaw].min() < 0.05
+        assert units[:, jaw].max() > 0.3
+        lean = np.array([np.abs(units[:, i] - units[:, j]) for i, j in pairs]).max(axis=0)
+        assert (lean > 0.3).sum() >= 2
+        size = np.linalg.norm(units, axis=1)
+        assert size.min() < 0.75 * size.max()
+
+
+def test_edits_replace_channels_and_set_controls():
+    plain, direct = edited_poses({"joy_wink": {"mouthSmile": 0.5, "tail_wag": 1.0}})["joy_wink"]
+    assert "mouthSmileLeft" in POSES["joy_wink"]
+    assert not {"mouthSmileLeft", "mouthSmileRight"} & set(plain)
+    assert plain["mouthSmile"] == 0.5
+    assert direct == {"tail_wag": 1.0}
+    assert edited_poses({})["joy_wink"] == (POSES["joy_wink"], {})
+    with pytest.raises(UsageError, match="joy_snore"):
+        edited_poses({"joy_snore": {}})
+    with pytest.raises(UsageError, match="tail_wag"):
+        key_poses(profile_of("mira").controls, {"joy_wink": {"tail_wag": 1.0}})
+
+
+def test_pose_assets_are_the_key_poses(character):
+    collection = bpy.data.collections[character.collection]
+    for key_pose in character.key_poses:
+        data = bpy.data.actions[pose_assets.asset_name(character, key_pose)].asset_data
+        assert key_pose.expression in {tag.name for tag in data.tags}
+        assert data.catalog_id == pose_assets.catalog_id(key_pose.expression)
+        stored = pose_assets.stored_values(character, key_pose, collection)
+        for control in character.expression_controls:
+            value = key_pose.values.get(control.name, control.rest)
+            assert stored[control.name] == pytest.approx(value, abs=2e-7), key_pose.name
+    assert len(bpy.data.actions) == len(character.key_poses)
+
+
+def test_an_asset_sets_the_whole_face(character):
+    """Played on the rig, an asset overrides every expression control that was moved before."""
+    by_name = {p.name: p for p in character.key_poses}
+    pose(character, by_name["surprise_gasp"].values)
+    owners = {}
+    for control in character.expression_controls:
+        for target in control.targets:
+            owners[owner(target).name] = owner(target)
+    for block in owners.values():
+        block.animation_data_create().action = bpy.data.actions[f"{character.name}_joy_grin"]
+        assert block.animation_data.action_slot is not None
+    bpy.context.scene.frame_set(1)
+    shown = moving(character)
+    for block in owners.values():
+        block.animation_data.action = None
+    pose(character, by_name["joy_grin"].values)
+    again = moving(character)
+    pose(character, {})
+    assert shown == pytest.approx(again, abs=1e-6)
+
+
+def test_catalogs_name_every_expression():
+    text = (SAMPLE_RIGS / pose_assets.CATALOGS).read_text(encoding="utf-8")
+    for expression in EXPRESSIONS:
+        assert f"{pose_assets.catalog_id(expression)}:Expressions/{expression}:" in text
+
+
+def fix_values(profile):
+    keys = bpy.data.objects[f"{profile.name}_head"].data.shape_keys
+    keys = keys.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    return {name: keys.key_blocks[name].value for name in correctives.NAMES}
+
+
+def by_channel(profile, channel):
+    """The control that means this channel most, and where it stands at full strength."""
+    control = max(profile.expression_controls, key=lambda c: abs(c.channels.get(channel, 0.0)))
+    up = control.channels[channel] > 0
+    return control.name, control.maximum if up else control.minimum
+
+
+def test_correctives_are_driven_and_no_controls(coarse):
+    assert not any(
+        fix in target.data_path
+        for control in coarse.controls
+        for target in control.targets
+        for fix in correctives.NAMES
+    )
+    assert max(map(abs, fix_values(coarse).values())) < 1e-6
+    for channels, fix in (
+        (("mouthSmileLeft", "jawOpen"), "fixSmileJawLeft"),
+        (("mouthStretchRight", "mouthLowerDownRight"), "fixStretchRight"),
+        (("mouthClose",), "fixSeal"),
+    ):
+        full = dict(by_channel(coarse, channel) for channel in channels)
+        pose(coarse, full)
+        assert fix_values(coarse)[fix] == pytest.approx(1.0, abs=1e-4)
+        if len(channels) == 2:  # neither alone
+            for name, value in full.items():
+                pose(coarse, {name: value})
+                assert abs(fix_values(coarse)[fix]) < 1e-6
+    pose(coarse, dict(by_channel(coarse, c) for c in ("mouthClose", "jawOpen")))
+    assert fix_values(coarse)["fixSeal"] < 1e-6
+
+
+def test_lips_never_pass_each_other(coarse):
+    """Sealing a mouth that is shut already changes nothing that could be seen."""
+    rest = points(f"{coarse.name}_head")
+    pose(coarse, dict([by_channel(coarse, "mouthClose")]))
+    assert np.linalg.norm(points(f"{coarse.name}_head") - rest, axis=1).max() < 1.5e-3
+
+
+def test_lids_follow_the_ball(coarse):
+    """Half way down, the upper lid is as far from the eyeball's centre as its path's ends."""
+    name, value = by_channel(coarse, "eyeBlinkLeft")
+    ball = points(f"{coarse.name}_eye_L")
+    centre = 0.5 * (ball.min(axis=0) + ball.max(axis=0))
+    reach = []
+    for share in (0.0, 0.5, 1.0):
+        pose(coarse, {name: share * value})
+        reach.append(points(f"{coarse.name}_head"))
+    lid = np.linalg.norm(reach[2] - reach[0], axis=1) > 0.006
+    start, half, end = (np.linalg.norm(p[lid] - centre, axis=1) for p in reach)
+    assert lid.sum() > 50
+    assert (half - np.minimum(start, end)).min() > -1e-3
+
+
 def test_file(character):
     assert character.blend.stat().st_size < MAX_BYTES
     assert not bpy.data.libraries
+    assert not bpy.data.texts  # no scripts: it must work without the extension
     assert not [i for i in bpy.data.images if i.filepath and not i.packed_file]
     assert not [f for f in bpy.data.fonts if f.filepath != "<builtin>"]
     collection = bpy.data.collections[character.collection]

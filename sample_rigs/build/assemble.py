@@ -11,13 +11,34 @@ import numpy as np
 from ...networks.errors import UsageError
 from ...networks.profile import Framing, KeyPose, RigProfile, arkit_to_unit, from_unit
 from ...networks.vocabulary import ARKIT_CHANNELS
-from . import board, brows, controls, creases, eyes, hair, head, parts, shading, shapes, source
+from . import (
+    board,
+    brows,
+    controls,
+    controls_properties,
+    correctives,
+    creases,
+    eyes,
+    hair,
+    head,
+    parts,
+    properties_rig,
+    shading,
+    shapes,
+    source,
+)
 from .config import CharacterConfig
 from .poses import IRIS, Edits, arkit_weights, edited_poses, label
 from .stylise import StyledHead, fit_sphere, style_head
 
 LID_GAP = 0.0009
 """What lids keep clear of the eyeball, metres."""
+FAMILIES = {
+    "board": "control_bones",
+    "properties": "properties",
+    "arkit": "arkit_shape_keys",
+}
+"""Control scheme -> rig family of its profile."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +54,11 @@ class Character:
 
 
 def _keys(config: CharacterConfig) -> tuple[str, ...]:
-    return controls.board_keys() if config.controls == "board" else ARKIT_CHANNELS
+    if config.controls == "properties":
+        keys = (*controls_properties.property_keys(), *controls.LOOK_KEYS)
+    else:
+        keys = controls.board_keys() if config.controls == "board" else ARKIT_CHANNELS
+    return keys if config.controls == "actions" else (*keys, *correctives.NAMES)
 
 
 def _shirt(config: CharacterConfig, styled: StyledHead, offset: np.ndarray):
@@ -86,7 +111,10 @@ def build_character(config: CharacterConfig) -> Character:
     styled = style_head(config)
     pieces = parts.build_parts(styled, config)
     masks = shapes.shape_skin(pieces[0], styled, config)
+    correctives.add_correctives(pieces, styled)
     pieces += [brows.brow_tube(pieces[0], styled, config, sign) for sign in (1.0, -1.0)]
+    if config.bush:
+        pieces += [brows.brow_bush(pieces[0], styled, config, sign) for sign in (1.0, -1.0)]
     offset = np.array([0.0, 0.0, -(styled.after.chin[2] - 0.16)])
     collection = bpy.data.collections.new(config.name)
     bpy.context.scene.collection.children.link(collection)
@@ -110,8 +138,14 @@ def build_character(config: CharacterConfig) -> Character:
         collection.objects.link(obj)
     _finish_head(face, rig, config, centres, radius)
     board.drive_lids(rig, face)
+    correctives.drive_correctives(face)
     if config.controls == "board":
         board.drive_board(rig, face, balls)
+    if config.controls == "arkit":
+        correctives.drive_iris(face, balls)
+    if config.controls == "properties":
+        properties_rig.add_properties(rig)
+        properties_rig.drive_properties(rig, face, balls)
     return Character(config, collection, rig, face, balls, _framing(styled, offset))
 
 
@@ -136,7 +170,7 @@ def _finish_head(face, rig, config, centres, radius) -> None:
     armature = face.modifiers.new("Armature", "ARMATURE")
     armature.object = rig
     _subdivide(face)
-    board.drive_creases(face, nodes)
+    board.drive_creases(face, nodes, config.lines)
 
 
 def _framing(styled: StyledHead, offset: np.ndarray) -> Framing:
@@ -181,7 +215,7 @@ def make_profile(character: Character) -> RigProfile:
     return RigProfile(
         name=config.name,
         title=config.title,
-        family="control_bones" if config.controls == "board" else "arkit_shape_keys",
+        family=FAMILIES[config.controls],
         collection=config.name,
         controls=made,
         framing=character.framing,

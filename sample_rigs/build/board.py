@@ -11,6 +11,7 @@ import numpy as np
 
 from . import creases
 from .config import CharacterConfig
+from .controls_properties import FACE
 from .controls import (
     BOARD,
     BOARD_PLACES,
@@ -59,6 +60,9 @@ def make_rig(config: CharacterConfig, pivot, eyes, widgets) -> bpy.types.Object:
     for side, centre in zip("LR", eyes, strict=True):
         _bone(armature, f"eye_{side}", centre, 0.03, "head")
     places = _board_places(config, pivot)
+    if config.controls == "properties":
+        above = (pivot[0], pivot[1], pivot[2] + 0.26)
+        _bone(armature, FACE, above, 0.03, "head")
     if config.controls == "board":
         _bone(armature, "board", places["board"], 0.05, "root")
         for name, place in places.items():
@@ -105,6 +109,11 @@ def _dress(rig, config: CharacterConfig, widgets, places) -> None:
         bone.lock_location = (True,) * 3
         bone.color.palette = "THEME09"
     _limit_rotations(rig)
+    if config.controls == "properties":
+        face = rig.pose.bones[FACE]
+        face.custom_shape = widgets["handle"]
+        face.lock_location = face.lock_rotation = face.lock_scale = (True,) * 3
+        face.color.palette = "THEME04"
     if config.controls == "board":
         rig.pose.bones["board"].custom_shape = widgets["slot"]
         rig.pose.bones["board"].custom_shape_scale_xyz = (0.3, 0.12, 1.0)
@@ -203,8 +212,8 @@ def drive_lids(rig, head) -> None:
         drive(head.data.shape_keys, f'key_blocks["{key}"].value', variables, expression)
 
 
-def drive_creases(head, modifier) -> None:
-    """Darkening of every wrinkle from the shape keys that raise it."""
+def drive_creases(head, modifier, lines: dict[str, float]) -> None:
+    """Darkening of every wrinkle from the shape keys that raise it, over the lines of age."""
     keys = head.data.shape_keys
     sockets = {
         item.name: item.identifier
@@ -213,7 +222,7 @@ def drive_creases(head, modifier) -> None:
     }
     for crease in creases.CREASES:
         for side, word in (("L", "Left"), ("R", "Right")):
-            variables, terms = {}, []
+            variables, terms = {}, [f"{lines.get(crease.name, 0.0):.3g}"]
             for action, amount in crease.actions.items():
                 for key in (action + word, action):
                     if key in keys.key_blocks:

@@ -27,6 +27,7 @@ def brow_tube(skin: Part, head: StyledHead, config: CharacterConfig, sign: float
     x = unit * (b.inner + (b.outer - b.inner) * t)
     z = np.interp(x, m.brow[:, 0], m.brow[:, 2]) + b.lift
     z += b.arch * np.sin(np.pi * np.clip(t / 0.72, 0, 1) * 0.5) - 1.6 * b.arch * smooth(0.7, 1, t)
+    z += b.inner_lift * (1.0 - t) ** 2
     path, normal = [], []
     for px, pz in zip(x * sign, z, strict=True):
         hit = tree.ray_cast(Vector((px, -1.0, pz)), Vector((0.0, 1.0, 0.0)))
@@ -58,6 +59,52 @@ def brow_tube(skin: Part, head: StyledHead, config: CharacterConfig, sign: float
     if sign > 0:
         faces = faces[:, ::-1]
     return Part(vertices, faces, _ride(vertices, skin, tree), kind=BROW)
+
+
+def brow_bush(skin: Part, head: StyledHead, config: CharacterConfig, sign: float) -> Part:
+    """Stray hairs of one bushy brow: pointed tufts that leave its line up and outwards."""
+    b, m = config.brow, head.after
+    rng = np.random.default_rng(config.seed)  # the same for both sides: mirror images
+    tree = _surface_tree(skin)
+    unit = m.brow[1, 0] / 0.034
+    vertices, faces = [], []
+    for k in range(config.bush):
+        t = np.clip((k + rng.uniform(0.1, 0.9)) / config.bush, 0.02, 0.98)
+        x = unit * (b.inner + (b.outer - b.inner) * t)
+        z = np.interp(x, m.brow[:, 0], m.brow[:, 2]) + b.lift
+        z += b.arch * np.sin(np.pi * np.clip(t / 0.72, 0, 1) * 0.5)
+        z += rng.uniform(-0.35, 0.25) * b.height
+        hit = tree.ray_cast(Vector((x * sign, -1.0, z)), Vector((0.0, 1.0, 0.0)))
+        root, normal = np.array(hit[0]), np.array(hit[1] if hit[1].y < 0 else -hit[1])
+        # Inner hairs stand up, outer ones lie along the brow.
+        lean = np.interp(t, [0, 0.4, 1.0], [0.3, 0.9, 1.45]) + rng.normal(0, 0.16)
+        flow = np.array([sign * np.sin(lean), 0.0, np.cos(lean)])
+        flow -= (flow @ normal) * normal
+        flow /= np.linalg.norm(flow)
+        across = np.cross(normal, flow)
+        length = b.height * rng.uniform(0.75, 1.2)
+        _spike(vertices, faces, root, flow, normal, across, length, 0.40 * length)
+    vertices, faces = np.array(vertices), np.array(faces)
+    if sign > 0:
+        faces = faces[:, ::-1]
+    return Part(vertices, faces, _ride(vertices, skin, tree), kind=BROW)
+
+
+def _spike(vertices, faces, root, flow, normal, across, length, width) -> None:
+    """A curved four-sided tuft: three rings and a tip that bends away from the skin."""
+    start = len(vertices)
+    for s, size in ((-0.15, 0.6), (0.25, 1.0), (0.65, 0.7)):
+        middle = root + s * length * flow + normal * length * (0.10 + 0.42 * max(s, 0.0))
+        for turn in range(4):
+            a = np.pi * (0.25 + 0.5 * turn)
+            vertices.append(middle + 0.5 * width * size * (np.cos(a) * across + np.sin(a) * normal))
+    vertices.append(root + length * flow + normal * length * 0.42)
+    for ring in range(2):
+        for j in range(4):
+            a, c = start + 4 * ring + j, start + 4 * ring + (j + 1) % 4
+            faces.append([a, c, c + 4, a + 4])
+    tip, last = start + 12, start + 8
+    faces.extend([last + j, last + (j + 1) % 4, tip, tip] for j in range(4))
 
 
 def _close(vertices, faces, rings, around):

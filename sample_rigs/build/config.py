@@ -24,6 +24,7 @@ class Style:
     smile: share of mouthSmile baked into the rest shape (anny's mouth is stern).
     strength: share of the exaggeration in `stylise.GAINS` (0: the actions as anny has them).
     brow_scale: travel of the brows relative to the stylised default.
+    upper_teeth, lower_teeth: lowering of the rows of teeth, metres.
     """
 
     eye_scale: float = 1.0
@@ -43,6 +44,8 @@ class Style:
     smile: float = 0.0
     strength: float = 1.0
     brow_scale: float = 1.0
+    upper_teeth: float = 0.0
+    lower_teeth: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -50,13 +53,15 @@ class Brow:
     """One eyebrow, as a tapered tube on the skin.
 
     lift: height above the brow bone; height: thickness seen from the front; depth: how far it
-    stands out; arch: rise of the outer third. Metres.
+    stands out; arch: rise of the outer third; inner_lift: rise of the inner end (a milder look).
+    Metres.
     """
 
     lift: float = 0.0
     height: float = 0.007
     depth: float = 0.004
     arch: float = 0.004
+    inner_lift: float = 0.0
     inner: float = 0.013
     outer: float = 0.054
     taper_in: float = 0.55
@@ -90,12 +95,15 @@ class CharacterConfig:
     """Everything `assemble.build_character` needs.
 
     phenotypes, local: anny's phenotype values and local changes.
-    controls: "board" (bone face board), "arkit" (shape keys as controls) or "actions" (shape keys
-    only, no profile): the scheme that `controls` builds.
+    controls: "board" (bone face board), "arkit" (shape keys as controls), "properties" (custom
+    properties with FACS names) or "actions" (shape keys only, no profile): the scheme that
+    `controls` builds.
     hair: name of a style in `hair.STYLES`.
     lashes: which lash sets of the base mesh to keep (1 lower, 2 upper).
     iris_angle: half angle of the iris seen from the ball's centre, degrees.
     creases: depth of wrinkles relative to the stylised default.
+    crease_width: width of wrinkles likewise. lines: crease -> share of it that is always there (age).
+    bald: whether the scalp is bare above the temples. bush: stray hairs of each brow.
     pose_edits: pose name -> channel (or control) -> value: what this character corrects in the
         shared key poses, see `poses.edited_poses`.
     """
@@ -114,6 +122,10 @@ class CharacterConfig:
     iris_angle: float = 33.0
     pupil_angle: float = 14.0
     creases: float = 1.0
+    crease_width: float = 1.0
+    lines: dict[str, float] = field(default_factory=dict)
+    bald: bool = False
+    bush: int = 0
     seed: int = 1
     pose_edits: dict[str, dict[str, float]] = field(default_factory=dict)
 
@@ -140,10 +152,10 @@ MIRA = CharacterConfig(
         "chin-prominent-incr": 0.15,
         "l-cheek-volume-incr": 0.35,
         "r-cheek-volume-incr": 0.35,
-        "mouth-upperlip-volume-incr": -0.5,
-        "mouth-lowerlip-volume-incr": -0.55,
-        "mouth-upperlip-height-incr": -0.7,
-        "mouth-lowerlip-height-incr": -0.5,
+        "mouth-upperlip-volume-incr": -0.9,
+        "mouth-lowerlip-volume-incr": -0.9,
+        "mouth-upperlip-height-incr": -1.0,
+        "mouth-lowerlip-height-incr": -0.8,
         "mouth-scale-horiz-incr": 0.75,
         "mouth-scale-vert-incr": -0.4,
         "l-eye-bag-incr": -0.8,
@@ -164,17 +176,20 @@ MIRA = CharacterConfig(
         neck_width=0.82,
         shoulder_scale=0.78,
         eye_open=1.05,
-        smile=0.20,
+        smile=0.34,
+        brow_scale=1.15,
     ),
-    brow=Brow(lift=0.004, height=0.0072, depth=0.0040, arch=0.0032, taper_in=0.75),
+    brow=Brow(
+        lift=0.004, height=0.0072, depth=0.004, arch=0.0026, inner_lift=0.0022, taper_in=0.75
+    ),
     palette=Palette(
         skin="#dfa583",
         blush="#d9775f",
-        lips="#c0625c",
+        lips="#c4665d",
         lid="#c48a70",
         crease="#7e3d2b",
         hair="#3a1d16",
-        hair_light="#6a3424",
+        hair_light="#8a4a30",
         brow="#2c1712",
         iris="#a8702c",
         iris_rim="#3a1f0c",
@@ -185,6 +200,26 @@ MIRA = CharacterConfig(
     controls="board",
     primary=True,
     seed=7,
+    pose_edits={
+        # The rest mouth smiles a little: what has to look stern takes more frown.
+        "anger_pressed": {"mouthFrown": 0.8, "mouthPress": 0.6},
+        "anger_subtle": {"browDown": 0.8, "mouthFrown": 0.6},
+        "anger_one_sided": {"mouthFrown": 0.75},
+        "anger_glare": {"mouthFrown": 0.65},
+        "anger_tense": {"mouthFrown": 0.8},
+        "anger_clenched": {"mouthFrown": 0.75},
+        "fear_closed": {"eyeWide": 1.0, "mouthFrown": 0.5},
+        "fear_subtle": {
+            "browInnerUp": 0.85, "eyeWide": 0.8, "mouthStretch": 0.65, "mouthFrown": 0.25,
+        },
+        "fear_frozen": {"mouthStretch": 0.8, "mouthFrown": 0.45, "jawOpen": 0.18},
+        "surprise_closed": {
+            "browInnerUp": 0.6, "eyeWide": 1.0, "mouthPucker": 0.4, "mouthFunnel": 0.2,
+        },
+        "surprise_parted": {"browInnerUp": 0.55, "eyeWide": 0.9, "jawOpen": 0.32},
+        "surprise_subtle": {"browOuterUp": 0.75, "browInnerUp": 0.4, "eyeWide": 0.65},
+        "joy_subtle": {"mouthSmile": 0.7, "cheekSquint": 0.35},
+    },
 )
 
 TOBI = CharacterConfig(
@@ -254,6 +289,147 @@ TOBI = CharacterConfig(
     controls="arkit",
     iris_angle=32.0,
     seed=11,
+    pose_edits={
+        "anger_subtle": {"browDown": 0.75, "mouthFrown": 0.45},
+        "anger_pressed": {"mouthFrown": 0.6},
+        "fear_closed": {"eyeWide": 1.0, "mouthFrown": 0.45},
+        "fear_subtle": {
+            "browInnerUp": 0.85, "eyeWide": 0.8, "mouthStretch": 0.65, "mouthFrown": 0.2,
+        },
+        "joy_subtle": {"mouthSmile": 0.75, "cheekSquint": 0.4},
+        "surprise_closed": {"browInnerUp": 0.6, "eyeWide": 1.0, "mouthPucker": 0.35},
+        "surprise_subtle": {"browOuterUp": 0.8, "browInnerUp": 0.35, "eyeWide": 0.65},
+    },
+)
+
+ANSELM = CharacterConfig(
+    name="anselm",
+    title="Anselm",
+    phenotypes={
+        "gender": 1.0,
+        "age": 0.93,
+        "muscle": 0.4,
+        "weight": 0.35,
+        "height": 0.5,
+        "proportions": 0.5,
+        "african": 0.0,
+        "asian": 0.0,
+        "caucasian": 1.0,
+    },
+    local={
+        "head-age-incr": 0.6,
+        "l-ear-scale-incr": 1.0,
+        "r-ear-scale-incr": 1.0,
+        "l-ear-lobe-incr": 0.3,
+        "r-ear-lobe-incr": 0.3,
+        "l-ear-wing-incr": 0.5,
+        "r-ear-wing-incr": 0.5,
+        "l-ear-scale-vert-incr": 0.6,
+        "r-ear-scale-vert-incr": 0.6,
+        "nose-volume-incr": 0.6,
+        "nose-hump-incr": 0.4,
+        "nose-scale-vert-incr": 0.5,
+        "nose-point-width-incr": 0.6,
+        "nose-nostrils-width-incr": 0.4,
+        "chin-prominent-incr": 0.4,
+        "chin-height-incr": 0.3,
+        "l-cheek-bones-incr": 0.6,
+        "r-cheek-bones-incr": 0.6,
+        "l-cheek-volume-incr": -0.5,
+        "r-cheek-volume-incr": -0.5,
+        "l-eye-push1-out": -0.4,
+        "r-eye-push1-out": -0.4,
+        "mouth-scale-horiz-incr": 0.6,
+        "mouth-upperlip-volume-incr": -0.8,
+        "mouth-lowerlip-volume-incr": -0.6,
+        "mouth-upperlip-height-incr": -0.6,
+        "mouth-lowerlip-height-incr": -0.4,
+    },
+    style=Style(
+        eye_scale=1.2,
+        eye_down=0.001,
+        jaw_width=0.94,
+        chin_width=0.92,
+        cranium_width=0.98,
+        face_height=1.14,
+        cranium_height=0.93,
+        nose_scale=1.5,
+        nose_up=-0.002,
+        mouth_scale=1.10,
+        neck_width=0.74,
+        shoulder_scale=0.74,
+        eye_open=0.28,
+        smile=0.14,
+        brow_scale=1.35,
+        upper_teeth=0.004,
+        lower_teeth=0.0015,
+    ),
+    brow=Brow(lift=0.002, height=0.0115, depth=0.0065, arch=0.002, taper_in=0.85, taper_out=0.4),
+    palette=Palette(
+        skin="#d29a7d",
+        blush="#c4694f",
+        lips="#a9605a",
+        lid="#b98069",
+        crease="#70392a",
+        hair="#cfcfcb",
+        hair_light="#f4f3ee",
+        brow="#efeeea",
+        lash="#8d8078",
+        iris="#6f93a8",
+        iris_rim="#33495a",
+        sclera="#efe8df",
+        shirt="#6d4a57",
+    ),
+    hair="wreath",
+    controls="properties",
+    lashes=(),
+    iris_angle=30.0,
+    pupil_angle=11.0,
+    creases=1.5,
+    crease_width=1.2,
+    lines={
+        "nasolabial": 0.5,
+        "forehead_mid": 0.65,
+        "forehead_side": 0.65,
+        "crow": 0.6,
+        "under_eye": 0.8,
+        "cheek_line": 0.5,
+        "glabella": 0.1,
+        "corner": 0.2,
+    },
+    bald=True,
+    bush=32,
+    seed=5,
+    # His brows say a lot: low ones turn disgust into anger. His mouth rests in a faint smile.
+    pose_edits={
+        "anger_pressed": {"mouthFrown": 0.75, "noseSneer": 0.1},
+        "anger_glare": {"mouthFrown": 0.75, "eyeSquint": 0.2},
+        "anger_subtle": {"browDown": 0.7, "mouthFrown": 0.5},
+        "anger_one_sided": {"mouthFrown": 0.6},
+        "anger_clenched": {"mouthFrown": 0.75},
+        "anger_tense": {"browDown": 1.0, "mouthFrown": 0.7},
+        "anger_shout": {"mouthLowerDown": 0.5},
+        "disgust_sneer": {"browDown": 0.1, "mouthUpperUp": 0.85},
+        "disgust_open": {"browDown": 0.08, "mouthUpperUp": 1.0},
+        "disgust_tongue": {"browDown": 0.08, "mouthUpperUp": 0.85},
+        "disgust_chin": {"browDown": 0.08, "noseSneer": 1.0, "mouthUpperUp": 0.45},
+        "disgust_subtle": {"browDown": 0.04, "noseSneer": 0.75, "mouthUpperUp": 0.55},
+        "disgust_one_sided": {"browDown": 0.08},
+        "disgust_gag": {"browDown": 0.05, "mouthUpperUp": 0.85},
+        "disgust_lips_closed": {"browDown": 0.05, "mouthUpperUp": 0.4, "mouthPress": 0.15},
+        "disgust_ew": {"browDown": 0.05, "mouthUpperUp": 1.0},
+        "disgust_one_sided_right": {"browDown": 0.05},
+        "fear_closed": {"eyeWide": 1.0, "browOuterUp": 0.1},
+        "fear_subtle": {"browInnerUp": 0.85, "eyeWide": 0.8, "mouthStretch": 0.65},
+        "joy_subtle": {"mouthSmile": 0.7, "cheekSquint": 0.45},
+        "sadness_frown": {"mouthFrown": 1.0, "eyeBlink": 0.22},
+        "sadness_subtle": {"browInnerUp": 0.75, "mouthFrown": 0.65, "eyeBlink": 0.18},
+        "sadness_downcast": {"mouthFrown": 0.95},
+        "surprise_closed": {"eyeWide": 1.0, "jawOpen": 0.1},
+        "surprise_subtle": {"browOuterUp": 0.8, "eyeWide": 0.7, "jawOpen": 0.28},
+        "surprise_one_sided": {"browInnerUp": 0.2, "eyeWide": 0.95},
+        "surprise_one_sided_right": {"browInnerUp": 0.2, "eyeWide": 0.95},
+    },
 )
 
 ACTOR = CharacterConfig(
@@ -281,4 +457,4 @@ ACTOR = CharacterConfig(
     seed=3,
 )
 
-CHARACTERS = {c.name: c for c in (MIRA, TOBI)}
+CHARACTERS = {c.name: c for c in (MIRA, TOBI, ANSELM)}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ...networks.profile import Control, Target
 from ...networks.vocabulary import ARKIT_CHANNELS, mirror_name
+from .controls_properties import property_controls
 
 UNIT = 0.02
 """Travel of a face-board handle that means full strength, metres."""
@@ -215,10 +216,12 @@ def pose_controls(rig: str) -> list[Control]:
 
 
 def make_controls(scheme: str, name: str) -> tuple[Control, ...]:
-    """All controls of a character called `name` under the scheme "board" or "arkit"."""
+    """All controls of a character called `name` under the scheme "board", "properties" or "arkit"."""
     rig, head = f"{name}_rig", f"{name}_head"
     if scheme == "board":
         face = [_board_control(h, rig) for h in BOARD]
+    elif scheme == "properties":
+        face = property_controls(rig)
     else:
         face = [_arkit_control(c, head) for c in ARKIT_CHANNELS if c not in LOOK_KEYS]
     return (*face, *pose_controls(rig))

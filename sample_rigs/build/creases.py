@@ -33,9 +33,9 @@ CREASES = (
     Crease("nasolabial", 0.0030, 0.0022, (0.9, 0.4),
            {"noseSneer": 0.9, "mouthUpperUp": 0.55, "mouthDimple": 0.1, "nasolabial": 0.6}, 0.62),
     Crease("smile_line", 0.0026, 0.0004, (0.9, 0.3), {"mouthSmile": 0.5, "mouthDimple": 0.3}, 0.16),
-    Crease("glabella", 0.0022, 0.0018, (-0.6, 0.0),
-           {"browDown": 0.9, "browSqueeze": 0.8, "browInnerDown": 0.4, "noseSneer": 0.25}, 0.7),
-    Crease("nose", 0.0017, 0.0012, (0.0, 1.0), {"noseSneer": 1.0}, 0.7),
+    Crease("glabella", 0.0025, 0.0024, (-0.6, 0.0),
+           {"browDown": 0.9, "browSqueeze": 0.8, "browInnerDown": 0.5, "noseSneer": 0.15}, 0.8),
+    Crease("nose", 0.0018, 0.0013, (0.0, 1.0), {"noseSneer": 1.0}, 0.55),
     Crease("forehead_mid", 0.0026, 0.0013, (0.0, 1.0), {"browInnerUp": 0.9}, 0.6),
     Crease("forehead_side", 0.0026, 0.0011, (0.0, 1.0),
            {"browOuterUp": 0.75, "browMidUp": 0.7, "browTailUp": 0.2}, 0.5),
@@ -126,13 +126,14 @@ def _taper(along: np.ndarray, first_open: bool) -> np.ndarray:
 
 
 def crease_fields(
-    rest: np.ndarray, normals: np.ndarray, front: np.ndarray, marks: Landmarks, depth: float
+    rest: np.ndarray, normals: np.ndarray, front: np.ndarray, marks: Landmarks, depth: float,
+    breadth: float = 1.0,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Masks and geometry of every crease on the left side.
 
     Args:
         rest, normals: (N, 3) vertices and unit normals; front: (N,) weight of what faces forward.
-        depth: scale of all depths.
+        depth, breadth: scale of all depths and widths.
     Returns:
         name -> (N,) mask in [0, 1]; name -> (N, 3) displacement in metres at full strength.
     """
@@ -140,15 +141,16 @@ def crease_fields(
     lines = crease_lines(marks)
     points = rest[:, (0, 2)]
     for crease in CREASES:
+        width = crease.width * breadth
         mask = np.zeros(len(rest))
         height = np.zeros(len(rest))
         for line in lines[crease.name]:
             d, along = _distance(points, line)
             fade = _taper(along, line[0, 0] <= 0.0) * front
-            cut = np.exp(-((d / crease.width) ** 2)) * fade
-            shifted = points - 2.3 * crease.width * np.array(crease.bulge)
+            cut = np.exp(-((d / width) ** 2)) * fade
+            shifted = points - 2.3 * width * np.array(crease.bulge)
             swell, _ = _distance(shifted, line)
-            bump = np.exp(-((swell / (1.7 * crease.width)) ** 2)) * fade
+            bump = np.exp(-((swell / (1.7 * width)) ** 2)) * fade
             mask = np.maximum(mask, cut)
             height += 0.75 * bump - cut
         # Lines that start on the midline belong to both sides by half.

@@ -22,7 +22,7 @@ AROUND = 6
 class Skull:
     """The styled skin as a surface seen from a centre inside the cranium."""
 
-    def __init__(self, skin: Part, head: StyledHead):
+    def __init__(self, skin: Part, head: StyledHead, bald: bool = False):
         self.tree = BVHTree.FromPolygons(
             [Vector(p) for p in skin.vertices], [tuple(map(int, f)) for f in skin.faces]
         )
@@ -30,7 +30,7 @@ class Skull:
         self.centre = np.array([0.0, -0.060, eye[2] + 0.034])
         self.eye_z, self.chin_z = eye[2], head.after.chin[2]
         self.unit = (head.after.top[2] - eye[2]) / 0.120
-        grown = scalp_mask(skin.extra["anatomy"], head) > 0.5
+        grown = scalp_mask(skin.extra["anatomy"], head, bald) > 0.5
         self.roots = skin.vertices[grown]
 
     def at(self, direction: np.ndarray, offset: float) -> np.ndarray:
@@ -138,7 +138,7 @@ def bob(skull: Skull, locks: Locks) -> None:
     part = [direction(13, 71), direction(15, 52), direction(22, 32), direction(60, 14),
             direction(160, 20)]  # fmt: skip
     for side, first in ((-1.0, 58.0), (1.0, 66.0)):
-        for layer, (count, offset, width) in enumerate(((20, 0.0065, 0.026), (18, 0.0115, 0.017))):
+        for layer, (count, offset, width) in enumerate(((17, 0.0065, 0.028), (21, 0.0120, 0.0125))):
             for k in range(count):
                 f = (k + 0.5 * (layer % 2)) / (count - 0.5)
                 f = np.clip(f + rng.normal(0, 0.010), 0, 1)
@@ -148,19 +148,25 @@ def bob(skull: Skull, locks: Locks) -> None:
                 start = slerp(start, direction(-side * 90, 60), 0.08)  # overlap across the part
                 polar = np.interp(f, [0, 0.18, 1.0], [86, 98, 108]) + rng.normal(0, 1.5)
                 end = direction(side * azimuth, polar)
-                hang = length * np.interp(f, [0, 0.2, 1.0], [0.98, 1.0, 0.86]) - rng.uniform(
-                    0, 0.010
-                )
-                _swept(skull, locks, start, end, (offset + rng.uniform(0, 0.0035)) * u,
-                       hang, width * rng.uniform(0.9, 1.15), rng.uniform(0.010, 0.019))  # fmt: skip
-    for k in range(5):  # bangs, swept from the part over the far side of the forehead
-        end = direction(-50 - 4.0 * k, 80 + 2.0 * k)
-        start = slerp(direction(18, 70), direction(18, 45), k / 4)
-        _swept(skull, locks, start, end, (0.009 + 0.0012 * k) * u, 0.014 + 0.010 * k, 0.024, 0.004)
+                loose = 1.0 + 0.8 * layer  # the outer locks stray, or it would be a helmet
+                hang = length * np.interp(f, [0, 0.2, 1.0], [0.98, 1.0, 0.86])
+                hang -= rng.uniform(0, 0.010 * loose)
+                out = (offset + rng.uniform(0, 0.0035 * loose)) * u
+                curl = rng.uniform(0.012 / loose**2, 0.019)
+                wide = width * rng.uniform(0.85, 1.2)
+                _swept(skull, locks, start, end, out, hang, wide, curl)
+    for k in range(7):  # bangs, swept from the part over the far side of the forehead
+        end = direction(-44 - 4.0 * k, 77 + 2.2 * k + rng.normal(0, 1.2))
+        start = slerp(direction(18, 70), direction(18, 45), k / 6)
+        _swept(skull, locks, start, end, (0.009 + 0.0011 * k) * u, 0.012 + 0.008 * k,
+               rng.uniform(0.014, 0.019), 0.004)  # fmt: skip
 
 
-def _tuft(skull: Skull, locks: Locks, root, flow, length, lift, width) -> None:
-    """A short pointed lock that leaves the skin along `flow` and rises by `lift` metres."""
+def _tuft(skull: Skull, locks: Locks, root, flow, length, lift, width, clear=0.0) -> None:
+    """A short pointed lock that leaves the skin along `flow` and rises by `lift` metres.
+
+    clear: how far above the skin it starts, metres (where the skin below is bright).
+    """
     t = np.linspace(0, 1, 7)
     normal = root - skull.centre
     normal /= np.linalg.norm(normal)
@@ -170,7 +176,7 @@ def _tuft(skull: Skull, locks: Locks, root, flow, length, lift, width) -> None:
     for x in t:
         d = root + flow * length * x - skull.centre
         rise = lift * np.sin(np.pi * min(0.62 * x + 0.06, 1.0))
-        path.append(skull.at(d, -0.002 + 0.004 * x + rise))
+        path.append(skull.at(d, clear - 0.002 + 0.004 * x + rise))
     path = _relax(np.array(path), 2)
     out = path - skull.centre
     taper = smooth(-0.25, 0.22, t) * (1 - smooth(0.45, 1.04, t)) + 0.03
@@ -211,11 +217,28 @@ def short(skull: Skull, locks: Locks) -> None:
     _tufts(skull, locks, 320, 0.030, 0.006, 0.017, 0.0, 0.10)
 
 
-STYLES = {"bob": bob, "tousled": tousled, "short": short}
+def wreath(skull: Skull, locks: Locks) -> None:
+    """An old man's white wreath: fluffy over the ears, bare above; sideburns in front of them."""
+    rng, u = locks.rng, skull.unit
+    # A flat layer first: gaps under fluffy tufts would be black holes beside a bright head.
+    for lift, count, width in ((0.001, 420, 0.024), (0.007, 260, 0.018)):
+        for _ in range(count):
+            azimuth = rng.uniform(54, 180) * rng.choice((-1.0, 1.0))
+            root = skull.at(direction(azimuth, rng.uniform(52, 125)), 0.0)
+            if not skull.grows(root, 0.003):
+                continue
+            beside, front = smooth(135, 85, abs(azimuth)), smooth(88, 66, abs(azimuth))
+            flow = np.array([0.1 * np.sign(azimuth), 0.75 - 0.35 * front, -0.55 - 0.6 * front])
+            size = rng.uniform(0.8, 1.25) * (1.0 - 0.3 * front) * u
+            _tuft(skull, locks, root, flow + 0.25 * rng.normal(0, 1, 3), 0.030 * size,
+                  lift * (0.5 + 0.5 * beside) * size, width * size, 0.003 * u)  # fmt: skip
+
+
+STYLES = {"bob": bob, "tousled": tousled, "short": short, "wreath": wreath}
 
 
 def make_hair(skin: Part, head: StyledHead, config: CharacterConfig):
     """The character's hair object, in the styled head's space (no offset applied)."""
     locks = Locks(config)
-    STYLES[config.hair](Skull(skin, head), locks)
+    STYLES[config.hair](Skull(skin, head, config.bald), locks)
     return locks.build(f"{config.name}_hair")

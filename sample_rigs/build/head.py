@@ -16,7 +16,7 @@ from .stylise import StyledHead, smooth
 
 QUANTUM = 2.0**-15
 """Coordinates are rounded to this many metres (30 um): compresses well, is never seen."""
-STILL = 3.0e-4
+STILL = 3.8e-4
 """Shapes lose this many metres everywhere, so that faint tails end and the file stays small."""
 
 
@@ -42,7 +42,7 @@ def assemble(
     shading.paint(mesh, np.concatenate([part_colors(p, head, config) for p in parts]))
     for name, mask in masks.items():
         values = np.zeros(len(vertices), np.float32)
-        values[: len(mask)] = np.where(np.abs(mask) > 0.01, np.round(mask, 3), 0.0)
+        values[: len(mask)] = np.where(np.abs(mask) > 0.01, np.round(mask * 64) / 64, 0.0)
         layer = mesh.attributes.new(f"crease_{name}", "FLOAT", "POINT")
         layer.data.foreach_set("value", values)
     obj = bpy.data.objects.new(f"{config.name}_head", mesh)
@@ -51,8 +51,8 @@ def assemble(
     return obj
 
 
-def _round(values: np.ndarray) -> np.ndarray:
-    return np.round(values / QUANTUM) * QUANTUM
+def _round(values: np.ndarray, quantum: float = QUANTUM) -> np.ndarray:
+    return np.round(values / quantum) * quantum
 
 
 def _materials(config: CharacterConfig):
@@ -79,7 +79,8 @@ def _add_keys(obj, parts, starts, keys) -> None:
         size = np.linalg.norm(delta, axis=1, keepdims=True)
         delta *= np.maximum(size - STILL, 0.0) / np.maximum(size, 1e-9)  # fades out, no step
         block = obj.shape_key_add(name=key, from_mix=False)
-        block.data.foreach_set("co", _round(base + delta).astype(np.float32).ravel())
+        moved = np.where(size > STILL, _round(base + delta, 2 * QUANTUM), base)
+        block.data.foreach_set("co", moved.astype(np.float32).ravel())
     obj.data.shape_keys.name = obj.name + "_keys"
 
 

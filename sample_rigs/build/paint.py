@@ -17,8 +17,12 @@ def cavity_mask(part: Part, head: StyledHead) -> np.ndarray:
     v, m = part.vertices, head.after
     box = (np.abs(v[:, 0]) < 0.05) & (v[:, 2] > m.chin[2] - 0.01) & (v[:, 2] < m.nose_tip[2] + 0.02)
     tree = BVHTree.FromPolygons([Vector(p) for p in v], [tuple(map(int, f)) for f in part.faces])
+    # What lies behind the jaw of a long face, beside and below the throat, is neck.
+    back = v[:, 1] - m.mouth[1]
+    beside = (np.abs(v[:, 0]) > 0.024) | (v[:, 2] < m.mouth[2] - 0.026)
+    neck = (back > 0.11) | (back > 0.055) & beside
     mask = np.zeros(len(v))
-    for i in np.flatnonzero(box & (v[:, 1] > m.nose_tip[1])):
+    for i in np.flatnonzero(box & ~neck & (v[:, 1] > m.nose_tip[1])):
         hit = tree.ray_cast(Vector((v[i, 0], -1.0, v[i, 2])), Vector((0.0, 1.0, 0.0)))
         if hit[0] is not None:
             mask[i] = smooth(0.006, 0.012, np.array(v[i, 1] - hit[0].y))
@@ -29,18 +33,28 @@ def _blend(color: np.ndarray, other: np.ndarray, mask: np.ndarray) -> np.ndarray
     return color + (other - color) * np.clip(mask, 0, 1)[:, None]
 
 
-def scalp_mask(anatomy: np.ndarray, head: StyledHead) -> np.ndarray:
-    """(N,) 1 where hair grows, by height above a hairline that depends on the direction."""
+def scalp_mask(anatomy: np.ndarray, head: StyledHead, bald: bool = False) -> np.ndarray:
+    """(N,) 1 where hair grows, by height above a hairline that depends on the direction.
+
+    bald: only a wreath from temple to temple round the back.
+    """
     m = head.before
+    hairline = [0.064, 0.065, 0.060, 0.046, 0.020, 0.006, 0.034, -0.020, -0.070, -0.085]
+    if bald:  # sideburns in front of the ears
+        hairline[4:6] = [0.000, -0.022]
     centre_y, unit = -0.055, (m.top[2] - m.eye[2]) / 0.115
     azimuth = np.degrees(np.arctan2(np.abs(anatomy[:, 0]), -(anatomy[:, 1] - centre_y)))
     line = np.interp(
         azimuth,
         [0, 25, 42, 55, 68, 82, 98, 115, 140, 180],
-        [0.064, 0.065, 0.060, 0.046, 0.020, 0.006, 0.034, -0.020, -0.070, -0.085],
+        hairline,
     )
     ear = (np.abs(anatomy[:, 0]) > m.ear_x) & (anatomy[:, 2] < m.eye[2] + 0.030)
-    return smooth(-0.004, 0.004, anatomy[:, 2] - m.eye[2] - line * unit) * ~ear
+    grown = smooth(-0.004, 0.004, anatomy[:, 2] - m.eye[2] - line * unit) * ~ear
+    if bald:
+        limit = np.interp(azimuth, [0, 56, 68, 90, 120, 180], [-0.2, 0.0, 0.045, 0.070, 0.078, 0.072])
+        grown = grown * smooth(0.006, -0.006, anatomy[:, 2] - m.eye[2] - limit * unit)
+    return grown
 
 
 def skin_colors(part: Part, head: StyledHead, config: CharacterConfig) -> np.ndarray:
@@ -64,10 +78,10 @@ def skin_colors(part: Part, head: StyledHead, config: CharacterConfig) -> np.nda
     color = _blend(color, tone["blush"], 0.35 * ear)
     blink = np.linalg.norm(part.shapes["eyeBlinkLeft"] + part.shapes["eyeBlinkRight"], axis=1)
     color = _blend(color, tone["lid"], 0.8 * smooth(0.002, 0.009, blink))
-    lips = smooth(0.05, 0.22, part.extra["lips"][:, 0])
+    lips = smooth(0.075, 0.25, part.extra["lips"][:, 0])
     color = _blend(color, tone["lips"], 0.9 * lips)
     color = _blend(color, tone["cavity"], cavity_mask(part, head))
-    return _blend(color, tone["hair"], scalp_mask(part.extra["anatomy"], head))
+    return _blend(color, tone["hair"], scalp_mask(part.extra["anatomy"], head, config.bald))
 
 
 def part_colors(part: Part, head: StyledHead, config: CharacterConfig) -> np.ndarray:
@@ -78,5 +92,5 @@ def part_colors(part: Part, head: StyledHead, config: CharacterConfig) -> np.nda
     color = np.tile(shading.linear(getattr(config.palette, name)), (len(part.vertices), 1))
     if part.kind == TEETH:  # molars sink into the dark, so that a stretched mouth shows no hooves
         depth = part.vertices[:, 1] - part.vertices[:, 1].min()
-        color = _blend(color, shading.linear(config.palette.cavity), smooth(0.008, 0.026, depth))
+        color = _blend(color, shading.linear(config.palette.cavity), smooth(0.005, 0.017, depth))
     return color

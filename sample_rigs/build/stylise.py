@@ -19,7 +19,7 @@ GAINS = {
     "mouthStretch": 1.8,
     "mouthUpperUp": 1.7,
     "mouthLowerDown": 1.7,
-    "eyeWide": 1.15,
+    "eyeWide": 1.45,
     "eyeSquint": 1.4,
     "mouthPress": 1.4,
     "cheekSquint": 1.3,
