@@ -16,7 +16,7 @@ from .errors import UsageError
 from .profile import Control, RigProfile, from_unit
 from .settings import RetargetSettings
 from .track import BRIDGED, HELD, RESTING, TRACKED, FaceTrack, RigTrack
-from .vocabulary import ARKIT_CHANNELS, NEUTRAL
+from .vocabulary import ARKIT_CHANNELS, NEUTRAL, mirror_name
 
 BRIDGE_SECONDS = 0.4  # a loss up to this long is interpolated
 HOLD_SECONDS = 0.4  # a longer one keeps the last face this long,
@@ -409,7 +409,7 @@ def _assemble(
 ) -> RigTrack:
     """Expression units (K, M) of the range's K frames, with blinks, head and eyes -> values."""
     rows = selected_rows(track, settings)
-    directed = _directed(track, settings, neutral)
+    directed = _for_one_eye(_directed(track, settings, neutral), profile)
     columns: dict[str, np.ndarray] = {}
     expression = profile.expression_controls
     for i, control in enumerate(expression):
@@ -435,6 +435,17 @@ def _assemble(
         expression=np.array(track.expression[rows]),
         meta={"settings": settings.to_json(), "neutral_trust": round(neutral.trust, 3)},
     )
+
+
+def _for_one_eye(directed: dict[str, np.ndarray], profile: RigProfile) -> dict[str, np.ndarray]:
+    """A character with one eye turns and closes it by the mean of the actor's two."""
+    roles = {c.role for c in profile.controls}
+    mean = dict(directed)
+    for left in ("blink_left", "gaze_left_yaw", "gaze_left_pitch"):
+        right = mirror_name(left)
+        if (left in roles) != (right in roles):
+            mean[left] = mean[right] = 0.5 * (directed[left] + directed[right])
+    return mean
 
 
 def blend_blink(units: np.ndarray, blink: np.ndarray) -> np.ndarray:

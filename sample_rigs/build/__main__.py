@@ -1,4 +1,4 @@
-"""`python -m exprgen.sample_rigs.build [mira|tobi|all]`: build characters into `sample_rigs/`.
+"""`python -m exprgen.sample_rigs.build [mira|tobi|blip|all]`: build characters into `sample_rigs/`.
 
 `... build reference` makes the embedded reference clip instead (see reference.py), in minutes.
 """
@@ -12,6 +12,8 @@ from pathlib import Path
 import bpy
 
 from .assemble import build_character, make_profile
+from .blip import NAME as BLIP
+from .blip import build_blip
 from .config import CHARACTERS
 from .pose_assets import store_poses, write_catalogs
 from .reference import build_reference
@@ -22,9 +24,11 @@ FOLDER = Path(__file__).resolve().parent.parent
 def build(name: str, folder: Path = FOLDER) -> Path:
     """Build one character; `<name>.blend` and `<name>.json` replace the old ones at the end."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    character = build_character(CHARACTERS[name])
-    profile = make_profile(character)
-    store_poses(profile, character.collection)
+    if name == BLIP:  # modelled from scratch
+        profile = build_blip()
+    else:
+        profile = make_profile(build_character(CHARACTERS[name]))
+    store_poses(profile, bpy.data.collections[profile.collection])
     bpy.data.orphans_purge(do_recursive=True)
     path = folder / f"{name}.blend"
     temporary = folder / f"{name}.new.blend"
@@ -38,12 +42,13 @@ def build(name: str, folder: Path = FOLDER) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="exprgen.sample_rigs.build", description=__doc__)
-    parser.add_argument("name", nargs="?", default="all", choices=[*CHARACTERS, "all", "reference"])
+    names = [*CHARACTERS, BLIP]
+    parser.add_argument("name", nargs="?", default="all", choices=[*names, "all", "reference"])
     choice = parser.parse_args().name
     if choice == "reference":
         print(build_reference())
         return
-    for name in CHARACTERS if choice == "all" else [choice]:
+    for name in names if choice == "all" else [choice]:
         path = build(name)
         print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
