@@ -177,11 +177,14 @@ def _load(profile: RigProfile) -> bpy.types.Collection:
     asked: dict[str, list[str]] = {}
     try:
         with bpy.data.libraries.load(str(blend), link=False) as (there, here):
-            if profile.collection not in there.collections:
+            if profile.parts:
+                named |= {("objects", name) for name in profile.parts}
+            elif profile.collection not in there.collections:
                 raise InputError(
                     f"has no collection {profile.collection!r}", file=blend, fix="build it again"
                 )
-            here.collections = [profile.collection]
+            else:
+                here.collections = [profile.collection]
             for kind, name in sorted(named):
                 if name in getattr(there, kind):
                     asked.setdefault(kind, []).append(name)
@@ -195,7 +198,22 @@ def _load(profile: RigProfile) -> bpy.types.Collection:
         # Blender gives the datablocks back in the order in which their names were asked for.
         for name, datablock in zip(names, getattr(here, kind), strict=True):
             datablock[NAME_TAG] = name
+    if profile.parts:
+        return _gathered(profile, blend, here.objects)
     return here.collections[0]
+
+
+def _gathered(profile: RigProfile, blend, objects: list) -> bpy.types.Collection:
+    """A collection of its own for a character whose file has none."""
+    missing = sorted(set(profile.parts) - {o[NAME_TAG] for o in objects})
+    if missing:
+        raise InputError(
+            f"has no object {missing[0]!r}", file=blend, fix="profile the character again"
+        )
+    collection = bpy.data.collections.new(profile.name)
+    for part in objects:
+        collection.objects.link(part)
+    return collection
 
 
 def _targets(profile: RigProfile):

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -126,6 +127,31 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--size", type=int, default=256, help="side in pixels (default: %(default)s)")
     sub.add_argument("--processes", type=int, help="Blender processes (default: as cores)")
+    sub.add_argument(
+        "--samples", type=int, default=4, help="renderer's paths a pixel (default: %(default)s)"
+    )
+    sub.add_argument("--sheet", metavar="FILE.png", help="also 64 random pictures as one")
+
+    sub = add("landmarks", landmarks, "Find a character's landmarks and keep them in its profile")
+    sub.add_argument("character", metavar="NAME")
+    sub.add_argument(
+        "--points", metavar="FILE.json", help="points placed by hand, where no face is found"
+    )
+    sub.add_argument(
+        "--view", metavar="FILE.png", help="only write the neutral view, to place points in"
+    )
+    sub.add_argument("--sheet", metavar="FILE.png", help="also draw them on some key poses")
+
+    sub = add("clarity", clarity, "How surely a character's key poses read: a sheet and a table")
+    sub.add_argument("character", metavar="NAME")
+    sub.add_argument("--out", metavar="DIR", default="exprgen_clarity", help="default: %(default)s")
+    sub.add_argument("--processes", type=int, help="Blender processes (default: as cores)")
+
+    sub = add("profile", profile, "Propose a profile for a rig: what moves its face, tried out")
+    sub.add_argument("scene", metavar="FILE.blend", help="a .blend, .glb, .gltf or .fbx")
+    sub.add_argument("--object", metavar="NAME", help="the mesh of the face, or of the body")
+    sub.add_argument("--library", metavar="FILE", help="of two objects of one name: whose")
+    sub.add_argument("--out", metavar="X.json", help="default: beside FILE, with its name")
 
     sub = add("train", train, "Run a training; `exprgen train NAME --help` shows its options")
     sub.add_argument("name", metavar="NAME")
@@ -185,6 +211,13 @@ def _take_options(sub: argparse.ArgumentParser) -> None:
         default=defaults.calibration,
         metavar="auto|none|SECONDS",
         help="the actor's neutral: found, unused, or at this time (default: %(default)s)",
+    )
+    solving.add_argument(
+        "--emphasis",
+        type=float,
+        default=defaults.emphasis,
+        metavar="0..1",
+        help="pull towards key poses of the perceived expression (default: %(default)s)",
     )
     solving.add_argument(
         "--gain",
@@ -356,29 +389,108 @@ def capture(args: argparse.Namespace, console: Console) -> int:
     folder = check_folder(args.out)
     from . import capture as capturing
 
+    if args.sheet:
+        check_file(args.sheet, (".png",))
     console.catch_interrupts()
+    if not profile.landmarks:
+        console.say(
+            f"warning: {profile.name} has no landmarks, so training will have to look for faces; "
+            f"to place them: exprgen landmarks {args.character}"
+        )
     made = capturing.capture_ced(
         profile,
         folder,
         args.count,
         seed=args.seed,
         processes=args.processes,
-        settings=capturing.StudioSettings(size=args.size),
+        settings=capturing.StudioSettings(size=args.size, samples=args.samples),
         progress=console.counter("capture"),
         stop=lambda: console.interrupted,
     )
+    names = ("count", "done", "rejected", "classes", "landmarks", "seconds")
     result = {
         "out": str(folder / profile.name),
         "character": profile.name,
-        "count": made["count"],
-        "done": made["done"],
-        "classes": made["classes"],
-        "seconds": made["seconds"],
-        "partial": made["done"] < made["count"],
+        **{name: made[name] for name in names},
+        "partial": not capturing.is_complete(made),
     }
     text = f"{made['done']} of {made['count']} pictures of {profile.name} in {result['out']}"
+    lost = [f"{n} {reason}" for reason, n in made["rejected"].items() if n]
+    if lost:
+        text += f"; rejected: {', '.join(lost)}"
+    if args.sheet and made["done"] and not console.interrupted:
+        cells = capturing.sheet_cells(folder / profile.name, args.seed)
+        result["sheet"] = _sheet(console, cells, args.sheet, f"{profile.title}: capture", 8, 150)
+        text += f"\n{result['sheet']}"
     console.result(result, text)
     return _exit_code(result, console)
+
+
+def landmarks(args: argparse.Namespace, console: Console) -> int:
+    """A character's landmarks, found or placed, into its profile."""
+    profile = find_character(args.character)
+    from . import landmarks as placing
+
+    for file in filter(None, [args.view, args.sheet]):
+        check_file(file, (".png",))
+    points = placing.load_points(args.points) if args.points else None
+    console.catch_interrupts()
+    if args.view:
+        placing.neutral_view(profile, Path(args.view))
+        console.result({"view": args.view}, args.view)
+        return EXIT_OK
+    check_file(profile.path, (".json",))
+    with _worker(console) as worker:
+        locate = placing.locate_with(lambda c, a: _work(worker, c, a, console))
+        placed = placing.place_landmarks(profile, locate, points)
+    placed.profile.save(profile.path)
+    result = {
+        "character": profile.name,
+        "profile": str(profile.path),
+        "found": placed.found,
+        "looked": placed.looked,
+        "template": placed.template,
+        "moved": list(placed.moved),
+        "warnings": placed.warnings,
+    }
+    for warning in placed.warnings:
+        console.say(f"warning: {warning}")
+    seen = f"in {placed.found} of {placed.looked} views"
+    how = "by the points given" if placed.template else seen
+    text = f"49 landmarks of {profile.name} placed {how}\n{profile.path}"
+    if args.sheet:
+        with tempfile.TemporaryDirectory(prefix="exprgen-") as folder:
+            cells = placing.sheet_cells(placed.profile, Path(folder))
+            result["sheet"] = _sheet(
+                console, cells, args.sheet, f"{profile.title}: landmarks", 4, 320
+            )
+        text += f"\n{result['sheet']}"
+    console.result(result, text)
+    return EXIT_OK
+
+
+def clarity(args: argparse.Namespace, console: Console) -> int:
+    """How a character's key poses read."""
+    profile = find_character(args.character)
+    folder = check_folder(args.out)
+    from . import clarity as reading
+
+    console.catch_interrupts()
+    with _worker(console) as worker:
+        report = reading.check_clarity(
+            profile,
+            folder,
+            lambda command, arguments: _work(worker, command, arguments, console),
+            processes=args.processes,
+            progress=console.counter("rendering"),
+            stop=lambda: console.interrupted,
+        )
+    if console.interrupted or report is None:
+        return EXIT_INTERRUPTED
+    for warning in report.warnings:
+        console.say(f"warning: {warning}")
+    console.result(report.to_json(), report.to_text())
+    return EXIT_OK
 
 
 def train(args: argparse.Namespace, console: Console) -> int:
@@ -422,6 +534,7 @@ def _settings(args: argparse.Namespace) -> RetargetSettings:
         smoothing_mouth=args.smoothing_mouth,
         smoothing_head=args.smoothing_head,
         calibration=args.calibrate,
+        emphasis=args.emphasis,
         gain=dict(args.gain),
         start=args.range[0],
         end=args.range[1],
@@ -474,6 +587,13 @@ def _work(worker: WorkerProcess, command: str, arguments: dict, console: Console
     job = Job(command, arguments, worker)
     console.on_interrupt(job.stop)
     return job.run_blocking(console.message)
+
+
+def _sheet(console: Console, cells: list, out: str, title: str, columns: int, side: int) -> str:
+    """Have the worker draw a sheet of pictures; its path."""
+    request = {"cells": cells, "out": str(Path(out).resolve()), "columns": columns, "side": side}
+    with _worker(console) as worker:
+        return _work(worker, "sheet", {**request, "title": title}, console)["sheet"]
 
 
 def _analysis_request(args: argparse.Namespace, out: Path, profiles: list) -> dict:

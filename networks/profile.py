@@ -105,6 +105,10 @@ class RigProfile:
     key_poses: tuple[KeyPose, ...] = ()
     primary: bool = False
     license: str = ""
+    file: str = ""
+    """The .blend that holds the character, relative to the profile; empty: see `blend`."""
+    parts: tuple[str, ...] = ()
+    """Names of the character's objects where no `collection` holds them (it is "" then)."""
     path: Path | None = None
     landmarks: dict[str, Anchor] = field(default_factory=dict)
 
@@ -114,9 +118,11 @@ class RigProfile:
 
     @property
     def blend(self) -> Path:
-        """The .blend that holds the character: beside the profile, with its name."""
+        """The .blend that holds the character: `file`, or beside the profile, with its name."""
         if self.path is None:
             raise InputError(f"profile {self.name!r} was never saved", fix="save it first")
+        if self.file:
+            return self.path.parent / self.file
         return self.path.with_suffix(".blend")
 
     def with_output(self, output: str) -> tuple[Control, ...]:
@@ -235,6 +241,8 @@ def _parse(data: dict, path: Path) -> RigProfile:
         key_poses=tuple(KeyPose(**p) for p in data["key_poses"]),
         primary=bool(data.get("primary", False)),
         license=data.get("license", ""),
+        file=data.get("file", ""),
+        parts=tuple(data.get("parts", ())),
         path=path,
         landmarks={n: _anchor(a) for n, a in data.get("landmarks", {}).items()},
     )

@@ -7,12 +7,22 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 from ...networks.profile import Target
-from .base import MissingProperty, Property, RigFamily
+from .base import Found, MissingProperty, Property, RigFamily
 
-__all__ = ["MissingProperty", "Property", "RigFamily", "families", "resolve"]
+__all__ = [
+    "Found",
+    "MissingProperty",
+    "Property",
+    "RigFamily",
+    "families",
+    "find_controls",
+    "resolve",
+]
 
 
 @cache
@@ -40,3 +50,25 @@ def resolve(target: Target, find) -> Property:
         if family.handles(target):
             return family.resolve(target, find)
     raise MissingProperty(f"no rig family handles {target.id_type} {target.data_path!r}")
+
+
+def find_controls(objects: Sequence) -> list[Found]:
+    """What all families find on a character's objects; a property goes to the first that names it.
+
+    Names are unique: where two are alike, the later gets its object's name in front.
+    """
+    found: list[Found] = []
+    taken: set[tuple] = set()
+    names: set[str] = set()
+    for family in families():
+        for control in family.find_controls(objects):
+            places = {(t.id_type, t.id_name, t.data_path, t.index) for t in control.targets}
+            if places & taken:
+                continue
+            taken |= places
+            if control.name in names:
+                place = control.holder or control.targets[0].id_name
+                control = replace(control, name=f"{place}/{control.name}")
+            names.add(control.name)
+            found.append(control)
+    return found

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...networks.profile import Target
+
+_ITEM = re.compile(r'^(?P<holder>.*)\["(?P<name>(?:[^"\\]|\\.)*)"\]$')
 
 
 class MissingProperty(Exception):
@@ -31,15 +36,86 @@ class Property:
 
     def write(self, control_value: float) -> None:
         """Set the property from a control's value, without a key."""
-        value = control_value * self.scale
+        self.set(control_value * self.scale)
+
+    def set(self, value: float) -> None:
+        """Set the property to `value`, in its own unit; whole numbers and switches stay such."""
         if self.index >= 0:
             self.owner.path_resolve(self.data_path)[self.index] = value
-        elif self.data_path.endswith('"]'):  # a custom property: item access on its holder
-            holder, name = self.data_path[:-2].rsplit('["', 1)
-            (self.owner.path_resolve(holder) if holder else self.owner)[name] = value
+            return
+        item = _ITEM.match(self.data_path)
+        if item:  # a custom property: item access on its holder
+            holder = self.owner.path_resolve(item["holder"]) if item["holder"] else self.owner
+            name = unescape(item["name"])
+            kind = type(holder[name])
+            holder[name] = kind(round(value)) if kind in (int, bool) else value
         else:
-            holder, _, name = self.data_path.rpartition(".")
-            setattr(self.owner.path_resolve(holder) if holder else self.owner, name, value)
+            path, _, name = self.data_path.rpartition(".")
+            setattr(self.owner.path_resolve(path) if path else self.owner, name, value)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Something of a scene that may be a control of a face; whether it is, moving it tells.
+
+    name: what to call the control; label: the name that people gave (bone, key or property).
+    targets: what it sets; the same value times each target's scale. rest: the present value;
+    minimum, maximum: limits in the same unit, infinite where the rig sets none.
+    family: name of the family that found it. kind: "value", "location", "rotation" or "scale".
+    blocked: why it can't be keyed with any effect ("is driven by ...", "is locked"), or "".
+    holder: what the channels of one bone or object have in common.
+    """
+
+    name: str
+    label: str
+    targets: tuple[Target, ...]
+    rest: float
+    minimum: float
+    maximum: float
+    family: str
+    kind: str = "value"
+    blocked: str = ""
+    holder: str = ""
+
+    @property
+    def limited(self) -> bool:
+        """Whether the rig limits it on both sides."""
+        return math.isfinite(self.minimum) and math.isfinite(self.maximum)
+
+
+def unescape(name: str) -> str:
+    """A name as it stands between the quotes of a data path -> the name."""
+    return re.sub(r"\\(.)", r"\1", name)
+
+
+def escape(name: str) -> str:
+    """A name as it may stand between the quotes of a data path."""
+    return re.sub(r'(["\\])', r"\\\1", name)
+
+
+def drivers_of(datablock) -> dict[tuple[str, int], str]:
+    """(data path, index, 0 where there is none) -> what drives it, in words."""
+    animation = getattr(datablock, "animation_data", None)
+    return {
+        (d.data_path, d.array_index): _source(d.driver) for d in getattr(animation, "drivers", ())
+    }
+
+
+def _source(driver) -> str:
+    names = []
+    for variable in driver.variables:
+        for target in variable.targets:
+            if target.id is None:
+                names.append("something that is gone")
+                continue
+            part = target.bone_target or target.data_path
+            names.append(f"{target.id.name}{' ' if part else ''}{part}")
+    return ", ".join(dict.fromkeys(names)) or "an expression"
+
+
+def can_be_keyed(datablock) -> bool:
+    """Whether keys can be put on a datablock: it is the file's own or a library override."""
+    return datablock.library is None
 
 
 class RigFamily:
@@ -74,6 +150,18 @@ class RigFamily:
             raise MissingProperty(f"{target.id_type.lower()} {target.id_name!r} is missing")
         return datablock
 
+    def find_controls(self, objects: Sequence) -> list[Found]:
+        """What could be controls of this family on the objects of one character.
+
+        Everything that a person could key and that is no part of the machinery (hidden bones);
+        what would have no effect is listed too, with the reason in `Found.blocked`. Whether it
+        moves the face is found out later by moving it.
+
+        Args:
+            objects: bpy.types.Object, everything that may take part: meshes, armatures, empties.
+        """
+        return []
+
     def check(self, target: Target, owner: object) -> None:
         """Raise MissingProperty if keys on this property would have no effect. May be extended."""
 
@@ -85,6 +173,16 @@ class RigFamily:
         """
         owner = self.owner(target, find)
         self.check(target, owner)
+        if not can_be_keyed(owner):
+            raise MissingProperty(
+                f"{owner.name!r} is linked from {owner.library.filepath!r} and can't be keyed: "
+                "make a library override of it"
+            )
+        driven = drivers_of(owner).get((target.data_path, max(target.index, 0)))
+        if driven is not None:
+            raise MissingProperty(
+                f"{owner.name!r} {target.data_path} is driven by {driven}: keys would do nothing"
+            )
         try:
             value = owner.path_resolve(target.data_path)
             number = value if target.index < 0 else value[target.index]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...networks.profile import Target
-from .base import MissingProperty, RigFamily
+from .base import Found, MissingProperty, RigFamily, can_be_keyed, drivers_of, escape
 
 
 class Family(RigFamily):
@@ -23,3 +25,61 @@ class Family(RigFamily):
         if keys is None:
             raise MissingProperty(f"object {target.id_name!r} has no shape keys")
         return keys
+
+    def find_controls(self, objects: Sequence) -> list[Found]:
+        """One control for each key name: web avatars repeat a key on head, eyes and teeth."""
+        by_name: dict[str, list[Found]] = {}
+        seen = set()
+        for part in objects:
+            keys = getattr(part.data, "shape_keys", None) if part.data else None
+            if keys is None or keys.as_pointer() in seen:  # two objects may share one mesh
+                continue
+            seen.add(keys.as_pointer())
+            for found in _of_object(part, keys, self.name):
+                by_name.setdefault(found.label, []).append(found)
+        return [_together(parts) for parts in by_name.values()]
+
+
+def _of_object(part, keys, family: str):
+    drivers = drivers_of(keys)
+    for block in keys.key_blocks:
+        if block == keys.reference_key:
+            continue
+        path = f'key_blocks["{escape(block.name)}"].value'
+        blocked = ""
+        if not can_be_keyed(keys):
+            blocked = "is linked: make a library override first"
+        elif (path, 0) in drivers:
+            blocked = f"is driven by {drivers[path, 0]}"
+        elif not keys.use_relative:
+            blocked = "belongs to absolute shape keys, which run by evaluation time"
+        elif block.mute:
+            blocked = "is muted"
+        elif getattr(block, "lock_shape", False):
+            blocked = "is locked"
+        yield Found(
+            name=block.name,
+            label=block.name,
+            targets=(Target("KEY", part.name, path),),
+            rest=block.value,
+            minimum=block.slider_min,
+            maximum=block.slider_max,
+            family=family,
+            blocked=blocked,
+        )
+
+
+def _together(parts: list[Found]) -> Found:
+    """One control of the keys of one name; those that are driven follow by themselves."""
+    free = [p for p in parts if not p.blocked] or parts[:1]
+    first = free[0]
+    return Found(
+        name=first.name,
+        label=first.label,
+        targets=tuple(t for p in free for t in p.targets),
+        rest=first.rest,
+        minimum=max(p.minimum for p in free),
+        maximum=min(p.maximum for p in free),
+        family=first.family,
+        blocked=first.blocked,
+    )

@@ -1,0 +1,249 @@
+"""A face under test: set a control, see which vertices move, put everything back.
+
+The character's objects are evaluated in a scene of their own, so that it matters neither which
+scene is open nor what is switched off there. Actions are taken off meanwhile (they would win over
+what is set by hand) and so are subdivisions (they only cost time).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+
+from . import rigs
+from .rigs import Found, Property
+
+_SLOW = ("SUBSURF", "MULTIRES", "PARTICLE_SYSTEM", "CLOTH", "SOFT_BODY", "FLUID")
+MOST_VERTICES = 400_000
+"""Meshes with more are not measured: hair and clothes that follow tell nothing new."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Vertices start:end of a probe's points belong to this object."""
+
+    name: str
+    start: int
+    end: int
+
+
+class Probe:
+    """Use with `with`; inside, `set` and `points`. Everything is as before at the end."""
+
+    def __init__(self, objects: Sequence[bpy.types.Object]):
+        self.objects = list(objects)
+        self.meshes = [
+            o
+            for o in objects
+            if o.type == "MESH" and 0 < len(o.data.vertices) <= MOST_VERTICES and o.data.polygons
+        ]
+        self._properties: dict[str, list[Property]] = {}
+        self._before: dict[tuple, tuple[Property, object]] = {}
+        self._undo: list = []
+
+    def __enter__(self) -> Probe:
+        self.scene = bpy.data.scenes.new("ExprGen probe")
+        try:
+            for part in self.objects:
+                self.scene.collection.objects.link(part)
+            self._quieten()
+            self.parts = self._measure_parts()
+            self.rest_points = self.points()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_) -> None:
+        for prop, value in reversed(list(self._before.values())):
+            _put(prop, value)
+        for undo in reversed(self._undo):
+            undo()
+        bpy.data.scenes.remove(self.scene)
+        self._before, self._undo = {}, []
+
+    def set(self, found: Found, value: float) -> None:
+        """Set a control without a key; takes effect with the next `points`."""
+        for prop in self._bound(found):
+            prop.write(value)
+            prop.owner.update_tag()
+
+    def rest(self, found: Found) -> None:
+        """Put a control's properties back to what they were, to the last bit."""
+        for prop in self._bound(found):
+            _put(prop, self._before[_key(prop)][1])
+            prop.owner.update_tag()
+
+    def points(self) -> np.ndarray:
+        """World-space vertices (V, 3) float32 of all meshes, in the order of `parts`."""
+        self._update()
+        blocks = []
+        for part, mesh_object in zip(self.parts, self.meshes, strict=True):
+            evaluated = mesh_object.evaluated_get(self.scene.view_layers[0].depsgraph)
+            block = _vertices(evaluated)
+            if len(block) != part.end - part.start:  # topology that depends on the pose
+                block = np.zeros((part.end - part.start, 3), np.float32)
+            blocks.append(block)
+        return np.concatenate(blocks)
+
+    def normals(self) -> np.ndarray:
+        """World-space vertex normals (V, 3) float32, in the order of `points`."""
+        self._update()
+        blocks = []
+        for mesh_object in self.meshes:
+            evaluated = mesh_object.evaluated_get(self.scene.view_layers[0].depsgraph)
+            flat = np.empty(len(evaluated.data.vertices) * 3, np.float32)
+            evaluated.data.vertex_normals.foreach_get("vector", flat)
+            turn = np.linalg.inv(np.array(evaluated.matrix_world, np.float32)[:3, :3])
+            block = flat.reshape(-1, 3) @ turn
+            blocks.append(block / np.maximum(np.linalg.norm(block, axis=1, keepdims=True), 1e-12))
+        return np.concatenate(blocks)
+
+    def bone_head(self, rig: bpy.types.Object, bone: str) -> np.ndarray:
+        """World-space head (3,) of a pose bone as evaluated."""
+        self._update()
+        graph = self.scene.view_layers[0].depsgraph
+        evaluated = rig.evaluated_get(graph)
+        return np.array(evaluated.matrix_world @ evaluated.pose.bones[bone].head)
+
+    def _update(self) -> None:
+        self.scene.view_layers[0].update()
+
+    def _bound(self, found: Found) -> list[Property]:
+        if found.name not in self._properties:
+            by_name = {o.name: o for o in self.objects}
+            data = {(o.data.id_type, o.data.name): o.data for o in self.objects if o.data}
+
+            def find(id_type: str, id_name: str):
+                return by_name.get(id_name) if id_type == "OBJECT" else data.get((id_type, id_name))
+
+            bound = [rigs.resolve(t, find) for t in found.targets]
+            for prop in bound:
+                self._before.setdefault(_key(prop), (prop, _raw(prop)))
+            self._properties[found.name] = bound
+        return self._properties[found.name]
+
+    def _quieten(self) -> None:
+        for part in self.objects:
+            keys = getattr(part.data, "shape_keys", None) if part.data else None
+            for datablock in (part, part.data, keys):
+                if getattr(datablock, "animation_data", None) and datablock.library is None:
+                    self._take_off(datablock.animation_data)
+            for modifier in part.modifiers:
+                if modifier.type in _SLOW and modifier.show_viewport:
+                    self._switch(modifier, "show_viewport", False)
+            if part.hide_viewport:
+                self._switch(part, "hide_viewport", False)
+
+    def _take_off(self, animation) -> None:
+        """Actions win over what is set by hand; drivers stay."""
+        if animation.use_nla and animation.nla_tracks:
+            self._switch(animation, "use_nla", False)
+        action, slot = animation.action, animation.action_slot
+        if action is None:
+            return
+
+        def back() -> None:
+            animation.action = action
+            if slot is not None:
+                animation.action_slot = slot
+
+        animation.action = None
+        self._undo.append(back)
+
+    def _switch(self, holder, name: str, value) -> None:
+        before = getattr(holder, name)
+        setattr(holder, name, value)
+        self._undo.append(lambda: setattr(holder, name, before))
+
+    def _measure_parts(self) -> list[Part]:
+        self._update()
+        graph = self.scene.view_layers[0].depsgraph
+        parts, start, kept = [], 0, []
+        for mesh_object in self.meshes:
+            count = len(_vertices(mesh_object.evaluated_get(graph)))
+            if count:
+                parts.append(Part(mesh_object.name, start, start + count))
+                kept.append(mesh_object)
+                start += count
+        self.meshes = kept
+        return parts
+
+
+def _vertices(evaluated) -> np.ndarray:
+    mesh = evaluated.data
+    flat = np.empty(len(mesh.vertices) * 3, np.float32)
+    mesh.vertices.foreach_get("co", flat)
+    matrix = np.array(evaluated.matrix_world, np.float32)
+    return flat.reshape(-1, 3) @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def _key(prop: Property) -> tuple:
+    return prop.owner.as_pointer(), prop.data_path, prop.index
+
+
+def _raw(prop: Property):
+    """The value as it is kept: a whole number stays one."""
+    value = prop.owner.path_resolve(prop.data_path)
+    return value if prop.index < 0 else value[prop.index]
+
+
+def _put(prop: Property, value) -> None:
+    prop.set(value)
+    prop.owner.update_tag()
+
+
+def rigid_motion(
+    before: np.ndarray, after: np.ndarray, share: float = 1.0
+) -> tuple[np.ndarray, float]:
+    """The rotation vector (3,) radians that best turns `before` (N, 3) into `after`, and what it
+    leaves over: mean distance after the fit, as a share of the mean motion.
+
+    With `share` below 1 only that part of the points counts that fits best: a neck that bends
+    under a turning head is left out.
+    """
+    rotation, left = _fit(before, after)
+    if share < 1.0 and len(before) > 8:
+        for _ in range(4):
+            best = np.argsort(left)[: int(share * len(before))]
+            rotation, _ = _fit(before[best], after[best])
+            left = _left(before, after, rotation, best)
+        before, after, left = before[best], after[best], left[best]
+    moved = np.linalg.norm(after - before, axis=1).mean()
+    angle = np.arccos(np.clip((np.trace(rotation) - 1.0) / 2.0, -1.0, 1.0))
+    axis = np.array([
+        rotation[2, 1] - rotation[1, 2],
+        rotation[0, 2] - rotation[2, 0],
+        rotation[1, 0] - rotation[0, 1],
+    ])  # fmt: skip
+    length = np.linalg.norm(axis)
+    vector = axis / length * angle if length > 1e-12 else np.zeros(3)
+    return vector, float(left.mean() / moved) if moved > 0 else 0.0
+
+
+def follows(before: np.ndarray, after: np.ndarray, share: float, within: float) -> np.ndarray:
+    """Which points (N,) take part in the rigid motion of the `share` of them that fits best: those
+    that it leaves less than `within` of the mean motion over."""
+    rotation, left = _fit(before, after)
+    for _ in range(8):
+        best = np.argsort(left)[: max(int(share * len(before)), 3)]
+        rotation, _ = _fit(before[best], after[best])
+        left = _left(before, after, rotation, best)
+    return left < within * np.linalg.norm(after - before, axis=1)[best].mean()
+
+
+def _fit(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Least-squares rotation (3, 3) and the distances (N,) that it leaves (Kabsch 1976)."""
+    a, b = before - before.mean(0), after - after.mean(0)
+    u, _, vt = np.linalg.svd(a.T.astype(float) @ b.astype(float))
+    turn = np.diag([1.0, 1.0, np.sign(np.linalg.det(vt.T @ u.T))])
+    rotation = vt.T @ turn @ u.T
+    return rotation, np.linalg.norm(a @ rotation.T - b, axis=1)
+
+
+def _left(before, after, rotation, best) -> np.ndarray:
+    a, b = before - before[best].mean(0), after - after[best].mean(0)
+    return np.linalg.norm(a @ rotation.T - b, axis=1)
