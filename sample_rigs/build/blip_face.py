@@ -47,7 +47,7 @@ LIP_HEIGHT = np.array([-0.0035, 0.0030, 0.0056, 0.0048, 0.0018, 0.0])
 LID_HEIGHT = np.array([LID_GAP + 0.0004 - LID, -0.0004, 0.0, 0.0, 0.0, 0.0, 0.0])
 """Offsets from the skin along its normal, a loop from the opening outwards, metres."""
 CAVITY_DEPTH = np.array([0.008, 0.016, 0.026, 0.038, 0.050])
-BROW_V, BROW_HALF, BROW_ARCH = 0.1160, 0.0620, 0.0090
+BROW_V, BROW_HALF, BROW_ARCH = 0.1160, 0.0620, 0.0055
 """The brow's middle on the plane, its half length, and how much lower its ends lie, metres."""
 
 
@@ -198,7 +198,7 @@ def _brow_line(s: np.ndarray, a) -> np.ndarray:
     """v of the brow's middle."""
     peak = np.maximum(1.0 - np.abs(s), 0.0)
     line = BROW_V - BROW_ARCH * s**2
-    line = line + 0.0270 * a("browMidUp") * peak**0.85 - 0.0330 * a("browMidDown") * peak**0.9
+    line = line + 0.0270 * a("browMidUp") * peak**0.85 - 0.0360 * a("browMidDown") * peak**0.9
     for side, sign in (("Left", 1.0), ("Right", -1.0)):
         end = np.clip(sign * s, 0, 1) ** 1.2
         line = line + end * (0.0230 * a(f"brow{side}Up") - 0.0360 * a(f"brow{side}Down"))
