@@ -886,7 +886,8 @@ def _world():
 
 def _prepare(collection) -> None:
     """Take out of a character what would cost time or disturb: its lights, actions, scattering."""
-    for part in collection.all_objects:
+    # A list: hiding an object frees the cache that Blender's own iteration walks.
+    for part in list(collection.all_objects):
         if part.type in ("LIGHT", "CAMERA"):
             part.hide_render = True
         if part.type == "MESH" and part.hide_render:  # so that rays don't meet it either

@@ -15,7 +15,8 @@ the pictures is kept.
 
 A face that the landmarker can't find (one eye, a beak) gets the average face's landmarks, warped by
 points that a person places (`warp_template`). One eye is taken for two halves: its outer ends are
-the outer corners of both, its middle their inner corners.
+the outer corners of both, its middle their inner corners. What then lies on no skin, such as these,
+is carried by the three `CARRIERS` instead of a triangle of its own.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ DEEP = 0.09
 REACH = 0.09
 """How far from its ray a landmark may be put, as a share of the face's width."""
 MIN_POINTS = 3
+CARRIERS = ("eye_right_outer", "eye_left_outer", "nose_base")
+"""What carries a landmark of a template that lies on no skin."""
 
 _BROWS = {s: [LANDMARK_INDEX[f"brow_{s}_{i}"] for i in range(1, 6)] for s in ("left", "right")}
 _FROM_OPEN = [
@@ -202,7 +205,7 @@ def world_vertices(evaluated) -> np.ndarray:
 
 def switch_off_rebuilding(collection) -> None:
     """Turn REBUILDING modifiers off where poses are evaluated; renders keep them."""
-    for obj in collection.all_objects:
+    for obj in list(collection.all_objects):
         for modifier in obj.modifiers:
             if modifier.type in REBUILDING:
                 modifier.show_viewport = False
@@ -216,8 +219,9 @@ def project(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 HIDDEN = 0.3
 """Share of hidden landmarks from which on a face counts as hidden; a turned head hides a few."""
-CROSSED = 0.02
-"""How far lips or lids may pass each other, as a share of the face's height: closed ones touch."""
+LIPS_CROSSED, LIDS_CROSSED = 0.025, 0.045
+"""How far lips or lids may pass each other, as shares of the face's height: closed ones touch, and
+an upper lid that meets a raised cheek lies over the lower one."""
 
 
 def fault(pixels: np.ndarray, hidden: np.ndarray, size: int) -> str:
@@ -227,9 +231,9 @@ def fault(pixels: np.ndarray, hidden: np.ndarray, size: int) -> str:
     if (pixels < 0).any() or (pixels > size).any():
         return "landmarks outside the frame"
     features = dict(zip(GEOMETRIC_FEATURES, geometric_features(pixels), strict=True))
-    if features["closed_mouth"] < -CROSSED:
+    if features["closed_mouth"] < -LIPS_CROSSED:
         return "lips inverted"
-    if min(features["lid_height_left"], features["lid_height_right"]) < -CROSSED:
+    if min(features["lid_height_left"], features["lid_height_right"]) < -LIDS_CROSSED:
         return "lids inverted"
     return ""
 
@@ -344,11 +348,12 @@ def barycentric(point: np.ndarray, triangle: np.ndarray) -> np.ndarray:
     return weights / weights.sum()
 
 
-def cast(surface: Surface, studio, pixels: np.ndarray, places: dict | None = None):
+def cast(surface: Surface, studio, pixels: np.ndarray, strict: bool = True):
     """Cast landmarks through the studio's camera onto the skin.
 
     Args:
-        pixels: (49, 2) in the studio's picture.
+        pixels: (49, 2) in the studio's picture. strict: refuse landmarks that are on no skin, but
+            for `CARRIERS` always; else their places are NaN.
 
     Returns:
         places (49, 3) in world space, pieces (49,) of the surface, moved (49,) bool: the ray met no
@@ -384,13 +389,13 @@ def cast(surface: Surface, studio, pixels: np.ndarray, places: dict | None = Non
             if best is not None:
                 moved[i] = np.hypot(*step) > 0.012 * width
                 break
-        if best is None:
+        if best is None and (strict or LANDMARK_NAMES[i] in CARRIERS):
             raise InputError(
                 f"landmark {LANDMARK_NAMES[i]!r} is not on the skin of {studio.profile.name!r}",
                 file=studio.profile.path,
                 fix="place it by hand: exprgen landmarks CHARACTER --points FILE.json",
             )
-        places[i] = best
+        places[i] = np.nan if best is None else best
     return places, of, moved
 
 
@@ -485,7 +490,7 @@ def place_landmarks(profile: RigProfile, locate: Locate, points: dict | None = N
                     fix="place points by hand: exprgen landmarks CHARACTER --view VIEW.png shows "
                     "it, --points POINTS.json takes them",
                 )
-        anchors, moved, spread = _anchor_all(studio, shots)
+        anchors, moved, spread = _anchor_all(studio, shots, strict=template is None)
         open_mouth = False
         jaw = open_jaw(profile)
         if jaw is not None and template is None:
@@ -521,25 +526,54 @@ def _look_for(studio, locate: Locate, looks: Sequence[Look]) -> list[tuple[Look,
     return [(k, p) for k, p in zip(looks, found, strict=True) if p is not None]
 
 
-def _anchor_all(studio, shots) -> tuple[dict[str, Anchor], np.ndarray, np.ndarray]:
+def _anchor_all(
+    studio, shots, strict: bool = True
+) -> tuple[dict[str, Anchor], np.ndarray, np.ndarray]:
     """Anchors by name, moved (49,), spread (49,) of landmarks found at the present pose."""
     surface = Surface(studio.profile, studio.character.collection, studio.depsgraph)
     places, pieces, moved = [], [], []
     for look, pixels in shots:
         studio.look(look)
-        place, piece, far = cast(surface, studio, np.asarray(pixels, float))
+        place, piece, far = cast(surface, studio, np.asarray(pixels, float), strict)
         places.append(place)
         pieces.append(piece)
         moved.append(far)
     places, pieces = np.array(places), np.array(pieces)
     middle = np.median(places, axis=0)
-    width = max(float(np.ptp(middle @ studio.axes()[0])), 1e-9)
+    across = middle @ studio.axes()[0]
+    width = max(float(np.nanmax(across) - np.nanmin(across)), 1e-9)
     spread = np.linalg.norm(places - middle, axis=-1).mean(0) / width
     anchors = {}
     for i, name in enumerate(LANDMARK_NAMES):
+        if np.isnan(middle[i]).any():
+            continue
         own, count = np.unique(pieces[:, i], return_counts=True)
         anchors[name] = surface.anchor(int(own[count.argmax()]), middle[i])
+    flat = dict(zip(LANDMARK_NAMES, np.asarray(shots[0][1], float), strict=True))
+    anchors = {n: anchors.get(n) or carried(flat, anchors, n) for n in LANDMARK_NAMES}
+    spread = np.nan_to_num(spread)
     return anchors, np.mean(moved, axis=0) > 0.5, spread
+
+
+def carried(pixels: dict[str, np.ndarray], anchors: dict[str, Anchor], name: str) -> Anchor:
+    """An anchor for a landmark on no skin: `CARRIERS` hold it where it is in the picture.
+
+    Raises:
+        InputError: the carriers are on several meshes.
+    """
+    holders = [anchors[n] for n in CARRIERS]
+    if len({a.object for a in holders}) > 1:
+        raise InputError(
+            f"landmark {name!r} is on no skin", fix=f"put a point for it on {holders[0].object!r}"
+        )
+    heaviest = [int(np.argmax(a.weights)) for a in holders]
+    system = np.vstack([np.array([pixels[n] for n in CARRIERS]).T, np.ones(3)])
+    weights = np.linalg.solve(system, [*pixels[name], 1.0])
+    return Anchor(
+        holders[0].object,
+        tuple(a.vertices[k] for a, k in zip(holders, heaviest, strict=True)),
+        tuple(round(float(w), 6) for w in weights),
+    )
 
 
 def open_jaw(profile: RigProfile) -> np.ndarray | None:

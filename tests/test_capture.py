@@ -11,6 +11,8 @@ from exprgen.exprgen_addon.capture import FaceStudio, Shots, StudioSettings
 from exprgen.exprgen_addon.poses import Look
 from exprgen.networks.errors import InputError, OutputError, UsageError
 from exprgen.networks.profile import arkit_to_unit, clamp, sample_characters, to_unit
+from exprgen.networks.registration import geometric_features
+from exprgen.networks.track import load_arrays
 from exprgen.networks.vocabulary import ARKIT_INDEX, EXPRESSIONS, NEUTRAL
 from exprgen.tests import synthetic
 
@@ -153,6 +155,83 @@ def test_a_stop_keeps_what_is_made(ann, tmp_path):
         progress=lambda done, total: made.append(done), stop=lambda: len(made) >= 2,
     )  # fmt: skip
     assert manifest["done"] == 2
+
+
+@pytest.fixture(scope="module")
+def marked(ann, tmp_path_factory):
+    """The made-up character with landmarks, saved beside a copy of its .blend."""
+    made = synthetic.build(tmp_path_factory.mktemp("marked"), "ann")
+    made = synthetic.with_landmarks(made)
+    made.save(made.path)
+    return made
+
+
+def test_rows_tell_their_landmarks(marked, tmp_path):
+    """Pixels, features and camera of each row, the same whatever the number of processes."""
+    first = capture.capture_ced(marked, tmp_path / "a", 4, seed=5, processes=0, settings=TINY)
+    again = capture.capture_ced(marked, tmp_path / "b", 4, seed=5, processes=2, settings=TINY)
+    assert first["landmarks"]
+    assert capture.is_complete(first)
+    assert first["rejected"] == again["rejected"]
+    meta, a = load_arrays(tmp_path / "a" / "ann" / "samples.npz", capture.CED_KIND)
+    _, b = load_arrays(tmp_path / "b" / "ann" / "samples.npz", capture.CED_KIND)
+    for name in ("landmarks", "geometry", "camera", "rejected", "values"):
+        np.testing.assert_allclose(a[name], b[name], atol=1e-3, err_msg=name)
+    np.testing.assert_allclose(a["geometry"], geometric_features(a["landmarks"]), atol=1e-4)
+    with FaceStudio(marked, TINY) as studio:
+        studio.look(Look.from_row(a["looks"][2]))
+        studio.pose(a["values"][2])
+        np.testing.assert_allclose(studio.landmarks(), a["landmarks"][2], atol=0.01)
+        np.testing.assert_allclose(studio.camera_matrix(), a["camera"][2], atol=1e-6)
+    assert meta["anchors"] == capture.anchors_digest(marked)
+
+
+def test_useless_rows_are_counted_and_not_rendered(marked, tmp_path, monkeypatch):
+    reasons = iter(["lips inverted", "", "face hidden"])
+    monkeypatch.setattr(capture, "fault", lambda *_: next(reasons))
+    made = capture.capture_ced(marked, tmp_path, 3, seed=5, processes=0, settings=TINY)
+    assert (made["done"], made["rendered"]) == (1, 1)
+    assert made["rejected"]["lips inverted"] == made["rejected"]["face hidden"] == 1
+    assert sum(made["classes"].values()) == 1
+    assert capture.is_complete(made)
+    again = capture.capture_ced(marked, tmp_path, 3, seed=5, processes=0, settings=TINY)
+    assert (again["done"], again["rendered"]) == (1, 0)
+    assert again["rejected"] == made["rejected"]
+    assert [c["file"][-10:] for c in capture.sheet_cells(tmp_path / "ann")] == ["000001.png"]
+
+
+def test_a_capture_from_before_its_landmarks_is_measured_not_rendered(marked, tmp_path):
+    bare = replace(marked, landmarks={}, path=marked.path)
+    old = capture.capture_ced(bare, tmp_path, 3, seed=5, processes=0, settings=TINY)
+    assert not old["landmarks"]
+    stamps = [p.stat().st_mtime_ns for p in sorted((tmp_path / "ann" / "images").iterdir())]
+    new = capture.capture_ced(marked, tmp_path, 3, seed=5, processes=0, settings=TINY)
+    assert new["rendered"] == 0
+    assert new["landmarks"]
+    if not any(new["rejected"].values()):
+        now = [p.stat().st_mtime_ns for p in sorted((tmp_path / "ann" / "images").iterdir())]
+        assert now == stamps
+    _, samples = load_arrays(tmp_path / "ann" / "samples.npz", capture.CED_KIND)
+    assert np.isfinite(samples["landmarks"]).all()
+
+
+def test_the_training_registers_by_the_projected_landmarks(marked, tmp_path, monkeypatch):
+    """No face is looked for; rejected rows get no face and belong to neither split."""
+    from exprgen.networks.training import ced, datasets
+
+    reasons = iter(["", "face hidden", ""])
+    monkeypatch.setattr(capture, "fault", lambda *_: next(reasons))
+    monkeypatch.setattr(ced, "FaceDetector", None)
+    capture.capture_ced(marked, tmp_path, 3, seed=5, processes=0, settings=TINY)
+    assert ced.prepare_character(tmp_path / "ann") == 1.0
+    posed = datasets.load_ced(tmp_path, "ann")
+    _, samples = load_arrays(tmp_path / "ann" / "samples.npz", capture.CED_KIND)
+    assert posed.found.tolist() == [True, False, True]
+    assert posed.split[1] == datasets.REJECTED
+    assert posed.labels[1] == -1
+    np.testing.assert_allclose(posed.geometry[0], samples["geometry"][0], atol=1e-6)
+    assert posed.faces[0].std() > 0
+    assert posed.faces[1].max() == 0
 
 
 def test_stills_go_by_character_and_name(ann, tmp_path):
