@@ -153,6 +153,16 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--library", metavar="FILE", help="of two objects of one name: whose")
     sub.add_argument("--out", metavar="X.json", help="default: beside FILE, with its name")
 
+    sub = add("propose", propose, "Propose key poses for a character, to accept or refuse")
+    sub.add_argument("character", metavar="PROFILE.json|FILE.blend")
+    sub.add_argument("--object", metavar="NAME", help="of a FILE.blend: the mesh of the face")
+    sub.add_argument("--out", metavar="SHEET.png", help="default: beside the profile")
+    sub.add_argument("--method", choices=("auto", "names", "search"), default="auto")
+    sub.add_argument("--budget", type=int, default=240, help="pictures of a search (%(default)s)")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--accept", metavar="NAME,...|all", help="NAME=EXPRESSION relabels")
+    sub.add_argument("--refuse", metavar="NAME,...|all")
+
     sub = add("train", train, "Run a training; `exprgen train NAME --help` shows its options")
     sub.add_argument("name", metavar="NAME")
     sub.add_argument("words", nargs=argparse.REMAINDER, metavar="...")
@@ -491,6 +501,93 @@ def clarity(args: argparse.Namespace, console: Console) -> int:
         console.say(f"warning: {warning}")
     console.result(report.to_json(), report.to_text())
     return EXIT_OK
+
+
+def profile(args: argparse.Namespace, console: Console) -> int:
+    """A scene -> a proposed profile beside it."""
+    began = time.monotonic()
+    out = check_file(args.out or Path(args.scene).with_suffix(".json"), (".json",))
+    from . import profile as profiling
+
+    console.catch_interrupts()
+    proposal = profiling.profile_file(
+        args.scene,
+        out,
+        mesh_name=args.object,
+        library=args.library,
+        progress=console.counter("trying"),
+    )
+    made = proposal.profile
+    result = {
+        "out": str(out),
+        "blend": str(made.blend),
+        "name": made.name,
+        "controls": len(made.controls),
+        "tried": proposal.tried,
+        "families": proposal.families,
+        "regions": dict(Counter(c.region for c in made.controls)),
+        "with_channels": sum(bool(c.channels) for c in made.controls),
+        "pairs": sum(bool(c.mirror) for c in made.controls) // 2,
+        "left_out": list(proposal.left_out),
+        "undecided": list(proposal.undecided),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    lines = [f"{made.title}: {len(made.controls)} of {proposal.tried} candidates move the face"]
+    lines += [f"  {n} {region}" for region, n in result["regions"].items()]
+    lines += [f"left out: {line}" for line in proposal.left_out]
+    lines += [f"to decide: {line}" for line in proposal.undecided]
+    console.result(result, "\n".join([*lines, str(out)]))
+    return _exit_code(result, console)
+
+
+def propose(args: argparse.Namespace, console: Console) -> int:
+    """Proposed key poses: a sheet and a list, or what was decided about them."""
+    from . import pose_proposals as proposing
+
+    path = Path(args.character)
+    if path.suffix == ".blend" and not (args.accept or args.refuse):
+        from . import profile as profiling
+
+        out = check_file(path.with_suffix(".json"), (".json",))
+        character = profiling.profile_file(path, out, mesh_name=args.object).profile
+    else:
+        name = path.with_suffix(".json") if path.suffix == ".blend" else args.character
+        character = find_character(str(name))
+    if args.accept or args.refuse:
+        gone = proposing.refuse(character, args.refuse) if args.refuse else []
+        made, gained = proposing.accept(character, args.accept) if args.accept else (character, [])
+        result = {"accepted": gained, "refused": gone, "key_poses": len(made.key_poses)}
+        text = f"{len(gained)} accepted, {len(gone)} refused: {made.name} has "
+        console.result(result, f"{text}{len(made.key_poses)} key poses")
+        return EXIT_OK
+    began = time.monotonic()
+    sheet = check_file(args.out or character.path.with_suffix(".proposals.png"), (".png",))
+    console.catch_interrupts()
+    with _worker(console) as worker:
+        proposals = proposing.propose_poses(
+            character,
+            sheet,
+            lambda command, arguments: Job(command, arguments, worker).run_blocking(),
+            method=args.method,
+            budget=args.budget,
+            seed=args.seed,
+            progress=console.counter("proposing"),
+            stop=lambda: console.interrupted,
+        )
+    rows = [
+        {"name": p.name, "expression": p.expression, "origin": p.origin, "own": p.own}
+        for p in proposals
+    ]
+    result = {
+        "profile": str(character.path),
+        "sheet": str(sheet),
+        "proposals": rows,
+        "clear": sum(p.own >= proposing.CLEAR for p in proposals),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    lines = [f"{r['name']:<28}{r['origin']:<8}{r['own']:>5.0%}" for r in rows]
+    console.result(result, "\n".join([*lines, f"{result['clear']} read clearly", str(sheet)]))
+    return _exit_code(result, console)
 
 
 def train(args: argparse.Namespace, console: Console) -> int:
