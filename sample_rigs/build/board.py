@@ -11,7 +11,6 @@ import numpy as np
 
 from . import creases
 from .config import CharacterConfig
-from .controls_properties import FACE
 from .controls import (
     BOARD,
     BOARD_PLACES,
@@ -22,6 +21,7 @@ from .controls import (
     UNIT,
     key_drives,
 )
+from .controls_properties import FACE
 
 
 def _widget(name: str, points, edges, collection):

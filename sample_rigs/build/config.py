@@ -102,7 +102,8 @@ class CharacterConfig:
     lashes: which lash sets of the base mesh to keep (1 lower, 2 upper).
     iris_angle: half angle of the iris seen from the ball's centre, degrees.
     creases: depth of wrinkles relative to the stylised default.
-    crease_width: width of wrinkles likewise. lines: crease -> share of it that is always there (age).
+    crease_width: width of wrinkles likewise.
+    lines: crease -> share of it that is always there, with age.
     bald: whether the scalp is bare above the temples. bush: stray hairs of each brow.
     pose_edits: pose name -> channel (or control) -> value: what this character corrects in the
         shared key poses, see `poses.edited_poses`.
@@ -425,10 +426,16 @@ ANSELM = CharacterConfig(
         "sadness_frown": {"mouthFrown": 1.0, "eyeBlink": 0.22},
         "sadness_subtle": {"browInnerUp": 0.75, "mouthFrown": 0.65, "eyeBlink": 0.18},
         "sadness_downcast": {"mouthFrown": 0.95},
-        "surprise_closed": {"eyeWide": 1.0, "jawOpen": 0.1},
+        "surprise_open": {"browInnerUp": 0.32, "eyeWide": 1.0},
+        "surprise_gasp": {"browInnerUp": 0.32},
+        "surprise_round": {"browInnerUp": 0.32, "eyeWide": 1.0},
+        "surprise_closed": {"browInnerUp": 0.35, "eyeWide": 1.0, "mouthFunnel": 0.3},
         "surprise_subtle": {"browOuterUp": 0.8, "eyeWide": 0.7, "jawOpen": 0.28},
-        "surprise_one_sided": {"browInnerUp": 0.2, "eyeWide": 0.95},
-        "surprise_one_sided_right": {"browInnerUp": 0.2, "eyeWide": 0.95},
+        "surprise_one_sided": {"browInnerUp": 0.3, "eyeWide": 0.95},
+        "surprise_wow": {"browInnerUp": 0.32, "browOuterUp": 1.0, "eyeWide": 0.95},
+        "surprise_parted": {"browOuterUp": 1.0, "eyeWide": 1.0, "jawOpen": 0.38},
+        "surprise_whistle": {"browInnerUp": 0.3, "eyeWide": 1.0},
+        "surprise_one_sided_right": {"browInnerUp": 0.3, "eyeWide": 0.95},
     },
 )
 

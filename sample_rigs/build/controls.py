@@ -216,7 +216,7 @@ def pose_controls(rig: str) -> list[Control]:
 
 
 def make_controls(scheme: str, name: str) -> tuple[Control, ...]:
-    """All controls of a character called `name` under the scheme "board", "properties" or "arkit"."""
+    """All controls of a character called `name`; scheme: "board", "properties" or "arkit"."""
     rig, head = f"{name}_rig", f"{name}_head"
     if scheme == "board":
         face = [_board_control(h, rig) for h in BOARD]

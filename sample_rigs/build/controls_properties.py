@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from ...networks.profile import Control, Target
 
 FACE = "face"
-"""The pose bone that holds the properties: select it and they are in the sidebar, and Blender's pose
-library, which looks at bones only, can apply and blend poses."""
+"""The pose bone that holds the properties: they show in the sidebar when it is selected, and
+Blender's pose library, which looks at bones only, can apply and blend poses."""
 
 _SIDES = {"l": "Left", "r": "Right"}
 

@@ -126,7 +126,11 @@ def _taper(along: np.ndarray, first_open: bool) -> np.ndarray:
 
 
 def crease_fields(
-    rest: np.ndarray, normals: np.ndarray, front: np.ndarray, marks: Landmarks, depth: float,
+    rest: np.ndarray,
+    normals: np.ndarray,
+    front: np.ndarray,
+    marks: Landmarks,
+    depth: float,
     breadth: float = 1.0,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Masks and geometry of every crease on the left side.

@@ -52,7 +52,9 @@ def scalp_mask(anatomy: np.ndarray, head: StyledHead, bald: bool = False) -> np.
     ear = (np.abs(anatomy[:, 0]) > m.ear_x) & (anatomy[:, 2] < m.eye[2] + 0.030)
     grown = smooth(-0.004, 0.004, anatomy[:, 2] - m.eye[2] - line * unit) * ~ear
     if bald:
-        limit = np.interp(azimuth, [0, 56, 68, 90, 120, 180], [-0.2, 0.0, 0.045, 0.070, 0.078, 0.072])
+        limit = np.interp(
+            azimuth, [0, 56, 68, 90, 120, 180], [-0.2, 0.0, 0.045, 0.070, 0.078, 0.072]
+        )
         grown = grown * smooth(0.006, -0.006, anatomy[:, 2] - m.eye[2] - limit * unit)
     return grown
 
