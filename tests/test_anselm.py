@@ -191,6 +191,12 @@ def test_a_closed_eye_is_neither_wide_nor_crossed(rig):
     assert values["eyeSquintLeft"] == pytest.approx(0.4, abs=1e-4)
 
 
+def test_the_tongue_waits_for_the_jaw(rig):
+    for jaw, out in ((0.0, 0.0), (0.1, 0.5), (0.4, 1.0)):
+        pose(rig, {"au19": 1.0, "au26": jaw})
+        assert key_values()["tongueOut"] == pytest.approx(out, abs=1e-4)
+
+
 def test_correctives_need_both_of_their_causes(rig):
     pose(rig, {"au12_l": 1.0})
     assert key_values()["fixSmileJawLeft"] == pytest.approx(0.0, abs=1e-6)

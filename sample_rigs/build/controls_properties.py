@@ -98,7 +98,8 @@ DRIVES = {
     "mouthShrugLower": "au17",
     "mouthShrugUpper": "au17_upper",
     "mouthPucker": "au18",
-    "tongueOut": "au19",
+    # Behind closed teeth the tongue stays in.
+    "tongueOut": "au19*min(1,5*au26)",
     "mouthFunnel": "au22",
     "jawOpen": "au26",
     "mouthRollUpper": "au28_upper",
