@@ -104,7 +104,9 @@ class Placement:
     def warnings(self) -> list[str]:
         """What a person should look at."""
         out = []
-        if not self.open_mouth:
+        if self.template:
+            out.append("placed on a closed mouth: look whether the lower lip's points follow it")
+        elif not self.open_mouth:
             out.append("no jaw control was found: look whether the lower lip's points follow it")
         if self.moved:
             out.append(f"not on the skin, moved to it: {', '.join(self.moved)}")
