@@ -7,6 +7,7 @@ what is set by hand) and so are subdivisions (they only cost time).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ import numpy as np
 from . import rigs
 from .rigs import Found, Property
 
+_BONE = re.compile(r'pose\.bones\["([^"]*)"\]')
 _SLOW = ("SUBSURF", "MULTIRES", "PARTICLE_SYSTEM", "CLOTH", "SOFT_BODY", "FLUID")
 MOST_VERTICES = 400_000
 """Meshes with more are not measured: hair and clothes that follow tell nothing new."""
@@ -40,6 +42,7 @@ class Probe:
             for o in objects
             if o.type == "MESH" and 0 < len(o.data.vertices) <= MOST_VERTICES and o.data.polygons
         ]
+        self.read_by_drivers = _read_by_drivers(self.objects)
         self._properties: dict[str, list[Property]] = {}
         self._before: dict[tuple, tuple[Property, object]] = {}
         self._undo: list = []
@@ -171,6 +174,22 @@ class Probe:
                 start += count
         self.meshes = kept
         return parts
+
+
+def _read_by_drivers(objects: Sequence) -> set[str]:
+    """Holders whose place drives something: "object:bone" or "object:object", as `Found.holder`."""
+    read = set()
+    for part in objects:
+        keys = getattr(part.data, "shape_keys", None) if part.data else None
+        for datablock in (part, part.data, keys):
+            for curve in getattr(getattr(datablock, "animation_data", None), "drivers", ()):
+                for variable in curve.driver.variables:
+                    for target in variable.targets:
+                        if isinstance(target.id, bpy.types.Object):
+                            bone = _BONE.match(target.data_path)
+                            name = target.bone_target or (bone[1] if bone else target.id.name)
+                            read.add(f"{target.id.name}:{name}")
+    return read
 
 
 def _vertices(evaluated) -> np.ndarray:

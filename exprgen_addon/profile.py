@@ -687,7 +687,9 @@ def _measure(probe: Probe, f: Found, face: Face, rest, still: float) -> Mover | 
 def _tried_range(probe: Probe, f: Found, height: float) -> tuple[float, float]:
     """The values at which a candidate is tried: its limits, or a step where it has none."""
     step = TURN
-    if f.kind == "location":
+    if f.kind == "location" and f.holder in probe.read_by_drivers:
+        step = 1.0  # a slider without limits: its unit is the driver's affair
+    elif f.kind == "location":
         step = STEP * height / _scale_of(probe, f)
     elif f.kind == "rotation" and "quaternion" in f.targets[0].data_path:
         step = math.tan(TURN / 2.0)
@@ -882,7 +884,9 @@ class _Controls:
         field = m.shown[0][mask]
         vector, left = rigid_motion(points, points + field)
         # An eye turns about its own middle: what swings it about a far point is no gaze.
-        stays = np.linalg.norm(field.mean(0)) < 0.5 * np.linalg.norm(field, axis=1).mean()
+        middle = 0.5 * (points.min(0) + points.max(0))
+        carried = field.mean(0) + np.cross(vector, middle - points.mean(0))
+        stays = np.linalg.norm(carried) < 0.5 * np.linalg.norm(field, axis=1).mean()
         return bool(np.linalg.norm(vector) > 0.03 and left < 3 * RIGID and stays)
 
     def _selected(self, movers: list[Mover]) -> list[Mover]:

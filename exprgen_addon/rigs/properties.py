@@ -41,7 +41,8 @@ class Family(RigFamily):
 
 def _of_holder(holder, owner, place: Target, bone: str) -> Iterator[Found]:
     drivers = drivers_of(owner)
-    registered = holder.bl_rna.properties.keys()
+    # Add-ons' own settings are kept the same way until Blender 5.0.
+    registered = {p.identifier for p in holder.bl_rna.properties if p.is_runtime}
     for key, value in holder.items():
         if key in registered or key.startswith(_PRIVATE) or not isinstance(value, int | float):
             continue
