@@ -550,6 +550,7 @@ def propose(args: argparse.Namespace, console: Console) -> int:
 
         out = check_file(path.with_suffix(".json"), (".json",))
         character = profiling.profile_file(path, out, mesh_name=args.object).profile
+        profiling.close_scene()
     else:
         name = path.with_suffix(".json") if path.suffix == ".blend" else args.character
         character = find_character(str(name))

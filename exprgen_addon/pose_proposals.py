@@ -356,7 +356,7 @@ def propose_poses(
         if i != NEUTRAL and not any(p.expression == e for p in named)
     ]  # fmt: skip
     searching = method != "names" and bool(missing)
-    total = len(named) + (budget if searching else 0)
+    total = len(named) + (budget + _KEPT * len(missing) + 1 if searching else 0)
     with Mirror(profile, run, progress, total) as mirror:
         proposals = named
         if searching:

@@ -149,7 +149,7 @@ def open_scene(path: str | Path) -> None:
             f"{path.name!r} is no scene that ExprGen can open",
             fix=f"give a .blend, {', '.join(IMPORTERS)}",
         )
-    bpy.ops.wm.read_factory_settings(use_empty=True)
+    close_scene()
     try:
         getattr(bpy.ops.import_scene, IMPORTERS[kind])(filepath=str(path.resolve()))
     except (RuntimeError, AttributeError) as error:
@@ -158,6 +158,11 @@ def open_scene(path: str | Path) -> None:
             file=path,
             fix="open it in Blender and save it as a .blend",
         ) from error
+
+
+def close_scene() -> None:
+    """Leave the open file unsaved: Blender appends nothing from the file that is open."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
 
 
 def _last_line(error: Exception) -> str:
