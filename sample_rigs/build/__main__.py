@@ -1,4 +1,4 @@
-"""`python -m exprgen.sample_rigs.build [mira|tobi|blip|all]`: build characters into `sample_rigs/`.
+"""`python -m exprgen.sample_rigs.build [NAME|all]`: build characters into `sample_rigs/`.
 
 `... build reference` makes the embedded reference clip instead (see reference.py), in minutes.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
+import traceback
 from pathlib import Path
 
 import bpy
@@ -17,6 +19,8 @@ from .blip import build_blip
 from .config import CHARACTERS
 from .pose_assets import store_poses, write_catalogs
 from .reference import build_reference
+from .rigify_character import NAME as ROSA
+from .rigify_character import build_rosa
 
 FOLDER = Path(__file__).resolve().parent.parent
 
@@ -26,6 +30,8 @@ def build(name: str, folder: Path = FOLDER) -> Path:
     bpy.ops.wm.read_factory_settings(use_empty=True)
     if name == BLIP:  # modelled from scratch
         profile = build_blip()
+    elif name == ROSA:  # on a face that Rigify generates
+        profile = build_rosa()
     else:
         profile = make_profile(build_character(CHARACTERS[name]))
     store_poses(profile, bpy.data.collections[profile.collection])
@@ -42,15 +48,31 @@ def build(name: str, folder: Path = FOLDER) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="exprgen.sample_rigs.build", description=__doc__)
-    names = [*CHARACTERS, BLIP]
+    names = [*CHARACTERS, BLIP, ROSA]
     parser.add_argument("name", nargs="?", default="all", choices=[*names, "all", "reference"])
     choice = parser.parse_args().name
     if choice == "reference":
         print(build_reference())
         return
-    for name in names if choice == "all" else [choice]:
-        path = build(name)
-        print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+    chosen = names if choice == "all" else [choice]
+    try:
+        for name in chosen:
+            path = build(name)
+            print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+    except Exception:
+        if ROSA not in chosen:
+            raise
+        traceback.print_exc()
+        _leave(1)
+    if ROSA in chosen:
+        _leave(0)
+
+
+def _leave(code: int) -> None:
+    """Exit at once: the bpy module of 4.5 hangs at a plain exit after Rigify."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
