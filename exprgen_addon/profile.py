@@ -363,6 +363,7 @@ def propose_profile(
         movers = _movers(probe, free, face, rest, progress or (lambda done, total: None))
         if not movers:
             raise _nothing_moves(found, mesh, file)
+        movers += _behind_the_lips(probe, free, face, movers)
         face = _orient(probe, face, movers, notes)
         controls = _Controls(probe, face, notes).make(movers)
     if not controls:
@@ -645,6 +646,21 @@ def _movers(probe: Probe, free: list[Found], face: Face, rest, progress: Progres
                 done += 1
                 progress(done, len(free))
     return out
+
+
+def _behind_the_lips(probe: Probe, free: list[Found], face: Face, movers) -> list[Mover]:
+    """What moves the face only while the jaw is open: a tongue, lips that close over it."""
+    jaws = [m for m in movers if channels_of(m.found.label) == {"jawOpen": 1.0}]
+    moving = {m.found.name for m in movers}
+    left = [f for f in free if f.name not in moving and f.limited and f.kind != "scale"]
+    if not jaws or not left:
+        return []
+    jaw = jaws[0]
+    probe.set(jaw.found, jaw.at_high)
+    open_face = probe.points()
+    out = [_measure(probe, f, face, open_face, STILL * face.height) for f in left]
+    probe.rest(jaw.found)
+    return [m for m in out if m]
 
 
 def _half_limited(f: Found) -> bool:

@@ -185,7 +185,7 @@ def channels_of(name: str) -> dict[str, float]:
     plain = [w for w in words if w not in _SIDES]
     unit = _action_unit(plain)
     if unit is not None:
-        return _sided(_UNITS.get(unit, {}), side)
+        return _sided(_of_lip(unit, plain), side)
     kept = [_SAME.get(w, w) for w in plain]
     kept = [w for w in kept if w not in _EMPTY and not w.isdigit()]
     if side and kept in (["mouth"], ["jaw"]):
@@ -200,6 +200,15 @@ def _action_unit(words: list[str]) -> int | None:
     if "au" not in words or len(numbers) != 1:
         return None
     return int(numbers[0])
+
+
+def _of_lip(unit: int, words: list[str]) -> dict[str, float]:
+    """The unit's channels; AU17 and AU28 are told apart by lip where the name does so."""
+    for lip in ("upper", "lower"):
+        if lip in words and unit in (17, 28):
+            stem = "mouthShrug" if unit == 17 else "mouthRoll"
+            return {f"{stem}{lip.capitalize()}": 1.0}
+    return _UNITS.get(unit, {})
 
 
 def _sided(stems: dict[str, float], side: str) -> dict[str, float]:

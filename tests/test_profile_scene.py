@@ -52,6 +52,7 @@ def test_every_arkit_name_is_known_in_any_style(channel):
     [
         ("AU12_L", {"mouthSmileLeft": 1.0}),
         ("AU01", {"browInnerUp": 1.0}),
+        ("au28_upper", {"mouthRollUpper": 1.0}),
         ("AU4", {"browDownLeft": 0.5, "browDownRight": 0.5}),
         ("Brow_Raise_Inner_L", {"browInnerUp": 1.0}),
         ("Fcl_EYE_Close_R", {"eyeBlinkRight": 1.0}),
@@ -125,6 +126,25 @@ def test_families_limits_and_drivers(head):
     driven = [line for line in made.left_out if "is driven by" in line]
     assert any("mouthSmileLeft" in line and "smile" in line for line in driven)
     assert any("frowner" in line for line in made.undecided)  # its limits are guessed
+
+
+def test_what_moves_only_with_an_open_jaw_is_found(head):
+    rig_scenes.add_keys(head)
+    head["seal"] = 0.0
+    head.id_properties_ui("seal").update(min=0.0, max=1.0)
+    keys = head.data.shape_keys
+    driver = keys.key_blocks["mouthShrugLower"].driver_add("value").driver
+    driver.variables.new().name = "v"
+    driver.variables[0].targets[0].id_type = "KEY"
+    driver.variables[0].targets[0].id = keys
+    driver.variables[0].targets[0].data_path = 'key_blocks["jawOpen"].value'
+    seal = driver.variables.new()
+    seal.name = "s"
+    seal.targets[0].id = head
+    seal.targets[0].data_path = '["seal"]'
+    driver.expression = "v * s"
+    names = {c.name for c in profiling.propose_profile(head, "toy").profile.controls}
+    assert {"seal", "jawOpen"} <= names
 
 
 def test_everything_is_as_before(head):
