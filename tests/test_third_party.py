@@ -277,7 +277,7 @@ def rigify_file(tmp_path_factory) -> Path:
     root = Path(__file__).resolve().parents[1]
     code = RIGIFY.format(root=str(root), path=str(path))
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=400, check=False
     )
     assert "BONES" in done.stdout, done.stderr[-2000:]
     return path
