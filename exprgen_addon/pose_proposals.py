@@ -176,12 +176,15 @@ def search(
         targets: indices of EXPRESSIONS; all but neutral by default.
 
     Returns:
-        expression index -> up to three (genes (G,), probabilities (7,), folded), the best first.
+        expression index -> up to three (genes (G,), probabilities (7,) corrected by what the face
+        at rest reads as, folded), the best first.
     """
     random = np.random.default_rng(seed)
     targets = [i for i in range(len(EXPRESSIONS)) if i != NEUTRAL] if targets is None else targets
     asked = _first(genes, budget // 2, random)
     poses, read, folded = asked, *look(asked)
+    shift = _shift(read[0])
+    read = _corrected(read, shift)
     while len(poses) < budget and not stop():
         model = _fit(poses, read)
         batch = [
@@ -191,9 +194,26 @@ def search(
         ]
         batch = np.array(batch[: budget - len(poses)])
         new, bent = look(batch)
+        new = _corrected(new, shift)
         poses = np.concatenate([poses, batch])
         read, folded = np.concatenate([read, new]), np.concatenate([folded, bent])
     return {t: _best(poses, read, folded, t, _KEPT) for t in targets}
+
+
+def _shift(rest: np.ndarray) -> np.ndarray:
+    """What to add to the readings' logarithms (7,) so that the face at rest reads as neutral.
+
+    A network takes an unknown face's features for an expression (heavy brows for anger); that rest
+    is neutral is known, so what it sees there is its error, and is held within two nats.
+    """
+    wanted = np.full(len(EXPRESSIONS), 0.05)
+    wanted[NEUTRAL] = 0.7
+    return np.clip(np.log(wanted) - np.log(np.clip(rest, 1e-4, 1.0)), -2.0, 2.0)
+
+
+def _corrected(read: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    chances = np.clip(read, 1e-6, 1.0) * np.exp(shift)
+    return chances / chances.sum(1, keepdims=True)
 
 
 def _first(genes: Genes, budget: int, random) -> np.ndarray:
