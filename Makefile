@@ -33,6 +33,8 @@ $(STAMP): pyproject.toml
 characters: setup
 	$(BIN)/python -m pip install --disable-pip-version-check -q -e ".[build]"
 	$(BIN)/python -m exprgen.sample_rigs.build all
+	for name in mira tobi anselm rosa; do $(BIN)/exprgen landmarks $$name || exit; done
+	$(BIN)/exprgen landmarks blip --points sample_rigs/build/blip_points.json
 
 clean:
 	rm -rf $(VENV) out exprgen_demo

@@ -19,6 +19,7 @@ from exprgen.tests import synthetic
 
 COMMANDS = (
     "retarget", "analyse", "apply", "characters", "perceive", "demo", "doctor", "capture", "train",
+    "profile", "propose", "landmarks", "clarity",
 )  # fmt: skip
 
 
