@@ -12,6 +12,7 @@ from exprgen.networks import weights_io
 from exprgen.networks.character_mlp import CharacterMlp, character_mlp
 from exprgen.networks.errors import ModelError, OutputError, UsageError
 from exprgen.networks.fused import hard_triplet_loss, hinge_loss, similarity
+from exprgen.networks.kind import KINDS
 from exprgen.networks.perceptual import FOLDED_STRIDES, TABLE_1, hcnn, prepare_faces
 from exprgen.networks.registry import build_network, network_names
 from exprgen.networks.rig_regressor import rig_regressor
@@ -35,6 +36,7 @@ CONFIGS = {
     "hcnn": {},
     "scnn": {},
     "fcnn": {},
+    "kind": {},
     "rig_regressor": {"controls": 5, "geometry": 61},
     "character_mlp": {"inputs": 6, "outputs": 4},
 }
@@ -232,7 +234,7 @@ def test_shipped_weights_load():
         network, info = load_network(path)
         assert path.with_suffix(".md").exists(), path
         if info.labels:
-            assert info.labels == EXPRESSIONS
+            assert info.labels == (KINDS if info.network == "kind" else EXPRESSIONS)
         if info.controls:
             width = network.fc14 if hasattr(network, "fc14") else network.output
             assert width.out_features == len(info.controls)
