@@ -37,6 +37,7 @@ from queue import Empty, Queue
 
 import numpy as np
 
+from ..networks.cores import cores
 from ..networks.errors import ExprGenError, InputError, OutputError, UsageError
 from ..networks.profile import RigProfile, clamp, from_unit, load_profile
 from ..networks.registration import geometric_features
@@ -636,11 +637,11 @@ def render_shots(
     if not len(shots):
         return 0
     if processes is None:
-        processes = max(1, min(os.cpu_count() or 1, len(shots) // 8))
+        processes = max(1, min(cores(), len(shots) // 8))
     if processes == 0:
         return _render_here(profile, shots, settings, progress, stop, keep)
     if not settings.threads:
-        settings = replace(settings, threads=max(1, (os.cpu_count() or 1) // processes))
+        settings = replace(settings, threads=max(1, cores() // processes))
     with tempfile.TemporaryDirectory(prefix="exprgen_") as folder:
         requests = _write_requests(Path(folder), profile, shots, settings, processes)
         running = [_start(r) for r in requests]

@@ -91,10 +91,17 @@ def build_parser() -> argparse.ArgumentParser:
         return sub
 
     sub = add("retarget", retarget, "Footage to keyed characters in a .blend")
-    _reference_options(sub)
-    _character_options(sub)
-    _take_options(sub)
-    sub.add_argument("--tracks", metavar="DIR", help="also keep the solved tracks (.npz) there")
+    retarget_options(sub)
+
+    sub = add("batch", batch, "Retarget every shot of a list; goes on where it was stopped")
+    sub.add_argument("list", metavar="SHOTS.csv|.json", help="columns: docs/farm.md")
+    sub.add_argument("--processes", type=int, default=1, help="shots at a time (%(default)s)")
+    sub.add_argument("--shot", action="append", metavar="NAME", help="only this; may be repeated")
+    sub.add_argument("--numbers", metavar="N|N-M", help="only these, counted from 1")
+    sub.add_argument("--logs", metavar="DIR", help="logs and states (default: SHOTS.exprgen)")
+    sub.add_argument("--again", action="store_true", help="also what is done already")
+    sub.add_argument("--check", action="store_true", help="only look at the list and say its state")
+    sub.add_argument("--verbose", action="store_true", help="show the shots' logs as they grow")
 
     sub = add("analyse", analyse, "Footage to a face track, for `exprgen apply`")
     _reference_options(sub)
@@ -167,6 +174,14 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("name", metavar="NAME")
     sub.add_argument("words", nargs=argparse.REMAINDER, metavar="...")
     return parser
+
+
+def retarget_options(sub: argparse.ArgumentParser) -> None:
+    """All that `exprgen retarget` takes; the columns of a shot list are the same."""
+    _reference_options(sub)
+    _character_options(sub)
+    _take_options(sub)
+    sub.add_argument("--tracks", metavar="DIR", help="also keep the solved tracks (.npz) there")
 
 
 def _reference_options(sub: argparse.ArgumentParser) -> None:
@@ -299,6 +314,13 @@ def retarget(args: argparse.Namespace, console: Console) -> int:
         tracks = _solve(worker, analysis["track"], profiles, settings, folder, console)
         result = {**_analysis_summary(analysis), "seconds": {"analysis": analysis["seconds"]}}
         return _finish(args, console, profiles, tracks, analysis["track"], result, began)
+
+
+def batch(args: argparse.Namespace, console: Console) -> int:
+    """`retarget` of every shot of a list, each in a process of its own."""
+    from .batch import run
+
+    return run(args, console)
 
 
 def analyse(args: argparse.Namespace, console: Console) -> int:
@@ -642,13 +664,23 @@ def _settings(args: argparse.Namespace) -> RetargetSettings:
 
 def _check_take(args: argparse.Namespace) -> None:
     """Refuse bad options and places before the long work begins."""
-    check_fps(args.fps)
-    _key_options(args)
+    check_options(args)
     check_file(args.out, (".blend",))
     if args.preview:
         check_file(args.preview, (".mp4",))
     if args.render:
         check_folder(args.render)
+
+
+def check_options(args: argparse.Namespace) -> None:
+    """Refuse options of a retarget that make no sense; looks at no file.
+
+    Raises:
+        UsageError: what is wrong and what to write instead.
+    """
+    _settings(args)
+    check_fps(args.fps)
+    _key_options(args)
     if not 16 <= args.size <= 4096:
         raise UsageError(f"pictures of {args.size} pixels can't be made", fix="use 16 to 4096")
 

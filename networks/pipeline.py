@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .cores import cores
 from .errors import ExprGenError, InputError, UsageError
 from .profile import RigProfile, load_profile, to_unit
 from .settings import RetargetSettings
@@ -370,7 +371,7 @@ class _Networks:
 
     def __init__(self, runner, keys: dict[str, str], recorder, watch: Stopwatch):
         self._runner, self._keys, self._recorder, self._watch = runner, keys, recorder, watch
-        self._pool = ThreadPoolExecutor(max(1, os.cpu_count() or 1), "networks")
+        self._pool = ThreadPoolExecutor(cores(), "networks")
         self._batch: list = []
         self._running: deque[tuple[list, Future]] = deque()
 
