@@ -396,3 +396,59 @@ class TestStops:
         result(path)
         assert files(house / "out") == killed, "as if it had never been killed"
         assert not list(house.rglob(".*"))
+
+
+class TestFarm:
+    """docs/exprgen.openjd.yaml, run by Open Job Description's own command."""
+
+    TEMPLATE = Path(__file__).parent.parent / "docs" / "exprgen.openjd.yaml"
+
+    def openjd(self, *words) -> subprocess.CompletedProcess:
+        pytest.importorskip("openjd.cli")
+        return subprocess.run(
+            [sys.executable, "-m", "openjd", *map(str, words)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    @pytest.fixture
+    def command(self, house) -> str:
+        """`exprgen` with shots that run `fake_retarget.py`."""
+        script = house / "run.py"
+        script.write_text(
+            "import sys; from exprgen.exprgen_addon import batch, cli\n"
+            f"batch.shot_command = lambda: [sys.executable, {str(FAKE)!r}]\ncli.main()\n"
+        )
+        return f"{sys.executable} {script}"
+
+    def test_it_is_valid(self):
+        done = self.openjd("check", self.TEMPLATE)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def test_it_asks_for_what_it_needs(self):
+        done = self.openjd("run", self.TEMPLATE, "-p", "ShotList=shots.csv", "--step", "Shot")
+        assert done.returncode != 0
+        assert "Shots" in done.stdout + done.stderr
+
+    @pytest.mark.skipif(os.name == "nt", reason="the template's scripts are for bash")
+    def test_a_task_a_shot_and_a_report(self, house, command):
+        path = write(house, {}, {"reference": "partial.mp4"})
+        words = ["run", self.TEMPLATE, "-p", f"ShotList={path}", "-p", "Shots=2"]
+        words += ["-p", f"Command={command}", "--run-dependencies", "--step", "Report"]
+        done = self.openjd(*words)
+        assert done.returncode == 0, done.stdout
+        assert sorted(files(house / "out")) == ["s1.blend", "s2.blend"]
+        assert "done in part, see the log" in done.stdout
+        assert "s2                       partial" in done.stdout
+
+    @pytest.mark.skipif(os.name == "nt", reason="the template's scripts are for bash")
+    def test_a_failed_shot_fails_its_task(self, house, command):
+        path = write(house, {}, {"reference": "fail.mp4"})
+        words = ["run", self.TEMPLATE, "-p", f"ShotList={path}", "-p", "Shots=2"]
+        words += ["-p", f"Command={command}", "--step", "Shot", "--task-param", "Number=2"]
+        done = self.openjd(*words)
+        assert done.returncode != 0
+        assert "shows no face" in done.stdout
+        assert "exit code 3" in done.stdout
