@@ -695,7 +695,7 @@ def _start(request: Path) -> subprocess.Popen:
     """A Blender that renders a request; its messages come on stdout, its complaints in a file."""
     with open(request.with_suffix(".log"), "wb") as log:
         process = subprocess.Popen(
-            [*_blender(), str(request)],
+            [*blender_command("exprgen_addon.capture"), str(request)],
             stdout=subprocess.PIPE,
             stderr=log,
             stdin=subprocess.DEVNULL,
@@ -722,11 +722,12 @@ def package_code(module: str) -> str:
     )
 
 
-def _blender() -> list[str]:
-    """The command that runs `main` with the words that follow, in a Blender without a window."""
+def blender_command(module: str) -> list[str]:
+    """The command that runs `main` of a module of this package, with the words that follow, in a
+    Blender without a window."""
     import bpy
 
-    code = package_code("exprgen_addon.capture")
+    code = package_code(module)
     if bpy.app.binary_path:
         return [
             bpy.app.binary_path, "--background", "--factory-startup", "--python-exit-code", "1",

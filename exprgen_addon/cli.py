@@ -16,7 +16,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..networks.errors import (
@@ -41,7 +41,7 @@ DEMO_FOLDER = "exprgen_demo"
 
 def main(words: list[str] | None = None) -> int:
     """Run one command and return its exit code; without `words` the process's own, which ends."""
-    code = _run(sys.argv[1:] if words is None else words)
+    code = run_words(sys.argv[1:] if words is None else words)
     if words is None:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):
@@ -50,12 +50,17 @@ def main(words: list[str] | None = None) -> int:
     return code
 
 
-def _run(words: list[str]) -> int:
+def run_words(words: list[str], make_console: Callable[[bool], Console] = Console) -> int:
+    """Parse the words and run their command; its exit code.
+
+    Args:
+        make_console: who is told; see command_host.py for one that is no terminal.
+    """
     try:
         args = build_parser().parse_args(words)
     except SystemExit as stop:  # argparse: 0 after --help, 2 after a bad option
         return int(stop.code or 0)
-    with Console(args.json) as console:
+    with make_console(args.json) as console:
         try:
             return args.run(args, console)
         except ExprGenError as error:

@@ -1,8 +1,12 @@
-"""Jobs: the worker process and what it says, for a window (drained by a modal operator) and for the
-background and the command line (run to the end).
+"""Jobs: the worker process and what it says, for a window (drained by a timer, see window.py) and
+for the background and the command line (run to the end).
 
 Never imports bpy: a job knows nothing of the scene. Only the thread that asks for messages sees
 them, so results reach Blender on its main thread.
+
+Two kinds of process answer: the worker (networks/worker.py, one that stays) and, for what needs a
+Blender of its own, a command of ExprGen's command line in a Blender without a window (`Command`,
+see command_host.py). Both give the same messages, so a caller need not know which it is.
 """
 
 from __future__ import annotations
@@ -21,12 +25,18 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from ..networks.cores import CORES_VARIABLE
 from ..networks.errors import ExprGenError, ModelError
+from ..networks.models import cache_dir
+from ..networks.worker import NICE_VARIABLE
 
 WORKER = Path(__file__).resolve().parent.parent / "networks" / "worker.py"
 PYTHON_VARIABLE = "EXPRGEN_PYTHON"
+LOG_LINES = 2000
+"""Lines of what processes said that are kept for a person to read."""
 
 _numbers = itertools.count(1)
 _running: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
@@ -35,14 +45,58 @@ _running: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
 _CHATTER = re.compile(r"^([IW]\d{4} |W0000|INFO:|WARNING: All log messages|\s*$)")
 
 
+@dataclass(frozen=True)
+class Engine:
+    """What the worker runs in and how; the preferences' choice in Blender.
+
+    python: its Python, "" for the one that is found. cache: folder of models and tracks, "" for the
+    default. threads: of the processor, 0 for all. nice: how far it steps back behind the window
+    (POSIX niceness, 0..19).
+    """
+
+    python: str = ""
+    cache: str = ""
+    threads: int = 0
+    nice: int = 0
+
+
+_engine = Engine()
+
+
+def use_engine(engine: Engine) -> None:
+    """Start processes like this from now on; those that run stay as they are."""
+    global _engine
+    _engine = engine
+
+
+def engine() -> Engine:
+    """What processes are started with."""
+    return _engine
+
+
+def cache_folder() -> Path:
+    """Where models and the tracks of unsaved files are kept."""
+    return Path(_engine.cache) if _engine.cache else cache_dir()
+
+
 def worker_python() -> str:
     """The Python that runs the worker.
 
-    $EXPRGEN_PYTHON; else the Python that runs this, in Blender the one that Blender brings.
+    $EXPRGEN_PYTHON; else the one chosen in the preferences; else the Python that runs this, in
+    Blender the one that Blender brings.
     """
-    given = os.environ.get(PYTHON_VARIABLE)
+    given = os.environ.get(PYTHON_VARIABLE) or _engine.python
     if given:
         return given
+    return own_python()
+
+
+def own_python() -> str:
+    """The Python that runs this, in Blender the one that Blender brings.
+
+    Raises:
+        ExprGenError: none was found.
+    """
     if Path(sys.executable).name.lower().startswith("python"):
         return sys.executable
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -51,8 +105,18 @@ def worker_python() -> str:
             if (folder / name).is_file():
                 return str(folder / name)
     raise ExprGenError(
-        "no Python was found to run the networks in", fix=f"set {PYTHON_VARIABLE} to a python"
+        "no Python was found to run the networks in",
+        fix=f"choose one in ExprGen's preferences, or set {PYTHON_VARIABLE}",
     )
+
+
+def own_group() -> dict:
+    """Arguments of Popen that keep a terminal's Ctrl-C, and a window's full speed, to the caller."""
+    if os.name == "nt":
+        idle = subprocess.BELOW_NORMAL_PRIORITY_CLASS if _engine.nice else 0
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | idle}
+    # Ctrl-C in a terminal must reach the caller alone: the caller asks the worker to stop.
+    return {"start_new_session": True}
 
 
 class WorkerProcess:
@@ -60,12 +124,6 @@ class WorkerProcess:
 
     def __init__(self, python: str | None = None):
         python = python or worker_python()
-        own_group = (
-            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-            if os.name == "nt"
-            # Ctrl-C in a terminal must reach the caller alone: the caller asks the worker to stop.
-            else {"start_new_session": True}
-        )
         try:
             self._process = subprocess.Popen(
                 [python, "-u", str(WORKER)],
@@ -76,16 +134,18 @@ class WorkerProcess:
                 encoding="utf-8",
                 errors="replace",
                 env=worker_environment(),
-                **own_group,
+                **own_group(),
             )
         except OSError as error:
             raise ModelError(
                 f"the worker's Python can't be started ({error.strerror})",
                 file=python,
-                fix=f"set {PYTHON_VARIABLE} to a Python that has ExprGen's packages",
+                fix="choose a Python that has ExprGen's packages in the preferences, or set "
+                f"{PYTHON_VARIABLE}",
             ) from error
         self._mailboxes: dict[int, queue.SimpleQueue] = {}
         self._last_lines: deque[str] = deque(maxlen=12)
+        self.log: deque[str] = deque(maxlen=LOG_LINES)
         self._write_lock = threading.Lock()
         self._readers = [
             threading.Thread(target=target, daemon=True)
@@ -116,6 +176,10 @@ class WorkerProcess:
             mailbox.put(None)
         return mailbox
 
+    def close_mailbox(self, number: int) -> None:
+        """Forget a request that has ended."""
+        self._mailboxes.pop(number, None)
+
     def close(self, timeout: float = 5.0) -> None:
         """Let the worker end; kill it if it does not within `timeout` seconds."""
         with contextlib.suppress(OSError):
@@ -135,18 +199,14 @@ class WorkerProcess:
         """Why the worker ended, as far as can be told."""
         for reader in self._readers:
             reader.join(2.0)
-        code = self._process.wait()
-        how = f"exit code {code}"
-        if code < 0:
-            how = f"signal {signal.Signals(-code).name}"
-            if -code == 9:
-                how += ", perhaps out of memory"
+        how = how_ended(self._process.wait())
         said = " | ".join(self._last_lines) or "nothing"
         if "ModuleNotFoundError" in said:
             return ModelError(
                 f"the worker lacks a package (it said: {said})",
                 file=self._process.args[0],
-                fix=f"install ExprGen's packages there, or set {PYTHON_VARIABLE}",
+                fix="install ExprGen's packages there, or choose another Python in the "
+                f"preferences or by {PYTHON_VARIABLE}",
             )
         return ExprGenError(
             f"the worker ended unexpectedly ({how}); it said last: {said}",
@@ -168,35 +228,35 @@ class WorkerProcess:
 
     def _read_stderr(self) -> None:
         for line in self._process.stderr:
+            self.log.append(line.rstrip()[:1000])
             if not _CHATTER.match(line):
                 self._last_lines.append(line.strip()[:300])
 
 
-class Job:
-    """One request to a worker and all that comes back.
+class Messages:
+    """One request and all that comes back; `Job` and `Command` say from where.
 
-    Args:
-        command, arguments: see networks/worker.py.
-        worker: a running worker to use; None starts one that ends with the job.
+    result: the request's fields, or None. error: what went wrong, or None.
     """
 
-    def __init__(self, command: str, arguments: dict, worker: WorkerProcess | None = None):
-        self._own_worker = worker is None
-        self.worker = worker or WorkerProcess()
-        self.number = next(_numbers)
+    def __init__(self):
         self.result: dict | None = None
         self.error: ExprGenError | None = None
         self.stopping = False
-        self._mailbox = self.worker.open_mailbox(self.number)
-        self.worker.send({"id": self.number, "command": command, "arguments": arguments})
+        self._mailbox: queue.SimpleQueue = queue.SimpleQueue()
 
     @property
     def done(self) -> bool:
         """It has ended: `result` or `error` is set."""
         return self.result is not None or self.error is not None
 
+    @property
+    def log(self) -> list[str]:
+        """What the process printed for developers, the last lines."""
+        raise NotImplementedError
+
     def messages(self) -> list[dict]:
-        """What came since the last call; never waits. For a modal operator's timer."""
+        """What came since the last call; never waits. For a window's timer."""
         messages = []
         while not self.done:
             try:
@@ -226,31 +286,167 @@ class Job:
 
     def stop(self) -> None:
         """Ask for an early end; a partial result follows."""
-        self.stopping = True
-        self.worker.send({"command": "stop", "id": self.number})
+        raise NotImplementedError
 
     def kill(self) -> None:
-        """End the worker at once; nothing is kept."""
-        self.worker.kill()
+        """End it at once; nothing is kept."""
+        raise NotImplementedError
+
+    def _death(self) -> ExprGenError:
+        raise NotImplementedError
+
+    def _ended(self) -> None:
+        """Called once, after the result or the error has come."""
 
     def _take(self, message: dict | None) -> list[dict]:
         if message is None:
-            self.error = self.worker.death()
+            self.error = self._death()
             message = self.error.to_message()
         elif message["type"] == "result":
             self.result = {k: v for k, v in message.items() if k not in ("type", "id")}
         elif message["type"] == "error":
             self.error = ExprGenError.from_message(message)
-        if self.done and self._own_worker:
-            self.worker.close()
+        if self.done:
+            self._ended()
         return [message]
+
+
+class Job(Messages):
+    """One request to a worker and all that comes back.
+
+    Args:
+        command, arguments: see networks/worker.py.
+        worker: a running worker to use; None starts one that ends with the job.
+    """
+
+    def __init__(self, command: str, arguments: dict, worker: WorkerProcess | None = None):
+        super().__init__()
+        self._own_worker = worker is None
+        self.worker = worker or WorkerProcess()
+        self.number = next(_numbers)
+        self._mailbox = self.worker.open_mailbox(self.number)
+        self.worker.send({"id": self.number, "command": command, "arguments": arguments})
+
+    @property
+    def log(self) -> list[str]:
+        return list(self.worker.log)
+
+    def stop(self) -> None:
+        self.stopping = True
+        self.worker.send({"command": "stop", "id": self.number})
+
+    def kill(self) -> None:
+        self.worker.kill()
+
+    def _death(self) -> ExprGenError:
+        return self.worker.death()
+
+    def _ended(self) -> None:
+        self.worker.close_mailbox(self.number)
+        if self._own_worker:
+            self.worker.close()
+
+
+class Command(Messages):
+    """A command of ExprGen's command line in a Blender without a window, as a job.
+
+    Args:
+        words: as behind `exprgen`. blender: the command that starts command_host.main there (see
+            `capture.blender_command`); the words follow it.
+    """
+
+    def __init__(self, words: list[str], blender: list[str]):
+        super().__init__()
+        self._lines: deque[str] = deque(maxlen=LOG_LINES)
+        try:
+            self._process = subprocess.Popen(
+                [*blender, *words],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                env=command_environment(),
+                **own_group(),
+            )
+        except OSError as error:
+            raise ExprGenError(
+                f"Blender can't be started ({error.strerror})", file=blender[0]
+            ) from error
+        for target in (self._read_messages, self._read_stderr):
+            threading.Thread(target=target, daemon=True).start()
+        _commands.add(self)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def log(self) -> list[str]:
+        return list(self._lines)
+
+    def stop(self) -> None:
+        self.stopping = True
+        with contextlib.suppress(OSError, ValueError):
+            self._process.stdin.close()  # the host takes it for Ctrl-C
+
+    def kill(self) -> None:
+        if self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                if os.name == "nt":
+                    self._process.kill()
+                else:  # and the Blenders that it renders in
+                    os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def _death(self) -> ExprGenError:
+        how = how_ended(self._process.wait())
+        lines = [line for line in self._lines if line and not _CHATTER.match(line)][-6:]
+        return ExprGenError(
+            f"the work ended unexpectedly ({how}); it said last: {' | '.join(lines) or 'nothing'}",
+            fix="try again; if it happens again, report it with these lines",
+        )
+
+    def _ended(self) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5.0)
+
+    def _read_messages(self) -> None:
+        for line in self._process.stdout:
+            try:
+                message = json.loads(line)
+            except ValueError:
+                self._lines.append(line.rstrip())
+                continue
+            if isinstance(message, dict) and "type" in message:
+                self._mailbox.put(message)
+        self._mailbox.put(None)
+
+    def _read_stderr(self) -> None:
+        for line in self._process.stderr:
+            self._lines.append(line.rstrip()[:1000])
+
+
+_commands: weakref.WeakSet[Command] = weakref.WeakSet()
+
+
+def how_ended(code: int) -> str:
+    """A process's exit code in words."""
+    if code >= 0:
+        return f"exit code {code}"
+    hint = ", perhaps out of memory" if code == -9 else ""
+    return f"signal {signal.Signals(-code).name}{hint}"
 
 
 def worker_environment() -> dict[str, str]:
     """Environment of a process that runs in `worker_python`: the packages that this Python sees."""
-    environment = dict(os.environ)
-    environment["GLOG_minloglevel"] = environment.get("GLOG_minloglevel", "2")
-    if PYTHON_VARIABLE not in os.environ:
+    environment = command_environment()
+    if PYTHON_VARIABLE not in os.environ and not _engine.python:
         # Blender keeps extensions' packages in a folder that its Python alone does not look at.
         packages = [p for p in sys.path if Path(p).name == "site-packages" and Path(p).is_dir()]
         given = [p for p in [environment.get("PYTHONPATH")] if p]
@@ -258,8 +454,25 @@ def worker_environment() -> dict[str, str]:
     return environment
 
 
+def command_environment() -> dict[str, str]:
+    """Environment of a process that runs in Blender: the engine's choices."""
+    environment = dict(os.environ)
+    environment["GLOG_minloglevel"] = environment.get("GLOG_minloglevel", "2")
+    if _engine.python:
+        environment.setdefault(PYTHON_VARIABLE, _engine.python)
+    if _engine.cache:
+        environment.setdefault("EXPRGEN_CACHE_DIR", _engine.cache)
+    if _engine.threads:
+        environment[CORES_VARIABLE] = str(_engine.threads)
+        environment["OMP_NUM_THREADS"] = str(_engine.threads)
+    if _engine.nice:
+        environment[NICE_VARIABLE] = str(_engine.nice)
+    return environment
+
+
 @atexit.register
-def _end_all() -> None:
-    for worker in list(_running):
-        if worker.alive:
-            worker.kill()
+def end_all() -> None:
+    """End every process that jobs have started."""
+    for process in [*_running, *_commands]:
+        if process.alive:
+            process.kill()

@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -88,10 +89,11 @@ def read_expressions(pictures: Sequence[dict], emit: Emit, stop: threading.Event
     from .media import read_image
     from .pipeline import weights_folder
     from .tracking import FaceDetector
-    from .weights_io import read_info, weights_path
+    from .weights_io import weights_path
 
-    info = read_info(weights_path("scnn", folder=weights_folder()))
-    classify, rows, detector = _scnn(), [], None
+    path = weights_path("scnn", folder=weights_folder())
+    classify, info = _scnn(path, path.stat().st_mtime_ns if path.is_file() else 0)
+    rows, detector = [], None
     try:
         for picture in pictures:
             if stop.is_set():
@@ -125,10 +127,14 @@ def trained_characters(training: dict) -> list[str]:
     return sorted(name for _, name in words)
 
 
-def _scnn():
+@lru_cache(maxsize=1)
+def _scnn(path: Path, written: int):
+    """SCNN and what its file says, kept between requests as long as the file is not `written` anew;
+    a clarity view asks several times a second."""
     from .pipeline import _classifier
+    from .weights_io import read_info
 
-    return _classifier("character")
+    return _classifier("character"), read_info(path)
 
 
 def _registered(rgb: np.ndarray, points) -> np.ndarray:

@@ -44,15 +44,15 @@ def emphasise(
     units = np.asarray(units, float)
     drawn = units.copy()
     for index, expression in enumerate(EXPRESSIONS):
-        targets = _targets(controls, [p for p in poses if p.expression == expression])
+        targets = key_pose_units(controls, [p for p in poses if p.expression == expression])
         if index == NEUTRAL or not len(targets) or not amount:
             continue
-        towards = _resembling(units, targets) - units
+        towards = resembling(units, targets) - units
         drawn += amount * np.asarray(perceived, float)[:, index, None] * towards
     return drawn
 
 
-def _targets(controls: tuple[Control, ...], poses: list[KeyPose]) -> np.ndarray:
+def key_pose_units(controls: tuple[Control, ...], poses: list[KeyPose]) -> np.ndarray:
     """(K, M) unit values of the key poses; those at rest are left out."""
     rest = {c.name: c.rest for c in controls}
     rows = [[(rest | pose.values)[c.name] for c in controls] for pose in poses]
@@ -60,7 +60,7 @@ def _targets(controls: tuple[Control, ...], poses: list[KeyPose]) -> np.ndarray:
     return targets[(targets**2).sum(1) > 1e-6]
 
 
-def _resembling(units: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def resembling(units: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """(N, M) mean of the key poses (K, M) that each pose (N, M) resembles, at a lifted intensity.
 
     How much of a key pose a pose has is its projection on it; how little it resembles it, what is

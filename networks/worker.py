@@ -42,17 +42,23 @@ if __name__ == "__main__" and not __package__:
 
     raise SystemExit(_main())
 
+import contextlib
 import importlib
+import io
 import json
 import os
 import queue
+import re
 import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .errors import EXIT_BUG, EXIT_OK, ExprGenError, UsageError
+from .errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, ExprGenError, UsageError
+
+NICE_VARIABLE = "EXPRGEN_NICE"
+"""How far the process steps back behind others (POSIX niceness), so that a window stays quick."""
 
 GRACE = 20.0
 """Seconds that a request has to end by itself once nobody listens any more."""
@@ -96,10 +102,27 @@ def versions(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 
 @command
 def analyse(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
-    """pipeline.AnalyseRequest's fields -> {"track": path, "frames", "found", "seconds", ...}."""
-    from . import pipeline
+    """pipeline.AnalyseRequest's fields -> {"track": path, "frames", "found", "seconds", ...}.
 
-    return pipeline.analyse(pipeline.AnalyseRequest.from_json(arguments), emit, stop).to_json()
+    With `thumbnail`, a path: also a picture of the face that was followed, its landmarks drawn.
+    """
+    from . import pipeline, reference_pictures
+
+    arguments = dict(arguments)
+    thumbnail = arguments.pop("thumbnail", None)
+    done = pipeline.analyse(pipeline.AnalyseRequest.from_json(arguments), emit, stop).to_json()
+    if thumbnail:
+        reference_pictures.thumbnail(arguments["reference"], done["track"], thumbnail)
+    return done
+
+
+@command
+def frames(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
+    """reference_pictures.FramesRequest's fields -> {"count", "first", "size", "pattern"}."""
+    from . import reference_pictures
+
+    request = reference_pictures.FramesRequest(**arguments)
+    return reference_pictures.write_frames(request, emit, stop)
 
 
 @command
@@ -170,8 +193,84 @@ def fetch(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 
 @command
 def train(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
-    """{"name", "arguments": [words]} -> {"exit_code"}: networks/training/<name>.py's main."""
-    return {"exit_code": training(arguments["name"])(list(arguments.get("arguments", []))) or 0}
+    """{"name", "arguments": [words]} -> {"exit_code"}: networks/training/<name>.py's main.
+
+    What it prints becomes log messages, and "7/40" in it progress. A stop is Ctrl-C to it: it keeps
+    a checkpoint, and `--resume` goes on from there.
+    """
+    main = training(arguments["name"])
+    words = [str(w) for w in arguments.get("arguments", [])]
+    with _told(emit, arguments["name"]), _interrupted_by(stop):
+        code = main(words) or 0
+    if code not in (EXIT_OK, EXIT_INTERRUPTED):
+        raise ExprGenError(f"the training {arguments['name']!r} failed", fix="read the log")
+    return {"exit_code": code, "partial": code == EXIT_INTERRUPTED}
+
+
+_FRACTION = re.compile(r"(\d+)\s*(?:/|of)\s*(\d+)")
+
+
+class _Tee(io.TextIOBase):
+    """A stream whose lines also become messages."""
+
+    def __init__(self, stream, emit: Emit, stage: str):
+        self._stream, self._emit, self._stage, self._line = stream, emit, stage, ""
+
+    def write(self, text: str) -> int:
+        self._stream.write(text)
+        self._line += text
+        while "\n" in self._line:
+            line, _, self._line = self._line.partition("\n")
+            self._tell(line)
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def _tell(self, line: str) -> None:
+        if not line.strip():
+            return
+        self._emit({"type": "log", "level": "info", "text": line})
+        if found := _FRACTION.search(line):
+            done, total = map(int, found.groups())
+            progress = {"type": "progress", "stage": self._stage, "done": done, "total": total}
+            self._emit(progress)
+
+
+@contextlib.contextmanager
+def _told(emit: Emit, stage: str) -> Iterator[None]:
+    emit({"type": "stage", "stage": stage})
+    out, err = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = _Tee(out, emit, stage), _Tee(err, emit, stage)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = out, err
+
+
+@contextlib.contextmanager
+def _interrupted_by(stop: threading.Event) -> Iterator[None]:
+    """Within, a stop is a KeyboardInterrupt of the main thread, as a training expects it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            if stop.wait(0.2):
+                if not over.is_set():
+                    signal.raise_signal(signal.SIGINT)
+                return
+
+    old = signal.signal(signal.SIGINT, signal.default_int_handler)
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        signal.signal(signal.SIGINT, old)
 
 
 def training_names() -> list[str]:
@@ -297,6 +396,13 @@ class Worker:
             self._stops.pop(number, None)
 
 
+def step_back() -> None:
+    """Let others go first as far as $EXPRGEN_NICE says."""
+    wanted = os.environ.get(NICE_VARIABLE, "")
+    if wanted.isdigit() and hasattr(os, "nice"):
+        os.nice(int(wanted))
+
+
 def _plain(value: object):
     """numpy numbers and paths as JSON."""
     if hasattr(value, "tolist"):
@@ -306,6 +412,7 @@ def _plain(value: object):
 
 def main() -> int:
     """Serve requests on stdin until it ends."""
+    step_back()
     worker = Worker(sys.stdin, claim_stdout())
     signal.signal(signal.SIGINT, lambda *_: worker.end())
     code = worker.run()
