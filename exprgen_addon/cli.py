@@ -175,6 +175,9 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--accept", metavar="NAME,...|all", help="NAME=EXPRESSION relabels")
     sub.add_argument("--refuse", metavar="NAME,...|all")
 
+    sub = add("evaluate", evaluate, "Measure recognition and transfer; one report, one JSON")
+    _evaluation_options(sub)
+
     sub = add("train", train, "Run a training; `exprgen train NAME --help` shows its options")
     sub.add_argument("name", metavar="NAME")
     sub.add_argument("words", nargs=argparse.REMAINDER, metavar="...")
@@ -187,6 +190,31 @@ def retarget_options(sub: argparse.ArgumentParser) -> None:
     _character_options(sub)
     _take_options(sub)
     sub.add_argument("--tracks", metavar="DIR", help="also keep the solved tracks (.npz) there")
+
+
+def _evaluation_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--out", required=True, metavar="DIR", help="goes on with what is there")
+    sub.add_argument("--hed", metavar="DIR", help="prepared human faces (exprgen train hed)")
+    sub.add_argument("--source", metavar="DIR", help="what they were prepared from")
+    sub.add_argument("--ced", metavar="DIR", help="prepared character pictures")
+    sub.add_argument("--part", action="append", metavar="PACK/val", help="default: ferplus/val")
+    sub.add_argument("--primary", metavar="NAME", help="default: the sample primary")
+    sub.add_argument("--secondary", action="append", default=[], metavar="NAME")
+    sub.add_argument("--each", type=int, default=20, help="pictures an expression (%(default)s)")
+    sub.add_argument(
+        "--agreement", type=float, default=0.6, help="least share of votes (default: %(default)s)"
+    )
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--sheet-each", type=int, default=5, help="of them on the blind sheets")
+    sub.add_argument(
+        "--only",
+        action="append",
+        choices=("recognition", "clarity", "transfer", "motion"),
+        help="may be given again; default: all that the options allow",
+    )
+    sub.add_argument("--folds", action="append", default=[], metavar="FILE.json")
+    sub.add_argument("--ratings", action="append", default=[], metavar="FILE.csv")
+    sub.add_argument("--processes", type=int, help="Blender processes (default: as cores)")
 
 
 def _reference_options(sub: argparse.ArgumentParser) -> None:
@@ -616,6 +644,44 @@ def propose(args: argparse.Namespace, console: Console) -> int:
     lines = [f"{r['name']:<28}{r['origin']:<8}{r['own']:>5.0%}" for r in rows]
     console.result(result, "\n".join([*lines, f"{result['clear']} read clearly", str(sheet)]))
     return _exit_code(result, console)
+
+
+def evaluate(args: argparse.Namespace, console: Console) -> int:
+    """All measures of `exprgen evaluate`, into one folder."""
+    from . import evaluate as evaluating
+
+    if not args.primary and not sample_characters():
+        raise _no_characters()
+    primary = find_character(args.primary) if args.primary else sample_characters()[0]
+    plan = evaluating.Plan(
+        out=check_folder(args.out).resolve(),
+        profiles=(primary, *map(find_character, args.secondary)),
+        hed=args.hed,
+        source=args.source,
+        ced=args.ced,
+        parts=tuple(args.part or evaluating.PARTS),
+        each=args.each,
+        agreement=args.agreement,
+        seed=args.seed,
+        sheet_each=args.sheet_each,
+        only=tuple(args.only or evaluating.SECTIONS),
+        folds=tuple(args.folds),
+        ratings=tuple(args.ratings),
+        processes=args.processes,
+    )
+    console.catch_interrupts()
+    with _worker(console) as worker:
+        figures = evaluating.evaluate(
+            plan,
+            lambda command, arguments: _work(worker, command, arguments, console),
+            counter=console.counter,
+            stop=lambda: console.interrupted,
+            say=console.say,
+        )
+    if figures is None:
+        return EXIT_INTERRUPTED
+    console.result(figures, evaluating.summary(figures))
+    return _exit_code(figures, console)
 
 
 def train(args: argparse.Namespace, console: Console) -> int:

@@ -181,6 +181,15 @@ def weights(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 
 
 @command
+def evaluation(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
+    """{"step", ...}: one step of an evaluation with its arguments; see evaluation/steps.py."""
+    from .evaluation.steps import run_step
+
+    options = {k: v for k, v in arguments.items() if k != "step"}
+    return run_step(arguments["step"], options, emit)
+
+
+@command
 def fetch(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
     """Fetch the face landmark model -> {"path"}."""
     from . import models

@@ -1,0 +1,185 @@
+"""The validation pictures that a transfer is measured on: a seeded choice of the originals.
+
+Only pictures that people agree on say whether a transfer keeps what they saw. Where a class has
+fewer such pictures than are wanted, the next most agreed ones of that label fill it up, and the
+choice says how far down it had to go.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError, OutputError, UsageError
+from ..vocabulary import EXPRESSIONS
+from .parts import Part
+
+FORMAT = "exprgen.chosen"
+AGREEMENT = 0.6
+"""Share of people's votes from which a picture counts as agreed on."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One picture: stem of its file, people's label and its share of the votes, where it is from,
+    and which half of the validation pictures it lies in (see `half_of`)."""
+
+    stem: str
+    label: str
+    agreement: float
+    source: str
+    half: int
+
+
+def half_of(source: str) -> int:
+    """0 or 1: by the name alone, so that it is the same on every machine.
+
+    The two judges learn from one half each, and each picture is judged by the one that has not
+    seen it.
+    """
+    return hashlib.sha256(f"judge:{source}".encode()).digest()[0] & 1
+
+
+def choose(
+    parts: list[Part], each: int, seed: int = 0, agreement: float = AGREEMENT
+) -> list[Chosen]:
+    """`each` pictures of each expression, from all parts together.
+
+    Args:
+        agreement: least share of the votes; see the module's docstring for what fills up.
+
+    Raises:
+        UsageError: nothing to choose. InputError: a class has no picture at all.
+    """
+    if each < 1 or not 0.0 <= agreement <= 1.0:
+        raise UsageError("nothing to choose", fix="give a count above 0, an agreement of 0 to 1")
+    labels = np.concatenate([p.labels for p in parts])
+    shares = np.concatenate([p.agreement for p in parts])
+    sources = np.concatenate([p.sources for p in parts])
+    rng = np.random.default_rng(seed)
+    chosen = []
+    for index, expression in enumerate(EXPRESSIONS):
+        rows = rng.permutation(np.flatnonzero(labels == index))
+        if not len(rows):
+            names = ", ".join(p.name for p in parts)
+            raise InputError(f"{names}: no picture of {expression}", fix="name another part")
+        agreed = rows[shares[rows] >= agreement]
+        others = rows[shares[rows] < agreement]
+        order = np.concatenate([agreed, others[np.argsort(-shares[others], kind="stable")]])
+        for number, row in enumerate(order[:each], start=1):
+            source = str(sources[row])
+            chosen.append(
+                Chosen(
+                    f"{expression}_{number:02d}",
+                    expression,
+                    round(float(shares[row]), 3),
+                    source,
+                    half_of(source),
+                )
+            )
+    return chosen
+
+
+def describe(chosen: list[Chosen], agreement: float = AGREEMENT) -> dict:
+    """What a reader must know of a choice, by expression: count, least agreement, how many lie
+    below `agreement`."""
+    about = {}
+    for expression in EXPRESSIONS:
+        shares = [c.agreement for c in chosen if c.label == expression]
+        about[expression] = {
+            "count": len(shares),
+            "least_agreement": min(shares, default=None),
+            "mean_agreement": round(float(np.mean(shares)), 3) if shares else None,
+            "below": sum(s < agreement for s in shares),
+        }
+    return about
+
+
+def save_choice(chosen: list[Chosen], path: Path) -> None:
+    """Write a choice as JSON (temporary name first)."""
+    write_text(path, json.dumps({"format": FORMAT, "pictures": [asdict(c) for c in chosen]}))
+
+
+def load_choice(path: str | Path) -> list[Chosen]:
+    """Read what `save_choice` wrote.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        if data["format"] != FORMAT:
+            raise ValueError("another format")
+        return [Chosen(**row) for row in data["pictures"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"is no choice of pictures ({error})", file=path, fix="evaluate into an empty folder"
+        ) from error
+
+
+def write_originals(chosen: list[Chosen], source: str | Path, folder: Path) -> list[Path]:
+    """The chosen pictures as they were given out, in `folder` as <stem>.<their suffix>.
+
+    Args:
+        source: the folder that the HED cache was made from: a zip a pack, or files.
+
+    Raises:
+        InputError: a picture is not there. OutputError: the folder can't be written.
+    """
+    source, archives, written = Path(source), {}, []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for picture in chosen:
+            path = folder / f"{picture.stem}{Path(picture.source).suffix or '.png'}"
+            part = path.with_name(f"{path.name}.part")
+            part.write_bytes(_original(picture.source, source, archives))
+            os.replace(part, path)
+            written.append(path)
+    except OSError as error:
+        raise OutputError(
+            f"can't be written ({error.strerror})", file=folder, fix="choose a writable folder"
+        ) from error
+    finally:
+        for archive in archives.values():
+            archive.close()
+    return written
+
+
+def _original(name: str, source: Path, archives: dict) -> bytes:
+    pack, _, member = name.partition("/")
+    archive = source / f"{pack}.zip"
+    try:
+        if archive.is_file() and member:
+            if pack not in archives:
+                archives[pack] = zipfile.ZipFile(archive)
+            return archives[pack].read(member)
+        return (source / name).read_bytes()
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"has no picture {name!r} ({error})",
+            file=source,
+            fix="give the folder that the prepared faces came from",
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file under a temporary name, then rename it.
+
+    Raises:
+        OutputError: the place can't be written.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise OutputError(
+            f"can't be written ({error.strerror})", file=path, fix="choose a writable folder"
+        ) from error

@@ -1,0 +1,118 @@
+"""Named parts of the databases: "ferplus/val", "mux/val" of the HED cache, "mira/val" of a CED.
+
+What a network is measured on must be told apart from what it learned from, so every measurement
+names the part it was made on and how many pictures of it could not be used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError, UsageError
+from ..training.datasets import TRAIN, VALIDATION, CharacterSet, load_ced
+from ..training.hed import load_hed
+from ..vocabulary import EXPRESSIONS
+
+RELIABLE = {"mux": ("joy", "neutral", "surprise")}
+"""Packs whose other labels are too loose to measure by (see the data's own notes)."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """N labelled faces.
+
+    name: "<pack>/<split>" or "<character>/<split>". faces: uint8 (M, 256, 256), usually a memory
+    map, of which `rows` (N,) belong to the part. targets: float32 (N, 7), rows sum to 1. sources:
+    (N,) "<pack>/<file>", empty for characters. missing: pictures of the part without a face.
+    """
+
+    name: str
+    faces: np.ndarray
+    rows: np.ndarray
+    targets: np.ndarray
+    sources: np.ndarray
+    missing: int = 0
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(N,) the likeliest class of each face."""
+        return self.targets.argmax(1)
+
+    @property
+    def agreement(self) -> np.ndarray:
+        """(N,) share of people's votes that the label has; 1 where there was one label only."""
+        return self.targets.max(1)
+
+    def take(self, chosen: np.ndarray, name: str = "") -> Part:
+        """The part's pictures `chosen` (indices or a mask)."""
+        return Part(
+            name or self.name,
+            self.faces,
+            self.rows[chosen],
+            self.targets[chosen],
+            self.sources[chosen],
+            self.missing,
+        )
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """ "ferplus/val" -> ("ferplus", "val").
+
+    Raises:
+        UsageError: another form.
+    """
+    pack, slash, split = name.partition("/")
+    if not pack or not slash or split not in (TRAIN, VALIDATION):
+        raise UsageError(f"{name!r} names no part of the data", fix="write PACK/val or PACK/train")
+    return pack, split
+
+
+def human_part(folder: str | Path, name: str) -> Part:
+    """A part of a HED cache; of packs in RELIABLE only the classes that can be trusted.
+
+    Raises:
+        InputError: no cache there, or it holds no such part. UsageError: see `split_name`.
+    """
+    pack, split = split_name(name)
+    data = load_hed(folder)  # checks the cache
+    table = np.load(Path(folder) / "table.npz")
+    targets = np.asarray(data.targets, np.float32)
+    wanted = (table["pack"] == pack) & (table["split"] == split)
+    if pack in RELIABLE:
+        kept = [EXPRESSIONS.index(e) for e in RELIABLE[pack]]
+        wanted &= np.isin(targets.argmax(1), kept)
+    if not wanted.any():
+        packs = sorted(set(table["pack"].tolist()))
+        raise InputError(f"has no part {name!r}", file=folder, fix=f"packs: {', '.join(packs)}")
+    found = wanted & (data.split == split)
+    rows = np.flatnonzero(found)
+    missing = int(wanted.sum() - found.sum())
+    return Part(name, data.faces, rows, targets[rows], table["source"][rows], missing)
+
+
+def character_part(folder: str | Path, name: str) -> Part:
+    """The labelled pictures of "<character>/<split>" of a prepared CED.
+
+    Raises:
+        InputError: the capture or its preparation is missing. UsageError: see `split_name`.
+    """
+    character, split = split_name(name)
+    return _labelled(load_ced(folder, character), split, name)
+
+
+def whole_character(folder: str | Path, character: str) -> Part:
+    """All labelled pictures of a capture that nobody learned from."""
+    return _labelled(load_ced(folder, character), None, f"{character}/all")
+
+
+def _labelled(posed: CharacterSet, split: str | None, name: str) -> Part:
+    there = posed.split != "rejected" if split is None else posed.split == split
+    rows = np.flatnonzero(there & (posed.labels >= 0))
+    targets = np.eye(len(EXPRESSIONS), dtype=np.float32)[posed.labels[rows]]
+    return Part(name, posed.faces, rows, targets, np.full(len(rows), "", dtype="<U1"))

@@ -1,0 +1,95 @@
+"""How often a network names the expression that people named: accuracy, recall, confusion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from ..training.hcnn import classify
+from ..training.report import confusion_matrix
+from ..vocabulary import EXPRESSIONS
+from ..weights_io import load_network
+from .parts import Part
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What a network made of a part.
+
+    confusion: (7, 7) counts, rows people's label, columns the answer. missing: pictures of the part
+    in which no face was found; they are in no other number.
+    """
+
+    network: str
+    part: str
+    confusion: np.ndarray
+    missing: int = 0
+
+    @staticmethod
+    def of(network: str, part: str, truth, answers, missing: int = 0) -> Recognition:
+        """From labels (N,) and answers (N,), indices into EXPRESSIONS."""
+        return Recognition(
+            network, part, confusion_matrix(truth, answers, len(EXPRESSIONS)), missing
+        )
+
+    @property
+    def count(self) -> int:
+        return int(self.confusion.sum())
+
+    @property
+    def accuracy(self) -> float:
+        """Share named right, 0..1; NaN for an empty part."""
+        return float(self.confusion.trace() / self.count) if self.count else float("nan")
+
+    @property
+    def recall(self) -> dict[str, float]:
+        """Expression -> share of its pictures that are named so; only those that occur."""
+        counts = self.confusion.sum(1)
+        return {
+            name: float(self.confusion[i, i] / counts[i])
+            for i, name in enumerate(EXPRESSIONS)
+            if counts[i]
+        }
+
+    @property
+    def mean_recall(self) -> float:
+        """Mean of `recall`: every class counts alike."""
+        return float(np.mean([*self.recall.values()])) if self.count else float("nan")
+
+    def to_json(self) -> dict:
+        return {
+            "network": self.network,
+            "part": self.part,
+            "count": self.count,
+            "missing": self.missing,
+            "accuracy": round(self.accuracy, 4),
+            "mean_recall": round(self.mean_recall, 4),
+            "recall": {k: round(v, 4) for k, v in self.recall.items()},
+            "confusion": self.confusion.tolist(),
+        }
+
+
+def probabilities_of(network: nn.Module, size: int, part: Part) -> np.ndarray:
+    """float32 (N, 7) what a classifier says of a part's faces at its own input size."""
+    if not len(part):
+        return np.zeros((0, len(EXPRESSIONS)), np.float32)
+    return classify(network, part.faces, part.rows, size)
+
+
+def recognise(weights: str | Path, part: Part, network: str | None = None) -> Recognition:
+    """Measure a weight file on a part.
+
+    Args:
+        network: what the file must hold ("hcnn", "scnn", "judge"), where that matters.
+
+    Raises:
+        ModelError: the file is missing, damaged, or of another network.
+    """
+    loaded, info = load_network(weights, network)
+    answers = probabilities_of(loaded, info.input_size, part)
+    return Recognition.of(
+        info.network.upper(), part.name, part.labels, answers.argmax(1), part.missing
+    )

@@ -1,0 +1,273 @@
+"""The evaluation as one .html file that needs nothing else: tables, curves, pictures."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ..training.report import _COLORS, _confusion
+from ..vocabulary import EXPRESSIONS
+from .choice import write_text
+
+_STYLE = (
+    "body{font:14px sans-serif;margin:2em;max-width:72em}td,th{padding:.2em .6em;text-align:right;"
+    "border-bottom:1px solid #ddd}th:first-child,td:first-child{text-align:left}"
+    "svg{margin:0 1em 1em 0}p{max-width:50em}img{max-width:100%}h2{margin-top:2em}"
+)
+
+PAPER = {
+    "agreement people's labels of actor and character (Figure 6)": 0.7555,
+    "clarity of the characters (Table 2)": 0.854,
+    "HCNN, 10-fold (5.1)": 0.8971,
+    "SCNN, 10-fold (5.1)": 0.9682,
+}
+"""What Aneja et al. (2018) report, for comparison."""
+
+
+def write_html(figures: dict, path: Path) -> Path:
+    """Write the report of `figures` (the contents of evaluation.json); returns its path.
+
+    Raises:
+        OutputError: the place can't be written.
+    """
+    sections = (
+        _recognition, _folds, _clarity, _transfer, _ratings, _intensity, _stability, _worst,
+    )  # fmt: skip
+    parts = [part for section in sections if (part := section(figures))]
+    text = [
+        "<!doctype html><meta charset=utf-8><title>ExprGen: evaluation</title>",
+        f"<style>{_STYLE}</style><h1>Evaluation</h1>",
+        _paragraph(
+            "Everything is measured on validation pictures. Numbers of the published system, on "
+            "its own pictures and characters: "
+            + "; ".join(f"{k} {v:.1%}" for k, v in PAPER.items())
+            + "."
+        ),
+        *parts,
+        f"<h2>Settings</h2><pre>{html.escape(json.dumps(figures.get('settings', {}), indent=1))}"
+        "</pre>",
+    ]
+    write_text(path, "\n".join(text))
+    return path
+
+
+def _recognition(figures: dict) -> str:
+    rows = figures.get("recognition") or []
+    if not rows:
+        return ""
+    head = ("network on part", "pictures", "without face", "accuracy", "mean recall", *EXPRESSIONS)
+    table = [
+        (
+            f"{r['network']} on {r['part']}", r["count"], r["missing"], r["accuracy"],
+            r["mean_recall"], *(r["recall"].get(e) for e in EXPRESSIONS),
+        )
+        for r in rows
+    ]  # fmt: skip
+    text = "<h2>Recognition</h2>" + _table(head, table)
+    if figures.get("pose_intensity"):
+        text += "<h3>Rank correlation of a key pose's share with how surely SCNN reads it</h3>"
+        text += _table(("character", "Spearman"), figures["pose_intensity"].items())
+    for r in rows:
+        if r["network"] in ("HCNN", "RATERS"):
+            matrix = _confusion(np.array(r["confusion"]), EXPRESSIONS).partition("</h2>")[2]
+            text += f"<h3>{r['network']} on {html.escape(r['part'])}</h3>{matrix}"
+    return text
+
+
+def _folds(figures: dict) -> str:
+    rows = figures.get("folds") or []
+    return "".join(
+        f"<h2>{html.escape(f['network'].upper())}, {len(f['folds'])} folds</h2>"
+        + _table(
+            ("fold", "pictures", "accuracy", "mean recall"),
+            [
+                *((r["fold"], r["count"], r["accuracy"], r["mean_recall"]) for r in f["folds"]),
+                ("mean", "", f["accuracy"], f["mean_recall"]),
+            ],
+        )
+        for f in rows
+    )
+
+
+def _clarity(figures: dict) -> str:
+    rows = figures.get("clarity") or {}
+    if not rows:
+        return ""
+    head = ("character", "poses", "clear", "ambiguous", "mistaken", "own expression", *EXPRESSIONS)
+    table = [
+        (
+            name, r["poses"], r["clear"], r["ambiguous"], r["mistaken"], r["own"],
+            *(r["by_expression"].get(e) for e in EXPRESSIONS),
+        )
+        for name, r in rows.items()
+    ]  # fmt: skip
+    return "<h2>Clarity of the key poses</h2>" + _table(head, table)
+
+
+def _transfer(figures: dict) -> str:
+    t = figures.get("transfer")
+    if not t:
+        return ""
+    choice = [
+        (name, c["count"], c["mean_agreement"], c["least_agreement"], c["below"])
+        for name, c in t["pictures"].items()
+    ]
+    text = "<h2>Transfer</h2>" + _paragraph(
+        f"Pictures chosen by a seed among those of which people agree by at least "
+        f"{t['agreement_at_least']:.0%}; where there are too few, the next most agreed. No face "
+        f"was found in {len(t['without_face'])} of them. HCNN names "
+        f"{_percent(t['humans_by_hcnn'])} of these human pictures as people do (mean over classes)."
+    )
+    text += _table(("expression", "pictures", "mean vote", "least vote", "below"), choice)
+    who = "judge" if t["judges"] else "own"
+    head = (
+        "method/character", "as people name the actor", "as the judge names the actor",
+        "SCNN's word", *EXPRESSIONS, "geometry", "consistency", "spread",
+    )  # fmt: skip
+    rows = []
+    for name, g in t["groups"].items():
+        told = g[who]
+        rows.append(
+            (
+                name, told["named"]["mean_recall"], told["perceived"]["mean_recall"],
+                g["own"]["named"]["mean_recall"],
+                *(told["named"]["recall"].get(e) for e in EXPRESSIONS),
+                g.get("geometry", {}).get("mean"), g["consistency"]["ratio"], g.get("spread"),
+            )
+        )  # fmt: skip
+    text += _table(head, rows)
+    judge = "the judge" if t["judges"] else "HCNN and SCNN themselves, for want of a judge"
+    text += _paragraph(
+        f"Read by {judge}; means over the seven classes. Geometry: mean correlation of the nine "
+        "features, actor against character. Consistency: distance of poses within an expression "
+        "over that between expressions, less is better. Spread: of the controls, as a share of "
+        "the spread over the character's own pictures."
+    )
+    text += _geometry(t)
+    for name, g in t["groups"].items():
+        matrix = _confusion(np.array(g[who]["named"]["confusion"]), EXPRESSIONS)
+        text += f"<h3>{html.escape(name)}</h3>{matrix.partition('</h2>')[2]}"
+    return text
+
+
+def _geometry(t: dict) -> str:
+    known = {n: g["geometry"] for n, g in t["groups"].items() if g.get("geometry")}
+    if not known:
+        return ""
+    features = list(next(iter(known.values())))
+    rows = [(name, *(values[f] for f in features)) for name, values in known.items()]
+    return "<h3>Correlation of geometric features</h3>" + _table(
+        ("method/character", *features), rows, signed=True
+    )
+
+
+def _ratings(figures: dict) -> str:
+    rows = figures.get("ratings") or {}
+    if not rows:
+        return ""
+    table = [
+        (name, r["count"], r["accuracy"], r["mean_recall"],
+         *(r["recall"].get(e) for e in EXPRESSIONS))
+        for name, r in rows.items()
+    ]  # fmt: skip
+    head = ("method/character", "answers", "accuracy", "mean recall", *EXPRESSIONS)
+    return "<h2>Blind rating by people</h2>" + _table(head, table)
+
+
+def _intensity(figures: dict) -> str:
+    rows = figures.get("intensity") or {}
+    if not rows:
+        return ""
+    text = "<h2>Intensity along sequences (Figure 5)</h2>" + _paragraph(
+        "Frames of the embedded clip, whose true weights are known. Solid: the actor, dashed: the "
+        "character."
+    )
+    head = ("sequence", "frames", "true against shown intensity", "actor's against character's "
+            "probability, rank", "named alike")  # fmt: skip
+    table = [
+        (f"{r['from']} to {name}", len(r["frames"]), r["shown"], r["rank"], r["alike"])
+        for name, r in rows.items()
+    ]
+    text += _table(head, table, signed=True)
+    for i, (name, r) in enumerate(rows.items()):
+        curves = (r["actor"], r["character"])
+        text += _curves(f"{name}: probability", curves, _COLORS[i % len(_COLORS)])
+        text += _curves(f"{name}: intensity", (r["true"], r["units"]), _COLORS[i % len(_COLORS)])
+    return text
+
+
+def _stability(figures: dict) -> str:
+    rows = figures.get("stability") or {}
+    if not rows:
+        return ""
+    table = [(name, _plain(value)) for name, value in rows.items() if name != "blinks"]
+    text = "<h2>Stability over time</h2>" + _table(("measure", "value"), table)
+    head = ("blink at frame", "delay in frames", "closed", "true")
+    blinks = [tuple(b[k] for k in ("frame", "delay", "closed", "true")) for b in rows["blinks"]]
+    return text + _table(head, blinks, decimals=2)
+
+
+def _worst(figures: dict) -> str:
+    path = (figures.get("transfer") or {}).get("files", {}).get("worst")
+    if not path or not Path(path).is_file():
+        return ""
+    data = base64.b64encode(Path(path).read_bytes()).decode()
+    return (
+        "<h2>The worst transfers</h2>"
+        + _paragraph("Photographs of people: for your eyes, not for publication.")
+        + f'<img src="data:image/png;base64,{data}">'
+    )
+
+
+def _paragraph(text: str) -> str:
+    return f"<p>{html.escape(text)}</p>"
+
+
+def _percent(recognition: dict) -> str:
+    return f"{recognition['mean_recall']:.1%}"
+
+
+def _plain(value):
+    return round(value, 5) if isinstance(value, float) else value
+
+
+def _table(head, rows, signed: bool = False, decimals: int = 0) -> str:
+    """A table; shares 0..1 become percentages unless `signed` (correlations) or `decimals`."""
+
+    def cell(value) -> str:
+        if value is None:
+            return "&ndash;"
+        if isinstance(value, float) and decimals:
+            return f"{value:.{decimals}f}"
+        if isinstance(value, float) and signed:
+            return f"{value:.2f}"
+        if isinstance(value, float) and 0.0 <= value <= 1.0 and value > 0.005:
+            return f"{100 * value:.1f}%"
+        return html.escape(f"{value:.4g}" if isinstance(value, float) else str(value))
+
+    top = "".join(f"<th>{html.escape(str(h))}</th>" for h in head)
+    body = "".join(f"<tr>{''.join(f'<td>{cell(v)}</td>' for v in row)}</tr>" for row in rows)
+    return f"<table><tr>{top}</tr>{body}</table>"
+
+
+def _curves(title: str, curves: tuple, colour: str) -> str:
+    """A small plot of two series (actor, character), 0..1."""
+    lines = []
+    for values, dash in zip(curves, ("", "6 4"), strict=True):
+        values = np.clip(np.asarray(values, float), 0.0, 1.0)
+        xs = 40 + 220 * np.arange(len(values)) / max(len(values) - 1, 1)
+        points = " ".join(f"{x:.1f},{130 - 105 * y:.1f}" for x, y in zip(xs, values, strict=True))
+        lines.append(
+            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2" '
+            f'stroke-dasharray="{dash}"/>'
+        )
+    return (
+        f'<svg width="280" height="150"><text x="40" y="16">{html.escape(title)}</text>'
+        '<rect x="40" y="25" width="220" height="105" fill="none" stroke="#bbb"/>'
+        '<text x="8" y="32" font-size="10">100%</text><text x="20" y="132" font-size="10">0</text>'
+        f"{''.join(lines)}</svg>"
+    )

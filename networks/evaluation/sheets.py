@@ -1,0 +1,149 @@
+"""Blind rating: numbered sheets of shuffled pictures, the key that raters must not see, the scores.
+
+A rater writes one line a picture, "number,label". The key holds "number,file" without a heading,
+the truth "stem,label"; the picture's folders tell the method and the character it belongs to.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..errors import InputError, OutputError
+from ..vocabulary import EXPRESSIONS
+from .choice import write_text
+from .recognition import Recognition
+
+A_SHEET = 20
+COLUMNS = 5
+SIDE = 220
+BAND = 26
+"""Pixels above a picture for its number."""
+
+
+@dataclass(frozen=True)
+class Sheets:
+    """Files of a blind rating."""
+
+    pictures: tuple[Path, ...]
+    key: Path
+    truth: Path
+
+
+def write_sheets(files: list[Path], truth: dict[str, str], prefix: Path, seed: int = 0) -> Sheets:
+    """Shuffle pictures onto <prefix>_1.png, ..., with <prefix>_key.csv and <prefix>_truth.csv.
+
+    Args:
+        files: <method>/<character>/<stem>.png each. truth: stem -> expression.
+
+    Raises:
+        InputError: a picture can't be read. OutputError: the place can't be written.
+    """
+    files = sorted(files)
+    random.Random(seed).shuffle(files)
+    sheets = []
+    for first in range(0, len(files), A_SHEET):
+        path = prefix.with_name(f"{prefix.name}_{first // A_SHEET + 1}.png")
+        write_picture(path, draw(files[first : first + A_SHEET], first + 1))
+        sheets.append(path)
+    key, answers = (prefix.with_name(f"{prefix.name}_{n}.csv") for n in ("key", "truth"))
+    write_text(key, _csv([(n, str(f)) for n, f in enumerate(files, start=1)]))
+    write_text(answers, _csv(sorted(truth.items())))
+    return Sheets(tuple(sheets), key, answers)
+
+
+def draw(files: list[Path], first: int) -> np.ndarray:
+    """One sheet, uint8 (H, W, 3) RGB; the pictures are numbered from `first`."""
+    cells = [_cell(path, number) for number, path in enumerate(files, start=first)]
+    cells += [np.full_like(cells[0], 255)] * (-len(cells) % COLUMNS)
+    rows = [np.hstack(cells[i : i + COLUMNS]) for i in range(0, len(cells), COLUMNS)]
+    return np.vstack(rows)
+
+
+def _cell(path: Path, number: int) -> np.ndarray:
+    cell = np.full((SIDE + BAND, SIDE + 6, 3), 255, np.uint8)
+    cell[BAND:, 3 : SIDE + 3] = square(path, SIDE)
+    cv2.putText(cell, str(number), (6, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (0, 0, 0), 2)
+    return cell
+
+
+def square(path: Path, side: int) -> np.ndarray:
+    """The middle square of a picture, uint8 (side, side, 3) RGB.
+
+    Raises:
+        InputError: it can't be read.
+    """
+    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise InputError("can't be read as a picture", file=path, fix="evaluate again")
+    height, width = bgr.shape[:2]
+    short = min(height, width)
+    top, left = (height - short) // 2, (width - short) // 2
+    part = bgr[top : top + short, left : left + short, ::-1]
+    way = cv2.INTER_AREA if short > side else cv2.INTER_CUBIC
+    return cv2.resize(np.ascontiguousarray(part), (side, side), interpolation=way)
+
+
+def write_picture(path: Path, rgb: np.ndarray) -> None:
+    """Write uint8 (H, W, 3) RGB as PNG under a temporary name, then rename it.
+
+    Raises:
+        OutputError: the place can't be written.
+    """
+    part = path.with_name(f".{path.stem}.part.png")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(part), rgb[:, :, ::-1]):
+        raise OutputError("can't be written", file=path, fix="choose a writable folder")
+    part.replace(path)
+
+
+def score_ratings(key: Path, truth: Path, ratings: list[Path]) -> dict[str, Recognition]:
+    """What raters named, by group "<method>/<character>"; all raters' answers count alike.
+
+    Raises:
+        InputError: a file is missing, a number is not in the key, or a label is none.
+    """
+    files = {int(n): Path(f) for n, f in _rows(key, 2)}
+    labels = dict(_rows(truth, 2))
+    answers: dict[str, list[tuple[int, int]]] = {}
+    for path in ratings:
+        for number, label in _rows(path, 2):
+            if not number.strip().isdigit():
+                continue  # a heading
+            if int(number) not in files or label.strip() not in EXPRESSIONS:
+                raise InputError(
+                    f"has the line {number},{label}, which names no picture or no expression",
+                    file=path,
+                    fix=f"write NUMBER,LABEL with one of {', '.join(EXPRESSIONS)}",
+                )
+            file = files[int(number)]
+            group = "/".join(file.parts[-3:-1])
+            right = EXPRESSIONS.index(labels[file.stem])
+            answers.setdefault(group, []).append((right, EXPRESSIONS.index(label.strip())))
+    return {
+        group: Recognition.of("raters", group, *np.array(pairs).T)
+        for group, pairs in sorted(answers.items())
+    }
+
+
+def _rows(path: Path, columns: int) -> list[list[str]]:
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as f:
+            rows = [row for row in csv.reader(f) if row]
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"can't be read ({error})", file=path, fix="save it as .csv") from error
+    if any(len(row) != columns for row in rows):
+        raise InputError(f"has a line without {columns} fields", file=path, fix="mend it")
+    return rows
+
+
+def _csv(rows) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

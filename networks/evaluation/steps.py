@@ -1,0 +1,167 @@
+"""The steps of an evaluation that need torch or OpenCV; the worker runs them one by one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UsageError
+from ..pipeline import weights_folder
+from ..track import FaceTrack
+from ..training.ced import characters
+from ..vocabulary import EXPRESSIONS, NEUTRAL
+from ..weights_io import load_network, weights_path
+from .choice import choose, save_choice, write_originals, write_text
+from .correlation import rank_correlation
+from .judging import Judge, actor_faces, character_faces, judge_paths, judged, own_reading
+from .parts import character_part, human_part
+from .recognition import probabilities_of, recognise
+from .report import write_html
+from .sheets import score_ratings
+
+Emit = Callable[[dict], None]
+
+
+def run_step(name: str, arguments: dict, emit: Emit) -> dict:
+    """One step by the name of its function in this file.
+
+    Raises:
+        UsageError: there is no such step.
+    """
+    steps = {f.__name__: f for f in _STEPS}
+    if name not in steps:
+        raise UsageError(f"there is no step {name!r}", fix=f"use one of {', '.join(steps)}")
+    emit({"type": "stage", "stage": name})
+    return steps[name](emit, **arguments)
+
+
+def pick(
+    emit: Emit, hed: str, source: str, parts: list, each: int, seed: int, agreement: float, out: str
+) -> dict:
+    """Choose pictures and write the originals: {"pictures": paths}."""
+    chosen = choose([human_part(hed, name) for name in parts], each, seed, agreement)
+    folder = Path(out)
+    written = write_originals(chosen, source, folder / "pictures")
+    save_choice(chosen, folder / "chosen.json")
+    return {"pictures": [str(p) for p in written]}
+
+
+def recognition(emit: Emit, hed: str, ced: str, parts: list) -> dict:
+    """HCNN and the judges on human parts, SCNN and the judges on every character's validation part:
+    {"recognition": [...], "pose_intensity": {...}}."""
+    folder = weights_folder()
+    measured = []
+    people = {name: human_part(hed, name) for name in parts} if hed else {}
+    posed = {n: character_part(ced, f"{n}/val") for n in characters(Path(ced))} if ced else {}
+    work = [(weights_path("hcnn", folder=folder), p, "hcnn") for p in people.values()]
+    work += [(weights_path("scnn", folder=folder), p, "scnn") for p in posed.values()]
+    for number, (path, part, network) in enumerate(work):
+        measured.append(recognise(path, part, network).to_json())
+        emit(_progress("recognition", number + 1, len(work)))
+    judges = [Judge.load(p) for p in judge_paths(folder)]
+    if judges:
+        measured += [_judged_part(judges, part, True) for part in people.values()]
+        measured += [_judged_part(judges, part, False) for part in posed.values()]
+    return {"recognition": measured, "pose_intensity": _pose_intensity(ced, folder, posed)}
+
+
+def _judged_part(judges: list[Judge], part, human: bool) -> dict:
+    from .choice import half_of
+    from .recognition import Recognition
+
+    halves = np.array([half_of(s) if human else -1 for s in part.sources])
+    total = np.zeros((len(part), len(EXPRESSIONS)), np.float32)
+    count = np.zeros(len(part))
+    for judge in judges:
+        rows = np.flatnonzero(halves != (-2 if judge.half is None else judge.half))
+        if len(rows):
+            total[rows] += probabilities_of(judge.network, judge.size, part.take(rows))
+            count[rows] += 1
+    seen = np.flatnonzero(count)
+    answers = total[seen].argmax(1)
+    name = "JUDGE" if len(judges) > 1 else "JUDGE (its unseen half)"
+    return Recognition.of(name, part.name, part.labels[seen], answers, part.missing).to_json()
+
+
+def _pose_intensity(ced: str, folder: Path, posed: dict) -> dict:
+    """Character -> Spearman's correlation of a key pose's share with how surely it reads, over the
+    labelled validation pictures that are not neutral."""
+    from ..training.datasets import load_ced
+
+    if not posed:
+        return {}
+    network, info = load_network(weights_path("scnn", folder=folder), "scnn")
+    out = {}
+    for name, part in posed.items():
+        kept = part.take(part.labels != NEUTRAL)
+        share = load_ced(ced, name).intensity[kept.rows]
+        own = probabilities_of(network, info.input_size, kept)[np.arange(len(kept)), kept.labels]
+        value = rank_correlation(share, own)
+        out[name] = round(value, 4) if np.isfinite(value) else None
+    return out
+
+
+def transfer(
+    emit: Emit, out: str, ced: str, agreement: float, seed: int, each: int, judges: list | None
+) -> dict:
+    """See `transfer.measure`."""
+    from .transfer import measure
+
+    paths = None if judges is None else [Path(p) for p in judges]
+    return {"transfer": measure(Path(out), paths, ced, agreement, seed, each)}
+
+
+def read_frames(emit: Emit, track: str, frames: list, files: list, landmarks: list | None) -> dict:
+    """Probabilities of a clip's frames and of the character's pictures of the same frames:
+    {"actor", "character"} by HCNN and SCNN, {"judge_actor", "judge_character"} where there are
+    judges; lists of 7."""
+    folder = weights_folder()
+    face_track = FaceTrack.load(track)
+    people = actor_faces(face_track, np.array(frames, int))
+    posed = character_faces(files, landmarks)
+    out = {
+        "actor": own_reading("hcnn", people, folder),
+        "character": own_reading("scnn", posed, folder),
+    }
+    judges = [Judge.load(p) for p in judge_paths(folder)]
+    if judges:
+        nobody = np.full(len(people), -1)
+        out["judge_actor"] = judged(judges, people, nobody)
+        out["judge_character"] = judged(judges, posed, nobody)
+    return {name: np.round(rows, 5).tolist() for name, rows in out.items()}
+
+
+def hold(emit: Emit, clip: str, frame: int, out: str) -> dict:
+    """A clip of one frame of another, repeated with noise: {"clip": path}."""
+    from ..media import open_reference
+    from .motion import write_held_clip
+
+    with open_reference([clip]) as reader:
+        still = next((f.rgb for f in reader if f.index == frame), None)
+    if still is None:
+        raise UsageError(f"the clip has no frame {frame}", file=clip, fix="count from 0")
+    return {"clip": str(write_held_clip(out, still))}
+
+
+def ratings(emit: Emit, key: str, truth: str, files: list) -> dict:
+    """People's ratings of the blind sheets, by group: {"ratings": {group: recognition}}."""
+    scored = score_ratings(Path(key), Path(truth), [Path(f) for f in files])
+    return {"ratings": {group: r.to_json() for group, r in scored.items()}}
+
+
+def report(emit: Emit, figures: dict, out: str) -> dict:
+    """Write <out>/evaluation.json and .html: {"json", "html"}."""
+    folder = Path(out)
+    target = folder / "evaluation.json"
+    write_text(target, json.dumps(figures, indent=1) + "\n")
+    return {"json": str(target), "html": str(write_html(figures, folder / "evaluation.html"))}
+
+
+def _progress(stage: str, done: int, total: int) -> dict:
+    return {"type": "progress", "stage": stage, "done": done, "total": total}
+
+
+_STEPS = (pick, recognition, transfer, read_frames, hold, ratings, report)
