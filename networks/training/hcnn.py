@@ -17,11 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..errors import UsageError
 from ..perceptual import PerceptualNetwork, hcnn, probabilities, standardise
 from ..vocabulary import EXPRESSIONS, REGISTERED_SIZE
 from ..weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from .augment import AugmentSettings, augment, plain
 from .datasets import TRAIN, VALIDATION, FaceSet, load_faces, synthetic_faces
+from .folds import cross_validate, in_fold, test_faces, without_folds
 from .loop import LoopSettings, Outcome, Stage, run, say
 from .options import option, run_command
 from .report import confusion_matrix, write_report
@@ -49,6 +51,8 @@ class HcnnSettings:
     balance: float = option(0.5, "0: as the data are, 1: every class alike")
     seed: int = option(0, "seed of everything random")
     threads: int = option(0, "processor threads, 0: all")
+    folds: int = option(0, "cross-validate in so many parts instead of training once")
+    fold: int = option(-1, "train and check this part alone, from 0")
 
 
 QUICK_SIZE = 64
@@ -165,16 +169,23 @@ def measures(answers: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     }
 
 
+def open_faces(s: HcnnSettings) -> FaceSet:
+    """The faces that the settings name; raises InputError where there are none."""
+    if s.data.startswith("drawn:"):
+        return synthetic_faces(int(s.data.partition(":")[2]), s.seed)
+    return load_faces(s.data)
+
+
 def train(s: HcnnSettings) -> Outcome:
     """Train, write weights, model card and report; returns the outcome."""
+    if s.folds and s.init:
+        raise UsageError("weights to start from have seen every fold", fix="leave out --init")
+    if s.folds and s.fold < 0:
+        return cross_validate(s, "hcnn", train, test_faces)
     if s.threads:
         torch.set_num_threads(s.threads)
     torch.manual_seed(s.seed)
-    data = (
-        synthetic_faces(int(s.data.partition(":")[2]), s.seed)
-        if s.data.startswith("drawn:")
-        else load_faces(s.data)
-    )
+    data = in_fold(open_faces(s), s)
     paper = s.recipe == "paper"
     model = load_network(s.init, "hcnn")[0] if s.init else hcnn()
     task = ExpressionTask(
@@ -206,7 +217,7 @@ def train(s: HcnnSettings) -> Outcome:
 def _fixed(s: HcnnSettings) -> dict:
     """The settings that a resumed training must share."""
     free = ("out", "checkpoints", "resume", "threads", "minutes")
-    return {k: v for k, v in asdict(s).items() if k not in free}
+    return without_folds({k: v for k, v in asdict(s).items() if k not in free})
 
 
 def finish(

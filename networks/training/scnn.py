@@ -21,6 +21,7 @@ from ..weights_io import ModelCard, WeightsInfo, load_network, save_network, wri
 from .ced import characters
 from .datasets import TRAIN, VALIDATION, load_ced
 from .features import Features, check_frozen, compute_features, freeze, start_from, train_mode
+from .folds import cross_validate, kept_folder, sets_in_fold, test_characters, without_folds
 from .hcnn import balanced_chances, measures, soft_cross_entropy
 from .loop import LoopSettings, Outcome, Stage, run, say
 from .options import option, run_command
@@ -45,6 +46,9 @@ class ScnnSettings:
     minutes: float | None = option(None, "shorten the training to this time")
     seed: int = option(0, "seed of everything random")
     threads: int = option(0, "processor threads, 0: all")
+    folds: int = option(0, "cross-validate in so many parts instead of training once")
+    fold: int = option(-1, "train and check this part alone, from 0")
+    fold_by: str = option("picture", "what a part is", ("picture", "character"))
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,8 @@ def load_sets(s: ScnnSettings, parent: PerceptualNetwork, size: int, folder: Pat
 def train(s: ScnnSettings) -> Outcome:
     """Train, write weights, model card and report; returns the outcome."""
     check_frozen(s.frozen_layers)
+    if s.folds and s.fold < 0:
+        return cross_validate(s, "scnn", train, test_characters)
     if s.threads:
         torch.set_num_threads(s.threads)
     torch.manual_seed(s.seed)
@@ -139,14 +145,15 @@ def train(s: ScnnSettings) -> Outcome:
     model = scnn()
     start_from(model, parent)
     freeze(model, s.frozen_layers)
-    sets = load_sets(s, parent, parent_info.input_size, folder)
+    sets = load_sets(s, parent, parent_info.input_size, kept_folder(s, folder))
+    sets = sets_in_fold(sets, s)
     task = TransferTask(model, sets, s.frozen_layers)
     count = sum(len(rows) for rows in task.rows.values())
     say(f"SCNN: {count} pictures of {', '.join(sets)}")
     stages = (Stage(parent_info.input_size, int(s.epochs * count), s.batch, s.rate),)
     loop = LoopSettings(minutes=s.minutes, seed=s.seed, average=0.99, evaluate_every=100)
     free = ("out", "checkpoints", "resume", "threads", "minutes")
-    settings = {k: v for k, v in asdict(s).items() if k not in free}
+    settings = without_folds({k: v for k, v in asdict(s).items() if k not in free})
     outcome = run(task, stages, folder, loop, settings, s.resume)
     _finish(s, task, outcome, settings, count, parent_info.input_size)
     return outcome
