@@ -1,6 +1,8 @@
 # make demo   the main job on the embedded reference clip -> exprgen_demo/demo.blend and demo.mp4
 # make test   lint, format and every test
-# Both set up what they need: a virtual environment at .venv with the `exprgen` command and pinned
+# make extension        Blender's installable zip -> dist/, 20 MB; uses a Python that has torch
+# make extension-full   the same with the packages' wheels, a zip a platform, hundreds of MB
+# They set up what they need: a virtual environment at .venv with the `exprgen` command and pinned
 # packages, and the face landmark model, checked by its SHA-256. Both can be interrupted and rerun.
 
 PYTHON ?= python3.11
@@ -8,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.exprgen-installed
 
-.PHONY: demo test setup lint characters clean
+.PHONY: demo test setup lint characters extension extension-full clean
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -35,6 +37,12 @@ characters: setup
 	$(BIN)/python -m exprgen.sample_rigs.build all
 	for name in mira tobi anselm rosa; do $(BIN)/exprgen landmarks $$name || exit; done
 	$(BIN)/exprgen landmarks blip --points sample_rigs/build/blip_points.json
+
+extension: setup
+	$(BIN)/python -m exprgen.exprgen_addon.extension_build --out dist
+
+extension-full: setup
+	$(BIN)/python -m exprgen.exprgen_addon.extension_build --full --out dist
 
 clean:
 	rm -rf $(VENV) out exprgen_demo

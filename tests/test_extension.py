@@ -1,0 +1,213 @@
+"""The extension's zip: what is in it, what Blender says of it, and its life in a clean profile."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from exprgen.exprgen_addon import extension_build
+from exprgen.networks import models
+from exprgen.networks.errors import ExprGenError, InputError
+from exprgen.networks.profile import sample_characters
+
+pytest.importorskip("bpy")
+
+PROJECT = tomllib.loads((extension_build.ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+@pytest.fixture(scope="module")
+def lite(tmp_path_factory) -> Path:
+    """The lite zip, with any file for the landmark model where it is not here."""
+    folder = tmp_path_factory.mktemp("dist")
+    with pytest.MonkeyPatch.context() as patch:
+        try:
+            models.landmark_model()
+        except ExprGenError:
+            stand_in = folder / models.LANDMARK_MODEL
+            stand_in.write_bytes(b"model")
+            patch.setattr(models, "fetch_landmark_model", lambda say: stand_in)
+        made = extension_build.build(folder)
+    assert made["bytes"] == Path(made["zip"]).stat().st_size
+    assert [p.name for p in folder.iterdir() if p.is_dir()] == []
+    return Path(made["zip"])
+
+
+class TestLite:
+    def test_it_holds_what_a_user_needs(self, lite):
+        names = set(zipfile.ZipFile(lite).namelist())
+        for wanted in (
+            "blender_manifest.toml",
+            "__init__.py",
+            "LICENSE",
+            "exprgen_addon/cli.py",
+            "networks/worker.py",
+            "networks/training/cmlp.py",
+            "networks/weights/hcnn.safetensors",
+            "networks/weights/hcnn.md",
+            "networks/weights/face_landmarker.task",
+            "networks/weights/face_landmarker.LICENSE",
+            "sample_rigs/reference/reference.mp4",
+            "sample_rigs/blender_assets.cats.txt",
+        ):
+            assert wanted in names
+        for profile in sample_characters():
+            assert {
+                f"sample_rigs/{profile.name}.json",
+                f"sample_rigs/{profile.blend.name}",
+            } <= names
+
+    def test_it_holds_nothing_else(self, lite):
+        for name in zipfile.ZipFile(lite).namelist():
+            parts = Path(name).parts
+            assert parts[0] in extension_build.PARTS, name
+            assert not any(p.startswith(".") or p == "__pycache__" for p in parts), name
+            assert not name.endswith((".whl", ".blend1", ".part", ".pyc")), name
+            assert "build" not in parts, name
+
+    def test_its_manifest_is_the_repository_s(self, lite):
+        text = zipfile.ZipFile(lite).read("blender_manifest.toml").decode()
+        manifest = tomllib.loads(text)
+        assert manifest == tomllib.loads(
+            (extension_build.ROOT / "blender_manifest.toml").read_text("utf-8")
+        )
+        assert "wheels" not in manifest
+
+    def test_blender_finds_it_valid(self, lite):
+        assert "Success" in extension_build.blender_extension("validate", lite)
+
+
+class TestFull:
+    WINDOWS = extension_build.PLATFORMS["windows-x64"]
+
+    @pytest.mark.parametrize("platform", extension_build.PLATFORMS.values(), ids=lambda p: p.name)
+    @pytest.mark.parametrize("python", extension_build.BLENDERS)
+    def test_its_packages(self, platform, python):
+        wanted = dict(r.split("==") for r in extension_build.requirements(platform, python))
+        assert not {"numpy", "bpy"} & set(wanted), "Blender has its own"
+        for requirement in PROJECT["dependencies"]:
+            name, version = requirement.split("==")
+            if name not in extension_build.NOT_BUNDLED:
+                assert wanted[name].partition("+")[0] == version
+        assert wanted["torch"].endswith("+cpu") == (platform.system == "Linux")
+        assert "certifi" in wanted, "what packages need in turn is there"
+
+    @pytest.mark.parametrize(
+        ("pythons", "first", "end"),
+        [
+            (["3.11"], "4.5.0", "5.1.0"),
+            (["3.13"], "5.1.0", None),
+            (["3.11", "3.13"], "4.5.0", None),
+            (["3.14"], "4.5.0", None),
+        ],
+    )
+    def test_its_manifest(self, tmp_path, pythons, first, end):
+        stage = tmp_path / "exprgen"
+        extension_build.copy_package(stage)
+        wheel = stage / "wheels" / "thing-1.0-py3-none-any.whl"
+        wheel.parent.mkdir()
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.writestr("thing-1.0.dist-info/METADATA", "Name: thing\nVersion: 1.0\n")
+        path = stage / "blender_manifest.toml"
+        extension_build.extend_manifest(path, self.WINDOWS, pythons, [wheel])
+        manifest = tomllib.loads(path.read_text("utf-8"))
+        assert manifest["platforms"] == ["windows-x64"]
+        assert manifest["wheels"] == ["./wheels/thing-1.0-py3-none-any.whl"]
+        assert manifest["blender_version_min"] == first
+        assert manifest.get("blender_version_max") == end
+        assert set(manifest["permissions"]) == {"files", "network"}, "the tables are whole"
+        assert "Success" in extension_build.blender_extension("validate", stage)
+
+    def test_a_python_that_the_index_lacks_is_left_out(self, tmp_path, monkeypatch):
+        def download(wanted, platform, python, folder):
+            if python == "3.13":
+                raise InputError("the package index has no torch")
+            (folder / "thing.whl").touch()
+            return ["thing.whl"]
+
+        monkeypatch.setattr(extension_build, "download", download)
+        made = extension_build.collect_wheels(self.WINDOWS, ["3.11", "3.13"], tmp_path)
+        assert made == ([tmp_path / "thing.whl"], {"3.13": "the package index has no torch"})
+
+    def test_no_python_at_all_is_an_error(self, tmp_path, monkeypatch):
+        def download(*_):
+            raise InputError("the package index has no torch")
+
+        monkeypatch.setattr(extension_build, "download", download)
+        monkeypatch.setattr(models, "fetch_landmark_model", lambda say: __file__)
+        with pytest.raises(ExprGenError, match="no torch") as error:
+            extension_build.build(tmp_path, platform=self.WINDOWS)
+        assert "lite" in error.value.fix
+        assert not list(tmp_path.glob("*.zip"))
+
+
+def test_faults_are_told_in_blender_s_words(tmp_path):
+    stage = tmp_path / "exprgen"
+    extension_build.copy_package(stage)
+    manifest = stage / "blender_manifest.toml"
+    manifest.write_text(manifest.read_text("utf-8").replace('"add-on"', '"opera"'))
+    with pytest.raises(ExprGenError, match="opera"):
+        extension_build.blender_extension("validate", stage)
+
+
+LIFE = """
+import os, sys, pathlib
+import bpy
+
+zip_path, module = sys.argv[1], "bl_ext.user_default.exprgen"
+preferences, ops = bpy.context.preferences, bpy.ops
+entries = lambda: [f.__module__ for f in bpy.types.VIEW3D_MT_add._dyn_ui_initialize()]
+before = entries()
+ops.extensions.package_install_files(
+    filepath=zip_path, repo="user_default", enable_on_install=True, overwrite=True
+)
+assert module in preferences.addons, "not enabled"
+assert any(m.startswith(module) for m in entries()), "no entry in the Add menu"
+assert sys.modules[module + ".exprgen_addon"]._run_command(["characters", "--json"]) == 0
+name = "NAME"
+if name:
+    ops.exprgen.add_character(name=name)
+    assert bpy.context.scene.collection.children_recursive
+for _ in range(2):
+    ops.preferences.addon_disable(module=module)
+    assert not [n for n in dir(bpy.types) if n.lower().startswith("exprgen")], "classes are left"
+    assert not hasattr(bpy.types.Scene, "exprgen"), "settings are left"
+    assert entries() == before, "the Add menu keeps an entry"
+    ops.preferences.addon_enable(module=module)
+ops.preferences.addon_disable(module=module)
+repos = preferences.extensions.repos
+number = next(i for i, r in enumerate(repos) if r.module == "user_default")
+ops.extensions.package_uninstall(repo_index=number, pkg_id="exprgen")
+root = pathlib.Path(bpy.utils.resource_path("USER"))
+files = [str(p.relative_to(root)) for p in root.rglob("*")]
+assert not [f for f in files if "exprgen" in f.lower()], files
+assert module not in preferences.addons
+print("ALL WELL", flush=True)
+os._exit(0)
+"""
+
+
+def test_its_life_in_a_clean_profile(lite, tmp_path):
+    """Installed, enabled, used, disabled, enabled, removed: without a trace or an error."""
+    characters = sample_characters()
+    script = LIFE.replace("NAME", characters[-1].name if characters else "")
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(lite)],
+        env={**os.environ, "BLENDER_USER_RESOURCES": str(tmp_path / "profile")},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "ALL WELL" in done.stdout
+    for word in ("Error", "Traceback", "Warning", "been registered before"):
+        assert word not in done.stdout, done.stdout
+    assert [p.name for p in tmp_path.iterdir()] in ([], ["profile"])
