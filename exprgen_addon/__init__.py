@@ -3,37 +3,145 @@
 from __future__ import annotations
 
 _command = None
+_keys: list[tuple] = []
+_registered: list[type] = []
 
 
 def _classes() -> tuple[type, ...]:
-    from . import operators, panels
+    from . import operators, panels, preferences, properties
 
-    return (*operators.classes(), *panels.classes)
+    return (*properties.classes, *preferences.classes, *operators.classes(), *panels.classes)
 
 
 def register() -> None:
-    """Register every class, and `blender --command exprgen`."""
+    """Register classes, settings, Esc, what is drawn, and `blender --command exprgen`."""
     global _command
     import bpy
 
+    from . import add_menu, perception_curve, preferences, properties
+
     for cls in _classes():
         bpy.utils.register_class(cls)
+        _registered.append(cls)
+    properties.register()
+    perception_curve.register()
+    add_menu.register()
+    _register_presets(True)
+    _register_handlers()
+    _register_keys()
+    preferences.use()
     _command = bpy.utils.register_cli_command("exprgen", _run_command)
 
 
 def unregister() -> None:
-    """Undo `register`, in reverse."""
+    """Undo `register`, in reverse; jobs that run are ended."""
     global _command
     import bpy
+
+    from . import (
+        add_menu,
+        jobs,
+        live_clarity,
+        panels,
+        perception_curve,
+        properties,
+        references,
+        window,
+    )
 
     if _command is not None:
         bpy.utils.unregister_cli_command(_command)
         _command = None
-    for cls in reversed(_classes()):
-        bpy.utils.unregister_class(cls)
+    live_clarity.switch(False)
+    live_clarity.close()
+    window.close()
+    _unregister_keys()
+    _unregister_handlers()
+    _register_presets(False)
+    add_menu.unregister()
+    perception_curve.unregister()
+    references.forget()
+    panels.forget()
+    properties.unregister()
+    while _registered:
+        bpy.utils.unregister_class(_registered.pop())
+    jobs.use_engine(jobs.Engine())
 
 
 def _run_command(words: list[str]) -> int:
     from .cli import main
 
     return main(list(words))
+
+
+# --- what else is registered ---------------------------------------------------------------------
+
+
+def _before_load(*_) -> None:
+    """Another file: what runs belongs to the one that goes."""
+    import bpy
+
+    from . import live_clarity, references, window
+
+    live_clarity.switch(False)
+    window.abandon()
+    references.forget()
+    if bpy.context.window_manager is not None:
+        bpy.context.window_manager.exprgen["live"] = False
+
+
+def _after_undo(*_) -> None:
+    from . import live_clarity
+
+    live_clarity.rebind()
+
+
+def _handlers() -> tuple[tuple[list, object], ...]:
+    from bpy.app import handlers
+
+    return (
+        (handlers.load_pre, _before_load),
+        (handlers.undo_post, _after_undo),
+        (handlers.redo_post, _after_undo),
+    )
+
+
+def _register_handlers() -> None:
+    from bpy.app.handlers import persistent
+
+    for functions, function in _handlers():
+        functions.append(persistent(function))
+
+
+def _unregister_handlers() -> None:
+    for functions, function in _handlers():
+        if function in functions:
+            functions.remove(function)
+
+
+def _register_keys() -> None:
+    """Esc stops the running job; where none runs it does what it always did."""
+    import bpy
+
+    configuration = bpy.context.window_manager.keyconfigs.addon
+    if configuration is None:  # without a window
+        return
+    keymap = configuration.keymaps.new(name="Screen", space_type="EMPTY")
+    _keys.append((keymap, keymap.keymap_items.new("exprgen.cancel_job", "ESC", "PRESS")))
+
+
+def _unregister_keys() -> None:
+    while _keys:
+        keymap, item = _keys.pop()
+        keymap.keymap_items.remove(item)
+
+
+def _register_presets(on: bool) -> None:
+    """The presets that ship with ExprGen; Blender looks for `presets/` in the folder."""
+    from pathlib import Path
+
+    import bpy
+
+    change = "register_preset_path" if on else "unregister_preset_path"
+    if hasattr(bpy.utils, change):
+        getattr(bpy.utils, change)(str(Path(__file__).resolve().parent))

@@ -88,11 +88,25 @@ def characters_in(scene: bpy.types.Scene) -> list[Character]:
     Raises:
         InputError: a character's profile is gone or no longer fits its rig.
     """
-    return [
-        _character(_profile_of(c), c)
-        for c in scene.collection.children_recursive
-        if CHARACTER_TAG in c
-    ]
+    return [character_of(c) for c in collections_in(scene)]
+
+
+def collections_in(scene: bpy.types.Scene) -> list[bpy.types.Collection]:
+    """The characters' collections of a scene; looks at no file, so every redraw may ask."""
+    return [c for c in scene.collection.children_recursive if CHARACTER_TAG in c]
+
+
+def active_collection(scene: bpy.types.Scene) -> bpy.types.Collection | None:
+    """The character that is chosen in the panel's list, else the first of the scene."""
+    index, everyone = scene.exprgen.active_character, bpy.data.collections
+    chosen = everyone[index] if 0 <= index < len(everyone) else None
+    present = collections_in(scene)
+    return chosen if chosen in present else next(iter(present), None)
+
+
+def character_of(collection: bpy.types.Collection) -> Character:
+    """One character by its collection; raises InputError as `characters_in`."""
+    return _character(_profile_of(collection), collection)
 
 
 def bind(profile: RigProfile, collection: bpy.types.Collection) -> dict[str, tuple]:

@@ -7,6 +7,7 @@ started it, so nothing goes on that nobody waits for.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -60,10 +61,8 @@ class MessageConsole(Console):
     def send(self, message: dict) -> None:
         """Write one message; nobody listening is no fault."""
         line = json.dumps(message, default=_plain) + "\n"
-        try:
+        with contextlib.suppress(OSError, TypeError):
             os.write(self._stdout, line.encode())
-        except (OSError, TypeError):
-            pass
 
     def interrupt(self) -> None:
         """Ctrl-C, from any thread."""

@@ -111,7 +111,7 @@ def own_python() -> str:
 
 
 def own_group() -> dict:
-    """Arguments of Popen that keep a terminal's Ctrl-C, and a window's full speed, to the caller."""
+    """Arguments of Popen that leave a terminal's Ctrl-C, and a window its speed, to the caller."""
     if os.name == "nt":
         idle = subprocess.BELOW_NORMAL_PRIORITY_CLASS if _engine.nice else 0
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | idle}

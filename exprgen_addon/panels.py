@@ -1,22 +1,557 @@
-"""The panel in the 3D view's sidebar."""
+"""The panel in the 3D view's sidebar: parts in the order of the work, each foldable.
+
+Panels only look: they read settings, files that are kept open, and the queue of jobs.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import bpy
+from bl_ui.utils import PresetPanel
+
+from ..networks.errors import ExprGenError
+from ..networks.profile import RigProfile, find_character, load_profile, sample_characters
+from ..networks.vocabulary import EXPRESSIONS, REGIONS
+from ..networks.weights_places import find_weights
+from . import checklist, live_clarity, references, tasks, window
+from .characters import CHARACTER_TAG, PROFILE_TAG, active_collection, collections_in
+from .operators.new_character import primary_for
+from .operators.presets import FOLDER
+
+WARNINGS = 6
+"""Warnings that are listed; more are counted."""
+
+_profiles: dict[tuple, RigProfile] = {}
 
 
-class EXPRGEN_PT_main(bpy.types.Panel):
-    """What there is to do, in the order of doing it"""
-
-    bl_label = "ExprGen"
+class _Part:
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "ExprGen"
 
+
+class EXPRGEN_PT_job(_Part, bpy.types.Panel):
+    """What runs, what waits, what came of it"""
+
+    bl_label = "Job"
+    bl_order = 0
+    bl_options = {"HIDE_HEADER"}
+
+    @classmethod
+    def poll(cls, context):
+        return window.queue.busy or window.queue.last is not None
+
     def draw(self, context):
+        queue = window.queue
         column = self.layout.column()
-        column.operator("exprgen.add_character", icon="ARMATURE_DATA")
-        column.operator("exprgen.apply_track", icon="ACTION")
+        if queue.running is not None:
+            _draw_running(column, queue.running)
+        for task in queue.waiting:
+            row = column.row()
+            row.label(text=f"Waiting: {task.title}", icon="SORTTIME")
+            row.operator("exprgen.cancel_job", text="", icon="X").waiting = True
+        if queue.last is not None and queue.running is None:
+            _draw_ended(column, queue.last)
 
 
-classes = (EXPRGEN_PT_main,)
+class EXPRGEN_PT_reference(_Part, bpy.types.Panel):
+    """Footage or photographs of a face"""
+
+    bl_label = "Reference"
+    bl_order = 1
+
+    def draw(self, context):
+        layout, settings = self.layout, context.scene.exprgen
+        row = layout.row(align=True)
+        row.prop(settings, "reference", text="", placeholder="Clip, picture or folder")
+        row.operator("exprgen.pick_reference", text="", icon="FILEBROWSER")
+        found = references.seen(settings)
+        track = references.track_path(settings)
+        if found is not None:
+            _draw_thumbnail(layout, found, track)
+        elif track is not None:
+            _alert(layout, "The analysis is gone or damaged: analyse again")
+        column = layout.column()
+        column.use_property_split, column.use_property_decorate = True, False
+        column.prop(settings, "face")
+        if settings.face == "number":
+            column.prop(settings, "face_number")
+        row = column.row(heading="Range")
+        row.prop(settings, "use_range")
+        if settings.use_range:
+            sub = column.column(align=True)
+            sub.prop(settings, "range_start")
+            sub.prop(settings, "range_end")
+        row = layout.row()
+        row.scale_y = 1.3
+        again = "Analyse Again" if found is not None else "Analyse"
+        row.operator("exprgen.analyse", text=again, icon="VIEWZOOM")
+        if found is not None:
+            row = layout.row(align=True)
+            row.label(text="In viewport")
+            for way, text in (("off", "Hidden"), ("beside", "Beside"), ("behind", "Behind")):
+                pressed = settings.overlay == way
+                row.operator("exprgen.show_reference", text=text, depress=pressed).way = way
+            if settings.overlay != "off":
+                layout.prop(settings, "overlay_opacity", slider=True)
+
+
+class EXPRGEN_PT_perception(_Part, bpy.types.Panel):
+    """What the face expresses"""
+
+    bl_label = "Perception"
+    bl_order = 2
+
+    @classmethod
+    def poll(cls, context):
+        return references.seen(context.scene.exprgen) is not None
+
+    def draw(self, context):
+        layout, scene = self.layout, context.scene
+        found = references.seen(scene.exprgen)
+        row = references.row_at(scene, found, scene.frame_current_final)
+        if row is None:
+            layout.label(text="The reference does not reach this frame", icon="INFO")
+        else:
+            draw_bars(layout, found.track.expression[row])
+            if not found.track.found[row]:
+                _alert(layout, "The face is lost at this frame")
+        layout.prop(scene.exprgen, "show_curve", icon="FCURVE")
+        _draw_warnings(layout, found)
+
+
+class EXPRGEN_PT_characters(_Part, bpy.types.Panel):
+    """Who is driven"""
+
+    bl_label = "Characters"
+    bl_order = 3
+
+    def draw(self, context):
+        layout, scene = self.layout, context.scene
+        present = collections_in(scene)
+        if present:
+            rows = max(2, min(5, len(present)))
+            layout.template_list(
+                "EXPRGEN_UL_characters", "", bpy.data, "collections",
+                scene.exprgen, "active_character", rows=rows,
+            )  # fmt: skip
+        layout.menu("EXPRGEN_MT_add_character", icon="ADD")
+        found = active_collection(scene)
+        if found is None:
+            return
+        box = layout.column()
+        box.use_property_split, box.use_property_decorate = True, False
+        box.prop(found.exprgen, "gain", slider=True)
+        _draw_network(layout, found, scene)
+        row = layout.row(align=True)
+        row.operator("exprgen.make_primary", icon="SOLO_ON").collection = found.name
+        row.operator("exprgen.remove_character", text="", icon="TRASH").collection = found.name
+
+
+class EXPRGEN_UL_characters(bpy.types.UIList):
+    """The characters among the file's collections"""
+
+    def draw_item(self, context, layout, data, item, icon, active_data, active_propname, index=0):
+        row = layout.row(align=True)
+        star = "SOLO_ON" if item == _primary_collection(context.scene) else "BLANK1"
+        row.label(text="", icon=star)
+        row.prop(item, "name", text="", emboss=False)
+        row.label(text="", icon="CHECKMARK" if _network_there(item, context.scene) else "ERROR")
+        row.prop(item.exprgen, "enabled", text="")
+
+    def filter_items(self, context, data, propname):
+        present = set(collections_in(context.scene))
+        shown = self.bitflag_filter_item
+        return [shown if c in present else 0 for c in getattr(data, propname)], []
+
+
+class EXPRGEN_MT_add_character(bpy.types.Menu):
+    """Characters that can be driven"""
+
+    bl_label = "Add Character"
+
+    def draw(self, context):
+        for profile in _samples():
+            text = f"{profile.title}{' (primary)' if profile.primary else ''}"
+            self.layout.operator("exprgen.add_character", text=text).name = profile.name
+
+
+class EXPRGEN_PT_apply(_Part, bpy.types.Panel):
+    """The performance becomes keys"""
+
+    bl_label = "Apply"
+    bl_order = 4
+
+    def draw_header_preset(self, context):
+        EXPRGEN_PT_presets.draw_panel_header(self.layout)
+
+    def draw(self, context):
+        layout, settings = self.layout, context.scene.exprgen
+        row = layout.row(align=True)
+        for name, icon in (("expression", "SHAPEKEY_DATA"), ("head", "USER"), ("eyes", "HIDE_OFF")):
+            row.prop(settings, f"key_{name}", toggle=True, icon=icon)
+        column = layout.column(align=True)
+        column.use_property_split, column.use_property_decorate = True, False
+        column.prop(settings, "smoothing_eyes", text="Smooth Eyes")
+        column.prop(settings, "smoothing_mouth", text="Mouth")
+        column.prop(settings, "smoothing_head", text="Head")
+        column.separator()
+        column.prop(settings, "emphasis")
+        row = layout.row()
+        row.scale_y = 1.4
+        row.operator("exprgen.apply", icon="ACTION")
+
+
+class EXPRGEN_PT_apply_keys(_Part, bpy.types.Panel):
+    """Where the keys go and how many there are"""
+
+    bl_label = "Keys"
+    bl_parent_id = "EXPRGEN_PT_apply"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        settings = context.scene.exprgen
+        column = _column(self.layout)
+        column.prop(settings, "take")
+        column.prop(settings, "new_take")
+        column.prop(settings, "start_frame")
+        row = column.row(heading="Range")
+        row.prop(settings, "use_apply_range")
+        if settings.use_apply_range:
+            sub = column.column(align=True)
+            sub.prop(settings, "apply_first")
+            sub.prop(settings, "apply_last")
+            sub.operator("exprgen.range_from_scene", icon="TIME")
+        else:
+            column.prop(settings, "fit_range")
+        sub = column.column(align=True)
+        sub.prop(settings, "blend_in")
+        sub.prop(settings, "blend_out")
+        column.prop(settings, "interpolation")
+        column.prop(settings, "reduce")
+        column.prop(settings, "subframes")
+        column.prop(settings, "replace_hand_made")
+
+
+class EXPRGEN_PT_apply_actor(_Part, bpy.types.Panel):
+    """The actor's neutral face and how strongly each part moves"""
+
+    bl_label = "Calibration and Gain"
+    bl_parent_id = "EXPRGEN_PT_apply"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        settings = context.scene.exprgen
+        column = _column(self.layout)
+        column.prop(settings, "calibration")
+        if settings.calibration == "frame":
+            column.prop(settings, "neutral_time")
+        column.operator("exprgen.neutral_here", icon="EYEDROPPER")
+        sub = column.column(align=True)
+        for region in REGIONS:
+            sub.prop(settings, f"gain_{region}", slider=True)
+
+
+class EXPRGEN_PT_correct(_Part, bpy.types.Panel):
+    """What the solver got wrong"""
+
+    bl_label = "Correct"
+    bl_order = 5
+
+    @classmethod
+    def poll(cls, context):
+        return bool(collections_in(context.scene))
+
+    def draw(self, context):
+        layout = self.layout
+        row = layout.row(align=True)
+        row.operator("exprgen.worst_frame", text="", icon="TRIA_LEFT").back = True
+        row.operator("exprgen.worst_frame", text="Next Worst Frame", icon="ERROR")
+        found = active_collection(context.scene)
+        row = layout.row()
+        row.scale_y = 1.2
+        row.operator("exprgen.key_correction", icon="KEY_HLT")
+        for i, entry in enumerate(found.exprgen.corrections):
+            box = layout.column(align=True)
+            row = box.row(align=True)
+            frame = references.frame_of(context.scene, entry.time)
+            row.operator("exprgen.go_to", text=f"Frame {frame:.0f}").seconds = entry.time
+            row.prop(entry, "strength", text="")
+            row.prop(entry, "radius", text="")
+            row.operator("exprgen.remove_correction", text="", icon="X").index = i
+        if len(found.exprgen.corrections):
+            layout.label(text="Strength and reach count at the next Apply", icon="INFO")
+        layout.operator("exprgen.clear_keys", icon="KEYFRAME")
+
+
+class EXPRGEN_PT_clarity(_Part, bpy.types.Panel):
+    """How the character's present pose reads"""
+
+    bl_label = "Clarity"
+    bl_order = 6
+
+    @classmethod
+    def poll(cls, context):
+        return bool(collections_in(context.scene))
+
+    def draw(self, context):
+        layout, settings = self.layout, context.scene.exprgen
+        switch = context.window_manager.exprgen
+        layout.prop(switch, "live", toggle=True, icon="RESTRICT_VIEW_OFF")
+        view = live_clarity.view
+        if view.error is not None:
+            _draw_error(layout, view.error)
+        if switch.live:
+            if view.probabilities is None:
+                layout.label(text="Starting: a few seconds", icon="SORTTIME")
+            else:
+                draw_bars(layout, view.probabilities)
+                rate = f"{view.rate:.1f} a second" if view.rate else "at rest"
+                layout.label(text=f"{view.character}: {rate}")
+                if not view.known:
+                    layout.label(text="SCNN has not seen this character", icon="INFO")
+        row = layout.row(align=True)
+        row.prop(settings, "clearer_expression", text="")
+        row.operator("exprgen.make_clearer", icon="MODIFIER")
+
+
+class EXPRGEN_PT_new_character(_Part, bpy.types.Panel):
+    """A rig of your own, step by step"""
+
+    bl_label = "New Character"
+    bl_order = 7
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout, settings = self.layout, context.scene.exprgen
+        layout.prop(settings, "new_profile", text="", placeholder="Profile, made in step 1")
+        layout.prop(settings, "new_role", text="")
+        path = bpy.path.abspath(settings.new_profile) if settings.new_profile else None
+        steps = checklist.steps_of(path, primary_for(settings.new_role))
+        following = checklist.next_step(steps)
+        for number, step in enumerate(steps, 1):
+            _draw_step(layout, number, step, step is following, settings)
+        layout.operator("exprgen.add_new", icon="ADD")
+
+
+class EXPRGEN_PT_presets(PresetPanel, bpy.types.Panel):
+    """Presets of these settings"""
+
+    bl_label = "ExprGen Presets"
+    preset_subdir = FOLDER
+    preset_operator = "script.execute_preset"
+    preset_add_operator = "exprgen.preset_add"
+
+
+# --- what panels share ---------------------------------------------------------------------------
+
+
+def draw_bars(layout, probabilities) -> None:
+    """Seven bars, the likeliest one named."""
+    column = layout.column(align=True)
+    best = int(max(range(len(EXPRESSIONS)), key=lambda i: probabilities[i]))
+    for i, name in enumerate(EXPRESSIONS):
+        share = float(probabilities[i])
+        row = column.row(align=True)
+        row.active = i == best
+        row.progress(factor=min(max(share, 0.0), 1.0), text=f"{name}  {share:.0%}")
+
+
+def _draw_running(layout, task: tasks.Task) -> None:
+    box = layout.box().column()
+    row = box.row()
+    stopping = task.state == tasks.STOPPING
+    row.label(text=f"{task.title}: {'stopping' if stopping else task.stage}", icon="SORTTIME")
+    row.operator("exprgen.cancel_job", text="", icon="PANEL_CLOSE")
+    text = f"{task.done}" + (f" of {task.total}" if task.total else "")
+    if task.eta is not None and task.done:
+        text += f", {clock(task.eta)} left"
+    box.progress(factor=task.share, text=text if task.done else "")
+    row = box.row()
+    row.label(text="Esc stops it")
+    row.operator("exprgen.show_log", text="Log", icon="TEXT")
+
+
+def _draw_ended(layout, task: tasks.Task) -> None:
+    box = layout.box().column()
+    if task.error is not None:
+        box.label(text=f"{task.title} failed", icon="ERROR")
+        _draw_error(box, task.error)
+    else:
+        icon = "CHECKMARK" if task.state == tasks.DONE else "CANCEL"
+        row = box.row()
+        row.label(text=task.title, icon=icon)
+        row.operator("exprgen.dismiss", text="", icon="X")
+        _wrapped(box, task.said)
+    for line in task.warnings[:3]:
+        _wrapped(box, line, "INFO")
+    if task.error is not None:
+        row = box.row(align=True)
+        row.operator("exprgen.show_log", text="Log", icon="TEXT")
+        row.operator("exprgen.dismiss", icon="X")
+
+
+def _draw_error(layout, error: ExprGenError) -> None:
+    column = layout.column(align=True)
+    column.alert = True
+    _wrapped(column, f"{Path(error.file).name}: {error.problem}" if error.file else error.problem)
+    column = layout.column(align=True)
+    if error.fix:
+        _wrapped(column, error.fix, "FORWARD")
+    words = f"{error.problem} {error.fix}".lower()
+    if "preferences" in words:
+        from .preferences import ADDON
+
+        column.operator("preferences.addon_show", text="Preferences").module = ADDON
+    if "doctor --fetch" in words:
+        column.operator("exprgen.fetch_model", icon="IMPORT")
+
+
+def _wrapped(layout, text: str, icon: str = "NONE", width: int = 38) -> None:
+    """Text over several lines, since a label is one."""
+    line = ""
+    for word in [*text.split(), None]:
+        if word is None or len(line) + len(word) > width:
+            if line:
+                layout.label(text=line.strip(), icon=icon)
+                icon = "BLANK1" if icon != "NONE" else "NONE"
+            line = ""
+        line += f"{word} " if word else ""
+
+
+def clock(seconds: float) -> str:
+    """Seconds as a person says them."""
+    whole = round(seconds)
+    return f"{whole // 60}:{whole % 60:02d} min" if whole >= 60 else f"{whole} s"
+
+
+def _column(layout):
+    column = layout.column()
+    column.use_property_split, column.use_property_decorate = True, False
+    return column
+
+
+def _alert(layout, text: str) -> None:
+    row = layout.row()
+    row.alert = True
+    row.label(text=text, icon="ERROR")
+
+
+def _draw_thumbnail(layout, found: references.Seen, track: Path) -> None:
+    icon = references.icon_of(references.thumbnail_path(track))
+    if icon:
+        layout.template_icon(icon_value=icon, scale=7.0)
+    count, seen = len(found.track), int(found.track.found.sum())
+    kind = "pictures" if found.stills else "frames"
+    length = "" if found.stills else f", {float(found.track.times[-1]):.1f} s"
+    layout.label(text=f"{seen} of {count} {kind} show the face{length}")
+    if found.track.meta.get("partial"):
+        _alert(layout, "Not all of it was analysed")
+
+
+def _draw_warnings(layout, found: references.Seen) -> None:
+    column = layout.column(align=True)
+    for w in found.warnings[:WARNINGS]:
+        row = column.row(align=True)
+        row.label(text=w.text, icon="ERROR" if w.kind == "lost" else "QUESTION")
+        button = row.operator("exprgen.go_to", text=f"{w.start:.1f} s")
+        button.seconds = w.start
+        if found.stills:
+            button.row = int((found.track.times < w.start - 1e-6).sum())
+    more = len(found.warnings) - WARNINGS
+    if more > 0:
+        column.label(text=f"and {more} more")
+
+
+def _draw_step(layout, number: int, step: checklist.Step, following: bool, settings) -> None:
+    box = layout.box().column(align=True)
+    row = box.row()
+    icon = "CHECKMARK" if step.done else "RADIOBUT_ON" if following else "RADIOBUT_OFF"
+    row.label(text=f"{number} {step.title}", icon=icon)
+    sub = row.row()
+    sub.enabled = step.ready
+    text = "Again" if step.done else "Start"
+    sub.operator("exprgen.new_step", text=text, emboss=not step.done).step = step.name
+    if step.detail:
+        _wrapped(box, step.detail, "BLANK1")
+    if step.name == checklist.CAPTURE and following:
+        box.prop(settings, "new_pictures")
+    if step.name == checklist.POSES and step.picture is not None:
+        box.operator("exprgen.accept_poses", icon="CHECKMARK")
+    if step.picture is not None:
+        icon = references.icon_of(step.picture)
+        if icon and (following or step.name == checklist.POSES):
+            box.template_icon(icon_value=icon, scale=6.0)
+        box.operator("exprgen.open_file", icon="IMAGE_DATA").filepath = str(step.picture)
+
+
+def _samples() -> list[RigProfile]:
+    if ("samples",) not in _profiles:
+        _profiles["samples",] = sample_characters()
+    return _profiles["samples",]
+
+
+def _profile(collection) -> RigProfile | None:
+    """A character's profile, read once as long as its file is the same."""
+    path = collection.get(PROFILE_TAG, "")
+    try:
+        key = (path, Path(path).stat().st_mtime_ns) if path else (collection[CHARACTER_TAG],)
+        if key not in _profiles:
+            _profiles[key] = load_profile(path) if path else find_character(key[0])
+        return _profiles[key]
+    except (OSError, ExprGenError):
+        return None
+
+
+def _primary_collection(scene):
+    chosen = scene.exprgen.primary
+    present = collections_in(scene)
+    if chosen in present:
+        return chosen
+    able = [c for c in present if (p := _profile(c)) and find_weights("rig_regressor", p).is_file()]
+    return next(iter([*able, *present]), None)
+
+
+def _network_there(collection, scene) -> bool:
+    from .application import network_of
+
+    profile, lead = _profile(collection), _primary_collection(scene)
+    primary = _profile(lead) if lead is not None else None
+    return bool(profile and primary and network_of(profile, primary).is_file())
+
+
+def _draw_network(layout, collection, scene) -> None:
+    profile, lead = _profile(collection), _primary_collection(scene)
+    if profile is None:
+        _alert(layout, "Its profile is gone")
+        return
+    if _network_there(collection, scene):
+        word = "solved from the face" if lead == collection else f"follows {lead.name}"
+        layout.label(text=f"{len(profile.controls)} controls, {word}", icon="CHECKMARK")
+    elif lead == collection:
+        _alert(layout, "No network solves it: choose another primary")
+    else:
+        _alert(layout, f"No network from {lead.name}: train one")
+
+
+def forget() -> None:
+    """Let go of what was read."""
+    _profiles.clear()
+
+
+classes = (
+    EXPRGEN_UL_characters,
+    EXPRGEN_MT_add_character,
+    EXPRGEN_PT_presets,
+    EXPRGEN_PT_job,
+    EXPRGEN_PT_reference,
+    EXPRGEN_PT_perception,
+    EXPRGEN_PT_characters,
+    EXPRGEN_PT_apply,
+    EXPRGEN_PT_apply_keys,
+    EXPRGEN_PT_apply_actor,
+    EXPRGEN_PT_correct,
+    EXPRGEN_PT_clarity,
+    EXPRGEN_PT_new_character,
+)

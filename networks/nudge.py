@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .emphasis import key_pose_units, resembling
+from .emphasis import KERNEL, key_pose_units
 from .errors import UsageError
 from .profile import Control, KeyPose
 from .vocabulary import EXPRESSIONS
@@ -138,9 +138,11 @@ def _goals(units, controls, poses, expression: str) -> list[np.ndarray]:
         raise UsageError(
             f"the character has no key pose of {expression}", fix="label one, or choose another"
         )
-    nearest = targets[np.argsort(((targets - units) ** 2).sum(1))]
-    mean = resembling(units[None], targets)[0] if np.abs(targets).max() > 0 else targets[0]
-    return [mean, *nearest[: GOALS - 1]]
+    away = ((targets - units) ** 2).sum(1)
+    nearest = targets[np.argsort(away)]
+    width = max(KERNEL * float(np.median(away)), 1e-9)
+    near = np.exp(-(away - away.min()) / (2 * width))
+    return [near @ targets / near.sum(), *nearest[: GOALS - 1]]
 
 
 def _towards(search: _Search, units, goal, limit: float, before) -> tuple[np.ndarray, np.ndarray]:

@@ -157,7 +157,7 @@ def _decoded(reference: Sequence[str], track: FaceTrack, first: int = 0) -> Iter
 def _frame_of(
     reference: Sequence[str], track: FaceTrack, row: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The picture of a row and its pixels a pixel of the track's landmarks (2,)."""
+    """The picture of a row, and its pixels a pixel of the track's landmarks (2,)."""
     for found, frame in _decoded(reference, track, row):
         if found >= row:
             return frame.rgb, 1.0 / frame.scale

@@ -1,0 +1,199 @@
+"""Choose a reference and have it analysed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+from bpy.props import CollectionProperty, StringProperty
+
+from ...networks.errors import ExprGenError
+from .. import references, window
+from ..characters import characters_in
+from ..tasks import Task
+
+TITLE = "Analyse"
+
+
+class EXPRGEN_OT_pick_reference(bpy.types.Operator):
+    """Choose a clip, a picture, or a folder of pictures that shows a face"""
+
+    bl_idname = "exprgen.pick_reference"
+    bl_label = "Choose Reference"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    directory: StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE"})
+    files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"SKIP_SAVE"})
+    filter_movie: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+    filter_image: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+    filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+
+    def invoke(self, context, event):
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context):
+        # Several pictures, or none: their folder is meant.
+        several = len([f for f in self.files if f.name]) != 1 and bool(self.directory)
+        path = self.directory if several else self.filepath
+        settings = context.scene.exprgen
+        settings.reference = _relative(path)
+        settings.track = ""
+        return {"FINISHED"}
+
+
+class EXPRGEN_OT_analyse(bpy.types.Operator):
+    """Look at the reference: find the face in every frame and read its expression. Runs beside
+    Blender; Esc stops it and keeps what was seen. Applying later does not need the footage again"""
+
+    bl_idname = "exprgen.analyse"
+    bl_label = "Analyse"
+
+    @classmethod
+    def poll(cls, context):
+        settings = context.scene.exprgen
+        if not settings.reference:
+            cls.poll_message_set("Choose a reference first")
+            return False
+        reason = window.queue.refusal(TITLE)
+        if reason:
+            cls.poll_message_set(reason)
+        return not reason
+
+    def execute(self, context):
+        scene = context.scene
+        try:
+            request = _request(scene)
+        except ExprGenError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        name = scene.name
+
+        def finish(result: dict) -> str:
+            said = f"{result['found']} of {result['frames']} frames show the face"
+            if result["partial"]:
+                said += f"; {result['reason'] or 'stopped before its end'}"
+            window.undoable(
+                bpy.ops.exprgen.take_analysis, scene=name, track=result["track"], said=said
+            )
+            return said
+
+        begin = window.ask("analyse", request)
+        return window.start(Task(TITLE, begin, finish, keep_partial=True), self)
+
+
+class EXPRGEN_OT_take_analysis(bpy.types.Operator):
+    """Keep an analysis with the scene"""
+
+    bl_idname = "exprgen.take_analysis"
+    bl_label = "ExprGen: Analyse"
+    bl_options = {"INTERNAL"}
+
+    scene: StringProperty()
+    track: StringProperty()
+    said: StringProperty()
+
+    def execute(self, context):
+        scene = bpy.data.scenes.get(self.scene)
+        if scene is None:
+            self.report({"ERROR"}, f"the scene {self.scene!r} is gone")
+            return {"CANCELLED"}
+        scene.exprgen.track = _relative(self.track)
+        references.forget()
+        return {"FINISHED"}
+
+
+class EXPRGEN_OT_go_to(bpy.types.Operator):
+    """Go to this moment"""
+
+    bl_idname = "exprgen.go_to"
+    bl_label = "Go There"
+
+    seconds: bpy.props.FloatProperty()
+    row: bpy.props.IntProperty(default=-1)
+
+    def execute(self, context):
+        scene = context.scene
+        row = self.row if self.row >= 0 else None
+        scene.frame_set(round(references.frame_of(scene, self.seconds, row)))
+        return {"FINISHED"}
+
+
+class EXPRGEN_OT_worst_frame(bpy.types.Operator):
+    """Go to the next of the frames that are most in doubt: the face was lost or seen poorly, or two
+    expressions are as likely"""
+
+    bl_idname = "exprgen.worst_frame"
+    bl_label = "Worst Frame"
+
+    back: bpy.props.BoolProperty(name="Back", options={"SKIP_SAVE"})
+
+    @classmethod
+    def poll(cls, context):
+        found = references.seen(context.scene.exprgen)
+        if found is None:
+            cls.poll_message_set("Analyse a reference first")
+        elif not found.worst:
+            cls.poll_message_set("No frame is in doubt")
+        return bool(found and found.worst)
+
+    def execute(self, context):
+        scene = context.scene
+        found = references.seen(scene.exprgen)
+        frames = [round(references.frame_of_row(scene, found, r)) for r in found.worst]
+        at = frames.index(scene.frame_current) if scene.frame_current in frames else None
+        step = -1 if self.back else 1
+        index = (at + step) % len(frames) if at is not None else (-1 if self.back else 0)
+        scene.frame_set(frames[index])
+        self.report({"INFO"}, f"{index % len(frames) + 1} of {len(frames)} in doubt, worst first")
+        return {"FINISHED"}
+
+
+def _request(scene: bpy.types.Scene) -> dict:
+    settings = scene.exprgen
+    path = references.check_reference(settings)
+    out = references.new_track_path(settings)
+    use = settings.use_range
+    return {
+        "reference": [path],
+        "out": str(out),
+        "face": settings.face_choice,
+        "start": settings.range_start if use else None,
+        "end": settings.range_end if use else None,
+        "profiles": _primary_with_network(scene),
+        "thumbnail": str(references.thumbnail_path(out)),
+    }
+
+
+def _primary_with_network(scene: bpy.types.Scene) -> list[str]:
+    """The primary's profile, so that its network looks at the frames right away."""
+    from ..application import network_of, primary_of
+
+    try:
+        present = characters_in(scene)
+    except ExprGenError:
+        return []
+    primary = primary_of(scene, present)
+    if primary is None or not network_of(primary.profile, primary.profile).is_file():
+        return []
+    return [str(primary.profile.path)]
+
+
+def _relative(path: str) -> str:
+    """A path as a saved file keeps it: relative to it, where there is one."""
+    if not bpy.data.filepath:
+        return path
+    try:
+        return bpy.path.relpath(path) if not path.startswith("//") else path
+    except ValueError:  # another drive
+        return str(Path(path))
+
+
+classes = (
+    EXPRGEN_OT_pick_reference,
+    EXPRGEN_OT_analyse,
+    EXPRGEN_OT_take_analysis,
+    EXPRGEN_OT_go_to,
+    EXPRGEN_OT_worst_frame,
+)

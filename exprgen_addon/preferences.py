@@ -1,0 +1,136 @@
+"""Preferences: where the engine runs, how much of the machine it takes, and its cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+from bpy.props import IntProperty, StringProperty
+
+from ..networks.errors import ExprGenError
+from . import jobs
+
+ADDON = __package__.rpartition(".")[0]
+"""The extension's name in Blender's list, whatever repository it came from."""
+NICE = 10
+"""How far processes step back behind a window."""
+
+findings: list[dict] = []
+"""What the last check of the engine found (`doctor.Finding`)."""
+
+
+class EXPRGEN_AP_preferences(bpy.types.AddonPreferences):
+    """ExprGen's preferences"""
+
+    bl_idname = ADDON
+
+    python: StringProperty(
+        name="Engine's Python",
+        subtype="FILE_PATH",
+        description="The Python with PyTorch and MediaPipe that the networks run in; empty: the "
+        "one that Blender brings, with the extension's own packages",
+        update=lambda self, context: use(),
+    )
+    threads: IntProperty(
+        name="Threads",
+        min=0,
+        max=256,
+        description="Processor threads that jobs may use; 0: all",
+        update=lambda self, context: use(),
+    )
+    cache: StringProperty(
+        name="Cache",
+        subtype="DIR_PATH",
+        description="Folder of the landmark model and of analyses of unsaved files; empty: the "
+        "default",
+        update=lambda self, context: use(),
+    )
+
+    def draw(self, context):
+        layout = self.layout
+        layout.use_property_split = True
+        box = layout.box().column()
+        row = box.row(align=True)
+        row.prop(self, "python", placeholder=_found_python())
+        row.operator("exprgen.check_engine", text="Check", icon="CHECKMARK")
+        box.prop(self, "threads")
+        box.label(text="The networks run on the processor; jobs step back behind the window.")
+        _draw_findings(box)
+        box = layout.box().column()
+        box.prop(self, "cache", placeholder=str(jobs.cache_folder()))
+        row = box.row(align=True)
+        row.label(text=f"{cache_size() / 1e6:.1f} MB")
+        row.operator("exprgen.clear_cache", icon="TRASH")
+        box = layout.box().column()
+        row = box.row(align=True)
+        row.label(text="Face landmark model", icon="CHECKMARK" if model_there() else "ERROR")
+        row.operator("exprgen.fetch_model", icon="IMPORT")
+        if not model_there() and not bpy.app.online_access:
+            box.label(text="Blender's online access is off (System > Network): nothing is fetched")
+
+
+class Quiet:
+    """A console for `doctor.examine` that passes messages on and prints nothing."""
+
+    def __init__(self, emit):
+        self._emit = emit
+
+    def message(self, message: dict) -> None:
+        self._emit({"type": "stage", "stage": message.get("stage", "looking")})
+
+
+def preferences() -> EXPRGEN_AP_preferences | None:
+    """ExprGen's preferences; None where it is not enabled as an add-on (command line, tests)."""
+    found = bpy.context.preferences.addons.get(ADDON)
+    return found.preferences if found is not None else None
+
+
+def use() -> None:
+    """Start processes as the preferences say from now on."""
+    chosen = preferences()
+    jobs.use_engine(
+        jobs.Engine(
+            python=bpy.path.abspath(chosen.python) if chosen and chosen.python else "",
+            cache=bpy.path.abspath(chosen.cache) if chosen and chosen.cache else "",
+            threads=chosen.threads if chosen else 0,
+            nice=0 if bpy.app.background else NICE,
+        )
+    )
+
+
+def cache_size() -> int:
+    """Bytes in the cache folder."""
+    folder = jobs.cache_folder()
+    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+
+
+def model_there() -> bool:
+    """The landmark model lies in the cache; whether it is whole, the check tells."""
+    from ..networks.models import LANDMARK_MODEL, LANDMARK_SIZE
+
+    path: Path = jobs.cache_folder() / LANDMARK_MODEL
+    return path.is_file() and path.stat().st_size == LANDMARK_SIZE
+
+
+def _found_python() -> str:
+    try:
+        return jobs.own_python()
+    except ExprGenError:
+        return "none found"
+
+
+def _draw_findings(layout) -> None:
+    from . import window
+
+    task = window.queue.running
+    if task is not None and task.title == "Check the Engine":
+        layout.label(text="Checking...", icon="SORTTIME")
+    for f in findings:
+        row = layout.row()
+        row.alert = not f["ok"]
+        row.label(text=f"{f['what']}: {f['detail']}", icon="CHECKMARK" if f["ok"] else "ERROR")
+        if not f["ok"] and f["fix"]:
+            layout.label(text=f["fix"], icon="BLANK1")
+
+
+classes = (EXPRGEN_AP_preferences,)

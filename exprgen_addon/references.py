@@ -1,0 +1,160 @@
+"""The scene's reference and what was seen of it: file, FaceTrack, thumbnail, and where we are.
+
+A FaceTrack lies beside the saved .blend, in `exprgen_tracks`, or in the cache for a file that was
+never saved; the scene keeps its path. It is read once and kept while the file is the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ..networks import review
+from ..networks.errors import ExprGenError, InputError
+from ..networks.track import FaceTrack
+from . import jobs
+from .keyframes import scene_fps
+
+TRACKS = "exprgen_tracks"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A FaceTrack and what the panel shows of it."""
+
+    track: FaceTrack
+    warnings: list[review.Warning]
+    worst: list[int]
+
+    @property
+    def stills(self) -> bool:
+        return bool(self.track.meta.get("stills"))
+
+
+_kept: dict[tuple, Seen | ExprGenError] = {}
+_pictures = None
+
+
+def reference_path(settings) -> str:
+    """The reference's absolute path, "" for none."""
+    return bpy.path.abspath(settings.reference) if settings.reference else ""
+
+
+def check_reference(settings) -> str:
+    """The reference's path.
+
+    Raises:
+        InputError: none is chosen, or it is not there.
+    """
+    path = reference_path(settings)
+    if not path:
+        raise InputError("no reference is chosen", fix="choose a clip, a picture or a folder")
+    if not Path(path).exists():
+        raise InputError("does not exist", file=path, fix="choose the reference again")
+    return path
+
+
+def new_track_path(settings) -> Path:
+    """Where the analysis of the scene's reference goes; its folder is made."""
+    path = reference_path(settings)
+    choice = (path, settings.face_choice, settings.use_range and settings.range_text)
+    digest = hashlib.sha256(repr(choice).encode()).hexdigest()[:8]
+    saved = bpy.data.filepath
+    folder = Path(saved).parent / TRACKS if saved else jobs.cache_folder() / "tracks"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"can't be made ({error.strerror})", file=folder, fix="save the file somewhere else"
+        ) from error
+    return folder / f"{Path(path).stem}_{digest}.npz"
+
+
+def track_path(settings) -> Path | None:
+    """The scene's FaceTrack, if it was analysed."""
+    return Path(bpy.path.abspath(settings.track)) if settings.track else None
+
+
+def seen(settings) -> Seen | None:
+    """The scene's FaceTrack, read once; None where there is none or it can't be read."""
+    path = track_path(settings)
+    if path is None:
+        return None
+    try:
+        key = (str(path), path.stat().st_mtime_ns)
+    except OSError:
+        return None
+    if key not in _kept:
+        _kept.clear()
+        try:
+            track = FaceTrack.load(path)
+            _kept[key] = Seen(track, review.warnings(track), review.worst_rows(track))
+        except ExprGenError as error:
+            _kept[key] = error
+    found = _kept[key]
+    return found if isinstance(found, Seen) else None
+
+
+def frame_of(scene: bpy.types.Scene, seconds: float, stills_row: int | None = None) -> float:
+    """The scene frame of a moment of the reference; of a still by its row."""
+    start = scene.exprgen.start_frame
+    return start + stills_row if stills_row is not None else start + seconds * scene_fps(scene)
+
+
+def frame_of_row(scene: bpy.types.Scene, found: Seen, row: int) -> float:
+    """The scene frame of a row of the track."""
+    return frame_of(scene, float(found.track.times[row]), row if found.stills else None)
+
+
+def seconds_at(scene: bpy.types.Scene, frame: float) -> float:
+    """The moment of the reference at a scene frame."""
+    return (frame - scene.exprgen.start_frame) / scene_fps(scene)
+
+
+def row_at(scene: bpy.types.Scene, found: Seen, frame: float) -> int | None:
+    """The row of the track nearest to a scene frame; None outside of the clip."""
+    track = found.track
+    if found.stills:
+        row = round(frame - scene.exprgen.start_frame)
+        return row if 0 <= row < len(track) else None
+    seconds = seconds_at(scene, frame)
+    margin = 0.75 / scene_fps(scene)
+    if not track.times[0] - margin <= seconds <= track.times[-1] + margin:
+        return None
+    return int(np.abs(np.asarray(track.times) - seconds).argmin())
+
+
+def thumbnail_path(track: Path) -> Path:
+    """Where the picture of the followed face lies: beside the track."""
+    return track.with_suffix(".png")
+
+
+def icon_of(path: Path) -> int:
+    """The icon number of a picture file, read again when it was written anew; 0 for none."""
+    global _pictures
+    import bpy.utils.previews
+
+    try:
+        name = f"{path}:{path.stat().st_mtime_ns}"
+    except OSError:
+        return 0
+    if _pictures is None:
+        _pictures = bpy.utils.previews.new()
+    if name not in _pictures:
+        _pictures.load(name, str(path), "IMAGE")
+    return _pictures[name].icon_id
+
+
+def forget() -> None:
+    """Let go of everything that was read."""
+    global _pictures
+    _kept.clear()
+    if _pictures is not None:
+        import bpy.utils.previews
+
+        bpy.utils.previews.remove(_pictures)
+        _pictures = None

@@ -1,0 +1,336 @@
+"""The panel's work without a window: what its operators do, undone, redone, repeated, broken."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exprgen.networks import models
+from exprgen.networks.errors import ExprGenError
+from exprgen.networks.pipeline import WEIGHTS_VARIABLE
+from exprgen.networks.profile import from_unit, to_unit
+from exprgen.networks.track import FaceTrack
+from exprgen.tests import synthetic, tiny_weights
+
+bpy = pytest.importorskip("bpy")
+pytest.importorskip("av")
+
+import exprgen  # noqa: E402
+from exprgen.exprgen_addon import (  # noqa: E402
+    application,
+    characters,
+    corrections,
+    curves,
+    jobs,
+    overlay,
+    references,
+    window,
+)
+
+try:
+    models.landmark_model()
+except ExprGenError:
+    pytest.skip("the face landmark model is not here", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    """Characters, weights, a clip and what was seen in it."""
+    folder = tmp_path_factory.mktemp("house")
+    profiles = [synthetic.build(folder, "ann", primary=True), synthetic.build(folder, "bob")]
+    tiny_weights.write(folder / "weights", profiles)
+    synthetic.speaking_clip(folder / "clip.mp4", frames=30)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(WEIGHTS_VARIABLE, str(folder / "weights"))
+        exprgen.register()
+        try:
+            yield folder
+        finally:
+            exprgen.unregister()
+
+
+@pytest.fixture
+def scene(house):
+    """A new, saved file with both characters and the clip chosen."""
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    bpy.ops.wm.save_as_mainfile(filepath=str(house / "shot.blend"))
+    for name in ("ann", "bob"):
+        bpy.ops.exprgen.add_character(name=str(house / f"{name}.json"))
+    scene = bpy.context.scene
+    scene.render.fps = 25
+    scene.exprgen.reference = str(house / "clip.mp4")
+    return scene
+
+
+@pytest.fixture
+def analysed(scene, house):
+    """The same, analysed; looked at once for all tests."""
+    kept = house / "kept.npz"
+    if not kept.is_file():
+        assert bpy.ops.exprgen.analyse() == {"FINISHED"}
+        track = references.track_path(scene.exprgen)
+        kept.write_bytes(track.read_bytes())
+        kept.with_suffix(".png").write_bytes(track.with_suffix(".png").read_bytes())
+    scene.exprgen.track = str(kept)
+    return scene
+
+
+def keys(action) -> dict:
+    """Every key of an action, to be compared exactly."""
+    found = {}
+    for layer in action.layers:
+        for strip in layer.strips:
+            for bag in strip.channelbags:
+                for curve in bag.fcurves:
+                    points = [(*k.co, *k.handle_left, k.type) for k in curve.keyframe_points]
+                    found[bag.slot_handle, curve.data_path, curve.array_index] = points
+    return found
+
+
+def all_keys() -> dict:
+    return {a.name: keys(a) for a in bpy.data.actions}
+
+
+MOVING = "brow"
+"""A control that the made-up network moves."""
+
+
+def ann(scene):
+    return characters.characters_in(scene)[0]
+
+
+def value_at(scene, frame: int) -> float:
+    """Unit value of the moving control."""
+    (prop,) = ann(scene).bindings[MOVING]
+    scene.frame_set(frame)
+    return float(to_unit((ann(scene).profile.control(MOVING),), np.array([prop.read()]))[0])
+
+
+def pose(scene, unit: float):
+    """Set the moving control on the rig, without a key."""
+    (prop,) = ann(scene).bindings[MOVING]
+    prop.write(float(from_unit((ann(scene).profile.control(MOVING),), np.array([unit]))[0]))
+    return prop
+
+
+def test_analyse_keeps_track_and_thumbnail_beside_the_file(scene, house):
+    assert bpy.ops.exprgen.analyse() == {"FINISHED"}
+    track = references.track_path(scene.exprgen)
+    assert scene.exprgen.track.startswith("//"), "kept relative to the saved file"
+    assert track.parent == house / references.TRACKS
+    assert len(FaceTrack.load(track)) == 30
+    picture = bpy.data.images.load(str(references.thumbnail_path(track)))
+    assert tuple(picture.size) == (256, 256)
+    pixels = np.array(picture.pixels[:]).reshape(-1, 4)
+    marks = (pixels[:, 1] > 0.8) & (pixels[:, 0] < 0.45) & (pixels[:, 2] < 0.5)
+    assert marks.sum() > 49, "its landmarks are drawn"
+    bpy.ops.wm.save_mainfile()
+    bpy.ops.wm.open_mainfile(filepath=bpy.data.filepath)
+    found = references.seen(bpy.context.scene.exprgen)
+    assert len(found.track) == 30, "it is there after reopening"
+
+
+def test_operators_say_why_not(house):
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    assert not bpy.ops.exprgen.analyse.poll()
+    assert not bpy.ops.exprgen.apply.poll()
+    assert not bpy.ops.exprgen.key_correction.poll()
+    assert not bpy.ops.exprgen.cancel_job.poll()
+    bpy.context.scene.exprgen.reference = str(house / "nothing.mp4")
+    with pytest.raises(RuntimeError, match=r"nothing\.mp4.*does not exist"):
+        bpy.ops.exprgen.analyse()
+
+
+def test_apply_keys_both_and_is_one_exact_step_of_undo(analysed):
+    bpy.ops.ed.undo_push(message="before")
+    assert bpy.ops.exprgen.apply() == {"FINISHED"}
+    after = all_keys()
+    assert list(after) == ["ExprGen Take"]
+    assert len({slot for slot, _, _ in after["ExprGen Take"]}) == 6
+    assert (bpy.context.scene.frame_start, bpy.context.scene.frame_end) == (1, 30)
+    bpy.ops.ed.undo()
+    assert all_keys() == {}
+    bpy.ops.ed.redo()
+    assert all_keys() == after
+
+
+def test_apply_again_changes_nothing(analysed):
+    bpy.ops.exprgen.apply()
+    first = all_keys()
+    bpy.ops.exprgen.apply()
+    assert all_keys() == first
+
+
+def test_a_character_that_is_off_is_left_alone(analysed):
+    bob = characters.characters_in(analysed)[1].collection
+    bob.exprgen.enabled = False
+    bpy.ops.exprgen.apply()
+    (action,) = bpy.data.actions
+    assert all(s.name_display.lower().startswith("ann") for s in action.slots)
+
+
+def test_gain_of_one_character(analysed):
+    bpy.ops.exprgen.apply()
+    plain = [value_at(analysed, f) for f in (5, 15, 25)]
+    ann(analysed).collection.exprgen.gain = 0.5
+    bpy.ops.exprgen.apply()
+    halved = [value_at(analysed, f) for f in (5, 15, 25)]
+    assert halved == pytest.approx([v / 2 for v in plain], abs=1e-5)
+
+
+def test_a_new_take_leaves_the_old_one(analysed):
+    bpy.ops.exprgen.apply()
+    old = keys(bpy.data.actions["ExprGen Take"])
+    analysed.exprgen.new_take = True
+    analysed.exprgen.gain_brow = 0.3
+    bpy.ops.exprgen.apply()
+    assert analysed.exprgen.take == "Take 2"
+    assert keys(bpy.data.actions["ExprGen Take"]) == old
+    assert keys(bpy.data.actions["ExprGen Take 2"]) != old
+
+
+def test_a_range_is_punched_in_and_blended(analysed):
+    settings = analysed.exprgen
+    bpy.ops.exprgen.apply()
+    before = np.array([value_at(analysed, f) for f in range(1, 31)])
+    settings.gain_brow = 0.0
+    settings.use_apply_range, settings.apply_first, settings.apply_last = True, 8, 22
+    settings.blend_in = settings.blend_out = 5
+    bpy.ops.exprgen.apply()
+    after = np.array([value_at(analysed, f) for f in range(1, 31)])
+    assert after[:8] == pytest.approx(before[:8], abs=1e-5)
+    assert after[21:] == pytest.approx(before[21:], abs=1e-5)
+    assert np.abs(before).min() > 0.01
+    assert after[12:17] == pytest.approx(np.zeros(5), abs=1e-5)
+    assert 0 < abs(after[9]) < abs(before[9])
+
+
+def test_a_correction_survives_the_next_apply(analysed):
+    bpy.ops.exprgen.apply()
+    solved = np.array([value_at(analysed, f) for f in range(1, 31)])
+    analysed.frame_set(15)
+    goal = solved[14] + (0.4 if solved[14] < 0.5 else -0.4)
+    pose(analysed, goal)
+    keyed = all_keys()
+    assert bpy.ops.exprgen.key_correction("EXEC_DEFAULT", True, radius=0.2) == {"FINISHED"}
+    scene = bpy.context.scene
+    corrected = np.array([value_at(scene, f) for f in range(1, 31)])
+    assert corrected[14] == pytest.approx(goal, abs=1e-4)
+    assert corrected[:9] == pytest.approx(solved[:9], abs=1e-4), "it ends with its reach"
+    assert np.abs(np.diff(corrected - solved)).max() < abs(goal - solved[14]) * 0.6, "no jump"
+    bpy.ops.exprgen.apply()
+    again = np.array([value_at(scene, f) for f in range(1, 31)])
+    assert again == pytest.approx(corrected, abs=2e-3)
+    entry = ann(scene).collection.exprgen.corrections[0]
+    entry.strength = 0.0
+    bpy.ops.exprgen.apply()
+    assert value_at(scene, 15) == pytest.approx(solved[14], abs=1e-4), "and can be weakened"
+    assert keyed["ExprGen Take"].keys() == all_keys()["ExprGen Take"].keys()
+
+
+def test_a_correction_is_taken_back_from_the_keys(analysed):
+    bpy.ops.exprgen.apply()
+    solved = value_at(analysed, 15)
+    pose(analysed, solved + 0.3)
+    bpy.ops.exprgen.key_correction(radius=0.2)
+    assert value_at(analysed, 15) > solved + 0.1
+    bpy.ops.exprgen.remove_correction(index=0)
+    assert value_at(analysed, 15) == pytest.approx(solved, abs=1e-4)
+    with pytest.raises(RuntimeError, match="pose the character"):
+        bpy.ops.exprgen.key_correction()
+
+
+def test_automatic_keying_is_a_correction_too(analysed):
+    bpy.ops.exprgen.apply()
+    solved = value_at(analysed, 15)
+    prop = pose(analysed, solved + 0.4)
+    analysed.tool_settings.use_keyframe_insert_auto = True
+    prop.owner.keyframe_insert(prop.data_path, index=prop.index, frame=15)
+    found = corrections.posed_offsets(ann(analysed), 15.0, keyed=True)
+    assert found == {MOVING: pytest.approx(0.4, abs=0.03)}
+    bpy.ops.exprgen.key_correction(radius=0.2)
+    assert value_at(analysed, 15) == pytest.approx(solved + 0.4, abs=0.03)
+    assert {k.type for k in curves.curve_of(prop).keyframe_points} == {"GENERATED"}
+
+
+def test_generated_keys_are_cleared_in_a_range_and_others_stay(analysed):
+    bpy.ops.exprgen.apply()
+    prop = pose(analysed, 0.6)
+    prop.owner.keyframe_insert(prop.data_path, index=prop.index, frame=40)
+    bpy.ops.exprgen.clear_keys(first=10, last=20)
+    places = [k.co[0] for k in curves.curve_of(prop).keyframe_points]
+    assert places == [*range(1, 10), *range(21, 31), 40]
+    bpy.ops.exprgen.clear_keys(everything=True)
+    assert [k.co[0] for k in curves.curve_of(prop).keyframe_points] == [40]
+
+
+def test_the_reference_stands_beside_in_step_with_the_timeline(analysed):
+    analysed.render.fps = 50  # two scene frames a picture
+    assert bpy.ops.exprgen.show_reference(way="beside") == {"FINISHED"}
+    empty = overlay.overlay_of(analysed)
+    pictures = sorted(overlay.frames_folder(references.track_path(analysed.exprgen)).glob("*.jpg"))
+    assert len(pictures) == 59
+    assert pictures[0].read_bytes() == pictures[1].read_bytes() != pictures[2].read_bytes()
+    assert (empty.image_user.frame_start, empty.image_user.frame_duration) == (1, 59)
+    assert empty.hide_render
+    facing = np.array(ann(analysed).profile.framing.forward)
+    away = np.array(empty.matrix_world.translation - ann(analysed).face_center)
+    assert abs(away @ facing) < 1e-6 < np.linalg.norm(away)
+    bpy.ops.exprgen.show_reference(way="behind")
+    away = np.array(empty.matrix_world.translation - ann(analysed).face_center)
+    assert away @ facing < 0
+    images = len(bpy.data.images)
+    bpy.ops.exprgen.show_reference(way="off")
+    assert overlay.overlay_of(analysed) is None
+    assert len(bpy.data.images) == images - 1
+
+
+def test_a_killed_worker_is_told_and_the_next_run_works(analysed):
+    worker = window.worker()
+    jobs.Job("ping", {}, worker).run_blocking()
+    request = application.solve_request(analysed, application.cast_of(analysed), window.scratch())
+    os.kill(worker.pid, signal.SIGSTOP)  # so that it can't answer first
+    task = window.Task("Apply", window.ask("solve", request))
+    window.queue.add(task)
+    os.kill(worker.pid, signal.SIGKILL)
+    end = time.monotonic() + 20
+    while window.queue.busy and time.monotonic() < end:
+        window.queue.step()
+        time.sleep(0.01)
+    assert task.state == "failed"
+    assert "SIGKILL" in str(task.error)
+    assert task.error.fix
+    assert bpy.ops.exprgen.apply() == {"FINISHED"}
+    assert window.worker().pid != worker.pid
+
+
+def test_nothing_is_left_behind_by_disabling(house):
+    exprgen.unregister()
+    try:
+        assert not hasattr(bpy.types.Scene, "exprgen")
+        assert not hasattr(bpy.types.Collection, "exprgen")
+        assert not hasattr(bpy.types.WindowManager, "exprgen")
+        left = [n for n in dir(bpy.types) if n.startswith("EXPRGEN_")]
+        assert not left
+        assert not any("exprgen" in f.__module__ for f in bpy.app.handlers.load_pre)
+        assert not any("exprgen" in f.__module__ for f in bpy.app.handlers.undo_post)
+        assert bpy.utils.preset_paths("exprgen/apply") == []
+        assert jobs.engine() == jobs.Engine()
+        assert all(not w.alive for w in list(jobs._running))
+    finally:
+        exprgen.register()
+
+
+def test_another_file_ends_what_runs(analysed):
+    worker = window.worker()
+    window.queue.add(window.Task("Wait", window.ask("ping", {"seconds": 60})))
+    folder = window.scratch()
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    assert not window.queue.busy
+    assert not worker.alive
+    assert not Path(folder).exists()
