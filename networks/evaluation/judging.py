@@ -19,7 +19,7 @@ from ..registration import centred_affine, register, warp_face
 from ..track import FaceTrack
 from ..training.hcnn import classify
 from ..vocabulary import EXPRESSIONS
-from ..weights_io import file_digest, load_network
+from ..weights_io import WEIGHTS, file_digest, load_network
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,10 @@ class Judge:
 
 
 def judge_paths(folder: Path) -> list[Path]:
-    """The judges' weights of a folder: judge.safetensors, judge_0.safetensors, ..."""
-    return sorted(Path(folder).glob("judge*.safetensors"))
+    """The judges' weights of a folder: judge.safetensors, judge_0.safetensors, ...; those that ship
+    with ExprGen where the folder has none."""
+    own = sorted(Path(folder).glob("judge*.safetensors"))
+    return own or sorted(WEIGHTS.glob("judge*.safetensors"))
 
 
 def judged(judges: list[Judge], faces: np.ndarray, halves: np.ndarray) -> np.ndarray:

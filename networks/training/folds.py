@@ -22,6 +22,7 @@ from ..vocabulary import EXPRESSIONS
 from ..weights_io import load_network
 from .ced import characters
 from .datasets import REJECTED, TRAIN, VALIDATION, FaceSet, load_ced
+from .distributed import processes
 from .loop import Outcome, say
 from .report import confusion_matrix
 
@@ -183,6 +184,8 @@ def cross_validate(s: Settings, network: str, train: Callable, test: Tester) -> 
     Raises:
         UsageError: finished folds are of other settings. OutputError: can't be written.
     """
+    if processes().size > 1:
+        raise UsageError("folds are trained by one process", fix="run them without torchrun")
     base = Path(s.checkpoints or Path(s.out).with_suffix(""))
     table = Path(s.out).with_suffix(".folds.json")
     free = ("out", "checkpoints", "resume", "threads", "minutes", "fold")

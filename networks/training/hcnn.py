@@ -23,6 +23,7 @@ from ..vocabulary import EXPRESSIONS, REGISTERED_SIZE
 from ..weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from .augment import AugmentSettings, augment, plain
 from .datasets import TRAIN, VALIDATION, FaceSet, load_faces, synthetic_faces
+from .distributed import start
 from .folds import cross_validate, in_fold, test_faces, without_folds
 from .loop import LoopSettings, Outcome, Stage, run, say
 from .options import option, run_command
@@ -182,6 +183,7 @@ def train(s: HcnnSettings) -> Outcome:
         raise UsageError("weights to start from have seen every fold", fix="leave out --init")
     if s.folds and s.fold < 0:
         return cross_validate(s, "hcnn", train, test_faces)
+    here = start()
     if s.threads:
         torch.set_num_threads(s.threads)
     torch.manual_seed(s.seed)
@@ -210,7 +212,8 @@ def train(s: HcnnSettings) -> Outcome:
     say(f"HCNN: {images} faces to learn from, {len(task.check_rows)} to check on")
     folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
     outcome = run(task, stages, folder, loop, _fixed(s), s.resume)
-    finish(s, data, task, outcome, stages[-1].size)
+    if here.main:
+        finish(s, data, task, outcome, stages[-1].size)
     return outcome
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..errors import UsageError
 from ..folding import native_bfloat16
 from .checkpoints import load_checkpoint, save_checkpoint, seed_step
+from .distributed import start
 
 WARM_UP = 50  # steps
 SPEAK_SECONDS = 15.0  # between progress lines
@@ -98,13 +99,14 @@ def run(
         settings: what a checkpoint must agree on to be resumed.
         resume: go on from the folder's checkpoint, if there is one.
     """
+    here = start()
     loop = {k: v for k, v in asdict(s).items() if k not in ("minutes", "checkpoint_seconds")}
     settings = {**settings, "loop": loop, "stages": [asdict(stage) for stage in stages]}
     state = load_checkpoint(folder, settings) if resume else None
     if state:
         stages = tuple(Stage(**stage) for stage in state["plan"])
     elif s.minutes:
-        stages = fit_to_time(task, stages, s)
+        stages = here.from_main(lambda: fit_to_time(task, stages, s))
     training = _Training(task, stages, Path(folder), s, settings)
     if state:
         training.restore(state)
@@ -134,6 +136,7 @@ def fit_to_time(task: Task, stages: tuple[Stage, ...], s: LoopSettings) -> tuple
 class _Training:
     def __init__(self, task, stages, folder, s: LoopSettings, settings: dict):
         self.task, self.stages, self.folder, self.s = task, stages, folder, s
+        self.processes = start()
         self.settings = settings
         self.average = copy.deepcopy(task.model).eval()
         self.best: dict[str, Tensor] = copy.deepcopy(task.model.state_dict())
@@ -155,6 +158,8 @@ class _Training:
         print(f"going on from step {self.step} of {self.total}")
 
     def save(self) -> None:
+        if not self.processes.main:
+            return
         state = {
             "model": self.task.model.state_dict(),
             "average": self.average.state_dict(),
@@ -178,7 +183,7 @@ class _Training:
             raise
         self.save()
         self.average.load_state_dict(self.best)
-        metrics = self.task.evaluate(self.average, self.stages[-1])
+        metrics = self._measure(self.stages[-1])
         return Outcome(self.average, metrics, self.history, self.step)
 
     def _step(self) -> None:
@@ -187,11 +192,12 @@ class _Training:
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate(stage, within)
         self.task.train_mode()
-        rng = seed_step(self.s.seed, self.step)
+        rng = seed_step(self.processes.seed(self.s.seed), self.step)
         with torch.autocast("cpu", torch.bfloat16, enabled=native_bfloat16()):
-            loss = self.task.loss(stage, rng)
+            loss = self.task.loss(self.processes.share(stage), rng)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.processes.average(self.task.model)
         self.optimiser.step()
         self.step += 1
         if self.s.average:
@@ -229,7 +235,7 @@ class _Training:
     def _evaluate(self, stage: Stage, index: int) -> None:
         if not self.s.average:
             self.average.load_state_dict(self.task.model.state_dict())
-        metrics = self.task.evaluate(self.average, stage)
+        metrics = self._measure(stage)
         self.history.append({"step": self.step, "loss": self.running_loss, **metrics})
         self._say(stage, metrics)
         if index + 1 < len(self.stages):
@@ -239,6 +245,9 @@ class _Training:
             self.best = copy.deepcopy(self.average.state_dict())
         else:
             self.stale += 1
+
+    def _measure(self, stage: Stage) -> dict[str, float]:
+        return self.processes.from_main(lambda: self.task.evaluate(self.average, stage))
 
     def _say(self, stage: Stage, metrics: dict) -> None:
         self.spoken = time.perf_counter()
