@@ -18,6 +18,10 @@ from .vocabulary import EXPRESSIONS, NEUTRAL
 LIFT = 0.6
 """Exponent on the intensity that a pose has of a key pose: 0.3 is drawn to 0.49, 0.6 to 0.74."""
 
+FLOOR = 0.8
+"""Intensity of a pose whose expression is perceived for certain, however little of it the
+regression has found: a crying face with the mouth of a smile is still a sad one."""
+
 KERNEL = 0.05
 """Width of the resemblance: share of the median squared distance between key poses."""
 
@@ -28,15 +32,19 @@ def emphasise(
     controls: tuple[Control, ...],
     poses: tuple[KeyPose, ...],
     amount: float,
+    calm: float = 0.0,
 ) -> np.ndarray:
     """Draw poses towards the key poses of the perceived expressions.
 
-    Each expression but neutral pulls with `amount` times its probability; expressions without a key
-    pose don't pull.
+    Each expression pulls with `amount` times its probability; expressions without a key pose don't
+    pull. Neutral pulls towards what its key poses hold of the pose, with `calm` as a further
+    factor.
 
     Args:
         units: (N, M) unit values of `controls`. perceived: (N, 7) probabilities.
         poses: the character's labelled key poses. amount: 0 (nothing changes) .. 1.
+        calm: 0 for a face whose neutral is known, since what is left after calibration is motion
+            (speech looks neutral too) .. 1 for one whose build is not known from its motion.
 
     Returns:
         (N, M) unit values, between the given ones and the key poses.
@@ -45,10 +53,13 @@ def emphasise(
     drawn = units.copy()
     for index, expression in enumerate(EXPRESSIONS):
         targets = key_pose_units(controls, [p for p in poses if p.expression == expression])
-        if index == NEUTRAL or not len(targets) or not amount:
+        chance = np.asarray(perceived, float)[:, index]
+        neutral = index == NEUTRAL
+        chance = chance * (calm if neutral else 1.0)
+        if not len(targets) or not amount or not chance.any():
             continue
-        towards = resembling(units, targets) - units
-        drawn += amount * np.asarray(perceived, float)[:, index, None] * towards
+        towards = resembling(units, targets, (not neutral) * FLOOR * chance) - units
+        drawn += amount * chance[:, None] * towards
     return drawn
 
 
@@ -60,11 +71,11 @@ def key_pose_units(controls: tuple[Control, ...], poses: list[KeyPose]) -> np.nd
     return targets[(targets**2).sum(1) > 1e-6]
 
 
-def resembling(units: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def resembling(units: np.ndarray, targets: np.ndarray, least: np.ndarray) -> np.ndarray:
     """(N, M) mean of the key poses (K, M) that each pose (N, M) resembles, at a lifted intensity.
 
     How much of a key pose a pose has is its projection on it; how little it resembles it, what is
-    left over.
+    left over. `least` (N,) is the intensity below which no pose is drawn.
     """
     length = (targets**2).sum(1)
     share = np.clip(units @ targets.T / length, 0.0, 1.0)
@@ -73,4 +84,4 @@ def resembling(units: np.ndarray, targets: np.ndarray) -> np.ndarray:
     width = KERNEL * np.median(between[between > 1e-6]) if (between > 1e-6).any() else 1.0
     nearness = np.exp(-(left - left.min(1, keepdims=True)) / (2 * width))
     nearness /= nearness.sum(1, keepdims=True)
-    return (nearness * share**LIFT) @ targets
+    return (nearness * np.maximum(share**LIFT, least[:, None])) @ targets

@@ -26,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .coefficient_reader import CoefficientReader, coefficient_opinion, joint_opinion
 from .errors import UsageError
 from .perceptual import FOLDED_STRIDES, PerceptualNetwork, pool, prepare_faces
 from .rig_regressor import GEOMETRY
@@ -213,6 +214,7 @@ class PerceptionRunner:
     Args:
         classifier: HCNN, as `load_network` gives it.
         regressors: character -> its 3D-CNN.
+        coefficients: joins in the classifier's opinion wherever geometry and arkit are given.
         precision: "auto", "float32" or "bfloat16" (see `choose_precision`).
         calibration: uint8 (B, 256, 256) faces on which "auto" measures; drawn ones by default.
         threads: processor threads for torch; None leaves torch's own setting.
@@ -227,6 +229,7 @@ class PerceptionRunner:
         classifier: tuple[PerceptualNetwork, WeightsInfo],
         regressors: Mapping[str, tuple[PerceptualNetwork, WeightsInfo]] | None = None,
         *,
+        coefficients: CoefficientReader | None = None,
         precision: str = "auto",
         calibration: np.ndarray | None = None,
         threads: int | None = None,
@@ -236,6 +239,7 @@ class PerceptionRunner:
                 f"unknown precision {precision!r}", fix="use auto, float32 or bfloat16"
             )
         self.threads = threads
+        self.coefficients = coefficients
         self._claim_threads()
         loaded = {CLASSIFIER: classifier, **(regressors or {})}
         self.infos = {name: info for name, (_, info) in loaded.items()}
@@ -277,7 +281,8 @@ class PerceptionRunner:
         Args:
             faces: uint8 (B, 256, 256) grey or (B, 256, 256, 3) RGB.
             geometry: (B, 9) geometric features; needed by 3D-CNNs trained with them.
-            arkit: (B, 52) the tracker's coefficients; likewise.
+            arkit: (B, 52) the tracker's coefficients; likewise. Given both, the coefficient
+                reader has a say in the expression.
 
         Returns:
             "expression": float32 (B, 7) probabilities in the order of EXPRESSIONS;
@@ -294,7 +299,11 @@ class PerceptionRunner:
             for i in range(0, max(1, len(faces)), step)
         ]
         outputs = {name: np.concatenate([p[name] for p in parts]) for name in self.infos}
-        return {"expression": outputs.pop(CLASSIFIER), "rig": outputs}
+        expression = outputs.pop(CLASSIFIER)
+        if self.coefficients is not None and geometry is not None and arkit is not None:
+            opinion = coefficient_opinion(self.coefficients, geometry, arkit)
+            expression = joint_opinion(expression, opinion)
+        return {"expression": expression, "rig": outputs}
 
     def _claim_threads(self) -> None:
         # OpenMP keeps this number for each calling thread, and calls may come from any.

@@ -12,7 +12,6 @@ weights that made them, and are computed again from its registered faces for ano
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections import deque
@@ -30,6 +29,8 @@ from .profile import RigProfile, load_profile, to_unit
 from .settings import RetargetSettings
 from .track import FaceTrack, RigTrack
 from .vocabulary import EXPRESSIONS, OUTPUTS
+from .weights_places import WEIGHTS_VARIABLE as WEIGHTS_VARIABLE
+from .weights_places import find_weights, weights_folder
 
 Emit = Callable[[dict], None]
 
@@ -37,7 +38,6 @@ BATCH = 2
 """Faces handed to the networks at once."""
 QUEUE = 24
 """Tracked faces that may wait for the networks: what one slow frame delays, others catch up."""
-WEIGHTS_VARIABLE = "EXPRGEN_WEIGHTS_DIR"
 PROGRESS_INTERVAL = 0.1  # seconds
 
 
@@ -170,14 +170,6 @@ class Stopwatch:
 # --- weights -------------------------------------------------------------------------------------
 
 
-def weights_folder() -> Path:
-    """Where the networks' weights are: $EXPRGEN_WEIGHTS_DIR, else those that ship with ExprGen."""
-    from .weights_io import WEIGHTS
-
-    given = os.environ.get(WEIGHTS_VARIABLE)
-    return Path(given) if given else WEIGHTS
-
-
 def needed_weights(profiles: list[RigProfile]) -> dict[str, Path]:
     """What is shown to a user -> weight file, for these characters, the primary first."""
     from .weights_io import weights_path
@@ -186,11 +178,9 @@ def needed_weights(profiles: list[RigProfile]) -> dict[str, Path]:
     needed = {"HCNN": weights_path("hcnn", folder=folder)}
     if profiles:
         primary = profiles[0]
-        path = weights_path("rig_regressor", primary.name, folder=folder)
-        needed[_regressor_name(primary)] = path
+        needed[_regressor_name(primary)] = find_weights("rig_regressor", primary)
         for p in profiles[1:]:
-            path = weights_path("character_mlp", primary.name, p.name, folder)
-            needed[_mapping_name(primary, p)] = path
+            needed[_mapping_name(primary, p)] = find_weights("character_mlp", primary, p)
     return needed
 
 
@@ -212,7 +202,21 @@ def load_runner(profiles: list[RigProfile], threads: int | None = None):
         )
         keys[profile.name] = f"{profile.name}:{file_digest(path)}"
     classifier = load_network(needed_weights([])["HCNN"], "hcnn")
-    return PerceptionRunner(classifier, regressors, threads=threads), keys
+    reader = load_coefficient_reader()
+    return PerceptionRunner(classifier, regressors, coefficients=reader, threads=threads), keys
+
+
+def load_coefficient_reader():
+    """The coefficient reader beside the other weights; None where there is none, since HCNN can do
+    without it.
+
+    Raises:
+        ModelError: its file is damaged.
+    """
+    from .weights_io import load_network, weights_path
+
+    path = weights_path("coefficient_reader", folder=weights_folder())
+    return load_network(path, "coefficient_reader")[0] if path.is_file() else None
 
 
 def load_mapping(primary: RigProfile, secondary: RigProfile):
@@ -245,7 +249,12 @@ def examine_weights(profiles: list[RigProfile]) -> list[dict]:
     from .weights_io import file_digest, load_network, weights_path
 
     needed = needed_weights(profiles)
-    for name, what in (("scnn", "SCNN"), ("kind", "kind network")):
+    others = (
+        ("scnn", "SCNN"),
+        ("kind", "kind network"),
+        ("coefficient_reader", "coefficient reader"),
+    )
+    for name, what in others:
         needed[what] = weights_path(name, folder=weights_folder())
     findings = []
     for what, path in needed.items():
@@ -563,7 +572,7 @@ def perceive(images: list[str], kind: str, emit: Emit, stop: threading.Event) ->
 
 def _perceive_one(path: Path, kind: str, detector, runners: dict) -> dict:
     from .media import read_image
-    from .registration import centred_affine, register, warp_face
+    from .registration import centred_affine, geometric_features, register, warp_face
 
     picture = read_image(path)
     faces = detector.search(picture)
@@ -580,7 +589,10 @@ def _perceive_one(path: Path, kind: str, detector, runners: dict) -> dict:
     chosen = kind_of(face) if kind == "auto" else kind
     if chosen not in runners:
         runners[chosen] = _classifier(chosen)
-    probabilities = runners[chosen](face[None])["expression"][0]
+    measured = ()
+    if chosen == "human" and faces:
+        measured = (geometric_features(found.landmarks49)[None], found.arkit[None])
+    probabilities = runners[chosen](face[None], *measured)["expression"][0]
     return {
         "file": str(path),
         "as": chosen,
@@ -632,4 +644,6 @@ def _classifier(kind: str):
     from .weights_io import load_network, weights_path
 
     name = "hcnn" if kind == "human" else "scnn"
-    return PerceptionRunner(load_network(weights_path(name, folder=weights_folder()), name))
+    classifier = load_network(weights_path(name, folder=weights_folder()), name)
+    reader = load_coefficient_reader() if kind == "human" else None
+    return PerceptionRunner(classifier, coefficients=reader)

@@ -17,7 +17,7 @@ class RetargetSettings:
         Blinks are kept whatever the strength.
     calibration: "auto" (the actor's neutral found in the clip), "none", or seconds of a frame in
         which the actor is neutral.
-    emphasis: 0 none .. 1: how far the primary's pose is drawn to its key poses of the perceived
+    emphasis: 0 none .. 1: how far a character's pose is drawn to its key poses of the perceived
         expression (see emphasis.py).
     gain: region -> factor on the unit values, 1 by default (head and gaze: on the angle).
     start, end: seconds; None means the clip's own.
@@ -28,7 +28,7 @@ class RetargetSettings:
     smoothing_mouth: float = 0.4
     smoothing_head: float = 0.5
     calibration: str | float = "auto"
-    emphasis: float = 0.5
+    emphasis: float = 0.8
     gain: dict[str, float] = field(default_factory=dict)
     start: float | None = None
     end: float | None = None

@@ -320,7 +320,8 @@ def solve_controls(
     units = subtract_neutral(units, neutral_offset(units, controls, neutral))
     units = fill_lost(face_track.times, face_track.state, units, stills=stills)
     perceived = _perceived(face_track)
-    units = emphasise(units, perceived, controls, profile.key_poses, settings.emphasis)
+    calm = 1.0 - neutral.trust
+    units = emphasise(units, perceived, controls, profile.key_poses, settings.emphasis, calm)
     if not stills:
         units = _smooth_units(face_track, controls, units, settings)
     units = units * [settings.gain.get(c.region, 1.0) for c in controls]
@@ -333,10 +334,11 @@ def follow_controls(
     unit_values: np.ndarray,
     settings: RetargetSettings,
 ) -> RigTrack:
-    """What a secondary does: its C-MLP's answer to the primary's final expression.
+    """What a secondary does: its C-MLP's answer to the primary's final expression, emphasised.
 
-    That expression is calibrated, smoothed and amplified already; head, eyes and blinks come from
-    the tracker as for the primary.
+    That expression is calibrated, smoothed and amplified already; but the C-MLP is a regression
+    too, and answers weaker poses than its own character has. Head, eyes and blinks come from the
+    tracker as for the primary.
 
     Args:
         unit_values: (K, M) of the profile's M expression controls, for the K frames of the range.
@@ -345,8 +347,11 @@ def follow_controls(
         UsageError: as `solve_controls`.
     """
     rows = selected_rows(face_track, settings)
-    units = _checked(unit_values, len(rows), len(profile.expression_controls))
+    controls = profile.expression_controls
+    units = _checked(unit_values, len(rows), len(controls))
     neutral = find_neutral(face_track, settings.calibration)
+    perceived = _perceived(face_track)[rows]
+    units = emphasise(units, perceived, controls, profile.key_poses, settings.emphasis)
     return _assemble(face_track, profile, units, settings, neutral)
 
 

@@ -48,6 +48,25 @@ def test_nothing_changes_without_amount_or_expression():
     assert np.array_equal(emphasise(units, same, CONTROLS, (), 1.0), units)
 
 
+def test_neutral_keeps_what_neutral_poses_hold_and_calms_the_rest():
+    pose = units_of(next(p for p in POSES if p.name == "neutral_parted"))
+    frown = np.zeros(len(CONTROLS))
+    frown[[c.region == "brow" for c in CONTROLS]] = 0.3
+    neutral = np.eye(7)[[NEUTRAL]]
+    drawn = emphasise((pose + frown)[None], neutral, CONTROLS, POSES, 0.8, calm=1.0)[0]
+    assert np.linalg.norm(drawn - pose) < 0.6 * np.linalg.norm(frown)
+    kept = emphasise(pose[None], neutral, CONTROLS, POSES, 0.8, calm=1.0)[0]
+    assert np.linalg.norm(kept - pose) < 0.5 * np.linalg.norm(pose)
+
+
+def test_a_sure_perception_is_shown_even_where_the_pose_has_nothing_of_it():
+    nothing = np.zeros((1, len(CONTROLS)))
+    drawn = emphasise(nothing, perceived("sadness"), CONTROLS, POSES, 0.8)
+    assert distance_to(drawn[0], "sadness") < distance_to(nothing[0], "sadness")
+    unsure = emphasise(nothing, perceived("sadness", 0.2), CONTROLS, POSES, 0.8)
+    assert np.linalg.norm(unsure) < 0.1 * np.linalg.norm(drawn)
+
+
 def test_a_closed_smile_stays_closed():
     closed = units_of(next(p for p in POSES if p.name == "joy_closed"))
     jaw = [c.name for c in CONTROLS].index("jaw_open")

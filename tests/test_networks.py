@@ -37,6 +37,8 @@ CONFIGS = {
     "scnn": {},
     "fcnn": {},
     "kind": {},
+    "coefficient_reader": {},
+    "judge": {},
     "rig_regressor": {"controls": 5, "geometry": 61},
     "character_mlp": {"inputs": 6, "outputs": 4},
 }
@@ -83,6 +85,7 @@ def test_forward_and_backward(name):
         "fcnn": (face, face),
         "rig_regressor": (face, torch.rand(2, 61)),
         "character_mlp": (torch.rand(2, 6),),
+        "coefficient_reader": (torch.rand(2, 9), torch.rand(2, 52)),
     }.get(name, (face,))
     output = network(*inputs)
     output.square().sum().backward()

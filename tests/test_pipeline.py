@@ -210,7 +210,7 @@ def test_solving_needs_no_footage(profiles):
 def test_a_secondary_plays_what_the_primary_plays(profiles):
     """Its expression is the C-MLP's answer to the primary's final one; the head is the actor's."""
     track = synthetic.face_track(frames=90)
-    settings = RetargetSettings(gain={"mouth": 1.5}, smoothing_head=0.0)
+    settings = RetargetSettings(gain={"mouth": 1.5}, smoothing_head=0.0, emphasis=0.0)
     lead, follower = pipeline.solve(track, profiles[0], profiles[1:], settings)
     mapping = pipeline.load_mapping(*profiles)
     controls = profiles[1].expression_controls

@@ -1,0 +1,73 @@
+"""The coefficient reader learns, joins HCNN's opinion, and stays out where nothing was measured."""
+
+import numpy as np
+import pytest
+
+from exprgen.networks.coefficient_reader import (
+    coefficient_opinion,
+    coefficient_reader,
+    joint_opinion,
+)
+from exprgen.networks.folding import PerceptionRunner
+from exprgen.networks.perceptual import hcnn
+from exprgen.networks.training.coefficients import CoefficientSettings, train
+from exprgen.networks.vocabulary import EXPRESSIONS
+from exprgen.networks.weights_io import WeightsInfo, load_network
+
+RNG = np.random.default_rng(0)
+
+
+def opinions(count):
+    x = RNG.random((count, 7)).astype(np.float32) + 1e-3
+    return x / x.sum(1, keepdims=True)
+
+
+def test_joint_opinion_lies_between():
+    a, b = opinions(50), opinions(50)
+    joint = joint_opinion(a, b)
+    np.testing.assert_allclose(joint.sum(1), 1, atol=1e-5)
+    np.testing.assert_allclose(joint_opinion(a, b, 0.0), a, atol=1e-5)
+    np.testing.assert_allclose(joint_opinion(a, b, 1.0), b, atol=1e-5)
+    agreed = a.argmax(1) == b.argmax(1)
+    assert (joint.argmax(1) == a.argmax(1))[agreed].all()
+    certain = np.eye(7, dtype=np.float32)  # zeros of one must not make nonsense of the other
+    assert np.isfinite(joint_opinion(certain, certain[::-1])).all()
+
+
+def test_the_runner_joins_only_what_was_measured():
+    runner = PerceptionRunner((hcnn(), WeightsInfo.of_classifier("hcnn")), precision="float32")
+    faces = RNG.integers(0, 255, (3, 256, 256), dtype=np.uint8)
+    geometry, arkit = RNG.random((3, 9)).astype(np.float32), RNG.random((3, 52)).astype(np.float32)
+    alone = runner(faces, geometry, arkit)["expression"]
+    runner.coefficients = coefficient_reader()
+    np.testing.assert_array_equal(runner(faces)["expression"], alone)
+    opinion = coefficient_opinion(runner.coefficients, geometry, arkit)
+    found = runner(faces, geometry, arkit)["expression"]
+    np.testing.assert_allclose(found, joint_opinion(alone, opinion), atol=1e-6)
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Faces whose label shows in two coefficients and a feature."""
+    from exprgen.networks.training import coefficients
+    from exprgen.networks.training.datasets import synthetic_faces
+
+    data = synthetic_faces(420, seed=1)
+    data.arkit[:] = RNG.random(data.arkit.shape) * 0.2
+    for label in range(len(EXPRESSIONS)):
+        data.arkit[data.labels == label, label] += 0.7
+    monkeypatch.setattr(coefficients, "load_faces", lambda folder: data)
+    return data
+
+
+def test_training_learns_and_loads(measured, tmp_path):
+    out = tmp_path / "coefficient_reader.safetensors"
+    settings = CoefficientSettings(data="any", out=str(out), epochs=60, batch=64, hidden=64)
+    outcome = train(settings)
+    assert outcome.metrics["accuracy"] > 0.9
+    network, info = load_network(out, "coefficient_reader")
+    assert info.labels == EXPRESSIONS
+    assert out.with_suffix(".md").is_file()
+    rows = measured.rows("val")
+    answer = coefficient_opinion(network, measured.geometry[rows], measured.arkit[rows]).argmax(1)
+    assert (answer == measured.labels[rows]).mean() == pytest.approx(outcome.metrics["accuracy"])
