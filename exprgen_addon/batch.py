@@ -136,10 +136,12 @@ def chosen(shots: list[Shot], names: list[str] | None, numbers: str | None) -> l
 
 def _refuse(problem: ShotListError, console: Console) -> int:
     """Tell all mistakes of a list; the exit code of the first."""
-    code = console.fail(problem.errors[0])
-    for error in problem.errors[1:]:
+    told = [error.to_message() for error in problem.errors]
+    if console.as_json:
+        console.result({"error": told[0], "errors": told}, "")
+    for error in problem.errors:
         console.say(f"error: {error.file}: {error.problem}\n  fix: {error.fix}")
-    return code
+    return problem.errors[0].exit_code
 
 
 # --- what a shot is made of ----------------------------------------------------------------------
@@ -262,7 +264,6 @@ class Batch:
     def _run_all(self, waiting: deque[Shot], processes: int) -> None:
         running: list[_Running] = []
         total, ended = len(waiting), 0
-        share = max(1, cores() // max(processes, 1))
         with _terminated_is_interrupted():
             try:
                 while waiting or running:
@@ -271,7 +272,7 @@ class Batch:
                         for one in running:
                             one.stop()
                     while waiting and len(running) < processes:
-                        running.append(self._start(waiting.popleft(), share))
+                        running.append(self._start(waiting.popleft(), processes))
                     time.sleep(POLL)
                     for one in list(running):
                         self._echo(one)
@@ -285,7 +286,7 @@ class Batch:
                     one.kill()
                     _sweep(one.shot)
 
-    def _start(self, shot: Shot, share: int) -> _Running:
+    def _start(self, shot: Shot, processes: int) -> _Running:
         before = State.load(self._state_file(shot))
         outputs = before.outputs if before else {}
         made_of = digest(shot)
@@ -295,7 +296,7 @@ class Batch:
         )
         _sweep(shot)
         self.console.say(f"{shot.name}: begun")
-        return _Running(shot, made_of, outputs, self.logs / f"{shot.name}.log", share)
+        return _Running(shot, made_of, outputs, self.logs / f"{shot.name}.log", processes)
 
     def _finish(self, one: _Running) -> None:
         """Move what a shot made to its place, and write down how it went."""
@@ -392,7 +393,9 @@ class Batch:
 class _Running:
     """A shot's process, its log and where it writes."""
 
-    def __init__(self, shot: Shot, made_of: str, outputs: dict[str, int], log: Path, share: int):
+    def __init__(
+        self, shot: Shot, made_of: str, outputs: dict[str, int], log: Path, processes: int
+    ):
         self.shot, self.digest, self.outputs_before, self.log = shot, made_of, outputs, log
         self.began = time.monotonic()
         self.stopping: float | None = None
@@ -410,7 +413,7 @@ class _Running:
                     stdin=subprocess.PIPE,  # its end tells the shot to stop, whatever ended us
                     stdout=self._said,
                     stderr=stream,
-                    env=_environment(share),
+                    env=_environment(processes),
                     **({} if os.name == "nt" else {"start_new_session": True}),
                 )
         except OSError as error:
@@ -507,12 +510,15 @@ def shot_command() -> list[str]:
     return [sys.executable, "-c", code]
 
 
-def _environment(share: int) -> dict[str, str]:
-    """The engine's Python and packages as this process knows them; the shot's share of cores."""
+def _environment(processes: int) -> dict[str, str]:
+    """The engine's Python and packages as this process knows them; a shot's share of the cores."""
+    known = worker_environment()
+    all_cores = known.get(CORES_VARIABLE, "")
+    share = (int(all_cores) if all_cores.isdigit() else cores()) // processes
     return {
-        **worker_environment(),
+        **known,
         PYTHON_VARIABLE: worker_python(),
-        CORES_VARIABLE: str(share),
+        CORES_VARIABLE: str(max(1, share)),
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -219,6 +219,11 @@ class TestLists:
         assert told.count("fix:") == 2
         assert files(house) == before
 
+    def test_mistakes_as_json(self, house, result):
+        code, said = result(write(house, {"fps": "x"}, {"reference": "no.mp4"}))
+        assert code == said["error"]["exit_code"] == EXIT_USAGE
+        assert [e["kind"] for e in said["errors"]] == ["UsageError", "InputError"]
+
 
 class TestRuns:
     def test_every_shot_is_made_and_logged(self, house, result):
@@ -326,7 +331,8 @@ class TestRuns:
         assert [r["shot"] for r in said["shots"]] == ["s2", "s3"]
 
     def test_shots_share_the_cores(self, monkeypatch):
-        assert batch._environment(3)[CORES_VARIABLE] == "3"
+        monkeypatch.setenv(CORES_VARIABLE, "8")
+        assert [batch._environment(n)[CORES_VARIABLE] for n in (1, 3, 20)] == ["8", "2", "1"]
         monkeypatch.setenv(CORES_VARIABLE, "3")
         assert cores() == 3
         monkeypatch.setenv(CORES_VARIABLE, "all")
