@@ -173,11 +173,16 @@ name = "NAME"
 if name:
     ops.exprgen.add_character(name=name)
     assert bpy.context.scene.collection.children_recursive
+libraries = lambda: [x.name for x in preferences.filepaths.asset_libraries]
+assert "ExprGen" not in libraries()
+ops.exprgen.asset_library()
+assert "ExprGen" in libraries()
 for _ in range(2):
     ops.preferences.addon_disable(module=module)
     assert not [n for n in dir(bpy.types) if n.lower().startswith("exprgen")], "classes are left"
     assert not hasattr(bpy.types.Scene, "exprgen"), "settings are left"
     assert entries() == before, "the Add menu keeps an entry"
+    assert "ExprGen" not in libraries(), "the asset library is left"
     ops.preferences.addon_enable(module=module)
 ops.preferences.addon_disable(module=module)
 repos = preferences.extensions.repos
