@@ -91,6 +91,25 @@ def characters_in(scene: bpy.types.Scene) -> list[Character]:
     return [character_of(c) for c in collections_in(scene)]
 
 
+def place_beside(character: Character) -> None:
+    """Put a character that was added later to the viewer's right of those that are there."""
+    scene = bpy.context.scene
+    others = [
+        other
+        for c in collections_in(scene)
+        if c != character.collection and (other := character_of(c)).root is not None
+    ]
+    if not others or character.root is None:
+        return
+    right = Vector((0, 0, 1)).cross(Vector(others[0].profile.framing.forward)).normalized()
+    last = max(others, key=lambda c: right.dot(c.face_center))
+    size = max(last.profile.framing.size, character.profile.framing.size)
+    bpy.context.view_layer.update()
+    goal = last.face_center + right * SPACING * size
+    character.root.location += goal - character.face_center
+    bpy.context.view_layer.update()
+
+
 def collections_in(scene: bpy.types.Scene) -> list[bpy.types.Collection]:
     """The characters' collections of a scene; looks at no file, so every redraw may ask."""
     return [c for c in scene.collection.children_recursive if CHARACTER_TAG in c]

@@ -52,6 +52,8 @@ def make_overlay(
     empty.use_empty_image_alpha = True
     user = empty.image_user
     user.frame_start, user.frame_duration, user.frame_offset = first, count, 0
+    # Blender itself sets this at the next change of frame; until then it would show the first one.
+    user.frame_current = min(max(scene.frame_current - first + 1, 1), count)
     return empty
 
 
@@ -80,7 +82,7 @@ def place_overlay(empty: bpy.types.Object, character: Character, way: str, opaci
         centre = centre - right * (framing.size * 0.62 + drawn / 2)
     turn = Matrix((right, up, back)).transposed().to_4x4()
     empty.matrix_world = Matrix.Translation(centre) @ turn
-    empty.empty_image_depth = "BACK" if way == "behind" else "DEFAULT"
+    empty.empty_image_depth = "BACK" if way == "behind" else "FRONT"
     empty.color = (1.0, 1.0, 1.0, opacity * (BEHIND_OPACITY if way == "behind" else 1.0))
 
 

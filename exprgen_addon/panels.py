@@ -89,7 +89,7 @@ class EXPRGEN_PT_reference(_Part, bpy.types.Panel):
         row.operator("exprgen.analyse", text=again, icon="VIEWZOOM")
         if found is not None:
             row = layout.row(align=True)
-            row.label(text="In viewport")
+            row.label(text="", icon="IMAGE_REFERENCE")
             for way, text in (("off", "Hidden"), ("beside", "Beside"), ("behind", "Behind")):
                 pressed = settings.overlay == way
                 row.operator("exprgen.show_reference", text=text, depress=pressed).way = way
@@ -145,7 +145,9 @@ class EXPRGEN_PT_characters(_Part, bpy.types.Panel):
         box.prop(found.exprgen, "gain", slider=True)
         _draw_network(layout, found, scene)
         row = layout.row(align=True)
-        row.operator("exprgen.make_primary", icon="SOLO_ON").collection = found.name
+        sub = row.row(align=True)
+        sub.enabled = found != _primary_collection(scene)
+        sub.operator("exprgen.make_primary", icon="SOLO_ON").collection = found.name
         row.operator("exprgen.remove_character", text="", icon="TRASH").collection = found.name
 
 
@@ -453,7 +455,7 @@ def _draw_thumbnail(layout, found: references.Seen, track: Path) -> None:
 def _draw_warnings(layout, found: references.Seen) -> None:
     column = layout.column(align=True)
     for w in found.warnings[:WARNINGS]:
-        row = column.row(align=True)
+        row = column.split(factor=0.74, align=True)
         row.label(text=w.text, icon="ERROR" if w.kind == "lost" else "QUESTION")
         button = row.operator("exprgen.go_to", text=f"{w.start:.1f} s")
         button.seconds = w.start

@@ -19,6 +19,12 @@ findings: list[dict] = []
 """What the last check of the engine found (`doctor.Finding`)."""
 
 
+def _changed(self, context) -> None:
+    # A function of its own: Blender evaluates these annotations as text, and a lambda in them would
+    # not see this module's names when it is called.
+    use()
+
+
 class EXPRGEN_AP_preferences(bpy.types.AddonPreferences):
     """ExprGen's preferences"""
 
@@ -29,21 +35,21 @@ class EXPRGEN_AP_preferences(bpy.types.AddonPreferences):
         subtype="FILE_PATH",
         description="The Python with PyTorch and MediaPipe that the networks run in; empty: the "
         "one that Blender brings, with the extension's own packages",
-        update=lambda self, context: use(),
+        update=_changed,
     )
     threads: IntProperty(
         name="Threads",
         min=0,
         max=256,
         description="Processor threads that jobs may use; 0: all",
-        update=lambda self, context: use(),
+        update=_changed,
     )
     cache: StringProperty(
         name="Cache",
         subtype="DIR_PATH",
         description="Folder of the landmark model and of analyses of unsaved files; empty: the "
         "default",
-        update=lambda self, context: use(),
+        update=_changed,
     )
 
     def draw(self, context):

@@ -52,6 +52,22 @@ def _gain(region: str):
     )
 
 
+# Functions and no lambdas: Blender evaluates annotations as text, and a lambda in them would not see
+# this module's names when it is called.
+
+
+def _redraw(self, context) -> None:
+    from . import window
+
+    window.redraw(viewport=True)
+
+
+def _live_switched(self, context) -> None:
+    from . import live_clarity
+
+    live_clarity.switch(self.live)
+
+
 class EXPRGEN_PG_correction(bpy.types.PropertyGroup):
     """A pose that an animator set by hand, kept as what it adds to the solved one."""
 
@@ -101,8 +117,6 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
 
     reference: StringProperty(
         name="Reference",
-        subtype="FILE_PATH",
-        options=_PATH,
         description="A clip, a picture, or a folder of pictures that shows a face",
     )
     face: EnumProperty(
@@ -251,7 +265,7 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         name="Curve in Viewport",
         default=False,
         description="Draw the seven probabilities over the clip at the bottom of the 3D view",
-        update=lambda self, context: _redraw(),
+        update=_redraw,
     )
     clearer_expression: EnumProperty(
         name="Expression", items=EXPRESSION_ITEMS, description="What the pose shall express"
@@ -296,7 +310,7 @@ class EXPRGEN_PG_window(bpy.types.PropertyGroup):
     live: BoolProperty(
         name="Live Clarity",
         description="Show how the character's present pose reads, while you pose it",
-        update=lambda self, context: _live_switched(self),
+        update=_live_switched,
     )
 
 
@@ -348,15 +362,3 @@ def key_options(settings: EXPRGEN_PG_scene) -> KeyOptions:
         reduce=settings.reduce,
         keep_hand_made=not settings.replace_hand_made,
     )
-
-
-def _redraw() -> None:
-    from . import window
-
-    window.redraw(viewport=True)
-
-
-def _live_switched(settings: EXPRGEN_PG_window) -> None:
-    from . import live_clarity
-
-    live_clarity.switch(settings.live)

@@ -69,7 +69,7 @@ def write_frames(request: FramesRequest, emit: Emit, stop: threading.Event) -> d
 
     Returns:
         {"count", "first": scene frame of picture 1, "size": (width, height), "pattern", "partial"};
-        picture i (from 1) is `pattern % i` in `out`.
+        picture i (from 1) is `pattern % i` in `out`; number 0 is the first one again.
 
     Raises:
         InputError: the reference can't be read. OutputError: a picture can't be written.
@@ -95,6 +95,8 @@ def write_frames(request: FramesRequest, emit: Emit, stop: threading.Event) -> d
         if not data:
             raise InputError("shows no picture", file=request.reference[0])
         _write(folder / (_PATTERN % number), data)
+        if number == 1:  # what Blender asks for before it knows which frame it is at
+            _write(folder / (_PATTERN % 0), data)
         done = number
         emit({"type": "progress", "stage": "reference", "done": done, "total": len(rows)})
     return {

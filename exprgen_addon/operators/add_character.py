@@ -7,7 +7,7 @@ from bpy.props import StringProperty
 
 from ...networks.errors import ExprGenError
 from ...networks.profile import find_character
-from ..characters import append_characters
+from ..characters import append_characters, place_beside
 
 
 class EXPRGEN_OT_add_character(bpy.types.Operator):
@@ -28,7 +28,7 @@ class EXPRGEN_OT_add_character(bpy.types.Operator):
 
     def execute(self, context):
         try:
-            append_characters([find_character(self.name)], context.scene)
+            place_beside(append_characters([find_character(self.name)], context.scene)[0])
         except ExprGenError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

@@ -11,7 +11,7 @@ from ...networks.errors import ExprGenError, UsageError
 from ...networks.profile import RigProfile, load_profile, sample_characters
 from ...networks.weights_places import file_name, weights_folder
 from .. import checklist, window
-from ..characters import append_characters
+from ..characters import append_characters, place_beside
 from ..tasks import Task
 
 TITLE = "New Character"
@@ -113,7 +113,8 @@ class EXPRGEN_OT_add_new(bpy.types.Operator):
 
     def execute(self, context):
         try:
-            append_characters([load_profile(_profile_path(context))], context.scene)
+            profile = load_profile(_profile_path(context))
+            place_beside(append_characters([profile], context.scene)[0])
         except ExprGenError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
