@@ -40,7 +40,12 @@ PARTS = (
     "networks",
     "sample_rigs",
 )
-LEFT_OUT = ("sample_rigs/build", "exprgen_addon/extension_build.py", models.BUNDLED.name)
+LEFT_OUT = (
+    "sample_rigs/build",
+    "exprgen_addon/extension_build.py",
+    "networks/weights/judge_*",
+    models.BUNDLED.name,
+)
 """What only developers need; the landmark model is put in after its check."""
 
 NOT_BUNDLED = ("bpy", "numpy", "setuptools")
