@@ -42,7 +42,7 @@ _numbers = itertools.count(1)
 _running: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
 
 # What libraries print for their own developers; never the reason why a worker died.
-_CHATTER = re.compile(r"^([IW]\d{4} |W0000|INFO:|WARNING: All log messages|\s*$)")
+_CHATTER = re.compile(r"^([IW]\d{4} |W0000|INFO:|WARNING: (All log|Logging before)|\s*$)")
 
 
 @dataclass(frozen=True)

@@ -40,18 +40,22 @@ class EXPRGEN_PT_job(_Part, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context):
-        return window.queue.busy or window.queue.last is not None
+        queue = window.queue
+        return queue.busy or queue.last is not None or bool(queue.failures)
 
     def draw(self, context):
         queue = window.queue
         column = self.layout.column()
+        for task in queue.failures:
+            _draw_ended(column, task)
         if queue.running is not None:
             _draw_running(column, queue.running)
         for task in queue.waiting:
             row = column.row()
             row.label(text=f"Waiting: {task.title}", icon="SORTTIME")
             row.operator("exprgen.cancel_job", text="", icon="X").waiting = True
-        if queue.last is not None and queue.running is None:
+        last = queue.last
+        if last is not None and queue.running is None and last not in queue.failures:
             _draw_ended(column, queue.last)
 
 

@@ -52,8 +52,8 @@ def _gain(region: str):
     )
 
 
-# Functions and no lambdas: Blender evaluates annotations as text, and a lambda in them would not see
-# this module's names when it is called.
+# Functions and no lambdas: Blender evaluates annotations as text, and a lambda in them would not
+# see this module's names when it is called.
 
 
 def _redraw(self, context) -> None:

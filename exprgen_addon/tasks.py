@@ -67,9 +67,11 @@ class Task:
 
 
 class TaskQueue:
-    """One task runs, the next ones wait. `last` is the one that ended last."""
+    """One task runs, the next ones wait. `last` is the one that ended last; `failures` are kept
+    until somebody has read them."""
 
     def __init__(self):
+        self.failures: list[Task] = []
         self.running: Task | None = None
         self.waiting: list[Task] = []
         self.last: Task | None = None
@@ -141,6 +143,7 @@ class TaskQueue:
             self.running.state = STOPPED
             self.running = None
         self.last = None
+        self.failures.clear()
 
     def run(self, task: Task, on_message: Callable[[dict], None] = lambda m: None) -> Task:
         """Run a task to its end here and now, without the queue.
@@ -166,16 +169,23 @@ class TaskQueue:
         _begin(task)
         if task.job is None:
             self.last = task
+            self.failures.append(task)
             return True
         self.running = task
         return True
 
     def _end(self, task: Task) -> None:
-        if self.running is task:
+        queued = self.running is task
+        if queued:
             self.running = None
         self.last = task
         if task.job is None:
             return
+        self._conclude(task)
+        if queued and task.state == FAILED:
+            self.failures.append(task)
+
+    def _conclude(self, task: Task) -> None:
         stopped = task.state == STOPPING
         task.error = task.job.error
         if task.error is not None:

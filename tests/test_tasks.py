@@ -111,6 +111,7 @@ def test_failures_are_kept_and_the_next_one_runs(worker):
     first = queue.running
     drain(queue)
     assert (first.state, first.error.fix) == (FAILED, "look elsewhere")
+    assert [t.title for t in queue.failures] == ["one", "two"], "shown until they are read"
     assert "ZeroDivisionError" in str(queue.last.error)
     assert any("ZeroDivisionError" in line for line in queue.last.full_log())
 

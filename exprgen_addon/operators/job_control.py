@@ -11,6 +11,12 @@ SHOWN = 24
 """Lines of the log in the window."""
 
 
+def _told():
+    """The task whose log is of interest: what failed, else what runs, else what ran last."""
+    queue = window.queue
+    return next(reversed(queue.failures), None) or queue.running or queue.last
+
+
 class EXPRGEN_OT_cancel_job(bpy.types.Operator):
     """Stop the running job; what is finished is kept where it is of use. Again: end it at once"""
 
@@ -40,7 +46,7 @@ class EXPRGEN_OT_show_log(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        task = window.queue.running or window.queue.last
+        task = _told()
         if task is None:
             cls.poll_message_set("No job has run yet")
         return task is not None
@@ -54,7 +60,7 @@ class EXPRGEN_OT_show_log(bpy.types.Operator):
         return {"FINISHED"}
 
     def draw(self, context):
-        task = window.queue.running or window.queue.last
+        task = _told()
         column = self.layout.column(align=True)
         column.label(text=f"{task.title}: {task.state}", icon="TEXT")
         lines = self._lines()
@@ -65,7 +71,7 @@ class EXPRGEN_OT_show_log(bpy.types.Operator):
         self.layout.operator("exprgen.copy_log", icon="COPYDOWN")
 
     def _lines(self) -> list[str]:
-        task = window.queue.running or window.queue.last
+        task = _told()
         return [line for line in task.full_log() if line.strip()]
 
 
@@ -77,10 +83,10 @@ class EXPRGEN_OT_copy_log(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        return (window.queue.running or window.queue.last) is not None
+        return _told() is not None
 
     def execute(self, context):
-        task = window.queue.running or window.queue.last
+        task = _told()
         error = [str(task.error)] if task.error else []
         context.window_manager.clipboard = "\n".join([task.title, *error, *task.full_log()])
         self.report({"INFO"}, "The log is on the clipboard")
@@ -95,6 +101,7 @@ class EXPRGEN_OT_dismiss(bpy.types.Operator):
 
     def execute(self, context):
         window.queue.last = None
+        window.queue.failures.clear()
         window.redraw()
         return {"FINISHED"}
 
