@@ -198,6 +198,7 @@ def _evaluation_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--source", metavar="DIR", help="what they were prepared from")
     sub.add_argument("--ced", metavar="DIR", help="prepared character pictures")
     sub.add_argument("--part", action="append", metavar="PACK/val", help="default: ferplus/val")
+    sub.add_argument("--clip", metavar="FILE", help="footage to compare over its time")
     sub.add_argument("--primary", metavar="NAME", help="default: the sample primary")
     sub.add_argument("--secondary", action="append", default=[], metavar="NAME")
     sub.add_argument("--each", type=int, default=20, help="pictures an expression (%(default)s)")
@@ -209,7 +210,7 @@ def _evaluation_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--only",
         action="append",
-        choices=("recognition", "clarity", "transfer", "motion"),
+        choices=("recognition", "clarity", "transfer", "motion", "clip"),
         help="may be given again; default: all that the options allow",
     )
     sub.add_argument("--folds", action="append", default=[], metavar="FILE.json")
@@ -659,6 +660,7 @@ def evaluate(args: argparse.Namespace, console: Console) -> int:
         hed=args.hed,
         source=args.source,
         ced=args.ced,
+        clip=args.clip,
         parts=tuple(args.part or evaluating.PARTS),
         each=args.each,
         agreement=args.agreement,

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..networks.errors import InputError, OutputError, UsageError
 from ..networks.evaluation.baseline import copies_blendshapes, copy_blendshapes
-from ..networks.evaluation.correlation import correlation, rank_correlation
+from ..networks.evaluation.correlation import correlation, rank_correlation, told
 from ..networks.evaluation.motion import (
     REFERENCE,
     SEQUENCES,
@@ -39,7 +39,9 @@ from .poses import Look
 
 Run = Callable[[str, dict], dict]
 """(worker command, arguments) -> the job's result."""
-SECTIONS = ("recognition", "clarity", "transfer", "motion")
+SECTIONS = ("recognition", "clarity", "transfer", "motion", "clip")
+CLIP_RATE = 4.0
+"""Frames a second of a clip that are compared."""
 PARTS = ("ferplus/val",)
 EXPRGEN, BLENDSHAPES = "exprgen", "blendshapes"
 _LOOK = Look(ambient=1.1)
@@ -52,7 +54,8 @@ class Plan:
 
     out: folder. profiles: the characters, the primary first. hed, ced: prepared data; source: what
     the human faces were prepared from. parts: of the human data. each: pictures an expression.
-    agreement: least share of people's votes. sheet_each: pictures an expression and group on the
+    agreement: least share of people's votes. clip: footage over whose time actor and primary are
+    compared. sheet_each: pictures an expression and group on the
     blind sheets, 0 for no sheets. only: of SECTIONS. folds: results of trainings with --folds.
     ratings: people's answers to the blind sheets. processes: see `capture.render_shots`.
     """
@@ -62,6 +65,7 @@ class Plan:
     hed: str | None = None
     source: str | None = None
     ced: str | None = None
+    clip: str | None = None
     parts: tuple[str, ...] = PARTS
     each: int = 20
     agreement: float = 0.6
@@ -90,6 +94,7 @@ class Plan:
         has = {
             "recognition": bool(self.hed or self.ced),
             "transfer": bool(self.hed and self.source),
+            "clip": bool(self.clip),
         }
         return section in self.only and has.get(section, True)
 
@@ -127,6 +132,7 @@ def evaluate(
         "clarity": lambda: {"clarity": _clarity(plan, run, counter, stop)},
         "transfer": lambda: _transfer(plan, run, counter, stop),
         "motion": lambda: _motion(plan, run, counter, stop),
+        "clip": lambda: _clip(plan, run, counter, stop),
     }
     for section, measure in work.items():
         if stop():
@@ -153,22 +159,23 @@ def summary(figures: dict) -> str:
         for r in figures.get("recognition", [])
     ]
     for name, group in figures.get("transfer", {}).get("groups", {}).items():
-        told = group.get("judge") or group["own"]
-        geometry = group.get("geometry", {}).get("mean")
+        seen = group.get("judge") or group["own"]
         lines.append(
-            f"{name:<22} named as people name the actor {told['named']['mean_recall']:.1%}, "
-            f"geometry {'-' if geometry is None else format(geometry, '.2f')}, "
-            f"consistency {group['consistency']['ratio']:.2f}"
+            f"{name:<22} named as people name the actor {seen['named']['mean_recall']:.1%}, "
+            f"geometry {_number(group.get('geometry', {}).get('mean'))}, "
+            f"consistency {_number(group['consistency']['ratio'])}"
         )
     for name, rated in figures.get("ratings", {}).items():
         lines.append(f"{name:<22} by people {rated['mean_recall']:.1%} (n={rated['count']})")
     stability = figures.get("stability", {})
     if stability:
-        lines.append(
-            f"jitter {stability['jitter']:.5f}, of one still {stability['jitter of one still']:.5f}"
-            f", blinks {stability['blink delay']:+.2f} frames"
-        )
+        names = ("jitter", "jitter of one still", "blink delay")
+        lines.append(", ".join(f"{n} {_number(stability[n], 5)}" for n in names))
     return "\n".join([*lines, *figures.get("files", {}).values()])
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 # --- sections ------------------------------------------------------------------------------------
@@ -397,16 +404,16 @@ def _stability(plan: Plan, run: Run, truth: Truth, track, raw, rows: np.ndarray)
     found = blinks(lids(truth.arkit), shown)
     delays = [b.delay for b in found if np.isfinite(b.delay)]
     return {
-        "jitter": round(jitter(units, stretches), 6),
-        "jitter without smoothing": round(jitter(bare, stretches), 6),
-        "jitter of one still": round(jitter(_units(primary, calm)), 6),
+        "jitter": told(jitter(units, stretches), 6),
+        "jitter without smoothing": told(jitter(bare, stretches), 6),
+        "jitter of one still": told(jitter(_units(primary, calm)), 6),
         "blink delay": round(float(np.mean(delays)), 3) if delays else None,
         "blink delay, largest": round(float(np.abs(delays).max()), 3) if delays else None,
         "blinks missed": sum(not np.isfinite(b.delay) or b.closed < 0.5 for b in found),
         "blinks": [
             {
                 "frame": round(b.frame, 2),
-                "delay": round(b.delay, 3) if np.isfinite(b.delay) else None,
+                "delay": told(b.delay, 3),
                 "closed": round(b.closed, 3),
                 "true": round(b.true, 3),
             }
@@ -442,13 +449,43 @@ def _intensity(
             "frames": [int(f) for f in chosen],
             "true": true.round(4).tolist(),
             "units": posed.round(4).tolist(),
-            "shown": round(correlation(true, posed), 4),
+            "shown": told(correlation(true, posed)),
             "actor": actor[:, column].round(4).tolist(),
             "character": character[:, column].round(4).tolist(),
-            "rank": round(rank_correlation(actor[:, column], character[:, column]), 4),
+            "rank": told(rank_correlation(actor[:, column], character[:, column])),
             "alike": round(float((actor.argmax(1) == character.argmax(1)).mean()), 4),
         }
     return out
+
+
+def _clip(plan: Plan, run: Run, counter, stop) -> dict | None:
+    """What actor and primary express over the time of a clip, side by side."""
+    primary, path = plan.profiles[0], plan.out / "clip.npz"
+    _analyse(plan, run, [plan.clip], path)
+    face_track = FaceTrack.load(path)
+    lead = replace(plan, profiles=plan.profiles[:1])
+    track = _solve(lead, run, path, plan.out / "tracks_clip", RetargetSettings())[primary.name]
+    seen = np.flatnonzero(face_track.found)
+    wanted = np.arange(face_track.times[seen[0]], face_track.times[seen[-1]], 1.0 / CLIP_RATE)
+    frames = np.unique(seen[np.abs(face_track.times[seen][:, None] - wanted).argmin(0)])
+    names = [f"{f:06d}" for f in frames]
+    shown = _render(plan, primary, _rows(track, frames), plan.out / "clip", names, counter, stop)
+    if shown is None:
+        return None
+    request = {"track": str(path), "frames": frames.tolist(), **shown}
+    read = run("evaluation", {"step": "read_frames", **request})
+    actor, character = (np.array(read[k]) for k in ("actor", "character"))
+    alike = [correlation(a, c) for a, c in zip(actor.T, character.T, strict=True)]
+    return {
+        "clip": {
+            "name": Path(plan.clip).name,
+            "times": face_track.times[frames].round(3).tolist(),
+            "actor": actor.round(4).tolist(),
+            "character": character.round(4).tolist(),
+            "alike": round(float((actor.argmax(1) == character.argmax(1)).mean()), 4),
+            "correlation": {e: told(r) for e, r in zip(EXPRESSIONS, alike, strict=True)},
+        }
+    }
 
 
 def _ratings(plan: Plan, run: Run) -> dict:

@@ -404,8 +404,20 @@ def test_report_names_every_figure(tmp_path):
             "jitter": 0.002, "blinks": [{"frame": 3.0, "delay": None, "closed": 1.0, "true": 1.0}]
         },
     }  # fmt: skip
+    figures["clip"] = {
+        "name": "laugh.mp4", "times": [0.0, 0.5], "actor": [[1 / 7] * 7] * 2,
+        "character": [[1 / 7] * 7] * 2, "alike": 0.5,
+        "correlation": dict.fromkeys(EXPRESSIONS, 0.3),
+    }  # fmt: skip
     text = write_html(figures, tmp_path / "evaluation.html").read_text()
-    for words in ("HCNN on ferplus/val", "exprgen/ann", "0.71", "neutral to joy", "0.002"):
+    for words in (
+        "HCNN on ferplus/val",
+        "exprgen/ann",
+        "0.71",
+        "neutral to joy",
+        "0.002",
+        "laugh.mp4",
+    ):
         assert words in text
     assert not list(tmp_path.glob("*.part"))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..vocabulary import EXPRESSIONS, GEOMETRIC_FEATURES
-from .correlation import correlation
+from .correlation import correlation, told
 from .recognition import Recognition
 
 FLOOR = 1e-6
@@ -30,13 +30,15 @@ class Agreement:
     human: Recognition
 
     @staticmethod
-    def of(group: str, labels: np.ndarray, humans: np.ndarray, posed: np.ndarray) -> Agreement:
+    def of(
+        group: str, labels: np.ndarray, humans: np.ndarray, posed: np.ndarray, who: str = "judge"
+    ) -> Agreement:
         """From people's labels (N,), and the judge's probabilities (N, 7) of both pictures."""
         seen, shown = humans.argmax(1), posed.argmax(1)
         return Agreement(
-            Recognition.of("judge", group, labels, shown),
-            Recognition.of("judge", group, seen, shown),
-            Recognition.of("judge", "human pictures", labels, seen),
+            Recognition.of(who, group, labels, shown),
+            Recognition.of(who, group, seen, shown),
+            Recognition.of(who, "human pictures", labels, seen),
         )
 
     def to_json(self) -> dict:
@@ -83,13 +85,15 @@ class Consistency:
 
     @property
     def ratio(self) -> float:
+        if not self.within:
+            return float("nan")
         return float(np.mean([*self.within.values()]) / max(self.between, FLOOR))
 
     def to_json(self) -> dict:
         return {
-            "within": {k: round(v, 4) for k, v in self.within.items()},
-            "between": round(self.between, 4),
-            "ratio": round(self.ratio, 4),
+            "within": {k: told(v) for k, v in self.within.items()},
+            "between": told(self.between),
+            "ratio": told(self.ratio),
         }
 
 

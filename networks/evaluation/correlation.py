@@ -7,6 +7,11 @@ import numpy as np
 FLOOR = 1e-6
 
 
+def told(value: float, digits: int = 4) -> float | None:
+    """A figure for JSON, which knows no NaN: None where there is none."""
+    return round(float(value), digits) if np.isfinite(value) else None
+
+
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Pearson's correlation of two series (N,); NaN where one does not vary."""
     a, b = np.asarray(a, float) - np.mean(a), np.asarray(b, float) - np.mean(b)

@@ -97,7 +97,7 @@ def character_faces(files: list[str], landmarks: list | None) -> np.ndarray:
 
 
 def own_reading(name: str, faces: np.ndarray, folder: Path) -> np.ndarray:
-    """float32 (N, 7) of "hcnn" or "scnn", the networks that are judged."""
+    """float32 (N, 7) of "hcnn" or "scnn" alone, the networks that are judged."""
     from ..weights_io import weights_path
 
     network, info = load_network(weights_path(name, folder=folder), name)

@@ -12,6 +12,7 @@ from ..training.hcnn import classify
 from ..training.report import confusion_matrix
 from ..vocabulary import EXPRESSIONS
 from ..weights_io import load_network
+from .correlation import told
 from .parts import Part
 
 
@@ -65,8 +66,8 @@ class Recognition:
             "part": self.part,
             "count": self.count,
             "missing": self.missing,
-            "accuracy": round(self.accuracy, 4),
-            "mean_recall": round(self.mean_recall, 4),
+            "accuracy": told(self.accuracy),
+            "mean_recall": told(self.mean_recall),
             "recall": {k: round(v, 4) for k, v in self.recall.items()},
             "confusion": self.confusion.tolist(),
         }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..film import COLOURS
 from ..training.report import _COLORS, _confusion
 from ..vocabulary import EXPRESSIONS
 from .choice import write_text
@@ -35,7 +36,7 @@ def write_html(figures: dict, path: Path) -> Path:
         OutputError: the place can't be written.
     """
     sections = (
-        _recognition, _folds, _clarity, _transfer, _ratings, _intensity, _stability, _worst,
+        _recognition, _folds, _clarity, _transfer, _ratings, _intensity, _stability, _clip, _worst,
     )  # fmt: skip
     parts = [part for section in sections if (part := section(figures))]
     text = [
@@ -209,6 +210,41 @@ def _stability(figures: dict) -> str:
     head = ("blink at frame", "delay in frames", "closed", "true")
     blinks = [tuple(b[k] for k in ("frame", "delay", "closed", "true")) for b in rows["blinks"]]
     return text + _table(head, blinks, decimals=2)
+
+
+def _clip(figures: dict) -> str:
+    clip = figures.get("clip")
+    if not clip:
+        return ""
+    text = f"<h2>Over the time of {html.escape(clip['name'])}</h2>" + _paragraph(
+        f"What HCNN reads of the actor and SCNN of the primary. Both name the same expression in "
+        f"{clip['alike']:.0%} of the frames."
+    )
+    for who in ("actor", "character"):
+        text += _over_time(who, clip["times"], np.array(clip[who]))
+    text += "<p>" + " ".join(
+        f'<span style="color:rgb{COLOURS[e]}">&#9632; {e}</span>' for e in EXPRESSIONS
+    )
+    return f"{text}</p>" + _table(EXPRESSIONS, [clip["correlation"].values()], signed=True)
+
+
+def _over_time(title: str, times: list[float], chances: np.ndarray) -> str:
+    """A plot of seven curves over seconds."""
+    xs = 40 + 640 * (np.array(times) - times[0]) / max(times[-1] - times[0], 1e-6)
+    lines = []
+    for column, name in zip(chances.T, EXPRESSIONS, strict=True):
+        points = " ".join(f"{x:.1f},{145 - 120 * y:.1f}" for x, y in zip(xs, column, strict=True))
+        colour = f"rgb{COLOURS[name]}"
+        lines.append(
+            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
+        )
+    return (
+        f'<svg width="720" height="175"><text x="40" y="16">{title}</text>'
+        '<rect x="40" y="25" width="640" height="120" fill="none" stroke="#bbb"/>'
+        '<text x="8" y="32" font-size="10">100%</text><text x="20" y="147" font-size="10">0</text>'
+        f'<text x="40" y="160" font-size="10">{times[0]:.1f} to {times[-1]:.1f} s</text>'
+        f"{''.join(lines)}</svg>"
+    )
 
 
 def _worst(figures: dict) -> str:

@@ -15,7 +15,7 @@ from ..training.ced import characters
 from ..vocabulary import EXPRESSIONS, NEUTRAL
 from ..weights_io import load_network, weights_path
 from .choice import choose, save_choice, write_originals, write_text
-from .correlation import rank_correlation
+from .correlation import rank_correlation, told
 from .judging import Judge, actor_faces, character_faces, judge_paths, judged, own_reading
 from .parts import character_part, human_part
 from .recognition import probabilities_of, recognise
@@ -99,8 +99,7 @@ def _pose_intensity(ced: str, folder: Path, posed: dict) -> dict:
         kept = part.take(part.labels != NEUTRAL)
         share = load_ced(ced, name).intensity[kept.rows]
         own = probabilities_of(network, info.input_size, kept)[np.arange(len(kept)), kept.labels]
-        value = rank_correlation(share, own)
-        out[name] = round(value, 4) if np.isfinite(value) else None
+        out[name] = told(rank_correlation(share, own))
     return out
 
 

@@ -22,6 +22,7 @@ from ..training.datasets import load_ced
 from ..vocabulary import EXPRESSIONS
 from .agreement import Agreement, consistency, correlations, spread, worst
 from .choice import Chosen, describe, load_choice
+from .correlation import told
 from .judging import Judge, actor_faces, character_faces, judge_paths, judged, own_reading
 from .recognition import Recognition
 from .sheets import square, write_picture, write_sheets
@@ -102,7 +103,7 @@ def measure(
     for group in groups:
         faces = character_faces(group.files, group.landmarks)
         own = own_reading("scnn", faces, weights_folder())
-        entry = {"own": Agreement.of(group.name, labels, own_actors, own).to_json()}
+        entry = {"own": Agreement.of(group.name, labels, own_actors, own, "own").to_json()}
         shown[group.name] = own
         if actors is not None:
             shown[group.name] = judged(loaded, faces, halves)
@@ -141,10 +142,10 @@ def _poses(group: Group, labels: np.ndarray, frames: np.ndarray, ced: str) -> di
 
 
 def _rounded(values: dict[str, float]) -> dict:
-    """JSON knows no NaN: what can't be told is null. The mean is of what can."""
-    told = [v for v in values.values() if np.isfinite(v)]
-    out = {k: round(v, 4) if np.isfinite(v) else None for k, v in values.items()}
-    return out | {"mean": round(float(np.mean(told)), 4) if told else None}
+    """For JSON; the mean is of what can be told."""
+    known = [v for v in values.values() if np.isfinite(v)]
+    mean = np.mean(known) if known else np.nan
+    return {k: told(v) for k, v in values.items()} | {"mean": told(mean)}
 
 
 # --- pictures ------------------------------------------------------------------------------------
