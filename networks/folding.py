@@ -246,6 +246,7 @@ class PerceptionRunner:
         networks = {name: FoldedNetwork(network) for name, (network, _) in loaded.items()}
         self.precision, self.change = self._precision(networks, precision, calibration)
         networks = {name: network.to(self.precision) for name, network in networks.items()}
+        self._classifier = SharedStem({CLASSIFIER: networks[CLASSIFIER]})
         # Faces of one size pass together; networks trained on another size get their own.
         self._groups = {
             size: SharedStem({n: networks[n] for n in networks if self.infos[n].input_size == size})
@@ -285,7 +286,8 @@ class PerceptionRunner:
                 reader has a say in the expression.
 
         Returns:
-            "expression": float32 (B, 7) probabilities in the order of EXPRESSIONS;
+            "expression": float32 (B, 7) probabilities in the order of EXPRESSIONS, the joint
+            opinion on the face and its mirror image;
             "rig": character -> float32 (B, M) unit values in [-1, 1].
 
         Raises:
@@ -315,10 +317,15 @@ class PerceptionRunner:
             width = {n: len(i.controls) or len(EXPRESSIONS) for n, i in self.infos.items()}
             return {name: np.zeros((0, w), np.float32) for name, w in width.items()}
         outputs: dict[str, Tensor] = {}
+        prepared = {size: prepare_faces(faces, size) for size in self._groups}
         for size, stem in self._groups.items():
-            outputs |= stem(prepare_faces(faces, size), second)
-        outputs[CLASSIFIER] = outputs[CLASSIFIER].softmax(1)
-        return {name: value.numpy() for name, value in outputs.items()}
+            outputs |= stem(prepared[size], second)
+        read = {name: value.numpy() for name, value in outputs.items()}
+        mirrored = self._classifier(prepared[self.infos[CLASSIFIER].input_size].flip(3), {})
+        # An expression has no side: the mirrored face is a second look, nearly as cheap as none.
+        looks = (outputs[CLASSIFIER].softmax(1), mirrored[CLASSIFIER].softmax(1))
+        read[CLASSIFIER] = joint_opinion(*(look.numpy() for look in looks), share=0.5)
+        return read
 
     def _second_inputs(self, faces, geometry, arkit) -> dict[str, Tensor]:
         given = {"geometry": (geometry, GEOMETRY), "arkit": (arkit, len(ARKIT_CHANNELS))}

@@ -46,6 +46,14 @@ def test_the_runner_joins_only_what_was_measured():
     np.testing.assert_allclose(found, joint_opinion(alone, opinion), atol=1e-6)
 
 
+def test_an_expression_has_no_side():
+    runner = PerceptionRunner((hcnn(), WeightsInfo.of_classifier("hcnn")), precision="float32")
+    faces = RNG.integers(0, 255, (2, 256, 256), dtype=np.uint8)
+    mirrored = np.ascontiguousarray(faces[:, :, ::-1])
+    straight, back = runner(faces)["expression"], runner(mirrored)["expression"]
+    np.testing.assert_allclose(straight, back, atol=1e-5)
+
+
 @pytest.fixture
 def measured(monkeypatch):
     """Faces whose label shows in two coefficients and a feature."""

@@ -355,7 +355,7 @@ def test_examination_names_each_weight_file(profiles, weights, tmp_path, monkeyp
     assert all(f["ok"] for f in found.values())
     assert set(found) == {
         "weights HCNN", "weights SCNN", "weights kind network", "weights 3D-CNN ann",
-        "weights C-MLP ann to bob",
+        "weights C-MLP ann to bob", "weights coefficient reader",
     }  # fmt: skip
     copy = tmp_path / "weights"
     shutil.copytree(weights, copy)

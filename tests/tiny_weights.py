@@ -31,6 +31,11 @@ def write(folder: Path, profiles: list[RigProfile]) -> Path:
         build_network("kind"),
         WeightsInfo("kind", labels=KINDS, input_size=KIND_SIZE),
     )
+    save_network(
+        weights_path("coefficient_reader", folder=folder),
+        build_network("coefficient_reader"),
+        WeightsInfo("coefficient_reader", config={"hidden": 256}, labels=EXPRESSIONS),
+    )
     primary, *others = profiles
     names = tuple(c.name for c in primary.expression_controls)
     config = {"controls": len(names), "geometry": len(GEOMETRIC_FEATURES)}
