@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from ..networks.errors import ExprGenError
@@ -106,9 +107,15 @@ def _profile(path) -> tuple[RigProfile | None, str]:
     if not Path(path).is_file():
         return None, "Select the face's mesh and find its controls"
     try:
-        return load_profile(path), ""
+        return _loaded(Path(path), Path(path).stat().st_mtime_ns), ""
     except ExprGenError as error:
         return None, error.problem
+
+
+@lru_cache(maxsize=2)
+def _loaded(path: Path, written: int) -> RigProfile:
+    """A profile, read again only when it was `written` anew: a panel asks at every redraw."""
+    return load_profile(path)
 
 
 def _landmarks(profile: RigProfile) -> Step:

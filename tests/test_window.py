@@ -334,3 +334,131 @@ def test_another_file_ends_what_runs(analysed):
     assert not window.queue.busy
     assert not worker.alive
     assert not Path(folder).exists()
+
+
+def test_a_pose_is_taken_as_a_correction_where_there_are_keys(analysed):
+    import json
+
+    bpy.ops.exprgen.apply()
+    analysed.frame_set(12)
+    character = ann(analysed)
+    control = character.profile.control(MOVING)
+    goal = value_at(analysed, 12) - 0.3
+    value = float(from_unit((control,), np.array([goal]))[0])
+    bpy.ops.exprgen.take_pose(
+        scene=analysed.name,
+        collection=character.collection.name,
+        values=json.dumps({MOVING: value}),
+    )
+    assert value_at(analysed, 12) == pytest.approx(goal, abs=1e-3)
+    assert len(character.collection.exprgen.corrections) == 1
+
+
+def test_make_it_clearer_looks_and_leaves_nothing(analysed, monkeypatch):
+    from exprgen.exprgen_addon import live_clarity
+
+    made = []
+
+    def mirror_for(profile):
+        made.append(kept(profile))
+        return made[-1]
+
+    kept = live_clarity.mirror_for
+    monkeypatch.setattr(live_clarity, "mirror_for", mirror_for)
+    before = len(bpy.data.objects)
+    analysed.exprgen.clearer_expression = "joy"
+    assert bpy.ops.exprgen.make_clearer() == {"FINISHED"}
+    assert len(bpy.data.objects) == before
+    assert not made[0].alive
+    assert not Path(made[0]._folder.name).exists()
+    analysed.exprgen.clearer_expression = "fear"
+    with pytest.raises(RuntimeError, match="no key pose of fear"):
+        bpy.ops.exprgen.make_clearer()
+
+
+def test_a_mirror_reads_poses_and_tells_its_death(house):
+    from exprgen.exprgen_addon import live_clarity
+    from exprgen.networks.profile import load_profile
+
+    profile = load_profile(house / "ann.json")
+    mirror = live_clarity.mirror_for(profile)
+    try:
+        rest = np.array([c.rest for c in profile.controls])
+        first = mirror.read(rest)
+        assert first.shape == (7,)
+        assert first.sum() == pytest.approx(1.0)
+        again = mirror.read(rest)
+        assert again == pytest.approx(first, abs=0.02), "the same pose reads the same"
+        os.kill(mirror.pids[0], signal.SIGKILL)
+        with pytest.raises(ExprGenError, match=r"picture maker ended.*SIGKILL"):
+            mirror.read(rest)
+    finally:
+        mirror.close()
+    assert not mirror.alive
+
+
+def test_the_checklist_tells_what_is_done_and_what_is_next(house, tmp_path):
+    import json
+    import shutil
+
+    from exprgen.exprgen_addon import checklist
+    from exprgen.networks.profile import load_profile
+
+    primary = load_profile(house / "ann.json")
+    steps = checklist.steps_of(tmp_path / "hero.json", primary)
+    assert [s.done for s in steps] == [False] * 6
+    assert checklist.next_step(steps).name == checklist.CONTROLS
+    for end in ("json", "blend"):
+        shutil.copy(house / f"bob.{end}", tmp_path / f"hero.{end}")
+    profile = load_profile(tmp_path / "hero.json")
+    steps = {s.name: s for s in checklist.steps_of(profile.path, primary)}
+    assert steps["controls"].done
+    assert not steps["landmarks"].done
+    assert "none of anger" in steps["poses"].detail
+    assert not steps["train"].ready
+    assert steps["test"].ready
+    folder = checklist.captures(profile) / profile.name
+    folder.mkdir(parents=True)
+    manifest = {"done": 8, "rejected": {"face hidden": 2}, "count": 10}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert checklist.captured(folder.parent, profile.name) == (10, 10)
+    steps = {s.name: s for s in checklist.steps_of(profile.path, primary)}
+    assert not steps["capture"].done, "the primary's pictures are missing"
+    checklist.network_path(profile, primary).write_bytes(b"weights")
+    steps = {s.name: s for s in checklist.steps_of(profile.path, primary)}
+    assert steps["train"].done, "a network beside the profile is found"
+    assert [s.done for s in checklist.steps_of(profile.path, None)][4] is False
+
+
+def test_a_step_of_the_checklist_is_a_job(house, tmp_path):
+    import shutil
+
+    from exprgen.exprgen_addon import checklist
+    from exprgen.networks.profile import load_profile
+
+    shutil.copy(house / "bob.blend", tmp_path / "hero.blend")
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "hero.blend"))
+    bpy.context.view_layer.objects.active = None
+    with pytest.raises(RuntimeError, match="select the mesh"):
+        bpy.ops.exprgen.new_step(step="controls")
+    bpy.context.view_layer.objects.active = bpy.data.objects["bob face"]
+    bpy.ops.wm.save_mainfile()
+    assert bpy.ops.exprgen.new_step(step="controls") == {"FINISHED"}
+    made = load_profile(tmp_path / "hero.json")
+    assert made.names
+    assert bpy.context.scene.exprgen.new_profile == str(tmp_path / "hero.json")
+    assert checklist.steps_of(made.path, None)[0].done
+
+
+def test_presets_hold_every_setting_of_apply(house):
+    from exprgen.exprgen_addon.properties import PRESET_FIELDS
+
+    folder = Path(bpy.utils.preset_paths("exprgen/apply")[0])
+    settings = bpy.context.scene.exprgen
+    assert all(hasattr(settings, name) for name in PRESET_FIELDS)
+    shipped = sorted(folder.glob("*.py"))
+    assert len(shipped) == 3
+    for preset in shipped:
+        exec(compile(preset.read_text(), str(preset), "exec"))  # as Blender does
+        application.key_options(settings)
+        application.retarget_settings(settings)

@@ -159,7 +159,10 @@ def _task(context, step: str) -> Task:
         return _said(window.command("landmarks", path, "--sheet", picture))
     if step == checklist.POSES:
         picture = checklist.sheet(profile, "proposals")
-        return _said(window.command("propose", path, "--out", picture))
+        return _said(
+            window.command("propose", path, "--out", picture),
+            lambda r: f"{len(r['proposals'])} poses proposed, {r['clear']} read clearly",
+        )
     if step == checklist.CAPTURE:
         return _capture(profile, primary, settings.new_pictures)
     if step == checklist.TRAIN:
@@ -169,13 +172,18 @@ def _task(context, step: str) -> Task:
                 fix="use `exprgen train rig` (see the documentation)",
             )
         return _train(profile, primary)
-    return _said(window.command("clarity", path, "--out", checklist.clarity_folder(profile)))
+    return _said(
+        window.command("clarity", path, "--out", checklist.clarity_folder(profile)),
+        lambda r: f"{r.get('clear', 0)} poses read clearly",
+    )
 
 
-def _said(begin, finish=None) -> Task:
+def _said(begin, describe=None) -> Task:
+    """A task that says what `describe` makes of its result, else its text's first line."""
+
     def said(result: dict) -> str:
-        if finish is not None:
-            finish(result)
+        if describe is not None and not result.get("stopped"):
+            return describe(result)
         return str(result.get("text") or "done").splitlines()[0]
 
     return Task(TITLE, begin, said)
@@ -187,7 +195,7 @@ def _controls(context) -> Task:
         raise UsageError("no mesh is selected", fix="select the mesh of the face, then try again")
     if not bpy.data.filepath:
         raise UsageError("the file was never saved", fix="save it; it is read, not changed")
-    if bpy.data.is_dirty:
+    if bpy.data.is_dirty and not bpy.app.background:  # which never counts a file as saved
         raise UsageError("the file has unsaved changes", fix="save it; the saved file is read")
     given = _profile_path(context)
     blend = Path(bpy.data.filepath)
