@@ -389,7 +389,7 @@ def test_report_names_every_figure(tmp_path):
             "without_face": [],
             "agreement_at_least": 0.6,
             "judges": [],
-            "humans_by_hcnn": recognition,
+            "humans_as_perceived": recognition,
             "groups": {"exprgen/ann": group},
             "files": {},
         },
@@ -443,6 +443,7 @@ def test_recognition_step_measures_all_there_is(hed, tmp_path, monkeypatch):
     names = [(r["network"], r["part"]) for r in made["recognition"]]
     assert names == [
         ("HCNN", "ferplus/val"), ("HCNN", "mux/val"), ("SCNN", "doll/val"),
+        ("HCNN as in use", "ferplus/val"), ("HCNN as in use", "mux/val"),
         ("JUDGE", "ferplus/val"), ("JUDGE", "mux/val"), ("JUDGE", "doll/val"),
     ]  # fmt: skip
     counts = {name: r["count"] for name, r in zip(names, made["recognition"], strict=True)}

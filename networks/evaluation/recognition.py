@@ -9,6 +9,7 @@ import numpy as np
 from torch import nn
 
 from ..training.hcnn import classify
+from ..training.hed import load_hed
 from ..training.report import confusion_matrix
 from ..vocabulary import EXPRESSIONS
 from ..weights_io import load_network
@@ -78,6 +79,24 @@ def probabilities_of(network: nn.Module, size: int, part: Part) -> np.ndarray:
     if not len(part):
         return np.zeros((0, len(EXPRESSIONS)), np.float32)
     return classify(network, part.faces, part.rows, size)
+
+
+def read_as_in_use(hed: str | Path, part: Part, batch: int = 32) -> Recognition:
+    """A human part as the retargeting reads it: HCNN on the face and its mirror image, and whatever
+    else has a say there.
+
+    Raises:
+        ModelError: weights are missing or damaged.
+    """
+    from ..pipeline import load_runner
+
+    data, (runner, _) = load_hed(hed), load_runner([])
+    answers = [
+        runner(np.stack(data.faces[rows]), data.geometry[rows], data.arkit[rows])["expression"]
+        for rows in np.array_split(part.rows, -(-len(part) // batch))
+    ]
+    said = np.concatenate(answers).argmax(1)
+    return Recognition.of("HCNN as in use", part.name, part.labels, said, part.missing)
 
 
 def recognise(weights: str | Path, part: Part, network: str | None = None) -> Recognition:

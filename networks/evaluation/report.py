@@ -120,8 +120,9 @@ def _transfer(figures: dict) -> str:
     text = "<h2>Transfer</h2>" + _paragraph(
         f"Pictures chosen by a seed among those of which people agree by at least "
         f"{t['agreement_at_least']:.0%}; where there are too few, the next most agreed. No face "
-        f"was found in {len(t['without_face'])} of them. HCNN names "
-        f"{_percent(t['humans_by_hcnn'])} of these human pictures as people do (mean over classes)."
+        f"was found in {len(t['without_face'])} of them. What the transfer went by names "
+        f"{_percent(t['humans_as_perceived'])} of these human pictures as people do (mean over "
+        "classes)."
     )
     text += _table(("expression", "pictures", "mean vote", "least vote", "below"), choice)
     who = "judge" if t["judges"] else "own"

@@ -18,7 +18,7 @@ from .choice import choose, save_choice, write_originals, write_text
 from .correlation import rank_correlation, told
 from .judging import Judge, actor_faces, character_faces, judge_paths, judged, own_reading
 from .parts import character_part, human_part
-from .recognition import probabilities_of, recognise
+from .recognition import probabilities_of, read_as_in_use, recognise
 from .report import write_html
 from .sheets import score_ratings
 
@@ -61,6 +61,7 @@ def recognition(emit: Emit, hed: str, ced: str, parts: list) -> dict:
     for number, (path, part, network) in enumerate(work):
         measured.append(recognise(path, part, network).to_json())
         emit(_progress("recognition", number + 1, len(work)))
+    measured += [read_as_in_use(hed, part).to_json() for part in people.values()]
     judges = [Judge.load(p) for p in judge_paths(folder)]
     if judges:
         measured += [_judged_part(judges, part, True) for part in people.values()]

@@ -98,7 +98,7 @@ def measure(
     loaded = [Judge.load(p) for p in paths]
     people = actor_faces(track, frames)
     actors = judged(loaded, people, halves) if loaded else None
-    own_actors = own_reading("hcnn", people, weights_folder())
+    own_actors = np.asarray(track.expression)[frames]  # what the transfer itself went by
     measured, shown = {}, {}
     for group in groups:
         faces = character_faces(group.files, group.landmarks)
@@ -121,8 +121,8 @@ def measure(
         "agreement_at_least": agreement,
         "judges": [{"file": p.name, "sha256": j.digest, "half": j.half}
                    for p, j in zip(paths, loaded, strict=True)],
-        "humans_by_hcnn": Recognition.of(
-            "hcnn", "human pictures", labels, own_actors.argmax(1)
+        "humans_as_perceived": Recognition.of(
+            "HCNN as in use", "human pictures", labels, own_actors.argmax(1)
         ).to_json(),
         "groups": measured,
         "files": files,
