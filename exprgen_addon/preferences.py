@@ -131,12 +131,24 @@ def _draw_findings(layout) -> None:
     task = window.queue.running
     if task is not None and task.title == "Check the Engine":
         layout.label(text="Checking...", icon="SORTTIME")
+    good = [f for f in findings if f["ok"]]
+    if good:
+        whole = len(good) == len(findings)
+        text = f"{len(good)} of {len(findings)} things that are needed are in order"
+        layout.label(text=text, icon="CHECKMARK" if whole else "INFO")
+        shown = [f for f in good if f["what"] in _VERSIONS]
+        for f in shown:
+            layout.label(text=f"{f['what']}: {f['detail']}", icon="BLANK1")
     for f in findings:
-        row = layout.row()
-        row.alert = not f["ok"]
-        row.label(text=f"{f['what']}: {f['detail']}", icon="CHECKMARK" if f["ok"] else "ERROR")
-        if not f["ok"] and f["fix"]:
+        if not f["ok"]:
+            row = layout.row()
+            row.alert = True
+            row.label(text=f"{f['what']}: {f['detail']}", icon="ERROR")
             layout.label(text=f["fix"], icon="BLANK1")
+
+
+_VERSIONS = ("Blender", "worker's Python", "torch", "mediapipe")
+"""What of a whole engine is still told: the rest is of use only where it is missing."""
 
 
 classes = (EXPRGEN_AP_preferences,)
