@@ -29,6 +29,8 @@ def test_folds_keep_people_together_and_classes_even():
     for label in range(7):
         counts = np.bincount(given[labels == label], minlength=5)
         assert counts.max() - counts.min() <= max(3, 0.25 * counts.mean())
+    alone = np.bincount(folds.assign_folds(labels, np.full(600, ""), 7), minlength=7)
+    assert alone.max() - alone.min() <= 1
     with pytest.raises(UsageError):
         folds.assign_folds(labels, people, 1)
 

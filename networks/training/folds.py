@@ -63,7 +63,8 @@ def assign_folds(labels: np.ndarray, groups: np.ndarray, count: int, seed: int =
     for label in np.unique(labels):
         rows = rng.permutation(np.flatnonzero((labels == label) & (groups == "")))
         for row in rows:
-            fold = int(filled[:, label].argmin())
+            # Where a class has its share everywhere, the emptiest fold takes the rest.
+            fold = int((filled[:, label] + 1e-6 * filled.sum(1)).argmin())
             folds[row] = fold
             filled[fold, label] += 1
     return folds
