@@ -287,7 +287,7 @@ class EXPRGEN_PT_correct(_Part, bpy.types.Panel):
             row.prop(entry, "radius", text="")
             row.operator("exprgen.remove_correction", text="", icon="X").index = i
         if len(found.exprgen.corrections):
-            layout.label(text="Strength and reach count at the next Apply", icon="INFO")
+            layout.label(text="Changes count at the next Apply", icon="INFO")
         layout.operator("exprgen.clear_keys", icon="KEYFRAME")
 
 
