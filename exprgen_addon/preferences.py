@@ -12,7 +12,7 @@ from . import jobs
 
 ADDON = __package__.rpartition(".")[0]
 """The extension's name in Blender's list, whatever repository it came from."""
-NICE = 10
+NICE = 15
 """How far processes step back behind a window."""
 
 findings: list[dict] = []

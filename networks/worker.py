@@ -408,8 +408,13 @@ class Worker:
 def step_back() -> None:
     """Let others go first as far as $EXPRGEN_NICE says."""
     wanted = os.environ.get(NICE_VARIABLE, "")
-    if wanted.isdigit() and hasattr(os, "nice"):
-        os.nice(int(wanted))
+    if not wanted.isdigit() or not hasattr(os, "nice"):
+        return
+    os.nice(int(wanted))
+    # Linux desktops share the processor among sessions first, and this is one of its own: niceness
+    # alone would only count within it.
+    with contextlib.suppress(OSError), open("/proc/self/autogroup", "w", encoding="ascii") as f:
+        f.write(wanted)
 
 
 def _plain(value: object):
