@@ -120,10 +120,17 @@ def own_group() -> dict:
 
 
 class WorkerProcess:
-    """One worker process; it serves any number of jobs, one at a time. Ends with this process."""
+    """One worker process; it serves any number of jobs, one at a time. Ends with this process.
 
-    def __init__(self, python: str | None = None):
+    Args:
+        python: its Python; None finds it. nice: instead of the engine's.
+    """
+
+    def __init__(self, python: str | None = None, nice: int | None = None):
         python = python or worker_python()
+        environment = worker_environment()
+        if nice is not None:
+            environment[NICE_VARIABLE] = str(nice)
         try:
             self._process = subprocess.Popen(
                 [python, "-u", str(WORKER)],
@@ -133,7 +140,7 @@ class WorkerProcess:
                 text=True,
                 encoding="utf-8",
                 errors="replace",
-                env=worker_environment(),
+                env=environment,
                 **own_group(),
             )
         except OSError as error:

@@ -27,11 +27,14 @@ import numpy as np
 
 from ..networks.errors import ExprGenError
 from ..networks.profile import RigProfile, load_profile
+from ..networks.worker import NICE_VARIABLE, step_back
 from . import jobs
 
 SIZE = 96
 """Side of the pictures in pixels: a little more than SCNN's input."""
 SAMPLES = 2
+NICE = 2
+"""Somebody waits for it, so it steps back less than a job."""
 PATIENCE = 120.0
 """Seconds for the first picture; a busy machine takes long to start two processes."""
 
@@ -51,7 +54,7 @@ class Mirror:
         self.profile = profile
         self._folder = tempfile.TemporaryDirectory(prefix="exprgen_mirror_")
         self._own_worker = worker is None
-        self._worker = worker or jobs.WorkerProcess()
+        self._worker = worker or jobs.WorkerProcess(nice=NICE)
         self._answers: SimpleQueue = SimpleQueue()
         self._job: jobs.Job | None = None
         self._waiting = False
@@ -66,7 +69,7 @@ class Mirror:
             text=True,
             encoding="utf-8",
             errors="replace",
-            env=jobs.command_environment(),
+            env=jobs.command_environment() | {NICE_VARIABLE: str(NICE)},
             **jobs.own_group(),
         )
         for target in (self._read, self._listen):
@@ -179,7 +182,6 @@ def main(words: list[str]) -> None:
 
     Of lines that came while a picture was made only the last counts.
     """
-    from ..networks.worker import step_back
     from .capture import FaceStudio, Look, StudioSettings
 
     step_back()
