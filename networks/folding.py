@@ -221,6 +221,7 @@ class PerceptionRunner:
 
     Attributes:
         precision: what is used, torch.float32 or torch.bfloat16.
+        prior: (7,) what the classifier's answers lean to, from its weights; empty if not told.
         change: largest change of an output by bfloat16 (share of its range); nan if not measured.
     """
 
@@ -243,6 +244,7 @@ class PerceptionRunner:
         self._claim_threads()
         loaded = {CLASSIFIER: classifier, **(regressors or {})}
         self.infos = {name: info for name, (_, info) in loaded.items()}
+        self.prior = tuple(self.infos[CLASSIFIER].training.get("prior", ()))
         networks = {name: FoldedNetwork(network) for name, (network, _) in loaded.items()}
         self.precision, self.change = self._precision(networks, precision, calibration)
         networks = {name: network.to(self.precision) for name, network in networks.items()}

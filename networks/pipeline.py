@@ -316,6 +316,7 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
                 fps=reader.fps,
                 face=request.face,
                 stills=reader.stills,
+                prior=runner.prior,
             ) as recorder,
         ):
             progress = Progress(emit, "analyse", reader.count)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -54,6 +55,7 @@ class TrackRecorder:
         out: the FaceTrack's file (.npz).
         source: the reference, for messages and the track's meta data.
         fps: mean rate; face: the choice of face; stills: separate pictures.
+        prior: (7,) what the classifier's answers lean to, or empty.
 
     Raises:
         OutputError: nothing can be written beside `out`.
@@ -67,10 +69,13 @@ class TrackRecorder:
         fps: float = 0.0,
         face: str = "largest",
         stills: bool = False,
+        prior: Sequence[float] = (),
     ):
         self.out, self.stills = Path(out), stills
         self._meta = {"source": source, "fps": fps, "face": face, "stills": stills, "names": []}
         self._meta["size"] = [0, 0]
+        if prior:
+            self._meta["prior"] = list(prior)
         self._frames = self.found = 0
         self.without_face: list[str] = []
         try:

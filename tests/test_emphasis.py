@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from exprgen.networks.emphasis import emphasise
+from exprgen.networks.emphasis import emphasise, unprejudiced
 from exprgen.networks.profile import sample_characters, to_unit
 from exprgen.networks.vocabulary import EXPRESSIONS, NEUTRAL
 
@@ -79,3 +79,16 @@ def test_steady_in_its_input():
     near = units + 1e-4
     a, b = (emphasise(u, perceived("fear", 0.8), CONTROLS, POSES, 0.5) for u in (units, near))
     assert np.abs(a - b).max() < 2e-3
+
+
+def test_what_was_learned_from_rare_pictures_gets_its_say():
+    prior = np.full(7, 0.16)
+    prior[EXPRESSIONS.index("disgust")] = 0.04
+    seen = np.full((1, 7), 0.04)
+    seen[0, EXPRESSIONS.index("anger")] = 0.45
+    seen[0, EXPRESSIONS.index("disgust")] = 0.35
+    even = unprejudiced(seen, prior)
+    assert EXPRESSIONS[even[0].argmax()] == "disgust"
+    np.testing.assert_allclose(even.sum(1), 1)
+    np.testing.assert_allclose(unprejudiced(seen, ()), seen)
+    np.testing.assert_allclose(unprejudiced(seen, [1 / 7] * 7), seen / seen.sum())

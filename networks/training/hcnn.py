@@ -88,6 +88,9 @@ class ExpressionTask:
     Args:
         data: faces and vote distributions.
         balance: sampling weight of a face is (its class's frequency) ** -balance.
+
+    Attributes:
+        prior: (7,) share of each class in what is drawn, which an answer therefore leans to.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class ExpressionTask:
         self.train_rows, self.check_rows = data.rows(TRAIN), data.rows(VALIDATION)
         self.chances = balanced_chances(data.labels[self.train_rows], balance)
         self.targets = np.asarray(data.targets, np.float32)
+        self.prior = self.chances @ self.targets[self.train_rows]
         # Never the whole set while training: the same faces each time, all classes in proportion.
         step = max(1, len(self.check_rows) // CHECK_FACES)
         self.quick_rows = self.check_rows[::step]
@@ -234,6 +238,7 @@ def finish(
     recall = matrix.diagonal() / np.maximum(matrix.sum(1), 1)
     by_class = {f"recall {n}": float(r) for n, r in zip(EXPRESSIONS, recall, strict=True)}
     training = {"settings": _fixed(s), "metrics": outcome.metrics, "steps": outcome.steps}
+    training["prior"] = [round(float(p), 4) for p in task.prior]
     info = replace(WeightsInfo.of_classifier("hcnn", training), input_size=size)
     save_network(s.out, outcome.model, info)
     card = ModelCard(
