@@ -10,7 +10,6 @@ and a training goes on from its checkpoint with any number of processes.
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
 from collections.abc import Callable
@@ -80,12 +79,21 @@ def start() -> Processes:
     here = processes()
     if here.size > 1 and not dist.is_initialized():
         dist.init_process_group("gloo")
-        atexit.register(_leave)
         if not here.main:
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
     return here
 
 
-def _leave() -> None:
+def leave() -> None:
+    """End this process once all have done their work; alone, do nothing.
+
+    Nobody may go before: a connection that closes while another process still listens on it aborts
+    that one. And gloo's threads can abort an interpreter that ends normally ("terminate called
+    without an active exception"), after everything has been written.
+    """
     if dist.is_initialized():
+        dist.barrier()
         dist.destroy_process_group()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(0)

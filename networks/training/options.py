@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import MISSING, field, fields
 
 from ..errors import EXIT_INTERRUPTED, EXIT_OK, ExprGenError
+from .distributed import leave
 
 
 def option(default, help: str, choices: Sequence[str] | None = None):
@@ -57,6 +58,7 @@ def run_command(name: str, description: str, settings: type, train, args=None) -
     add_options(parser, settings)
     try:
         train(settings_from(settings, parser.parse_args(args)))
+        leave()
     except ExprGenError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
