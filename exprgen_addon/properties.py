@@ -305,7 +305,7 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
 
 
 class EXPRGEN_PG_window(bpy.types.PropertyGroup):
-    """What belongs to the session and not to the file."""
+    """What belongs to the running Blender and not to the file."""
 
     live: BoolProperty(
         name="Live Clarity",

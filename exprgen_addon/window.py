@@ -38,7 +38,7 @@ def worker() -> jobs.WorkerProcess:
 
 
 def scratch() -> Path:
-    """A folder for this session's passing files; it goes with the session."""
+    """A folder for passing files; it goes when Blender ends."""
     global _folder
     if _folder is None:
         _folder = tempfile.TemporaryDirectory(prefix="exprgen_window_")

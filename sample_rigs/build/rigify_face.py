@@ -42,7 +42,7 @@ class FaceRig:
 
 
 def enable_rigify() -> None:
-    """Enable Blender's Rigify for this session.
+    """Enable Rigify until Blender ends.
 
     The bpy module of 4.5 hangs when Python exits after it: leave by os._exit.
     """
