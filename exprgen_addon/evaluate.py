@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ..networks.errors import InputError, OutputError, UsageError
+from ..networks.errors import InputError, UsageError
 from ..networks.evaluation.baseline import copies_blendshapes, copy_blendshapes
 from ..networks.evaluation.correlation import correlation, rank_correlation, told
 from ..networks.evaluation.motion import (
@@ -31,6 +30,7 @@ from ..networks.evaluation.motion import (
     shown_intensity,
     true_intensity,
 )
+from ..networks.files import write_text
 from ..networks.profile import RigProfile, to_unit
 from ..networks.settings import RetargetSettings
 from ..networks.track import FaceTrack, RigTrack
@@ -211,7 +211,7 @@ def _clarity(plan: Plan, run: Run, counter, stop) -> dict:
             if made is None:
                 return measured
             report = {"key": key, **_clarity_figures(made)}
-            _write(kept, json.dumps(report))
+            write_text(kept, json.dumps(report))
         measured[profile.name] = {k: v for k, v in report.items() if k != "key"}
     return measured
 
@@ -262,7 +262,7 @@ def _transfer(plan: Plan, run: Run, counter, stop) -> dict | None:
             if shown is None:
                 return None
             groups.append({**row, "profile": str(profile.path.resolve()), **shown})
-    _write(plan.out / "groups.json", json.dumps({"groups": groups}))
+    write_text(plan.out / "groups.json", json.dumps({"groups": groups}))
     request = {"out": str(plan.out), "ced": plan.ced or "", "agreement": plan.agreement}
     request |= {"seed": plan.seed, "each": plan.sheet_each, "judges": None}
     figures = run("evaluation", {"step": "transfer", **request})
@@ -299,7 +299,7 @@ def _pictures(plan: Plan, run: Run) -> list[str]:
     request = {"hed": plan.hed, "source": plan.source, "parts": list(plan.parts)}
     request |= {"each": plan.each, "seed": plan.seed, "agreement": plan.agreement}
     chosen = run("evaluation", {"step": "pick", "out": str(plan.out), **request})["pictures"]
-    _write(mark, key)
+    write_text(mark, key)
     return sorted(chosen)
 
 
@@ -347,7 +347,7 @@ def _render(
         render_shots(profile, shots, CED, processes=plan.processes, progress=progress, stop=stop)
     finally:
         made = {p.stem: m for p, m in zip(paths, marks, strict=True) if p.is_file()}
-        _write(folder / "poses.json", json.dumps(made))
+        write_text(folder / "poses.json", json.dumps(made))
     if not all(p.is_file() for p in paths):
         return None
     landmarks: list = [None] * len(paths)
@@ -560,15 +560,3 @@ def _folder(path: Path) -> Path:
     from .capture import make_folder
 
     return make_folder(path)
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f"{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise OutputError(
-            f"can't be written ({error.strerror})", file=path, fix="choose a writable folder"
-        ) from error

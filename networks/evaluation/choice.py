@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, OutputError, UsageError
+from ..files import write_text
 from ..vocabulary import EXPRESSIONS
 from .parts import Part
 
@@ -165,21 +166,4 @@ def _original(name: str, source: Path, archives: dict) -> bytes:
             f"has no picture {name!r} ({error})",
             file=source,
             fix="give the folder that the prepared faces came from",
-        ) from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file under a temporary name, then rename it.
-
-    Raises:
-        OutputError: the place can't be written.
-    """
-    part = path.with_name(f"{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise OutputError(
-            f"can't be written ({error.strerror})", file=path, fix="choose a writable folder"
         ) from error

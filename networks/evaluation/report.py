@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files import write_text
 from ..film import COLOURS
 from ..training.report import _COLORS, _confusion
 from ..vocabulary import EXPRESSIONS
-from .choice import write_text
 
 _STYLE = (
     "body{font:14px sans-serif;margin:2em;max-width:72em}td,th{padding:.2em .6em;text-align:right;"

@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 
 from ..errors import InputError, OutputError
+from ..files import write_text
 from ..vocabulary import EXPRESSIONS
-from .choice import write_text
 from .recognition import Recognition
 
 A_SHEET = 20

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UsageError
+from ..files import write_text
 from ..pipeline import weights_folder
 from ..track import FaceTrack
 from ..training.ced import characters
 from ..vocabulary import EXPRESSIONS, NEUTRAL
 from ..weights_io import load_network, weights_path
-from .choice import choose, save_choice, write_originals, write_text
+from .choice import choose, save_choice, write_originals
 from .correlation import rank_correlation, told
 from .judging import Judge, actor_faces, character_faces, judge_paths, judged, own_reading
 from .parts import character_part, human_part
