@@ -12,14 +12,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..networks.errors import InputError, OutputError
+from ..networks.errors import InputError
+from ..networks.files import write_text
 from ..networks.profile import RigProfile
 from ..networks.vocabulary import EXPRESSIONS
 from .poses import Look
@@ -273,15 +273,7 @@ def _write(report: ClarityReport, paths: list[Path], run: Run) -> None:
     run("sheet", {**request, "columns": 10, "side": 150, "title": title})
     texts = {"csv": report.to_csv(), "json": json.dumps(report.to_json(), indent=1) + "\n"}
     for kind, text in texts.items():
-        path = Path(report.files[kind])
-        part = path.with_name(f"{path.name}.part")
-        try:
-            part.write_text(text, encoding="utf-8")
-            os.replace(part, path)
-        except OSError as error:
-            raise OutputError(
-                f"can't be written ({error.strerror})", file=path, fix="choose a writable folder"
-            ) from error
+        write_text(Path(report.files[kind]), text)
 
 
 def _line(r: Reading) -> str:

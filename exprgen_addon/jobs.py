@@ -119,6 +119,25 @@ def own_group() -> dict:
     return {"start_new_session": True}
 
 
+def start_piped(command: list[str], environment: dict[str, str]) -> subprocess.Popen:
+    """A process in its own group, with text pipes to and from it.
+
+    Raises:
+        OSError: it can't be started.
+    """
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        env=environment,
+        **own_group(),
+    )
+
+
 class WorkerProcess:
     """One worker process; it serves any number of jobs, one at a time. Ends with this process.
 
@@ -132,17 +151,7 @@ class WorkerProcess:
         if nice is not None:
             environment[NICE_VARIABLE] = str(nice)
         try:
-            self._process = subprocess.Popen(
-                [python, "-u", str(WORKER)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                env=environment,
-                **own_group(),
-            )
+            self._process = start_piped([python, "-u", str(WORKER)], environment)
         except OSError as error:
             raise ModelError(
                 f"the worker's Python can't be started ({error.strerror})",
@@ -366,17 +375,7 @@ class Command(Messages):
         super().__init__()
         self._lines: deque[str] = deque(maxlen=LOG_LINES)
         try:
-            self._process = subprocess.Popen(
-                [*blender, *words],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                env=command_environment(),
-                **own_group(),
-            )
+            self._process = start_piped([*blender, *words], command_environment())
         except OSError as error:
             raise ExprGenError(
                 f"Blender can't be started ({error.strerror})", file=blender[0]

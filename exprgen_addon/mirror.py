@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -61,16 +60,9 @@ class Mirror:
         self._error: ExprGenError | None = None
         self._last_words = ""
         self.known = False
-        self._process = subprocess.Popen(
+        self._process = jobs.start_piped(
             [*blender, str(profile.path.resolve()), self._folder.name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            env=jobs.command_environment() | {NICE_VARIABLE: str(NICE)},
-            **jobs.own_group(),
+            jobs.command_environment() | {NICE_VARIABLE: str(NICE)},
         )
         for target in (self._read, self._listen):
             threading.Thread(target=target, daemon=True).start()

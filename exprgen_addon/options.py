@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from ..networks.errors import UsageError
 
 INTERPOLATIONS = ("LINEAR", "BEZIER", "CONSTANT")
+INTERPOLATION_ITEMS = (
+    ("LINEAR", "Linear", "Straight between keys"),
+    ("BEZIER", "Smooth", "Smooth, never beyond the keys' own values"),
+)
+"""Those that a menu offers: identifier, name, what it does."""
 FPS_RANGE = (1.0, 240.0)
 
 

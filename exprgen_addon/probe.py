@@ -7,8 +7,9 @@ what is set by hand) and so are subdivisions (they only cost time).
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import bpy
@@ -179,17 +180,21 @@ class Probe:
 def _read_by_drivers(objects: Sequence) -> set[str]:
     """Holders whose place drives something: "object:bone" or "object:object", as `Found.holder`."""
     read = set()
-    for part in objects:
-        keys = getattr(part.data, "shape_keys", None) if part.data else None
-        for datablock in (part, part.data, keys):
-            for curve in getattr(getattr(datablock, "animation_data", None), "drivers", ()):
-                for variable in curve.driver.variables:
-                    for target in variable.targets:
-                        if isinstance(target.id, bpy.types.Object):
-                            bone = _BONE.match(target.data_path)
-                            name = target.bone_target or (bone[1] if bone else target.id.name)
-                            read.add(f"{target.id.name}:{name}")
+    for target in itertools.chain.from_iterable(map(driver_targets, objects)):
+        if isinstance(target.id, bpy.types.Object):
+            bone = _BONE.match(target.data_path)
+            name = target.bone_target or (bone[1] if bone else target.id.name)
+            read.add(f"{target.id.name}:{name}")
     return read
+
+
+def driver_targets(part) -> Iterator:
+    """What the drivers of an object, its data and its shape keys read (`DriverTarget`s)."""
+    keys = getattr(part.data, "shape_keys", None) if part.data else None
+    for datablock in (part, part.data, keys):
+        for curve in getattr(getattr(datablock, "animation_data", None), "drivers", ()):
+            for variable in curve.driver.variables:
+                yield from variable.targets
 
 
 def _vertices(evaluated) -> np.ndarray:

@@ -25,7 +25,7 @@ from ..networks.profile import Control, Framing, RigProfile
 from ..networks.spelling import channels_of, partner_of, region_of, side_of, words_of
 from . import rigs
 from .poses import GAZE_FULL
-from .probe import Probe, follows, rigid_motion
+from .probe import Probe, driver_targets, follows, rigid_motion
 from .rigs import Found
 
 Progress = Callable[[int, int], None]
@@ -275,16 +275,13 @@ def _related(part, everyone) -> Iterator:
         for constraint in holder.constraints:
             yield from _objects_of(constraint)
     keys = getattr(part.data, "shape_keys", None) if part.data else None
-    for datablock in (part, part.data, keys):
-        for curve in getattr(getattr(datablock, "animation_data", None), "drivers", ()):
-            for variable in curve.driver.variables:
-                for target in variable.targets:
-                    if isinstance(target.id, bpy.types.Object):
-                        yield target.id
-                    elif isinstance(target.id, bpy.types.Key):
-                        yield from (o for o in everyone if o.data == target.id.user)
-                    elif isinstance(target.id, bpy.types.Armature | bpy.types.Mesh):
-                        yield from (o for o in everyone if o.data == target.id)
+    for target in driver_targets(part):
+        if isinstance(target.id, bpy.types.Object):
+            yield target.id
+        elif isinstance(target.id, bpy.types.Key):
+            yield from (o for o in everyone if o.data == target.id.user)
+        elif isinstance(target.id, bpy.types.Armature | bpy.types.Mesh):
+            yield from (o for o in everyone if o.data == target.id)
     if part.type == "ARMATURE":
         for other in everyone:
             if any(getattr(m, "object", None) == part for m in other.modifiers):

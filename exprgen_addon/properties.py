@@ -20,7 +20,7 @@ from bpy.props import (
 from ..networks.settings import RetargetSettings
 from ..networks.vocabulary import EXPRESSIONS, OUTPUTS, REGIONS
 from .characters import CHARACTER_TAG
-from .options import KeyOptions
+from .options import INTERPOLATION_ITEMS, KeyOptions
 
 _DEFAULTS = RetargetSettings()
 EXPRESSION_ITEMS = [(e, e.capitalize(), f"Towards {e}", i) for i, e in enumerate(EXPRESSIONS)]
@@ -215,10 +215,7 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
     )
     interpolation: EnumProperty(
         name="Interpolation",
-        items=[
-            ("LINEAR", "Linear", "Straight between keys"),
-            ("BEZIER", "Smooth", "Smooth, never beyond the keys' own values"),
-        ],
+        items=INTERPOLATION_ITEMS,
     )
     reduce: FloatProperty(
         name="Reduce",

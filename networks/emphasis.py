@@ -32,10 +32,6 @@ STRONG = 75
 """Percentile of the key poses' sizes that counts as a strong one; subtle key poses are as much a
 guide to what moves, but not to how far."""
 
-FLOOR = 1.0
-"""Intensity of a pose whose expression is perceived for certain, however little of it the
-regression has found: a crying face with the mouth of a smile is still a sad one."""
-
 KERNEL = 0.02
 """Width of the resemblance: share of the median squared distance between key poses."""
 
@@ -61,7 +57,8 @@ def emphasise(
             (speech looks neutral too) .. 1 for one whose build is not known from its motion.
 
     Returns:
-        (N, M) unit values, between the given ones and the key poses.
+        (N, M) unit values, between the given ones and the key poses, subtle ones as large as
+        strong ones.
     """
     units = np.asarray(units, float)
     perceived = np.asarray(perceived, float) ** SHARPEN
@@ -74,7 +71,9 @@ def emphasise(
         chance = chance * (calm if neutral else 1.0)
         if not len(targets) or not amount or not chance.any():
             continue
-        towards = resembling(units, targets, (not neutral) * FLOOR * chance) - units
+        # However little of it the regression has found, an expression that is perceived for certain
+        # is shown strongly: a crying face with the mouth of a smile is still a sad one.
+        towards = resembling(units, targets, chance * (not neutral)) - units
         drawn += amount * chance[:, None] * towards
     return drawn
 

@@ -7,7 +7,7 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty, StringProperty
 
 from ...networks.errors import ExprGenError
 from ..characters import CHARACTER_TAG
-from ..options import KeyOptions
+from ..options import INTERPOLATION_ITEMS, KeyOptions
 from ..takes import apply_file
 
 
@@ -31,10 +31,7 @@ class EXPRGEN_OT_apply_track(bpy.types.Operator):
     )
     interpolation: EnumProperty(
         name="Interpolation",
-        items=[
-            ("LINEAR", "Linear", "Straight between keys"),
-            ("BEZIER", "Smooth", "Smooth, never beyond the keys' own values"),
-        ],
+        items=INTERPOLATION_ITEMS,
     )
     reduce: FloatProperty(
         name="Reduce",

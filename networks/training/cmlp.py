@@ -31,7 +31,7 @@ from .matching import (
     perceptual_distances,
     spread_report,
 )
-from .options import option, run_command
+from .options import fixed, option, run_command
 from .report import write_report
 from .rig import explained
 
@@ -162,8 +162,7 @@ def train(s: CmlpSettings) -> Outcome:
         seed=s.seed,
     )
     folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
-    free = ("out", "checkpoints", "resume", "threads")
-    settings = {k: v for k, v in asdict(s).items() if k not in free}
+    settings = fixed(s)
     outcome = run(task, stages, folder, loop, settings, s.resume)
     _finish(s, one, other, primary, secondary, task, outcome, config, settings)
     return outcome

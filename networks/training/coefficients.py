@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import MISSING, asdict, dataclass
+from dataclasses import MISSING, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from ..weights_io import ModelCard, WeightsInfo, load_network, save_network, wri
 from .datasets import TRAIN, VALIDATION, FaceSet, load_faces
 from .hcnn import HUMAN_LICENCE, balanced_chances, classify, measures, soft_cross_entropy
 from .loop import LoopSettings, Outcome, Stage, run, say
-from .options import option, run_command
+from .options import fixed, option, run_command
 
 NOISE = 0.02
 """Deviation of the noise on the coefficients: the tracker's own trembling on a held face."""
@@ -83,8 +83,7 @@ def train(s: CoefficientSettings) -> Outcome:
     data = load_faces(s.data)
     task = CoefficientTask(coefficient_reader(s.hidden), data, s.balance)
     say(f"coefficient reader: {len(task.rows)} faces, {len(task.check_rows)} to check on")
-    free = ("out", "checkpoints", "resume", "threads", "minutes", "hcnn")
-    settings = {k: v for k, v in asdict(s).items() if k not in free}
+    settings = fixed(s, "hcnn")
     stages = (Stage(0, max(1, int(s.epochs * len(task.rows))), s.batch, s.rate),)
     loop = LoopSettings(minutes=s.minutes, seed=s.seed, weight_decay=1e-2)
     folder = Path(s.checkpoints or Path(s.out).with_suffix(""))

@@ -24,7 +24,7 @@ from .features import Features, check_frozen, compute_features, freeze, train_mo
 from .hcnn import balanced_chances
 from .loop import LoopSettings, Outcome, Stage, run, say
 from .matching import MatchSettings, retrieve, squared_distances
-from .options import option, run_command
+from .options import fixed, option, run_command
 from .report import write_report
 from .rig import Domains, choose_humans, perceived
 
@@ -169,8 +169,7 @@ def train(s: FcnnSettings) -> Outcome:
     loop = LoopSettings(
         minutes=s.minutes, seed=s.seed, weight_decay=5e-4, average=0.99, evaluate_every=200
     )
-    free = ("out", "checkpoints", "resume", "threads", "minutes")
-    settings = {k: v for k, v in asdict(s).items() if k not in free}
+    settings = fixed(s)
     outcome = run(task, stages, folder, loop, settings, s.resume)
     _finish(s, primary, task, outcome, settings, size)
     return outcome

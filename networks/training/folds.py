@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +24,7 @@ from .ced import characters
 from .datasets import REJECTED, TRAIN, VALIDATION, FaceSet, load_ced
 from .distributed import processes
 from .loop import Outcome, say
+from .options import fixed
 from .report import confusion_matrix
 
 TEST = "test"
@@ -189,8 +190,7 @@ def cross_validate(s: Settings, network: str, train: Callable, test: Tester) -> 
         raise UsageError("folds are trained by one process", fix="run them without torchrun")
     base = Path(s.checkpoints or Path(s.out).with_suffix(""))
     table = Path(s.out).with_suffix(".folds.json")
-    free = ("out", "checkpoints", "resume", "threads", "minutes", "fold")
-    settings = json.loads(json.dumps({k: v for k, v in asdict(s).items() if k not in free}))
+    settings = json.loads(json.dumps(fixed(s, "fold")))
     done = _finished(table, settings) if s.resume else []
     outcome = None
     for fold in range(len(done), s.folds):

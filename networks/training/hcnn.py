@@ -26,7 +26,7 @@ from .datasets import TRAIN, VALIDATION, FaceSet, load_faces, synthetic_faces
 from .distributed import start
 from .folds import cross_validate, in_fold, test_faces, without_folds
 from .loop import LoopSettings, Outcome, Stage, run, say
-from .options import option, run_command
+from .options import fixed, option, run_command
 from .report import confusion_matrix, write_report
 
 HUMAN_LICENCE = (
@@ -223,8 +223,7 @@ def train(s: HcnnSettings) -> Outcome:
 
 def _fixed(s: HcnnSettings) -> dict:
     """The settings that a resumed training must share."""
-    free = ("out", "checkpoints", "resume", "threads", "minutes")
-    return without_folds({k: v for k, v in asdict(s).items() if k not in free})
+    return without_folds(fixed(s))
 
 
 def finish(

@@ -31,7 +31,7 @@ from .datasets import TRAIN, VALIDATION, load_ced
 from .hcnn import HUMAN_LICENCE, balanced_chances, classify, measures, shrink, soft_cross_entropy
 from .hed import NO_FACE, load_hed
 from .loop import LoopSettings, Outcome, Stage, run, say
-from .options import option, run_command
+from .options import fixed, option, run_command
 from .report import confusion_matrix, write_report
 
 SURE = 0.9
@@ -166,8 +166,7 @@ def train(s: JudgeSettings) -> Outcome:
     groups = [own, *(posed(s.ced, n) for n in names)]
     task = JudgeTask(judge().to(memory_format=torch.channels_last), groups)
     say("judge: " + ", ".join(f"{len(g.rows(TRAIN))} of {g.name}" for g in groups))
-    free = ("out", "checkpoints", "resume", "threads", "minutes", "other_ced")
-    settings = {k: v for k, v in asdict(s).items() if k not in free}
+    settings = fixed(s, "other_ced")
     folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
     stages = (Stage(JUDGE_SIZE, s.images, s.batch, s.rate),)
     loop = LoopSettings(minutes=s.minutes, seed=s.seed + s.half, average=0.995, evaluate_every=150)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import MISSING, asdict, dataclass
+from dataclasses import MISSING, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from .ced import characters
 from .datasets import TRAIN, VALIDATION, load_ced, load_faces
 from .hcnn import HUMAN_LICENCE, shrink
 from .loop import LoopSettings, Outcome, Stage, run, say
-from .options import option, run_command
+from .options import fixed, option, run_command
 
 CHANGES = AugmentSettings(blur=0.6, noise=0.5, jpeg=0.3, contrast=0.5)
 """Strong, so that no trace of how a picture was made decides."""
@@ -120,8 +120,7 @@ def train(s: KindSettings) -> Outcome:
     groups, unseen = load_groups(s)
     task = KindTask(kind(), groups, unseen)
     say("kind network: " + ", ".join(f"{len(g.faces)} of {g.name}" for g in groups))
-    free = ("out", "checkpoints", "resume", "threads", "minutes")
-    settings = {k: v for k, v in asdict(s).items() if k not in free}
+    settings = fixed(s)
     folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
     stages = (Stage(KIND_SIZE, s.images, s.batch, s.rate),)
     loop = LoopSettings(minutes=s.minutes, seed=s.seed, average=0.99, evaluate_every=200)

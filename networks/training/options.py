@@ -7,7 +7,7 @@ import sys
 import types
 import typing
 from collections.abc import Sequence
-from dataclasses import MISSING, field, fields
+from dataclasses import MISSING, asdict, field, fields
 
 from ..errors import EXIT_INTERRUPTED, EXIT_OK, ExprGenError
 from .distributed import leave
@@ -50,6 +50,15 @@ def add_options(parser: argparse.ArgumentParser, settings: type) -> None:
 def settings_from(settings: type, arguments: argparse.Namespace):
     """The dataclass `settings` filled from parsed arguments."""
     return settings(**{f.name: getattr(arguments, f.name) for f in fields(settings)})
+
+
+FREE = ("out", "checkpoints", "resume", "threads", "minutes")
+"""Settings that say where and how fast, not what: a resumed training may change them."""
+
+
+def fixed(settings, *free: str) -> dict:
+    """The settings that a resumed training must share: all but FREE and those named in `free`."""
+    return {k: v for k, v in asdict(settings).items() if k not in (*FREE, *free)}
 
 
 def run_command(name: str, description: str, settings: type, train, args=None) -> int:

@@ -37,7 +37,7 @@ from .matching import (
     mirrored_columns,
     spread_report,
 )
-from .options import option, run_command
+from .options import fixed, option, run_command
 from .report import write_report
 
 
@@ -340,8 +340,7 @@ def train(s: RigSettings) -> Outcome:
     images = int(s.epochs * len(humans.train))
     stages = (Stage(shop.size, images, s.batch, s.rate),)
     loop = LoopSettings(minutes=s.minutes, seed=s.seed, average=0.995, patience=10)
-    free = ("out", "checkpoints", "resume", "threads", "minutes", "widen")
-    settings = {k: v for k, v in asdict(s).items() if k not in free}
+    settings = fixed(s, "widen")
     outcome = run(task, stages, shop.folder, loop, settings, s.resume)
     widen(outcome.model, task, shop, s.widen)
     _finish(s, shop, task, outcome, config, settings)

@@ -24,7 +24,7 @@ from .features import Features, check_frozen, compute_features, freeze, start_fr
 from .folds import cross_validate, kept_folder, sets_in_fold, test_characters, without_folds
 from .hcnn import balanced_chances, measures, soft_cross_entropy
 from .loop import LoopSettings, Outcome, Stage, run, say
-from .options import option, run_command
+from .options import fixed, option, run_command
 from .report import confusion_matrix, write_report
 
 SURE = 0.9
@@ -152,8 +152,7 @@ def train(s: ScnnSettings) -> Outcome:
     say(f"SCNN: {count} pictures of {', '.join(sets)}")
     stages = (Stage(parent_info.input_size, int(s.epochs * count), s.batch, s.rate),)
     loop = LoopSettings(minutes=s.minutes, seed=s.seed, average=0.99, evaluate_every=100)
-    free = ("out", "checkpoints", "resume", "threads", "minutes")
-    settings = without_folds({k: v for k, v in asdict(s).items() if k not in free})
+    settings = without_folds(fixed(s))
     outcome = run(task, stages, folder, loop, settings, s.resume)
     _finish(s, task, outcome, settings, count, parent_info.input_size)
     return outcome
