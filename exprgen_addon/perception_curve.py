@@ -9,20 +9,11 @@ import numpy as np
 from gpu_extras.batch import batch_for_shader
 
 from ..networks import review
-from ..networks.vocabulary import EXPRESSIONS
+from ..networks.vocabulary import EXPRESSION_COLOURS, EXPRESSIONS
 from . import references
 
 HEIGHT, MARGIN = 96, 16
 """Of the drawing, and around it, in pixels at a user interface scale of 1."""
-COLOURS = {
-    "anger": (0.90, 0.27, 0.24),
-    "disgust": (0.48, 0.68, 0.22),
-    "fear": (0.62, 0.45, 0.85),
-    "joy": (0.97, 0.78, 0.22),
-    "neutral": (0.62, 0.64, 0.68),
-    "sadness": (0.32, 0.55, 0.90),
-    "surprise": (0.95, 0.55, 0.25),
-}
 POINTS = 600
 """Most points of a line; a longer clip is thinned."""
 
@@ -77,7 +68,7 @@ def _draw() -> None:
         y = y0 + columns[:, i] * height
         points = np.stack([x, y], axis=1).astype(np.float32)
         batch = batch_for_shader(shader, "LINE_STRIP", {"pos": points.tolist()})
-        shader.uniform_float("color", (*COLOURS[name], 0.95))
+        shader.uniform_float("color", _colour(name, 0.95))
         batch.draw(shader)
     seconds = references.seconds_at(scene, scene.frame_current_final)
     if found.stills:
@@ -90,6 +81,12 @@ def _draw() -> None:
     gpu.state.line_width_set(1.0)
     gpu.state.blend_set("NONE")
     _legend(x0, y0 + height + 4 * scale, scale)
+
+
+def _colour(name: str, opacity: float) -> tuple[float, float, float, float]:
+    """RGBA in 0-1 of an expression; a region's pixels are sRGB, as the table is."""
+    red, green, blue = EXPRESSION_COLOURS[name]
+    return red / 255, green / 255, blue / 255, opacity
 
 
 def _thinned(found: references.Seen) -> tuple[np.ndarray, np.ndarray]:
@@ -122,7 +119,7 @@ def _box(shader, x0: float, y0: float, x1: float, y1: float, colour) -> None:
 def _legend(x: float, y: float, scale: float) -> None:
     blf.size(0, 11 * scale)
     for name in EXPRESSIONS:
-        blf.color(0, *COLOURS[name], 1.0)
+        blf.color(0, *_colour(name, 1.0))
         blf.position(0, x, y, 0)
         blf.draw(0, name)
         x += blf.dimensions(0, name)[0] + 12 * scale

@@ -16,7 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from .errors import InputError, OutputError
-from .vocabulary import EXPRESSIONS, LANDMARK_INDEX, LANDMARK_NAMES, mirror_landmark
+from .vocabulary import (
+    EXPRESSION_COLOURS,
+    EXPRESSIONS,
+    LANDMARK_INDEX,
+    LANDMARK_NAMES,
+    mirror_landmark,
+)
 
 Emit = Callable[[dict], None]
 
@@ -245,6 +251,4 @@ def _write(picture: np.ndarray, text: str, x: int, y: int, colour, size: float) 
 
 def expression_colour(index: int) -> tuple[int, int, int]:
     """RGB of an expression by its index in EXPRESSIONS; grey for -1 (unlabelled)."""
-    from .film import COLOURS
-
-    return COLOURS[EXPRESSIONS[index]] if index >= 0 else (205, 205, 210)
+    return EXPRESSION_COLOURS[EXPRESSIONS[index]] if index >= 0 else (205, 205, 210)

@@ -21,18 +21,7 @@ import cv2
 import numpy as np
 
 from .errors import InputError, OutputError
-from .vocabulary import EXPRESSIONS, NEUTRAL
-
-COLOURS = {
-    "anger": (235, 87, 72),
-    "disgust": (142, 190, 82),
-    "fear": (174, 126, 230),
-    "joy": (250, 196, 64),
-    "neutral": (160, 168, 180),
-    "sadness": (88, 148, 240),
-    "surprise": (70, 206, 200),
-}
-"""RGB of each expression's bar and curve."""
+from .vocabulary import EXPRESSION_COLOURS, EXPRESSIONS, NEUTRAL
 
 BACKGROUND = (24, 26, 31)
 PANEL = (34, 37, 44)
@@ -131,7 +120,7 @@ class Board:
         bottom = self.height - MARGIN
         cv2.rectangle(frame, (MARGIN, self.panel), (self.width - MARGIN, bottom), PANEL, -1)
         for k, name in enumerate(EXPRESSIONS):
-            _text(frame, name, MARGIN + 10, self._row(k) + 5, COLOURS[name], 0.42)
+            _text(frame, name, MARGIN + 10, self._row(k) + 5, EXPRESSION_COLOURS[name], 0.42)
             cv2.rectangle(frame, *self._bar(k, 1.0), GRID, -1)
         left, right, high, low = self._graph()
         for level in (0.0, 0.5, 1.0):
@@ -154,7 +143,7 @@ class Board:
 
     def _bars(self, frame: np.ndarray, values: np.ndarray, seen: bool) -> None:
         for k, name in enumerate(EXPRESSIONS):
-            colour = COLOURS[name] if seen else DIM
+            colour = EXPRESSION_COLOURS[name] if seen else DIM
             cv2.rectangle(frame, *self._bar(k, float(values[k])), colour, -1)
             label = f"{100 * values[k]:3.0f}%"
             x = MARGIN + BARS_WIDTH - 42
@@ -172,13 +161,13 @@ class Board:
             y = low + self.plan.expression[window, k] * (high - low)
             points = np.stack([x, y], axis=-1)
             fixed = np.round(points * 16).astype(np.int32)  # sub-pixel: curves glide, not jump
-            colour = COLOURS[EXPRESSIONS[k]]
+            colour = EXPRESSION_COLOURS[EXPRESSIONS[k]]
             cv2.polylines(frame, [fixed], False, colour, 1, cv2.LINE_AA, shift=4)
         for a, b in _runs(~self.plan.seen[window]):
             cv2.line(frame, (int(x[a]), low + 5), (int(x[b - 1]) + 1, low + 5), WARNING, 3)
         best = int(np.argmax(self.plan.expression[i]))
         y = round(low + float(self.plan.expression[i, best]) * (high - low))
-        colour = COLOURS[EXPRESSIONS[best]] if self.plan.seen[i] else DIM
+        colour = EXPRESSION_COLOURS[EXPRESSIONS[best]] if self.plan.seen[i] else DIM
         cv2.circle(frame, (right, y), 4, colour, -1, cv2.LINE_AA)
         _text(frame, EXPRESSIONS[best], right + 8, min(max(y + 4, high + 8), low), colour, 0.42)
         clock = f"{times[i]:.2f} s"

@@ -11,6 +11,20 @@ EXPRESSIONS = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surpris
 
 NEUTRAL = EXPRESSIONS.index("neutral")
 
+EXPRESSION_COLOURS = {
+    "anger": (235, 87, 72),
+    "disgust": (142, 190, 82),
+    "fear": (174, 126, 230),
+    "joy": (250, 196, 64),
+    "neutral": (160, 168, 180),
+    "sadness": (88, 148, 240),
+    "surprise": (70, 206, 200),
+}
+"""Display colour of each expression wherever it is drawn: sRGB (not linear), 0-255 a channel.
+
+Chosen for dark panels: on those of the film each has a contrast ratio (WCAG 2) of 4 or more.
+"""
+
 REGISTERED_SIZE = 256
 """Side in pixels of a registered face (ExprGen, section 3)."""
 

@@ -9,7 +9,7 @@ from exprgen.exprgen_addon import preview
 from exprgen.networks import film
 from exprgen.networks.errors import InputError, OutputError, UsageError
 from exprgen.networks.track import HELD, TRACKED
-from exprgen.networks.vocabulary import EXPRESSIONS
+from exprgen.networks.vocabulary import EXPRESSION_COLOURS, EXPRESSIONS
 from exprgen.tests import synthetic
 
 
@@ -84,7 +84,7 @@ def test_bars_are_as_long_as_the_probabilities(clip, tmp_path):
     length = {}
     for name in ("joy", "fear"):
         row = frame[board._row(EXPRESSIONS.index(name)), : film.MARGIN + film.BARS_WIDTH]
-        length[name] = (row == film.COLOURS[name]).all(-1).sum()
+        length[name] = (row == EXPRESSION_COLOURS[name]).all(-1).sum()
     assert length["joy"] / length["fear"] == pytest.approx(0.7 / 0.05, rel=0.2)
 
 

@@ -1,7 +1,9 @@
 """The vocabulary is complete and consistent: every word once, every mirror mutual."""
 
+import numpy as np
 import pytest
 
+from exprgen.networks import film
 from exprgen.networks import vocabulary as v
 
 
@@ -10,6 +12,21 @@ def test_counts_are_the_fields():
     assert len(v.LANDMARKS) == 49
     assert len(v.GEOMETRIC_FEATURES) == 9
     assert len(v.ARKIT_CHANNELS) == 52
+
+
+def test_expression_colours_are_told_apart_and_readable_on_the_film():
+    colours = np.array([v.EXPRESSION_COLOURS[e] for e in v.EXPRESSIONS], float)
+    assert len(v.EXPRESSION_COLOURS) == len(v.EXPRESSIONS)
+    apart = np.linalg.norm(colours[:, None] - colours[None], axis=-1)
+    assert apart[~np.eye(7, dtype=bool)].min() > 60
+    assert ((_luminance(colours) + 0.05) / (_luminance(np.array(film.PANEL)) + 0.05)).min() > 4
+
+
+def _luminance(srgb: np.ndarray) -> np.ndarray:
+    """Relative luminance (WCAG 2) of sRGB colours (..., 3) in 0-255."""
+    share = srgb / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    return linear @ (0.2126, 0.7152, 0.0722)
 
 
 def test_every_landmark_is_another_mesh_point():

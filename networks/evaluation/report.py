@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from ..files import write_text
-from ..film import COLOURS
 from ..training.report import _COLORS, _confusion
-from ..vocabulary import EXPRESSIONS
+from ..vocabulary import EXPRESSION_COLOURS, EXPRESSIONS
 
 _STYLE = (
     "body{font:14px sans-serif;margin:2em;max-width:72em}td,th{padding:.2em .6em;text-align:right;"
@@ -224,7 +223,7 @@ def _clip(figures: dict) -> str:
     for who in ("actor", "character"):
         text += _over_time(who, clip["times"], np.array(clip[who]))
     text += "<p>" + " ".join(
-        f'<span style="color:rgb{COLOURS[e]}">&#9632; {e}</span>' for e in EXPRESSIONS
+        f'<span style="color:rgb{EXPRESSION_COLOURS[e]}">&#9632; {e}</span>' for e in EXPRESSIONS
     )
     return f"{text}</p>" + _table(EXPRESSIONS, [clip["correlation"].values()], signed=True)
 
@@ -235,7 +234,7 @@ def _over_time(title: str, times: list[float], chances: np.ndarray) -> str:
     lines = []
     for column, name in zip(chances.T, EXPRESSIONS, strict=True):
         points = " ".join(f"{x:.1f},{145 - 120 * y:.1f}" for x, y in zip(xs, column, strict=True))
-        colour = f"rgb{COLOURS[name]}"
+        colour = f"rgb{EXPRESSION_COLOURS[name]}"
         lines.append(
             f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
         )
