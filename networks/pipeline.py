@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from .cores import cores
-from .errors import ExprGenError, InputError, UsageError
+from .errors import InputError, UsageError
 from .profile import RigProfile, load_profile, to_unit
 from .settings import RetargetSettings
 from .track import FaceTrack, RigTrack
@@ -241,39 +241,6 @@ def _regressor_name(primary: RigProfile) -> str:
 
 def _mapping_name(primary: RigProfile, secondary: RigProfile) -> str:
     return f"C-MLP {primary.name} to {secondary.name}"
-
-
-def examine_weights(profiles: list[RigProfile]) -> list[dict]:
-    """Each needed weight file read and compared with its model card: {"what", "ok", "detail",
-    "fix"}; never raises for a file's sake."""
-    from .weights_io import file_digest, load_network, weights_path
-
-    needed = needed_weights(profiles)
-    others = (
-        ("scnn", "SCNN"),
-        ("kind", "kind network"),
-        ("coefficient_reader", "coefficient reader"),
-    )
-    for name, what in others:
-        needed[what] = weights_path(name, folder=weights_folder())
-    findings = []
-    for what, path in needed.items():
-        try:
-            info = load_network(path)[1]
-            digest = file_digest(path)
-            card = path.with_suffix(".md")
-            if card.is_file() and digest not in card.read_text(encoding="utf-8"):
-                problem = f"{path}: its digest {digest} is not the one in {card.name}"
-                findings.append(_finding(what, False, problem, "restore the weights"))
-                continue
-            findings.append(_finding(what, True, f"{path.name} {digest} ({info.network})"))
-        except ExprGenError as error:
-            findings.append(_finding(what, False, f"{error.file}: {error.problem}", error.fix))
-    return findings
-
-
-def _finding(what: str, ok: bool, detail: str, fix: str = "") -> dict:
-    return {"what": f"weights {what}", "ok": ok, "detail": detail, "fix": fix}
 
 
 # --- analysis ------------------------------------------------------------------------------------

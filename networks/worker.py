@@ -173,11 +173,11 @@ def sheet(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 @command
 def weights(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
     """{"profiles": [paths, primary first]} -> {"weights": [{"what", "ok", "detail", "fix"}]}."""
-    from . import pipeline
     from .profile import load_profile
+    from .weights_check import examine_weights
 
     profiles = [load_profile(p) for p in arguments["profiles"]]
-    return {"weights": pipeline.examine_weights(profiles)}
+    return {"weights": examine_weights(profiles)}
 
 
 @command

@@ -350,21 +350,6 @@ def test_damaged_track(tmp_path, profiles, capfd):
     assert "track.npz" in capfd.readouterr().err
 
 
-def test_examination_names_each_weight_file(profiles, weights, tmp_path, monkeypatch):
-    found = {f["what"]: f for f in pipeline.examine_weights(profiles)}
-    assert all(f["ok"] for f in found.values())
-    assert set(found) == {
-        "weights HCNN", "weights SCNN", "weights kind network", "weights 3D-CNN ann",
-        "weights C-MLP ann to bob", "weights coefficient reader",
-    }  # fmt: skip
-    copy = tmp_path / "weights"
-    shutil.copytree(weights, copy)
-    (copy / "hcnn.md").write_text("SHA-256 begins `ffffffffffff`")
-    monkeypatch.setenv(pipeline.WEIGHTS_VARIABLE, str(copy))
-    found = {f["what"]: f for f in pipeline.examine_weights(profiles)}
-    assert not found["weights HCNN"]["ok"]
-
-
 # --- perceiving ----------------------------------------------------------------------------------
 
 
