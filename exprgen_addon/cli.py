@@ -563,7 +563,7 @@ def profile(args: argparse.Namespace, console: Console) -> int:
     """A scene -> a proposed profile beside it."""
     began = time.monotonic()
     out = check_file(args.out or Path(args.scene).with_suffix(".json"), (".json",))
-    from . import profile as profiling
+    from . import profiling
 
     console.catch_interrupts()
     proposal = profiling.profile_file(
@@ -602,7 +602,7 @@ def propose(args: argparse.Namespace, console: Console) -> int:
 
     path = Path(args.character)
     if path.suffix == ".blend" and not (args.accept or args.refuse):
-        from . import profile as profiling
+        from . import profiling
 
         out = check_file(path.with_suffix(".json"), (".json",))
         character = profiling.profile_file(path, out, mesh_name=args.object).profile

@@ -1,6 +1,6 @@
 """RigProfile: what ExprGen knows of a character, free of Blender so that the worker can read it.
 
-`exprgen_addon/profile.py` makes one from a scene; this file only holds, checks, reads and writes
+`exprgen_addon/profiling` makes one from a scene; this file only holds, checks, reads and writes
 it. Nothing outside `exprgen_addon/rigs/` knows what kind of thing a control is: to everyone else it
 is a named number with a rest value and limits.
 """

@@ -10,8 +10,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from exprgen.exprgen_addon import cli, rigs  # noqa: E402
-from exprgen.exprgen_addon import profile as profiling  # noqa: E402
+from exprgen.exprgen_addon import cli, profiling, rigs  # noqa: E402
 from exprgen.exprgen_addon.characters import bind  # noqa: E402
 from exprgen.networks import spelling  # noqa: E402
 from exprgen.networks.errors import EXIT_INPUT, EXIT_USAGE, InputError, UsageError  # noqa: E402

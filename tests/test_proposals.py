@@ -176,7 +176,7 @@ def test_too_small_budgets_and_silent_names_are_refused(unnamed, tmp_path):
 def test_rendered_and_drawn(tmp_path):
     """A ball with named keys: pictures are made, read by a stand-in, and kept with the readings."""
     bpy = pytest.importorskip("bpy")
-    from exprgen.exprgen_addon import profile as profiling
+    from exprgen.exprgen_addon import profiling
     from exprgen.tests import rig_scenes
 
     rig_scenes.empty_file()

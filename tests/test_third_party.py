@@ -12,7 +12,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from exprgen.exprgen_addon import profile as profiling  # noqa: E402
+from exprgen.exprgen_addon import profiling  # noqa: E402
 from exprgen.exprgen_addon.characters import append_characters, bind  # noqa: E402
 from exprgen.exprgen_addon.keyframes import apply_tracks, set_scene_fps  # noqa: E402
 from exprgen.networks.profile import from_unit, load_profile  # noqa: E402

@@ -1,0 +1,49 @@
+"""What of a proposal could not be decided, in words."""
+
+from __future__ import annotations
+
+from ...networks.profile import Control
+from ...networks.spelling import side_of
+from .face import Face
+
+
+class Notes:
+    """What could not be decided, in words."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        """A line as it is."""
+        self.lines.append(line)
+
+    def named(self, what: str, names) -> None:
+        """A line about controls, if there are any."""
+        names = list(names)
+        if names:
+            self.say(f"{what} ({len(names)}): {shortened(names)}")
+
+    def about_controls(self, controls: list[Control], face: Face) -> None:
+        """What a look at the finished list tells."""
+        self.lines.insert(0, f"the face was found by {face.found_by}")
+        plain = [c for c in controls if c.output == "expression"]
+        self.named("names tell no ARKit channel", [c.name for c in plain if not c.channels])
+        self.named(
+            "names tell a side but there is no mirror partner",
+            [c.name for c in plain if side_of(c.name) and not c.mirror],
+        )
+        roles = {c.role for c in controls}
+        for role, what in (
+            ("head_yaw", "no control turns the head"),
+            ("gaze_left_yaw", "no control turns the eyes"),
+            ("blink_left", "no control is known to close the lids"),
+        ):
+            if role not in roles:
+                self.say(f"{what}: give one the role {role!r} and its sisters")
+
+
+def shortened(names, most: int = 6) -> str:
+    """The first names, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,187 @@
+"""A profile proposed for the face in the open file, or for a scene file."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ...networks.errors import InputError
+from ...networks.profile import Control, RigProfile
+from .. import rigs
+from ..rigs import Found
+from ..takes import save_file
+from .expressions import Expressions
+from .face import Face, find_face
+from .movers import Mover, Progress, behind_the_lips, find_movers, is_rigid
+from .notes import Notes, shortened
+from .orientation import framing, orient
+from .probe import Probe
+from .scenes import character_objects, find_mesh, home, open_scene
+from .turning import Turning
+
+
+@dataclass(frozen=True)
+class ProfileProposal:
+    """A proposed profile, what was left out and why, and what a person has to decide."""
+
+    profile: RigProfile
+    left_out: tuple[str, ...]
+    undecided: tuple[str, ...]
+    families: dict[str, int]
+    tried: int
+
+
+def propose_profile(
+    mesh: bpy.types.Object,
+    name: str,
+    *,
+    file: str | Path | None = None,
+    progress: Progress | None = None,
+) -> ProfileProposal:
+    """Find the controls of a face in the open file and describe them as a profile.
+
+    Nothing in the file is changed at the end: every value is what it was, to the last bit.
+
+    Args:
+        mesh: the face's mesh, or the body's that it is part of.
+        name: of the character. file: for messages; where the file came from.
+        progress: called with (candidates tried, all).
+
+    Raises:
+        InputError: nothing moves the face (it names what is locked or driven), a limit is not a
+            number, or the mesh can't be evaluated.
+    """
+    objects = character_objects(mesh)
+    found = rigs.find_controls(objects)
+    _refuse_nan(found, file)
+    free = [f for f in found if not f.blocked]
+    notes = Notes()
+    with Probe(objects) as probe:
+        rest = probe.points()
+        if not np.isfinite(rest).all() or not any(p.name == mesh.name for p in probe.parts):
+            raise InputError(
+                f"mesh {mesh.name!r} can't be evaluated",
+                file=file,
+                fix="mend its modifiers and constraints; look for scales of zero",
+            )
+        face = find_face(probe, mesh, rest, free)
+        movers = find_movers(probe, free, face, rest, progress or (lambda done, total: None))
+        if not movers:
+            raise _nothing_moves(found, mesh, file)
+        movers += behind_the_lips(probe, free, face, movers)
+        face = orient(probe, face, movers, notes)
+        controls = _controls(probe, face, movers, notes)
+    if not controls:
+        raise _nothing_moves(found, mesh, file)
+    notes.about_controls(controls, face)
+    collection, parts = home(objects)
+    family = Counter(f.family for f in found if any(c.name == f.name for c in controls))
+    profile = RigProfile(
+        name=name,
+        title=mesh.name.replace("_", " ").title(),
+        family=family.most_common(1)[0][0] if family else "properties",
+        collection=collection,
+        controls=tuple(controls),
+        framing=framing(face),
+        parts=parts,
+    )
+    return ProfileProposal(
+        profile=profile,
+        left_out=tuple(_blocked_lines(found)),
+        undecided=tuple(notes.lines),
+        families=dict(family),
+        tried=len(free),
+    )
+
+
+def _controls(probe: Probe, face: Face, movers: list[Mover], notes: Notes) -> list[Control]:
+    """The controls in the order in which they were found, head and eyes last."""
+    rigid = [m for m in movers if is_rigid(m, face)]
+    turning = Turning(probe, face, notes)
+    head = turning.head(rigid)
+    eyes, rest = turning.eyes([m for m in movers if m not in rigid])
+    made, gaze = Expressions(probe, face, notes).make(rest, eyes)
+    return [*made, *head, *eyes, *gaze]
+
+
+def _refuse_nan(found: list[Found], file) -> None:
+    broken = [f for f in found if any(map(math.isnan, (f.rest, f.minimum, f.maximum)))]
+    if broken:
+        raise InputError(
+            f"{len(broken)} limits or values are not numbers: " + shortened(f.name for f in broken),
+            file=file,
+            fix="mend these limits in Blender (constraints, property settings, slider ranges)",
+        )
+
+
+def _nothing_moves(found: list[Found], mesh, file) -> InputError:
+    blocked = [f for f in found if f.blocked]
+    if not found:
+        return InputError(
+            f"nothing that can be keyed belongs to {mesh.name!r}: no bones, shape keys or "
+            "custom properties",
+            file=file,
+            fix="name the mesh that the face rig deforms",
+        )
+    what = f"none of {len(found) - len(blocked)} free controls moves the face of {mesh.name!r}"
+    if blocked:
+        what += "; can't be keyed: " + "; ".join(_blocked_lines(found)[:8])
+    return InputError(
+        what,
+        file=file,
+        fix="unlock channels, show hidden bone collections, or key what drives the driven ones",
+    )
+
+
+def _blocked_lines(found: list[Found]) -> list[str]:
+    """ "x is driven by y", one line a reason; locked scales and the like in one line."""
+    by_reason: dict[str, list[str]] = {}
+    for f in found:
+        if f.blocked:
+            by_reason.setdefault(f.blocked, []).append(f.name)
+    return [f"{shortened(names)} {reason}" for reason, names in by_reason.items()]
+
+
+def slug(name: str) -> str:
+    """A character's name from a file's or an object's: lower case, letters, digits, underscores."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "character"
+
+
+def profile_file(
+    path: str | Path,
+    out: str | Path,
+    *,
+    mesh_name: str | None = None,
+    library: str | None = None,
+    progress: Progress | None = None,
+) -> ProfileProposal:
+    """Open a scene file, propose a profile and write it to `out`; the file itself stays as it is.
+
+    A scene that is no .blend is saved as one beside the profile, with the profile's name.
+
+    Raises:
+        InputError, UsageError: see `open_scene`, `find_mesh`, `propose_profile`.
+        OutputError: the profile can't be written.
+    """
+    path, out = Path(path), Path(out)
+    open_scene(path)
+    mesh = find_mesh(mesh_name, library=library, file=path)
+    proposal = propose_profile(mesh, slug(out.stem), file=path, progress=progress)
+    blend = path.resolve()
+    if path.suffix.lower() != ".blend":
+        blend = Path(save_file(out.with_suffix(".blend"))).resolve()
+    beside = blend == out.with_suffix(".blend").resolve()
+    made = replace(
+        proposal.profile,
+        file="" if beside else os.path.relpath(blend, out.resolve().parent),
+        path=out,
+    )
+    made.save(out)
+    return replace(proposal, profile=made)

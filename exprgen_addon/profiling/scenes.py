@@ -1,0 +1,219 @@
+"""Files and objects: opening a scene, the mesh of a face, the objects that belong to it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+
+import bpy
+import numpy as np
+from mathutils import Vector
+
+from ...networks.errors import InputError, UsageError
+from .probe import driver_targets
+
+IMPORTERS = {".glb": "gltf", ".gltf": "gltf", ".fbx": "fbx"}
+
+
+def open_scene(path: str | Path) -> None:
+    """Open a .blend, or import a .glb, .gltf or .fbx into an empty file. Saves nothing.
+
+    Raises:
+        InputError: it does not exist or can't be read. UsageError: another kind of file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError("does not exist", file=path, fix="check the path")
+    kind = path.suffix.lower()
+    if kind == ".blend":
+        try:
+            bpy.ops.wm.open_mainfile(filepath=str(path.resolve()), load_ui=False)
+        except RuntimeError as error:
+            raise InputError(
+                f"can't be read as a .blend ({_last_line(error)})", file=path, fix="save it again"
+            ) from error
+        return
+    if kind not in IMPORTERS:
+        raise UsageError(
+            f"{path.name!r} is no scene that ExprGen can open",
+            fix=f"give a .blend, {', '.join(IMPORTERS)}",
+        )
+    close_scene()
+    try:
+        getattr(bpy.ops.import_scene, IMPORTERS[kind])(filepath=str(path.resolve()))
+    except (RuntimeError, AttributeError) as error:
+        raise InputError(
+            f"can't be imported ({_last_line(error)})",
+            file=path,
+            fix="open it in Blender and save it as a .blend",
+        ) from error
+
+
+def close_scene() -> None:
+    """Leave the open file unsaved: Blender appends nothing from the file that is open."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+
+
+def _last_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+
+
+def find_mesh(name: str | None, *, library: str | None = None, file=None) -> bpy.types.Object:
+    """The mesh object of a name; without a name the only mesh that could be a face.
+
+    A library override wins over the linked object that it overrides.
+
+    Args:
+        library: of two objects of one name, "local" or the end of the library's path.
+
+    Raises:
+        UsageError: no such object, several of the name, or no name where there are several meshes.
+        InputError: it is no mesh, or has no faces.
+    """
+    if name is None:
+        name = _only_mesh(file)
+    same = [o for o in bpy.data.objects if o.name == name]
+    if not same:
+        near = difflib.get_close_matches(name, [o.name for o in bpy.data.objects], 3, 0.4)
+        known = near or [o.name for o in bpy.data.objects if o.type == "MESH"][:6]
+        raise UsageError(
+            f"there is no object {name!r}",
+            file=file,
+            fix=f"did you mean {' or '.join(map(repr, near))}?" if near else f"use one of {known}",
+        )
+    found = _one_of(same, library, file)
+    if found.type != "MESH":
+        raise InputError(
+            f"object {name!r} is no mesh but {found.type.lower()}",
+            file=file,
+            fix="name the mesh of the face",
+        )
+    if not found.data.polygons:
+        raise InputError(
+            f"mesh {name!r} has no faces", file=file, fix="name the mesh of the character's face"
+        )
+    return found
+
+
+def _one_of(same: list, library: str | None, file) -> bpy.types.Object:
+    if library is not None:
+        chosen = [o for o in same if _whose(o) == library or _whose(o).endswith(library)]
+        if not chosen:
+            raise UsageError(
+                f"no object {same[0].name!r} comes from {library!r}",
+                file=file,
+                fix=f"use one of {', '.join(_whose(o) for o in same)}",
+            )
+        return chosen[0]
+    overridden = {o.override_library.reference for o in same if o.override_library}
+    left = [o for o in same if o not in overridden]
+    if len(left) > 1:
+        raise UsageError(
+            f"there are {len(left)} objects {same[0].name!r}: "
+            + ", ".join(_whose(o) for o in left),
+            file=file,
+            fix="say which with --library local or --library and the library's file name",
+        )
+    return left[0]
+
+
+def _whose(found: bpy.types.Object) -> str:
+    return "local" if found.library is None else Path(found.library.filepath).name
+
+
+def _only_mesh(file) -> str:
+    meshes = [o for o in bpy.data.objects if o.type == "MESH" and o.data.polygons]
+    keyed = [o for o in meshes if o.data.shape_keys]
+    pool = keyed if len(keyed) == 1 else meshes
+    if len(pool) != 1:
+        names = ", ".join(o.name for o in meshes[:8]) or "none"
+        raise UsageError(
+            f"the file has {len(meshes)} meshes: {names}",
+            file=file,
+            fix="name the mesh of the face with --object NAME",
+        )
+    return pool[0].name
+
+
+def character_objects(mesh: bpy.types.Object) -> list[bpy.types.Object]:
+    """Everything that may take part in a face's motion, the mesh first.
+
+    What it hangs on, hangs on it, deforms it, constrains it or drives it, and so on from there;
+    and meshes that repeat its shape keys.
+    """
+    everyone = [o for o in bpy.data.objects if o.library is None or o.library == mesh.library]
+    taken: dict[bpy.types.Object, None] = {mesh: None}
+    queue = [mesh]
+    while queue:
+        part = queue.pop()
+        for other in _related(part, everyone):
+            if other not in taken and other in everyone:
+                taken[other] = None
+                queue.append(other)
+    return list(taken)
+
+
+def _related(part, everyone) -> Iterator:
+    if part.parent is not None:
+        yield part.parent
+    yield from part.children
+    for modifier in part.modifiers:
+        yield from _objects_of(modifier)
+    bones = part.pose.bones if part.pose else ()
+    for holder in (part, *bones):
+        for constraint in holder.constraints:
+            yield from _objects_of(constraint)
+    keys = getattr(part.data, "shape_keys", None) if part.data else None
+    for target in driver_targets(part):
+        if isinstance(target.id, bpy.types.Object):
+            yield target.id
+        elif isinstance(target.id, bpy.types.Key):
+            yield from (o for o in everyone if o.data == target.id.user)
+        elif isinstance(target.id, bpy.types.Armature | bpy.types.Mesh):
+            yield from (o for o in everyone if o.data == target.id)
+    if part.type == "ARMATURE":
+        for other in everyone:
+            if any(getattr(m, "object", None) == part for m in other.modifiers):
+                yield other
+    if keys is not None:
+        names = {k.name for k in keys.key_blocks[1:]}
+        for other in everyone:
+            theirs = getattr(other.data, "shape_keys", None) if other.data else None
+            if theirs is not None and theirs != keys:
+                shared = names & {k.name for k in theirs.key_blocks[1:]}
+                if shared and other.users_collection and _near(part, other):
+                    yield other
+
+
+def _objects_of(holder) -> Iterator:
+    for name in ("object", "target", "mirror_object"):
+        other = getattr(holder, name, None)
+        if isinstance(other, bpy.types.Object):
+            yield other
+    for target in getattr(holder, "targets", ()):
+        if isinstance(getattr(target, "target", None), bpy.types.Object):
+            yield target.target
+
+
+def _near(a, b) -> bool:
+    """Whether two meshes' bounding boxes touch: another character's stand apart."""
+    boxes = [np.array([o.matrix_world @ Vector(c) for c in o.bound_box]) for o in (a, b)]
+    low, high = (np.stack([f(box, 0) for box in boxes]) for f in (np.min, np.max))
+    gap = 0.05 * (high[0] - low[0]).max()
+    return bool((low.max(0) <= high.min(0) + gap).all())
+
+
+def home(objects: list) -> tuple[str, tuple[str, ...]]:
+    """The collection that holds the character and little else, or the names of its objects."""
+    wanted = set(objects)
+    shapes = {b.custom_shape for o in objects if o.pose for b in o.pose.bones}
+    homes = []
+    for collection in bpy.data.collections:
+        inside = set(collection.all_objects)
+        strangers = [o for o in inside - wanted - shapes if o.type in ("MESH", "ARMATURE")]
+        if collection.library is None and wanted <= inside and not strangers:
+            homes.append((len(inside), collection.name))
+    if homes:
+        return min(homes)[1], ()
+    return "", tuple(sorted(o.name for o in objects))
