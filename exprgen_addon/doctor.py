@@ -24,6 +24,7 @@ class Finding:
     fix: str = ""
 
     def to_json(self) -> dict:
+        """Its fields, for `--json` and for the preferences."""
         return asdict(self)
 
 

@@ -16,13 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import InputError, OutputError
-from .vocabulary import (
-    EXPRESSION_COLOURS,
-    EXPRESSIONS,
-    LANDMARK_INDEX,
-    LANDMARK_NAMES,
-    mirror_landmark,
-)
+from .vocabulary import LANDMARK_INDEX, LANDMARK_NAMES, mirror_landmark
 
 Emit = Callable[[dict], None]
 
@@ -247,8 +241,3 @@ def _write(picture: np.ndarray, text: str, x: int, y: int, colour, size: float) 
 
     plain = text.encode("ascii", "replace").decode()
     cv2.putText(picture, plain, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
-
-
-def expression_colour(index: int) -> tuple[int, int, int]:
-    """RGB of an expression by its index in EXPRESSIONS; grey for -1 (unlabelled)."""
-    return EXPRESSION_COLOURS[EXPRESSIONS[index]] if index >= 0 else (205, 205, 210)

@@ -1,4 +1,5 @@
-"""The words of the project, each once: expressions, landmarks, geometric features, ARKit channels.
+"""The words of the project, each once: expressions and their colours, landmarks, geometric
+features, ARKit channels, regions, roles.
 
 `left` and `right` are always the subject's own, as in ARKit and FACS. In a picture of a face that
 looks at the camera the subject's right side is on the viewer's left.

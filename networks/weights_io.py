@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from .errors import ModelError, OutputError, UsageError
 from .registry import build_network
 from .vocabulary import EXPRESSIONS, REGISTERED_SIZE
+from .weights_places import WEIGHTS, file_name
 
 FORMAT = "exprgen.weights"
 VERSION = 1
-WEIGHTS = Path(__file__).resolve().parent / "weights"
 _FULL_PRECISION = ("running_mean", "running_var", "extra_mean", "extra_std")
 
 
@@ -72,7 +72,7 @@ def weights_path(
     `hcnn.safetensors`, `scnn.safetensors`, `fcnn_<primary>.safetensors`,
     `rig_regressor_<primary>.safetensors`, `character_mlp_<primary>_<secondary>.safetensors`.
     """
-    return Path(folder) / ("_".join(p for p in (network, primary, secondary) if p) + ".safetensors")
+    return Path(folder) / file_name(network, *(n for n in (primary, secondary) if n))
 
 
 def file_digest(path: str | Path) -> str:

@@ -51,12 +51,15 @@ class Turning:
         angle = max(float(np.linalg.norm(vector)), 1e-6)
         return float(np.linalg.norm(field.mean(0))) / angle / self.face.height
 
-    def _roles(self, movers: list[Mover], output: str, prefix: str, at=None) -> list[Control]:
-        """Controls in radians for what turns things: one for each axis, the most direct."""
+    def _roles(
+        self, movers: list[Mover], output: str, prefix: str, mask: np.ndarray | None = None
+    ) -> list[Control]:
+        """Controls in radians for what turns the face, or the part of it in `mask` (F,): one for
+        each axis, the most direct."""
+        chosen = slice(None) if mask is None else mask
+        points = self.face.points[chosen]
         best: dict[str, tuple[float, Control]] = {}
         for m in movers:
-            chosen = slice(None) if at is None else at(m)
-            points = self.face.points[chosen]
             vector, _ = rigid_motion(points, points + m.shown[0][chosen], SKULL)
             angle, axis = self._about(vector)
             if abs(angle) < 0.02:
@@ -120,7 +123,7 @@ class Turning:
         controls = []
         for side, group in chosen.items():
             best = [m for m in group if m.found.kind == "rotation"] or group
-            made = self._roles(best, "eyes", f"gaze_{side}", lambda m, side=side: balls[side])
+            made = self._roles(best, "eyes", f"gaze_{side}", balls.get(side))
             controls += [c for c in made if not c.role.endswith("roll")]
         used = {c.name for c in controls}
         spare = [m for group in chosen.values() for m in group if m.found.name not in used]
