@@ -198,8 +198,8 @@ def test_scnn_and_fcnn(room, monkeypatch):
     assert {"accuracy doll", "accuracy puppet"} <= set(outcome.metrics)
     parent, child = load_network(s.init)[0], load_network(s.out, "scnn")[0]
     for i, (a, b) in enumerate(zip(parent.layers, child.layers, strict=True)):
-        assert torch.equal(a.conv.weight, b.conv.weight) == (i < 6)
-        assert torch.equal(a.norm.running_mean, b.norm.running_mean) == (i < 6)
+        assert torch.equal(a.conv.weight, b.conv.weight) == (i < s.frozen_layers)
+        assert torch.equal(a.norm.running_mean, b.norm.running_mean) == (i < s.frozen_layers)
     monkeypatch.setattr(fcnn, "load_faces", lambda _: synthetic_faces(70, 7))
     f = fcnn.FcnnSettings(
         data="drawn",

@@ -83,14 +83,18 @@ def _folds(figures: dict) -> str:
     return "".join(
         f"<h2>{html.escape(f['network'].upper())}, {len(f['folds'])} folds</h2>"
         + _table(
-            ("fold", "pictures", "accuracy", "mean recall"),
+            ("fold", "pictures", "accuracy", "mean recall", "of clear pictures"),
             [
-                *((r["fold"], r["count"], r["accuracy"], r["mean_recall"]) for r in f["folds"]),
-                ("mean", "", f["accuracy"], f["mean_recall"]),
+                *((r["fold"], r["count"], *_fold_figures(r)) for r in f["folds"]),
+                ("mean", "", *_fold_figures(f)),
             ],
         )
         for f in rows
     )
+
+
+def _fold_figures(row: dict) -> tuple:
+    return row["accuracy"], row["mean_recall"], row.get("accuracy_clear") or ""
 
 
 def _clarity(figures: dict) -> str:

@@ -18,9 +18,10 @@ from ..coefficient_reader import (
 )
 from ..vocabulary import EXPRESSIONS
 from ..weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
-from .datasets import TRAIN, VALIDATION, FaceSet, load_faces
-from .hcnn import HUMAN_LICENCE, balanced_chances, classify, measures, soft_cross_entropy
+from .datasets import VALIDATION, FaceSet, load_faces
+from .hcnn import HUMAN_LICENCE, classify, measures, named, soft_cross_entropy
 from .loop import LoopSettings, Outcome, Stage, run, say
+from .mixing import PEOPLE_HELP, SHARE_HELP, Pool, draw, held_out, pools
 from .options import fixed, option, run_command
 
 NOISE = 0.02
@@ -39,6 +40,8 @@ class CoefficientSettings:
     batch: int = option(256, "faces a step")
     rate: float = option(1e-3, "learning rate")
     balance: float = option(0.6, "0: as the data are, 1: every class alike")
+    people: str = option("", PEOPLE_HELP)
+    people_share: float = option(0.15, SHARE_HELP)
     minutes: float | None = option(None, "shorten the training to this time")
     seed: int = option(0, "seed of everything random")
     threads: int = option(1, "processor threads, 0: all")
@@ -47,32 +50,35 @@ class CoefficientSettings:
 class CoefficientTask:
     """The seven expressions from geometric features and coefficients; votes as targets."""
 
-    def __init__(self, model: CoefficientReader, data: FaceSet, balance: float):
-        self.model = model
-        self.rows, self.check_rows = data.rows(TRAIN), data.rows(VALIDATION)
-        self.chances = balanced_chances(data.labels[self.rows], balance)
-        self.targets = np.asarray(data.targets, np.float32)
-        self.geometry = np.asarray(data.geometry, np.float32)
-        self.arkit = np.asarray(data.arkit, np.float32)
-        model.standardise_by(*(torch.from_numpy(x[self.rows]) for x in (self.geometry, self.arkit)))
+    def __init__(self, model: CoefficientReader, parts: tuple[Pool, ...]):
+        self.model, self.parts = model, parts
+        self.data = data = parts[0].data
+        self.check_rows = data.rows(VALIDATION)
+        rows = parts[0].rows
+        model.standardise_by(*(torch.from_numpy(x[rows]) for x in (data.geometry, data.arkit)))
 
     def train_mode(self) -> None:
         self.model.train()
 
     def loss(self, stage: Stage, rng: np.random.Generator) -> Tensor:
-        rows = self.rows[rng.choice(len(self.rows), stage.batch, p=self.chances)]
-        arkit = self.arkit[rows] + rng.normal(0, NOISE, (len(rows), self.arkit.shape[1]))
+        chosen = list(zip(self.parts, draw(self.parts, stage.batch, rng), strict=True))
+        geometry, arkit, targets = (
+            np.concatenate([getattr(part.data, name)[part.rows[rows]] for part, rows in chosen])
+            for name in ("geometry", "arkit", "targets")
+        )
+        arkit = arkit + rng.normal(0, NOISE, arkit.shape)
         arkit = torch.from_numpy(arkit.clip(0, 1).astype(np.float32))
-        logits = self.model(torch.from_numpy(self.geometry[rows]), arkit)
-        return soft_cross_entropy(logits.float(), self.targets[rows])
+        logits = self.model(torch.from_numpy(geometry), arkit)
+        return soft_cross_entropy(logits.float(), targets)
 
     def evaluate(self, model: CoefficientReader, stage: Stage) -> dict[str, float]:
-        return measures(self.opinions(model), self.targets[self.check_rows])
-
-    def opinions(self, model: CoefficientReader) -> np.ndarray:
-        """Probabilities (N, 7) of the validation faces."""
         rows = self.check_rows
-        return coefficient_opinion(model, self.geometry[rows], self.arkit[rows])
+        return measures(opinions(model, self.data, rows), self.data.targets[rows])
+
+
+def opinions(model: CoefficientReader, data: FaceSet, rows: np.ndarray) -> np.ndarray:
+    """Probabilities (len(rows), 7) of these faces of a set."""
+    return coefficient_opinion(model, data.geometry[rows], data.arkit[rows])
 
 
 def train(s: CoefficientSettings) -> Outcome:
@@ -81,14 +87,16 @@ def train(s: CoefficientSettings) -> Outcome:
         torch.set_num_threads(s.threads)
     torch.manual_seed(s.seed)
     data = load_faces(s.data)
-    task = CoefficientTask(coefficient_reader(s.hidden), data, s.balance)
-    say(f"coefficient reader: {len(task.rows)} faces, {len(task.check_rows)} to check on")
+    parts = pools(data, s.balance, s.people, s.people_share)
+    task = CoefficientTask(coefficient_reader(s.hidden), parts)
+    count = sum(len(part.rows) for part in parts)
+    say(f"coefficient reader: {count} faces, {len(task.check_rows)} to check on")
     settings = fixed(s, "hcnn")
-    stages = (Stage(0, max(1, int(s.epochs * len(task.rows))), s.batch, s.rate),)
+    stages = (Stage(0, max(1, int(s.epochs * count)), s.batch, s.rate),)
     loop = LoopSettings(minutes=s.minutes, seed=s.seed, weight_decay=1e-2)
     folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
     outcome = run(task, stages, folder, loop, settings, s.resume)
-    metrics = outcome.metrics | _joint(s, data, task, outcome)
+    metrics = outcome.metrics | _joint(s, task, outcome)
     training = {"settings": settings, "metrics": metrics, "steps": outcome.steps}
     info = WeightsInfo(
         "coefficient_reader",
@@ -100,7 +108,7 @@ def train(s: CoefficientSettings) -> Outcome:
     card = ModelCard(
         title="Coefficient reader",
         purpose="Tells the seven expressions from the tracker's measurements, beside HCNN.",
-        data=f"{len(task.rows)} faces of the human expression set (FER+ votes and mux).",
+        data=named(parts),
         licence_of_data=HUMAN_LICENCE,
         split="as the set's own table says (train / val; no person of mux in both)",
         metrics=metrics,
@@ -114,20 +122,21 @@ def train(s: CoefficientSettings) -> Outcome:
     return outcome
 
 
-def _joint(
-    s: CoefficientSettings, data: FaceSet, task: CoefficientTask, outcome: Outcome
-) -> dict[str, float]:
-    """Measures of HCNN's and the reader's joint opinion on the validation faces."""
+def _joint(s: CoefficientSettings, task: CoefficientTask, outcome: Outcome) -> dict[str, float]:
+    """Measures of HCNN's and the reader's joint opinion on the validation faces, and on synthetic
+    people of whom no picture was learned."""
     if not s.hcnn:
         return {}
     network, info = load_network(s.hcnn, "hcnn")
-    pixels = classify(network, data.faces, task.check_rows, info.input_size)
-    found = measures(joint_opinion(pixels, task.opinions(outcome.model)), _targets(task))
-    return {f"joint {name}": value for name, value in found.items()}
-
-
-def _targets(task: CoefficientTask) -> np.ndarray:
-    return task.targets[task.check_rows]
+    out = {}
+    for name, kept in (("joint", (task.data, task.check_rows)), ("posed", held_out(task.parts))):
+        if kept is None:
+            continue
+        data, rows = kept
+        pixels = classify(network, data.faces, rows, info.input_size)
+        joint = joint_opinion(pixels, opinions(outcome.model, data, rows))
+        out |= {f"{name} {k}": v for k, v in measures(joint, data.targets[rows]).items()}
+    return out
 
 
 def main(args: list[str] | None = None) -> int:

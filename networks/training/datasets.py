@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,8 @@ class FaceSet:
     geometry: float32 (N, 9), fractions of the face box; see `registration`.
     arkit: float32 (N, 52), the tracker's coefficients, 0..1.
     name: where it came from, for messages.
+    posed: float32 (N, 52), ARKit weights that the faces were posed by, for rendered ones; NaN where
+        nobody knows. Empty for sets of people.
     """
 
     faces: np.ndarray
@@ -44,18 +46,19 @@ class FaceSet:
     geometry: np.ndarray
     arkit: np.ndarray
     name: str = ""
+    posed: np.ndarray = field(default_factory=lambda: np.empty((0, len(ARKIT_CHANNELS))))
 
     def __post_init__(self) -> None:
         n = len(self.faces)
-        for field, shape in (
+        for column, shape in (
             ("targets", (n, len(EXPRESSIONS))),
             ("split", (n,)),
             ("geometry", (n, len(GEOMETRIC_FEATURES))),
             ("arkit", (n, len(ARKIT_CHANNELS))),
         ):
-            if getattr(self, field).shape != shape:
+            if getattr(self, column).shape != shape:
                 raise InputError(
-                    f"field {field!r} is {getattr(self, field).shape}, not {shape}",
+                    f"field {column!r} is {getattr(self, column).shape}, not {shape}",
                     file=self.name,
                     fix="prepare the set again",
                 )
@@ -108,6 +111,25 @@ class CharacterSet:
     def rows(self, split: str) -> np.ndarray:
         """Indices of one split ("train" or "val")."""
         return np.flatnonzero(self.split == split)
+
+
+CERTAIN = 0.6
+"""Intensity from which a pose says nothing but its expression; below it, neutral has a share."""
+
+CLEAR = 0.5
+"""Intensity from which a posed picture counts as clear, as a picture does that people agree on."""
+
+
+def pose_targets(labels: np.ndarray, intensity: np.ndarray) -> np.ndarray:
+    """What viewers would say of poses, float32 (N, 7), rows sum to 1: weak ones look neutral too.
+
+    Args:
+        labels: (N,) index in EXPRESSIONS. intensity: (N,) share of the key pose.
+    """
+    sure = np.where(labels == NEUTRAL, 1.0, np.clip(0.2 + 0.8 * intensity / CERTAIN, 0.0, 1.0))
+    said = np.eye(len(EXPRESSIONS), dtype=np.float32)[labels] * sure[:, None]
+    said[:, NEUTRAL] += 1.0 - sure
+    return said.astype(np.float32)
 
 
 def load_faces(folder: str | Path) -> FaceSet:

@@ -21,9 +21,9 @@ from ..profile import find_character
 from ..weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from .datasets import TRAIN, VALIDATION, load_ced, load_faces
 from .features import Features, check_frozen, compute_features, freeze, train_mode
-from .hcnn import balanced_chances
 from .loop import LoopSettings, Outcome, Stage, run, say
 from .matching import MatchSettings, retrieve, squared_distances
+from .mixing import balanced_chances
 from .options import fixed, option, run_command
 from .report import write_report
 from .rig import Domains, choose_humans, perceived

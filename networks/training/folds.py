@@ -18,10 +18,10 @@ from typing import TypeVar
 import numpy as np
 
 from ..errors import InputError, OutputError, UsageError
-from ..vocabulary import EXPRESSIONS
+from ..vocabulary import EXPRESSIONS, NEUTRAL
 from ..weights_io import load_network
 from .ced import characters
-from .datasets import REJECTED, TRAIN, VALIDATION, FaceSet, load_ced
+from .datasets import CLEAR, REJECTED, TRAIN, VALIDATION, FaceSet, load_ced
 from .distributed import processes
 from .loop import Outcome, say
 from .options import fixed
@@ -29,13 +29,16 @@ from .report import confusion_matrix
 
 TEST = "test"
 """Split of the pictures that a fold is tested on."""
+AGREED = 0.6
+"""Share of people's votes from which a human picture counts as clear."""
 CHECK_SHARE = 20
 """Of the rest, one in so many chooses the best checkpoint."""
 BY_PICTURE, BY_CHARACTER = "picture", "character"
 
 Settings = TypeVar("Settings")
-Tester = Callable[[Settings, Path], tuple[np.ndarray, np.ndarray]]
-"""(settings of a fold, its weights) -> labels (N,) and answers (N,) of its test part."""
+Tester = Callable[[Settings, Path], tuple[np.ndarray, np.ndarray, np.ndarray]]
+"""(settings of a fold, its weights) -> labels (N,) and answers (N,) of its test part, and which
+pictures (N,) are clear: people agree on them, or the pose is no weak one."""
 
 
 def assign_folds(labels: np.ndarray, groups: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
@@ -133,22 +136,23 @@ def _character_split(labels: np.ndarray, split: np.ndarray, number: int, s) -> n
     return changed
 
 
-def test_faces(s, weights: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and answers (N,) of HCNN's test part."""
+def test_faces(s, weights: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """HCNN's test part, see Tester."""
     from .hcnn import classify, open_faces
 
     data = in_fold(open_faces(s), s)
     rows = data.rows(TEST)
     network, info = load_network(weights, "hcnn")
-    return data.labels[rows], classify(network, data.faces, rows, info.input_size).argmax(1)
+    answers = classify(network, data.faces, rows, info.input_size).argmax(1)
+    return data.labels[rows], answers, data.targets[rows].max(1) >= AGREED
 
 
-def test_characters(s, weights: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and answers (N,) of SCNN's test part, all characters together."""
+def test_characters(s, weights: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """SCNN's test part, all characters together, see Tester."""
     from .hcnn import classify
 
     network, info = load_network(weights, "scnn")
-    labels, answers = [], []
+    labels, answers, clear = [], [], []
     for number, name in enumerate(characters(Path(s.ced))):
         posed = load_ced(s.ced, name)
         rows = np.flatnonzero(posed.labels >= 0)
@@ -157,7 +161,9 @@ def test_characters(s, weights: Path) -> tuple[np.ndarray, np.ndarray]:
         if len(tested):
             labels.append(posed.labels[tested])
             answers.append(classify(network, posed.faces, tested, info.input_size).argmax(1))
-    return np.concatenate(labels), np.concatenate(answers)
+            weak = (posed.labels[tested] != NEUTRAL) & (posed.intensity[tested] < CLEAR)
+            clear.append(~weak)
+    return np.concatenate(labels), np.concatenate(answers), np.concatenate(clear)
 
 
 def without_folds(settings: dict) -> dict:
@@ -202,13 +208,16 @@ def cross_validate(s: Settings, network: str, train: Callable, test: Tester) -> 
             checkpoints=str(base / f"fold_{fold}"),
         )
         outcome = train(one)
-        labels, answers = test(one, Path(one.out))
-        done.append({"fold": fold, **measured(labels, answers)})
+        labels, answers, clear = test(one, Path(one.out))
+        figures = measured(labels, answers)
+        right = float((labels == answers)[clear].mean()) if clear.any() else None
+        done.append({"fold": fold, **figures, "clear": int(clear.sum()), "accuracy_clear": right})
         _write(table, summed_up(network, settings, done))
     result = summed_up(network, settings, done)
     say(
         f"wrote {table}: accuracy {result['accuracy']:.4f} (deviation of the folds "
-        f"{result['deviation']:.4f}), mean recall {result['mean_recall']:.4f}"
+        f"{result['deviation']:.4f}), mean recall {result['mean_recall']:.4f}; of clear pictures "
+        f"{result['accuracy_clear'] or float('nan'):.4f}"
     )
     metrics = {k: result[k] for k in ("accuracy", "mean_recall", "deviation")}
     if outcome is None:  # all were finished earlier
@@ -234,12 +243,14 @@ def measured(labels: np.ndarray, answers: np.ndarray) -> dict:
 def summed_up(network: str, settings: dict, folds: list[dict]) -> dict:
     """What <out>.folds.json holds: means over the folds and their deviation."""
     accuracies = [f["accuracy"] for f in folds]
+    clear = [f["accuracy_clear"] for f in folds if f.get("accuracy_clear") is not None]
     return {
         "network": network,
         "settings": settings,
         "accuracy": float(np.mean(accuracies)),
         "deviation": float(np.std(accuracies)),
         "mean_recall": float(np.mean([f["mean_recall"] for f in folds])),
+        "accuracy_clear": float(np.mean(clear)) if clear else None,
         "confusion": np.sum([f["confusion"] for f in folds], axis=0).tolist(),
         "folds": folds,
     }

@@ -22,10 +22,11 @@ from ..perceptual import PerceptualNetwork, hcnn, probabilities, standardise
 from ..vocabulary import EXPRESSIONS, REGISTERED_SIZE
 from ..weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from .augment import AugmentSettings, augment, plain
-from .datasets import TRAIN, VALIDATION, FaceSet, load_faces, synthetic_faces
+from .datasets import VALIDATION, FaceSet, load_faces, synthetic_faces
 from .distributed import start
 from .folds import cross_validate, in_fold, test_faces, without_folds
 from .loop import LoopSettings, Outcome, Stage, run, say
+from .mixing import PEOPLE_HELP, SHARE_HELP, Pool, draw, held_out, pools, prior
 from .options import fixed, option, run_command
 from .report import confusion_matrix, write_report
 
@@ -34,6 +35,8 @@ HUMAN_LICENCE = (
     "Apache-2.0 for the collection; rights of photographers and people shown are not settled. "
     "No picture is part of this file."
 )
+HUMAN_DATA = "the human expression set (FER+ votes and mux)"
+SYNTHETIC_DATA = "synthetic people (rendered, CC0)"
 CHECK_FACES = 1200  # validation faces looked at while training; the closing measure takes them all
 
 
@@ -50,6 +53,8 @@ class HcnnSettings:
     sizes: str = option("", "stages as size:images:rate,...; the last size is the network's input")
     batch: int = option(50, "pictures a step")
     balance: float = option(0.5, "0: as the data are, 1: every class alike")
+    people: str = option("", PEOPLE_HELP)
+    people_share: float = option(0.15, SHARE_HELP)
     seed: int = option(0, "seed of everything random")
     threads: int = option(0, "processor threads, 0: all")
     folds: int = option(0, "cross-validate in so many parts instead of training once")
@@ -86,21 +91,14 @@ class ExpressionTask:
     """Learning to tell the seven expressions from faces; also used for SCNN with its layers frozen.
 
     Args:
-        data: faces and vote distributions.
-        balance: sampling weight of a face is (its class's frequency) ** -balance.
-
-    Attributes:
-        prior: (7,) share of each class in what is drawn, which an answer therefore leans to.
+        parts: what batches are drawn from; the first one's validation faces are checked on.
     """
 
-    def __init__(
-        self, model: PerceptualNetwork, data: FaceSet, balance: float, changes: AugmentSettings
-    ):
-        self.model, self.data, self.changes = model, data, changes
-        self.train_rows, self.check_rows = data.rows(TRAIN), data.rows(VALIDATION)
-        self.chances = balanced_chances(data.labels[self.train_rows], balance)
-        self.targets = np.asarray(data.targets, np.float32)
-        self.prior = self.chances @ self.targets[self.train_rows]
+    def __init__(self, model: PerceptualNetwork, parts: tuple[Pool, ...], changes: AugmentSettings):
+        self.model, self.parts, self.changes = model, parts, changes
+        self.data = parts[0].data
+        self.check_rows = self.data.rows(VALIDATION)
+        self.targets = np.asarray(self.data.targets, np.float32)
         # Never the whole set while training: the same faces each time, all classes in proportion.
         step = max(1, len(self.check_rows) // CHECK_FACES)
         self.quick_rows = self.check_rows[::step]
@@ -110,25 +108,20 @@ class ExpressionTask:
         self.model.train()
 
     def loss(self, stage: Stage, rng: np.random.Generator) -> Tensor:
-        chosen = rng.choice(len(self.train_rows), stage.batch, p=self.chances)
-        faces = self._shrunk(stage.size)[chosen]
+        chosen = draw(self.parts, stage.batch, rng)
+        shrunk = self._shrunk(stage.size)
+        faces = np.concatenate([shrunk[k][rows] for k, rows in enumerate(chosen)])
+        targets = [p.targets[rows] for p, rows in zip(self.parts, chosen, strict=True)]
         x, _ = augment(faces, stage.size, self.changes, rng)
         logits = self.model(standardise(x), folded=True).float()
-        return soft_cross_entropy(logits, self.targets[self.train_rows[chosen]])
+        return soft_cross_entropy(logits, np.concatenate(targets))
 
     def evaluate(self, model: nn.Module, stage: Stage) -> dict[str, float]:
         answers = classify(model, self.data.faces, self.quick_rows, stage.size)
         return measures(answers, self.targets[self.quick_rows])
 
-    def _shrink(self, size: int) -> np.ndarray:
-        return shrink(self.data.faces, self.train_rows, size)
-
-
-def balanced_chances(labels: np.ndarray, balance: float) -> np.ndarray:
-    """Chance (N,) of drawing each face, sums to 1; 0 as the data are, 1 every class alike."""
-    counts = np.bincount(labels, minlength=len(EXPRESSIONS)).clip(1)
-    weights = counts[labels].astype(float) ** -balance
-    return weights / weights.sum()
+    def _shrink(self, size: int) -> list[np.ndarray]:
+        return [shrink(part.data.faces, part.rows, size) for part in self.parts]
 
 
 def shrink(faces: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:
@@ -196,11 +189,10 @@ def train(s: HcnnSettings) -> Outcome:
     model = load_network(s.init, "hcnn")[0] if s.init else hcnn()
     task = ExpressionTask(
         model.to(memory_format=torch.channels_last),
-        data,
-        s.balance,
+        pools(data, s.balance, s.people, s.people_share),
         AugmentSettings.paper() if paper else AugmentSettings(),
     )
-    images = len(task.train_rows)
+    images = len(task.parts[0].rows)
     stages = (paper_stages if paper else quick_stages)(images, s)
     stages = given_stages(s) if s.sizes else stages
     loop = LoopSettings(minutes=s.minutes, seed=s.seed)
@@ -217,7 +209,7 @@ def train(s: HcnnSettings) -> Outcome:
     folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
     outcome = run(task, stages, folder, loop, _fixed(s), s.resume)
     if here.main:
-        finish(s, data, task, outcome, stages[-1].size)
+        finish(s, task, outcome, stages[-1].size)
     return outcome
 
 
@@ -226,24 +218,22 @@ def _fixed(s: HcnnSettings) -> dict:
     return without_folds(fixed(s))
 
 
-def finish(
-    s: HcnnSettings, data: FaceSet, task: ExpressionTask, outcome: Outcome, size: int
-) -> None:
+def finish(s: HcnnSettings, task: ExpressionTask, outcome: Outcome, size: int) -> None:
     """Measure on all validation faces; write weights, card and report."""
-    answers = classify(outcome.model, data.faces, task.check_rows, size)
+    answers = classify(outcome.model, task.data.faces, task.check_rows, size)
     targets = task.targets[task.check_rows]
-    outcome.metrics = measures(answers, targets)
+    outcome.metrics = measures(answers, targets) | _posed(task, outcome, size)
     matrix = confusion_matrix(targets.argmax(1), answers.argmax(1), len(EXPRESSIONS))
     recall = matrix.diagonal() / np.maximum(matrix.sum(1), 1)
     by_class = {f"recall {n}": float(r) for n, r in zip(EXPRESSIONS, recall, strict=True)}
     training = {"settings": _fixed(s), "metrics": outcome.metrics, "steps": outcome.steps}
-    training["prior"] = [round(float(p), 4) for p in task.prior]
+    training["prior"] = [round(float(p), 4) for p in prior(task.parts)]
     info = replace(WeightsInfo.of_classifier("hcnn", training), input_size=size)
     save_network(s.out, outcome.model, info)
     card = ModelCard(
         title="HCNN",
         purpose="Tells the seven expressions from a registered human face (ExprGen, Table 1).",
-        data=f"{len(task.train_rows)} faces of the human expression set (FER+ votes and mux).",
+        data=named(task.parts),
         licence_of_data=HUMAN_LICENCE,
         split="as the set's own table says (train / val; no person of mux in both)",
         metrics=outcome.metrics | by_class,
@@ -264,9 +254,27 @@ def finish(
     say(f"wrote {s.out}: " + ", ".join(f"{k} {v:.4f}" for k, v in outcome.metrics.items()))
 
 
+def named(parts: tuple[Pool, ...]) -> str:
+    """What was learned from, for the model card."""
+    names = zip(parts, (HUMAN_DATA, SYNTHETIC_DATA), strict=False)
+    return " and ".join(f"{len(part.rows)} faces of {name}" for part, name in names) + "."
+
+
+def _posed(task: ExpressionTask, outcome: Outcome, size: int) -> dict[str, float]:
+    """Measures on synthetic people of whom no picture was learned; empty without any."""
+    kept = held_out(task.parts)
+    if kept is None:
+        return {}
+    people, rows = kept
+    found = measures(classify(outcome.model, people.faces, rows, size), people.targets[rows])
+    return {f"posed {name}": value for name, value in found.items()}
+
+
 def _command(s: HcnnSettings) -> str:
     """The command line that trains this again."""
     options = {"init": Path(s.init).name, "sizes": s.sizes, "balance": s.balance, "seed": s.seed}
+    if s.people:
+        options |= {"people": "PEOPLE", "people-share": s.people_share}
     given = " ".join(f"--{name} {value}" for name, value in options.items() if value != "")
     return f"exprgen train hcnn --data HED --out {Path(s.out).name} --recipe {s.recipe} {given}"
 

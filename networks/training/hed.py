@@ -4,7 +4,8 @@ The source is one of
 - a folder with `labels.csv` (columns pack,file,label,subject,split and votes by class) and a zip a
   pack, `<pack>.zip`;
 - a table of one's own, a .csv with the columns file and label, and subject, split and votes where
-  known; files are given relative to the table;
+  known; files are given relative to the table. Rendered faces may have a column for each ARKit
+  channel with the weight they were posed by (all 52, or none);
 - a folder with a folder of images for each class: `joy/a.png`, `anger/b.jpg`, ...
 
 `python -m exprgen.networks.training.hed --source DIR --out DIR` makes the cache; run again, it goes
@@ -78,7 +79,8 @@ class Item:
     """One labelled picture.
 
     source: "<pack>/<file>" or the file; archive: its zip, or empty and `member` is a path; label:
-    index into EXPRESSIONS; target: (7,) what people said, sums to 1; split: "train" or "val".
+    index into EXPRESSIONS; target: (7,) what people said, sums to 1; split: "train" or "val";
+    posed: (52,) ARKit weights that a rendered face was posed by, else empty.
     """
 
     source: str
@@ -89,6 +91,7 @@ class Item:
     split: str
     subject: str
     target: tuple[float, ...]
+    posed: tuple[float, ...] = ()
 
 
 def load_hed(folder: str | Path) -> FaceSet:
@@ -117,6 +120,7 @@ def load_hed(folder: str | Path) -> FaceSet:
         geometry=np.array(columns["geometry"]),
         arkit=np.array(columns["arkit"]),
         name=str(folder),
+        posed=table.get("posed", np.empty((0, len(ARKIT_CHANNELS)), np.float32)),
     )
 
 
@@ -170,6 +174,7 @@ def _from_row(row: dict, number: int, table: Path, root: Path) -> Item | None:
         split=_split(row.get("split"), subject or row["file"]),
         subject=subject,
         target=_target(row, label, table, number),
+        posed=_posed(row, table, number),
     )
 
 
@@ -204,6 +209,23 @@ def _target(row: dict, label: str, table: Path, number: int) -> tuple[float, ...
     return tuple(v / sum(votes) for v in votes)
 
 
+def _posed(row: dict, table: Path, number: int) -> tuple[float, ...]:
+    """The weights of a rendered face, in the order of ARKIT_CHANNELS; empty without the columns."""
+    if not set(ARKIT_CHANNELS) <= row.keys():
+        return ()
+    try:
+        weights = tuple(float(row[name]) for name in ARKIT_CHANNELS)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"row {number} has an ARKit weight that is no number.", file=table, fix="mend it"
+        ) from error
+    if not all(0 <= w <= 1 for w in weights):
+        raise InputError(
+            f"row {number} has an ARKit weight outside 0..1.", file=table, fix="mend it"
+        )
+    return weights
+
+
 def _split(given: str | None, key: str) -> str:
     """The split that is given, else one that depends on the key alone: the same on every machine,
     the pictures of a subject together."""
@@ -235,7 +257,8 @@ def build(source: str | Path, out: str | Path, *, processes: int = 2, limit: int
 
 def _prepare(items: list[Item], out: Path) -> None:
     """Make the empty columns and the table, unless those of the same pictures are there already."""
-    text = json.dumps([(i.source, i.label, i.split, i.target) for i in items])
+    rows = [(i.source, i.label, i.split, i.target) + ((i.posed,) if i.posed else ()) for i in items]
+    text = json.dumps(rows)
     meta = {"version": VERSION, "pictures": hashlib.sha256(text.encode()).hexdigest()}
     header = out / "hed.json"
     if header.is_file() and json.loads(header.read_text(encoding="utf-8")) == meta:
@@ -251,8 +274,17 @@ def _prepare(items: list[Item], out: Path) -> None:
         source=np.array([i.source for i in items]),
         pack=np.array([i.pack for i in items]),
         subject=np.array([i.subject for i in items]),
+        **_posed_column(items),
     )
     header.write_text(json.dumps(meta), encoding="utf-8")
+
+
+def _posed_column(items: list[Item]) -> dict[str, np.ndarray]:
+    """The weights of rendered faces, NaN where a row has none; nothing where no row has any."""
+    if not any(i.posed for i in items):
+        return {}
+    unknown = (np.nan,) * len(ARKIT_CHANNELS)
+    return {"posed": np.array([i.posed or unknown for i in items], np.float32)}
 
 
 def _run(chunks: list[list[int]], items: list[Item], out: Path, processes: int) -> None:

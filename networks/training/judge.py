@@ -28,9 +28,10 @@ from ..weights_io import ModelCard, WeightsInfo, save_network, write_card
 from .augment import AugmentSettings, augment
 from .ced import characters
 from .datasets import TRAIN, VALIDATION, load_ced
-from .hcnn import HUMAN_LICENCE, balanced_chances, classify, measures, shrink, soft_cross_entropy
+from .hcnn import HUMAN_LICENCE, classify, measures, shrink, soft_cross_entropy
 from .hed import NO_FACE, load_hed
 from .loop import LoopSettings, Outcome, Stage, run, say
+from .mixing import balanced_chances
 from .options import fixed, option, run_command
 from .report import confusion_matrix, write_report
 

@@ -17,15 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import UsageError
+from ..errors import InputError, UsageError
 from ..perceptual import PerceptualNetwork, pool, probabilities
-from ..profile import RigProfile, find_character
+from ..profile import RigProfile, arkit_to_unit, find_character
 from ..rig_regressor import EXTRA_NAMES, GEOMETRY, GEOMETRY_AND_ARKIT, rig_regressor
 from ..vocabulary import EXPRESSIONS, NEUTRAL
 from ..weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from .datasets import TRAIN, VALIDATION, CharacterSet, FaceSet, load_ced, load_faces
 from .features import Features, check_frozen, compute_features, freeze, start_from, train_mode
-from .hcnn import balanced_chances
+from .hcnn import measures
 from .loop import LoopSettings, Outcome, Stage, run, say
 from .matching import (
     ArkitScale,
@@ -37,7 +37,9 @@ from .matching import (
     mirrored_columns,
     spread_report,
 )
+from .mixing import PEOPLE_HELP, SHARE_HELP, balanced_chances
 from .options import fixed, option, run_command
+from .pose_renderer import Consistency, learn_renderer
 from .report import write_report
 
 
@@ -56,6 +58,8 @@ class RigSettings:
     match: str = option("soft", "how pairs are found", ("soft", "paper"))
     refine: float = option(0.5, "share of the correction by ARKit (soft matching)")
     own: float = option(0.4, "share of the character's own pictures in a batch")
+    people: str = option("", PEOPLE_HELP)
+    people_share: float = option(0.2, SHARE_HELP)
     humans: int = option(8000, "human faces at most")
     variants: int = option(3, "variants of each face: as it is, mirrored, changed, ...")
     epochs: float = option(30.0, "times each human face is seen")
@@ -63,6 +67,8 @@ class RigSettings:
     rate: float = option(2e-3, "learning rate")
     second_noise: float = option(0.15, "noise on the second input, in its deviations")
     widen: float = option(1.7, "largest factor that undoes shrunken motion; 1: none (the paper)")
+    consistency: float = option(0.0, "weight of the loss that the pose reads as people said")
+    scnn: str = option("", "SCNN's weights, for the consistency loss")
     minutes: float | None = option(None, "shorten the training to this time")
     seed: int = option(0, "seed of everything random")
     threads: int = option(0, "processor threads, 0: all")
@@ -73,7 +79,8 @@ class Pairs:
     """Faces with unit values: what the 3D-CNN learns from.
 
     features: kept layers of the faces. units (N, M). seconds: one or more second inputs (N, E) of
-    which one is drawn each time. chances (N,): of being drawn. train, check: rows.
+    which one is drawn each time. chances (N,): of being drawn. train, check: rows. said (N, 7):
+    what people said of the faces; None where nobody was asked.
     """
 
     features: Features
@@ -82,6 +89,7 @@ class Pairs:
     chances: np.ndarray
     train: np.ndarray
     check: np.ndarray
+    said: np.ndarray | None = None
 
 
 class RigTask:
@@ -92,10 +100,18 @@ class RigTask:
         model: PerceptualNetwork,
         humans: Pairs,
         own: Pairs,
+        people: Pairs | None,
         profile: RigProfile,
         s: RigSettings,
+        consistency: Consistency | None = None,
     ):
         self.model, self.humans, self.own, self.s = model, humans, own, s
+        self.people, self.consistency = people, consistency
+        # Name -> pairs and their share of a batch.
+        self.parts = {"human": (humans, 1.0 - s.own), "own": (own, s.own)}
+        if people:
+            self.parts["human"] = (humans, 1.0 - s.own - s.people_share)
+            self.parts["people"] = (people, s.people_share)
         controls = profile.expression_controls
         self.mirror = Mirror.of(controls)
         self.columns = mirrored_columns(EXTRA_NAMES[s.geometry])
@@ -109,15 +125,19 @@ class RigTask:
         train_mode(self.model, self.s.frozen_layers)
 
     def loss(self, stage: Stage, rng: np.random.Generator) -> Tensor:
-        own = round(stage.batch * self.s.own)
-        parts = [self._draw(self.humans, stage.batch - own, rng)]
-        if own:
-            parts.append(self._draw(self.own, own, rng))
-        maps, second, units = (torch.cat(column) for column in zip(*parts, strict=True))
+        counts = {name: round(stage.batch * share) for name, (_, share) in self.parts.items()}
+        counts["human"] += stage.batch - sum(counts.values())
+        parts = [self._draw(self.parts[name][0], n, rng) for name, n in counts.items() if n]
+        maps, second, units, _ = (torch.cat(column) for column in zip(*parts, strict=True))
         predicted = self._predict(self.model, maps, second)
-        return ((predicted - units) ** 2 * self.weights).mean()
+        loss = ((predicted - units) ** 2 * self.weights).mean()
+        if self.consistency:  # of the human faces, which come first
+            said = parts[0][3]
+            reads = self.consistency.loss(predicted[: len(said)], said)
+            loss = loss + self.s.consistency * reads
+        return loss
 
-    def _draw(self, pairs: Pairs, count: int, rng) -> tuple[Tensor, Tensor, Tensor]:
+    def _draw(self, pairs: Pairs, count: int, rng) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         rows = pairs.train[rng.choice(len(pairs.train), count, p=pairs.chances)]
         variants = rng.integers(len(pairs.features.flipped), size=count)
         flipped = pairs.features.flipped[variants, rows][:, None]
@@ -130,7 +150,9 @@ class RigTask:
         noise = torch.from_numpy(rng.standard_normal(second.shape, dtype=np.float32))
         second = second + self.s.second_noise * noise * self.model.extra_std
         maps = pairs.features.take(variants, rows)
-        return maps, second, torch.from_numpy(units.astype(np.float32))
+        said = pairs.said[rows] if pairs.said is not None else np.zeros((count, len(EXPRESSIONS)))
+        rest = (torch.from_numpy(x.astype(np.float32)) for x in (units, said))
+        return maps, second, *rest
 
     def _predict(self, model: PerceptualNetwork, maps: Tensor, second: Tensor) -> Tensor:
         maps = maps.contiguous(memory_format=torch.channels_last)
@@ -149,12 +171,21 @@ class RigTask:
         return np.concatenate(parts)
 
     def evaluate(self, model: nn.Module, stage: Stage) -> dict[str, float]:
-        human, own = (
-            explained(self.predict(model, pairs, pairs.check), pairs.units[pairs.check])
-            for pairs in (self.humans, self.own)
-        )
-        share = self.s.own
-        return {"human": human, "own": own, "score": (1 - share) * human + share * own}
+        found = {
+            name: explained(self.predict(model, pairs, pairs.check), pairs.units[pairs.check])
+            for name, (pairs, _) in self.parts.items()
+        }
+        score = sum(found[n] * share for n, (_, share) in self.parts.items())
+        if self.consistency:
+            found["reads"] = self.reads(model)
+            score += self.s.consistency * found["reads"]
+        return found | {"score": score}
+
+    def reads(self, model: nn.Module) -> float:
+        """Share of the human faces, every class alike, whose pose reads as people said."""
+        rows = self.humans.check
+        read = self.consistency.read(self.predict(model, self.humans, rows))
+        return measures(read, self.humans.said[rows])["mean_recall"]
 
 
 def explained(predicted: np.ndarray, units: np.ndarray) -> float:
@@ -307,7 +338,7 @@ class Workshop:
         train = np.flatnonzero(split == TRAIN)
         chances = balanced_chances(votes[train].argmax(1), 0.5)
         return Pairs(
-            features, units, (second,), chances, train, np.flatnonzero(split == VALIDATION)
+            features, units, (second,), chances, train, np.flatnonzero(split == VALIDATION), votes
         )
 
     def own_pairs(self) -> Pairs:
@@ -319,9 +350,49 @@ class Workshop:
         even = np.full(len(train), 1 / len(train))
         return Pairs(features, posed.units, seconds, even, train, posed.rows(VALIDATION))
 
+    def consistency(self) -> Consistency | None:
+        """The loss that the settings ask for."""
+        s = self.s
+        if not s.consistency:
+            return None
+        if not s.scnn:
+            raise UsageError("the consistency loss needs a reader", fix="give --scnn FILE")
+        scnn = load_network(s.scnn, "scnn")[0]
+        renderer = learn_renderer(self.posed, self.folder / "renderer", s.seed, s.resume)
+        return Consistency(renderer, scnn)
+
+    def people_pairs(self) -> Pairs | None:
+        """Synthetic people with the units of the very pose they were rendered in; None without.
+
+        Raises:
+            InputError: the set does not say how its faces were posed.
+        """
+        s = self.s
+        if not s.people or not s.people_share:
+            return None
+        faces = load_faces(s.people)
+        rows = np.flatnonzero(np.isin(faces.split, (TRAIN, VALIDATION)))
+        known = len(faces.posed) == len(faces) and np.isfinite(faces.posed[rows]).all()
+        if not known or not len(rows):
+            raise InputError(
+                "does not say how its faces were posed",
+                file=s.people,
+                fix="prepare a table with a column for each ARKit channel",
+            )
+        features = self._features("people", faces.faces, rows)
+        units = arkit_to_unit(self.controls, faces.posed[rows]).astype(np.float32)
+        second = np.concatenate([faces.geometry[rows], faces.arkit[rows]], 1)[:, : s.geometry]
+        split = faces.split[rows]
+        train = np.flatnonzero(split == TRAIN)
+        even = np.full(len(train), 1 / len(train))
+        check = np.flatnonzero(split == VALIDATION)
+        return Pairs(features, units, (second,), even, train, check)
+
 
 def train(s: RigSettings) -> Outcome:
     """Train, write weights, model card and report; returns the outcome."""
+    if s.own + (s.people_share if s.people else 0.0) > 0.9:
+        raise UsageError("little is left for human faces", fix="lower --own or --people-share")
     check_frozen(s.frozen_layers)
     if s.threads:
         torch.set_num_threads(s.threads)
@@ -333,9 +404,9 @@ def train(s: RigSettings) -> Outcome:
     model = rig_regressor(**config)
     start_from(model, shop.hcnn)
     freeze(model, s.frozen_layers)
-    humans, own = shop.human_pairs(), shop.own_pairs()
+    humans, own, people = shop.human_pairs(), shop.own_pairs(), shop.people_pairs()
     _fit_second_input(model, humans)
-    task = RigTask(model, humans, own, shop.profile, s)
+    task = RigTask(model, humans, own, people, shop.profile, s, shop.consistency())
     say(f"3D-CNN of {shop.profile.name}: {len(humans.train)} faces, {len(own.train)} own pictures")
     images = int(s.epochs * len(humans.train))
     stages = (Stage(shop.size, images, s.batch, s.rate),)
@@ -379,7 +450,7 @@ def _fit_second_input(model: PerceptualNetwork, humans: Pairs) -> None:
 
 
 def _finish(s, shop: Workshop, task: RigTask, outcome: Outcome, config, settings) -> None:
-    check = task.humans.check
+    check, people = task.humans.check, task.people
     predicted = task.predict(outcome.model, task.humans, check)
     labelled = shop.posed.labels >= 0
     spread = spread_report(predicted, shop.posed.units[labelled], task.names)
@@ -403,7 +474,8 @@ def _finish(s, shop: Workshop, task: RigTask, outcome: Outcome, config, settings
         title=f"3D-CNN of {shop.profile.name}",
         purpose="From a registered human face (and its geometry) to unit values of the controls.",
         data=f"{len(task.humans.train)} human faces, each with a pose found by label and geometry; "
-        f"{len(task.own.train)} pictures of the character.",
+        f"{len(task.own.train)} pictures of the character"
+        + (f"; {len(people.train)} of synthetic people in known poses." if people else "."),
         licence_of_data="Human faces: as HCNN's. Pictures of the character: "
         f"{shop.profile.license or 'as the character'}. No picture is part of this file.",
         split="human faces as their table says; of the character every tenth block of ten pictures",

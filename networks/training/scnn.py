@@ -22,8 +22,9 @@ from .ced import characters
 from .datasets import TRAIN, VALIDATION, load_ced
 from .features import Features, check_frozen, compute_features, freeze, start_from, train_mode
 from .folds import cross_validate, kept_folder, sets_in_fold, test_characters, without_folds
-from .hcnn import balanced_chances, measures, soft_cross_entropy
+from .hcnn import measures, soft_cross_entropy
 from .loop import LoopSettings, Outcome, Stage, run, say
+from .mixing import balanced_chances
 from .options import fixed, option, run_command
 from .report import confusion_matrix, write_report
 
@@ -38,9 +39,9 @@ class ScnnSettings:
     out: str = option(MISSING, "weight file to write")
     checkpoints: str = option("", "folder of checkpoints and kept layers; by default beside it")
     resume: bool = option(False, "go on from the last checkpoint")
-    frozen_layers: int = option(6, "first layers kept as HCNN's: 4, 6, 8, 10 or 11")
-    variants: int = option(4, "variants of each face: as it is, mirrored, changed, ...")
-    epochs: float = option(15.0, "times each picture is seen")
+    frozen_layers: int = option(4, "first layers kept as HCNN's: 4, 6, 8, 10 or 11")
+    variants: int = option(8, "variants of each face: as it is, mirrored, changed, ...")
+    epochs: float = option(40.0, "times each picture is seen")
     batch: int = option(50, "pictures a step")
     rate: float = option(1e-3, "learning rate (the paper's is 0.0001 with SGD)")
     minutes: float | None = option(None, "shorten the training to this time")

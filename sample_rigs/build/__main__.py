@@ -1,6 +1,8 @@
 """`python -m exprgen.sample_rigs.build [NAME|all]`: build characters into `sample_rigs/`.
 
-`... build reference` makes the embedded reference clip instead (see reference.py), in minutes.
+`... build reference` makes the embedded reference clip instead (see reference.py), in minutes;
+`... build people --out DIR` renders synthetic people to learn from (see people.py), in half an
+hour.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import argparse
 import os
 import sys
 import traceback
+from dataclasses import fields
 from pathlib import Path
 
 import bpy
@@ -17,6 +20,7 @@ from .assemble import build_character, make_profile
 from .blip import NAME as BLIP
 from .blip import build_blip
 from .config import CHARACTERS
+from .people import PeopleSettings, build_people
 from .pose_assets import store_poses, write_catalogs
 from .reference import build_reference
 from .rigify_character import NAME as ROSA
@@ -49,10 +53,22 @@ def build(name: str, folder: Path = FOLDER) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="exprgen.sample_rigs.build", description=__doc__)
     names = [*CHARACTERS, BLIP, ROSA]
-    parser.add_argument("name", nargs="?", default="all", choices=[*names, "all", "reference"])
-    choice = parser.parse_args().name
+    choices = [*names, "all", "reference", "people"]
+    parser.add_argument("name", nargs="?", default="all", choices=choices)
+    parser.add_argument("--out", type=Path, help="people: folder for the pictures")
+    for f in fields(PeopleSettings):
+        text = f"people: see PeopleSettings (default: {f.default})"
+        parser.add_argument(f"--{f.name}", type=int, default=f.default, help=text)
+    given = parser.parse_args()
+    choice = given.name
     if choice == "reference":
         print(build_reference())
+        return
+    if choice == "people":
+        if not given.out:
+            parser.error("people needs --out, a folder for the pictures")
+        settings = {f.name: getattr(given, f.name) for f in fields(PeopleSettings)}
+        print(build_people(given.out, PeopleSettings(**settings)))
         return
     chosen = names if choice == "all" else [choice]
     try:
