@@ -18,13 +18,14 @@ def register() -> None:
     global _command
     import bpy
 
-    from . import add_menu, perception_curve, preferences, properties
+    from . import add_menu, panels, perception_curve, preferences, properties
 
     for cls in _classes():
         bpy.utils.register_class(cls)
         _registered.append(cls)
     properties.register()
     perception_curve.register()
+    panels.register()
     add_menu.register()
     _register_presets(True)
     _register_handlers()
@@ -59,6 +60,7 @@ def unregister() -> None:
     _unregister_handlers()
     _register_presets(False)
     add_menu.unregister()
+    panels.unregister()
     perception_curve.unregister()
     references.forget()
     panels.forget()

@@ -105,9 +105,21 @@ def place_beside(character: Character) -> None:
     last = max(others, key=lambda c: right.dot(c.face_center))
     size = max(last.profile.framing.size, character.profile.framing.size)
     bpy.context.view_layer.update()
-    goal = last.face_center + right * SPACING * size
+    goal = last.face_center + right * max(SPACING * size, _reach(last, right) + 0.6 * size)
     character.root.location += goal - character.face_center
     bpy.context.view_layer.update()
+
+
+def _reach(character: Character, right: Vector) -> float:
+    """How far a character's handles stand to the viewer's right of its face: a board beside it."""
+    heads = [
+        o.matrix_world @ bone.bone.head_local
+        for o in character.collection.all_objects
+        if o.type == "ARMATURE"
+        for bone in o.pose.bones
+        if bone.custom_shape is not None and not bone.bone.hide
+    ]
+    return max((right.dot(h - character.face_center) for h in heads), default=0.0)
 
 
 def collections_in(scene: bpy.types.Scene) -> list[bpy.types.Collection]:

@@ -216,7 +216,7 @@ class WorkerProcess:
         for reader in self._readers:
             reader.join(2.0)
         how = how_ended(self._process.wait())
-        said = " | ".join(self._last_lines) or "nothing"
+        said = " | ".join(self._last_lines)
         if "ModuleNotFoundError" in said:
             return ModelError(
                 f"the worker lacks a package (it said: {said})",
@@ -225,7 +225,7 @@ class WorkerProcess:
                 f"preferences or by {PYTHON_VARIABLE}",
             )
         return ExprGenError(
-            f"the worker ended unexpectedly ({how}); it said last: {said}",
+            f"the worker ended unexpectedly ({how}){_last_words(said)}",
             fix="try again; if it happens again, report it with these lines",
         )
 
@@ -414,7 +414,7 @@ class Command(Messages):
         how = how_ended(self._process.wait())
         lines = [line for line in self._lines if line and not _CHATTER.match(line)][-6:]
         return ExprGenError(
-            f"the work ended unexpectedly ({how}); it said last: {' | '.join(lines) or 'nothing'}",
+            f"the work ended unexpectedly ({how}){_last_words(' | '.join(lines))}",
             fix="try again; if it happens again, report it with these lines",
         )
 
@@ -439,6 +439,10 @@ class Command(Messages):
 
 
 _commands: weakref.WeakSet[Command] = weakref.WeakSet()
+
+
+def _last_words(said: str) -> str:
+    return f"; it said last: {said}" if said else ""
 
 
 def how_ended(code: int) -> str:

@@ -16,11 +16,20 @@ from ..networks.vocabulary import EXPRESSIONS, REGIONS
 from ..networks.weights_places import find_weights
 from . import checklist, live_clarity, references, tasks, window
 from .characters import CHARACTER_TAG, PROFILE_TAG, active_collection, collections_in
+from .operators import analyse, apply, clarity, new_character, show_reference
+from .operators.correct import posed_collection
 from .operators.new_character import primary_for
 from .operators.presets import FOLDER
 
 WARNINGS = 6
 """Warnings that are listed; more are counted."""
+
+KEYED = (
+    ("expression", "Face", "SHAPEKEY_DATA"),
+    ("head", "Head", "USER"),
+    ("eyes", "Eyes", "HIDE_OFF"),
+)
+"""What can be keyed: output, as a narrow sidebar names it, icon."""
 
 _profiles: dict[tuple, RigProfile] = {}
 
@@ -32,7 +41,7 @@ class _Part:
 
 
 class EXPRGEN_PT_job(_Part, bpy.types.Panel):
-    """What runs, what waits, what came of it"""
+    """What failed, and what waits; what runs is shown where it was begun, and in the status bar"""
 
     bl_label = "Job"
     bl_order = 0
@@ -41,22 +50,19 @@ class EXPRGEN_PT_job(_Part, bpy.types.Panel):
     @classmethod
     def poll(cls, context):
         queue = window.queue
-        return queue.busy or queue.last is not None or bool(queue.failures)
+        return bool(queue.failures or queue.waiting)
 
     def draw(self, context):
         queue = window.queue
         column = self.layout.column()
         for task in queue.failures:
-            _draw_ended(column, task)
-        if queue.running is not None:
+            _draw_failed(column, task)
+        if queue.waiting and queue.running is not None:
             _draw_running(column, queue.running)
         for task in queue.waiting:
             row = column.row()
             row.label(text=f"Waiting: {task.title}", icon="SORTTIME")
             row.operator("exprgen.cancel_job", text="", icon="X").waiting = True
-        last = queue.last
-        if last is not None and queue.running is None and last not in queue.failures:
-            _draw_ended(column, queue.last)
 
 
 class EXPRGEN_PT_reference(_Part, bpy.types.Panel):
@@ -87,16 +93,17 @@ class EXPRGEN_PT_reference(_Part, bpy.types.Panel):
             sub = column.column(align=True)
             sub.prop(settings, "range_start")
             sub.prop(settings, "range_end")
-        row = layout.row()
-        row.scale_y = 1.3
         again = "Analyse Again" if found is not None else "Analyse"
-        row.operator("exprgen.analyse", text=again, icon="VIEWZOOM")
+        if not _draw_job(layout, analyse.TITLE, 1.3):
+            _button(layout, "exprgen.analyse", 1.3, text=again, icon="VIEWZOOM")
+        _draw_outcome(layout, analyse.TITLE)
         if found is not None:
             row = layout.row(align=True)
             row.label(text="", icon="IMAGE_REFERENCE")
             for way, text in (("off", "Hidden"), ("beside", "Beside"), ("behind", "Behind")):
                 pressed = settings.overlay == way
                 row.operator("exprgen.show_reference", text=text, depress=pressed).way = way
+            _draw_job(layout, show_reference.TITLE)
             if settings.overlay != "off":
                 layout.prop(settings, "overlay_opacity", slider=True)
 
@@ -140,7 +147,9 @@ class EXPRGEN_PT_characters(_Part, bpy.types.Panel):
                 "EXPRGEN_UL_characters", "", bpy.data, "collections",
                 scene.exprgen, "active_character", rows=rows,
             )  # fmt: skip
-        layout.menu("EXPRGEN_MT_add_character", icon="ADD")
+        row = layout.row(align=True)
+        row.menu("EXPRGEN_MT_add_character", icon="ADD")
+        row.operator("exprgen.view_faces", text="", icon="ZOOM_SELECTED")
         found = active_collection(scene)
         if found is None:
             return
@@ -181,6 +190,7 @@ class EXPRGEN_MT_add_character(bpy.types.Menu):
         for profile in _samples():
             text = f"{profile.title}{' (primary)' if profile.primary else ''}"
             self.layout.operator("exprgen.add_character", text=text).name = profile.name
+        self.layout.operator("exprgen.add_profile")
 
 
 class EXPRGEN_PT_apply(_Part, bpy.types.Panel):
@@ -195,8 +205,8 @@ class EXPRGEN_PT_apply(_Part, bpy.types.Panel):
     def draw(self, context):
         layout, settings = self.layout, context.scene.exprgen
         row = layout.row(align=True)
-        for name, icon in (("expression", "SHAPEKEY_DATA"), ("head", "USER"), ("eyes", "HIDE_OFF")):
-            row.prop(settings, f"key_{name}", toggle=True, icon=icon)
+        for name, text, icon in KEYED:
+            row.prop(settings, f"key_{name}", text=text, toggle=True, icon=icon)
         column = layout.column(align=True)
         column.use_property_split, column.use_property_decorate = True, False
         column.prop(settings, "smoothing_eyes", text="Smooth Eyes")
@@ -204,9 +214,9 @@ class EXPRGEN_PT_apply(_Part, bpy.types.Panel):
         column.prop(settings, "smoothing_head", text="Head")
         column.separator()
         column.prop(settings, "emphasis")
-        row = layout.row()
-        row.scale_y = 1.4
-        row.operator("exprgen.apply", icon="ACTION")
+        if not _draw_job(layout, apply.TITLE, 1.4):
+            _button(layout, "exprgen.apply", 1.4, icon="ACTION")
+        _draw_outcome(layout, apply.TITLE)
 
 
 class EXPRGEN_PT_apply_keys(_Part, bpy.types.Panel):
@@ -274,19 +284,24 @@ class EXPRGEN_PT_correct(_Part, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("exprgen.worst_frame", text="", icon="TRIA_LEFT").back = True
         row.operator("exprgen.worst_frame", text="Next Worst Frame", icon="ERROR")
-        found = active_collection(context.scene)
-        row = layout.row()
-        row.scale_y = 1.2
-        row.operator("exprgen.key_correction", icon="KEY_HLT")
-        for i, entry in enumerate(found.exprgen.corrections):
-            box = layout.column(align=True)
-            row = box.row(align=True)
+        found = posed_collection(context)
+        text = f"Key Correction of {found.name}"
+        _button(layout, "exprgen.key_correction", 1.2, text=text, icon="KEY_HLT")
+        entries = found.exprgen.corrections
+        if len(entries):
+            column = layout.column(align=True)
+            row = column.row(align=True)
+            for word in ("", "Strength", "Reach (s)"):
+                row.label(text=word)
+            row.label(text="", icon="BLANK1")
+        for i, entry in enumerate(entries):
+            row = column.row(align=True)
             frame = references.frame_of(context.scene, entry.time)
             row.operator("exprgen.go_to", text=f"Frame {frame:.0f}").seconds = entry.time
             row.prop(entry, "strength", text="")
             row.prop(entry, "radius", text="")
             row.operator("exprgen.remove_correction", text="", icon="X").index = i
-        if len(found.exprgen.corrections):
+        if len(entries):
             layout.label(text="Changes count at the next Apply", icon="INFO")
         layout.operator("exprgen.clear_keys", icon="KEYFRAME")
 
@@ -317,9 +332,11 @@ class EXPRGEN_PT_clarity(_Part, bpy.types.Panel):
                 layout.label(text=f"{view.character}: {rate}")
                 if not view.known:
                     layout.label(text="SCNN has not seen this character", icon="INFO")
-        row = layout.row(align=True)
-        row.prop(settings, "clearer_expression", text="")
-        row.operator("exprgen.make_clearer", icon="MODIFIER")
+        if not _draw_job(layout, clarity.TITLE):
+            row = layout.row(align=True)
+            row.prop(settings, "clearer_expression", text="")
+            row.operator("exprgen.make_clearer", icon="MODIFIER")
+        _draw_outcome(layout, clarity.TITLE)
 
 
 class EXPRGEN_PT_new_character(_Part, bpy.types.Panel):
@@ -333,6 +350,8 @@ class EXPRGEN_PT_new_character(_Part, bpy.types.Panel):
         layout, settings = self.layout, context.scene.exprgen
         layout.prop(settings, "new_profile", text="", placeholder="Profile, made in step 1")
         layout.prop(settings, "new_role", text="")
+        _draw_job(layout, new_character.TITLE)
+        _draw_outcome(layout, new_character.TITLE)
         path = bpy.path.abspath(settings.new_profile) if settings.new_profile else None
         steps = checklist.steps_of(path, primary_for(settings.new_role))
         following = checklist.next_step(steps)
@@ -364,38 +383,91 @@ def draw_bars(layout, probabilities) -> None:
         row.progress(factor=min(max(share, 0.0), 1.0), text=f"{name}  {share:.0%}")
 
 
+def _draw_job(layout, title: str, scale: float = 1.0) -> bool:
+    """The progress of the job that a button begins, in the button's place, so that nothing moves;
+    False where it does not run and the button is to be drawn."""
+    task = window.queue.running
+    if task is None or task.title != title:
+        return False
+    _draw_progress(layout, task, scale)
+    return True
+
+
+def _draw_outcome(layout, title: str) -> None:
+    """Below a button: what came of its job, until somebody has read it."""
+    last = window.queue.last
+    if last is None or last.title != title or last in window.queue.failures:
+        return
+    row = layout.row()
+    column = row.column(align=True)
+    _wrapped(column, last.said, "CHECKMARK" if last.state == tasks.DONE else "CANCEL")
+    for line in last.warnings[:3]:
+        _wrapped(column, line, "INFO")
+    row.operator("exprgen.dismiss", text="", icon="X", emboss=False)
+
+
+def _button(layout, operator: str, scale: float, **arguments):
+    row = layout.row()
+    row.scale_y = scale
+    return row.operator(operator, **arguments)
+
+
+def _draw_progress(layout, task: tasks.Task, scale: float = 1.0) -> None:
+    row = layout.row(align=True)
+    row.scale_y = scale
+    row.progress(factor=task.share, text=progress_text(task))
+    row.operator("exprgen.show_log", text="", icon="TEXT")
+    row.operator("exprgen.cancel_job", text="", icon="X")
+
+
+def progress_text(task: tasks.Task) -> str:
+    """How far a task is, for a bar."""
+    if task.state == tasks.STOPPING:
+        return "stopping"
+    if not task.done:
+        return f"{task.stage} (Esc stops)" if task.stage else ""
+    text = f"{task.done}" + (f" of {task.total}" if task.total else "")
+    return text if task.eta is None else f"{text}, {clock(task.eta)} left"
+
+
+def draw_status(self, context) -> None:
+    """The status bar's end: what runs, wherever the sidebar is scrolled to, and what failed."""
+    queue, layout = window.queue, self.layout
+    if queue.running is not None:
+        row = layout.row(align=True)
+        row.label(text=f"ExprGen: {_titled(queue.running)}", icon="SORTTIME")
+        sub = row.row(align=True)
+        sub.ui_units_x = 9
+        sub.progress(factor=queue.running.share, text=progress_text(queue.running))
+        row.operator("exprgen.cancel_job", text="", icon="X", emboss=False)
+    elif queue.failures:
+        layout.label(text=f"ExprGen: {queue.failures[-1].title} failed", icon="ERROR")
+    elif queue.last is not None and queue.last.said:
+        icon = "CHECKMARK" if queue.last.state == tasks.DONE else "CANCEL"
+        layout.label(text=f"{queue.last.title}: {queue.last.said}"[:90], icon=icon)
+
+
+def _titled(task: tasks.Task) -> str:
+    """Title and stage, but not "Analyse: analyse"."""
+    same = not task.stage or task.stage.casefold() == task.title.casefold()
+    return task.title if same else f"{task.title}: {task.stage}"
+
+
 def _draw_running(layout, task: tasks.Task) -> None:
     box = layout.box().column()
-    row = box.row()
-    stopping = task.state == tasks.STOPPING
-    row.label(text=f"{task.title}: {'stopping' if stopping else task.stage}", icon="SORTTIME")
-    row.operator("exprgen.cancel_job", text="", icon="PANEL_CLOSE")
-    text = f"{task.done}" + (f" of {task.total}" if task.total else "")
-    if task.eta is not None and task.done:
-        text += f", {clock(task.eta)} left"
-    box.progress(factor=task.share, text=text if task.done else "")
-    row = box.row()
-    row.label(text="Esc stops it")
-    row.operator("exprgen.show_log", text="Log", icon="TEXT")
+    box.label(text=_titled(task), icon="SORTTIME")
+    _draw_progress(box, task)
 
 
-def _draw_ended(layout, task: tasks.Task) -> None:
+def _draw_failed(layout, task: tasks.Task) -> None:
     box = layout.box().column()
-    if task.error is not None:
-        box.label(text=f"{task.title} failed", icon="ERROR")
-        _draw_error(box, task.error)
-    else:
-        icon = "CHECKMARK" if task.state == tasks.DONE else "CANCEL"
-        row = box.row()
-        row.label(text=task.title, icon=icon)
-        row.operator("exprgen.dismiss", text="", icon="X")
-        _wrapped(box, task.said)
+    box.label(text=f"{task.title} failed", icon="ERROR")
+    _draw_error(box, task.error)
     for line in task.warnings[:3]:
         _wrapped(box, line, "INFO")
-    if task.error is not None:
-        row = box.row(align=True)
-        row.operator("exprgen.show_log", text="Log", icon="TEXT")
-        row.operator("exprgen.dismiss", icon="X")
+    row = box.row(align=True)
+    row.operator("exprgen.show_log", text="Log", icon="TEXT")
+    row.operator("exprgen.dismiss", icon="X")
 
 
 def _draw_error(layout, error: ExprGenError) -> None:
@@ -544,6 +616,16 @@ def _draw_network(layout, collection, scene) -> None:
 def forget() -> None:
     """Let go of what was read."""
     _profiles.clear()
+
+
+def register() -> None:
+    """Show jobs in the status bar; the panels are registered."""
+    bpy.types.STATUSBAR_HT_header.append(draw_status)
+
+
+def unregister() -> None:
+    """Take them out again."""
+    bpy.types.STATUSBAR_HT_header.remove(draw_status)
 
 
 classes = (

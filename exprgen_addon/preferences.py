@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import bpy
 from bpy.props import IntProperty, StringProperty
 
@@ -69,9 +67,12 @@ class EXPRGEN_AP_preferences(bpy.types.AddonPreferences):
         row.operator("exprgen.clear_cache", icon="TRASH")
         box = layout.box().column()
         row = box.row(align=True)
-        row.label(text="Face landmark model", icon="CHECKMARK" if model_there() else "ERROR")
-        row.operator("exprgen.fetch_model", icon="IMPORT")
-        if not model_there() and not bpy.app.online_access:
+        there = model_there()
+        text = "Face landmark model" if there else "The face landmark model is missing"
+        row.label(text=text, icon="CHECKMARK" if there else "ERROR")
+        if not there:
+            row.operator("exprgen.fetch_model", icon="IMPORT")
+        if not there and not bpy.app.online_access:
             box.label(text="Blender's online access is off (System > Network): nothing is fetched")
 
 
@@ -111,11 +112,13 @@ def cache_size() -> int:
 
 
 def model_there() -> bool:
-    """The landmark model lies in the cache; whether it is whole, the check tells."""
-    from ..networks.models import LANDMARK_MODEL, LANDMARK_SIZE
+    """The landmark model came with the extension or lies in the cache; whether it is whole, the
+    check tells."""
+    from ..networks import models
 
-    path: Path = jobs.cache_folder() / LANDMARK_MODEL
-    return path.is_file() and path.stat().st_size == LANDMARK_SIZE
+    places = (models.BUNDLED, jobs.cache_folder() / models.LANDMARK_MODEL)
+    path = next((p for p in places if p.is_file()), None)
+    return path is not None and path.stat().st_size == models.LANDMARK_SIZE
 
 
 def _found_python() -> str:

@@ -101,7 +101,7 @@ def undoable(operator, **properties) -> None:
 
 
 def redraw(viewport: bool = False) -> None:
-    """Have the sidebars drawn anew; the 3D views themselves only where asked to."""
+    """Have the sidebars and the status bar drawn anew; the 3D views themselves only where asked."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type not in ("VIEW_3D", "PREFERENCES"):
@@ -110,6 +110,9 @@ def redraw(viewport: bool = False) -> None:
             for region in area.regions:
                 if region.type in shown:
                     region.tag_redraw()
+        if not _in_a_tool():  # whose own words stand there
+            with bpy.context.temp_override(window=window):
+                bpy.context.workspace.status_text_set(None)  # has the status bar drawn anew
 
 
 def abandon() -> None:

@@ -135,6 +135,46 @@ def test_analyse_keeps_track_and_thumbnail_beside_the_file(scene, house):
     assert len(found.track) == 30, "it is there after reopening"
 
 
+def test_a_stopped_second_look_leaves_the_first_whole(analysed, monkeypatch):
+    kept = references.track_path(analysed.exprgen)
+    out = references.new_track_path(analysed.exprgen)
+    monkeypatch.setattr(window, "ask", _stopped_after(10))
+    for there, frames in ((False, 10), (True, 30)):
+        out.unlink(missing_ok=True)
+        if there:
+            out.write_bytes(kept.read_bytes())
+        assert bpy.ops.exprgen.analyse() == {"FINISHED"}
+        assert len(FaceTrack.load(out)) == frames, "kept, unless there is a whole one"
+        assert not [p for p in out.parent.iterdir() if ".new" in p.name]
+
+
+def _stopped_after(frames: int):
+    """window.ask, as of an analysis that somebody stopped after so many frames."""
+    from exprgen.exprgen_addon import tasks
+
+    def ask(command, request):
+        def look(emit, stopped):
+            track = synthetic.face_track(frames=frames)
+            track.meta["partial"] = True
+            track.save(request["out"])
+            return {"track": request["out"], "found": frames, "frames": frames, "stopped": True,
+                    "partial": True, "reason": ""}  # fmt: skip
+
+        return lambda: tasks.Thinking(look)
+
+    return ask
+
+
+def test_the_landmark_model_may_come_with_the_extension(tmp_path, monkeypatch):
+    from exprgen.exprgen_addon import preferences
+
+    monkeypatch.setattr(jobs, "_engine", jobs.Engine(cache=str(tmp_path)))
+    monkeypatch.setattr(models, "BUNDLED", tmp_path / "bundled.task")
+    assert not preferences.model_there()
+    (tmp_path / "bundled.task").write_bytes(bytes(models.LANDMARK_SIZE))
+    assert preferences.model_there()
+
+
 def test_operators_say_why_not(house):
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     assert not bpy.ops.exprgen.analyse.poll()

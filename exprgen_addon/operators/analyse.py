@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import bpy
 from bpy.props import CollectionProperty, StringProperty
 
-from ...networks.errors import ExprGenError
+from ...networks.errors import ExprGenError, OutputError
+from ...networks.profile import sample_characters
+from ...networks.track import FaceTrack
 from .. import references, window
 from ..characters import characters_in
 from ..tasks import Task
@@ -30,8 +33,17 @@ class EXPRGEN_OT_pick_reference(bpy.types.Operator):
     filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
 
     def invoke(self, context, event):
+        present = references.reference_path(context.scene.exprgen)
+        if Path(present).exists():  # "" is here and now: Blender then begins where it likes
+            self.filepath = present
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
+
+    def draw(self, context):
+        column = self.layout.column(align=True)
+        for line in ("A clip or a picture: choose it.", "Many pictures: choose none of them,",
+                     "only open their folder."):  # fmt: skip
+            column.label(text=line)
 
     def execute(self, context):
         # Several pictures, or none: their folder is meant.
@@ -68,15 +80,17 @@ class EXPRGEN_OT_analyse(bpy.types.Operator):
         except ExprGenError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        name = scene.name
+        name, out = scene.name, references.new_track_path(scene.exprgen)
 
         def finish(result: dict) -> str:
+            if result.get("stopped") and _is_whole(out):
+                _remove(Path(result["track"]))
+                return "stopped; the earlier, whole analysis stays"
             said = f"{result['found']} of {result['frames']} frames show the face"
             if result["partial"]:
                 said += f"; {result['reason'] or 'stopped before its end'}"
-            window.undoable(
-                bpy.ops.exprgen.take_analysis, scene=name, track=result["track"], said=said
-            )
+            _adopt(Path(result["track"]), out)
+            window.undoable(bpy.ops.exprgen.take_analysis, scene=name, track=str(out), said=said)
             return said
 
         begin = window.ask("analyse", request)
@@ -153,7 +167,9 @@ class EXPRGEN_OT_worst_frame(bpy.types.Operator):
 def _request(scene: bpy.types.Scene) -> dict:
     settings = scene.exprgen
     path = references.check_reference(settings)
+    # Under a name of its own until it has ended: the earlier analysis stays as long.
     out = references.new_track_path(settings)
+    out = out.with_stem(f"{out.stem}.new")
     use = settings.use_range
     return {
         "reference": [path],
@@ -166,18 +182,53 @@ def _request(scene: bpy.types.Scene) -> dict:
     }
 
 
+def _is_whole(track: Path) -> bool:
+    """An analysis lies there and reaches the clip's end."""
+    try:
+        return not FaceTrack.load(track).meta.get("partial")
+    except ExprGenError:
+        return False
+
+
+def _adopt(made: Path, out: Path) -> None:
+    """Give a finished analysis and its thumbnail their names.
+
+    Raises:
+        OutputError: the folder can't be written.
+    """
+    try:
+        for old, new in ((references.thumbnail_path(made), references.thumbnail_path(out)),
+                         (made, out)):  # fmt: skip
+            if old.is_file():
+                os.replace(old, new)
+    except OSError as error:
+        raise OutputError(
+            f"can't be written ({error.strerror})", file=out, fix="make the folder writable"
+        ) from error
+
+
+def _remove(made: Path) -> None:
+    for path in (made, references.thumbnail_path(made)):
+        path.unlink(missing_ok=True)
+
+
 def _primary_with_network(scene: bpy.types.Scene) -> list[str]:
-    """The primary's profile, so that its network looks at the frames right away."""
+    """The primary's profile, so that its network looks at the frames right away and every apply is
+    quick; of a scene that has no characters yet, the sample characters' primary."""
     from ..application import network_of, primary_of
 
     try:
         present = characters_in(scene)
     except ExprGenError:
         return []
-    primary = primary_of(scene, present)
-    if primary is None or not network_of(primary.profile, primary.profile).is_file():
+    if present:
+        primary = primary_of(scene, present)
+        profile = primary.profile if primary is not None else None
+    else:
+        profile = next((p for p in sample_characters() if p.primary), None)
+    if profile is None or not network_of(profile, profile).is_file():
         return []
-    return [str(primary.profile.path)]
+    return [str(profile.path)]
 
 
 def _relative(path: str) -> str:

@@ -7,7 +7,13 @@ from bpy.props import BoolProperty, FloatProperty, IntProperty
 
 from ...networks.errors import ExprGenError
 from .. import references
-from ..characters import Character, active_collection, characters_in
+from ..characters import (
+    Character,
+    active_collection,
+    character_of,
+    characters_in,
+    collections_in,
+)
 from ..corrections import add_correction, posed_offsets, remove_correction
 from ..curves import clear_generated, is_keyed
 
@@ -30,14 +36,14 @@ class EXPRGEN_OT_key_correction(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        found = active_collection(context.scene)
+        found = posed_collection(context)
         if found is None:
             cls.poll_message_set("Add a character first")
         return found is not None
 
     def execute(self, context):
         scene = context.scene
-        character = active_character(scene)
+        character = posed_character(context)
         frame = scene.frame_current_final
         try:
             if not is_keyed(character):
@@ -66,7 +72,7 @@ class EXPRGEN_OT_remove_correction(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        found = active_collection(context.scene)
+        found = posed_collection(context)
         there = found is not None and len(found.exprgen.corrections)
         if not there:
             cls.poll_message_set("The character has no corrections")
@@ -74,7 +80,7 @@ class EXPRGEN_OT_remove_correction(bpy.types.Operator):
 
     def execute(self, context):
         scene = context.scene
-        character = active_character(scene)
+        character = posed_character(context)
         entries = character.collection.exprgen.corrections
         if not 0 <= self.index < len(entries):
             return {"CANCELLED"}
@@ -125,14 +131,23 @@ class EXPRGEN_OT_clear_keys(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def active_character(scene: bpy.types.Scene) -> Character | None:
-    """The character chosen in the list, else the first of the scene."""
+def posed_collection(context) -> bpy.types.Collection | None:
+    """The character whose rig is selected, else the one chosen in the list, else the scene's first:
+    who poses one means that one."""
+    chosen = active_collection(context.scene)
+    if chosen is None or context.object is None:
+        return chosen
+    present = collections_in(context.scene)
+    return next((c for c in present if context.object.name in c.all_objects), chosen)
+
+
+def posed_character(context) -> Character | None:
+    """The same as a character; None where there is none or its profile is gone."""
+    found = posed_collection(context)
     try:
-        present = characters_in(scene)
+        return character_of(found) if found is not None else None
     except ExprGenError:
         return None
-    chosen = active_collection(scene)
-    return next((c for c in present if c.collection == chosen), None)
 
 
 classes = (
