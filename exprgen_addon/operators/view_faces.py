@@ -1,0 +1,105 @@
+"""Turn the 3D view to the characters' faces: beside the default scene they are small as people."""
+
+from __future__ import annotations
+
+import math
+
+import bpy
+from mathutils import Matrix, Vector
+
+from ...networks.errors import ExprGenError
+from ..characters import Character, characters_in, collections_in
+
+SENSOR = 72.0
+"""Width in millimetres that Blender takes for a 3D view's own lens."""
+ROOM = 1.15
+"""How much wider than the faces' pictures the view is."""
+
+
+class EXPRGEN_OT_view_faces(bpy.types.Operator):
+    """Look at the characters' faces from the front. Solid shading then shows their colours, without
+    which eyes have no pupils"""
+
+    bl_idname = "exprgen.view_faces"
+    bl_label = "Look at Faces"
+
+    @classmethod
+    def poll(cls, context):
+        if collections_in(context.scene):
+            return True
+        cls.poll_message_set("Add a character first")
+        return False
+
+    def execute(self, context):
+        try:
+            present = characters_in(context.scene)
+        except ExprGenError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        space = context.space_data
+        if space is None or space.type != "VIEW_3D":
+            self.report({"ERROR"}, "Use it in a 3D view")
+            return {"CANCELLED"}
+        look_at(context.area, space, present)
+        return {"FINISHED"}
+
+
+def look_at(area: bpy.types.Area, space: bpy.types.SpaceView3D, characters: list[Character]):
+    """Turn a 3D view so that all the faces are seen from the front, beside the sidebar, and with
+    their colours where it is as plain as Blender starts with."""
+    view = space.region_3d
+    forward = Vector(characters[0].profile.framing.forward)
+    middle, width, height = extent(characters)
+    free = {r.type: r for r in area.regions}
+    full, tall = free["WINDOW"].width, free["WINDOW"].height
+    covered = sum(free[t].width for t in ("UI", "TOOLS") if t in free and free[t].width > 1)
+    # The longer side of the region shows SENSOR / lens of the distance.
+    shown = SENSOR / space.lens / max(full, tall)
+    room = max(full - covered, full // 3)
+    if view.view_perspective == "CAMERA":
+        view.view_perspective = "PERSP"
+    view.view_distance = ROOM * max(width / (shown * room), height / (shown * tall))
+    view.view_rotation = facing(forward).to_quaternion()
+    aside = (covered - 2 * free["TOOLS"].width if "TOOLS" in free else covered) / 2
+    if space.shading.type == "SOLID" and space.shading.color_type == "MATERIAL":
+        space.shading.color_type = "VERTEX" if _painted(characters) else "TEXTURE"
+    view.view_location = middle + right_of(forward) * (aside * shown * view.view_distance)
+
+
+def _painted(characters: list[Character]) -> bool:
+    """Their colours lie on the vertices."""
+    objects = (o for c in characters for o in c.collection.all_objects if o.type == "MESH")
+    return any(o.data.color_attributes for o in objects)
+
+
+def extent(characters: list[Character]) -> tuple[Vector, float, float]:
+    """(middle of the faces in world space, width, height of what frames them all, metres)."""
+    right = right_of(Vector(characters[0].profile.framing.forward))
+    spans = []
+    for direction in (right, Vector((0.0, 0.0, 1.0))):
+        ends = [
+            (direction.dot(c.face_center) + side * c.profile.framing.size / 2)
+            for c in characters
+            for side in (-1, 1)
+        ]
+        spans.append((min(ends), max(ends)))
+    centers = [c.face_center for c in characters]
+    middle = sum(centers, Vector()) / len(centers)
+    middle += right * (sum(spans[0]) / 2 - right.dot(middle))
+    middle.z = sum(spans[1]) / 2
+    return middle, spans[0][1] - spans[0][0], spans[1][1] - spans[1][0]
+
+
+def right_of(forward: Vector) -> Vector:
+    """The viewer's right of somebody who looks `forward`."""
+    right = Vector((0.0, 0.0, 1.0)).cross(forward)
+    return right.normalized() if right.length > math.sin(math.radians(5)) else Vector((1, 0, 0))
+
+
+def facing(forward: Vector) -> Matrix:
+    """The rotation (3x3) of a view that looks somebody in the face, upright."""
+    back, right = forward.normalized(), right_of(forward)
+    return Matrix((right, back.cross(right), back)).transposed()
+
+
+classes = (EXPRGEN_OT_view_faces,)
