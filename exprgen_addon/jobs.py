@@ -142,14 +142,18 @@ class WorkerProcess:
     """One worker process; it serves any number of jobs, one at a time. Ends with this process.
 
     Args:
-        python: its Python; None finds it. nice: instead of the engine's.
+        python: its Python; None finds it. nice, threads: instead of the engine's.
     """
 
-    def __init__(self, python: str | None = None, nice: int | None = None):
+    def __init__(
+        self, python: str | None = None, nice: int | None = None, threads: int | None = None
+    ):
         python = python or worker_python()
         environment = worker_environment()
         if nice is not None:
             environment[NICE_VARIABLE] = str(nice)
+        if threads is not None:
+            environment |= threads_environment(threads)
         try:
             self._process = start_piped([python, "-u", str(WORKER)], environment)
         except OSError as error:
@@ -464,6 +468,11 @@ def worker_environment() -> dict[str, str]:
     return environment
 
 
+def threads_environment(threads: int) -> dict[str, str]:
+    """What tells a process and its libraries how many threads they may use."""
+    return {CORES_VARIABLE: str(threads), "OMP_NUM_THREADS": str(threads)}
+
+
 def command_environment() -> dict[str, str]:
     """Environment of a process that runs in Blender: the engine's choices."""
     environment = dict(os.environ)
@@ -473,8 +482,7 @@ def command_environment() -> dict[str, str]:
     if _engine.cache:
         environment.setdefault("EXPRGEN_CACHE_DIR", _engine.cache)
     if _engine.threads:
-        environment[CORES_VARIABLE] = str(_engine.threads)
-        environment["OMP_NUM_THREADS"] = str(_engine.threads)
+        environment |= threads_environment(_engine.threads)
     if _engine.nice:
         environment[NICE_VARIABLE] = str(_engine.nice)
     return environment

@@ -19,7 +19,7 @@ from ..networks.profile import RigProfile
 from .characters import Character, active_collection, character_of
 from .mirror import Mirror
 
-INTERVAL = 0.05
+INTERVAL = 0.02
 """Seconds between looks while something happens; `IDLE` else."""
 IDLE = 0.2
 SAME = 1e-4

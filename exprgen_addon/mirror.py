@@ -34,6 +34,9 @@ SIZE = 96
 SAMPLES = 2
 NICE = 2
 """Somebody waits for it, so it steps back less than a job."""
+THREADS = 1
+"""Of the worker. One small picture is no work to share out: on a busy machine a second thread is
+waited for much longer than the picture takes (0.5 s and not 0.025 s)."""
 PATIENCE = 120.0
 """Seconds for the first picture; a busy machine takes long to start two processes."""
 
@@ -53,7 +56,7 @@ class Mirror:
         self.profile = profile
         self._folder = tempfile.TemporaryDirectory(prefix="exprgen_mirror_")
         self._own_worker = worker is None
-        self._worker = worker or jobs.WorkerProcess(nice=NICE)
+        self._worker = worker or jobs.WorkerProcess(nice=NICE, threads=THREADS)
         self._answers: SimpleQueue = SimpleQueue()
         self._job: jobs.Job | None = None
         self._waiting = False
