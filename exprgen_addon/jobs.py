@@ -477,6 +477,9 @@ def command_environment() -> dict[str, str]:
     """Environment of a process that runs in Blender: the engine's choices."""
     environment = dict(os.environ)
     environment["GLOG_minloglevel"] = environment.get("GLOG_minloglevel", "2")
+    # Threads that wait shall sleep. By default they spin, which on a busy machine keeps the one
+    # waited for from running: a picture's reading took 0.5 s instead of 0.025 s.
+    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if _engine.python:
         environment.setdefault(PYTHON_VARIABLE, _engine.python)
     if _engine.cache:

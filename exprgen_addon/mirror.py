@@ -58,7 +58,6 @@ class Mirror:
         self._own_worker = worker is None
         self._worker = worker or jobs.WorkerProcess(nice=NICE, threads=THREADS)
         self._answers: SimpleQueue = SimpleQueue()
-        self._job: jobs.Job | None = None
         self._waiting = False
         self._error: ExprGenError | None = None
         self._last_words = ""
@@ -97,27 +96,19 @@ class Mirror:
         Raises:
             ExprGenError: a process failed or ended.
         """
-        if self._job is None:
-            try:
-                message = self._answers.get_nowait()
-            except Empty:
-                return None
-            if message is None:
-                raise self._death()
-            if message["type"] == "error":
-                raise ExprGenError.from_message(message)
-            picture = {"file": message["file"], "landmarks": message["landmarks"]}
-            self._job = jobs.Job("read_character", {"pictures": [picture]}, self._worker)
-        self._job.messages()
-        if not self._job.done:
+        try:
+            found = self._answers.get_nowait()
+        except Empty:
             return None
-        job, self._job, self._waiting = self._job, None, False
-        if job.error is not None:
-            raise job.error
-        self.known = self.profile.name in job.result["characters"]
-        if not job.result["probabilities"]:
+        self._waiting = False
+        if found is None:
+            raise self._death()
+        if isinstance(found, ExprGenError):
+            raise found
+        self.known = self.profile.name in found["characters"]
+        if not found["probabilities"]:
             return None
-        row = np.asarray(job.result["probabilities"][0], float)
+        row = np.asarray(found["probabilities"][0], float)
         return row / max(row.sum(), 1e-9)
 
     def read(self, values: np.ndarray, stopped=lambda: False) -> np.ndarray | None:
@@ -159,12 +150,23 @@ class Mirror:
         )
 
     def _read(self) -> None:
+        """Each picture goes on to the worker from this thread: a window that draws slowly asks
+        seldom, and would lose a turn between the two."""
         for line in self._process.stdout:
             with contextlib.suppress(ValueError):
                 message = json.loads(line)
                 if isinstance(message, dict) and "type" in message:
-                    self._answers.put(message)
+                    self._answers.put(self._reading(message))
         self._answers.put(None)
+
+    def _reading(self, message: dict) -> dict | ExprGenError:
+        if message["type"] == "error":
+            return ExprGenError.from_message(message)
+        picture = {"file": message["file"], "landmarks": message["landmarks"]}
+        try:
+            return jobs.Job("read_character", {"pictures": [picture]}, self._worker).run_blocking()
+        except ExprGenError as error:
+            return error
 
     def _listen(self) -> None:
         for line in self._process.stderr:
