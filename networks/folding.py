@@ -27,6 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .coefficient_reader import CoefficientReader, coefficient_opinion, joint_opinion
+from .emphasis import EVEN_READING, leaning, unprejudiced
 from .errors import UsageError
 from .perceptual import FOLDED_STRIDES, PerceptualNetwork, pool, prepare_faces
 from .rig_regressor import GEOMETRY
@@ -221,7 +222,7 @@ class PerceptionRunner:
 
     Attributes:
         precision: what is used, torch.float32 or torch.bfloat16.
-        prior: (7,) what the classifier's answers lean to, from its weights; empty if not told.
+        prior: (7,) what the answers still lean to, sums to 1; empty if the weights don't tell.
         change: largest change of an output by bfloat16 (share of its range); nan if not measured.
     """
 
@@ -244,7 +245,8 @@ class PerceptionRunner:
         self._claim_threads()
         loaded = {CLASSIFIER: classifier, **(regressors or {})}
         self.infos = {name: info for name, (_, info) in loaded.items()}
-        self.prior = tuple(self.infos[CLASSIFIER].training.get("prior", ()))
+        self._learned = tuple(self.infos[CLASSIFIER].training.get("prior", ()))
+        self.prior = leaning(self._learned, EVEN_READING)
         networks = {name: FoldedNetwork(network) for name, (network, _) in loaded.items()}
         self.precision, self.change = self._precision(networks, precision, calibration)
         networks = {name: network.to(self.precision) for name, network in networks.items()}
@@ -289,7 +291,7 @@ class PerceptionRunner:
 
         Returns:
             "expression": float32 (B, 7) probabilities in the order of EXPRESSIONS, the joint
-            opinion on the face and its mirror image;
+            opinion on the face and its mirror image, its leaning to frequent classes partly undone;
             "rig": character -> float32 (B, M) unit values in [-1, 1].
 
         Raises:
@@ -307,6 +309,7 @@ class PerceptionRunner:
         if self.coefficients is not None and geometry is not None and arkit is not None:
             opinion = coefficient_opinion(self.coefficients, geometry, arkit)
             expression = joint_opinion(expression, opinion)
+        expression = unprejudiced(expression, self._learned, EVEN_READING).astype(np.float32)
         return {"expression": expression, "rig": outputs}
 
     def _claim_threads(self) -> None:

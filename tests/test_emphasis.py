@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from exprgen.networks.emphasis import emphasise, unprejudiced
+from exprgen.networks.emphasis import emphasise, leaning, unprejudiced
 from exprgen.networks.profile import sample_characters, to_unit
 from exprgen.networks.vocabulary import EXPRESSIONS, NEUTRAL
 
@@ -91,4 +91,9 @@ def test_what_was_learned_from_rare_pictures_gets_its_say():
     assert EXPRESSIONS[even[0].argmax()] == "disgust"
     np.testing.assert_allclose(even.sum(1), 1)
     np.testing.assert_allclose(unprejudiced(seen, ()), seen)
+    # In two steps it is the same as at once.
+    first = unprejudiced(seen, prior, 0.3)
+    both = unprejudiced(first, leaning(prior, 0.3), 0.5)
+    np.testing.assert_allclose(both, unprejudiced(seen, prior, 0.3 + 0.5 * 0.7), rtol=1e-6)
+    assert leaning((), 0.3) == ()
     np.testing.assert_allclose(unprejudiced(seen, [1 / 7] * 7), seen / seen.sum())

@@ -16,7 +16,7 @@ from exprgen.tests import trainings
 
 @pytest.fixture
 def room(tmp_path, monkeypatch):
-    monkeypatch.setattr(pose_renderer, "STAGE", Stage(64, 6000, 32, 3e-3))
+    monkeypatch.setattr(pose_renderer, "STAGE", Stage(64, 3200, 32, 4e-3))
     trainings.write_ced(tmp_path / "ced", trainings.write_profile(tmp_path))
     torch.manual_seed(0)
     for name, network in (("hcnn", hcnn()), ("scnn", scnn())):
@@ -55,7 +55,7 @@ def test_rig_training_takes_the_loss(room, monkeypatch):
     monkeypatch.setattr(rig, "load_faces", lambda _: synthetic_faces(70, 7))
     names = ("ced", "doll.json", "hcnn.safetensors", "rig.safetensors")
     ced, doll, init, out = (str(room / name) for name in names)
-    values = {"variants": 2, "epochs": 3, "humans": 70, "consistency": 0.05}
+    values = {"variants": 2, "epochs": 1, "humans": 35, "consistency": 0.05}
     s = rig.RigSettings("drawn", ced, doll, init, out, **values)
     with pytest.raises(UsageError, match="needs a reader"):
         rig.train(s)

@@ -289,6 +289,24 @@ def test_mlp_carries_expressions_over(room):
     assert jaw[0] > 0.5
 
 
+def test_mlp_for_a_character_that_scnn_has_not_seen(room):
+    """Pictures are compared at the size that SCNN looks at; expressions still carry over."""
+    reader = room / "reader.safetensors"
+    parent = load_network(room / "hcnn.safetensors")[0]
+    save_network(reader, parent, WeightsInfo("scnn", labels=EXPRESSIONS, input_size=64))
+    s = cmlp.CmlpSettings(
+        ced=str(room / "ced"),
+        primary=str(room / "doll.json"),
+        secondary=str(room / "puppet.json"),
+        out=str(room / "unseen.safetensors"),
+        scnn=str(reader),
+        epochs=200,
+    )
+    assert cmlp.train(s).metrics["explained"] > 0.3
+    card = (room / "unseen.md").read_text()
+    assert "puppet" in card
+
+
 def test_other_controls_are_refused(room):
     with pytest.raises(UsageError, match="other controls"):
         cmlp.train(

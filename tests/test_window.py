@@ -175,6 +175,19 @@ def test_the_landmark_model_may_come_with_the_extension(tmp_path, monkeypatch):
     assert preferences.model_there()
 
 
+def test_each_step_of_the_checklist_says_what_it_does(house):
+    from types import SimpleNamespace
+
+    from exprgen.exprgen_addon.operators.new_character import STEPS, EXPRGEN_OT_new_step
+
+    said = [
+        EXPRGEN_OT_new_step.description(bpy.context, SimpleNamespace(step=name))
+        for name, _, _ in STEPS
+    ]
+    assert len(set(said)) == 6
+    assert all("Esc" in text for text in said)
+
+
 def test_operators_say_why_not(house):
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     assert not bpy.ops.exprgen.analyse.poll()

@@ -106,13 +106,7 @@ def character_part(folder: str | Path, name: str) -> Part:
     return _labelled(load_ced(folder, character), split, name)
 
 
-def whole_character(folder: str | Path, character: str) -> Part:
-    """All labelled pictures of a capture that nobody learned from."""
-    return _labelled(load_ced(folder, character), None, f"{character}/all")
-
-
-def _labelled(posed: CharacterSet, split: str | None, name: str) -> Part:
-    there = posed.split != "rejected" if split is None else posed.split == split
-    rows = np.flatnonzero(there & (posed.labels >= 0))
+def _labelled(posed: CharacterSet, split: str, name: str) -> Part:
+    rows = np.flatnonzero((posed.split == split) & (posed.labels >= 0))
     targets = np.eye(len(EXPRESSIONS), dtype=np.float32)[posed.labels[rows]]
     return Part(name, posed.faces, rows, targets, np.full(len(rows), "", dtype="<U1"))

@@ -19,6 +19,7 @@ from ..character_mlp import character_mlp
 from ..errors import UsageError
 from ..perceptual import PerceptualNetwork
 from ..profile import arkit_to_unit, find_character
+from ..vocabulary import REGISTERED_SIZE
 from ..weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from .datasets import TRAIN, VALIDATION, CharacterSet, load_ced
 from .hcnn import classify
@@ -38,6 +39,8 @@ from .rig import explained
 
 @dataclass(frozen=True)
 class CmlpSettings:
+    """What one training of the C-MLP needs; each option's help says what it is."""
+
     ced: str = option(MISSING, "folder of the prepared character pictures")
     primary: str = option(MISSING, "character whose controls come in")
     secondary: str = option(MISSING, "character whose controls go out")
@@ -99,12 +102,14 @@ def make_pairs(
     controls,
     settings: MatchSettings,
     scnn: PerceptualNetwork | None = None,
+    size: int = REGISTERED_SIZE,
 ) -> PosePairs:
     """Match poses of two characters; training poses only with training poses.
 
     Args:
         controls: the secondary's expression controls.
         scnn: given where SCNN has not seen the secondary (combined distance of section 4.2.2).
+        size: side of the pictures that it looks at, pixels.
     """
     parts = []
     for split in (TRAIN, VALIDATION):
@@ -112,8 +117,8 @@ def make_pairs(
         a, b = _described(primary, mine), _described(secondary, theirs)
         chances = perception = None
         if scnn is not None:
-            chances = classify(scnn, primary.faces, mine, primary.faces.shape[1])
-            other = classify(scnn, secondary.faces, theirs, primary.faces.shape[1])
+            chances = classify(scnn, primary.faces, mine, size)
+            other = classify(scnn, secondary.faces, theirs, size)
             perception = perceptual_distances(chances, other)
         found = pair_characters(
             a, primary.labels[mine], b, secondary.labels[theirs], settings, chances, perception
@@ -145,9 +150,12 @@ def train(s: CmlpSettings) -> Outcome:
             file=s.ced,
             fix="capture the character again",
         )
-    scnn = load_network(s.scnn, "scnn")[0] if s.scnn else None
+    scnn, size = None, REGISTERED_SIZE
+    if s.scnn:
+        scnn, info = load_network(s.scnn, "scnn")
+        size = info.input_size
     match = MatchSettings(arkit=s.arkit, refine=s.refine)
-    pairs = make_pairs(primary, secondary, controls, match, scnn)
+    pairs = make_pairs(primary, secondary, controls, match, scnn, size)
     config = {"inputs": pairs.primary.shape[1], "outputs": pairs.secondary.shape[1]}
     task = CmlpTask(character_mlp(**config), pairs, s.rest)
     say(f"C-MLP {one.name} to {other.name}: {len(task.train_rows)} pairs")

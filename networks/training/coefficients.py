@@ -30,6 +30,8 @@ NOISE = 0.02
 
 @dataclass(frozen=True)
 class CoefficientSettings:
+    """What one training of the coefficient reader needs; each option's help says what it is."""
+
     data: str = option(MISSING, "folder of the prepared human faces")
     out: str = option(MISSING, "weight file to write")
     hcnn: str = option("", "HCNN's weights, to measure the joint opinion as well")

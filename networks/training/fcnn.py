@@ -34,6 +34,8 @@ FAR = 2.0
 
 @dataclass(frozen=True)
 class FcnnSettings:
+    """What one training of the f-CNN needs; each option's help says what it is."""
+
     data: str = option(MISSING, "folder of the prepared human faces")
     ced: str = option(MISSING, "folder of the prepared character pictures")
     primary: str = option(MISSING, "character, or the path of its profile")

@@ -42,6 +42,8 @@ CHECK_FACES = 1200  # validation faces looked at while training; the closing mea
 
 @dataclass(frozen=True)
 class HcnnSettings:
+    """What one training of the HCNN needs; each option's help says what it is."""
+
     data: str = option(MISSING, "folder of the prepared faces, or drawn:N for N drawn ones")
     out: str = option(MISSING, "weight file to write")
     checkpoints: str = option("", "folder of checkpoints; by default beside the weight file")

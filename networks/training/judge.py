@@ -44,6 +44,8 @@ CHANGES = AugmentSettings(blur=0.4, noise=0.4, jpeg=0.2)
 
 @dataclass(frozen=True)
 class JudgeSettings:
+    """What one training of the judge needs; each option's help says what it is."""
+
     data: str = option(MISSING, "folder of the prepared human faces")
     ced: str = option(MISSING, "prepared character pictures of a seed that SCNN does not know")
     out: str = option(MISSING, "weight file to write")

@@ -27,6 +27,8 @@ CHANGES = AugmentSettings(blur=0.6, noise=0.5, jpeg=0.3, contrast=0.5)
 
 @dataclass(frozen=True)
 class KindSettings:
+    """What one training of the kind network needs; each option's help says what it is."""
+
     data: str = option(MISSING, "folder of the prepared human faces")
     ced: str = option(MISSING, "folder of the prepared character pictures")
     out: str = option(MISSING, "weight file to write")

@@ -22,7 +22,7 @@ from .augment import plain
 from .datasets import TRAIN, VALIDATION, CharacterSet
 from .loop import LoopSettings, Stage, run, say
 
-STAGE = Stage(64, 48_000, 32, 2e-3)
+STAGE = Stage(64, 32_000, 32, 3e-3)
 
 
 class PoseRenderer(nn.Module):
@@ -30,13 +30,13 @@ class PoseRenderer(nn.Module):
 
     def __init__(self, controls: int):
         super().__init__()
-        self.pose = nn.Sequential(nn.Linear(controls, 128), nn.ReLU(), nn.Linear(128, 64 * 64))
-        widths = (64, 48, 32, 16)
+        self.pose = nn.Sequential(nn.Linear(controls, 128), nn.ReLU(), nn.Linear(128, 32 * 64))
+        widths = (32, 24, 16, 8)
         self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths))
         self.last = nn.Conv2d(widths[-1], 1, 3, padding=1)
 
     def forward(self, units: Tensor) -> Tensor:
-        x = F.relu(self.pose(units)).unflatten(1, (64, 8, 8))
+        x = F.relu(self.pose(units)).unflatten(1, (32, 8, 8))
         for layer in self.layers:
             x = F.relu(layer(F.interpolate(x, scale_factor=2.0, mode="bilinear")))
         return self.last(x)

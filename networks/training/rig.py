@@ -45,6 +45,8 @@ from .report import write_report
 
 @dataclass(frozen=True)
 class RigSettings:
+    """What one training of the 3D-CNN needs; each option's help says what it is."""
+
     data: str = option(MISSING, "folder of the prepared human faces")
     ced: str = option(MISSING, "folder of the prepared character pictures")
     primary: str = option(MISSING, "character, or the path of its profile")

@@ -34,6 +34,8 @@ SURE = 0.9
 
 @dataclass(frozen=True)
 class ScnnSettings:
+    """What one training of the SCNN needs; each option's help says what it is."""
+
     ced: str = option(MISSING, "folder of the prepared character pictures")
     init: str = option(MISSING, "HCNN's weights to start from")
     out: str = option(MISSING, "weight file to write")

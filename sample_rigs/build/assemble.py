@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 
 import bpy
 import numpy as np
 
 from ...networks.errors import UsageError
-from ...networks.profile import Framing, KeyPose, RigProfile, arkit_to_unit, from_unit
+from ...networks.profile import (
+    Framing,
+    KeyPose,
+    RigProfile,
+    arkit_to_unit,
+    from_unit,
+    load_profile,
+)
 from ...networks.vocabulary import ARKIT_CHANNELS
 from . import (
     board,
@@ -37,6 +45,7 @@ FAMILIES = {
     "board": "control_bones",
     "properties": "properties",
     "arkit": "arkit_shape_keys",
+    "actions": "arkit_shape_keys",
 }
 """Control scheme -> rig family of its profile."""
 
@@ -205,6 +214,22 @@ def key_poses(profile_controls, edits: Edits = MappingProxyType({})) -> tuple[Ke
         kept = {c.name: round(float(v), 6) for c, v in pairs if abs(v - c.rest) > 1e-9}
         out.append(KeyPose(name, expression, kept))
     return tuple(out)
+
+
+def build_once(config: CharacterConfig, folder: Path) -> RigProfile:
+    """The character's profile in `folder`, built with its .blend unless it is there.
+
+    The open file is given up.
+    """
+    path = folder / f"{config.name}.json"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        bpy.ops.wm.read_factory_settings(use_empty=True)
+        profile = make_profile(build_character(config))
+        bpy.ops.wm.save_as_mainfile(filepath=str(path.with_suffix(".blend")), compress=True)
+        profile.save(path)
+        bpy.ops.wm.read_factory_settings(use_empty=True)  # a file can't be appended from itself
+    return load_profile(path)
 
 
 def make_profile(character: Character) -> RigProfile:

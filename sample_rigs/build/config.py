@@ -96,7 +96,7 @@ class CharacterConfig:
 
     phenotypes, local: anny's phenotype values and local changes.
     controls: "board" (bone face board), "arkit" (shape keys as controls), "properties" (custom
-    properties with FACS names) or "actions" (shape keys only, no profile): the scheme that
+    properties with FACS names) or "actions" (shape keys without correctives): the scheme that
     `controls` builds.
     hair: name of a style in `hair.STYLES`.
     lashes: which lash sets of the base mesh to keep (1 lower, 2 upper).

@@ -19,7 +19,7 @@ import numpy as np
 
 from ...exprgen_addon.poses import Look, Samples, draw_samples
 from ...networks.files import write_text
-from ...networks.profile import RigProfile, load_profile
+from ...networks.profile import RigProfile
 from ...networks.training.datasets import pose_targets
 from ...networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS
 from .config import Brow, CharacterConfig, Palette, Style
@@ -164,12 +164,12 @@ def draw(profile: RigProfile, s: PeopleSettings, number: int) -> Samples:
 def build_people(out: Path, s: PeopleSettings, say=print) -> Path:
     """Render all people into `out` and write its table of labels; returns the table."""
     from ...exprgen_addon.capture import Shots, StudioSettings, render_shots
+    from .assemble import build_once
 
     rows = []
     for number in range(s.count):
         folder = out / f"person_{number:03d}"
-        folder.mkdir(parents=True, exist_ok=True)
-        profile = _build(folder, s.seed, number)
+        profile = build_once(person(s.seed, number), folder)
         drawn = draw(profile, s, number)
         paths = [folder / f"{i:03d}.png" for i in range(len(drawn))]
         missing = [i for i, path in enumerate(paths) if not path.exists()]
@@ -189,20 +189,3 @@ def build_people(out: Path, s: PeopleSettings, say=print) -> Path:
     table = out / "labels.csv"
     write_text(table, text.getvalue())
     return table
-
-
-def _build(folder: Path, seed: int, number: int) -> RigProfile:
-    """The person's .blend and profile in `folder`, built unless they are there."""
-    import bpy
-
-    from .assemble import build_character, make_profile
-
-    config = person(seed, number)
-    path = folder / f"{config.name}.json"
-    if not path.exists():
-        bpy.ops.wm.read_factory_settings(use_empty=True)
-        profile = make_profile(build_character(config))
-        bpy.ops.wm.save_as_mainfile(filepath=str(path.with_suffix(".blend")), compress=True)
-        profile.save(path)
-        bpy.ops.wm.read_factory_settings(use_empty=True)  # a file can't be appended from itself
-    return load_profile(path)

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ...exprgen_addon.poses import Look, gaze_channels
-from ...networks.profile import RigProfile, arkit_to_unit, from_unit, load_profile
+from ...networks.profile import RigProfile, arkit_to_unit, from_unit
 from ...networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, ROLES
 from .poses import arkit_weights
 
@@ -197,27 +197,15 @@ def encode(paths: list[Path], clip: Path) -> None:
 
 
 def _build_actor() -> RigProfile:
-    """Build the actor into the cache folder, unless the present configuration is there."""
-    import bpy
-
-    from .assemble import build_character, make_profile
+    """The actor, built into the cache folder unless its present configuration is there."""
+    from .assemble import build_once
     from .source import cache_folder
 
     config = actor()
+    apart = ("reference", "people", "board", "__main__")
     sources = sorted(Path(__file__).parent.glob("*.py"))
-    state = repr(config).encode() + b"".join(
-        s.read_bytes() for s in sources if s.stem not in ("reference", "board", "__main__")
-    )
-    folder = cache_folder() / f"actor_{hashlib.sha256(state).hexdigest()[:12]}"
-    path = folder / f"{config.name}.json"
-    if not path.exists():
-        folder.mkdir(exist_ok=True)
-        bpy.ops.wm.read_factory_settings(use_empty=True)
-        profile = make_profile(build_character(config))
-        bpy.ops.wm.save_as_mainfile(filepath=str(path.with_suffix(".blend")), compress=True)
-        profile.save(path)
-        bpy.ops.wm.read_factory_settings(use_empty=True)  # a file can't be appended from itself
-    return load_profile(path)
+    state = repr(config).encode() + b"".join(s.read_bytes() for s in sources if s.stem not in apart)
+    return build_once(config, cache_folder() / f"actor_{hashlib.sha256(state).hexdigest()[:12]}")
 
 
 def actor():
