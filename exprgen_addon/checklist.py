@@ -129,7 +129,10 @@ def _poses(profile: RigProfile) -> Step:
     missing = [e for e in EXPRESSIONS if e not in shown]
     detail = f"{len(profile.key_poses)} poses"
     if missing:
-        detail = f"{detail}, none of {', '.join(missing)}" if profile.key_poses else "Propose some"
+        detail = f"{detail}, none of {', '.join(missing)}"
+    if not profile.key_poses:
+        proposed = profile.path.with_suffix(".proposals.json").is_file()
+        detail = "Look at the proposals, then accept them" if proposed else "Propose some"
     picture = _there(sheet(profile, "proposals"))
     return Step(POSES, "Key poses", not missing, True, detail, picture)
 

@@ -386,10 +386,14 @@ def cast(surface: Surface, studio, pixels: np.ndarray, strict: bool = True):
     places, moved = np.zeros((len(pixels), 3)), np.zeros(len(pixels), bool)
     for i, pixel in enumerate(pixels):
         best = None
-        for step in _spiral(REACH * width):
-            best = _seen(surface, rays, pixel + step, int(of[i]), metre, depth[i])
+        # A thin brow may be missed all around its end: the skin under it moves with it.
+        for piece in dict.fromkeys((int(of[i]), skin)):
+            for step in _spiral(REACH * width):
+                best = _seen(surface, rays, pixel + step, piece, metre, depth[i])
+                if best is not None:
+                    moved[i], of[i] = np.hypot(*step) > 0.012 * width, piece
+                    break
             if best is not None:
-                moved[i] = np.hypot(*step) > 0.012 * width
                 break
         if best is None and (strict or LANDMARK_NAMES[i] in CARRIERS):
             raise InputError(

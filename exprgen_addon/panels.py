@@ -41,7 +41,8 @@ class _Part:
 
 
 class EXPRGEN_PT_job(_Part, bpy.types.Panel):
-    """What failed, and what waits; what runs is shown where it was begun, and in the status bar"""
+    """What waits, and what failed that was begun elsewhere. What runs and what came of it is shown
+    where it was begun, and in the status bar"""
 
     bl_label = "Job"
     bl_order = 0
@@ -49,13 +50,12 @@ class EXPRGEN_PT_job(_Part, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context):
-        queue = window.queue
-        return bool(queue.failures or queue.waiting)
+        return bool(window.queue.waiting or _begun_elsewhere())
 
     def draw(self, context):
         queue = window.queue
         column = self.layout.column()
-        for task in queue.failures:
+        for task in _begun_elsewhere():
             _draw_failed(column, task)
         if queue.waiting and queue.running is not None:
             _draw_running(column, queue.running)
@@ -104,6 +104,7 @@ class EXPRGEN_PT_reference(_Part, bpy.types.Panel):
                 pressed = settings.overlay == way
                 row.operator("exprgen.show_reference", text=text, depress=pressed).way = way
             _draw_job(layout, show_reference.TITLE)
+            _draw_outcome(layout, show_reference.TITLE)
             if settings.overlay != "off":
                 layout.prop(settings, "overlay_opacity", slider=True)
 
@@ -350,8 +351,6 @@ class EXPRGEN_PT_new_character(_Part, bpy.types.Panel):
         layout, settings = self.layout, context.scene.exprgen
         layout.prop(settings, "new_profile", text="", placeholder="Profile, made in step 1")
         layout.prop(settings, "new_role", text="")
-        _draw_job(layout, new_character.TITLE)
-        _draw_outcome(layout, new_character.TITLE)
         path = bpy.path.abspath(settings.new_profile) if settings.new_profile else None
         steps = checklist.steps_of(path, primary_for(settings.new_role))
         following = checklist.next_step(steps)
@@ -395,15 +394,25 @@ def _draw_job(layout, title: str, scale: float = 1.0) -> bool:
 
 def _draw_outcome(layout, title: str) -> None:
     """Below a button: what came of its job, until somebody has read it."""
-    last = window.queue.last
-    if last is None or last.title != title or last in window.queue.failures:
+    queue = window.queue
+    for task in queue.failures:
+        if task.title == title:
+            _draw_failed(layout, task)
+    last = queue.last
+    if last is None or last.title != title or last in queue.failures:
         return
     row = layout.row()
     column = row.column(align=True)
-    _wrapped(column, last.said, "CHECKMARK" if last.state == tasks.DONE else "CANCEL")
+    _wrapped(column, last.said, "CHECKMARK" if last.state == tasks.DONE else "CANCEL", 28)
     for line in last.warnings[:3]:
-        _wrapped(column, line, "INFO")
+        _wrapped(column, line, "INFO", 28)
     row.operator("exprgen.dismiss", text="", icon="X", emboss=False)
+
+
+def _begun_elsewhere() -> list[tasks.Task]:
+    """What failed and has no button in these panels."""
+    shown = {m.TITLE for m in (analyse, apply, clarity, new_character, show_reference)}
+    return [t for t in window.queue.failures if t.title not in shown]
 
 
 def _button(layout, operator: str, scale: float, **arguments):
@@ -547,10 +556,15 @@ def _draw_step(layout, number: int, step: checklist.Step, following: bool, setti
     row = box.row()
     icon = "CHECKMARK" if step.done else "RADIOBUT_ON" if following else "RADIOBUT_OFF"
     row.label(text=f"{number} {step.title}", icon=icon)
-    sub = row.row()
-    sub.enabled = step.ready
-    text = "Again" if step.done else "Start"
-    sub.operator("exprgen.new_step", text=text, emboss=not step.done).step = step.name
+    begun = new_character.EXPRGEN_OT_new_step.begun == step.name
+    running = begun and _draw_job(box, new_character.TITLE)
+    if not running:
+        sub = row.row()
+        sub.enabled = step.ready
+        text = "Again" if step.done else "Start"
+        sub.operator("exprgen.new_step", text=text, emboss=not step.done).step = step.name
+    if begun and not running:
+        _draw_outcome(box, new_character.TITLE)
     if step.detail:
         _wrapped(box, step.detail, "BLANK1")
     if step.name == checklist.CAPTURE and following:
@@ -559,7 +573,7 @@ def _draw_step(layout, number: int, step: checklist.Step, following: bool, setti
         box.operator("exprgen.accept_poses", icon="CHECKMARK")
     if step.picture is not None:
         icon = references.icon_of(step.picture)
-        if icon and (following or step.name == checklist.POSES):
+        if icon and (following or begun or step.name == checklist.POSES):
             box.template_icon(icon_value=icon, scale=6.0)
         box.operator("exprgen.open_file", icon="IMAGE_DATA").filepath = str(step.picture)
 

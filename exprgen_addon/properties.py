@@ -275,7 +275,11 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         description="The character's profile (.json), made in the first step",
     )
     new_pictures: IntProperty(
-        name="Pictures", default=1000, min=20, max=100000, description="Pictures to capture"
+        name="Pictures of Each",
+        default=1000,
+        min=20,
+        max=100000,
+        description="Pictures to capture of the character, and of the one it follows",
     )
     new_role: EnumProperty(
         name="Role",

@@ -6,7 +6,10 @@ never saved; the scene keeps its path. It is read once and kept while the file i
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +23,8 @@ from . import jobs
 from .keyframes import scene_fps
 
 TRACKS = "exprgen_tracks"
+STALE = 600.0
+"""Seconds without a change after which an unfinished analysis is nobody's."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,20 @@ def new_track_path(settings) -> Path:
             f"can't be made ({error.strerror})", file=folder, fix="save the file somewhere else"
         ) from error
     return folder / f"{Path(path).stem}_{digest}.npz"
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed worker has left of an analysis: one that nobody wrote to for `STALE`
+    seconds. Another Blender may be at work in the same folder."""
+    oldest = time.time() - STALE
+    for path in (*folder.glob(".spool-*"), *folder.glob("*.new.npz"), *folder.glob("*.new.png")):
+        with contextlib.suppress(OSError):
+            if max(p.stat().st_mtime for p in (path, *path.glob("*"))) > oldest:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
 
 
 def track_path(settings) -> Path | None:

@@ -20,6 +20,8 @@ from exprgen.tests import synthetic, tiny_weights
 bpy = pytest.importorskip("bpy")
 pytest.importorskip("av")
 
+from mathutils import Vector  # noqa: E402
+
 import exprgen  # noqa: E402
 from exprgen.exprgen_addon import (  # noqa: E402
     application,
@@ -173,6 +175,54 @@ def test_the_landmark_model_may_come_with_the_extension(tmp_path, monkeypatch):
     assert not preferences.model_there()
     (tmp_path / "bundled.task").write_bytes(bytes(models.LANDMARK_SIZE))
     assert preferences.model_there()
+
+
+def test_who_poses_a_rig_means_its_character(scene):
+    from exprgen.exprgen_addon.operators.correct import posed_collection
+
+    names = [c.collection.name for c in characters.characters_in(scene)]
+    for character in reversed(characters.characters_in(scene)):
+        bpy.context.view_layer.objects.active = next(iter(character.collection.objects))
+        assert posed_collection(bpy.context) == character.collection
+    bpy.context.view_layer.objects.active = None
+    assert posed_collection(bpy.context).name in names, "else the one chosen in the list"
+
+
+def test_a_view_of_the_faces_shows_all_of_them(scene):
+    from exprgen.exprgen_addon.operators import view_faces
+
+    present = characters.characters_in(scene)
+    middle, width, height = view_faces.extent(present)
+    centers = np.array([c.face_center for c in present])
+    size = present[0].profile.framing.size
+    assert np.allclose(middle, centers.mean(0), atol=size)
+    assert width >= np.ptp(centers[:, 0]) + size - 1e-6
+    assert height >= size - 1e-6
+    forward = present[0].profile.framing.forward
+    turned = view_faces.facing(Vector(forward))
+    assert np.allclose(turned @ Vector((0, 0, 1)), Vector(forward).normalized(), atol=1e-6)
+    assert np.allclose((turned @ Vector((0, 1, 0))).z, 1.0, atol=1e-6), "upright"
+
+
+def test_a_character_is_added_by_its_profile(house):
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    assert bpy.ops.exprgen.add_profile(filepath=str(house / "bob.json")) == {"FINISHED"}
+    assert [c.profile.name for c in characters.characters_in(bpy.context.scene)] == ["bob"]
+    (house / "broken.json").write_text("{}")
+    with pytest.raises(RuntimeError, match="broken"):
+        bpy.ops.exprgen.add_profile(filepath=str(house / "broken.json"))
+
+
+def test_what_a_killed_worker_left_is_swept(tmp_path):
+    old, young = tmp_path / ".spool-a", tmp_path / ".spool-b"
+    for folder in (old, young):
+        folder.mkdir()
+        (folder / "times").write_bytes(b"0")
+    (tmp_path / "clip.npz").write_bytes(b"0")
+    for path in (old / "times", old, tmp_path / "clip.npz"):
+        os.utime(path, (1.0, 1.0))
+    references.sweep(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".spool-b", "clip.npz"]
 
 
 def test_each_step_of_the_checklist_says_what_it_does(house):
@@ -499,7 +549,7 @@ def test_a_step_of_the_checklist_is_a_job(house, tmp_path):
     assert bpy.ops.exprgen.new_step(step="controls") == {"FINISHED"}
     made = load_profile(tmp_path / "hero.json")
     assert made.names
-    assert bpy.context.scene.exprgen.new_profile == str(tmp_path / "hero.json")
+    assert bpy.context.scene.exprgen.new_profile == "//hero.json", "goes where the file goes"
     assert checklist.steps_of(made.path, None)[0].done
 
 

@@ -169,6 +169,7 @@ def _request(scene: bpy.types.Scene) -> dict:
     path = references.check_reference(settings)
     # Under a name of its own until it has ended: the earlier analysis stays as long.
     out = references.new_track_path(settings)
+    references.sweep(out.parent)
     out = out.with_stem(f"{out.stem}.new")
     use = settings.use_range
     return {

@@ -17,6 +17,16 @@ from ..tasks import Task
 TITLE = "New Character"
 
 
+STEPS = (
+    (checklist.CONTROLS, "Controls", "Move everything, and see what moves the face"),
+    (checklist.LANDMARKS, "Landmarks", "Find the 49 landmarks on a picture of the face"),
+    (checklist.POSES, "Key poses", "Propose poses for each expression, by name or search"),
+    (checklist.CAPTURE, "Capture", "Render labelled pictures of the character"),
+    (checklist.TRAIN, "Train", "Train the network that drives the character"),
+    (checklist.TEST, "Test", "See how surely each key pose reads"),
+)
+
+
 class EXPRGEN_OT_new_step(bpy.types.Operator):
     """Do this step. It runs beside Blender, with progress and Esc, and changes no file of yours but
     the profile"""
@@ -24,21 +34,15 @@ class EXPRGEN_OT_new_step(bpy.types.Operator):
     bl_idname = "exprgen.new_step"
     bl_label = "Do This Step"
 
-    step: EnumProperty(
-        items=[
-            (checklist.CONTROLS, "Controls", "Move everything, and see what moves the face"),
-            (checklist.LANDMARKS, "Landmarks", "Find the 49 landmarks on a picture of the face"),
-            (checklist.POSES, "Key poses", "Propose poses for each expression, by name or search"),
-            (checklist.CAPTURE, "Capture", "Render labelled pictures of the character"),
-            (checklist.TRAIN, "Train", "Train the network that drives the character"),
-            (checklist.TEST, "Test", "See how surely each key pose reads"),
-        ]
-    )
+    begun = ""
+    """The step that was begun last, for the panel."""
+
+    step: EnumProperty(items=STEPS)
 
     @classmethod
     def description(cls, context, properties):
-        items = cls.bl_rna.properties["step"].enum_items
-        return f"{items[properties.step].description}. Runs beside Blender; Esc stops it"
+        what = next(text for name, _, text in STEPS if name == properties.step)
+        return f"{what}. Runs beside Blender; Esc stops it"
 
     @classmethod
     def poll(cls, context):
@@ -53,6 +57,11 @@ class EXPRGEN_OT_new_step(bpy.types.Operator):
         except ExprGenError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
+        # Choosing the mesh alone makes a file count as changed, so this is no reason to refuse. In
+        # the background a file never counts as saved.
+        if self.step == checklist.CONTROLS and bpy.data.is_dirty and not bpy.app.background:
+            self.report({"WARNING"}, "The saved file is read: save first if the rig has changed")
+        EXPRGEN_OT_new_step.begun = self.step
         return window.start(task, self)
 
 
@@ -78,6 +87,13 @@ class EXPRGEN_OT_accept_poses(bpy.types.Operator):
 
     def invoke(self, context, event):
         return context.window_manager.invoke_props_dialog(self, width=420)
+
+    def draw(self, context):
+        column = self.layout.column()
+        column.prop(self, "which")
+        for line in ("all: every proposal on the sheet", "joy_grin, fear_open: only these",
+                     "disgust_gag=anger: this one, as another expression"):  # fmt: skip
+            column.label(text=line, icon="DOT")
 
     def execute(self, context):
         from .. import pose_proposals
@@ -195,12 +211,10 @@ def _controls(context) -> Task:
         raise UsageError("no mesh is selected", fix="select the mesh of the face, then try again")
     if not bpy.data.filepath:
         raise UsageError("the file was never saved", fix="save it; it is read, not changed")
-    if bpy.data.is_dirty and not bpy.app.background:  # which never counts a file as saved
-        raise UsageError("the file has unsaved changes", fix="save it; the saved file is read")
     given = _profile_path(context)
     blend = Path(bpy.data.filepath)
     path = given or blend.with_suffix(".json")
-    context.scene.exprgen.new_profile = str(path)
+    context.scene.exprgen.new_profile = bpy.path.relpath(str(path))
     words = ("profile", blend, "--object", mesh.name, "--out", path)
     return _said(window.command(*words))
 
