@@ -17,8 +17,6 @@ from ..profile import Control, arkit_to_unit
 from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES, NEUTRAL, mirror_name
 
 SIGMA_FLOOR = 1e-3
-UNSEEN_CHANNELS = ("tongueOut",)
-"""Channels the tracker never reports."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ from .matching import (
 )
 from .mixing import PEOPLE_HELP, SHARE_HELP, balanced_chances
 from .options import fixed, option, run_command
-from .pose_renderer import Consistency, learn_renderer
+from .pose_reader import PoseReader, learn_reader
 from .report import write_report
 
 
@@ -105,10 +105,10 @@ class RigTask:
         people: Pairs | None,
         profile: RigProfile,
         s: RigSettings,
-        consistency: Consistency | None = None,
+        reader: PoseReader | None = None,
     ):
         self.model, self.humans, self.own, self.s = model, humans, own, s
-        self.people, self.consistency = people, consistency
+        self.people, self.reader = people, reader
         # Name -> pairs and their share of a batch.
         self.parts = {"human": (humans, 1.0 - s.own), "own": (own, s.own)}
         if people:
@@ -133,9 +133,9 @@ class RigTask:
         maps, second, units, _ = (torch.cat(column) for column in zip(*parts, strict=True))
         predicted = self._predict(self.model, maps, second)
         loss = ((predicted - units) ** 2 * self.weights).mean()
-        if self.consistency:  # of the human faces, which come first
+        if self.reader:  # of the human faces, which come first
             said = parts[0][3]
-            reads = self.consistency.loss(predicted[: len(said)], said)
+            reads = self.reader.loss(predicted[: len(said)], said)
             loss = loss + self.s.consistency * reads
         return loss
 
@@ -178,7 +178,7 @@ class RigTask:
             for name, (pairs, _) in self.parts.items()
         }
         score = sum(found[n] * share for n, (_, share) in self.parts.items())
-        if self.consistency:
+        if self.reader:
             found["reads"] = self.reads(model)
             score += self.s.consistency * found["reads"]
         return found | {"score": score}
@@ -186,7 +186,7 @@ class RigTask:
     def reads(self, model: nn.Module) -> float:
         """Share of the human faces, every class alike, whose pose reads as people said."""
         rows = self.humans.check
-        read = self.consistency.read(self.predict(model, self.humans, rows))
+        read = self.reader.read(self.predict(model, self.humans, rows))
         return measures(read, self.humans.said[rows])["mean_recall"]
 
 
@@ -352,16 +352,16 @@ class Workshop:
         even = np.full(len(train), 1 / len(train))
         return Pairs(features, posed.units, seconds, even, train, posed.rows(VALIDATION))
 
-    def consistency(self) -> Consistency | None:
-        """The loss that the settings ask for."""
+    def reader(self) -> PoseReader | None:
+        """Reads the character's poses for the consistency loss; None without it."""
         s = self.s
         if not s.consistency:
             return None
         if not s.scnn:
             raise UsageError("the consistency loss needs a reader", fix="give --scnn FILE")
-        scnn = load_network(s.scnn, "scnn")[0]
-        renderer = learn_renderer(self.posed, self.folder / "renderer", s.seed, s.resume)
-        return Consistency(renderer, scnn)
+        scnn, info = load_network(s.scnn, "scnn")
+        folder = self.folder / "reader"
+        return learn_reader(self.posed, scnn, info.input_size, folder, s.seed, s.resume)
 
     def people_pairs(self) -> Pairs | None:
         """Synthetic people with the units of the very pose they were rendered in; None without.
@@ -408,7 +408,7 @@ def train(s: RigSettings) -> Outcome:
     freeze(model, s.frozen_layers)
     humans, own, people = shop.human_pairs(), shop.own_pairs(), shop.people_pairs()
     _fit_second_input(model, humans)
-    task = RigTask(model, humans, own, people, shop.profile, s, shop.consistency())
+    task = RigTask(model, humans, own, people, shop.profile, s, shop.reader())
     say(f"3D-CNN of {shop.profile.name}: {len(humans.train)} faces, {len(own.train)} own pictures")
     images = int(s.epochs * len(humans.train))
     stages = (Stage(shop.size, images, s.batch, s.rate),)

@@ -21,7 +21,15 @@ from ..weights_io import ModelCard, WeightsInfo, load_network, save_network, wri
 from .ced import characters
 from .datasets import TRAIN, VALIDATION, load_ced
 from .features import Features, check_frozen, compute_features, freeze, start_from, train_mode
-from .folds import cross_validate, kept_folder, sets_in_fold, test_characters, without_folds
+from .folds import (
+    BY_CHARACTER,
+    BY_PICTURE,
+    cross_validate,
+    kept_folder,
+    sets_in_fold,
+    test_characters,
+    without_folds,
+)
 from .hcnn import measures, soft_cross_entropy
 from .loop import LoopSettings, Outcome, Stage, run, say
 from .mixing import balanced_chances
@@ -51,7 +59,7 @@ class ScnnSettings:
     threads: int = option(0, "processor threads, 0: all")
     folds: int = option(0, "cross-validate in so many parts instead of training once")
     fold: int = option(-1, "train and check this part alone, from 0")
-    fold_by: str = option("picture", "what a part is", ("picture", "character"))
+    fold_by: str = option(BY_PICTURE, "what a part is", (BY_PICTURE, BY_CHARACTER))
 
 
 @dataclass(frozen=True)
