@@ -96,7 +96,9 @@ class EXPRGEN_PT_reference(_Part, bpy.types.Panel):
         again = "Analyse Again" if found is not None else "Analyse"
         if not _draw_job(layout, analyse.TITLE, 1.3):
             _button(layout, "exprgen.analyse", 1.3, text=again, icon="VIEWZOOM")
-        _draw_outcome(layout, analyse.TITLE)
+        last = window.queue.last
+        if last is None or last.state != tasks.DONE or last.warnings:  # else told above
+            _draw_outcome(layout, analyse.TITLE)
         if found is not None:
             row = layout.row(align=True)
             row.label(text="", icon="IMAGE_REFERENCE")
@@ -191,7 +193,7 @@ class EXPRGEN_MT_add_character(bpy.types.Menu):
         for profile in _samples():
             text = f"{profile.title}{' (primary)' if profile.primary else ''}"
             self.layout.operator("exprgen.add_character", text=text).name = profile.name
-        self.layout.operator("exprgen.add_profile")
+        self.layout.operator("exprgen.add_profile", text="By Profile...")
 
 
 class EXPRGEN_PT_apply(_Part, bpy.types.Panel):

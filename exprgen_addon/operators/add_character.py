@@ -45,7 +45,7 @@ class EXPRGEN_OT_add_profile(bpy.types.Operator):
     """Append a character of your own by its profile (.json), which New Character makes"""
 
     bl_idname = "exprgen.add_profile"
-    bl_label = "By Profile..."
+    bl_label = "Add Character"
     bl_options = {"REGISTER", "UNDO"}
 
     filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})

@@ -8,6 +8,7 @@ import bpy
 from mathutils import Matrix, Vector
 
 from ...networks.errors import ExprGenError
+from .. import overlay
 from ..characters import Character, characters_in, collections_in
 
 SENSOR = 72.0
@@ -17,8 +18,8 @@ ROOM = 1.15
 
 
 class EXPRGEN_OT_view_faces(bpy.types.Operator):
-    """Look at the characters' faces from the front. Solid shading then shows their colours, without
-    which eyes have no pupils"""
+    """Look at the characters' faces, and at the reference beside them, from the front. Solid
+    shading then shows their colours, without which eyes have no pupils"""
 
     bl_idname = "exprgen.view_faces"
     bl_label = "Look at Faces"
@@ -40,16 +41,30 @@ class EXPRGEN_OT_view_faces(bpy.types.Operator):
         if space is None or space.type != "VIEW_3D":
             self.report({"ERROR"}, "Use it in a 3D view")
             return {"CANCELLED"}
-        look_at(context.area, space, present)
+        look_at(context.area, space, present, beside_of(context.scene))
         return {"FINISHED"}
 
 
-def look_at(area: bpy.types.Area, space: bpy.types.SpaceView3D, characters: list[Character]):
+def beside_of(scene: bpy.types.Scene) -> tuple[Vector, float] | None:
+    """(centre, width in metres) of the reference beside the characters, where it is shown there."""
+    empty = overlay.overlay_of(scene)
+    if empty is None or scene.exprgen.overlay != "beside" or empty.hide_viewport:
+        return None
+    width, height = (float(n) for n in empty[overlay.TAG])
+    return empty.matrix_world.translation, empty.empty_display_size * min(1.0, width / height)
+
+
+def look_at(
+    area: bpy.types.Area,
+    space: bpy.types.SpaceView3D,
+    characters: list[Character],
+    picture: tuple[Vector, float] | None = None,
+) -> None:
     """Turn a 3D view so that all the faces are seen from the front, beside the sidebar, and with
     their colours where it is as plain as Blender starts with."""
     view = space.region_3d
     forward = Vector(characters[0].profile.framing.forward)
-    middle, width, height = extent(characters)
+    middle, width, height = extent(characters, picture)
     free = {r.type: r for r in area.regions}
     full, tall = free["WINDOW"].width, free["WINDOW"].height
     covered = sum(free[t].width for t in ("UI", "TOOLS") if t in free and free[t].width > 1)
@@ -72,16 +87,20 @@ def _painted(characters: list[Character]) -> bool:
     return any(o.data.color_attributes for o in objects)
 
 
-def extent(characters: list[Character]) -> tuple[Vector, float, float]:
-    """(middle of the faces in world space, width, height of what frames them all, metres)."""
+def extent(
+    characters: list[Character], picture: tuple[Vector, float] | None = None
+) -> tuple[Vector, float, float]:
+    """(middle of the faces in world space, width, height of what frames them all, metres).
+
+    Args:
+        picture: (centre, width) of a picture beside them.
+    """
     right = right_of(Vector(characters[0].profile.framing.forward))
+    squares = [(c.face_center, c.profile.framing.size) for c in characters]
+    squares += [picture] if picture is not None else []
     spans = []
     for direction in (right, Vector((0.0, 0.0, 1.0))):
-        ends = [
-            (direction.dot(c.face_center) + side * c.profile.framing.size / 2)
-            for c in characters
-            for side in (-1, 1)
-        ]
+        ends = [direction.dot(p) + side * size / 2 for p, size in squares for side in (-1, 1)]
         spans.append((min(ends), max(ends)))
     centers = [c.face_center for c in characters]
     middle = sum(centers, Vector()) / len(centers)
