@@ -41,8 +41,8 @@ class _Part:
 
 
 class EXPRGEN_PT_job(_Part, bpy.types.Panel):
-    """What waits, and what failed that was begun elsewhere. What runs and what came of it is shown
-    where it was begun, and in the status bar"""
+    """What failed that was begun elsewhere. All else is shown where it was begun, and what runs in
+    the status bar too"""
 
     bl_label = "Job"
     bl_order = 0
@@ -50,19 +50,11 @@ class EXPRGEN_PT_job(_Part, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context):
-        return bool(window.queue.waiting or _begun_elsewhere())
+        return bool(_begun_elsewhere())
 
     def draw(self, context):
-        queue = window.queue
-        column = self.layout.column()
         for task in _begun_elsewhere():
-            _draw_failed(column, task)
-        if queue.waiting and queue.running is not None:
-            _draw_running(column, queue.running)
-        for task in queue.waiting:
-            row = column.row()
-            row.label(text=f"Waiting: {task.title}", icon="SORTTIME")
-            row.operator("exprgen.cancel_job", text="", icon="X").waiting = True
+            _draw_failed(self.layout.column(), task)
 
 
 class EXPRGEN_PT_reference(_Part, bpy.types.Panel):
@@ -386,20 +378,25 @@ def draw_bars(layout, probabilities) -> None:
 
 def _draw_job(layout, title: str, scale: float = 1.0) -> bool:
     """The progress of the job that a button begins, in the button's place, so that nothing moves;
-    False where it does not run and the button is to be drawn."""
-    task = window.queue.running
-    if task is None or task.title != title:
+    False where it neither runs nor waits, and the button is to be drawn."""
+    queue = window.queue
+    if queue.running is not None and queue.running.title == title:
+        _draw_progress(layout, queue.running, scale)
+        return True
+    if not any(t.title == title for t in queue.waiting):
         return False
-    _draw_progress(layout, task, scale)
+    row = layout.row(align=True)
+    row.scale_y = scale
+    row.label(text="Waits for its turn", icon="SORTTIME")
+    row.operator("exprgen.cancel_job", text="", icon="X").waiting = True
     return True
 
 
 def _draw_outcome(layout, title: str) -> None:
     """Below a button: what came of its job, until somebody has read it."""
     queue = window.queue
-    for task in queue.failures:
-        if task.title == title:
-            _draw_failed(layout, task)
+    for task in (t for t in queue.failures if t.title == title):
+        _draw_failed(layout, task)
     last = queue.last
     if last is None or last.title != title or last in queue.failures:
         return
@@ -446,7 +443,8 @@ def draw_status(self, context) -> None:
     queue, layout = window.queue, self.layout
     if queue.running is not None:
         row = layout.row(align=True)
-        row.label(text=f"ExprGen: {_titled(queue.running)}", icon="SORTTIME")
+        then = f", then {queue.waiting[0].title}" if queue.waiting else ""
+        row.label(text=f"ExprGen: {_titled(queue.running)}{then}", icon="SORTTIME")
         sub = row.row(align=True)
         sub.ui_units_x = 9
         sub.progress(factor=queue.running.share, text=progress_text(queue.running))
@@ -462,12 +460,6 @@ def _titled(task: tasks.Task) -> str:
     """Title and stage, but not "Analyse: analyse"."""
     same = not task.stage or task.stage.casefold() == task.title.casefold()
     return task.title if same else f"{task.title}: {task.stage}"
-
-
-def _draw_running(layout, task: tasks.Task) -> None:
-    box = layout.box().column()
-    box.label(text=_titled(task), icon="SORTTIME")
-    _draw_progress(box, task)
 
 
 def _draw_failed(layout, task: tasks.Task) -> None:

@@ -62,6 +62,10 @@ def _redraw(self, context) -> None:
     window.redraw(viewport=True)
 
 
+def _reference_changed(self, context) -> None:
+    self.track = ""  # it was of another one
+
+
 def _live_switched(self, context) -> None:
     from . import live_clarity
 
@@ -118,6 +122,7 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
     reference: StringProperty(
         name="Reference",
         description="A clip, a picture, or a folder of pictures that shows a face",
+        update=_reference_changed,
     )
     face: EnumProperty(
         name="Face",

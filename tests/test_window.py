@@ -177,6 +177,20 @@ def test_the_landmark_model_may_come_with_the_extension(tmp_path, monkeypatch):
     assert preferences.model_there()
 
 
+def test_trying_again_puts_the_failure_away_and_another_reference_the_analysis(analysed):
+    from exprgen.exprgen_addon import tasks
+
+    failed = [tasks.Task(title, lambda: None) for title in ("Analyse", "Apply")]
+    window.queue.failures[:] = failed
+    try:
+        assert bpy.ops.exprgen.apply() == {"FINISHED"}
+        assert window.queue.failures == failed[:1]
+    finally:
+        window.queue.failures.clear()
+    analysed.exprgen.reference = "//another.mp4"
+    assert not analysed.exprgen.track
+
+
 def test_who_poses_a_rig_means_its_character(scene):
     from exprgen.exprgen_addon.operators.correct import posed_collection
 
