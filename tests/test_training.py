@@ -177,6 +177,23 @@ def test_hcnn_learns_resumes_and_reports(tmp_path):
     assert hcnn_training.main([*arguments, "--resume", "--seed", "1"]) == EXIT_USAGE
 
 
+def test_a_training_may_start_from_the_mean_of_two(tmp_path):
+    files = [str(tmp_path / name) for name in ("a.safetensors", "b.safetensors")]
+    for seed, file in enumerate(files):
+        torch.manual_seed(seed)
+        save_network(file, hcnn(), WeightsInfo("hcnn", labels=EXPRESSIONS))
+    a, b = (load_network(file)[0].state_dict() for file in files)
+    mean = hcnn_training.starting_network(f"{files[0]}:0.25,{files[1]}:0.75").state_dict()
+    for name, value in mean.items():
+        torch.testing.assert_close(value, (0.25 * a[name] + 0.75 * b[name]).to(value.dtype))
+    for wrong, problem in (
+        (f"{files[0]},{files[1]}", "no mean"),
+        (f"{files[0]}:1,{files[1]}:1", "sum to 2"),
+    ):
+        with pytest.raises(UsageError, match=problem):
+            hcnn_training.starting_network(wrong)
+
+
 def test_interrupted_command_says_130(tmp_path, monkeypatch):
     def stop(_):
         raise KeyboardInterrupt

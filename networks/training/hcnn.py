@@ -48,7 +48,7 @@ class HcnnSettings:
     out: str = option(MISSING, "weight file to write")
     checkpoints: str = option("", "folder of checkpoints; by default beside the weight file")
     resume: bool = option(False, "go on from the last checkpoint")
-    init: str = option("", "HCNN weights to start from instead of random ones")
+    init: str = option("", "HCNN weights to start from; or a mean of some: FILE:SHARE,FILE:SHARE")
     recipe: str = option("quick", "quick or the paper's", ("quick", "paper"))
     minutes: float | None = option(None, "shorten the training to this time")
     epochs: float = option(1.0, "factor on the length of every stage")
@@ -188,7 +188,7 @@ def train(s: HcnnSettings) -> Outcome:
     torch.manual_seed(s.seed)
     data = in_fold(open_faces(s), s)
     paper = s.recipe == "paper"
-    model = load_network(s.init, "hcnn")[0] if s.init else hcnn()
+    model = starting_network(s.init) if s.init else hcnn()
     task = ExpressionTask(
         model.to(memory_format=torch.channels_last),
         pools(data, s.balance, s.people, s.people_share),
@@ -213,6 +213,37 @@ def train(s: HcnnSettings) -> Outcome:
     if here.main:
         finish(s, task, outcome, stages[-1].size)
     return outcome
+
+
+def starting_network(init: str) -> PerceptualNetwork:
+    """The network of a weight file, or the mean of several: "a.safetensors:0.4,b.safetensors:0.6".
+
+    Trainings that grew out of one another lie so near that the mean of their weights is a network
+    as good as either, between what each knows.
+
+    Raises:
+        UsageError: a share is missing, no number, or they don't sum to 1. ModelError: a file is
+            missing, damaged or of another network.
+    """
+    if "," not in init:
+        return load_network(init, "hcnn")[0]
+    parts = [part.rpartition(":") for part in init.split(",")]
+    try:
+        shares = [float(share) for _, _, share in parts]
+    except ValueError as error:
+        raise UsageError(f"{init!r} is no mean", fix="write FILE:SHARE,FILE:SHARE") from error
+    if abs(sum(shares) - 1) > 1e-6:
+        raise UsageError(f"the shares sum to {sum(shares):g}", fix="give shares that sum to 1")
+    networks = [load_network(file, "hcnn")[0] for file, _, _ in parts]
+    states = [network.state_dict() for network in networks]
+    mean = {
+        name: sum(w * state[name] for w, state in zip(shares, states, strict=True))
+        if value.is_floating_point()
+        else value
+        for name, value in states[0].items()
+    }
+    networks[0].load_state_dict(mean)
+    return networks[0]
 
 
 def _fixed(s: HcnnSettings) -> dict:
@@ -274,7 +305,8 @@ def _posed(task: ExpressionTask, outcome: Outcome, size: int) -> dict[str, float
 
 def _command(s: HcnnSettings) -> str:
     """The command line that trains this again."""
-    options = {"init": Path(s.init).name, "sizes": s.sizes, "balance": s.balance, "seed": s.seed}
+    init = ",".join(Path(part).name for part in s.init.split(","))
+    options = {"init": init, "sizes": s.sizes, "balance": s.balance, "seed": s.seed}
     if s.people:
         options |= {"people": "PEOPLE", "people-share": s.people_share}
     given = " ".join(f"--{name} {value}" for name, value in options.items() if value != "")
