@@ -59,7 +59,6 @@ class Mirror:
         self._worker = worker or jobs.WorkerProcess(nice=NICE, threads=THREADS)
         self._answers: SimpleQueue = SimpleQueue()
         self._waiting = False
-        self._error: ExprGenError | None = None
         self._last_words = ""
         self.known = False
         self._process = jobs.start_piped(

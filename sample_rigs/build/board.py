@@ -59,7 +59,7 @@ def make_rig(config: CharacterConfig, pivot, eyes, widgets) -> bpy.types.Object:
     _bone(armature, "head", pivot, 0.12, "root")
     for side, centre in zip("LR", eyes, strict=True):
         _bone(armature, f"eye_{side}", centre, 0.03, "head")
-    places = _board_places(config, pivot)
+    places = _board_places(pivot)
     if config.controls == "properties":
         above = (pivot[0], pivot[1], pivot[2] + 0.26)
         _bone(armature, FACE, above, 0.03, "head")
@@ -86,7 +86,7 @@ def _bone(armature, name: str, head, length: float, parent: str = "") -> None:
         bone.parent = armature.edit_bones[parent]
 
 
-def _board_places(config: CharacterConfig, pivot) -> dict[str, tuple[float, float, float]]:
+def _board_places(pivot) -> dict[str, tuple[float, float, float]]:
     """World rest position of every board bone; the board hangs beside the face's left."""
     centre = np.array([0.36, -0.15, pivot[2] + 0.045])
     places = {"board": tuple(centre - np.array([0.0, 0.0, 0.16]))}
