@@ -85,11 +85,12 @@ class EXPRGEN_OT_analyse(bpy.types.Operator):
         def finish(result: dict) -> str:
             if result.get("stopped") and _is_whole(out):
                 _remove(Path(result["track"]))
-                return "stopped; the earlier, whole analysis stays"
-            said = f"{result['found']} of {result['frames']} frames show the face"
-            if result["partial"]:
-                said += f"; {result['reason'] or 'stopped before its end'}"
-            _adopt(Path(result["track"]), out)
+                said = "stopped; the earlier, whole analysis stays"
+            else:
+                said = f"{result['found']} of {result['frames']} frames show the face"
+                if result["partial"]:
+                    said += f"; {result['reason'] or 'stopped before its end'}"
+                _adopt(Path(result["track"]), out)
             window.undoable(bpy.ops.exprgen.take_analysis, scene=name, track=str(out), said=said)
             return said
 
