@@ -222,12 +222,7 @@ class WorkerProcess:
         how = how_ended(self._process.wait())
         said = " | ".join(self._last_lines)
         if "ModuleNotFoundError" in said:
-            return ModelError(
-                f"the worker lacks a package (it said: {said})",
-                file=self._process.args[0],
-                fix="install ExprGen's packages there, or choose another Python in the "
-                f"preferences or by {PYTHON_VARIABLE}",
-            )
+            return _explained(ExprGenError(said))
         return ExprGenError(
             f"the worker ended unexpectedly ({how}){_last_words(said)}",
             fix="try again; if it happens again, report it with these lines",
@@ -325,7 +320,7 @@ class Messages:
         elif message["type"] == "result":
             self.result = {k: v for k, v in message.items() if k not in ("type", "id")}
         elif message["type"] == "error":
-            self.error = ExprGenError.from_message(message)
+            self.error = _explained(ExprGenError.from_message(message))
         if self.done:
             self._ended()
         return [message]
@@ -443,6 +438,19 @@ class Command(Messages):
 
 
 _commands: weakref.WeakSet[Command] = weakref.WeakSet()
+
+
+def _explained(error: ExprGenError) -> ExprGenError:
+    """What a process said, but of a missing package in words that lead out."""
+    missing = re.search(r"ModuleNotFoundError: No module named '([\w.]+)'", error.problem)
+    if missing is None:
+        return error
+    return ModelError(
+        f"the engine's Python lacks a package: {missing[1].partition('.')[0]}",
+        file=os.environ.get(PYTHON_VARIABLE) or _engine.python or None,
+        fix="install ExprGen's packages there, or choose a Python that has them in the "
+        f"preferences or by {PYTHON_VARIABLE}",
+    )
 
 
 def _last_words(said: str) -> str:

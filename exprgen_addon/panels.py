@@ -489,7 +489,7 @@ def _draw_error(layout, error: ExprGenError) -> None:
         column.operator("exprgen.fetch_model", icon="IMPORT")
 
 
-def _wrapped(layout, text: str, icon: str = "NONE", width: int = 38) -> None:
+def _wrapped(layout, text: str, icon: str = "NONE", width: int = 34) -> None:
     """Text over several lines, since a label is one."""
     line = ""
     for word in [*text.split(), None]:

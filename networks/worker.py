@@ -93,7 +93,7 @@ def versions(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 
     owners = packages_distributions()
     found: dict[str, str | None] = {}
-    for module in ("numpy", "torch", "mediapipe", "cv2", "av", "safetensors"):
+    for module in ("numpy", "torch", "mediapipe", "cv2", "av", "safetensors", "threadpoolctl"):
         known = [version(d) for d in owners.get(module, [])]
         there = find_spec(module) is not None
         found[module] = (known[0] if known else "there") if there else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -107,6 +108,15 @@ def test_the_last_lines_of_stderr_are_told(tmp_path, monkeypatch):
     python.write_text("#!/bin/sh\necho \"ModuleNotFoundError: No module named 'x'\" >&2\nexit 1\n")
     with pytest.raises(ModelError, match="lacks a package"):
         jobs.Job("ping", {}).run_blocking()
+    problem = "ModuleNotFoundError: No module named 'threadpoolctl'"  # not at its start
+    answer = json.dumps({"type": "error", "id": 1, "kind": "", "problem": problem, "fix": "report"})
+    python.write_text(f"#!/bin/sh\nread line\necho '{answer}' | sed \"s/@/'/g\"\nread line\n")
+    python.write_text(python.read_text().replace(problem, problem.replace("'", "@")))
+    monkeypatch.setattr(jobs, "_numbers", iter([1]))
+    with pytest.raises(ModelError, match="package: threadpoolctl") as caught:
+        jobs.Job("ping", {}).run_blocking()
+    assert "preferences" in caught.value.fix
+    monkeypatch.setattr(jobs, "_numbers", itertools.count(1000))
     monkeypatch.setenv(jobs.PYTHON_VARIABLE, str(tmp_path / "nowhere"))
     with pytest.raises(ModelError, match="can't be started"):
         jobs.Job("ping", {})
