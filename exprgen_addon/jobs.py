@@ -447,7 +447,6 @@ def _explained(error: ExprGenError) -> ExprGenError:
         return error
     return ModelError(
         f"the engine's Python lacks a package: {missing[1].partition('.')[0]}",
-        file=os.environ.get(PYTHON_VARIABLE) or _engine.python or None,
         fix="install ExprGen's packages there, or choose a Python that has them in the "
         f"preferences or by {PYTHON_VARIABLE}",
     )

@@ -22,18 +22,22 @@ INTERVAL = 0.1
 
 queue = TaskQueue()
 _worker: jobs.WorkerProcess | None = None
+_engine: jobs.Engine | None = None
 _folder: tempfile.TemporaryDirectory | None = None
 
 
 def worker() -> jobs.WorkerProcess:
-    """The worker that jobs share: what it has loaded serves the next one. A dead one is replaced.
+    """The worker that jobs share: what it has loaded serves the next one. A dead one is replaced,
+    and one that runs otherwise than the preferences now say; called between jobs.
 
     Raises:
         ExprGenError: no Python to run it in.
     """
-    global _worker
+    global _worker, _engine
+    if _worker is not None and _engine != jobs.engine():
+        _worker.kill()
     if _worker is None or not _worker.alive:
-        _worker = jobs.WorkerProcess()
+        _worker, _engine = jobs.WorkerProcess(), jobs.engine()
     return _worker
 
 

@@ -191,6 +191,18 @@ def test_trying_again_puts_the_failure_away_and_another_reference_the_analysis(a
     assert not analysed.exprgen.track
 
 
+def test_another_engine_gets_another_worker(house, monkeypatch):
+    from dataclasses import replace
+
+    first = window.worker()
+    assert window.worker() is first
+    monkeypatch.setattr(jobs, "_engine", replace(jobs.engine(), threads=1))
+    second = window.worker()
+    assert second is not first
+    assert second.alive
+    assert not first.alive
+
+
 def test_who_poses_a_rig_means_its_character(scene):
     from exprgen.exprgen_addon.operators.correct import posed_collection
 
