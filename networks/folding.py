@@ -205,8 +205,8 @@ def bfloat16_change(networks: Mapping[str, FoldedNetwork], faces: Tensor) -> flo
     return worst
 
 
-CLASSIFIER = ""
-"""Name of HCNN among the networks of a runner; the others bear their character's name."""
+CLASSIFIER, SECOND = "", " second"
+"""Names of the two HCNNs among the networks of a runner; the others bear their character's name."""
 
 
 class PerceptionRunner:
@@ -215,6 +215,7 @@ class PerceptionRunner:
     Args:
         classifier: HCNN, as `load_network` gives it.
         regressors: character -> its 3D-CNN.
+        second: another HCNN, trained on other faces, that joins in the classifier's opinion.
         coefficients: joins in the classifier's opinion wherever geometry and arkit are given.
         precision: "auto", "float32" or "bfloat16" (see `choose_precision`).
         calibration: uint8 (B, 256, 256) faces on which "auto" measures; drawn ones by default.
@@ -231,6 +232,7 @@ class PerceptionRunner:
         classifier: tuple[PerceptualNetwork, WeightsInfo],
         regressors: Mapping[str, tuple[PerceptualNetwork, WeightsInfo]] | None = None,
         *,
+        second: tuple[PerceptualNetwork, WeightsInfo] | None = None,
         coefficients: CoefficientReader | None = None,
         precision: str = "auto",
         calibration: np.ndarray | None = None,
@@ -244,13 +246,16 @@ class PerceptionRunner:
         self.coefficients = coefficients
         self._claim_threads()
         loaded = {CLASSIFIER: classifier, **(regressors or {})}
+        if second:
+            loaded[SECOND] = second
         self.infos = {name: info for name, (_, info) in loaded.items()}
-        self._learned = tuple(self.infos[CLASSIFIER].training.get("prior", ()))
+        self._readers = tuple(name for name in (CLASSIFIER, SECOND) if name in loaded)
+        self._learned = self._mean_prior()
         self.prior = leaning(self._learned, EVEN_READING)
         networks = {name: FoldedNetwork(network) for name, (network, _) in loaded.items()}
         self.precision, self.change = self._precision(networks, precision, calibration)
         networks = {name: network.to(self.precision) for name, network in networks.items()}
-        self._classifier = SharedStem({CLASSIFIER: networks[CLASSIFIER]})
+        self._mirror_readers = {n: SharedStem({n: networks[n]}) for n in self._readers}
         # Faces of one size pass together; networks trained on another size get their own.
         self._groups = {
             size: SharedStem({n: networks[n] for n in networks if self.infos[n].input_size == size})
@@ -305,7 +310,8 @@ class PerceptionRunner:
             for i in range(0, max(1, len(faces)), step)
         ]
         outputs = {name: np.concatenate([p[name] for p in parts]) for name in self.infos}
-        expression = outputs.pop(CLASSIFIER)
+        # Not the geometric mean: whoever knows a kind of face must be heard by who does not.
+        expression = np.mean([outputs.pop(name) for name in self._readers], axis=0)
         if self.coefficients is not None and geometry is not None and arkit is not None:
             opinion = coefficient_opinion(self.coefficients, geometry, arkit)
             expression = joint_opinion(expression, opinion)
@@ -326,11 +332,17 @@ class PerceptionRunner:
         for size, stem in self._groups.items():
             outputs |= stem(prepared[size], second)
         read = {name: value.numpy() for name, value in outputs.items()}
-        mirrored = self._classifier(prepared[self.infos[CLASSIFIER].input_size].flip(3), {})
-        # An expression has no side: the mirrored face is a second look, nearly as cheap as none.
-        looks = (outputs[CLASSIFIER].softmax(1), mirrored[CLASSIFIER].softmax(1))
-        read[CLASSIFIER] = joint_opinion(*(look.numpy() for look in looks), share=0.5)
+        for name, reader in self._mirror_readers.items():
+            mirrored = reader(prepared[self.infos[name].input_size].flip(3), {})
+            # An expression has no side: the mirrored face is a second look at it.
+            looks = (outputs[name].softmax(1), mirrored[name].softmax(1))
+            read[name] = joint_opinion(*(look.numpy() for look in looks), share=0.5)
         return read
+
+    def _mean_prior(self) -> tuple[float, ...]:
+        """What the readers learned from, on the mean; empty if one of them does not tell."""
+        priors = [self.infos[name].training.get("prior", ()) for name in self._readers]
+        return tuple(np.mean(priors, axis=0).tolist()) if all(len(p) for p in priors) else ()
 
     def _second_inputs(self, faces, geometry, arkit) -> dict[str, Tensor]:
         given = {"geometry": (geometry, GEOMETRY), "arkit": (arkit, len(ARKIT_CHANNELS))}

@@ -29,8 +29,8 @@ from .profile import RigProfile, load_profile, to_unit
 from .settings import RetargetSettings
 from .track import FaceTrack, RigTrack
 from .vocabulary import EXPRESSIONS, OUTPUTS
+from .weights_places import POSED, find_weights, weights_folder
 from .weights_places import WEIGHTS_VARIABLE as WEIGHTS_VARIABLE
-from .weights_places import find_weights, weights_folder
 
 Emit = Callable[[dict], None]
 
@@ -202,21 +202,26 @@ def load_runner(profiles: list[RigProfile], threads: int | None = None):
         )
         keys[profile.name] = f"{profile.name}:{file_digest(path)}"
     classifier = load_network(needed_weights([])["HCNN"], "hcnn")
-    reader = load_coefficient_reader()
-    return PerceptionRunner(classifier, regressors, coefficients=reader, threads=threads), keys
+    runner = PerceptionRunner(classifier, regressors, **load_advisers(), threads=threads)
+    return runner, keys
 
 
-def load_coefficient_reader():
-    """The coefficient reader beside the other weights; None where there is none, since HCNN can do
-    without it.
+def load_advisers() -> dict:
+    """What joins in HCNN's opinion on people: {"second": HCNN trained on posed people,
+    "coefficients": coefficient reader}; None for what is not there, since HCNN can do without.
 
     Raises:
-        ModelError: its file is damaged.
+        ModelError: a file is damaged.
     """
     from .weights_io import load_network, weights_path
 
-    path = weights_path("coefficient_reader", folder=weights_folder())
-    return load_network(path, "coefficient_reader")[0] if path.is_file() else None
+    folder = weights_folder()
+    posed = weights_path("hcnn", POSED, folder=folder)
+    reader = weights_path("coefficient_reader", folder=folder)
+    return {
+        "second": load_network(posed, "hcnn") if posed.is_file() else None,
+        "coefficients": load_network(reader, "coefficient_reader")[0] if reader.is_file() else None,
+    }
 
 
 def load_mapping(primary: RigProfile, secondary: RigProfile):
@@ -613,5 +618,4 @@ def _classifier(kind: str):
 
     name = "hcnn" if kind == "human" else "scnn"
     classifier = load_network(weights_path(name, folder=weights_folder()), name)
-    reader = load_coefficient_reader() if kind == "human" else None
-    return PerceptionRunner(classifier, coefficients=reader)
+    return PerceptionRunner(classifier, **(load_advisers() if kind == "human" else {}))

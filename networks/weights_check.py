@@ -19,7 +19,7 @@ from .profile import RigProfile
 from .registry import network_names
 from .vocabulary import EXPRESSIONS
 from .weights_io import WeightsInfo, file_digest, load_network
-from .weights_places import file_name, weights_folder
+from .weights_places import POSED, file_name, weights_folder
 
 SIZE_LIMIT = 15_000_000
 """Bytes that all weight files together may take: they lie in the repository and in the add-on."""
@@ -27,7 +27,12 @@ SIZE_LIMIT = 15_000_000
 RESTORE = "restore it from the repository, or install the extension again"
 
 _CARD_LINE = re.compile(r"- File: `([^`]+)`, SHA-256 begins `([0-9a-f]+)`")
-_OTHERS = {"scnn": "SCNN", "kind": "kind network", "coefficient_reader": "coefficient reader"}
+_OTHERS = {
+    f"hcnn_{POSED}": "HCNN of posed people",
+    "scnn": "SCNN",
+    "kind": "kind network",
+    "coefficient_reader": "coefficient reader",
+}
 """What is needed beside the networks of the characters."""
 _READS = {"hcnn": "people", "coefficient_reader": "people", "scnn": "characters"}
 """Whose faces a network reads that serves no single character; the others read both."""

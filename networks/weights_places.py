@@ -8,6 +8,8 @@ from pathlib import Path
 from .profile import SAMPLE_RIGS, RigProfile
 
 WEIGHTS_VARIABLE = "EXPRGEN_WEIGHTS_DIR"
+POSED = "posed"
+"""Of the two HCNNs the one that learned from synthetic people as well."""
 WEIGHTS = Path(__file__).resolve().parent / "weights"
 
 

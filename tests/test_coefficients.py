@@ -46,6 +46,19 @@ def test_the_runner_joins_only_what_was_measured():
     np.testing.assert_allclose(found, joint_opinion(alone, opinion), atol=1e-6)
 
 
+def test_a_second_reader_is_heard_by_the_first():
+    info = WeightsInfo("hcnn", labels=EXPRESSIONS, training={"prior": [1 / 7] * 7})
+    one, other = (hcnn(), info), (hcnn(), info)
+    faces = RNG.integers(0, 255, (3, 256, 256), dtype=np.uint8)
+    a, b = (PerceptionRunner(x, precision="float32")(faces)["expression"] for x in (one, other))
+    both = PerceptionRunner(one, second=other, precision="float32")
+    np.testing.assert_allclose(both(faces)["expression"], (a + b) / 2, atol=1e-6)
+    assert both(faces)["rig"] == {}
+    assert sum(both.prior) == pytest.approx(1)
+    silent = (hcnn(), WeightsInfo("hcnn", labels=EXPRESSIONS))
+    assert PerceptionRunner(one, second=silent, precision="float32").prior == ()
+
+
 def test_an_expression_has_no_side():
     runner = PerceptionRunner((hcnn(), WeightsInfo.of_classifier("hcnn")), precision="float32")
     faces = RNG.integers(0, 255, (2, 256, 256), dtype=np.uint8)

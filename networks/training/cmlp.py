@@ -32,7 +32,7 @@ from .matching import (
     perceptual_distances,
     spread_report,
 )
-from .options import fixed, option, run_command
+from .options import changed_options, fixed, option, run_command
 from .report import write_report
 from .rig import explained
 
@@ -201,7 +201,7 @@ def _finish(s, one, other, primary, secondary, task, outcome, config, settings) 
         metrics=outcome.metrics | {"flattest control": spread["flattest"]},
         seed=s.seed,
         command=f"exprgen train cmlp --ced CED --primary {one.name} --secondary {other.name} "
-        f"--out {Path(s.out).name}",
+        f"--out {Path(s.out).name}" + changed_options(s),
     )
     write_card(s.out, card, info)
     write_report(

@@ -22,7 +22,7 @@ from .datasets import VALIDATION, FaceSet, load_faces
 from .hcnn import HUMAN_LICENCE, classify, measures, named, soft_cross_entropy
 from .loop import LoopSettings, Outcome, Stage, run, say
 from .mixing import PEOPLE_HELP, SHARE_HELP, Pool, draw, held_out, pools
-from .options import fixed, option, run_command
+from .options import changed_options, fixed, option, run_command
 
 NOISE = 0.02
 """Deviation of the noise on the coefficients: the tracker's own trembling on a held face."""
@@ -115,8 +115,8 @@ def train(s: CoefficientSettings) -> Outcome:
         split="as the set's own table says (train / val; no person of mux in both)",
         metrics=metrics,
         seed=s.seed,
-        command=f"exprgen train coefficients --data HED --hcnn hcnn.safetensors "
-        f"--out {Path(s.out).name}",
+        command=f"exprgen train coefficients --data HED --out {Path(s.out).name}"
+        + changed_options(s),
         limits="As good as the tracker: closed eyes, hands and strong turns mislead it.",
     )
     write_card(s.out, card, info)

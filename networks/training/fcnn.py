@@ -24,7 +24,7 @@ from .features import Features, check_frozen, compute_features, freeze, train_mo
 from .loop import LoopSettings, Outcome, Stage, run, say
 from .matching import MatchSettings, retrieve, squared_distances
 from .mixing import balanced_chances
-from .options import fixed, option, run_command
+from .options import changed_options, fixed, option, run_command
 from .report import write_report
 from .rig import Domains, choose_humans, perceived
 
@@ -191,7 +191,8 @@ def _finish(s: FcnnSettings, primary, task: FcnnTask, outcome: Outcome, settings
         metrics=outcome.metrics,
         seed=s.seed,
         command=f"exprgen train fcnn --data HED --ced CED --primary {primary.name} "
-        f"--hcnn hcnn.safetensors --scnn scnn.safetensors --out {Path(s.out).name}",
+        f"--hcnn hcnn.safetensors --scnn scnn.safetensors --out {Path(s.out).name}"
+        + changed_options(s),
     )
     write_card(s.out, card, info)
     report = Path(s.out).with_suffix(".report.html")

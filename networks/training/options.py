@@ -8,6 +8,7 @@ import types
 import typing
 from collections.abc import Sequence
 from dataclasses import MISSING, asdict, field, fields
+from pathlib import Path
 
 from ..errors import EXIT_INTERRUPTED, EXIT_OK, ExprGenError
 from .distributed import leave
@@ -59,6 +60,23 @@ FREE = ("out", "checkpoints", "resume", "threads", "minutes")
 def fixed(settings, *free: str) -> dict:
     """The settings that a resumed training must share: all but FREE and those named in `free`."""
     return {k: v for k, v in asdict(settings).items() if k not in (*FREE, *free)}
+
+
+def changed_options(settings, *without: str) -> str:
+    """What a command line must say of the settings: all that are not at their default, with a space
+    before each; files and folders by their names. For model cards.
+
+    Args:
+        without: fields that the card names itself, beside FREE and those that have no default.
+    """
+    words = []
+    for f in fields(settings):
+        value = getattr(settings, f.name)
+        if f.default is MISSING or f.name in (*FREE, *without) or value == f.default:
+            continue
+        shown = Path(value).name if isinstance(value, str) else value
+        words.append(f" --{f.name.replace('_', '-')} {shown}")
+    return "".join(words)
 
 
 def run_command(name: str, description: str, settings: type, train, args=None) -> int:

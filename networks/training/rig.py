@@ -38,7 +38,7 @@ from .matching import (
     spread_report,
 )
 from .mixing import PEOPLE_HELP, SHARE_HELP, balanced_chances
-from .options import fixed, option, run_command
+from .options import changed_options, fixed, option, run_command
 from .pose_reader import PoseReader, learn_reader
 from .report import write_report
 
@@ -484,7 +484,7 @@ def _finish(s, shop: Workshop, task: RigTask, outcome: Outcome, config, settings
         metrics=outcome.metrics | {"flattest control": spread["flattest"]} | by_class,
         seed=s.seed,
         command=f"exprgen train rig --data HED --ced CED --primary {shop.profile.name} "
-        f"--init hcnn.safetensors --out {Path(s.out).name}",
+        f"--init hcnn.safetensors --out {Path(s.out).name}" + changed_options(s),
         limits="'human' is measured against matched poses, which are no ground truth.",
     )
     write_card(s.out, card, info)

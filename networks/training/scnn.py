@@ -33,7 +33,7 @@ from .folds import (
 from .hcnn import measures, soft_cross_entropy
 from .loop import LoopSettings, Outcome, Stage, run, say
 from .mixing import balanced_chances
-from .options import fixed, option, run_command
+from .options import changed_options, fixed, option, run_command
 from .report import confusion_matrix, write_report
 
 SURE = 0.9
@@ -187,7 +187,8 @@ def _finish(s: ScnnSettings, task: TransferTask, outcome: Outcome, settings, cou
         split="of each character every tenth block of ten pictures is for validation",
         metrics=outcome.metrics,
         seed=s.seed,
-        command=f"exprgen train scnn --ced CED --init hcnn.safetensors --out {Path(s.out).name}",
+        command=f"exprgen train scnn --ced CED --init hcnn.safetensors --out {Path(s.out).name}"
+        + changed_options(s),
         limits="Knows these characters only; labels are those of the poses, not of viewers.",
     )
     write_card(s.out, card, info)
