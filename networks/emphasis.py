@@ -17,9 +17,9 @@ import numpy as np
 from .profile import Control, KeyPose, to_unit
 from .vocabulary import EXPRESSIONS, NEUTRAL
 
-SHARPEN = 2.0
+SHARPEN = 4.0
 """Exponent on the perceived probabilities: a mixture of key poses of several expressions reads as
-none of them, so the likeliest counts more than its share (0.6 against 0.3 becomes 0.8 to 0.2)."""
+none of them, so the likeliest counts more than its share (0.5 against 0.25 is 0.94 to 0.06)."""
 
 LIFT = 0.6
 """Exponent on the intensity that a pose has of a key pose: 0.3 is drawn to 0.49, 0.6 to 0.74."""
@@ -36,7 +36,11 @@ STRONG = 75
 """Percentile of the key poses' sizes that counts as a strong one; subtle key poses are as much a
 guide to what moves, but not to how far."""
 
-KERNEL = 0.02
+GUIDE = 6.0
+"""Exponent on a key pose's strength where an expression is perceived for certain: of half the
+strength it has a 64th of the say."""
+
+KERNEL = 0.15
 """Width of the resemblance: share of the median squared distance between key poses."""
 
 
@@ -128,9 +132,12 @@ def resembling(units: np.ndarray, targets: np.ndarray, least: np.ndarray) -> np.
     between = length[:, None] + length[None] - 2 * targets @ targets.T
     width = KERNEL * np.median(between[between > 1e-6]) if (between > 1e-6).any() else 1.0
     nearness = np.exp(-(left - left.min(1, keepdims=True)) / (2 * width))
-    nearness /= nearness.sum(1, keepdims=True)
     length = np.sqrt(length)
     strong = np.percentile(length, STRONG) / length
+    # The surer the perception, the less a subtle key pose is a guide, however near it is: a hand
+    # before an open mouth looks like a closed one.
+    nearness *= np.minimum(1 / strong, 1.0) ** (GUIDE * least[:, None])
+    nearness /= nearness.sum(1, keepdims=True)
     most = 1.0 / np.abs(targets).max(1)
     shown = np.maximum(share**LIFT, np.minimum(least[:, None] * strong, np.maximum(most, 1.0)))
     return (nearness * shown) @ targets

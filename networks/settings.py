@@ -28,7 +28,7 @@ class RetargetSettings:
     smoothing_mouth: float = 0.4
     smoothing_head: float = 0.5
     calibration: str | float = "auto"
-    emphasis: float = 0.8
+    emphasis: float = 0.9
     gain: dict[str, float] = field(default_factory=dict)
     start: float | None = None
     end: float | None = None
