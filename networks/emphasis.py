@@ -40,7 +40,7 @@ GUIDE = 6.0
 """Exponent on a key pose's strength where an expression is perceived for certain: of half the
 strength it has a 64th of the say."""
 
-KERNEL = 0.15
+KERNEL = 0.02
 """Width of the resemblance: share of the median squared distance between key poses."""
 
 
