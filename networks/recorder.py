@@ -55,7 +55,7 @@ class TrackRecorder:
         out: the FaceTrack's file (.npz).
         source: the reference, for messages and the track's meta data.
         fps: mean rate; face: the choice of face; stills: separate pictures.
-        prior: (7,) what the classifier's answers lean to, or empty.
+        prior: (7,) what the readings still lean to, or empty.
 
     Raises:
         OutputError: nothing can be written beside `out`.

@@ -54,8 +54,8 @@ class FaceTrack:
     and is empty where no face was found.
     `meta` holds: source (file name), size (width, height in pixels), fps (mean), partial (bool: the
     reference ended before its header said), face (the choice of face), stills (bool: separate
-    pictures, not a clip), names (file stems, for stills), prior ((7,) share of each class in what
-    the classifier learned from, which its answers lean to; empty where it is not known).
+    pictures, not a clip), names (file stems, for stills), prior ((7,) what the expressions still
+    lean to, see `emphasis.leaning`; empty where it is not known).
     `rig_units` caches 3D-CNN outputs: key "<character>:<weights digest>" -> (N, M) unit values.
     """
 

@@ -91,7 +91,10 @@ def test_batches_hold_their_share_of_each_set(monkeypatch):
     prior = mixing.prior(parts)
     assert prior.sum() == pytest.approx(1)
     drawn = np.concatenate(
-        [p.targets[rows] for p, rows in zip(parts, mixing.draw(parts, 9000, rng), strict=True)]
+        [
+            p.data.targets[p.rows[k]]
+            for p, k in zip(parts, mixing.draw(parts, 9000, rng), strict=True)
+        ]
     )
     np.testing.assert_allclose(drawn.mean(0), prior, atol=0.02)
 

@@ -18,12 +18,11 @@ import numpy as np
 
 from ..errors import InputError, OutputError, UsageError
 from ..files import write_text
+from ..training.datasets import AGREED
 from ..vocabulary import EXPRESSIONS
 from .parts import Part
 
 FORMAT = "exprgen.chosen"
-AGREEMENT = 0.6
-"""Share of people's votes from which a picture counts as agreed on."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +46,7 @@ def half_of(source: str) -> int:
     return hashlib.sha256(f"judge:{source}".encode()).digest()[0] & 1
 
 
-def choose(
-    parts: list[Part], each: int, seed: int = 0, agreement: float = AGREEMENT
-) -> list[Chosen]:
+def choose(parts: list[Part], each: int, seed: int = 0, agreement: float = AGREED) -> list[Chosen]:
     """`each` pictures of each expression, from all parts together.
 
     Args:
@@ -87,7 +84,7 @@ def choose(
     return chosen
 
 
-def describe(chosen: list[Chosen], agreement: float = AGREEMENT) -> dict:
+def describe(chosen: list[Chosen], agreement: float = AGREED) -> dict:
     """What a reader must know of a choice, by expression: count, least agreement, how many lie
     below `agreement`."""
     about = {}

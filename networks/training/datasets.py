@@ -116,6 +116,9 @@ class CharacterSet:
 CERTAIN = 0.6
 """Intensity from which a pose says nothing but its expression; below it, neutral has a share."""
 
+AGREED = 0.6
+"""Share of people's votes from which they count as agreeing on a picture."""
+
 CLEAR = 0.5
 """Intensity from which a posed picture counts as clear, as a picture does that people agree on."""
 

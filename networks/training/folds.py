@@ -21,7 +21,7 @@ from ..errors import InputError, OutputError, UsageError
 from ..vocabulary import EXPRESSIONS, NEUTRAL
 from ..weights_io import load_network
 from .ced import characters
-from .datasets import CLEAR, REJECTED, TRAIN, VALIDATION, FaceSet, load_ced
+from .datasets import AGREED, CLEAR, REJECTED, TRAIN, VALIDATION, FaceSet, load_ced
 from .distributed import processes
 from .loop import Outcome, say
 from .options import fixed
@@ -29,8 +29,6 @@ from .report import confusion_matrix
 
 TEST = "test"
 """Split of the pictures that a fold is tested on."""
-AGREED = 0.6
-"""Share of people's votes from which a human picture counts as clear."""
 CHECK_SHARE = 20
 """Of the rest, one in so many chooses the best checkpoint."""
 BY_PICTURE, BY_CHARACTER = "picture", "character"

@@ -27,7 +27,7 @@ from .distributed import start
 from .folds import cross_validate, in_fold, test_faces, without_folds
 from .loop import LoopSettings, Outcome, Stage, run, say
 from .mixing import PEOPLE_HELP, SHARE_HELP, Pool, draw, held_out, pools, prior
-from .options import fixed, option, run_command
+from .options import changed_options, fixed, option, run_command
 from .report import confusion_matrix, write_report
 
 HUMAN_LICENCE = (
@@ -90,7 +90,7 @@ def given_stages(s: HcnnSettings) -> tuple[Stage, ...]:
 
 
 class ExpressionTask:
-    """Learning to tell the seven expressions from faces; also used for SCNN with its layers frozen.
+    """Learning to tell the seven expressions from faces.
 
     Args:
         parts: what batches are drawn from; the first one's validation faces are checked on.
@@ -113,7 +113,7 @@ class ExpressionTask:
         chosen = draw(self.parts, stage.batch, rng)
         shrunk = self._shrunk(stage.size)
         faces = np.concatenate([shrunk[k][rows] for k, rows in enumerate(chosen)])
-        targets = [p.targets[rows] for p, rows in zip(self.parts, chosen, strict=True)]
+        targets = [p.data.targets[p.rows[k]] for p, k in zip(self.parts, chosen, strict=True)]
         x, _ = augment(faces, stage.size, self.changes, rng)
         logits = self.model(standardise(x), folded=True).float()
         return soft_cross_entropy(logits, np.concatenate(targets))
@@ -135,9 +135,9 @@ def shrink(faces: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:
     return small
 
 
-def soft_cross_entropy(logits: Tensor, targets: np.ndarray) -> Tensor:
+def soft_cross_entropy(logits: Tensor, targets: np.ndarray | Tensor) -> Tensor:
     """Mean cross-entropy of logits (B, 7) with distributions (B, 7)."""
-    return -(torch.from_numpy(targets) * torch.log_softmax(logits, 1)).sum(1).mean()
+    return -(torch.as_tensor(targets) * torch.log_softmax(logits, 1)).sum(1).mean()
 
 
 @torch.inference_mode()
@@ -306,11 +306,10 @@ def _posed(task: ExpressionTask, outcome: Outcome, size: int) -> dict[str, float
 def _command(s: HcnnSettings) -> str:
     """The command line that trains this again."""
     init = ",".join(Path(part).name for part in s.init.split(","))
-    options = {"init": init, "sizes": s.sizes, "balance": s.balance, "seed": s.seed}
-    if s.people:
-        options |= {"people": "PEOPLE", "people-share": s.people_share}
-    given = " ".join(f"--{name} {value}" for name, value in options.items() if value != "")
-    return f"exprgen train hcnn --data HED --out {Path(s.out).name} --recipe {s.recipe} {given}"
+    start = f" --init {init}" if init else ""
+    return f"exprgen train hcnn --data HED --out {Path(s.out).name}{start}" + changed_options(
+        s, "init"
+    )
 
 
 def main(args: list[str] | None = None) -> int:

@@ -25,11 +25,6 @@ class Pool:
     chances: np.ndarray
     share: float
 
-    @property
-    def targets(self) -> np.ndarray:
-        """(N, 7) what people said of each face."""
-        return np.asarray(self.data.targets, np.float32)[self.rows]
-
 
 def pools(data: FaceSet, balance: float, people: str = "", share: float = 0.0) -> tuple[Pool, ...]:
     """The training faces of `data` and, where `people` names a set, a share of that.
@@ -59,7 +54,7 @@ def draw(parts: tuple[Pool, ...], count: int, rng: np.random.Generator) -> list[
 
 def prior(parts: tuple[Pool, ...]) -> np.ndarray:
     """(7,) share of each class in what is drawn, which an answer therefore leans to."""
-    return sum(p.share * (p.chances @ p.targets) for p in parts)
+    return sum(p.share * (p.chances @ p.data.targets[p.rows]) for p in parts)
 
 
 def held_out(parts: tuple[Pool, ...]) -> tuple[FaceSet, np.ndarray] | None:

@@ -48,7 +48,7 @@ class PoseReader(nn.Module):
 
     def loss(self, units: Tensor, said: Tensor) -> Tensor:
         """Mean cross-entropy of what poses (B, M) read as with what people said, (B, 7)."""
-        return -(said * torch.log_softmax(self(units).float(), 1)).sum(1).mean()
+        return soft_cross_entropy(self(units).float(), said)
 
     @torch.inference_mode()
     def read(self, units: np.ndarray) -> np.ndarray:

@@ -317,6 +317,11 @@ class Workshop:
             path, self.hcnn, faces, rows, s.frozen_layers, s.variants, self.size, s.seed
         )
 
+    def _second(self, faces: FaceSet, rows: np.ndarray) -> np.ndarray:
+        """Second inputs (len(rows), E) as the tracker measured them."""
+        both = np.concatenate([faces.geometry[rows], faces.arkit[rows]], 1)
+        return both[:, : self.s.geometry]
+
     def human_pairs(self) -> Pairs:
         """Human faces with the poses that were found for them."""
         s, faces = self.s, self.faces
@@ -335,9 +340,9 @@ class Workshop:
             self.controls,
             match,
         )
-        second = np.concatenate([faces.geometry[rows], faces.arkit[rows]], 1)[:, : s.geometry]
         split = faces.split[rows]
         train = np.flatnonzero(split == TRAIN)
+        second = self._second(faces, rows)
         chances = balanced_chances(votes[train].argmax(1), 0.5)
         return Pairs(
             features, units, (second,), chances, train, np.flatnonzero(split == VALIDATION), votes
@@ -383,12 +388,11 @@ class Workshop:
             )
         features = self._features("people", faces.faces, rows)
         units = arkit_to_unit(self.controls, faces.posed[rows]).astype(np.float32)
-        second = np.concatenate([faces.geometry[rows], faces.arkit[rows]], 1)[:, : s.geometry]
         split = faces.split[rows]
         train = np.flatnonzero(split == TRAIN)
         even = np.full(len(train), 1 / len(train))
         check = np.flatnonzero(split == VALIDATION)
-        return Pairs(features, units, (second,), even, train, check)
+        return Pairs(features, units, (self._second(faces, rows),), even, train, check)
 
 
 def train(s: RigSettings) -> Outcome:
