@@ -7,6 +7,7 @@ A copy of a character is a collection that says whose it is. Blender renames wha
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 
 import bpy
@@ -101,13 +102,19 @@ def place_beside(character: Character) -> None:
     ]
     if not others or character.root is None:
         return
-    right = Vector((0, 0, 1)).cross(Vector(others[0].profile.framing.forward)).normalized()
+    right = right_of(Vector(others[0].profile.framing.forward))
     last = max(others, key=lambda c: right.dot(c.face_center))
     size = max(last.profile.framing.size, character.profile.framing.size)
     bpy.context.view_layer.update()
     goal = last.face_center + right * max(SPACING * size, _reach(last, right) + 0.6 * size)
     character.root.location += goal - character.face_center
     bpy.context.view_layer.update()
+
+
+def right_of(forward: Vector) -> Vector:
+    """The viewer's right of somebody who looks `forward`."""
+    right = Vector((0.0, 0.0, 1.0)).cross(forward)
+    return right.normalized() if right.length > math.sin(math.radians(5)) else Vector((1, 0, 0))
 
 
 def _reach(character: Character, right: Vector) -> float:
@@ -281,7 +288,7 @@ def _offsets(profiles: list[RigProfile]) -> list[Vector]:
     """Where each character stands: a row across the first one's line of sight, centred on it."""
     if not profiles:
         return []
-    right = Vector((0, 0, 1)).cross(Vector(profiles[0].framing.forward)).normalized()
+    right = right_of(Vector(profiles[0].framing.forward))
     sizes = [p.framing.size for p in profiles]
     places = [0.0]
     for a, b in itertools.pairwise(sizes):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import bpy
 from mathutils import Matrix, Vector
 
 from ...networks.errors import ExprGenError
 from .. import overlay
-from ..characters import Character, characters_in, collections_in
+from ..characters import Character, characters_in, collections_in, right_of
 
 SENSOR = 72.0
 """Width in millimetres that Blender takes for a 3D view's own lens."""
@@ -107,12 +105,6 @@ def extent(
     middle += right * (sum(spans[0]) / 2 - right.dot(middle))
     middle.z = sum(spans[1]) / 2
     return middle, spans[0][1] - spans[0][0], spans[1][1] - spans[1][0]
-
-
-def right_of(forward: Vector) -> Vector:
-    """The viewer's right of somebody who looks `forward`."""
-    right = Vector((0.0, 0.0, 1.0)).cross(forward)
-    return right.normalized() if right.length > math.sin(math.radians(5)) else Vector((1, 0, 0))
 
 
 def facing(forward: Vector) -> Matrix:
