@@ -31,6 +31,7 @@ from .emphasis import EVEN_READING, leaning, unprejudiced
 from .errors import UsageError
 from .perceptual import FOLDED_STRIDES, PerceptualNetwork, pool, prepare_faces
 from .rig_regressor import GEOMETRY
+from .teacher import TeacherNetwork, fused, teacher_opinion
 from .vocabulary import ARKIT_CHANNELS, EXPRESSIONS, REGISTERED_SIZE
 from .weights_io import WeightsInfo, load_network
 
@@ -205,6 +206,9 @@ def bfloat16_change(networks: Mapping[str, FoldedNetwork], faces: Tensor) -> flo
     return worst
 
 
+TEACHER_SHARE = 0.6
+"""Of the teacher in what is seen in the pixels; the HCNNs have the rest."""
+
 CLASSIFIER, SECOND = "", " second"
 """Names of the two HCNNs among the networks of a runner; the others bear their character's name."""
 
@@ -216,6 +220,7 @@ class PerceptionRunner:
         classifier: HCNN, as `load_network` gives it.
         regressors: character -> its 3D-CNN.
         second: another HCNN, trained on other faces, that joins in the classifier's opinion.
+        teacher: the larger network, whose opinion is half of what is seen in the pixels.
         coefficients: joins in the classifier's opinion wherever geometry and arkit are given.
         precision: "auto", "float32" or "bfloat16" (see `choose_precision`).
         calibration: uint8 (B, 256, 256) faces on which "auto" measures; drawn ones by default.
@@ -233,6 +238,7 @@ class PerceptionRunner:
         regressors: Mapping[str, tuple[PerceptualNetwork, WeightsInfo]] | None = None,
         *,
         second: tuple[PerceptualNetwork, WeightsInfo] | None = None,
+        teacher: tuple[TeacherNetwork, WeightsInfo] | None = None,
         coefficients: CoefficientReader | None = None,
         precision: str = "auto",
         calibration: np.ndarray | None = None,
@@ -250,6 +256,8 @@ class PerceptionRunner:
             loaded[SECOND] = second
         self.infos = {name: info for name, (_, info) in loaded.items()}
         self._readers = tuple(name for name in (CLASSIFIER, SECOND) if name in loaded)
+        self._teacher = fused(teacher[0]) if teacher else None
+        self._teacher_info = teacher[1] if teacher else None
         self._learned = self._mean_prior()
         self.prior = leaning(self._learned, EVEN_READING)
         networks = {name: FoldedNetwork(network) for name, (network, _) in loaded.items()}
@@ -312,6 +320,9 @@ class PerceptionRunner:
         outputs = {name: np.concatenate([p[name] for p in parts]) for name in self.infos}
         # Not the geometric mean: whoever knows a kind of face must be heard by who does not.
         expression = np.mean([outputs.pop(name) for name in self._readers], axis=0)
+        if self._teacher is not None and len(faces):
+            x = prepare_faces(faces, self._teacher_info.input_size)
+            expression = joint_opinion(expression, teacher_opinion(self._teacher, x), TEACHER_SHARE)
         if self.coefficients is not None and geometry is not None and arkit is not None:
             opinion = coefficient_opinion(self.coefficients, geometry, arkit)
             expression = joint_opinion(expression, opinion)
@@ -341,8 +352,13 @@ class PerceptionRunner:
 
     def _mean_prior(self) -> tuple[float, ...]:
         """What the readers learned from, on the mean; empty if one of them does not tell."""
-        priors = [self.infos[name].training.get("prior", ()) for name in self._readers]
-        return tuple(np.mean(priors, axis=0).tolist()) if all(len(p) for p in priors) else ()
+        infos = [self.infos[name] for name in self._readers]
+        shares = [1 / len(infos)] * len(infos)
+        if self._teacher_info:
+            shares = [share * (1 - TEACHER_SHARE) for share in shares] + [TEACHER_SHARE]
+            infos.append(self._teacher_info)
+        priors = [info.training.get("prior", ()) for info in infos]
+        return tuple(np.dot(shares, priors).tolist()) if all(len(p) for p in priors) else ()
 
     def _second_inputs(self, faces, geometry, arkit) -> dict[str, Tensor]:
         given = {"geometry": (geometry, GEOMETRY), "arkit": (arkit, len(ARKIT_CHANNELS))}

@@ -207,8 +207,9 @@ def load_runner(profiles: list[RigProfile], threads: int | None = None):
 
 
 def load_advisers() -> dict:
-    """What joins in HCNN's opinion on people: {"second": HCNN trained on posed people,
-    "coefficients": coefficient reader}; None for what is not there, since HCNN can do without.
+    """What joins in HCNN's opinion on people: {"second": HCNN trained on posed people, "teacher":
+    the larger network, "coefficients": coefficient reader}; None for what is not there, since HCNN
+    can do without.
 
     Raises:
         ModelError: a file is damaged.
@@ -217,9 +218,11 @@ def load_advisers() -> dict:
 
     folder = weights_folder()
     posed = weights_path("hcnn", POSED, folder=folder)
+    teacher = weights_path("teacher", folder=folder)
     reader = weights_path("coefficient_reader", folder=folder)
     return {
         "second": load_network(posed, "hcnn") if posed.is_file() else None,
+        "teacher": load_network(teacher, "teacher") if teacher.is_file() else None,
         "coefficients": load_network(reader, "coefficient_reader")[0] if reader.is_file() else None,
     }
 

@@ -39,6 +39,7 @@ CONFIGS = {
     "kind": {},
     "coefficient_reader": {},
     "judge": {},
+    "teacher": {},
     "rig_regressor": {"controls": 5, "geometry": 61},
     "character_mlp": {"inputs": 6, "outputs": 4},
 }
@@ -86,6 +87,7 @@ def test_forward_and_backward(name):
         "rig_regressor": (face, torch.rand(2, 61)),
         "character_mlp": (torch.rand(2, 6),),
         "coefficient_reader": (torch.rand(2, 9), torch.rand(2, 52)),
+        "teacher": (torch.randn(2, 1, 112, 112),),
     }.get(name, (face,))
     output = network(*inputs)
     output.square().sum().backward()

@@ -288,6 +288,28 @@ def test_paper_form_of_the_rig_regressor(room, monkeypatch):
     assert read_info(out).config == {"controls": 5, "geometry": 0}
 
 
+def test_two_looks_agree_and_strength_is_kept(room, monkeypatch):
+    monkeypatch.setattr(rig, "load_faces", lambda _: synthetic_faces(70, 7))
+    s = rig_settings(room, epochs=2, sides=1.0, intensity=0.5, out=str(room / "sides.safetensors"))
+    assert np.isfinite(rig.train(s).metrics["human"])
+
+    shop = rig.Workshop(s)
+    model = load_network(s.out, "rig_regressor")[0]
+    task = rig.RigTask(model, shop.human_pairs(), shop.own_pairs(), None, shop.profile, s)
+    units = torch.rand(6, 5) * 2 - 1
+    mirrored = torch.from_numpy(task.mirror.units(units.numpy()))
+    flipped = torch.tensor([True, False] * 3)[:, None]
+    shown = torch.where(flipped, mirrored, units)
+    torch.testing.assert_close(task._unmirrored(shown, flipped), units)
+
+    assert float(task._intensity_loss(units, units)) == 0
+    same = task._intensity_loss(mirrored, units)
+    assert float(same) < 0.02  # a mirror image is as strong
+    weak = (0.4 * units).requires_grad_()
+    task._intensity_loss(weak, units).backward()
+    assert float((weak.grad * units).sum()) < 0  # a step against the gradient strengthens it
+
+
 def test_mlp_carries_expressions_over(room):
     s = cmlp.CmlpSettings(
         ced=str(room / "ced"),

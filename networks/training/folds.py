@@ -167,7 +167,7 @@ def test_characters(s, weights: Path) -> tuple[np.ndarray, np.ndarray, np.ndarra
 def without_folds(settings: dict) -> dict:
     """Settings as they were before there were folds, where there are none: older checkpoints of a
     plain training stay good."""
-    if settings["folds"]:
+    if settings.get("folds"):
         return settings
     return {k: v for k, v in settings.items() if k not in ("folds", "fold", "fold_by")}
 

@@ -29,6 +29,7 @@ from .loop import LoopSettings, Outcome, Stage, run, say
 from .mixing import PEOPLE_HELP, SHARE_HELP, Pool, draw, held_out, pools, prior
 from .options import changed_options, fixed, option, run_command
 from .report import confusion_matrix, write_report
+from .teaching import TEACHER_HELP, TEACHER_SHARE_HELP, taught
 
 HUMAN_LICENCE = (
     "FER+ votes: MIT. FER2013 pictures: as given out by the challenge, for research. mux: "
@@ -37,6 +38,7 @@ HUMAN_LICENCE = (
 )
 HUMAN_DATA = "the human expression set (FER+ votes and mux)"
 SYNTHETIC_DATA = "synthetic people (rendered, CC0)"
+_PURPOSE = "Tells the seven expressions from a registered human face (ExprGen, Table 1)."
 CHECK_FACES = 1200  # validation faces looked at while training; the closing measure takes them all
 
 
@@ -57,6 +59,8 @@ class HcnnSettings:
     balance: float = option(0.5, "0: as the data are, 1: every class alike")
     people: str = option("", PEOPLE_HELP)
     people_share: float = option(0.15, SHARE_HELP)
+    teacher: str = option("", TEACHER_HELP)
+    teacher_share: float = option(0.5, TEACHER_SHARE_HELP)
     seed: int = option(0, "seed of everything random")
     threads: int = option(0, "processor threads, 0: all")
     folds: int = option(0, "cross-validate in so many parts instead of training once")
@@ -94,10 +98,19 @@ class ExpressionTask:
 
     Args:
         parts: what batches are drawn from; the first one's validation faces are checked on.
+        targets: for each part (len(rows), 7) what its faces are to be taken for; by default what
+            people said.
     """
 
-    def __init__(self, model: PerceptualNetwork, parts: tuple[Pool, ...], changes: AugmentSettings):
+    def __init__(
+        self,
+        model: nn.Module,
+        parts: tuple[Pool, ...],
+        changes: AugmentSettings,
+        targets: list[np.ndarray] | None = None,
+    ):
         self.model, self.parts, self.changes = model, parts, changes
+        self.learned = targets or [part.data.targets[part.rows] for part in parts]
         self.data = parts[0].data
         self.check_rows = self.data.rows(VALIDATION)
         self.targets = np.asarray(self.data.targets, np.float32)
@@ -113,7 +126,7 @@ class ExpressionTask:
         chosen = draw(self.parts, stage.batch, rng)
         shrunk = self._shrunk(stage.size)
         faces = np.concatenate([shrunk[k][rows] for k, rows in enumerate(chosen)])
-        targets = [p.data.targets[p.rows[k]] for p, k in zip(self.parts, chosen, strict=True)]
+        targets = [learned[rows] for learned, rows in zip(self.learned, chosen, strict=True)]
         x, _ = augment(faces, stage.size, self.changes, rng)
         logits = self.model(standardise(x), folded=True).float()
         return soft_cross_entropy(logits, np.concatenate(targets))
@@ -189,10 +202,13 @@ def train(s: HcnnSettings) -> Outcome:
     data = in_fold(open_faces(s), s)
     paper = s.recipe == "paper"
     model = starting_network(s.init) if s.init else hcnn()
+    parts = pools(data, s.balance, s.people, s.people_share)
+    folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
     task = ExpressionTask(
         model.to(memory_format=torch.channels_last),
-        pools(data, s.balance, s.people, s.people_share),
+        parts,
         AugmentSettings.paper() if paper else AugmentSettings(),
+        taught(parts, s.teacher, s.teacher_share, folder) if s.teacher else None,
     )
     images = len(task.parts[0].rows)
     stages = (paper_stages if paper else quick_stages)(images, s)
@@ -208,10 +224,10 @@ def train(s: HcnnSettings) -> Outcome:
             average=0.0,
         )
     say(f"HCNN: {images} faces to learn from, {len(task.check_rows)} to check on")
-    folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
-    outcome = run(task, stages, folder, loop, _fixed(s), s.resume)
+    outcome = run(task, stages, folder, loop, without_folds(fixed(s)), s.resume)
     if here.main:
-        finish(s, task, outcome, stages[-1].size)
+        card = Card("hcnn", "HCNN", _PURPOSE, command=_command(s))
+        finish(s, card, task, outcome, stages[-1].size)
     return outcome
 
 
@@ -246,38 +262,51 @@ def starting_network(init: str) -> PerceptualNetwork:
     return networks[0]
 
 
-def _fixed(s: HcnnSettings) -> dict:
-    """The settings that a resumed training must share."""
-    return without_folds(fixed(s))
+@dataclass(frozen=True)
+class Card:
+    """What the model card of a reader of human faces says that its training does not: the network's
+    name, title and purpose, the command, and what else there is to say of the data's licence."""
+
+    network: str
+    title: str
+    purpose: str
+    command: str
+    licence: str = ""
 
 
-def finish(s: HcnnSettings, task: ExpressionTask, outcome: Outcome, size: int) -> None:
-    """Measure on all validation faces; write weights, card and report."""
+def finish(s, words: Card, task: ExpressionTask, outcome: Outcome, size: int) -> None:
+    """Measure on all validation faces; write weights, card and report.
+
+    Args:
+        s: settings of the training, with `out` and `seed`.
+        size: side of the faces that the network looks at.
+    """
     answers = classify(outcome.model, task.data.faces, task.check_rows, size)
     targets = task.targets[task.check_rows]
     outcome.metrics = measures(answers, targets) | _posed(task, outcome, size)
     matrix = confusion_matrix(targets.argmax(1), answers.argmax(1), len(EXPRESSIONS))
     recall = matrix.diagonal() / np.maximum(matrix.sum(1), 1)
     by_class = {f"recall {n}": float(r) for n, r in zip(EXPRESSIONS, recall, strict=True)}
-    training = {"settings": _fixed(s), "metrics": outcome.metrics, "steps": outcome.steps}
+    settings = without_folds(fixed(s))
+    training = {"settings": settings, "metrics": outcome.metrics, "steps": outcome.steps}
     training["prior"] = [round(float(p), 4) for p in prior(task.parts)]
-    info = replace(WeightsInfo.of_classifier("hcnn", training), input_size=size)
+    info = replace(WeightsInfo.of_classifier(words.network, training), input_size=size)
     save_network(s.out, outcome.model, info)
     card = ModelCard(
-        title="HCNN",
-        purpose="Tells the seven expressions from a registered human face (ExprGen, Table 1).",
+        title=words.title,
+        purpose=words.purpose,
         data=named(task.parts),
-        licence_of_data=HUMAN_LICENCE,
+        licence_of_data=f"{HUMAN_LICENCE} {words.licence}".strip(),
         split="as the set's own table says (train / val; no person of mux in both)",
         metrics=outcome.metrics | by_class,
         seed=s.seed,
-        command=_command(s),
+        command=words.command,
         limits="Fear and disgust are rare in the data. Mostly web and press photographs.",
     )
     write_card(s.out, card, info)
     write_report(
         Path(s.out).with_suffix(".report.html"),
-        "HCNN",
+        words.title,
         asdict(s),
         outcome.history,
         outcome.metrics | by_class,

@@ -41,6 +41,7 @@ from .mixing import PEOPLE_HELP, SHARE_HELP, balanced_chances
 from .options import changed_options, fixed, option, run_command
 from .pose_reader import PoseReader, learn_reader
 from .report import write_report
+from .teaching import kept_opinions
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,9 @@ class RigSettings:
     widen: float = option(1.7, "largest factor that undoes shrunken motion; 1: none (the paper)")
     consistency: float = option(0.0, "weight of the loss that the pose reads as people said")
     scnn: str = option("", "SCNN's weights, for the consistency loss")
+    sides: float = option(0.0, "weight of the loss that two looks at a face, one mirrored, agree")
+    intensity: float = option(0.0, "weight of the loss that a pose is as strong as its match")
+    teacher: str = option("", "teacher's weights: it says beside people what a face shows")
     minutes: float | None = option(None, "shorten the training to this time")
     seed: int = option(0, "seed of everything random")
     threads: int = option(0, "processor threads, 0: all")
@@ -129,18 +133,44 @@ class RigTask:
     def loss(self, stage: Stage, rng: np.random.Generator) -> Tensor:
         counts = {name: round(stage.batch * share) for name, (_, share) in self.parts.items()}
         counts["human"] += stage.batch - sum(counts.values())
-        parts = [self._draw(self.parts[name][0], n, rng) for name, n in counts.items() if n]
-        maps, second, units, _ = (torch.cat(column) for column in zip(*parts, strict=True))
+        drawn = {
+            name: pairs.train[rng.choice(len(pairs.train), counts[name], p=pairs.chances)]
+            for name, (pairs, _) in self.parts.items()
+            if counts[name]
+        }
+        looks = [self._look(self.parts[name][0], rows, rng) for name, rows in drawn.items()]
+        if self.s.sides:
+            looks.append(self._look(self.humans, drawn["human"], rng))
+        maps, second, units, flipped = (torch.cat(column) for column in zip(*looks, strict=True))
         predicted = self._predict(self.model, maps, second)
-        loss = ((predicted - units) ** 2 * self.weights).mean()
-        if self.reader:  # of the human faces, which come first
-            said = parts[0][3]
-            reads = self.reader.loss(predicted[: len(said)], said)
-            loss = loss + self.s.consistency * reads
+        people = counts["human"]  # they come first, and their second looks last
+        loss = ((predicted - units) ** 2 * self.weights)[: stage.batch].mean()
+        if self.s.intensity:
+            loss = loss + self.s.intensity * self._intensity_loss(predicted, units)
+        if self.s.sides:
+            ways = [self._unmirrored(predicted[k], flipped[k]) for k in _ends(people)]
+            loss = loss + self.s.sides * ((ways[0] - ways[1]) ** 2 * self.weights).mean()
+        if self.reader:
+            said = torch.from_numpy(self.humans.said[drawn["human"]].astype(np.float32))
+            loss = loss + self.s.consistency * self.reader.loss(predicted[:people], said)
         return loss
 
-    def _draw(self, pairs: Pairs, count: int, rng) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        rows = pairs.train[rng.choice(len(pairs.train), count, p=pairs.chances)]
+    def _intensity_loss(self, predicted: Tensor, units: Tensor) -> Tensor:
+        """Squared difference of how strong the poses are: squared error alone shrinks them."""
+        small = 1e-4  # the root has no slope at 0
+        strengths = [((u**2 * self.weights).mean(1) + small).sqrt() for u in (predicted, units)]
+        return ((strengths[0] - strengths[1]) ** 2).mean()
+
+    def _unmirrored(self, units: Tensor, flipped: Tensor) -> Tensor:
+        """Unit values (B, M) of the faces as they were before some were mirrored, (B, 1)."""
+        back = units[:, torch.from_numpy(self.mirror.controls)] * torch.from_numpy(
+            self.mirror.signs
+        )
+        return torch.where(flipped, back, units)
+
+    def _look(self, pairs: Pairs, rows: np.ndarray, rng) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """A variant of each face: kept layers, second input, units, whether it is mirrored."""
+        count = len(rows)
         variants = rng.integers(len(pairs.features.flipped), size=count)
         flipped = pairs.features.flipped[variants, rows][:, None]
         which = rng.integers(len(pairs.seconds), size=count)
@@ -152,9 +182,7 @@ class RigTask:
         noise = torch.from_numpy(rng.standard_normal(second.shape, dtype=np.float32))
         second = second + self.s.second_noise * noise * self.model.extra_std
         maps = pairs.features.take(variants, rows)
-        said = pairs.said[rows] if pairs.said is not None else np.zeros((count, len(EXPRESSIONS)))
-        rest = (torch.from_numpy(x.astype(np.float32)) for x in (units, said))
-        return maps, second, *rest
+        return maps, second, torch.from_numpy(units.astype(np.float32)), torch.from_numpy(flipped)
 
     def _predict(self, model: PerceptualNetwork, maps: Tensor, second: Tensor) -> Tensor:
         maps = maps.contiguous(memory_format=torch.channels_last)
@@ -188,6 +216,11 @@ class RigTask:
         rows = self.humans.check
         read = self.reader.read(self.predict(model, self.humans, rows))
         return measures(read, self.humans.said[rows])["mean_recall"]
+
+
+def _ends(count: int) -> tuple[slice, slice]:
+    """The first and the last `count` of something."""
+    return slice(count), slice(-count, None)
 
 
 def explained(predicted: np.ndarray, units: np.ndarray) -> float:
@@ -328,7 +361,7 @@ class Workshop:
         rows = choose_humans(faces, s.humans, s.seed)
         features = self._features("humans", faces.faces, rows)
         votes = faces.targets[rows]
-        chances = (votes + perceived(self.hcnn, features, s.frozen_layers)) / 2
+        chances = (votes + self._seen(faces, rows, features)) / 2
         labelled = np.flatnonzero((self.posed.labels >= 0) & (self.posed.split == TRAIN))
         match = MatchSettings.paper() if s.match == "paper" else MatchSettings(refine=s.refine)
         units = match_units(
@@ -347,6 +380,12 @@ class Workshop:
         return Pairs(
             features, units, (second,), chances, train, np.flatnonzero(split == VALIDATION), votes
         )
+
+    def _seen(self, faces: FaceSet, rows: np.ndarray, features: Features) -> np.ndarray:
+        """What the teacher, or else HCNN, perceives in the human faces (len(rows), 7)."""
+        if not self.s.teacher:
+            return perceived(self.hcnn, features, self.s.frozen_layers)
+        return kept_opinions(faces.faces, rows, self.s.teacher, self.folder, "humans")
 
     def own_pairs(self) -> Pairs:
         """The character's own pictures with the units they were posed by."""

@@ -1,0 +1,95 @@
+"""Training of the teacher on human faces, from a public-domain recogniser of faces.
+
+The targets are people's votes, as HCNN's; what differs is where it starts from, see `pretrained`.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..perceptual import standardise
+from ..teacher import TEACHER_SIZE, teacher
+from .augment import AugmentSettings, plain
+from .distributed import start
+from .hcnn import Card, ExpressionTask, finish, open_faces
+from .loop import LoopSettings, Outcome, Stage, run, say
+from .mixing import PEOPLE_HELP, SHARE_HELP, pools
+from .options import changed_options, fixed, option, run_command
+from .pretrained import start_from
+
+CALIBRATION_FACES = 400
+_PURPOSE = (
+    "Tells the seven expressions from a registered human face: a larger network, which has a say "
+    "in what is perceived and from which HCNN can learn."
+)
+_LICENCE = (
+    "It started from dlib_face_recognition_resnet_model_v1 of Davis King (CC0), which learned to "
+    "tell faces of celebrities apart; of those pictures nothing is part of this file either."
+)
+
+
+@dataclass(frozen=True)
+class TeacherSettings:
+    """What one training of the teacher needs; each option's help says what it is."""
+
+    data: str = option(MISSING, "folder of the prepared faces, or drawn:N for N drawn ones")
+    out: str = option(MISSING, "weight file to write")
+    trunk: str = option("", "file of the face recogniser to start from; without it from nothing")
+    checkpoints: str = option("", "folder of checkpoints; by default beside the weight file")
+    resume: bool = option(False, "go on from the last checkpoint")
+    images: int = option(200000, "faces to learn from, counted each time they are seen")
+    rate: float = option(5e-4, "learning rate")
+    batch: int = option(50, "faces a step")
+    balance: float = option(0.6, "0: as the data are, 1: every class alike")
+    people: str = option("", PEOPLE_HELP)
+    people_share: float = option(0.12, SHARE_HELP)
+    minutes: float | None = option(None, "shorten the training to this time")
+    seed: int = option(0, "seed of everything random")
+    threads: int = option(0, "processor threads, 0: all")
+
+
+def train(s: TeacherSettings) -> Outcome:
+    """Train, write weights, model card and report; returns the outcome.
+
+    Raises:
+        ModelError: the recogniser's file is missing or another one. InputError: no prepared faces.
+    """
+    here = start()
+    if s.threads:
+        torch.set_num_threads(s.threads)
+    torch.manual_seed(s.seed)
+    data = open_faces(s)
+    parts = pools(data, s.balance, s.people, s.people_share)
+    network = teacher()
+    if s.trunk:
+        rows = parts[0].rows
+        some = np.sort(rows[:: max(1, len(rows) // CALIBRATION_FACES)][:CALIBRATION_FACES])
+        start_from(network, s.trunk, standardise(plain(np.stack(data.faces[some]), TEACHER_SIZE)))
+    changes = AugmentSettings()
+    task = ExpressionTask(network.to(memory_format=torch.channels_last), parts, changes)
+    say(f"teacher: {len(parts[0].rows)} faces to learn from, {len(task.check_rows)} to check on")
+    folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
+    stages = (Stage(TEACHER_SIZE, s.images, s.batch, s.rate),)
+    loop = LoopSettings(minutes=s.minutes, seed=s.seed)
+    outcome = run(task, stages, folder, loop, fixed(s), s.resume)
+    if here.main:
+        name = Path(s.out).name
+        command = f"exprgen train teacher --data HED --out {name}{changed_options(s)}"
+        card = Card("teacher", "Teacher", _PURPOSE, command, _LICENCE)
+        finish(s, card, task, outcome, TEACHER_SIZE)
+    return outcome
+
+
+def main(args: list[str] | None = None) -> int:
+    """Command line; returns an exit code."""
+    name = "teacher"
+    return run_command(name, __doc__.partition("\n")[0], TeacherSettings, train, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
