@@ -13,12 +13,12 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ..networks.errors import InputError
+from ..networks.errors import InputError, UsageError
 from ..networks.files import write_text
 from ..networks.profile import RigProfile
 from ..networks.vocabulary import EXPRESSIONS
@@ -203,8 +203,8 @@ def check_clarity(
             fix="label some poses first",
         )
     poses = profile.key_poses
-    pictures = make_folder(Path(folder) / profile.name)
-    paths = [pictures / f"{i:03d}.png" for i in range(len(poses))]
+    make_folder(Path(folder) / profile.name)
+    paths = _pictures(profile, folder)
     for path in paths:
         path.unlink(missing_ok=True)
     values = np.array([full_values(profile, [*p.values], [*p.values.values()]) for p in poses])
@@ -234,6 +234,50 @@ def check_clarity(
     report = make_report(profile, result, Path(folder))
     _write(report, paths, run)
     return report
+
+
+def write_blind_sheets(profile: RigProfile, folder: Path, run: Run) -> list[str]:
+    """Numbered sheets of the key poses, shuffled, for viewers to name; their paths.
+
+    The pictures are those of `check_clarity`. Writes <folder>/<character>_blind_1.png, ... and, not
+    for the viewers, <character>_blind_key.csv and <character>_blind_truth.csv.
+    """
+    request = {
+        "pictures": [str(p.resolve()) for p in _pictures(profile, folder)],
+        "expressions": [p.expression for p in profile.key_poses],
+        "prefix": str(_blind(profile, folder)),
+    }
+    return run("evaluation", {"step": "pose_sheets", **request})["sheets"]
+
+
+def keep_ratings(profile: RigProfile, folder: Path, files: list[Path], run: Run) -> RigProfile:
+    """Keep in the profile's file what viewers named on the blind sheets; returns the new profile.
+
+    Raises:
+        InputError: the sheets' key is missing, or a rating has a line that makes no sense.
+        UsageError: the profile has no file.
+    """
+    request = {"prefix": str(_blind(profile, folder)), "files": [str(f) for f in files]}
+    named = run("evaluation", {"step": "pose_ratings", **request})["named"]
+    stems = [p.stem for p in _pictures(profile, folder)]
+    poses = [
+        replace(pose, clarity=round(named[stem], 3)) if stem in named else pose
+        for pose, stem in zip(profile.key_poses, stems, strict=True)
+    ]
+    made = replace(profile, key_poses=tuple(poses))
+    if profile.path is None:
+        raise UsageError("the profile has no file", fix="save it first")
+    made.save(profile.path)
+    return made
+
+
+def _blind(profile: RigProfile, folder: Path) -> Path:
+    return Path(folder).resolve() / f"{profile.name}_blind"
+
+
+def _pictures(profile: RigProfile, folder: Path) -> list[Path]:
+    """Where the picture of each key pose lies."""
+    return [Path(folder) / profile.name / f"{i:03d}.png" for i in range(len(profile.key_poses))]
 
 
 def make_report(profile: RigProfile, result: dict, folder: Path) -> ClarityReport:

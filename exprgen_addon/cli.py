@@ -158,6 +158,15 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("character", metavar="NAME")
     sub.add_argument("--out", metavar="DIR", default="exprgen_clarity", help="default: %(default)s")
     sub.add_argument("--processes", type=int, help="Blender processes (default: as cores)")
+    sub.add_argument("--blind", action="store_true", help="also numbered sheets for viewers")
+    sub.add_argument(
+        "--ratings",
+        action="append",
+        default=[],
+        metavar="FILE.csv",
+        help="NUMBER,EXPRESSION lines of a viewer of the blind sheets in DIR; may be given again: "
+        "kept in the profile, nothing is rendered",
+    )
 
     sub = add("profile", profile, "Propose a profile for a rig: what moves its face, tried out")
     sub.add_argument("scene", metavar="FILE.blend", help="a .blend, .glb, .gltf or .fbx")
@@ -543,19 +552,41 @@ def clarity(args: argparse.Namespace, console: Console) -> int:
 
     console.catch_interrupts()
     with _worker(console) as worker:
+
+        def run(command: str, arguments: dict) -> dict:
+            return _work(worker, command, arguments, console)
+
+        if args.ratings:
+            made = reading.keep_ratings(profile, folder, [Path(f) for f in args.ratings], run)
+            return _tell_ratings(made, console)
         report = reading.check_clarity(
             profile,
             folder,
-            lambda command, arguments: _work(worker, command, arguments, console),
+            run,
             processes=args.processes,
             progress=console.counter("rendering"),
             stop=lambda: console.interrupted,
         )
+        if args.blind and report is not None and not console.interrupted:
+            for sheet in reading.write_blind_sheets(profile, folder, run):
+                console.say(sheet)
     if console.interrupted or report is None:
         return EXIT_INTERRUPTED
     for warning in report.warnings:
         console.say(f"warning: {warning}")
     console.result(report.to_json(), report.to_text())
+    return EXIT_OK
+
+
+def _tell_ratings(profile, console: Console) -> int:
+    """What viewers named right, as the profile now holds it."""
+    shares = {p.name: p.clarity for p in profile.key_poses}
+    unclear = [f"{name} {share:.0%}" for name, share in shares.items() if share < 0.5]
+    mean = sum(shares.values()) / len(shares)
+    text = f"viewers name {mean:.0%} right; kept in {profile.path}"
+    if unclear:
+        text += f"\nhardly readable: {', '.join(unclear)}"
+    console.result({"profile": str(profile.path), "clarity": shares}, text)
     return EXIT_OK
 
 

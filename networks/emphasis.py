@@ -37,8 +37,11 @@ STRONG = 75
 guide to what moves, but not to how far."""
 
 GUIDE = 6.0
-"""Exponent on a key pose's strength where an expression is perceived for certain: of half the
-strength it has a 64th of the say."""
+"""Exponent on a key pose's strength and clarity where an expression is perceived for certain: of
+half the strength, or named right by half of its viewers, it has a 64th of the say."""
+
+LEAST_CLARITY = 0.05
+"""What a key pose counts that no viewer names right: where there is no other it still guides."""
 
 KERNEL = 0.02
 """Width of the resemblance: share of the median squared distance between key poses."""
@@ -73,7 +76,8 @@ def emphasise(
     perceived = perceived / perceived.sum(1, keepdims=True)
     drawn = units.copy()
     for index, expression in enumerate(EXPRESSIONS):
-        targets = key_pose_units(controls, [p for p in poses if p.expression == expression])
+        own = [p for p in poses if p.expression == expression]
+        targets, clarity = key_pose_units(controls, own)
         chance = perceived[:, index]
         neutral = index == NEUTRAL
         chance = chance * (calm if neutral else 1.0)
@@ -81,7 +85,7 @@ def emphasise(
             continue
         # However little of it the regression has found, an expression that is perceived for certain
         # is shown strongly: a crying face with the mouth of a smile is still a sad one.
-        towards = resembling(units, targets, chance * (not neutral)) - units
+        towards = resembling(units, targets, chance * (not neutral), clarity) - units
         drawn += amount * chance[:, None] * towards
     return drawn
 
@@ -111,20 +115,25 @@ def leaning(prior: Sequence[float], undone: float) -> tuple[float, ...]:
     return tuple(float(p) for p in left / left.sum())
 
 
-def key_pose_units(controls: tuple[Control, ...], poses: list[KeyPose]) -> np.ndarray:
-    """(K, M) unit values of the key poses; those at rest are left out."""
+def key_pose_units(
+    controls: tuple[Control, ...], poses: list[KeyPose]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(K, M) unit values of the key poses and (K,) their clarity; those at rest are left out."""
     rest = {c.name: c.rest for c in controls}
     rows = [[(rest | pose.values)[c.name] for c in controls] for pose in poses]
     targets = to_unit(controls, np.array(rows, float).reshape(-1, len(controls)))
-    return targets[(targets**2).sum(1) > 1e-6]
+    moved = (targets**2).sum(1) > 1e-6
+    return targets[moved], np.array([pose.clarity for pose in poses], float)[moved]
 
 
-def resembling(units: np.ndarray, targets: np.ndarray, least: np.ndarray) -> np.ndarray:
+def resembling(
+    units: np.ndarray, targets: np.ndarray, least: np.ndarray, clarity: np.ndarray
+) -> np.ndarray:
     """(N, M) mean of the key poses (K, M) that each pose (N, M) resembles, at a lifted intensity.
 
     How much of a key pose a pose has is its projection on it; how little it resembles it, what is
     left over. `least` (N,) is the intensity below which no pose is drawn, as a share of the strong
-    ones among the key poses.
+    ones among the key poses. `clarity` (K,) of the key poses, 0..1.
     """
     length = (targets**2).sum(1)
     share = np.clip(units @ targets.T / length, 0.0, 1.0)
@@ -134,9 +143,10 @@ def resembling(units: np.ndarray, targets: np.ndarray, least: np.ndarray) -> np.
     nearness = np.exp(-(left - left.min(1, keepdims=True)) / (2 * width))
     length = np.sqrt(length)
     strong = np.percentile(length, STRONG) / length
-    # The surer the perception, the less a subtle key pose is a guide, however near it is: a hand
-    # before an open mouth looks like a closed one.
-    nearness *= np.minimum(1 / strong, 1.0) ** (GUIDE * least[:, None])
+    # The surer the perception, the less a subtle or unclear key pose is a guide, however near it
+    # is: a hand before an open mouth looks like a closed one.
+    say = np.minimum(1 / strong, 1.0) * np.maximum(clarity, LEAST_CLARITY)
+    nearness *= say ** (GUIDE * least[:, None])
     nearness /= nearness.sum(1, keepdims=True)
     most = 1.0 / np.abs(targets).max(1)
     shown = np.maximum(share**LIFT, np.minimum(least[:, None] * strong, np.maximum(most, 1.0)))

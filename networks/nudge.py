@@ -131,7 +131,9 @@ def _clear(chances: np.ndarray, index: int) -> bool:
 
 
 def _goals(units, controls, poses, expression: str) -> list[np.ndarray]:
-    targets = key_pose_units(controls, [p for p in poses if p.expression == expression])
+    targets, clarity = key_pose_units(controls, [p for p in poses if p.expression == expression])
+    if len(targets):  # what viewers don't recognise makes nothing clearer
+        targets = targets[clarity >= min(ENOUGH, clarity.max())]
     if expression == "neutral":
         targets = np.zeros((1, len(controls)))
     if not len(targets):

@@ -60,11 +60,15 @@ class Control:
 
 @dataclass(frozen=True)
 class KeyPose:
-    """A labelled pose; controls that are not named stay at rest. Values in the controls' units."""
+    """A labelled pose; controls that are not named stay at rest. Values in the controls' units.
+
+    clarity: share of viewers who name the expression, 0..1; 1 where nobody was asked.
+    """
 
     name: str
     expression: str
     values: dict[str, float]
+    clarity: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,9 @@ class RigProfile:
         del data["path"]
         if not self.landmarks:  # as profiles were before there were landmarks
             del data["landmarks"]
+        for pose in data["key_poses"]:
+            if pose["clarity"] == 1.0:  # likewise
+                del pose["clarity"]
         temporary = Path(f"{path}.part")
         temporary.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
         os.replace(temporary, path)
@@ -290,6 +297,8 @@ def _check(profile: RigProfile) -> None:
         unknown = set(pose.values) - set(names)
         if unknown:
             fail(f"key pose {pose.name!r} uses unknown control {min(unknown)!r}", "rename it")
+        if not 0 <= pose.clarity <= 1:
+            fail(f"key pose {pose.name!r} has clarity {pose.clarity}", "give 0 to 1")
     if profile.landmarks and set(profile.landmarks) != set(LANDMARK_NAMES):
         odd = min(set(profile.landmarks) ^ set(LANDMARK_NAMES))
         word = "unknown" if odd in profile.landmarks else "no"

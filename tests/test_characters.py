@@ -1,5 +1,6 @@
 """The sample characters: profiles that hold, targets that exist, controls that move the face."""
 
+import json
 from functools import lru_cache
 
 import numpy as np
@@ -8,12 +9,19 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from exprgen.networks.errors import UsageError  # noqa: E402
-from exprgen.networks.profile import SAMPLE_RIGS, arkit_to_unit, load_profile, to_unit  # noqa: E402
+from exprgen.networks.profile import (  # noqa: E402
+    SAMPLE_RIGS,
+    arkit_to_unit,
+    load_profile,
+    sample_characters,
+    to_unit,
+)
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, ROLES  # noqa: E402
 from exprgen.sample_rigs.build import correctives, pose_assets  # noqa: E402
 from exprgen.sample_rigs.build.assemble import key_poses  # noqa: E402
 from exprgen.sample_rigs.build.config import CHARACTERS  # noqa: E402
 from exprgen.sample_rigs.build.poses import POSES, edited_poses  # noqa: E402
+from exprgen.sample_rigs.build.viewers import FILE, rated  # noqa: E402
 
 NAMES = ("mira", "tobi")
 MAX_BYTES = 3_000_000
@@ -141,6 +149,14 @@ def test_key_poses_are_the_shared_ones_corrected(name):
     for stored, fresh in zip(profile.key_poses, made, strict=True):
         assert (stored.name, stored.expression) == (fresh.name, fresh.expression)
         assert stored.values == pytest.approx(fresh.values, abs=1e-6)
+
+
+def test_what_viewers_named_is_stored():
+    known = {p.name: p for p in sample_characters()}
+    for profile in known.values():
+        assert rated(profile) == profile
+    for name, shares in json.loads(FILE.read_text()).items():
+        assert set(shares) <= {p.name for p in known[name].key_poses}
 
 
 @pytest.mark.parametrize("name", NAMES)

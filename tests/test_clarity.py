@@ -3,6 +3,7 @@
 import csv
 import json
 
+import cv2
 import numpy as np
 import pytest
 
@@ -10,6 +11,7 @@ from exprgen.exprgen_addon import clarity
 from exprgen.exprgen_addon.clarity import AMBIGUOUS, CLEAR, MISTAKEN, Reading
 from exprgen.networks.character_pictures import Cell, draw_sheet, trained_characters
 from exprgen.networks.errors import InputError
+from exprgen.networks.profile import load_profile
 from exprgen.networks.vocabulary import EXPRESSIONS
 from exprgen.tests import synthetic
 
@@ -99,6 +101,37 @@ def test_a_character_is_rendered_read_and_written_down(tmp_path):
     assert (tmp_path / "ann_clarity.png").read_bytes()[:4] == b"\x89PNG"
     assert (tmp_path / "ann_clarity.csv").is_file()
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_what_viewers_name_is_kept_in_the_profile(tmp_path):
+    from exprgen.networks.evaluation import steps
+
+    ann = synthetic.build(tmp_path / "characters", "ann")
+    ann.save(ann.path)
+    (tmp_path / "ann").mkdir()
+    for i in range(len(ann.key_poses)):
+        picture = np.full((8, 8, 3), 40 * i, np.uint8)
+        cv2.imwrite(str(tmp_path / "ann" / f"{i:03d}.png"), picture)
+
+    def run(command, arguments):
+        step = getattr(steps, arguments.pop("step"))
+        return step(lambda message: None, **arguments)
+
+    (sheet,) = clarity.write_blind_sheets(ann, tmp_path, run)
+    assert sheet.endswith("ann_blind_1.png")
+    numbers = dict(line.split(",") for line in (tmp_path / "ann_blind_key.csv").read_text().split())
+    by_pose = {ann.key_poses[int(file[-7:-4])].name: n for n, file in numbers.items()}
+    one, two = tmp_path / "one.csv", tmp_path / "two.csv"
+    one.write_text(f"number,label\n{by_pose['grin']},joy\n{by_pose['rest']},neutral\n")
+    two.write_text(f"{by_pose['grin']},anger\n")
+    clarity.keep_ratings(ann, tmp_path, [one, two], run)
+    kept = {p.name: p.clarity for p in load_profile(ann.path).key_poses}
+    assert (kept["grin"], kept["rest"]) == (0.5, 1.0)
+    before = ann.path.read_text()
+    two.write_text("99,joy\n")
+    with pytest.raises(InputError, match="no picture"):
+        clarity.keep_ratings(ann, tmp_path, [two], run)
+    assert ann.path.read_text() == before
 
 
 def test_a_character_without_key_poses_is_refused(tmp_path):

@@ -1,5 +1,7 @@
 """Perceptual emphasis: towards the perceived expression's key poses, and nowhere else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -72,6 +74,28 @@ def test_a_closed_smile_stays_closed():
     jaw = [c.name for c in CONTROLS].index("jaw_open")
     drawn = emphasise(0.7 * closed[None], perceived("joy"), CONTROLS, POSES, 1.0)
     assert drawn[0, jaw] < 0.08
+
+
+def test_a_pose_that_viewers_misread_is_no_guide_where_perception_is_sure():
+    """A closed mouth that reads as calm must not stand for surprise while open ones are there."""
+    closed = next(p for p in POSES if p.name == "surprise_closed")
+    jaw = [c.name for c in CONTROLS].index("jaw_open")
+    clear = tuple(replace(p, clarity=1.0) for p in POSES)
+    unclear = tuple(
+        replace(p, clarity=0.0) if p is closed else replace(p, clarity=1.0) for p in POSES
+    )
+    shown = 0.8 * units_of(closed)[None]
+    follows, opens = (
+        emphasise(shown, perceived("surprise"), CONTROLS, poses, 0.9)[0, jaw]
+        for poses in (clear, unclear)
+    )
+    assert follows < 0.1 < opens
+    # Where perception is unsure the actor's own face decides.
+    unsure = perceived("surprise", 0.2)
+    a, b = (emphasise(shown, unsure, CONTROLS, poses, 0.9) for poses in (clear, unclear))
+    assert np.abs(a - b).max() < 0.05
+    alone = (replace(closed, clarity=0.0),)
+    assert np.linalg.norm(emphasise(shown, perceived("surprise"), CONTROLS, alone, 0.9)) > 0.5
 
 
 def test_steady_in_its_input():

@@ -40,7 +40,10 @@ def profile(tmp_path):
             _control("nod", region="head", output="head", role="head_pitch"),
         ),
         framing=Framing((0.0, 0.0, 1.6)),
-        key_poses=(KeyPose("joy_1", "joy", {"corner_left": 0.5}),),
+        key_poses=(
+            KeyPose("joy_1", "joy", {"corner_left": 0.5}),
+            KeyPose("joy_2", "joy", {"corner_left": 0.2}, clarity=0.5),
+        ),
     )
     made.save(tmp_path / "toy.json")
     return load_profile(tmp_path / "toy.json")

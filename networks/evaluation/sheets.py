@@ -109,9 +109,34 @@ def score_ratings(key: Path, truth: Path, ratings: list[Path]) -> dict[str, Reco
     Raises:
         InputError: a file is missing, a number is not in the key, or a label is none.
     """
-    files = {int(n): Path(f) for n, f in _rows(key, 2)}
     labels = dict(_rows(truth, 2))
     answers: dict[str, list[tuple[int, int]]] = {}
+    for file, label in _answers(key, ratings):
+        group = "/".join(file.parts[-3:-1])
+        right = EXPRESSIONS.index(labels[file.stem])
+        answers.setdefault(group, []).append((right, EXPRESSIONS.index(label)))
+    return {
+        group: Recognition.of("raters", group, *np.array(pairs).T)
+        for group, pairs in sorted(answers.items())
+    }
+
+
+def named_right(key: Path, truth: Path, ratings: list[Path]) -> dict[str, float]:
+    """Stem of each picture that was rated -> share of the answers that name its expression.
+
+    Raises:
+        InputError: see `score_ratings`.
+    """
+    labels = dict(_rows(truth, 2))
+    given: dict[str, list[bool]] = {}
+    for file, answer in _answers(key, ratings):
+        given.setdefault(file.stem, []).append(answer == labels[file.stem])
+    return {stem: sum(right) / len(right) for stem, right in given.items()}
+
+
+def _answers(key: Path, ratings: list[Path]):
+    """(picture, expression that a rater named) for each line of the ratings."""
+    files = {int(n): Path(f) for n, f in _rows(key, 2)}
     for path in ratings:
         for number, label in _rows(path, 2):
             if not number.strip().isdigit():
@@ -122,14 +147,7 @@ def score_ratings(key: Path, truth: Path, ratings: list[Path]) -> dict[str, Reco
                     file=path,
                     fix=f"write NUMBER,LABEL with one of {', '.join(EXPRESSIONS)}",
                 )
-            file = files[int(number)]
-            group = "/".join(file.parts[-3:-1])
-            right = EXPRESSIONS.index(labels[file.stem])
-            answers.setdefault(group, []).append((right, EXPRESSIONS.index(label.strip())))
-    return {
-        group: Recognition.of("raters", group, *np.array(pairs).T)
-        for group, pairs in sorted(answers.items())
-    }
+            yield files[int(number)], label.strip()
 
 
 def _rows(path: Path, columns: int) -> list[list[str]]:

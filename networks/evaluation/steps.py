@@ -21,7 +21,7 @@ from .judging import Judge, actor_faces, character_faces, judge_paths, judged, o
 from .parts import character_part, human_part
 from .recognition import probabilities_of, read_as_in_use, recognise
 from .report import write_html
-from .sheets import score_ratings
+from .sheets import named_right, score_ratings, write_sheets
 
 Emit = Callable[[dict], None]
 
@@ -153,6 +153,19 @@ def ratings(emit: Emit, key: str, truth: str, files: list) -> dict:
     return {"ratings": {group: r.to_json() for group, r in scored.items()}}
 
 
+def pose_sheets(emit: Emit, pictures: list, expressions: list, prefix: str) -> dict:
+    """Blind sheets of key poses that show these expressions: {"sheets": paths}."""
+    files = [Path(p) for p in pictures]
+    truth = {f.stem: e for f, e in zip(files, expressions, strict=True)}
+    return {"sheets": [str(p) for p in write_sheets(files, truth, Path(prefix)).pictures]}
+
+
+def pose_ratings(emit: Emit, prefix: str, files: list) -> dict:
+    """What viewers named on those sheets: {"named": {stem of the picture: share that is right}}."""
+    key, truth = (Path(f"{prefix}_{name}.csv") for name in ("key", "truth"))
+    return {"named": named_right(key, truth, [Path(f) for f in files])}
+
+
 def report(emit: Emit, figures: dict, out: str) -> dict:
     """Write <out>/evaluation.json and .html: {"json", "html"}."""
     folder = Path(out)
@@ -165,4 +178,14 @@ def _progress(stage: str, done: int, total: int) -> dict:
     return {"type": "progress", "stage": stage, "done": done, "total": total}
 
 
-_STEPS = (pick, recognition, transfer, read_frames, hold, ratings, report)
+_STEPS = (
+    pick,
+    recognition,
+    transfer,
+    read_frames,
+    hold,
+    ratings,
+    pose_sheets,
+    pose_ratings,
+    report,
+)

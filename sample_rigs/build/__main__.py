@@ -25,6 +25,7 @@ from .pose_assets import store_poses, write_catalogs
 from .reference import build_reference
 from .rigify_character import NAME as ROSA
 from .rigify_character import build_rosa
+from .viewers import rated
 
 FOLDER = Path(__file__).resolve().parent.parent
 
@@ -45,7 +46,7 @@ def build(name: str, folder: Path = FOLDER) -> Path:
     bpy.context.preferences.filepaths.save_version = 0
     bpy.ops.wm.save_as_mainfile(filepath=str(temporary), compress=True, relative_remap=False)
     os.replace(temporary, path)
-    profile.save(path.with_suffix(".json"))
+    rated(profile).save(path.with_suffix(".json"))
     write_catalogs(folder)
     return path
 
