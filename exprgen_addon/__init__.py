@@ -86,7 +86,7 @@ def _before_load(*_) -> None:
     from . import live_clarity, references, window
 
     live_clarity.switch(False)
-    window.abandon()
+    window.abandon("ended by opening a file")
     references.forget()
     if bpy.context.window_manager is not None:
         bpy.context.window_manager.exprgen["live"] = False

@@ -398,7 +398,7 @@ def _draw_outcome(layout, title: str) -> None:
     for task in (t for t in queue.failures if t.title == title):
         _draw_failed(layout, task)
     last = queue.last
-    if last is None or last.title != title or last in queue.failures:
+    if last is None or last.title != title or last in queue.failures or not last.holds():
         return
     row = layout.row()
     column = row.column(align=True)
@@ -451,7 +451,7 @@ def draw_status(self, context) -> None:
         row.operator("exprgen.cancel_job", text="", icon="X", emboss=False)
     elif queue.failures:
         layout.label(text=f"ExprGen: {queue.failures[-1].title} failed", icon="ERROR")
-    elif queue.last is not None and queue.last.said:
+    elif queue.last is not None and queue.last.said and queue.last.holds():
         icon = "CHECKMARK" if queue.last.state == tasks.DONE else "CANCEL"
         layout.label(text=f"{queue.last.title}: {queue.last.said}"[:90], icon=icon)
 

@@ -294,6 +294,8 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         ],
     )
 
+    written: IntProperty(description="How often a job has written into this scene; undone with it")
+
     @property
     def face_choice(self) -> str:
         """The choice of face as the command line takes it."""

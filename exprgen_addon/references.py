@@ -7,6 +7,7 @@ never saved; the scene keeps its path. It is read once and kept while the file i
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import shutil
 import time
@@ -18,6 +19,7 @@ import numpy as np
 
 from ..networks import review
 from ..networks.errors import ExprGenError, InputError
+from ..networks.files import spool_prefix
 from ..networks.track import FaceTrack
 from . import jobs
 from .keyframes import scene_fps
@@ -91,6 +93,17 @@ def sweep(folder: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink()
+
+
+def discard(out: Path) -> None:
+    """Remove an analysis that is not wanted, however far it came; nobody may be at work on it."""
+    for spool in out.parent.glob(f"{spool_prefix(out)}*"):
+        shutil.rmtree(spool, ignore_errors=True)
+    picture = thumbnail_path(out)
+    parts = out.parent.glob(f".{glob.escape(picture.name)}.*.part")
+    for path in (out, out.with_name(f"{out.name}.part"), picture, *parts):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def track_path(settings) -> Path | None:

@@ -31,13 +31,16 @@ class Task:
 
     title: for a person. begin: starts the job. finish: takes its result, on the main thread, and
     says in one line what came of it (or None); may raise ExprGenError. keep_partial: a result that
-    was stopped half-way is worth finishing.
+    was stopped half-way is worth finishing. drop: removes what an end without `finish` leaves.
+    holds: what it brought is still there, and `said` therefore true; False after an undo.
     """
 
     title: str
     begin: Callable[[], Messages]
     finish: Callable[[dict], str | None] = lambda result: None
     keep_partial: bool = False
+    drop: Callable[[], None] = lambda: None
+    holds: Callable[[], bool] = lambda: True
     state: str = WAITING
     stage: str = ""
     done: int = 0
@@ -134,15 +137,20 @@ class TaskQueue:
                 task.state, task.stop_asked = STOPPING, time.monotonic()
                 task.job.stop()
 
-    def clear(self) -> None:
-        """End everything at once; nothing is finished."""
+    def clear(self, said: str = "") -> None:
+        """End everything at once; nothing is finished.
+
+        Args:
+            said: why, to be told of the task that ran; "" to tell nothing.
+        """
         self.waiting.clear()
-        if self.running is not None:
-            if self.running.job is not None:
-                self.running.job.kill()
-            self.running.state = STOPPED
-            self.running = None
-        self.last = None
+        ended, self.running = self.running, None
+        if ended is not None:
+            if ended.job is not None:
+                ended.job.kill()
+            ended.state, ended.said = STOPPED, said
+            ended.drop()
+        self.last = ended if said else None
         self.failures.clear()
 
     def run(self, task: Task, on_message: Callable[[dict], None] = lambda m: None) -> Task:
@@ -193,9 +201,11 @@ class TaskQueue:
             task.state = STOPPED if stopped else FAILED
             task.error = None if stopped else task.error
             task.said = task.said or ("stopped" if stopped else "")
+            task.drop()
             return
         if stopped and not task.keep_partial and task.job.result.get("partial"):
             task.state, task.said = STOPPED, "stopped"
+            task.drop()
             return
         task.state = FINISHING
         try:

@@ -16,7 +16,7 @@ import bpy
 
 from ..networks.errors import ExprGenError, UsageError
 from . import jobs
-from .tasks import FAILED, Task, TaskQueue
+from .tasks import FAILED, FINISHING, Task, TaskQueue
 
 INTERVAL = 0.1
 
@@ -88,7 +88,11 @@ def start(task: Task, operator: bpy.types.Operator) -> set[str]:
 
 
 def undoable(operator, **properties) -> None:
-    """Call an operator from a task's end, as one step of undo, in a window if there is one.
+    """Call an operator from a task's end, as one step of undo, in a window if there is one. What
+    the task says of itself holds as long as the step is not undone.
+
+    Args:
+        properties: the operator's; `scene` names the scene that it writes into.
 
     Raises:
         ExprGenError: the operator refused; its own words.
@@ -97,6 +101,7 @@ def undoable(operator, **properties) -> None:
         with _override():
             result = operator("EXEC_DEFAULT", **properties)
             if "FINISHED" in result:
+                _count(properties["scene"])
                 # Not left to the operator: Blender takes no step for one that another one calls,
                 # as the background does.
                 bpy.ops.ed.undo_push(message=operator.get_rna_type().name)
@@ -121,10 +126,14 @@ def redraw(viewport: bool = False) -> None:
                 bpy.context.workspace.status_text_set(None)  # has the status bar drawn anew
 
 
-def abandon() -> None:
-    """End every job and forget what it was for; a worker that has nothing to do may stay."""
+def abandon(said: str = "") -> None:
+    """End every job and forget what it was for; a worker that has nothing to do may stay.
+
+    Args:
+        said: why, to be told of the one that ran; "" to tell nothing.
+    """
     global _folder
-    queue.clear()
+    queue.clear(said)
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
     if _folder is not None:
@@ -139,6 +148,20 @@ def close() -> None:
     if _worker is not None:
         _worker.kill()
         _worker = None
+
+
+def _count(scene: str) -> None:
+    """Count what is written into a scene, in the scene itself: undo and redo count with it."""
+    settings = bpy.data.scenes[scene].exprgen
+    settings.written += 1
+    number, task = settings.written, queue.last
+
+    def holds() -> bool:
+        found = bpy.data.scenes.get(scene)
+        return found is not None and found.exprgen.written >= number
+
+    if task is not None and task.state == FINISHING:
+        task.holds = holds
 
 
 def _start_timer() -> None:

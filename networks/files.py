@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 from .errors import OutputError
+
+
+def spool_prefix(out: Path) -> str:
+    """How the name of an output's spool begins, so that what a killed process left can be told
+    from another one's."""
+    return f".spool-{hashlib.sha256(out.name.encode()).hexdigest()[:8]}-"
 
 
 def write_text(path: Path, text: str) -> None:

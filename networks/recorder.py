@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from .errors import InputError, OutputError
+from .files import spool_prefix
 from .smoothing import BRIDGE_SECONDS, classify_losses, fill_lost, loss_weights
 from .track import RESTING, TRACKED, FaceTrack, Spooled
 from .tracking import TrackedFace
@@ -79,7 +80,9 @@ class TrackRecorder:
         self._frames = self.found = 0
         self.without_face: list[str] = []
         try:
-            self._folder = Path(tempfile.mkdtemp(prefix=".spool-", dir=self.out.parent))
+            self._folder = Path(
+                tempfile.mkdtemp(prefix=spool_prefix(self.out), dir=self.out.parent)
+            )
         except OSError as error:
             raise OutputError(
                 f"can't be written ({error.strerror}).", file=out, fix="choose a writable folder"

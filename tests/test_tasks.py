@@ -100,6 +100,33 @@ def test_a_task_that_does_not_stop_is_ended(worker, monkeypatch):
     assert not worker.alive
 
 
+def test_what_ends_early_is_dropped_and_what_is_finished_stays(worker):
+    dropped = []
+
+    def task(title: str, seconds: float = 60.0, **more) -> Task:
+        return ping(worker, title, seconds, drop=lambda: dropped.append(title), **more)
+
+    queue = TaskQueue()
+    queue.add(task("whole", 0.1))
+    drain(queue)
+    queue.add(task("part", keep_partial=True, finish=lambda r: "part"))
+    queue.cancel()
+    drain(queue)
+    assert dropped == []
+    queue.add(task("stopped"))
+    queue.cancel()
+    drain(queue)
+    assert dropped == ["stopped"]
+    queue.add(task("closed"))
+    queue.clear("its file was closed")
+    assert dropped == ["stopped", "closed"]
+    assert not worker.alive, "it has ended before its leavings are removed"
+    last = queue.last
+    assert (last.title, last.state, last.said) == ("closed", STOPPED, "its file was closed")
+    queue.clear()
+    assert queue.last is None
+
+
 def test_failures_are_kept_and_the_next_one_runs(worker):
     queue = TaskQueue()
 

@@ -31,6 +31,7 @@ from exprgen.exprgen_addon import (  # noqa: E402
     jobs,
     overlay,
     references,
+    tasks,
     window,
 )
 
@@ -463,6 +464,83 @@ def test_another_file_ends_what_runs(analysed):
     assert not window.queue.busy
     assert not worker.alive
     assert not Path(folder).exists()
+
+
+def _behind_the_window(monkeypatch, operator) -> tasks.Task:
+    """Start an operator's job as a window does, and wait until it has begun to write."""
+    monkeypatch.setattr(window, "start", lambda task, _: window.queue.add(task) or {"FINISHED"})
+    assert operator() == {"FINISHED"}
+    return window.queue.running
+
+
+def _spools(folder: Path) -> list[Path]:
+    return list(folder.glob(".spool-*"))
+
+
+def _step_until(condition) -> None:
+    end = time.monotonic() + 60
+    while not condition() and time.monotonic() < end:
+        window.queue.step()
+        time.sleep(0.005)
+    assert condition()
+
+
+def test_a_file_opened_in_an_analysis_ends_it_and_leaves_nothing(scene, house, monkeypatch):
+    folder = house / references.TRACKS
+    bpy.ops.wm.save_mainfile()
+    before = sorted(folder.glob("*"))
+    task = _behind_the_window(monkeypatch, bpy.ops.exprgen.analyse)
+    other = folder / ".spool-00000000-other"
+    _step_until(lambda: _spools(folder))
+    other.mkdir()  # another Blender's
+    os.kill(window.worker().pid, signal.SIGSTOP)  # so that it can't end first
+    try:
+        assert len(_spools(folder)) == 2
+        bpy.ops.wm.revert_mainfile()
+        assert _spools(folder) == [other]
+    finally:
+        other.rmdir()
+    assert sorted(folder.glob("*")) == before
+    assert (task.state, task.said) == ("stopped", "ended by opening a file")
+    assert window.queue.last is task, "and is told"
+    assert not bpy.context.scene.exprgen.track
+    monkeypatch.undo()
+    assert bpy.ops.exprgen.analyse() == {"FINISHED"}
+    assert references.seen(bpy.context.scene.exprgen) is not None, "the next one works"
+
+
+def test_a_file_saved_in_an_analysis_gets_it_at_its_end(scene, house, monkeypatch):
+    references.new_track_path(scene.exprgen).unlink(missing_ok=True)
+    _behind_the_window(monkeypatch, bpy.ops.exprgen.analyse)
+    bpy.ops.wm.save_mainfile()
+    _step_until(lambda: not window.queue.busy)
+    assert references.seen(bpy.context.scene.exprgen) is not None
+    assert not [p for p in (house / references.TRACKS).iterdir() if ".new" in p.name]
+
+
+def test_an_analysis_of_another_reference_is_not_taken(scene, house, monkeypatch):
+    _behind_the_window(monkeypatch, bpy.ops.exprgen.analyse)
+    scene.exprgen.reference = "//another.mp4"
+    _step_until(lambda: not window.queue.busy)
+    assert not scene.exprgen.track
+    assert "reference was changed" in window.queue.last.said
+    assert not [p for p in (house / references.TRACKS).iterdir() if ".new" in p.name]
+
+
+def test_what_a_job_says_of_its_keys_goes_and_comes_with_them(analysed):
+    bpy.ops.ed.undo_push(message="before")
+    bpy.ops.exprgen.apply()
+    last = window.queue.last
+    assert "keys on" in last.said
+    assert last.holds()
+    bpy.ops.ed.undo()
+    assert not last.holds()
+    bpy.ops.ed.redo()
+    assert last.holds()
+    bpy.ops.exprgen.apply()
+    assert window.queue.last.holds()
+    bpy.ops.ed.undo()
+    assert not window.queue.last.holds(), "the first one's keys are another's word"
 
 
 def test_a_pose_is_taken_as_a_correction_where_there_are_keys(analysed):

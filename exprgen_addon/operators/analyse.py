@@ -83,8 +83,11 @@ class EXPRGEN_OT_analyse(bpy.types.Operator):
         name, out = scene.name, references.new_track_path(scene.exprgen)
 
         def finish(result: dict) -> str:
+            if _reference_of(name) != request["reference"][0]:
+                references.discard(Path(result["track"]))
+                return "not kept: the reference was changed meanwhile"
             if result.get("stopped") and _is_whole(out):
-                _remove(Path(result["track"]))
+                references.discard(Path(result["track"]))
                 said = "stopped; the earlier, whole analysis stays"
             else:
                 said = f"{result['found']} of {result['frames']} frames show the face"
@@ -94,8 +97,11 @@ class EXPRGEN_OT_analyse(bpy.types.Operator):
             window.undoable(bpy.ops.exprgen.take_analysis, scene=name, track=str(out), said=said)
             return said
 
+        def drop() -> None:
+            references.discard(Path(request["out"]))
+
         begin = window.ask("analyse", request)
-        return window.start(Task(TITLE, begin, finish, keep_partial=True), self)
+        return window.start(Task(TITLE, begin, finish, keep_partial=True, drop=drop), self)
 
 
 class EXPRGEN_OT_take_analysis(bpy.types.Operator):
@@ -184,6 +190,12 @@ def _request(scene: bpy.types.Scene) -> dict:
     }
 
 
+def _reference_of(scene: str) -> str:
+    """The reference that a scene shows now, "" where the scene is gone."""
+    found = bpy.data.scenes.get(scene)
+    return references.reference_path(found.exprgen) if found is not None else ""
+
+
 def _is_whole(track: Path) -> bool:
     """An analysis lies there and reaches the clip's end."""
     try:
@@ -207,11 +219,6 @@ def _adopt(made: Path, out: Path) -> None:
         raise OutputError(
             f"can't be written ({error.strerror})", file=out, fix="make the folder writable"
         ) from error
-
-
-def _remove(made: Path) -> None:
-    for path in (made, references.thumbnail_path(made)):
-        path.unlink(missing_ok=True)
 
 
 def _primary_with_network(scene: bpy.types.Scene) -> list[str]:

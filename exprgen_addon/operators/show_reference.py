@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
@@ -58,7 +60,8 @@ class EXPRGEN_OT_show_reference(bpy.types.Operator):
         except ExprGenError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        name = scene.name
+        name, folder = scene.name, Path(request["out"])
+        drop = _dropper(folder)
 
         def finish(result: dict) -> str:
             window.undoable(
@@ -73,7 +76,7 @@ class EXPRGEN_OT_show_reference(bpy.types.Operator):
             )
             return f"{result['count']} pictures"
 
-        return window.start(Task(TITLE, window.ask("frames", request), finish), self)
+        return window.start(Task(TITLE, window.ask("frames", request), finish, drop=drop), self)
 
 
 class EXPRGEN_OT_take_reference(bpy.types.Operator):
@@ -122,6 +125,19 @@ def _request(scene: bpy.types.Scene) -> dict:
         "fps": scene_fps(scene),
         "start_frame": settings.start_frame,
     }
+
+
+def _dropper(folder: Path) -> Callable[[], None]:
+    """What removes pictures that were half written; of a folder that was there, only the parts."""
+    there = folder.exists()
+
+    def drop() -> None:
+        if not there:
+            shutil.rmtree(folder, ignore_errors=True)
+        for part in folder.glob(".*.part"):
+            part.unlink(missing_ok=True)
+
+    return drop
 
 
 def _step(scene: bpy.types.Scene) -> str:
