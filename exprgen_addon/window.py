@@ -68,8 +68,10 @@ def command(*words) -> Callable[[], jobs.Command]:
 def start(task: Task, operator: bpy.types.Operator) -> set[str]:
     """Let an operator start a task: in a window it goes on behind it, in the background it is
     waited for. Returns what `execute` returns."""
-    # Who tries again has read what failed.
+    # Who tries again has read what came of the last time.
     queue.failures[:] = [t for t in queue.failures if t.title != task.title]
+    if queue.last is not None and queue.last.title == task.title:
+        queue.last = None
     try:
         if bpy.app.background:
             queue.run(task)

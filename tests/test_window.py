@@ -192,6 +192,19 @@ def test_trying_again_puts_the_failure_away_and_another_reference_the_analysis(a
     assert not analysed.exprgen.track
 
 
+def test_what_came_of_a_job_is_not_told_while_it_runs_again(house):
+    for title, told in (("Wait", None), ("Other", "Wait")):
+        seen = []
+
+        def begin(seen=seen):
+            seen.append(window.queue.last)
+            return tasks.Thinking(lambda emit, stopped: {})
+
+        window.queue.last = tasks.Task("Wait", lambda: None)
+        assert window.start(tasks.Task(title, begin), None) == {"FINISHED"}
+        assert [t and t.title for t in seen] == [told]
+
+
 def test_another_engine_gets_another_worker(house, monkeypatch):
     from dataclasses import replace
 
