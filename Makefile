@@ -1,5 +1,6 @@
-# make demo   the main job on the embedded reference clip -> exprgen_demo/demo.blend and demo.mp4
-# make test   lint, format and every test
+# make demo   the main job on the embedded reference clip -> exprgen_demo/demo.blend and demo.mp4;
+#             about 4 minutes the first time
+# make test   lint, format and every test; about 5 minutes
 # make extension        Blender's installable zip -> dist/, 21 MB; uses a Python that has torch
 # make extension-full   the same with the packages' wheels, a zip a platform, hundreds of MB
 # They set up what they need: a virtual environment at .venv with the `exprgen` command and pinned
@@ -28,7 +29,8 @@ setup: $(STAMP)
 
 $(STAMP): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "ExprGen needs Python 3.11 (Blender 4.5's own version): install it, or run make PYTHON=/path/to/python3.11"; exit 2; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the packages into $(VENV), about 1.5 GB; silent for a minute or more ..."
 	$(BIN)/python -m pip install --disable-pip-version-check -q -e ".[dev]"
 	touch $@
 
@@ -40,6 +42,8 @@ characters: setup
 
 extension: setup
 	$(BIN)/python -m exprgen.exprgen_addon.extension_build --out dist
+	@echo "In Blender, ExprGen's preferences ask for the engine's Python. Type or paste:"
+	@echo "  $(abspath $(BIN)/python)"
 
 extension-full: setup
 	$(BIN)/python -m exprgen.exprgen_addon.extension_build --full --out dist

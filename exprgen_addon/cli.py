@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import difflib
 import os
 import sys
 import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from ..networks.errors import (
@@ -31,7 +32,7 @@ from ..networks.errors import (
 from ..networks.profile import SAMPLE_RIGS, RigProfile, find_character, sample_characters
 from ..networks.settings import RetargetSettings
 from ..networks.vocabulary import EXPRESSIONS, OUTPUTS, REGIONS
-from .console import Console, check_file, check_folder
+from .console import Console, check_file, check_folder, quiet
 from .jobs import Job, WorkerProcess
 from .options import KeyOptions, check_fps
 
@@ -78,16 +79,36 @@ def run_words(words: list[str], make_console: Callable[[bool], Console] = Consol
 # --- the parser ----------------------------------------------------------------------------------
 
 
+class CommandParser(argparse.ArgumentParser):
+    """A parser with commands, which names the nearest one where a word is none of them."""
+
+    commands: Collection[str] = ()
+
+    def parse_known_args(self, args=None, namespace=None):
+        word = next((w for w in args or () if not w.startswith("-")), None)
+        if word is not None and word not in self.commands:
+            near = difflib.get_close_matches(word.lower(), self.commands, n=1)
+            known = f"the commands are {', '.join(self.commands)}"
+            self.error(f"no command {word!r}: {f'did you mean {near[0]!r}?' if near else known}")
+        return super().parse_known_args(args, namespace)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands; `args.run(args, console)` runs the one that was chosen."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="exprgen",
         description="Reference footage of a human face becomes keyframes on your characters.",
-        epilog="Exit codes: 0 done, 2 bad request, 3 bad input, 4 done in part, 5 model missing "
-        "or damaged, 6 can't write, 130 interrupted.",
+        epilog="Exit codes: 0 done, 1 a fault of ExprGen's own, 2 bad request, 3 bad input, 4 done "
+        "in part, 5 model missing or damaged, 6 can't write, 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"exprgen {_version()}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(
+        dest="command",
+        required=True,
+        metavar="COMMAND",
+        parser_class=argparse.ArgumentParser,
+    )
+    parser.commands = commands.choices
 
     def add(name: str, run, help_text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=help_text, description=help_text)
@@ -111,7 +132,11 @@ def build_parser() -> argparse.ArgumentParser:
     sub = add("analyse", analyse, "Footage to a face track, for `exprgen apply`")
     _reference_options(sub)
     sub.add_argument("--out", required=True, metavar="TRACK.npz")
-    sub.add_argument("--primary", metavar="NAME", help="solve this character's network right away")
+    sub.add_argument(
+        "--primary",
+        metavar="NAME",
+        help="run this character's network too, so that `apply` need not look at the faces again",
+    )
 
     sub = add("apply", apply, "A face track to keyed characters in a .blend")
     sub.add_argument("track", metavar="TRACK.npz")
@@ -126,7 +151,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("images", nargs="+", metavar="IMAGE")
     sub.add_argument("--as", dest="kind", choices=("auto", "human", "character"), default="auto")
 
-    sub = add("demo", demo, "The main job on the embedded reference, with both characters")
+    sub = add("demo", demo, "The main job on the embedded reference, with three characters")
     sub.add_argument("--out", metavar="DIR", default=DEMO_FOLDER, help="default: %(default)s")
 
     sub = add("doctor", doctor, "What is installed, what is missing, how to mend it")
@@ -246,7 +271,7 @@ def _range_option(sub: argparse.ArgumentParser) -> None:
         type=_range,
         default=(None, None),
         metavar="START:END",
-        help="seconds of the reference; either side may be empty",
+        help="seconds of the reference, such as 2:6; either side may be empty (2: is from 2 s on)",
     )
 
 
@@ -388,6 +413,7 @@ def apply(args: argparse.Namespace, console: Console) -> int:
     _check_references([args.track, *filter(None, [args.reference])])
     if args.preview and not args.reference:
         raise UsageError("the preview needs the footage", fix="give it with --reference FILE")
+    _say_what_takes_long(args.track, profiles[0], console)
     with _folder(None) as folder, _worker(console) as worker:
         tracks = _solve(worker, args.track, profiles, settings, folder, console)
         meta = tracks[0].meta
@@ -423,6 +449,7 @@ def characters(args: argparse.Namespace, console: Console) -> int:
             "primary": p.primary,
             "family": p.family,
             "control_count": len(p.controls),
+            "expression_count": len(p.expression_controls),
             "controls": list(p.names),
             "profile": str(p.path),
             "license": p.license,
@@ -430,7 +457,8 @@ def characters(args: argparse.Namespace, console: Console) -> int:
         for p in found
     ]
     lines = [
-        f"{r['name']:<12} {r['title']:<16} {r['control_count']:>3} controls  {r['family']}"
+        f"{r['name']:<12} {r['title']:<16} {r['expression_count']:>3} controls"
+        f" + {r['control_count'] - r['expression_count']} head and gaze  {r['family']}"
         f"{'  primary' if r['primary'] else ''}"
         for r in rows
     ]
@@ -841,6 +869,18 @@ def _analysis_request(args: argparse.Namespace, out: Path, profiles: list) -> di
     }
 
 
+def _say_what_takes_long(track: str, primary: RigProfile, console: Console) -> None:
+    """Tell why `apply` has to look at every face, and how to spare it."""
+    from ..networks.track import FaceTrack
+
+    kept = FaceTrack.load(track).rig_units
+    if not any(key.startswith(f"{primary.name}:") for key in kept):
+        console.say(
+            f"{primary.name}'s network looks at every face first; "
+            f"`exprgen analyse ... --primary {primary.name}` does so once for all"
+        )
+
+
 def _solve(worker, track, profiles, settings, folder: Path, console: Console) -> list:
     from ..networks.track import RigTrack
 
@@ -864,7 +904,8 @@ def _finish(args, console, profiles, tracks, face_track, result: dict, began: fl
     options = _key_options(args)
     tracks = takes.matched(tracks, profiles)
     take = takes.build_take(tracks, profiles, name=_name(args), fps=args.fps, options=options)
-    result = {"out": str(takes.save_file(args.out)), **result}
+    with quiet():  # Blender would tell the temporary name
+        result = {"out": str(takes.save_file(args.out)), **result}
     result["fps"] = take.fps
     result["characters"] = [
         {"name": p.name, "controls": len(t.controls)} for p, t in zip(profiles, tracks, strict=True)
@@ -876,6 +917,7 @@ def _finish(args, console, profiles, tracks, face_track, result: dict, began: fl
     seconds["blend"] = round(time.monotonic() - began_blender, 2)
     if args.render and not console.interrupted:
         result["pictures"] = _render(args, console, profiles, tracks)
+        result["render"] = str(args.render)
     if args.preview and not console.interrupted:
         result["preview"] = _preview(args, console, profiles, tracks, face_track, take.fps)
     seconds["total"] = round(time.monotonic() - began, 2)
@@ -944,7 +986,7 @@ def _preview(args, console: Console, profiles, tracks, face_track, fps: float) -
         args.preview,
         fps=min(fps, preview.MAX_FPS),
         profiles=profiles,
-        progress=console.counter("preview"),
+        progress=console.counter("preview, pictures and film frames"),
         stop=lambda: console.interrupted,
     )
     return None if made is None else str(made)
@@ -981,7 +1023,7 @@ def _take_text(result: dict) -> str:
         f"frames {first:g} to {last:g} at {result['fps']:g} fps"
     )
     if "pictures" in result:
-        lines.append(f"{result['pictures']} pictures")
+        lines.append(f"{result['pictures']} pictures in {result['render']}")
     return "\n".join([*lines, result["out"], *filter(None, [result.get("preview")])])
 
 

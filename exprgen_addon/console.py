@@ -10,11 +10,11 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..networks.errors import ExprGenError, OutputError
+from ..networks.errors import ExprGenError, OutputError, UsageError
 
 BAR_WIDTH = 24
 PLAIN_INTERVAL = 5.0  # seconds between progress lines where a line can't be rewritten
@@ -149,7 +149,7 @@ class Console:
             full = round(BAR_WIDTH * min(done / total, 1.0))
             parts.insert(1, "[" + "#" * full + "." * (BAR_WIDTH - full) + "]")
         if rate:
-            parts.append(f"{rate:.1f}/s")
+            parts.append(f"{rate:.1f}/s" if rate >= 1.0 else f"{1.0 / rate:.1f} s each")
         if eta is not None and not last:
             parts.append(f"{_clock(eta)} left")
         line = "  ".join(parts)
@@ -177,6 +177,21 @@ class Console:
             function()
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """What Blender prints to stdout from C meanwhile is not shown."""
+    _flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        _flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def _flush() -> None:
     """Empty the buffers of Python and of the C library, which Blender prints through."""
     for stream in (sys.stdout, sys.stderr):
@@ -195,13 +210,14 @@ def check_file(path: str | Path, suffixes: tuple[str, ...]) -> Path:
     """A file that can be written, found out before the long work begins.
 
     Raises:
-        OutputError: a folder of that name, no such folder, read-only, or another suffix.
+        UsageError: another suffix.
+        OutputError: a folder of that name, no such folder, or read-only.
     """
     path = Path(path)
     if path.is_dir():
         raise OutputError("is a folder", file=path, fix="give a file name")
     if path.suffix.lower() not in suffixes:
-        raise OutputError(
+        raise UsageError(
             "has the wrong ending", file=path, fix=f"let it end in {' or '.join(suffixes)}"
         )
     if not path.parent.is_dir():

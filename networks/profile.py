@@ -324,7 +324,7 @@ def sample_characters() -> list[RigProfile]:
 
 
 def find_character(name_or_path: str) -> RigProfile:
-    """A sample character by name, or any profile by the path of its .json.
+    """A sample character by name, in any case, or any profile by the path of its .json.
 
     Raises:
         UsageError: no character of this name.
@@ -334,7 +334,7 @@ def find_character(name_or_path: str) -> RigProfile:
         return load_profile(name_or_path)
     characters = sample_characters()
     for profile in characters:
-        if profile.name == name_or_path:
+        if profile.name.casefold() == name_or_path.casefold():
             return profile
     raise UsageError(
         f"there is no character {name_or_path!r}",

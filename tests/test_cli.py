@@ -84,6 +84,22 @@ def test_a_misspelt_command_line_is_a_usage_error(run, words):
 
 
 @pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("analyze", "did you mean 'analyse'?"),
+        ("Retarget", "did you mean 'retarget'?"),
+        ("percieve", "did you mean 'perceive'?"),
+        ("qqqq", "the commands are retarget, "),
+    ],
+)
+def test_an_unknown_command_gets_the_nearest_named(run, word, told):
+    code, _, err = run(word, "x.mp4", "--json")
+    assert code == EXIT_USAGE
+    assert f"no command {word!r}" in err
+    assert told in err
+
+
+@pytest.mark.parametrize(
     ("options", "told"),
     [
         (("--range", "2:2"), "empty"),
@@ -150,9 +166,9 @@ class TestOutputs:
 
         monkeypatch.setattr(cli, "WorkerProcess", refuse)
 
-    def check(self, run, clip, primary, out, told: str):
+    def check(self, run, clip, primary, out, told: str, exit_code: int = EXIT_OUTPUT):
         code, _, err = run("retarget", clip, "--primary", primary, "--out", out)
-        assert code == EXIT_OUTPUT
+        assert code == exit_code
         assert told in err
         assert "fix:" in err
 
@@ -184,7 +200,7 @@ class TestOutputs:
         self.check(run, clip, primary, "/proc/a.blend", "can't be written")
 
     def test_wrong_ending(self, run, tmp_path, clip, primary):
-        self.check(run, clip, primary, tmp_path / "a.fbx", ".blend")
+        self.check(run, clip, primary, tmp_path / "a.fbx", ".blend", EXIT_USAGE)
 
     def test_render_folder_is_a_file(self, run, tmp_path, clip, primary):
         words = ("retarget", clip, "--primary", primary, "--out", tmp_path / "a.blend")
@@ -223,9 +239,42 @@ def test_characters(run):
     assert listed[0]["primary"]
     for row in listed:
         assert row["control_count"] == len(row["controls"]) > 10
+        assert row["control_count"] > row["expression_count"] > 10
         assert {"name", "title", "family"} <= set(row)
     code, out, _ = run("characters")
-    assert all(row["name"] in out for row in listed)
+    for row, line in zip(listed, out.splitlines(), strict=True):
+        assert row["name"] in line
+        others = row["control_count"] - row["expression_count"]
+        assert f"{row['expression_count']} controls + {others} head and gaze" in line
+
+
+@pytest.mark.skipif(not sample_characters(), reason="no characters are built")
+def test_names_of_characters_in_any_case(run, tmp_path, clip):
+    name = sample_characters()[0].name
+    words = ("retarget", clip, "--primary", name.upper(), "--secondary", name.title())
+    code, _, err = run(*words, "--out", tmp_path / "a.blend")
+    assert code == EXIT_USAGE
+    assert "a character is named twice" in err
+
+
+def test_progress_of_slow_work_tells_how_long_each_takes(capfd):
+    from exprgen.exprgen_addon.console import Console
+
+    with Console() as console:
+        console.progress("render", 1, 2, rate=0.04)
+        console.progress("render", 2, 2, rate=1.44)
+    err = capfd.readouterr().err
+    assert "25.0 s each" in err
+    assert "1.4/s" in err
+
+
+def test_quiet_silences_what_c_prints(capfd):
+    from exprgen.exprgen_addon.console import quiet
+
+    with quiet():
+        os.write(1, b"not shown")
+    os.write(1, b"shown again")
+    assert capfd.readouterr().out == "shown again"
 
 
 def test_unknown_training(run):
