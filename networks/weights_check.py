@@ -29,12 +29,18 @@ RESTORE = "restore it from the repository, or install the extension again"
 _CARD_LINE = re.compile(r"- File: `([^`]+)`, SHA-256 begins `([0-9a-f]+)`")
 _OTHERS = {
     f"hcnn_{POSED}": "HCNN of posed people",
+    "teacher": "teacher",
     "scnn": "SCNN",
     "kind": "kind network",
     "coefficient_reader": "coefficient reader",
 }
 """What is needed beside the networks of the characters."""
-_READS = {"hcnn": "people", "coefficient_reader": "people", "scnn": "characters"}
+_READS = {
+    "hcnn": "people",
+    "teacher": "people",
+    "coefficient_reader": "people",
+    "scnn": "characters",
+}
 """Whose faces a network reads that serves no single character; the others read both."""
 
 
