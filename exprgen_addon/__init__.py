@@ -41,6 +41,7 @@ def unregister() -> None:
 
     from . import (
         add_menu,
+        engine_check,
         jobs,
         live_clarity,
         panels,
@@ -55,6 +56,7 @@ def unregister() -> None:
         _command = None
     live_clarity.switch(False)
     live_clarity.close()
+    engine_check.forget()
     window.close()
     _unregister_keys()
     _unregister_handlers()

@@ -147,6 +147,34 @@ def character_of(collection: bpy.types.Collection) -> Character:
     return _character(_profile_of(collection), collection)
 
 
+def rig_of(character: Character) -> bpy.types.Object | None:
+    """The object whose properties the most of its controls move: where its keys are seen."""
+    counts: dict[bpy.types.Object, int] = {}
+    by_data = {o.data: o for o in character.collection.all_objects if o.data is not None}
+    keys = {d.shape_keys: o for d, o in by_data.items() if getattr(d, "shape_keys", None)}
+    for prop in (p for found in character.bindings.values() for p in found[:1]):
+        owner = prop.owner
+        part = owner if owner.id_type == "OBJECT" else by_data.get(owner) or keys.get(owner)
+        if part is not None:
+            counts[part] = counts.get(part, 0) + 1
+    return max(counts, key=counts.get, default=None)
+
+
+def select_rig(character: Character) -> bool:
+    """Select a character's rig alone and make it active, where a person can; whether it was."""
+    layer, rig = bpy.context.view_layer, rig_of(character)
+    if bpy.context.mode != "OBJECT" or rig is None or rig.name not in layer.objects:
+        return False
+    if not rig.visible_get(view_layer=layer) or rig.hide_select:
+        return False
+    for other in layer.objects:
+        if other.select_get(view_layer=layer):
+            other.select_set(False, view_layer=layer)
+    rig.select_set(True, view_layer=layer)
+    layer.objects.active = rig
+    return True
+
+
 def bind(profile: RigProfile, collection: bpy.types.Collection) -> dict[str, tuple]:
     """Control name -> the properties it moves, in profile order.
 

@@ -9,9 +9,10 @@ from importlib.util import find_spec
 
 from ..networks import models
 from ..networks.errors import ExprGenError
+from ..networks.packages import lacking
 from ..networks.profile import SAMPLE_RIGS, RigProfile, sample_characters
 from .console import Console
-from .jobs import PYTHON_VARIABLE, Job, WorkerProcess
+from .jobs import Job, WorkerProcess
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,13 @@ def examine(console: Console, *, fetch: bool = False) -> list[Finding]:
         if fetch:
             Job("fetch", {}, worker).run_blocking(console.message)
     except ExprGenError as error:
-        findings.append(_of("fetching" if fetch else "worker", error))
+        findings.append(_of("fetching" if fetch else "engine", error))
+    whole = all(f.ok for f in findings)
     findings.append(_landmark_model())
     profiles = _characters(findings)
     if worker is not None and worker.alive:
-        findings += _weights(worker, profiles, console)
+        if whole:  # else nothing can read them, which is told already
+            findings += _weights(worker, profiles, console)
         worker.close()
     return findings
 
@@ -63,10 +66,12 @@ def _blender() -> Finding:
 
 def _packages(worker: WorkerProcess, console: Console) -> list[Finding]:
     found = Job("versions", {}, worker).run_blocking(console.message)
-    fix = f"install ExprGen's packages for {found['executable']}, or set {PYTHON_VARIABLE}"
-    findings = [Finding("worker's Python", True, f"{found['python']}, {found['executable']}")]
+    missing = [name for name, number in found["packages"].items() if number is None]
+    fix = lacking(missing, worker.python).fix
+    findings = [Finding("engine's Python", True, f"{found['python']}, {worker.python}")]
     for name, number in found["packages"].items():
-        findings.append(Finding(name, number is not None, number or "not installed", fix))
+        told = (False, "not installed", fix) if name in missing else (True, number)
+        findings.append(Finding(name, *told))
     return findings
 
 

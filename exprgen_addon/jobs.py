@@ -31,6 +31,7 @@ from pathlib import Path
 from ..networks.cores import CORES_VARIABLE
 from ..networks.errors import ExprGenError, ModelError
 from ..networks.models import cache_dir
+from ..networks.packages import lacking
 from ..networks.worker import NICE_VARIABLE
 
 WORKER = Path(__file__).resolve().parent.parent / "networks" / "worker.py"
@@ -49,9 +50,9 @@ _CHATTER = re.compile(r"^([IW]\d{4} |W0000|INFO:|WARNING: (All log|Logging befor
 class Engine:
     """What the worker runs in and how; the preferences' choice in Blender.
 
-    python: its Python, "" for the one that is found. cache: folder of models and tracks, "" for the
-    default. threads: of the processor, 0 for all. nice: how far it steps back behind the window
-    (POSIX niceness, 0..19).
+    python: its Python or its environment's folder, "" for the one that is found. cache: folder of
+    models and tracks, "" for the default. threads: of the processor, 0 for all. nice: how far it
+    steps back behind the window (POSIX niceness, 0..19).
     """
 
     python: str = ""
@@ -83,12 +84,37 @@ def worker_python() -> str:
     """The Python that runs the worker.
 
     $EXPRGEN_PYTHON; else the one chosen in the preferences; else the Python that runs this, in
-    Blender the one that Blender brings.
+    Blender the one that Blender brings. The first two may name a folder: see `python_in`.
+
+    Raises:
+        ModelError: the folder holds no Python. ExprGenError: none was found.
     """
     given = os.environ.get(PYTHON_VARIABLE) or _engine.python
     if given:
-        return given
+        return python_in(given)
     return own_python()
+
+
+def python_in(path: str) -> str:
+    """A Python by its path, or by that of its environment (such as .venv) or its bin folder.
+
+    Raises:
+        ModelError: the folder holds no Python.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        return path
+    for place in (folder / "bin", folder / "Scripts", folder):
+        for name in ("python", "python3", "python.exe"):
+            # Not resolved: an environment is known by the link that it is started by.
+            if (place / name).is_file():
+                return str(place / name)
+    raise ModelError(
+        "is a folder without a Python",
+        file=path,
+        fix="choose an environment's folder or its python in the preferences (Engine's Python), "
+        f"or set {PYTHON_VARIABLE}",
+    )
 
 
 def own_python() -> str:
@@ -148,7 +174,7 @@ class WorkerProcess:
     def __init__(
         self, python: str | None = None, nice: int | None = None, threads: int | None = None
     ):
-        python = python or worker_python()
+        self.python = python = python or worker_python()
         environment = worker_environment()
         if nice is not None:
             environment[NICE_VARIABLE] = str(nice)
@@ -158,10 +184,10 @@ class WorkerProcess:
             self._process = start_piped([python, "-u", str(WORKER)], environment)
         except OSError as error:
             raise ModelError(
-                f"the worker's Python can't be started ({error.strerror})",
+                f"the engine's Python can't be started ({error.strerror})",
                 file=python,
-                fix="choose a Python that has ExprGen's packages in the preferences, or set "
-                f"{PYTHON_VARIABLE}",
+                fix="choose a Python that has ExprGen's packages in the preferences (Engine's "
+                f"Python), or set {PYTHON_VARIABLE}",
             ) from error
         self._mailboxes: dict[int, queue.SimpleQueue] = {}
         self._last_lines: deque[str] = deque(maxlen=12)
@@ -222,9 +248,9 @@ class WorkerProcess:
         how = how_ended(self._process.wait())
         said = " | ".join(self._last_lines)
         if "ModuleNotFoundError" in said:
-            return _explained(ExprGenError(said))
+            return _explained(ExprGenError(said), self.python)
         return ExprGenError(
-            f"the worker ended unexpectedly ({how}){_last_words(said)}",
+            f"the engine ended unexpectedly ({how}){_last_words(said)}",
             fix="try again; if it happens again, report it with these lines",
         )
 
@@ -251,8 +277,11 @@ class WorkerProcess:
 class Messages:
     """One request and all that comes back; `Job` and `Command` say from where.
 
-    result: the request's fields, or None. error: what went wrong, or None.
+    result: the request's fields, or None. error: what went wrong, or None. python: what it runs
+    in, where it is the engine's.
     """
+
+    python = ""
 
     def __init__(self):
         self.result: dict | None = None
@@ -320,7 +349,7 @@ class Messages:
         elif message["type"] == "result":
             self.result = {k: v for k, v in message.items() if k not in ("type", "id")}
         elif message["type"] == "error":
-            self.error = _explained(ExprGenError.from_message(message))
+            self.error = _explained(ExprGenError.from_message(message), self.python)
         if self.done:
             self._ended()
         return [message]
@@ -338,6 +367,7 @@ class Job(Messages):
         super().__init__()
         self._own_worker = worker is None
         self.worker = worker or WorkerProcess()
+        self.python = self.worker.python
         self.number = next(_numbers)
         self._mailbox = self.worker.open_mailbox(self.number)
         self.worker.send({"id": self.number, "command": command, "arguments": arguments})
@@ -440,16 +470,12 @@ class Command(Messages):
 _commands: weakref.WeakSet[Command] = weakref.WeakSet()
 
 
-def _explained(error: ExprGenError) -> ExprGenError:
+def _explained(error: ExprGenError, python: str) -> ExprGenError:
     """What a process said, but of a missing package in words that lead out."""
     missing = re.search(r"ModuleNotFoundError: No module named '([\w.]+)'", error.problem)
     if missing is None:
         return error
-    return ModelError(
-        f"the engine's Python lacks a package: {missing[1].partition('.')[0]}",
-        fix="install ExprGen's packages there, or choose a Python that has them in the "
-        f"preferences or by {PYTHON_VARIABLE}",
-    )
+    return lacking([missing[1].partition(".")[0]], python)
 
 
 def _last_words(said: str) -> str:

@@ -5,17 +5,16 @@ Panels only look: they read settings, files that are kept open, and the queue of
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import bpy
 from bl_ui.utils import PresetPanel
 
 from ..networks.errors import ExprGenError
-from ..networks.profile import RigProfile, find_character, load_profile, sample_characters
 from ..networks.vocabulary import EXPRESSIONS, REGIONS
-from ..networks.weights_places import find_weights
-from . import checklist, live_clarity, references, tasks, window
-from .characters import CHARACTER_TAG, PROFILE_TAG, active_collection, collections_in
+from . import casting, checklist, engine_check, live_clarity, references, tasks, window
+from .characters import active_collection, collections_in
 from .operators import analyse, apply, clarity, new_character, show_reference
 from .operators.correct import posed_collection
 from .operators.new_character import primary_for
@@ -30,8 +29,6 @@ KEYED = (
     ("eyes", "Eyes", "HIDE_OFF"),
 )
 """What can be keyed: output, as a narrow sidebar names it, icon."""
-
-_profiles: dict[tuple, RigProfile] = {}
 
 
 class _Part:
@@ -73,7 +70,7 @@ class EXPRGEN_PT_reference(_Part, bpy.types.Panel):
         if found is not None:
             _draw_thumbnail(layout, found, track)
         elif track is not None:
-            _alert(layout, "The analysis is gone or damaged: analyse again")
+            _alert(layout, apply.GONE)
         column = layout.column()
         column.use_property_split, column.use_property_decorate = True, False
         column.prop(settings, "face")
@@ -85,6 +82,9 @@ class EXPRGEN_PT_reference(_Part, bpy.types.Panel):
             sub = column.column(align=True)
             sub.prop(settings, "range_start")
             sub.prop(settings, "range_end")
+        failed = any(t.title == analyse.TITLE for t in window.queue.failures)
+        if engine_check.trouble is not None and not failed:
+            _draw_engine(layout, engine_check.trouble)
         again = "Analyse Again" if found is not None else "Analyse"
         if not _draw_job(layout, analyse.TITLE, 1.3):
             _button(layout, "exprgen.analyse", 1.3, text=again, icon="VIEWZOOM")
@@ -153,9 +153,7 @@ class EXPRGEN_PT_characters(_Part, bpy.types.Panel):
         box.prop(found.exprgen, "gain", slider=True)
         _draw_network(layout, found, scene)
         row = layout.row(align=True)
-        sub = row.row(align=True)
-        sub.enabled = found != _primary_collection(scene)
-        sub.operator("exprgen.make_primary", icon="SOLO_ON").collection = found.name
+        row.operator("exprgen.make_primary", icon="SOLO_ON")
         row.operator("exprgen.remove_character", text="", icon="TRASH").collection = found.name
 
 
@@ -164,10 +162,11 @@ class EXPRGEN_UL_characters(bpy.types.UIList):
 
     def draw_item(self, context, layout, data, item, icon, active_data, active_propname, index=0):
         row = layout.row(align=True)
-        star = "SOLO_ON" if item == _primary_collection(context.scene) else "BLANK1"
+        star = "SOLO_ON" if item == casting.primary_collection(context.scene) else "BLANK1"
         row.label(text="", icon=star)
         row.prop(item, "name", text="", emboss=False)
-        row.label(text="", icon="CHECKMARK" if _network_there(item, context.scene) else "ERROR")
+        there = casting.network_there(item, context.scene)
+        row.label(text="", icon="CHECKMARK" if there else "ERROR")
         row.prop(item.exprgen, "enabled", text="")
 
     def filter_items(self, context, data, propname):
@@ -182,7 +181,7 @@ class EXPRGEN_MT_add_character(bpy.types.Menu):
     bl_label = "Add Character"
 
     def draw(self, context):
-        for profile in _samples():
+        for profile in casting.samples():
             text = f"{profile.title}{' (primary)' if profile.primary else ''}"
             self.layout.operator("exprgen.add_character", text=text).name = profile.name
         self.layout.operator("exprgen.add_profile", text="By Profile...")
@@ -400,6 +399,8 @@ def _draw_outcome(layout, title: str) -> None:
     last = queue.last
     if last is None or last.title != title or last in queue.failures or not last.holds():
         return
+    if not last.said and not last.warnings:
+        return
     row = layout.row()
     column = row.column(align=True)
     _wrapped(column, last.said, "CHECKMARK" if last.state == tasks.DONE else "CANCEL", 28)
@@ -473,12 +474,26 @@ def _draw_failed(layout, task: tasks.Task) -> None:
     row.operator("exprgen.dismiss", icon="X")
 
 
+def _draw_engine(layout, error: ExprGenError) -> None:
+    """Before a job fails of it: the engine can't run yet."""
+    box = layout.box().column()
+    box.label(text="Set the engine's Python", icon="ERROR")
+    _draw_error(box, error)
+    _wrapped(box, f"tried: {error.file}", "BLANK1")
+    box.operator("exprgen.check_engine", text="Check Again", icon="FILE_REFRESH")
+
+
 def _draw_error(layout, error: ExprGenError) -> None:
     column = layout.column(align=True)
     column.alert = True
-    _wrapped(column, f"{Path(error.file).name}: {error.problem}" if error.file else error.problem)
+    line = engine_check.pip_line(error)
+    named = error.file and not line
+    _wrapped(column, f"{Path(error.file).name}: {error.problem}" if named else error.problem)
     column = layout.column(align=True)
-    if error.fix:
+    if line:
+        _wrapped(column, engine_check.without_line(error), "FORWARD")
+        column.operator("exprgen.copy_line", icon="COPYDOWN").line = line
+    elif error.fix:
         _wrapped(column, error.fix, "FORWARD")
     words = f"{error.problem} {error.fix}".lower()
     if "preferences" in words:
@@ -491,14 +506,14 @@ def _draw_error(layout, error: ExprGenError) -> None:
 
 def _wrapped(layout, text: str, icon: str = "NONE", width: int = 34) -> None:
     """Text over several lines, since a label is one."""
-    line = ""
-    for word in [*text.split(), None]:
-        if word is None or len(line) + len(word) > width:
-            if line:
-                layout.label(text=line.strip(), icon=icon)
-                icon = "BLANK1" if icon != "NONE" else "NONE"
-            line = ""
-        line += f"{word} " if word else ""
+    for line in wrapped(text, width):
+        layout.label(text=line, icon=icon)
+        icon = "BLANK1" if icon != "NONE" else "NONE"
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Lines of at most `width` letters; a longer word, such as a path, is broken."""
+    return textwrap.wrap(text, width, break_on_hyphens=False)
 
 
 def clock(seconds: float) -> str:
@@ -514,9 +529,9 @@ def _column(layout):
 
 
 def _alert(layout, text: str) -> None:
-    row = layout.row()
-    row.alert = True
-    row.label(text=text, icon="ERROR")
+    column = layout.column(align=True)
+    column.alert = True
+    _wrapped(column, text, "ERROR", 30)
 
 
 def _draw_thumbnail(layout, found: references.Seen, track: Path) -> None:
@@ -572,58 +587,21 @@ def _draw_step(layout, number: int, step: checklist.Step, following: bool, setti
         box.operator("exprgen.open_file", icon="IMAGE_DATA").filepath = str(step.picture)
 
 
-def _samples() -> list[RigProfile]:
-    if ("samples",) not in _profiles:
-        _profiles["samples",] = sample_characters()
-    return _profiles["samples",]
-
-
-def _profile(collection) -> RigProfile | None:
-    """A character's profile, read once as long as its file is the same."""
-    path = collection.get(PROFILE_TAG, "")
-    try:
-        key = (path, Path(path).stat().st_mtime_ns) if path else (collection[CHARACTER_TAG],)
-        if key not in _profiles:
-            _profiles[key] = load_profile(path) if path else find_character(key[0])
-        return _profiles[key]
-    except (OSError, ExprGenError):
-        return None
-
-
-def _primary_collection(scene):
-    chosen = scene.exprgen.primary
-    present = collections_in(scene)
-    if chosen in present:
-        return chosen
-    able = [c for c in present if (p := _profile(c)) and find_weights("rig_regressor", p).is_file()]
-    return next(iter([*able, *present]), None)
-
-
-def _network_there(collection, scene) -> bool:
-    from .application import network_of
-
-    profile, lead = _profile(collection), _primary_collection(scene)
-    primary = _profile(lead) if lead is not None else None
-    return bool(profile and primary and network_of(profile, primary).is_file())
-
-
 def _draw_network(layout, collection, scene) -> None:
-    profile, lead = _profile(collection), _primary_collection(scene)
+    profile, lead = casting.profile_of(collection), casting.primary_collection(scene)
     if profile is None:
         _alert(layout, "Its profile is gone")
         return
-    if _network_there(collection, scene):
+    if casting.network_there(collection, scene):
         word = "solved from the face" if lead == collection else f"follows {lead.name}"
         layout.label(text=f"{len(profile.controls)} controls, {word}", icon="CHECKMARK")
-    elif lead == collection:
-        _alert(layout, "No network solves it: choose another primary")
     else:
-        _alert(layout, f"No network from {lead.name}: train one")
+        _alert(layout, casting.refusal_of(collection, scene))
 
 
 def forget() -> None:
     """Let go of what was read."""
-    _profiles.clear()
+    casting.forget()
 
 
 def register() -> None:

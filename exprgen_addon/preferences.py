@@ -6,7 +6,7 @@ import bpy
 from bpy.props import IntProperty, StringProperty
 
 from ..networks.errors import ExprGenError
-from . import jobs
+from . import engine_check, jobs
 
 ADDON = __package__.rpartition(".")[0]
 """The extension's name in Blender's list, whatever repository it came from."""
@@ -31,7 +31,8 @@ class EXPRGEN_AP_preferences(bpy.types.AddonPreferences):
     python: StringProperty(
         name="Engine's Python",
         subtype="FILE_PATH",
-        description="The Python with PyTorch and MediaPipe that the networks run in; empty: the "
+        description="The Python with PyTorch and MediaPipe that the networks run in, or the folder "
+        "of its environment, such as .venv (press H in the file browser to see it); empty: the "
         "one that Blender brings, with the extension's own packages",
         update=_changed,
     )
@@ -103,6 +104,8 @@ def use() -> None:
             nice=0 if bpy.app.background else NICE,
         )
     )
+    if not bpy.app.background:
+        engine_check.look()
 
 
 def cache_size() -> int:
@@ -142,15 +145,29 @@ def _draw_findings(layout) -> None:
         shown = [f for f in good if f["what"] in _VERSIONS]
         for f in shown:
             layout.label(text=f"{f['what']}: {f['detail']}", icon="BLANK1")
+    for text, fix in missing():
+        row = layout.row()
+        row.alert = True
+        row.label(text=text, icon="ERROR")
+        line = engine_check.pip_line(ExprGenError("", fix=fix))
+        advice = engine_check.without_line(ExprGenError("", fix=fix)) if line else fix
+        layout.label(text=advice, icon="BLANK1")
+        if line:
+            row = layout.row(align=True)
+            row.label(text=line, icon="CONSOLE")
+            row.operator("exprgen.copy_line", text="Copy", icon="COPYDOWN").line = line
+
+
+def missing() -> list[tuple[str, str]]:
+    """(what is not in order, its fix) of the last check; what one fix mends stands together."""
+    together: dict[tuple[str, str], list[str]] = {}
     for f in findings:
         if not f["ok"]:
-            row = layout.row()
-            row.alert = True
-            row.label(text=f"{f['what']}: {f['detail']}", icon="ERROR")
-            layout.label(text=f["fix"], icon="BLANK1")
+            together.setdefault((f["detail"], f["fix"]), []).append(f["what"])
+    return [(f"{', '.join(names)}: {detail}", fix) for (detail, fix), names in together.items()]
 
 
-_VERSIONS = ("Blender", "worker's Python", "torch", "mediapipe")
+_VERSIONS = ("Blender", "engine's Python", "torch", "mediapipe")
 """What of a whole engine is still told: the rest is of use only where it is missing."""
 
 

@@ -6,6 +6,8 @@ uses (`retarget_settings`, `key_options`), so that a wrong one is refused in the
 
 from __future__ import annotations
 
+import contextlib
+
 import bpy
 from bpy.props import (
     BoolProperty,
@@ -17,9 +19,10 @@ from bpy.props import (
     StringProperty,
 )
 
+from ..networks.errors import ExprGenError
 from ..networks.settings import RetargetSettings
 from ..networks.vocabulary import EXPRESSIONS, OUTPUTS, REGIONS
-from .characters import CHARACTER_TAG
+from .characters import CHARACTER_TAG, active_collection, character_of, select_rig
 from .options import INTERPOLATION_ITEMS, KeyOptions
 
 _DEFAULTS = RetargetSettings()
@@ -64,6 +67,15 @@ def _redraw(self, context) -> None:
 
 def _reference_changed(self, context) -> None:
     self.track = ""  # it was of another one
+
+
+def _character_chosen(self, context) -> None:
+    """Who chooses a character in the list means its rig."""
+    found = active_collection(self.id_data)
+    if context.scene != self.id_data or found is None:
+        return
+    with contextlib.suppress(ExprGenError):  # its profile is gone, which the list shows
+        select_rig(character_of(found))
 
 
 def _live_switched(self, context) -> None:
@@ -164,7 +176,7 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         poll=_is_character,
         description="The character that is solved first; the others follow it",
     )
-    active_character: IntProperty(name="Character")
+    active_character: IntProperty(name="Character", update=_character_chosen)
 
     key_expression: BoolProperty(name="Expression", default=True, description="Key the face")
     key_head: BoolProperty(name="Head", default=True, description="Key the head's rotation")

@@ -89,14 +89,14 @@ def ping(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 def versions(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
     """Versions of what the worker needs: {"python", "packages": {module: version or null}}."""
     from importlib.metadata import packages_distributions, version
-    from importlib.util import find_spec
 
-    owners = packages_distributions()
+    from .packages import PACKAGES, missing
+
+    owners, lacking = packages_distributions(), missing()
     found: dict[str, str | None] = {}
-    for module in ("numpy", "torch", "mediapipe", "cv2", "av", "safetensors", "threadpoolctl"):
+    for module in PACKAGES:
         known = [version(d) for d in owners.get(module, [])]
-        there = find_spec(module) is not None
-        found[module] = (known[0] if known else "there") if there else None
+        found[module] = (known[0] if known else "there") if module not in lacking else None
     return {"python": sys.version.split()[0], "executable": sys.executable, "packages": found}
 
 
@@ -397,10 +397,7 @@ class Worker:
             emit(error.to_message())
         except Exception as error:
             traceback.print_exc()
-            fault = ExprGenError(
-                f"{type(error).__name__}: {error}", fix="this is a fault in ExprGen: report it"
-            )
-            emit(fault.to_message())
+            emit(_fault(error).to_message())
         finally:
             self._stops.pop(number, None)
 
@@ -415,6 +412,19 @@ def step_back() -> None:
     # alone would only count within it.
     with contextlib.suppress(OSError), open("/proc/self/autogroup", "w", encoding="ascii") as f:
         f.write(wanted)
+
+
+def _fault(error: Exception) -> ExprGenError:
+    """What nobody foresaw, in words; of a missing package with all that are missing beside it."""
+    from .packages import lacking, missing
+
+    name = (getattr(error, "name", None) or "").partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and name != __package__.partition(".")[0]:
+        modules = missing()
+        return lacking(modules if name in modules else [name, *modules], sys.executable)
+    return ExprGenError(
+        f"{type(error).__name__}: {error}", fix="this is a fault in ExprGen: report it"
+    )
 
 
 def _plain(value: object):

@@ -8,12 +8,13 @@ import bpy
 from bpy.props import StringProperty
 
 from ...networks.errors import ExprGenError
-from .. import references, window
+from .. import casting, references, window
 from ..application import cast_of, describe, solve_request, write_take
-from ..characters import collections_in
+from ..characters import collections_in, select_rig
 from ..tasks import Task
 
 TITLE = "Apply"
+GONE = "The analysis is gone or damaged: analyse again"
 
 
 class EXPRGEN_OT_apply(bpy.types.Operator):
@@ -31,6 +32,10 @@ class EXPRGEN_OT_apply(bpy.types.Operator):
             reason = "Add a character first"
         elif not settings.track:
             reason = "Analyse a reference first"
+        elif references.seen(settings) is None:
+            reason = GONE
+        elif why := casting.refusal(context.scene):
+            reason = why
         elif not settings.outputs:
             reason = "Choose what to key: expression, head or eyes"
         elif context.mode not in ("OBJECT", "POSE"):
@@ -77,6 +82,7 @@ class EXPRGEN_OT_write_take(bpy.types.Operator):
             return {"CANCELLED"}
         try:
             EXPRGEN_OT_write_take.said = describe(write_take(scene, Path(self.folder)))
+            _show_keyed(scene)
         except ExprGenError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -119,6 +125,18 @@ class EXPRGEN_OT_neutral_here(bpy.types.Operator):
         seconds = references.seconds_at(scene, scene.frame_current_final)
         scene.exprgen.calibration, scene.exprgen.neutral_time = "frame", max(0.0, seconds)
         return {"FINISHED"}
+
+
+def _show_keyed(scene: bpy.types.Scene) -> None:
+    """Select the primary's rig, so that the timeline shows its keys; who has something of a
+    character selected keeps it."""
+    context = bpy.context
+    everything = [o for c in collections_in(scene) for o in c.all_objects]
+    if scene != context.scene or any(o.select_get() for o in everything):
+        return
+    cast = cast_of(scene)
+    lead = next((c for c in cast.driven if c.profile.name == cast.primary.name), cast.driven[0])
+    select_rig(lead)
 
 
 classes = (

@@ -5,24 +5,32 @@ from __future__ import annotations
 import bpy
 from bpy.props import StringProperty
 
-from ..characters import CHARACTER_TAG
+from .. import casting
+from ..characters import CHARACTER_TAG, active_collection
 
 
 class EXPRGEN_OT_make_primary(bpy.types.Operator):
-    """Solve this character first; the others follow it"""
+    """Solve the character that is chosen in the list first; the others follow it"""
 
     bl_idname = "exprgen.make_primary"
     bl_label = "Make Primary"
     bl_options = {"REGISTER", "UNDO"}
 
-    collection: StringProperty(options={"HIDDEN"})
+    @classmethod
+    def poll(cls, context):
+        found, reason = active_collection(context.scene), ""
+        if found is None:
+            reason = "Add a character first"
+        elif found == casting.primary_collection(context.scene):
+            reason = f"{found.name} is the primary already: choose another one in the list"
+        elif not casting.can_lead(casting.profile_of(found)):
+            reason = f"{found.name} can't be solved from a face, it only follows"
+        if reason:
+            cls.poll_message_set(reason)
+        return not reason
 
     def execute(self, context):
-        found = bpy.data.collections.get(self.collection)
-        if found is None or CHARACTER_TAG not in found:
-            self.report({"ERROR"}, f"{self.collection!r} is no character")
-            return {"CANCELLED"}
-        context.scene.exprgen.primary = found
+        context.scene.exprgen.primary = active_collection(context.scene)
         return {"FINISHED"}
 
 

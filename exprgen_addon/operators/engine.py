@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 
 import bpy
+from bpy.props import StringProperty
 
-from .. import jobs, preferences, window
+from .. import engine_check, jobs, preferences, window
 from ..tasks import Task, Thinking
 
 CHECK, FETCH = "Check the Engine", "Fetch the Landmark Model"
@@ -32,9 +33,26 @@ class EXPRGEN_OT_check_engine(bpy.types.Operator):
         def finish(result: dict) -> str:
             preferences.findings[:] = result["findings"]
             missing = [f["what"] for f in result["findings"] if not f["ok"]]
+            if not bpy.app.background:
+                engine_check.look()
             return f"missing: {', '.join(missing)}" if missing else "all is well"
 
+        preferences.findings.clear()  # of another Python, perhaps
         return window.start(Task(CHECK, lambda: Thinking(think), finish), self)
+
+
+class EXPRGEN_OT_copy_line(bpy.types.Operator):
+    """Copy the line that installs what the engine lacks, for a terminal"""
+
+    bl_idname = "exprgen.copy_line"
+    bl_label = "Copy Pip Line"
+
+    line: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    def execute(self, context):
+        context.window_manager.clipboard = self.line
+        self.report({"INFO"}, "On the clipboard: paste it into a terminal, then press Check")
+        return {"FINISHED"}
 
 
 class EXPRGEN_OT_fetch_model(bpy.types.Operator):
@@ -80,4 +98,9 @@ class EXPRGEN_OT_clear_cache(bpy.types.Operator):
         return {"FINISHED"}
 
 
-classes = (EXPRGEN_OT_check_engine, EXPRGEN_OT_fetch_model, EXPRGEN_OT_clear_cache)
+classes = (
+    EXPRGEN_OT_check_engine,
+    EXPRGEN_OT_copy_line,
+    EXPRGEN_OT_fetch_model,
+    EXPRGEN_OT_clear_cache,
+)
