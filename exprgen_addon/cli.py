@@ -135,7 +135,8 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--primary",
         metavar="NAME",
-        help="run this character's network too, so that `apply` need not look at the faces again",
+        help="run this character's network too, so that `apply` need not look at the faces again "
+        "(default: the sample primary)",
     )
 
     sub = add("apply", apply, "A face track to keyed characters in a .blend")
@@ -396,7 +397,8 @@ def analyse(args: argparse.Namespace, console: Console) -> int:
     out = check_file(args.out, (".npz",))
     _check_references(args.reference)
     RetargetSettings(start=args.range[0], end=args.range[1])  # refuses an empty range
-    profiles = [str(find_character(args.primary).path)] if args.primary else []
+    primary = find_character(args.primary) if args.primary else _solvable_primary()
+    profiles = [primary.path] if primary else []
     with _worker(console) as worker:
         request = _analysis_request(args, out, profiles)
         analysis = _work(worker, "analyse", request, console)
@@ -413,7 +415,7 @@ def apply(args: argparse.Namespace, console: Console) -> int:
     _check_references([args.track, *filter(None, [args.reference])])
     if args.preview and not args.reference:
         raise UsageError("the preview needs the footage", fix="give it with --reference FILE")
-    _say_what_takes_long(args.track, profiles[0], console)
+    _say_what_takes_long(args, profiles[0], console)
     with _folder(None) as folder, _worker(console) as worker:
         tracks = _solve(worker, args.track, profiles, settings, folder, console)
         meta = tracks[0].meta
@@ -869,15 +871,23 @@ def _analysis_request(args: argparse.Namespace, out: Path, profiles: list) -> di
     }
 
 
-def _say_what_takes_long(track: str, primary: RigProfile, console: Console) -> None:
+def _solvable_primary() -> RigProfile | None:
+    """The sample primary, if its network is there."""
+    from ..networks.weights_places import find_weights
+
+    found = next((p for p in sample_characters() if p.primary), None)
+    return found if found and find_weights("rig_regressor", found).is_file() else None
+
+
+def _say_what_takes_long(args, primary: RigProfile, console: Console) -> None:
     """Tell why `apply` has to look at every face, and how to spare it."""
     from ..networks.track import FaceTrack
 
-    kept = FaceTrack.load(track).rig_units
+    kept = FaceTrack.load(args.track).rig_units
     if not any(key.startswith(f"{primary.name}:") for key in kept):
         console.say(
             f"{primary.name}'s network looks at every face first; "
-            f"`exprgen analyse ... --primary {primary.name}` does so once for all"
+            f"`exprgen analyse ... --primary {args.primary}` does so once for all"
         )
 
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 
 from ..networks.errors import ExprGenError, OutputError, UsageError
@@ -179,17 +179,18 @@ class Console:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """What Blender prints to stdout from C meanwhile is not shown."""
+    """What is printed to stdout meanwhile is not shown, by Python or, as Blender does, from C."""
     _flush()
-    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    try:
-        yield
-    finally:
-        _flush()
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
+    kept = os.dup(1)
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        try:
+            with redirect_stdout(nowhere):
+                yield
+        finally:
+            _flush()
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 def _flush() -> None:

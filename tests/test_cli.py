@@ -8,12 +8,21 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from exprgen.exprgen_addon import cli
-from exprgen.networks.errors import EXIT_INPUT, EXIT_MODEL, EXIT_OK, EXIT_OUTPUT, EXIT_USAGE
+from exprgen.networks.errors import (
+    EXIT_INPUT,
+    EXIT_MODEL,
+    EXIT_OK,
+    EXIT_OUTPUT,
+    EXIT_USAGE,
+    UsageError,
+)
 from exprgen.networks.profile import sample_characters
 from exprgen.tests import synthetic
 
@@ -257,6 +266,26 @@ def test_names_of_characters_in_any_case(run, tmp_path, clip):
     assert "a character is named twice" in err
 
 
+class TestWhatApplyCosts:
+    """A track that keeps the primary's network's answers needs no second look at the faces."""
+
+    @pytest.fixture(autouse=True)
+    def no_solving(self, monkeypatch):
+        def stop(*_):
+            raise UsageError("far enough")
+
+        monkeypatch.setattr(cli, "_solve", stop)
+
+    @pytest.mark.parametrize(("seen", "told"), [("ann", False), ("anna", True), (None, True)])
+    def test_a_second_look_is_told(self, run, tmp_path, primary, seen, told):
+        units = {f"{seen}:0123": np.zeros((3, 2), np.float32)} if seen else {}
+        replace(synthetic.face_track(frames=3), rig_units=units).save(tmp_path / "t.npz")
+        words = ("apply", tmp_path / "t.npz", "--primary", primary, "--out", tmp_path / "a.blend")
+        _, _, err = run(*words)
+        assert "far enough" in err
+        assert (f"exprgen analyse ... --primary {primary}" in err) is told
+
+
 def test_progress_of_slow_work_tells_how_long_each_takes(capfd):
     from exprgen.exprgen_addon.console import Console
 
@@ -268,13 +297,14 @@ def test_progress_of_slow_work_tells_how_long_each_takes(capfd):
     assert "1.4/s" in err
 
 
-def test_quiet_silences_what_c_prints(capfd):
+def test_quiet_silences_python_and_what_c_prints(capfd):
     from exprgen.exprgen_addon.console import quiet
 
     with quiet():
-        os.write(1, b"not shown")
-    os.write(1, b"shown again")
-    assert capfd.readouterr().out == "shown again"
+        print("not shown")
+        os.write(1, b"nor this")
+    print("shown again")
+    assert capfd.readouterr().out == "shown again\n"
 
 
 def test_unknown_training(run):
