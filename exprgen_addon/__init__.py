@@ -100,6 +100,24 @@ def _after_undo(*_) -> None:
     live_clarity.rebind()
 
 
+def _before_save(path: str = "", *_) -> None:
+    from . import carrying
+
+    carrying.before_save(path)
+
+
+def _after_save(path: str = "", *_) -> None:
+    from . import carrying
+
+    carrying.after_save(path)
+
+
+def _after_failed_save(*_) -> None:
+    from . import carrying
+
+    carrying.put_back()
+
+
 def _handlers() -> tuple[tuple[list, object], ...]:
     from bpy.app import handlers
 
@@ -107,6 +125,9 @@ def _handlers() -> tuple[tuple[list, object], ...]:
         (handlers.load_pre, _before_load),
         (handlers.undo_post, _after_undo),
         (handlers.redo_post, _after_undo),
+        (handlers.save_pre, _before_save),
+        (handlers.save_post, _after_save),
+        (handlers.save_post_fail, _after_failed_save),
     )
 
 

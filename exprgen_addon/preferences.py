@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import bpy
 from bpy.props import IntProperty, StringProperty
 
@@ -110,8 +112,13 @@ def use() -> None:
 
 def cache_size() -> int:
     """Bytes in the cache folder."""
-    folder = jobs.cache_folder()
-    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+    return size_of([jobs.cache_folder()])
+
+
+def size_of(paths: list[Path]) -> int:
+    """Bytes of files, and of all that is in folders."""
+    files = (f for p in paths for f in ([p] if p.is_file() else p.rglob("*")))
+    return sum(f.stat().st_size for f in files if f.is_file())
 
 
 def model_there() -> bool:

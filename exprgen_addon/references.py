@@ -71,7 +71,7 @@ def new_track_path(settings) -> Path:
     choice = (path, settings.face_choice, settings.use_range and settings.range_text)
     digest = hashlib.sha256(repr(choice).encode()).hexdigest()[:8]
     saved = bpy.data.filepath
-    folder = Path(saved).parent / TRACKS if saved else jobs.cache_folder() / "tracks"
+    folder = Path(saved).parent / TRACKS if saved else cached_tracks()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -79,6 +79,28 @@ def new_track_path(settings) -> Path:
             f"can't be made ({error.strerror})", file=folder, fix="save the file somewhere else"
         ) from error
     return folder / f"{Path(path).stem}_{digest}.npz"
+
+
+def cached_tracks() -> Path:
+    """The folder of analyses of files that were never saved."""
+    return jobs.cache_folder() / "tracks"
+
+
+def in_cache(track: Path) -> bool:
+    """An analysis lies there."""
+    return track.resolve().is_relative_to(cached_tracks().resolve())
+
+
+def unused() -> list[Path]:
+    """What lies in the cache of analyses and the open file does not use."""
+    used = set()
+    for scene in bpy.data.scenes:
+        track = track_path(scene.exprgen)
+        if track is not None:  # its thumbnail and the folder of its pictures beside it
+            track = track.resolve()
+            used |= {track, thumbnail_path(track), track.with_suffix("")}
+    folder = cached_tracks()
+    return [p for p in folder.glob("*") if p.resolve() not in used] if folder.is_dir() else []
 
 
 def sweep(folder: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 
 import bpy
 from bpy.props import StringProperty
 
-from .. import engine_check, jobs, preferences, window
+from .. import engine_check, jobs, preferences, references, window
 from ..tasks import Task, Thinking
 
 CHECK, FETCH = "Check the Engine", "Fetch the Landmark Model"
@@ -79,19 +80,39 @@ class EXPRGEN_OT_fetch_model(bpy.types.Operator):
 
 class EXPRGEN_OT_clear_cache(bpy.types.Operator):
     """Remove the kept analyses of files that were never saved, and half-fetched downloads. The
-    landmark model stays"""
+    landmark model and what the open file uses stay"""
 
     bl_idname = "exprgen.clear_cache"
     bl_label = "Clear Cache"
 
+    @classmethod
+    def poll(cls, context):
+        if window.queue.busy:
+            cls.poll_message_set("Let the job end first")
+        return not window.queue.busy
+
     def invoke(self, context, event):
-        return context.window_manager.invoke_confirm(self, event)
+        return context.window_manager.invoke_props_dialog(self, width=380, confirm_text="Remove")
+
+    def draw(self, context):
+        column = self.layout.column(align=True)
+        found = references.unused()
+        count = sum(p.suffix == ".npz" for p in found)
+        size = preferences.size_of(found) / 1e6
+        column.label(text=f"Removes {count} analyses of never-saved files ({size:.1f} MB)")
+        column.label(text="and half-fetched downloads.")
+        column.label(text="Keeps the landmark model, what the open file uses,")
+        column.label(text="and all that lies beside saved files.")
 
     def execute(self, context):
         before = preferences.cache_size()
-        folder = jobs.cache_folder()
-        shutil.rmtree(folder / "tracks", ignore_errors=True)
-        for part in folder.glob("*.part"):
+        for path in references.unused():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+        for part in jobs.cache_folder().glob("*.part"):
             part.unlink(missing_ok=True)
         freed = (before - preferences.cache_size()) / 1e6
         self.report({"INFO"}, f"{freed:.1f} MB removed")

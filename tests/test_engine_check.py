@@ -1,0 +1,115 @@
+"""What the window says of the engine's Python before a job fails of it, and how it is chosen."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import pytest
+
+from exprgen.networks import packages
+from exprgen.networks.errors import ModelError
+
+bpy = pytest.importorskip("bpy")
+
+from exprgen.exprgen_addon import engine_check, jobs, preferences  # noqa: E402
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """A Python that finds none of the engine's packages but numpy; its path."""
+    python = tmp_path / "env" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    blocked = [m for m in packages.PACKAGES if m != "numpy"]
+    (tmp_path / "block").mkdir()
+    (tmp_path / "block" / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Block:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name in {blocked!r}: raise ModuleNotFoundError(name, name=name)\n"
+        "sys.meta_path.insert(0, Block())\n"
+        "import importlib.util as u\n"
+        "kept = u.find_spec\n"
+        f"u.find_spec = lambda n, p=None: None if n in {blocked!r} else kept(n, p)\n"
+    )
+    python.write_text(
+        f'#!/bin/sh\nPYTHONPATH="{tmp_path / "block"}" exec "{sys.executable}" "$@"\n'
+    )
+    python.chmod(0o755)
+    return python
+
+
+def asked() -> None:
+    """Look, and wait for the answer as the timer does."""
+    engine_check.look()
+    end = time.monotonic() + 20
+    while not engine_check.step() and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+def test_all_that_is_missing_is_told_at_once(bare, monkeypatch):
+    monkeypatch.setenv(jobs.PYTHON_VARIABLE, str(bare.parent.parent))
+    try:
+        asked()
+        trouble = engine_check.trouble
+        names = "torch, mediapipe, opencv-contrib-python, av, safetensors, threadpoolctl"
+        assert trouble.problem == f"the engine's Python lacks 6 packages: {names}"
+        assert trouble.file == str(bare), "which one was tried"
+        line = engine_check.pip_line(trouble)
+        assert line.startswith(f'"{bare}" -m pip install torch mediapipe')
+        assert line not in engine_check.without_line(trouble)
+        with pytest.raises(ModelError, match=f"6 packages: {names}") as caught:
+            jobs.Job("perceive", {"images": ["none.png"]}).run_blocking()
+        # The process knows itself by another name than the script that started it.
+        assert "-m pip install torch mediapipe opencv" in engine_check.pip_line(caught.value)
+        monkeypatch.setenv(jobs.PYTHON_VARIABLE, sys.executable)
+        asked()
+        assert engine_check.trouble is None, "a whole one clears it"
+        monkeypatch.setenv(jobs.PYTHON_VARIABLE, str(bare.with_name("nothing")))
+        asked()
+        assert "engine's Python can't be started" in engine_check.trouble.problem
+    finally:
+        engine_check.forget()
+
+
+@pytest.mark.parametrize(("inner", "name"), [("bin", "python"), ("Scripts", "python.exe")])
+def test_an_environment_s_folder_is_a_python_too(tmp_path, inner, name):
+    python = tmp_path / ".venv" / inner / name
+    python.parent.mkdir(parents=True)
+    python.write_bytes(b"")
+    for given in (tmp_path / ".venv", python.parent, python):
+        assert jobs.python_in(str(given)) == str(python)
+    with pytest.raises(ModelError, match="folder without a Python"):
+        jobs.python_in(str(tmp_path))
+
+
+def test_a_check_tells_what_one_line_mends_once(monkeypatch):
+    lacks = packages.lacking(["torch", "av"], "/opt/python")
+    found = [
+        {"what": "numpy", "ok": True, "detail": "1.26", "fix": ""},
+        *({"what": w, "ok": False, "detail": "not installed", "fix": lacks.fix} for w in
+          ("torch", "av")),
+        {"what": "face landmark model", "ok": False, "detail": "gone", "fix": "fetch it"},
+    ]  # fmt: skip
+    monkeypatch.setattr(preferences, "findings", found)
+    told = preferences.missing()
+    assert told == [
+        ("torch, av: not installed", lacks.fix),
+        ("face landmark model: gone", "fetch it"),
+    ]
+    assert '"/opt/python" -m pip install torch av' in lacks.fix
+    assert "Engine's Python" in lacks.fix
+    assert jobs.PYTHON_VARIABLE in lacks.fix
+
+
+def test_doctor_names_what_is_missing_and_no_more(bare, monkeypatch):
+    from exprgen.exprgen_addon.doctor import examine
+
+    monkeypatch.setenv(jobs.PYTHON_VARIABLE, str(bare))
+    found = {f.what: f for f in examine(preferences.Quiet(lambda message: None))}
+    assert found["numpy"].ok
+    assert not found["numpy"].fix, "what is there needs no advice"
+    missing = [name for name, f in found.items() if not f.ok]
+    assert missing == ["torch", "mediapipe", "cv2", "av", "safetensors", "threadpoolctl"]
+    assert json.dumps(found["torch"].to_json())
