@@ -122,7 +122,8 @@ class Console:
 
         def show(done: int, total: int) -> None:
             spent = time.monotonic() - began
-            rate = done / spent if spent > 0.5 else None
+            # The first one holds the start of Blender: no measure of the others.
+            rate = done / spent if spent > 0.5 and done > 1 else None
             self.progress(stage, done, total, rate, (total - done) / rate if rate else None)
 
         return show
