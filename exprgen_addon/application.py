@@ -19,7 +19,7 @@ from ..networks.track import RigTrack
 from ..networks.weights_places import find_weights
 from . import references
 from .characters import Character, characters_in
-from .corrections import correct
+from .corrections import correct, mark_keyed
 from .curves import sample
 from .keyframes import KeyReport, apply_tracks, scene_fps
 from .properties import key_options, retarget_settings
@@ -119,6 +119,8 @@ def write_take(scene: bpy.types.Scene, folder: Path) -> KeyReport:
     report = apply_tracks(tracks, characters, scene, take=take, options=key_options(settings))
     if settings.fit_range and not settings.use_apply_range:
         fit_range(scene, report)
+    for entry in (e for c in characters for e in c.collection.exprgen.corrections):
+        mark_keyed(entry)
     scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
     return report
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from dataclasses import dataclass
 
 import bpy
@@ -20,6 +21,9 @@ from . import rigs
 CHARACTER_TAG = "exprgen_character"
 PROFILE_TAG = "exprgen_profile"
 NAME_TAG = "exprgen_name"
+_BONE = re.compile(r'^pose\.bones\["((?:[^"\\]|\\.)*)"\]')
+NEAR = 3.0
+"""How far from a face its handles are looked for, in sides of its picture (Framing.size)."""
 SPACING = 1.3
 """Distance of neighbours, in sides of the larger one's face picture (Framing.size)."""
 
@@ -145,6 +149,25 @@ def active_collection(scene: bpy.types.Scene) -> bpy.types.Collection | None:
 def character_of(collection: bpy.types.Collection) -> Character:
     """One character by its collection; raises InputError as `characters_in`."""
     return _character(_profile_of(collection), collection)
+
+
+def handles_of(character: Character) -> list[Vector]:
+    """Where the bones rest, in world space, that are moved for the face and lie near it: a board
+    beside it too."""
+    face, near = character.face_center, NEAR * character.profile.framing.size
+    places = {}
+    for control in character.profile.controls:
+        if control.output == "head":
+            continue
+        for prop in character.bindings[control.name]:
+            found = _BONE.search(prop.data_path)
+            if found is None or getattr(prop.owner, "type", "") != "ARMATURE":
+                continue
+            name = bpy.utils.unescape_identifier(found[1])
+            bone = prop.owner.data.bones.get(name)
+            if bone is not None:
+                places[prop.owner, name] = prop.owner.matrix_world @ bone.head_local
+    return [p for p in places.values() if (p - face).length < near]
 
 
 def rig_of(character: Character) -> bpy.types.Object | None:

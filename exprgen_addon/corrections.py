@@ -50,6 +50,20 @@ def correct(track: RigTrack, character: Character) -> RigTrack:
     return track.with_values(from_unit(controls, np.clip(units, -1.0, 1.0)))
 
 
+def mark_keyed(entry) -> None:
+    """Remember the strength and reach of a correction that the keys now hold."""
+    entry.keyed = _as_keyed(entry)
+
+
+def is_changed(entry) -> bool:
+    """A correction's strength or reach is another than the one in the keys, as far as is known."""
+    return bool(entry.keyed) and entry.keyed != _as_keyed(entry)
+
+
+def _as_keyed(entry) -> str:
+    return f"{entry.strength:.4f} {entry.radius:.4f}"
+
+
 def offsets_of(entry) -> dict[str, float]:
     """Control -> unit offset of a stored correction."""
     try:
@@ -106,6 +120,7 @@ def add_correction(
     if entry is None:
         entry = store.corrections.add()
         entry.time, entry.radius = seconds, radius
+        mark_keyed(entry)
     total = offsets_of(entry)
     for name, offset in offsets.items():
         total[name] = round(total.get(name, 0.0) + offset, 5)

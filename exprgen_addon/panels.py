@@ -15,6 +15,7 @@ from ..networks.errors import ExprGenError
 from ..networks.vocabulary import EXPRESSIONS, REGIONS
 from . import casting, checklist, engine_check, live_clarity, references, tasks, window
 from .characters import active_collection, collections_in
+from .corrections import is_changed
 from .operators import analyse, apply, clarity, new_character, show_reference
 from .operators.correct import posed_collection
 from .operators.new_character import primary_for
@@ -278,6 +279,11 @@ class EXPRGEN_PT_correct(_Part, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("exprgen.worst_frame", text="", icon="TRIA_LEFT").back = True
         row.operator("exprgen.worst_frame", text="Next Worst Frame", icon="ERROR")
+        seen = references.seen(context.scene.exprgen)
+        doubt = (
+            references.doubt_at(context.scene, seen, context.scene.frame_current) if seen else ""
+        )
+        _wrapped(layout, doubt, "QUESTION")
         found = posed_collection(context)
         text = f"Key Correction of {found.name}"
         _button(layout, "exprgen.key_correction", 1.2, text=text, icon="KEY_HLT")
@@ -295,7 +301,7 @@ class EXPRGEN_PT_correct(_Part, bpy.types.Panel):
             row.prop(entry, "strength", text="")
             row.prop(entry, "radius", text="")
             row.operator("exprgen.remove_correction", text="", icon="X").index = i
-        if len(entries):
+        if any(is_changed(entry) for entry in entries):
             layout.label(text="Changes count at the next Apply", icon="INFO")
         layout.operator("exprgen.clear_keys", icon="KEYFRAME")
 

@@ -104,6 +104,7 @@ class EXPRGEN_PG_correction(bpy.types.PropertyGroup):
         description="How much of the correction counts; 0 switches it off",
     )
     offsets: StringProperty(description="Control -> what is added, in unit values, as JSON")
+    keyed: StringProperty(description="Strength and reach that are in the keys")
 
 
 class EXPRGEN_PG_character(bpy.types.PropertyGroup):

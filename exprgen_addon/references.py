@@ -19,7 +19,7 @@ import numpy as np
 
 from ..networks import review
 from ..networks.errors import ExprGenError, InputError
-from ..networks.files import spool_prefix
+from ..networks.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, spool_prefix
 from ..networks.track import FaceTrack
 from . import jobs
 from .keyframes import scene_fps
@@ -36,6 +36,7 @@ class Seen:
     track: FaceTrack
     warnings: list[review.Warning]
     worst: list[int]
+    reasons: list[str]
 
     @property
     def stills(self) -> bool:
@@ -62,7 +63,27 @@ def check_reference(settings) -> str:
         raise InputError("no reference is chosen", fix="choose a clip, a picture or a folder")
     if not Path(path).exists():
         raise InputError("does not exist", file=path, fix="choose the reference again")
+    check_kind(path)
     return path
+
+
+def check_kind(path: str) -> None:
+    """Refuse a file by its ending that is neither a clip nor a picture; a folder may be both.
+
+    Raises:
+        InputError: it names the kinds that are taken.
+    """
+    ending = Path(path).suffix.lower()
+    # Blender's list of clips is longer than ours, which is of those that are tried.
+    kinds = {"", *VIDEO_SUFFIXES, *IMAGE_SUFFIXES, *bpy.path.extensions_movie}
+    if ending in kinds or Path(path).is_dir():
+        return
+    raise InputError(
+        "is neither a clip nor a picture",
+        file=path,
+        fix=f"choose a clip ({' '.join(s[1:] for s in VIDEO_SUFFIXES)}), a picture "
+        f"({' '.join(s[1:] for s in IMAGE_SUFFIXES)}) or a folder of pictures",
+    )
 
 
 def new_track_path(settings) -> Path:
@@ -146,7 +167,9 @@ def seen(settings) -> Seen | None:
         _kept.clear()
         try:
             track = FaceTrack.load(path)
-            _kept[key] = Seen(track, review.warnings(track), review.worst_rows(track))
+            worst = review.worst_rows(track)
+            reasons = review.reasons(track, worst)
+            _kept[key] = Seen(track, review.warnings(track), worst, reasons)
         except ExprGenError as error:
             _kept[key] = error
     found = _kept[key]
@@ -162,6 +185,15 @@ def frame_of(scene: bpy.types.Scene, seconds: float, stills_row: int | None = No
 def frame_of_row(scene: bpy.types.Scene, found: Seen, row: int) -> float:
     """The scene frame of a row of the track."""
     return frame_of(scene, float(found.track.times[row]), row if found.stills else None)
+
+
+def doubt_at(scene: bpy.types.Scene, found: Seen, frame: int) -> str:
+    """Which of the worst frames a scene frame is, and why; "" if it is none of them."""
+    frames = [round(frame_of_row(scene, found, row)) for row in found.worst]
+    if frame not in frames:
+        return ""
+    at = frames.index(frame)
+    return f"{at + 1} of {len(frames)}: {found.reasons[at]}"
 
 
 def seconds_at(scene: bpy.types.Scene, frame: float) -> float:

@@ -1,4 +1,4 @@
-"""Writing so that nothing is left half written."""
+"""Kinds of files by their endings, and writing so that nothing is left half written."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ import os
 from pathlib import Path
 
 from .errors import OutputError
+
+IMAGE_SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jp2", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm",
+)  # fmt: skip
+VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi", ".gif")
 
 
 def spool_prefix(out: Path) -> str:

@@ -19,11 +19,8 @@ import cv2
 import numpy as np
 
 from .errors import InputError, UsageError
+from .files import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
-IMAGE_SUFFIXES = (
-    ".png", ".jpg", ".jpeg", ".jpe", ".jp2", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm",
-)  # fmt: skip
-VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi", ".gif")
 STILL_SECONDS = 1.0  # between two pictures that are no clip
 MAX_VIDEO_SIDE = 1920  # pixels; larger clips are reduced as they are decoded
 ALPHA_GREY = 127  # what stands behind transparent pixels

@@ -88,6 +88,24 @@ def worst_rows(track: FaceTrack, apart: float = 0.4, least: float = 0.15) -> lis
     return rows
 
 
+def reasons(track: FaceTrack, rows: list[int]) -> list[str]:
+    """Why each of these frames is in doubt, in the words of `warnings`; of one that these pass over
+    it says that the reading changes quickly there."""
+    bad, told = faults(track), [w for w in warnings(track) if w.kind == AMBIGUOUS]
+    starts, ends = np.array([[w.start, w.end] for w in told], float).reshape(-1, 2).T
+    out = []
+    for row in rows:
+        seconds, confidence = float(track.times[row]), float(track.confidence[row])
+        if not track.found[row]:
+            out.append("face lost")
+        elif 1.0 - confidence >= bad[row]:
+            out.append(f"face seen poorly ({confidence:.0%})")
+        else:
+            within = ((starts <= seconds) & (seconds <= ends)).any()
+            out.append(_rivals(track, row, row + 1) + ("" if within else " (a quick change)"))
+    return out
+
+
 def runs(mask: np.ndarray) -> list[tuple[int, int]]:
     """(first, one past the last) of every stretch of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], np.asarray(mask, bool), [False]])))

@@ -302,6 +302,25 @@ def test_apply_keys_both_and_is_one_exact_step_of_undo(analysed):
     assert all_keys() == after
 
 
+def test_apply_selects_the_rig_that_it_keyed_within_its_step(analysed):
+    bpy.ops.mesh.primitive_cube_add()
+    cube = bpy.context.object.name
+    bpy.ops.ed.undo_push(message="before")
+    bpy.ops.exprgen.apply()
+    layer = bpy.context.view_layer
+    rig = characters.rig_of(ann(bpy.context.scene))
+    assert layer.objects.active == rig
+    assert rig.animation_data.action or rig.data.shape_keys.animation_data.action
+    bpy.ops.ed.undo()
+    assert bpy.context.view_layer.objects.active.name == cube
+    assert bpy.data.objects[cube].select_get()
+    bob = characters.characters_in(bpy.context.scene)[1].collection
+    mine = next(o for o in bob.all_objects if o.type == "MESH")
+    mine.select_set(True)
+    bpy.ops.exprgen.apply()
+    assert bpy.context.view_layer.objects.active.name == cube, "who has one selected keeps it"
+
+
 def test_apply_again_changes_nothing(analysed):
     bpy.ops.exprgen.apply()
     first = all_keys()

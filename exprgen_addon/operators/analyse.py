@@ -50,6 +50,11 @@ class EXPRGEN_OT_pick_reference(bpy.types.Operator):
         several = len([f for f in self.files if f.name]) != 1 and bool(self.directory)
         path = self.directory if several else self.filepath
         settings = context.scene.exprgen
+        try:
+            references.check_kind(path)
+        except ExprGenError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
         settings.reference = _relative(path)
         settings.track = ""
         return {"FINISHED"}
@@ -167,7 +172,7 @@ class EXPRGEN_OT_worst_frame(bpy.types.Operator):
         step = -1 if self.back else 1
         index = (at + step) % len(frames) if at is not None else (-1 if self.back else 0)
         scene.frame_set(frames[index])
-        self.report({"INFO"}, f"{index % len(frames) + 1} of {len(frames)} in doubt, worst first")
+        self.report({"INFO"}, references.doubt_at(scene, found, frames[index]))
         return {"FINISHED"}
 
 

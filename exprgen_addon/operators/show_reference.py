@@ -14,8 +14,9 @@ from .. import overlay, references, window
 from ..characters import active_collection, character_of
 from ..keyframes import scene_fps
 from ..tasks import Task
+from . import view_faces
 
-TITLE = "Show Reference"
+TITLE = "Preparing the Footage"
 
 
 class EXPRGEN_OT_show_reference(bpy.types.Operator):
@@ -55,6 +56,7 @@ class EXPRGEN_OT_show_reference(bpy.types.Operator):
                 return {"FINISHED"}
             if overlay.overlay_of(scene) is not None and _in_step(scene):
                 _place(scene)
+                view_faces.reframe(scene)
                 return {"FINISHED"}
             request = _request(scene)
         except ExprGenError as error:
@@ -74,6 +76,7 @@ class EXPRGEN_OT_show_reference(bpy.types.Operator):
                 width=result["size"][0],
                 height=result["size"][1],
             )
+            view_faces.reframe(bpy.data.scenes[name])
             return f"{result['count']} pictures"
 
         return window.start(Task(TITLE, window.ask("frames", request), finish, drop=drop), self)

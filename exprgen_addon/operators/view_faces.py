@@ -7,10 +7,12 @@ from mathutils import Matrix, Vector
 
 from ...networks.errors import ExprGenError
 from .. import overlay
-from ..characters import Character, characters_in, collections_in, right_of
+from ..characters import Character, characters_in, collections_in, handles_of, right_of
 
 SENSOR = 72.0
 """Width in millimetres that Blender takes for a 3D view's own lens."""
+HANDLE = 0.12
+"""Side of what is shown around a handle beside a face, in sides of the face's picture."""
 ROOM = 1.15
 """How much wider than the faces' pictures the view is."""
 
@@ -41,6 +43,37 @@ class EXPRGEN_OT_view_faces(bpy.types.Operator):
             return {"CANCELLED"}
         look_at(context.area, space, present, beside_of(context.scene))
         return {"FINISHED"}
+
+
+def reframe(scene: bpy.types.Scene) -> None:
+    """Turn the 3D views that show the scene, but do not show all of the reference beside the
+    characters; who looks through a camera keeps it."""
+    picture = beside_of(scene)
+    if picture is None:
+        return
+    present = characters_in(scene)
+    right = right_of(Vector(present[0].profile.framing.forward))
+    ends = [picture[0] + side * right * picture[1] / 2 for side in (-1, 1)]
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas if window.scene == scene else ():
+            if area.type != "VIEW_3D":
+                continue
+            space = area.spaces.active
+            through = space.region_3d.view_perspective == "CAMERA"
+            if not through and not all(_in_view(area, space, p) for p in ends):
+                look_at(area, space, present, picture)
+
+
+def _in_view(area: bpy.types.Area, space: bpy.types.SpaceView3D, point: Vector) -> bool:
+    """A place is seen, and not under the sidebar or the tools."""
+    free = {r.type: r for r in area.regions}
+    width = free["WINDOW"].width
+    x, y, _, depth = space.region_3d.perspective_matrix @ point.to_4d()
+    if depth <= 0:
+        return False
+    left = free["TOOLS"].width if "TOOLS" in free else 0
+    right = width - (free["UI"].width if "UI" in free else 0)
+    return left <= (x / depth + 1) / 2 * width <= right and abs(y / depth) <= 1
 
 
 def beside_of(scene: bpy.types.Scene) -> tuple[Vector, float] | None:
@@ -88,13 +121,15 @@ def _painted(characters: list[Character]) -> bool:
 def extent(
     characters: list[Character], picture: tuple[Vector, float] | None = None
 ) -> tuple[Vector, float, float]:
-    """(middle of the faces in world space, width, height of what frames them all, metres).
+    """(middle of the faces and their handles in world space, width, height of what frames them),
+    metres.
 
     Args:
         picture: (centre, width) of a picture beside them.
     """
     right = right_of(Vector(characters[0].profile.framing.forward))
     squares = [(c.face_center, c.profile.framing.size) for c in characters]
+    squares += [(h, HANDLE * c.profile.framing.size) for c in characters for h in handles_of(c)]
     squares += [picture] if picture is not None else []
     spans = []
     for direction in (right, Vector((0.0, 0.0, 1.0))):
