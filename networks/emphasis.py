@@ -28,7 +28,7 @@ EVEN_READING = 0.3
 """How far a reading's leaning to frequent classes is undone at once (see `unprejudiced`): on
 ferplus/val a point of accuracy for three points of the mean over classes."""
 
-EVEN = 0.65
+EVEN = 0.3
 """How much of what is left is undone before a pose is emphasised. An actor's classes are as good as
 even; all of it would take calm faces for sad ones."""
 
