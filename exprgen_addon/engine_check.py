@@ -51,9 +51,9 @@ def pip_line(error: ExprGenError) -> str:
     return found[1] if found else ""
 
 
-def without_line(error: ExprGenError) -> str:
-    """The fix for a narrow panel that has a button for its line."""
-    return re.sub(r"with `[^`]* -m pip install [^`]*`", "by the copied line", error.fix)
+def without_line(error: ExprGenError, instead: str = "by the copied line") -> str:
+    """The fix where its line stands, or is copied, elsewhere."""
+    return re.sub(r"with `[^`]* -m pip install [^`]*`", instead, error.fix)
 
 
 def take(packages: dict[str, str | None], python: str) -> None:

@@ -12,6 +12,10 @@ from . import engine_check, jobs
 
 ADDON = __package__.rpartition(".")[0]
 """The extension's name in Blender's list, whatever repository it came from."""
+CHECK = "Check the Engine"
+"""Title of the job that looks whether the engine is whole."""
+WIDTH = 76
+"""Letters of a line of text."""
 NICE = 15
 """How far processes step back behind a window."""
 
@@ -140,10 +144,13 @@ def _found_python() -> str:
 
 def _draw_findings(layout) -> None:
     from . import window
+    from .panels import wrapped
 
     task = window.queue.running
-    if task is not None and task.title == "Check the Engine":
+    if task is not None and task.title == CHECK:
         layout.label(text="Checking...", icon="SORTTIME")
+    elif any(t.title == CHECK for t in window.queue.waiting):
+        layout.label(text="The check waits for its turn", icon="SORTTIME")
     good = [f for f in findings if f["ok"]]
     if good:
         whole = len(good) == len(findings)
@@ -156,13 +163,17 @@ def _draw_findings(layout) -> None:
         row = layout.row()
         row.alert = True
         row.label(text=text, icon="ERROR")
-        line = engine_check.pip_line(ExprGenError("", fix=fix))
-        advice = engine_check.without_line(ExprGenError("", fix=fix)) if line else fix
-        layout.label(text=advice, icon="BLANK1")
+        error = ExprGenError(text, fix=fix)
+        line = engine_check.pip_line(error)
+        column = layout.column(align=True)
+        for part in wrapped(engine_check.without_line(error, "by the line below"), WIDTH):
+            column.label(text=part, icon="BLANK1")
         if line:
-            row = layout.row(align=True)
-            row.label(text=line, icon="CONSOLE")
-            row.operator("exprgen.copy_line", text="Copy", icon="COPYDOWN").line = line
+            for part in wrapped(line, WIDTH):
+                column.label(text=part, icon="BLANK1")
+            row = layout.row()
+            row.label(text="", icon="CONSOLE")
+            row.operator("exprgen.copy_line", icon="COPYDOWN").line = line
 
 
 def missing() -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from bpy.props import StringProperty
 from .. import engine_check, jobs, preferences, references, window
 from ..tasks import Task, Thinking
 
-CHECK, FETCH = "Check the Engine", "Fetch the Landmark Model"
+CHECK, FETCH = preferences.CHECK, "Fetch the Landmark Model"
 
 
 class EXPRGEN_OT_check_engine(bpy.types.Operator):
@@ -99,7 +99,8 @@ class EXPRGEN_OT_clear_cache(bpy.types.Operator):
         found = references.unused()
         count = sum(p.suffix == ".npz" for p in found)
         size = preferences.size_of(found) / 1e6
-        column.label(text=f"Removes {count} analyses of never-saved files ({size:.1f} MB)")
+        noun = "analysis" if count == 1 else "analyses"
+        column.label(text=f"Removes {count} {noun} of never-saved files ({size:.1f} MB)")
         column.label(text="and half-fetched downloads.")
         column.label(text="Keeps the landmark model, what the open file uses,")
         column.label(text="and all that lies beside saved files.")
