@@ -40,6 +40,9 @@ GUIDE = 6.0
 """Exponent on a key pose's strength and clarity where an expression is perceived for certain: of
 half the strength, or named right by half of its viewers, it has a 64th of the say."""
 
+USED = 0.1
+"""Unit value from which on a key pose counts as using a control."""
+
 LEAST_CLARITY = 0.05
 """What a key pose counts that no viewer names right: where there is no other it still guides."""
 
@@ -85,9 +88,18 @@ def emphasise(
             continue
         # However little of it the regression has found, an expression that is perceived for certain
         # is shown strongly: a crying face with the mouth of a smile is still a sad one.
-        towards = resembling(units, targets, chance * (not neutral), clarity) - units
-        drawn += amount * chance[:, None] * towards
+        goal = resembling(units, targets, chance * (not neutral), clarity)
+        if not neutral:
+            goal = at_least(units, goal)
+        drawn += amount * chance[:, None] * (goal - units)
     return drawn
+
+
+def at_least(units: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """The goal (N, M), with whatever a pose does already more of, in the same direction: a mouth
+    that is wider open than any key pose has it is no weaker surprise."""
+    more = (goal * units > 0) & (np.abs(units) > np.abs(goal)) & (np.abs(goal) > USED)
+    return np.where(more, units, goal)
 
 
 def unprejudiced(perceived: np.ndarray, prior: Sequence[float], share: float = EVEN) -> np.ndarray:

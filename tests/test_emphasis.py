@@ -76,6 +76,17 @@ def test_a_closed_smile_stays_closed():
     assert drawn[0, jaw] < 0.08
 
 
+def test_what_the_actor_does_more_of_stays():
+    gasp = next(p for p in POSES if p.name == "surprise_parted")
+    jaw = [c.name for c in CONTROLS].index("jaw_open")
+    wide = units_of(gasp)[None].copy()
+    wide[0, jaw] = 1.0
+    drawn = emphasise(wide, perceived("surprise"), CONTROLS, POSES, 0.9)
+    assert drawn[0, jaw] == pytest.approx(1.0)
+    calm = emphasise(wide, np.eye(7)[[NEUTRAL]], CONTROLS, POSES, 0.9, calm=1.0)
+    assert calm[0, jaw] < 0.5  # what a calm face has too much of is taken back
+
+
 def test_a_pose_that_viewers_misread_is_no_guide_where_perception_is_sure():
     """A closed mouth that reads as calm must not stand for surprise while open ones are there."""
     closed = next(p for p in POSES if p.name == "surprise_closed")

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UsageError
-from ..perceptual import PerceptualNetwork, hcnn, probabilities, standardise
+from ..perceptual import hcnn, probabilities, standardise
 from ..vocabulary import EXPRESSIONS, REGISTERED_SIZE
 from ..weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from .augment import AugmentSettings, augment, plain
@@ -231,7 +231,7 @@ def train(s: HcnnSettings) -> Outcome:
     return outcome
 
 
-def starting_network(init: str) -> PerceptualNetwork:
+def starting_network(init: str, network: str = "hcnn") -> nn.Module:
     """The network of a weight file, or the mean of several: "a.safetensors:0.4,b.safetensors:0.6".
 
     Trainings that grew out of one another lie so near that the mean of their weights is a network
@@ -242,7 +242,7 @@ def starting_network(init: str) -> PerceptualNetwork:
             missing, damaged or of another network.
     """
     if "," not in init:
-        return load_network(init, "hcnn")[0]
+        return load_network(init, network)[0]
     parts = [part.rpartition(":") for part in init.split(",")]
     try:
         shares = [float(share) for _, _, share in parts]
@@ -250,7 +250,7 @@ def starting_network(init: str) -> PerceptualNetwork:
         raise UsageError(f"{init!r} is no mean", fix="write FILE:SHARE,FILE:SHARE") from error
     if abs(sum(shares) - 1) > 1e-6:
         raise UsageError(f"the shares sum to {sum(shares):g}", fix="give shares that sum to 1")
-    networks = [load_network(file, "hcnn")[0] for file, _, _ in parts]
+    networks = [load_network(file, network)[0] for file, _, _ in parts]
     states = [network.state_dict() for network in networks]
     mean = {
         name: sum(w * state[name] for w, state in zip(shares, states, strict=True))

@@ -16,7 +16,7 @@ from ..perceptual import standardise
 from ..teacher import TEACHER_SIZE, teacher
 from .augment import AugmentSettings, plain
 from .distributed import start
-from .hcnn import Card, ExpressionTask, finish, open_faces
+from .hcnn import Card, ExpressionTask, finish, open_faces, starting_network
 from .loop import LoopSettings, Outcome, Stage, run, say
 from .mixing import PEOPLE_HELP, SHARE_HELP, pools
 from .options import changed_options, fixed, option, run_command
@@ -40,6 +40,7 @@ class TeacherSettings:
     data: str = option(MISSING, "folder of the prepared faces, or drawn:N for N drawn ones")
     out: str = option(MISSING, "weight file to write")
     trunk: str = option("", "file of the face recogniser to start from; without it from nothing")
+    init: str = option("", "teacher's weights to go on from, or a mean: FILE:SHARE,FILE:SHARE")
     checkpoints: str = option("", "folder of checkpoints; by default beside the weight file")
     resume: bool = option(False, "go on from the last checkpoint")
     images: int = option(200000, "faces to learn from, counted each time they are seen")
@@ -65,8 +66,8 @@ def train(s: TeacherSettings) -> Outcome:
     torch.manual_seed(s.seed)
     data = open_faces(s)
     parts = pools(data, s.balance, s.people, s.people_share)
-    network = teacher()
-    if s.trunk:
+    network = starting_network(s.init, "teacher") if s.init else teacher()
+    if s.trunk and not s.init:
         rows = parts[0].rows
         some = np.sort(rows[:: max(1, len(rows) // CALIBRATION_FACES)][:CALIBRATION_FACES])
         start_from(network, s.trunk, standardise(plain(np.stack(data.faces[some]), TEACHER_SIZE)))
