@@ -21,6 +21,10 @@ SHARPEN = 4.0
 """Exponent on the perceived probabilities: a mixture of key poses of several expressions reads as
 none of them, so the likeliest counts more than its share (0.5 against 0.25 is 0.94 to 0.06)."""
 
+SHARPEN_STILLS = 16.0
+"""The same for single pictures: no face has to pass from one expression into the next, and half of
+each of two reads as neither."""
+
 LIFT = 0.6
 """Exponent on the intensity that a pose has of a key pose: 0.3 is drawn to 0.49, 0.6 to 0.74."""
 
@@ -57,6 +61,7 @@ def emphasise(
     poses: tuple[KeyPose, ...],
     amount: float,
     calm: float = 0.0,
+    sharpen: float = SHARPEN,
 ) -> np.ndarray:
     """Draw poses towards the key poses of the perceived expressions.
 
@@ -69,15 +74,17 @@ def emphasise(
         poses: the character's labelled key poses. amount: 0 (nothing changes) .. 1.
         calm: 0 for a face whose neutral is known, since what is left after calibration is motion
             (speech looks neutral too) .. 1 for one whose build is not known from its motion.
+        sharpen: exponent on the probabilities.
 
     Returns:
         (N, M) unit values, between the given ones and the key poses, subtle ones as large as
         strong ones.
     """
     units = np.asarray(units, float)
-    perceived = np.asarray(perceived, float) ** SHARPEN
+    perceived = np.asarray(perceived, float) ** sharpen
     perceived = perceived / perceived.sum(1, keepdims=True)
     drawn = units.copy()
+    shuts = lid_closing(controls)
     for index, expression in enumerate(EXPRESSIONS):
         own = [p for p in poses if p.expression == expression]
         targets, clarity = key_pose_units(controls, own)
@@ -88,11 +95,17 @@ def emphasise(
             continue
         # However little of it the regression has found, an expression that is perceived for certain
         # is shown strongly: a crying face with the mouth of a smile is still a sad one.
-        goal = resembling(units, targets, chance * (not neutral), clarity)
+        goal = resembling(units, targets, chance * (not neutral), clarity, shuts)
         if not neutral:
             goal = at_least(units, goal)
         drawn += amount * chance[:, None] * (goal - units)
     return drawn
+
+
+def lid_closing(controls: tuple[Control, ...]) -> np.ndarray:
+    """(M,) the sign of the unit value by which a control shuts an eye; 0 for those that don't."""
+    shuts = [sum(w for name, w in c.channels.items() if "eyeBlink" in name) for c in controls]
+    return np.sign(np.array(shuts, float))
 
 
 def at_least(units: np.ndarray, goal: np.ndarray) -> np.ndarray:
@@ -139,21 +152,28 @@ def key_pose_units(
 
 
 def resembling(
-    units: np.ndarray, targets: np.ndarray, least: np.ndarray, clarity: np.ndarray
+    units: np.ndarray,
+    targets: np.ndarray,
+    least: np.ndarray,
+    clarity: np.ndarray,
+    shuts: np.ndarray,
 ) -> np.ndarray:
     """(N, M) mean of the key poses (K, M) that each pose (N, M) resembles, at a lifted intensity.
 
     How much of a key pose a pose has is its projection on it; how little it resembles it, what is
     left over. `least` (N,) is the intensity below which no pose is drawn, as a share of the strong
-    ones among the key poses. `clarity` (K,) of the key poses, 0..1.
+    ones among the key poses. `clarity` (K,) of the key poses, 0..1. `shuts` (M,): see
+    `lid_closing`; how far an eye is shut decides nothing here, or a lowered glance would choose the
+    open mouth of a sobbing pose.
     """
-    length = (targets**2).sum(1)
-    share = np.clip(units @ targets.T / length, 0.0, 1.0)
-    left = (units**2).sum(1)[:, None] - 2 * share * (units @ targets.T) + share**2 * length
-    between = length[:, None] + length[None] - 2 * targets @ targets.T
+    seen, poses = (np.where(x * shuts > 0, 0.0, x) for x in (units, targets))
+    length = np.maximum((poses**2).sum(1), 1e-6)
+    share = np.clip(seen @ poses.T / length, 0.0, 1.0)
+    left = (seen**2).sum(1)[:, None] - 2 * share * (seen @ poses.T) + share**2 * length
+    between = length[:, None] + length[None] - 2 * poses @ poses.T
     width = KERNEL * np.median(between[between > 1e-6]) if (between > 1e-6).any() else 1.0
     nearness = np.exp(-(left - left.min(1, keepdims=True)) / (2 * width))
-    length = np.sqrt(length)
+    length = np.sqrt((targets**2).sum(1))
     strong = np.percentile(length, STRONG) / length
     # The surer the perception, the less a subtle or unclear key pose is a guide, however near it
     # is: a hand before an open mouth looks like a closed one.

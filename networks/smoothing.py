@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .emphasis import emphasise, unprejudiced
+from .emphasis import SHARPEN, SHARPEN_STILLS, emphasise, unprejudiced
 from .errors import UsageError
 from .profile import Control, RigProfile, from_unit
 from .settings import RetargetSettings
@@ -321,7 +321,9 @@ def solve_controls(
     units = fill_lost(face_track.times, face_track.state, units, stills=stills)
     perceived = _perceived(face_track)
     calm = 1.0 - neutral.trust
-    units = emphasise(units, perceived, controls, profile.key_poses, settings.emphasis, calm)
+    sharpen = SHARPEN_STILLS if stills else SHARPEN
+    poses, amount = profile.key_poses, settings.emphasis
+    units = emphasise(units, perceived, controls, poses, amount, calm, sharpen)
     if not stills:
         units = _smooth_units(face_track, controls, units, settings)
     units = units * [settings.gain.get(c.region, 1.0) for c in controls]
@@ -351,7 +353,9 @@ def follow_controls(
     units = _checked(unit_values, len(rows), len(controls))
     neutral = find_neutral(face_track, settings.calibration)
     perceived = _perceived(face_track)[rows]
-    units = emphasise(units, perceived, controls, profile.key_poses, settings.emphasis)
+    sharpen = SHARPEN_STILLS if face_track.meta.get("stills") else SHARPEN
+    poses, amount = profile.key_poses, settings.emphasis
+    units = emphasise(units, perceived, controls, poses, amount, sharpen=sharpen)
     return _assemble(face_track, profile, units, settings, neutral)
 
 

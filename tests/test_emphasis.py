@@ -5,7 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exprgen.networks.emphasis import emphasise, leaning, unprejudiced
+from exprgen.networks.emphasis import (
+    SHARPEN,
+    SHARPEN_STILLS,
+    emphasise,
+    leaning,
+    lid_closing,
+    unprejudiced,
+)
 from exprgen.networks.profile import sample_characters, to_unit
 from exprgen.networks.vocabulary import EXPRESSIONS, NEUTRAL
 
@@ -85,6 +92,32 @@ def test_what_the_actor_does_more_of_stays():
     assert drawn[0, jaw] == pytest.approx(1.0)
     calm = emphasise(wide, np.eye(7)[[NEUTRAL]], CONTROLS, POSES, 0.9, calm=1.0)
     assert calm[0, jaw] < 0.5  # what a calm face has too much of is taken back
+
+
+def test_a_lowered_lid_chooses_no_sobbing_mouth():
+    names = [c.name for c in CONTROLS]
+    shown = 0.6 * units_of(next(p for p in POSES if p.name == "sadness_pout"))
+    shut = shown.copy()
+    shut[lid_closing(CONTROLS) > 0] = 0.9
+    open_eyed, closed_eyed = (
+        emphasise(x[None], perceived("sadness"), CONTROLS, POSES, 0.9)[0] for x in (shown, shut)
+    )
+    mouth = [c.region == "mouth" for c in CONTROLS]
+    np.testing.assert_allclose(closed_eyed[mouth], open_eyed[mouth], atol=1e-6)
+    assert closed_eyed[names.index("jaw_open")] < 0.1
+    assert set(np.array(names)[lid_closing(CONTROLS) > 0]) == {"lid_upper_L", "lid_upper_R"}
+
+
+def test_two_expressions_mix_in_motion_but_not_in_a_picture():
+    both = np.zeros((1, 7))
+    both[0, [EXPRESSIONS.index("surprise"), EXPRESSIONS.index("disgust")]] = 0.54, 0.46
+    nothing = np.zeros((1, len(CONTROLS)))
+    sneer = [c.name for c in CONTROLS].index("nose_sneer_L")
+    moving, still = (
+        emphasise(nothing, both, CONTROLS, POSES, 0.9, sharpen=s)[0, sneer]
+        for s in (SHARPEN, SHARPEN_STILLS)
+    )
+    assert still < 0.1 < moving
 
 
 def test_a_pose_that_viewers_misread_is_no_guide_where_perception_is_sure():
