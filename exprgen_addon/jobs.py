@@ -80,6 +80,10 @@ def cache_folder() -> Path:
     return Path(_engine.cache) if _engine.cache else cache_dir()
 
 
+TOO_OLD = ("needs Python 3.11", "future feature annotations is not defined")
+"""What a Python before 3.11, or before 3.7, says of the engine's file."""
+
+
 def worker_python() -> str:
     """The Python that runs the worker.
 
@@ -249,6 +253,13 @@ class WorkerProcess:
         said = " | ".join(self._last_lines)
         if "ModuleNotFoundError" in said:
             return _explained(ExprGenError(said), self.python)
+        if any(sign in said for sign in TOO_OLD):
+            return ExprGenError(
+                "the engine's Python is too old",
+                file=self.python,
+                fix="choose a Python from 3.11 on in the preferences (Engine's Python), "
+                f"or by {PYTHON_VARIABLE}",
+            )
         return ExprGenError(
             f"the engine ended unexpectedly ({how}){_last_words(said)}",
             fix="try again; if it happens again, report it with these lines",

@@ -26,6 +26,9 @@ from __future__ import annotations
 
 import sys
 
+if sys.version_info < (3, 11):  # noqa: UP036 - any Python may be chosen as the engine's
+    sys.exit("needs Python 3.11 or later, this is " + sys.version.split()[0])
+
 if __name__ == "__main__" and not __package__:
     # Run by its path. Its folder leads sys.path then, and our profile.py hides the standard one.
     from importlib.util import module_from_spec, spec_from_file_location

@@ -84,6 +84,27 @@ def test_an_environment_s_folder_is_a_python_too(tmp_path, inner, name):
         jobs.python_in(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "needs Python 3.11 or later, this is 3.8.2",  # what the engine's file says itself
+        "SyntaxError: future feature annotations is not defined",  # what Python 3.6 says of it
+    ],
+)
+def test_a_python_that_is_too_old_is_named(tmp_path, monkeypatch, said):
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setenv(jobs.PYTHON_VARIABLE, str(python))
+    try:
+        asked()
+        assert engine_check.trouble.problem == "the engine's Python is too old"
+        assert engine_check.trouble.file == str(python)
+        assert "3.11" in engine_check.trouble.fix
+    finally:
+        engine_check.forget()
+
+
 def test_a_check_tells_what_one_line_mends_once(monkeypatch):
     lacks = packages.lacking(["torch", "av"], "/opt/python")
     found = [
