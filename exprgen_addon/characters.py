@@ -195,7 +195,20 @@ def select_rig(character: Character) -> bool:
             other.select_set(False, view_layer=layer)
     rig.select_set(True, view_layer=layer)
     layer.objects.active = rig
+    if rig.pose is not None:
+        _select_bones(rig, character)
     return True
+
+
+def _select_bones(rig: bpy.types.Object, character: Character) -> None:
+    """Select the bones that its controls move, and no other: the timeline shows the keys of
+    selected bones only."""
+    paths = {p.data_path for found in character.bindings.values() for p in found if p.owner == rig}
+    for bone in rig.pose.bones:
+        start = bone.path_from_id()
+        # Selection belongs to the bone before 5.0, to its pose since.
+        holder = bone if "select" in bone.bl_rna.properties else bone.bone
+        holder.select = any(path.startswith((f"{start}.", f"{start}[")) for path in paths)
 
 
 def bind(profile: RigProfile, collection: bpy.types.Collection) -> dict[str, tuple]:

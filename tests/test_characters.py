@@ -159,6 +159,23 @@ def test_what_viewers_named_is_stored():
         assert set(shares) <= {p.name for p in known[name].key_poses}
 
 
+def test_selecting_a_rig_selects_the_bones_that_are_keyed():
+    from exprgen.exprgen_addon import characters
+
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    (mira,) = characters.append_characters([profile_of("mira")], bpy.context.scene)
+    rig = characters.rig_of(mira)
+    assert characters.select_rig(mira)
+    chosen = {
+        bone.name
+        for bone in rig.pose.bones
+        if (bone if "select" in bone.bl_rna.properties else bone.bone).select
+    }
+    targets = [t for c in mira.profile.controls for t in c.targets if t.id_name == rig.name]
+    assert chosen == {t.data_path.split('"')[1] for t in targets}
+    assert 0 < len(chosen) < len(rig.pose.bones)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_key_poses_vary(name):
     """Each emotion has poses with an open and a closed mouth, one-sided ones, weak and strong."""
