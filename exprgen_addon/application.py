@@ -16,7 +16,7 @@ import numpy as np
 from ..networks.errors import InputError, UsageError
 from ..networks.profile import RigProfile, from_unit, to_unit
 from ..networks.track import RigTrack
-from ..networks.weights_places import find_weights
+from ..networks.weights_places import can_lead, find_weights
 from . import references
 from .characters import Character, characters_in
 from .corrections import correct, mark_keyed
@@ -48,7 +48,7 @@ def primary_of(scene: bpy.types.Scene, present: list[Character]) -> Character | 
     for c in present:
         if chosen is not None and c.collection == chosen:
             return c
-    able = [c for c in present if find_weights("rig_regressor", c.profile).is_file()]
+    able = [c for c in present if can_lead(c.profile)]
     return next(iter([*able, *present]), None)
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import bpy
 
+from ..networks import weights_places
 from ..networks.errors import ExprGenError
 from ..networks.profile import RigProfile, find_character, load_profile, sample_characters
-from ..networks.weights_places import find_weights
 from .characters import CHARACTER_TAG, PROFILE_TAG, collections_in
 
 _profiles: dict[tuple, RigProfile] = {}
@@ -41,12 +41,12 @@ def profile_of(collection: bpy.types.Collection) -> RigProfile | None:
 
 def can_lead(profile: RigProfile | None) -> bool:
     """It can be solved from a face: its rig regressor is there."""
-    return profile is not None and find_weights("rig_regressor", profile).is_file()
+    return profile is not None and weights_places.can_lead(profile)
 
 
 def can_follow(profile: RigProfile, primary: RigProfile) -> bool:
     """A network leads from the primary to it."""
-    return find_weights("character_mlp", primary, profile).is_file()
+    return weights_places.find_weights("character_mlp", primary, profile).is_file()
 
 
 def primary_collection(scene: bpy.types.Scene) -> bpy.types.Collection | None:

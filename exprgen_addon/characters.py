@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import bpy
@@ -155,19 +156,24 @@ def handles_of(character: Character) -> list[Vector]:
     """Where the bones rest, in world space, that are moved for the face and lie near it: a board
     beside it too."""
     face, near = character.face_center, NEAR * character.profile.framing.size
-    places = {}
-    for control in character.profile.controls:
-        if control.output == "head":
+    moved = _moved_bones(character, [c for c in character.profile.controls if c.output != "head"])
+    places = [rig.matrix_world @ rig.data.bones[name].head_local for rig, name in moved]
+    return [p for p in places if (p - face).length < near]
+
+
+def _moved_bones(
+    character: Character, controls: Iterable[Control]
+) -> list[tuple[bpy.types.Object, str]]:
+    """(rig, name) of the bones that these controls move, each once."""
+    found = {}
+    for prop in (p for c in controls for p in character.bindings[c.name]):
+        bone = _BONE.search(prop.data_path)
+        if bone is None or getattr(prop.owner, "type", "") != "ARMATURE":
             continue
-        for prop in character.bindings[control.name]:
-            found = _BONE.search(prop.data_path)
-            if found is None or getattr(prop.owner, "type", "") != "ARMATURE":
-                continue
-            name = bpy.utils.unescape_identifier(found[1])
-            bone = prop.owner.data.bones.get(name)
-            if bone is not None:
-                places[prop.owner, name] = prop.owner.matrix_world @ bone.head_local
-    return [p for p in places.values() if (p - face).length < near]
+        name = bpy.utils.unescape_identifier(bone[1])
+        if name in prop.owner.data.bones:
+            found[prop.owner, name] = None
+    return [*found]
 
 
 def rig_of(character: Character) -> bpy.types.Object | None:
@@ -203,12 +209,13 @@ def select_rig(character: Character) -> bool:
 def _select_bones(rig: bpy.types.Object, character: Character) -> None:
     """Select the bones that its controls move, and no other: the timeline shows the keys of
     selected bones only."""
-    paths = {p.data_path for found in character.bindings.values() for p in found if p.owner == rig}
+    moved = {
+        name for owner, name in _moved_bones(character, character.profile.controls) if owner == rig
+    }
     for bone in rig.pose.bones:
-        start = bone.path_from_id()
         # Selection belongs to the bone before 5.0, to its pose since.
         holder = bone if "select" in bone.bl_rna.properties else bone.bone
-        holder.select = any(path.startswith((f"{start}.", f"{start}[")) for path in paths)
+        holder.select = bone.name in moved
 
 
 def bind(profile: RigProfile, collection: bpy.types.Collection) -> dict[str, tuple]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..networks.errors import ExprGenError
 from ..networks.profile import RigProfile, load_profile
 from ..networks.vocabulary import EXPRESSIONS
-from ..networks.weights_places import file_name, find_weights
+from ..networks.weights_places import can_lead, file_name, find_weights
 
 CONTROLS, LANDMARKS, POSES = "controls", "landmarks", "poses"
 CAPTURE, TRAIN, TEST = "capture", "train", "test"
@@ -152,7 +152,7 @@ def _capture(profile: RigProfile, primary: RigProfile | None) -> Step:
 
 def _train(profile: RigProfile, primary: RigProfile | None, ready: bool) -> Step:
     if primary is None:
-        there = find_weights("rig_regressor", profile).is_file()
+        there = can_lead(profile)
         detail = "Can be solved from a face" if there else "Train on the command line (docs)"
         return Step(TRAIN, "Train", there, False, detail)
     path = find_weights("character_mlp", primary, profile)

@@ -873,10 +873,10 @@ def _analysis_request(args: argparse.Namespace, out: Path, profiles: list) -> di
 
 def _solvable_primary() -> RigProfile | None:
     """The sample primary, if its network is there."""
-    from ..networks.weights_places import find_weights
+    from ..networks.weights_places import can_lead
 
     found = next((p for p in sample_characters() if p.primary), None)
-    return found if found and find_weights("rig_regressor", found).is_file() else None
+    return found if found and can_lead(found) else None
 
 
 def _say_what_takes_long(args, primary: RigProfile, console: Console) -> None:

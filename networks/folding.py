@@ -210,8 +210,8 @@ TEACHER_SHARE = 0.7
 """Of the teacher in what is seen in the pixels (0.5 to 0.85 are as good on ferplus/val); the HCNNs
 have the rest."""
 
-CLASSIFIER, SECOND = "", " second"
-"""Names of the two HCNNs among the networks of a runner; the others bear their character's name."""
+CLASSIFIER, SECOND, TEACHER = "", " second", " teacher"
+"""Names of the networks of a runner that read expressions; the others bear their character's."""
 
 
 class PerceptionRunner:
@@ -258,8 +258,13 @@ class PerceptionRunner:
         self.infos = {name: info for name, (_, info) in loaded.items()}
         self._readers = tuple(name for name in (CLASSIFIER, SECOND) if name in loaded)
         self._teacher = fused(teacher[0]) if teacher else None
-        self._teacher_info = teacher[1] if teacher else None
-        self._learned = self._mean_prior()
+        self._teacher_size = teacher[1].input_size if teacher else 0
+        self._shares = {name: 1 / len(self._readers) for name in self._readers}
+        if teacher:
+            small = {name: share * (1 - TEACHER_SHARE) for name, share in self._shares.items()}
+            self._shares = small | {TEACHER: TEACHER_SHARE}
+        told = {name: self.infos[name] for name in self._readers}
+        self._learned = self._mean_prior(told | ({TEACHER: teacher[1]} if teacher else {}))
         self.prior = leaning(self._learned, EVEN_READING)
         networks = {name: FoldedNetwork(network) for name, (network, _) in loaded.items()}
         self.precision, self.change = self._precision(networks, precision, calibration)
@@ -318,13 +323,9 @@ class PerceptionRunner:
             self._run(faces[i : i + step], {k: v[i : i + step] for k, v in second.items()})
             for i in range(0, max(1, len(faces)), step)
         ]
-        outputs = {name: np.concatenate([p[name] for p in parts]) for name in self.infos}
+        outputs = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
         # Not the geometric mean: whoever knows a kind of face must be heard by who does not.
-        expression = np.mean([outputs.pop(name) for name in self._readers], axis=0)
-        if self._teacher is not None and len(faces):
-            x = prepare_faces(faces, self._teacher_info.input_size)
-            opinion = teacher_opinion(self._teacher, x)
-            expression = (1 - TEACHER_SHARE) * expression + TEACHER_SHARE * opinion
+        expression = sum(share * outputs.pop(name) for name, share in self._shares.items())
         if self.coefficients is not None and geometry is not None and arkit is not None:
             opinion = coefficient_opinion(self.coefficients, geometry, arkit)
             expression = joint_opinion(expression, opinion)
@@ -339,6 +340,7 @@ class PerceptionRunner:
     def _run(self, faces: np.ndarray, second: dict[str, Tensor]) -> dict[str, np.ndarray]:
         if not len(faces):
             width = {n: len(i.controls) or len(EXPRESSIONS) for n, i in self.infos.items()}
+            width |= dict.fromkeys(self._shares, len(EXPRESSIONS))
             return {name: np.zeros((0, w), np.float32) for name, w in width.items()}
         outputs: dict[str, Tensor] = {}
         prepared = {size: prepare_faces(faces, size) for size in self._groups}
@@ -350,16 +352,14 @@ class PerceptionRunner:
             # An expression has no side: the mirrored face is a second look at it.
             looks = (outputs[name].softmax(1), mirrored[name].softmax(1))
             read[name] = joint_opinion(*(look.numpy() for look in looks), share=0.5)
+        if self._teacher is not None:
+            read[TEACHER] = teacher_opinion(self._teacher, prepare_faces(faces, self._teacher_size))
         return read
 
-    def _mean_prior(self) -> tuple[float, ...]:
+    def _mean_prior(self, infos: Mapping[str, WeightsInfo]) -> tuple[float, ...]:
         """What the readers learned from, on the mean; empty if one of them does not tell."""
-        infos = [self.infos[name] for name in self._readers]
-        shares = [1 / len(infos)] * len(infos)
-        if self._teacher_info:
-            shares = [share * (1 - TEACHER_SHARE) for share in shares] + [TEACHER_SHARE]
-            infos.append(self._teacher_info)
-        priors = [info.training.get("prior", ()) for info in infos]
+        priors = [infos[name].training.get("prior", ()) for name in self._shares]
+        shares = [*self._shares.values()]
         return tuple(np.dot(shares, priors).tolist()) if all(len(p) for p in priors) else ()
 
     def _second_inputs(self, faces, geometry, arkit) -> dict[str, Tensor]:

@@ -321,9 +321,8 @@ def solve_controls(
     units = fill_lost(face_track.times, face_track.state, units, stills=stills)
     perceived = _perceived(face_track)
     calm = 1.0 - neutral.trust
-    sharpen = SHARPEN_STILLS if stills else SHARPEN
     poses, amount = profile.key_poses, settings.emphasis
-    units = emphasise(units, perceived, controls, poses, amount, calm, sharpen)
+    units = emphasise(units, perceived, controls, poses, amount, calm, _sharpening(face_track))
     if not stills:
         units = _smooth_units(face_track, controls, units, settings)
     units = units * [settings.gain.get(c.region, 1.0) for c in controls]
@@ -353,8 +352,7 @@ def follow_controls(
     units = _checked(unit_values, len(rows), len(controls))
     neutral = find_neutral(face_track, settings.calibration)
     perceived = _perceived(face_track)[rows]
-    sharpen = SHARPEN_STILLS if face_track.meta.get("stills") else SHARPEN
-    poses, amount = profile.key_poses, settings.emphasis
+    poses, amount, sharpen = profile.key_poses, settings.emphasis, _sharpening(face_track)
     units = emphasise(units, perceived, controls, poses, amount, sharpen=sharpen)
     return _assemble(face_track, profile, units, settings, neutral)
 
@@ -393,6 +391,11 @@ def _perceived(track: FaceTrack) -> np.ndarray:
     if track.meta.get("stills"):
         return perceived
     return smooth(track.times, perceived, 1.0, JUMP_PERCEIVED)
+
+
+def _sharpening(track: FaceTrack) -> float:
+    """Exponent on the perceived probabilities that suits the footage."""
+    return SHARPEN_STILLS if track.meta.get("stills") else SHARPEN
 
 
 def _smooth_units(

@@ -35,3 +35,8 @@ def find_weights(network: str, *profiles: RigProfile) -> Path:
     if own is not None and own.parent != SAMPLE_RIGS and own.with_name(name).is_file():
         return own.with_name(name)
     return weights_folder() / name
+
+
+def can_lead(profile: RigProfile) -> bool:
+    """A character can be solved from a face: its 3D-CNN's weights are there."""
+    return find_weights("rig_regressor", profile).is_file()

@@ -47,11 +47,11 @@ def kept_opinions(
     Raises:
         ModelError: the file is missing, damaged or holds another network.
     """
-    network, info = load_network(file, "teacher")
     which = hashlib.sha256(np.ascontiguousarray(rows, np.int64).tobytes()).hexdigest()[:8]
     kept = Path(folder) / f"teacher_{name}_{file_digest(file)}_{which}.npy"
     if kept.is_file():
         return np.load(kept)
+    network, info = load_network(file, "teacher")
     say(f"the teacher looks at {len(rows)} faces")
     answers = opinions(network, faces, rows, info.input_size)
     kept.parent.mkdir(parents=True, exist_ok=True)
