@@ -452,6 +452,14 @@ def test_the_reference_stands_beside_in_step_with_the_timeline(analysed):
     assert len(bpy.data.images) == images - 1
 
 
+def test_the_footage_goes_when_another_reference_is_chosen(analysed, tmp_path):
+    bpy.ops.exprgen.show_reference(way="beside")
+    other = synthetic.speaking_clip(tmp_path / "other.mp4", frames=3)
+    bpy.ops.exprgen.pick_reference(filepath=str(other))
+    assert overlay.overlay_of(analysed) is None
+    assert analysed.exprgen.overlay == "off"
+
+
 def test_a_killed_worker_is_told_and_the_next_run_works(analysed):
     worker = window.worker()
     jobs.Job("ping", {}, worker).run_blocking()

@@ -11,7 +11,7 @@ from bpy.props import CollectionProperty, StringProperty
 from ...networks.errors import ExprGenError, OutputError
 from ...networks.profile import sample_characters
 from ...networks.track import FaceTrack
-from .. import references, window
+from .. import overlay, references, window
 from ..characters import characters_in
 from ..tasks import Task
 
@@ -57,6 +57,9 @@ class EXPRGEN_OT_pick_reference(bpy.types.Operator):
             return {"CANCELLED"}
         settings.reference = _relative(path)
         settings.track = ""
+        # What stands beside the character is the footage of before.
+        overlay.remove_overlay(context.scene)
+        settings.overlay = "off"
         return {"FINISHED"}
 
 

@@ -6,7 +6,7 @@ to footage: contrast and light, blur and reduction, noise, JPEG, something in fr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
@@ -37,6 +37,13 @@ class AugmentSettings:
     @staticmethod
     def paper() -> AugmentSettings:
         return AugmentSettings(contrast=0, light=0, blur=0, noise=0, jpeg=0, erase=0)
+
+    def scaled(self, by: float) -> AugmentSettings:
+        """All strengths but the mirror's, times `by` (0..1): a small network that has learned
+        under strong changes gains by a last stretch under weak ones."""
+        return AugmentSettings(
+            **{f.name: getattr(self, f.name) * (1 if f.name == "flip" else by) for f in fields(self)}
+        )
 
 
 def augment(

@@ -57,6 +57,7 @@ class HcnnSettings:
     sizes: str = option("", "stages as size:images:rate,...; the last size is the network's input")
     batch: int = option(50, "pictures a step")
     balance: float = option(0.5, "0: as the data are, 1: every class alike")
+    changes: float = option(1.0, "strength of the changes to the faces, 0 to 1")
     people: str = option("", PEOPLE_HELP)
     people_share: float = option(0.15, SHARE_HELP)
     teacher: str = option("", TEACHER_HELP)
@@ -207,13 +208,13 @@ def train(s: HcnnSettings) -> Outcome:
     task = ExpressionTask(
         model.to(memory_format=torch.channels_last),
         parts,
-        AugmentSettings.paper() if paper else AugmentSettings(),
+        (AugmentSettings.paper() if paper else AugmentSettings()).scaled(s.changes),
         taught(parts, s.teacher, s.teacher_share, folder) if s.teacher else None,
     )
     images = len(task.parts[0].rows)
     stages = (paper_stages if paper else quick_stages)(images, s)
     stages = given_stages(s) if s.sizes else stages
-    loop = LoopSettings(minutes=s.minutes, seed=s.seed)
+    loop = LoopSettings(minutes=s.minutes, seed=s.seed, evaluate_every=_evaluate_every(stages))
     if paper:
         loop = replace(
             loop,
@@ -229,6 +230,12 @@ def train(s: HcnnSettings) -> Outcome:
         card = Card("hcnn", "HCNN", _PURPOSE, command=_command(s))
         finish(s, card, task, outcome, stages[-1].size)
     return outcome
+
+
+def _evaluate_every(stages: tuple[Stage, ...]) -> int:
+    """Steps. The rate of a long training falls late, and the network gets better then: patience
+    counted in short intervals would end it before."""
+    return max(LoopSettings.evaluate_every, stages[-1].steps // LoopSettings.patience)
 
 
 def starting_network(init: str, network: str = "hcnn") -> nn.Module:

@@ -19,7 +19,7 @@ from ..perceptual import PerceptualNetwork, pool, probabilities, scnn
 from ..vocabulary import EXPRESSIONS
 from ..weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from .ced import characters
-from .datasets import TRAIN, VALIDATION, load_ced
+from .datasets import TRAIN, VALIDATION, load_ced, pose_targets
 from .features import Features, check_frozen, compute_features, freeze, start_from, train_mode
 from .folds import (
     BY_CHARACTER,
@@ -37,7 +37,7 @@ from .options import changed_options, fixed, option, run_command
 from .report import confusion_matrix, write_report
 
 SURE = 0.9
-"""Share of the label in a picture's target; the rest is spread over all classes."""
+"""Share of what viewers would say in a picture's target; the rest is spread over all classes."""
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,8 @@ def load_sets(s: ScnnSettings, parent: PerceptualNetwork, size: int, folder: Pat
             folder / f"{name}.npy", parent, posed.faces, rows, s.frozen_layers, s.variants, size,
             s.seed,
         )  # fmt: skip
-        eye = np.eye(len(EXPRESSIONS), dtype=np.float32)[posed.labels[rows]]
-        targets = SURE * eye + (1 - SURE) / len(EXPRESSIONS)
+        said = pose_targets(posed.labels[rows], posed.intensity[rows])
+        targets = SURE * said + (1 - SURE) / len(EXPRESSIONS)
         sets[name] = LabelledFeatures(features, targets, posed.split[rows])
     if not sets:
         raise InputError("holds no captured character", file=s.ced, fix="run the capture first")
