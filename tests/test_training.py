@@ -109,7 +109,7 @@ def test_augmentation_keeps_range_and_says_what_it_mirrored():
     x, _ = augment(faces, 48, AugmentSettings(), rng)
     assert x.shape == (8, 1, 48, 48)
     assert 0 <= float(x.min()) <= float(x.max()) <= 255
-    none = AugmentSettings(0.5, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    none = AugmentSettings().scaled(0)
     x, flipped = augment(faces, 64, none, rng)
     assert 0 < flipped.sum() < 8
     for face, given, mirrored in zip(faces, x[:, 0].numpy(), flipped, strict=True):

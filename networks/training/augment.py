@@ -41,9 +41,8 @@ class AugmentSettings:
     def scaled(self, by: float) -> AugmentSettings:
         """All strengths but the mirror's, times `by` (0..1): a small network that has learned
         under strong changes gains by a last stretch under weak ones."""
-        return AugmentSettings(
-            **{f.name: getattr(self, f.name) * (1 if f.name == "flip" else by) for f in fields(self)}
-        )
+        weaker = {f.name: getattr(self, f.name) * by for f in fields(self)}
+        return AugmentSettings(**weaker | {"flip": self.flip})
 
 
 def augment(
