@@ -15,12 +15,13 @@ from exprgen.networks.evaluation import agreement, correlation, motion, sheets
 from exprgen.networks.evaluation.baseline import copies_blendshapes, copy_blendshapes
 from exprgen.networks.evaluation.choice import choose, describe, half_of, load_choice
 from exprgen.networks.evaluation.judging import Judge, judged
-from exprgen.networks.evaluation.parts import character_part, human_part
-from exprgen.networks.evaluation.recognition import Recognition, recognise
+from exprgen.networks.evaluation.parts import Part, character_part, human_part
+from exprgen.networks.evaluation.recognition import Recognition, of_part, recognise
 from exprgen.networks.evaluation.report import write_html
 from exprgen.networks.evaluation.steps import run_step
 from exprgen.networks.judge import JUDGE_SIZE, judge
 from exprgen.networks.profile import arkit_to_unit, to_unit
+from exprgen.networks.training import copies
 from exprgen.networks.training.datasets import synthetic_faces
 from exprgen.networks.training.hed import VERSION
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES
@@ -29,6 +30,12 @@ from exprgen.tests import synthetic, tiny_weights
 from exprgen.tests.trainings import write_ced, write_profile
 
 COUNT = 70
+
+
+def _faces(count: int, seed: int, size: int = 64) -> np.ndarray:
+    """Pictures (N, size, size) of which no two look alike."""
+    coarse = np.random.default_rng(seed).integers(0, 255, (count, 8, 8), np.uint8)
+    return np.stack([cv2.resize(c, (size, size), interpolation=cv2.INTER_CUBIC) for c in coarse])
 
 
 def silent(message):
@@ -45,6 +52,7 @@ def hed(tmp_path_factory):
     """A HED cache of drawn faces, half of them "mux", and the zip they came from."""
     folder = tmp_path_factory.mktemp("hed")
     drawn = synthetic_faces(COUNT)
+    drawn.faces[:] = drawn.faces // 4 + _faces(COUNT, 5, drawn.faces.shape[1]) // 4 * 3  # unlike
     source = [f"{'mux' if i % 2 else 'ferplus'}/{i:03d}.png" for i in range(COUNT)]
     targets = drawn.targets.copy()
     targets[:7] = 0.5 * targets[:7] + 0.5 * np.roll(targets[:7], 1, axis=1)  # people disagree
@@ -109,12 +117,14 @@ def test_recognition_counts_as_by_hand():
 def test_recognise_reads_every_face_of_a_part(hed, tmp_path):
     tiny_weights.write(tmp_path, [synthetic.profile("ann")])
     part = human_part(hed, "ferplus/val")
-    made = recognise(weights_path("hcnn", folder=tmp_path), part, "hcnn")
+    made, *fresh = recognise(weights_path("hcnn", folder=tmp_path), part, "hcnn")
     assert made.count == len(part)
+    assert not fresh, "nothing of it was learned from"
     profile = write_profile(tmp_path, "doll")
     write_ced(tmp_path / "ced", profile)
     posed = character_part(tmp_path / "ced", "doll/val")
-    assert recognise(weights_path("scnn", folder=tmp_path), posed).count == len(posed) > 0
+    (made,) = recognise(weights_path("scnn", folder=tmp_path), posed)
+    assert made.count == len(posed) > 0
 
 
 # --- the choice of pictures ----------------------------------------------------------------------
@@ -133,6 +143,47 @@ def test_choice_is_seeded_and_prefers_what_people_agree_on(hed):
     shares = [c.agreement for c in everything if c.label == EXPRESSIONS[0]]
     below = [s for s in shares if s < 0.6]
     assert shares[len(shares) - len(below) :] == below  # the agreed ones come first
+
+
+def _again(face: np.ndarray) -> np.ndarray:
+    """The same picture, lighter, compressed and a pixel aside."""
+    data = cv2.imencode(".jpg", np.roll(face, 1, axis=1) // 2 + 90, [cv2.IMWRITE_JPEG_QUALITY, 40])
+    return cv2.imdecode(data[1], cv2.IMREAD_GRAYSCALE)
+
+
+def test_near_copies_are_told_from_other_pictures(tmp_path):
+    faces = _faces(12, 0)
+    faces = np.concatenate([faces, [_again(faces[2]), _again(faces[2]), _again(faces[9])]])
+    looks = copies.prints(faces, np.arange(15))
+    assert np.flatnonzero(copies.repeated(looks)).tolist() == [12, 13, 14]
+    assert copies.copied(looks[:12], looks[12:]).nonzero()[0].tolist() == [2, 9]
+    assert not copies.copied(looks, looks[:0]).any()
+
+
+def test_choice_shows_fresh_pictures_first_and_none_twice():
+    faces = _faces(7, 1)
+    faces = np.concatenate([faces, [_again(faces[0])]])
+    targets = np.tile(np.eye(7, dtype=np.float32), (8, 1))[np.repeat(np.arange(7), 8)]
+    seen = np.tile(np.arange(8) % 2 == 1, 7)  # the odd ones lie in training
+    names = np.array([f"a/{i}.png" for i in range(56)])
+    part = Part("a/val", np.concatenate([faces] * 7), np.arange(56), targets, names, seen)
+    for_each = {n: [c for c in choose([part], 8, seed=3) if c.label == n] for n in EXPRESSIONS}
+    for chosen in for_each.values():
+        order = [int(c.source[2:-4]) % 8 for c in chosen]
+        assert sorted(order[:7]) in (list(range(7)), list(range(1, 8)))
+        assert order[7] in (0, 7), "the second look at one face comes last"
+        assert [c.seen for c in chosen[:7]] == sorted(c.seen for c in chosen[:7])
+    assert describe(choose([part], 8))["joy"]["seen"] == 4
+
+
+def test_what_training_held_a_copy_of_is_also_measured_apart():
+    part = Part(
+        "a/val", _faces(4, 2), np.arange(4), np.eye(7, dtype=np.float32)[:4],
+        np.array(["a/1"] * 4), np.array([True, False, False, True]),
+    )  # fmt: skip
+    whole, fresh = of_part("NET", part, np.array([0, 1, 1, 3]))
+    assert (whole.count, whole.accuracy) == (4, 0.75)
+    assert (fresh.count, fresh.accuracy, fresh.part) == (2, 0.5, "a/val without copies")
 
 
 def test_pick_writes_the_originals(hed, tmp_path):
@@ -384,7 +435,8 @@ def test_report_names_every_figure(tmp_path):
         "recognition": [recognition],
         "transfer": {
             "pictures": {
-                "joy": {"count": 3, "mean_agreement": 0.9, "least_agreement": 0.6, "below": 0}
+                "joy": {"count": 3, "mean_agreement": 0.9, "least_agreement": 0.6,
+                        "below": 0, "seen": 0}
             },
             "without_face": [],
             "agreement_at_least": 0.6,

@@ -1,8 +1,9 @@
 """The validation pictures that a transfer is measured on: a seeded choice of the originals.
 
-Only pictures that people agree on say whether a transfer keeps what they saw. Where a class has
-fewer such pictures than are wanted, the next most agreed ones of that label fill it up, and the
-choice says how far down it had to go.
+Only pictures that people agree on say whether a transfer keeps what they saw, and of those the ones
+of which training held no near copy come first. Where a class has fewer than are wanted, the agreed
+ones with a copy fill it up, then the next most agreed ones of that label, and the choice says how
+far down it had to go. No picture is shown twice while there is another.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 
 from ..errors import InputError, OutputError, UsageError
 from ..files import write_text
+from ..training.copies import prints, repeated
 from ..training.datasets import AGREED
 from ..vocabulary import EXPRESSIONS
 from .parts import Part
@@ -28,13 +30,15 @@ FORMAT = "exprgen.chosen"
 @dataclass(frozen=True)
 class Chosen:
     """One picture: stem of its file, people's label and its share of the votes, where it is from,
-    and which half of the validation pictures it lies in (see `half_of`)."""
+    which half of the validation pictures it lies in (see `half_of`), and whether training held a
+    near copy of it."""
 
     stem: str
     label: str
     agreement: float
     source: str
     half: int
+    seen: bool = False
 
 
 def half_of(source: str) -> int:
@@ -60,6 +64,8 @@ def choose(parts: list[Part], each: int, seed: int = 0, agreement: float = AGREE
     labels = np.concatenate([p.labels for p in parts])
     shares = np.concatenate([p.agreement for p in parts])
     sources = np.concatenate([p.sources for p in parts])
+    seen = np.concatenate([p.seen for p in parts])
+    looks = np.concatenate([prints(p.faces, p.rows) for p in parts])
     rng = np.random.default_rng(seed)
     chosen = []
     for index, expression in enumerate(EXPRESSIONS):
@@ -67,9 +73,9 @@ def choose(parts: list[Part], each: int, seed: int = 0, agreement: float = AGREE
         if not len(rows):
             names = ", ".join(p.name for p in parts)
             raise InputError(f"{names}: no picture of {expression}", fix="name another part")
-        agreed = rows[shares[rows] >= agreement]
-        others = rows[shares[rows] < agreement]
-        order = np.concatenate([agreed, others[np.argsort(-shares[others], kind="stable")]])
+        again = repeated(looks[rows])
+        below = np.where(shares[rows] < agreement, agreement - shares[rows], 0.0)
+        order = rows[np.lexsort((seen[rows], below, again))]
         for number, row in enumerate(order[:each], start=1):
             source = str(sources[row])
             chosen.append(
@@ -79,6 +85,7 @@ def choose(parts: list[Part], each: int, seed: int = 0, agreement: float = AGREE
                     round(float(shares[row]), 3),
                     source,
                     half_of(source),
+                    bool(seen[row]),
                 )
             )
     return chosen
@@ -86,15 +93,17 @@ def choose(parts: list[Part], each: int, seed: int = 0, agreement: float = AGREE
 
 def describe(chosen: list[Chosen], agreement: float = AGREED) -> dict:
     """What a reader must know of a choice, by expression: count, least agreement, how many lie
-    below `agreement`."""
+    below `agreement`, of how many training held a near copy."""
     about = {}
     for expression in EXPRESSIONS:
-        shares = [c.agreement for c in chosen if c.label == expression]
+        own = [c for c in chosen if c.label == expression]
+        shares = [c.agreement for c in own]
         about[expression] = {
             "count": len(shares),
             "least_agreement": min(shares, default=None),
             "mean_agreement": round(float(np.mean(shares)), 3) if shares else None,
             "below": sum(s < agreement for s in shares),
+            "seen": sum(c.seen for c in own),
         }
     return about
 

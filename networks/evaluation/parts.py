@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, UsageError
+from ..training.copies import seen_in_training
 from ..training.datasets import TRAIN, VALIDATION, CharacterSet, load_ced
 from ..training.hed import load_hed
 from ..vocabulary import EXPRESSIONS
@@ -26,7 +27,8 @@ class Part:
 
     name: "<pack>/<split>" or "<character>/<split>". faces: uint8 (M, 256, 256), usually a memory
     map, of which `rows` (N,) belong to the part. targets: float32 (N, 7), rows sum to 1. sources:
-    (N,) "<pack>/<file>", empty for characters. missing: pictures of the part without a face.
+    (N,) "<pack>/<file>", empty for characters. seen: (N,) those with a near copy among the training
+    pictures. missing: pictures of the part without a face.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Part:
     rows: np.ndarray
     targets: np.ndarray
     sources: np.ndarray
+    seen: np.ndarray
     missing: int = 0
 
     def __len__(self) -> int:
@@ -57,6 +60,7 @@ class Part:
             self.rows[chosen],
             self.targets[chosen],
             self.sources[chosen],
+            self.seen[chosen],
             self.missing,
         )
 
@@ -93,7 +97,8 @@ def human_part(folder: str | Path, name: str) -> Part:
     found = wanted & (data.split == split)
     rows = np.flatnonzero(found)
     missing = int(wanted.sum() - found.sum())
-    return Part(name, data.faces, rows, targets[rows], table["source"][rows], missing)
+    seen = seen_in_training(folder, data)[rows]
+    return Part(name, data.faces, rows, targets[rows], table["source"][rows], seen, missing)
 
 
 def character_part(folder: str | Path, name: str) -> Part:
@@ -109,4 +114,5 @@ def character_part(folder: str | Path, name: str) -> Part:
 def _labelled(posed: CharacterSet, split: str, name: str) -> Part:
     rows = np.flatnonzero((posed.split == split) & (posed.labels >= 0))
     targets = np.eye(len(EXPRESSIONS), dtype=np.float32)[posed.labels[rows]]
-    return Part(name, posed.faces, rows, targets, np.full(len(rows), "", dtype="<U1"))
+    nobody = np.full(len(rows), "", dtype="<U1")
+    return Part(name, posed.faces, rows, targets, nobody, np.zeros(len(rows), bool))

@@ -81,9 +81,20 @@ def probabilities_of(network: nn.Module, size: int, part: Part) -> np.ndarray:
     return classify(network, part.faces, part.rows, size)
 
 
-def read_as_in_use(hed: str | Path, part: Part, batch: int = 32) -> Recognition:
+def of_part(network: str, part: Part, answers: np.ndarray) -> list[Recognition]:
+    """What was answered (N,) of a part and, where training held near copies of some of its
+    pictures, of the others alone."""
+    whole = Recognition.of(network, part.name, part.labels, answers, part.missing)
+    fresh = ~part.seen
+    if fresh.all():
+        return [whole]
+    name = f"{part.name} without copies"
+    return [whole, Recognition.of(network, name, part.labels[fresh], answers[fresh], part.missing)]
+
+
+def read_as_in_use(hed: str | Path, part: Part, batch: int = 32) -> list[Recognition]:
     """A human part as the retargeting reads it: HCNN on the face and its mirror image, and whatever
-    else has a say there.
+    else has a say there; see `of_part`.
 
     Raises:
         ModelError: weights are missing or damaged.
@@ -96,11 +107,11 @@ def read_as_in_use(hed: str | Path, part: Part, batch: int = 32) -> Recognition:
         for rows in np.array_split(part.rows, -(-len(part) // batch))
     ]
     said = np.concatenate(answers).argmax(1)
-    return Recognition.of("HCNN as in use", part.name, part.labels, said, part.missing)
+    return of_part("HCNN as in use", part, said)
 
 
-def recognise(weights: str | Path, part: Part, network: str | None = None) -> Recognition:
-    """Measure a weight file on a part.
+def recognise(weights: str | Path, part: Part, network: str | None = None) -> list[Recognition]:
+    """Measure a weight file on a part; see `of_part`.
 
     Args:
         network: what the file must hold ("hcnn", "scnn", "judge"), where that matters.
@@ -110,6 +121,4 @@ def recognise(weights: str | Path, part: Part, network: str | None = None) -> Re
     """
     loaded, info = load_network(weights, network)
     answers = probabilities_of(loaded, info.input_size, part)
-    return Recognition.of(
-        info.network.upper(), part.name, part.labels, answers.argmax(1), part.missing
-    )
+    return of_part(info.network.upper(), part, answers.argmax(1))

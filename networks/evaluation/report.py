@@ -117,7 +117,7 @@ def _transfer(figures: dict) -> str:
     if not t:
         return ""
     choice = [
-        (name, c["count"], c["mean_agreement"], c["least_agreement"], c["below"])
+        (name, c["count"], c["mean_agreement"], c["least_agreement"], c["below"], c["seen"])
         for name, c in t["pictures"].items()
     ]
     text = "<h2>Transfer</h2>" + _paragraph(
@@ -127,7 +127,7 @@ def _transfer(figures: dict) -> str:
         f"{_percent(t['humans_as_perceived'])} of these human pictures as people do (mean over "
         "classes)."
     )
-    text += _table(("expression", "pictures", "mean vote", "least vote", "below"), choice)
+    text += _table(("expression", "pictures", "mean vote", "least vote", "below", "copied"), choice)
     who = "judge" if t["judges"] else "own"
     head = (
         "method/character", "as people name the actor", "as the judge names the actor",

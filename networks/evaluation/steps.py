@@ -60,9 +60,9 @@ def recognition(emit: Emit, hed: str, ced: str, parts: list) -> dict:
     work = [(weights_path("hcnn", folder=folder), p, "hcnn") for p in people.values()]
     work += [(weights_path("scnn", folder=folder), p, "scnn") for p in posed.values()]
     for number, (path, part, network) in enumerate(work):
-        measured.append(recognise(path, part, network).to_json())
+        measured += [made.to_json() for made in recognise(path, part, network)]
         emit(_progress("recognition", number + 1, len(work)))
-    measured += [read_as_in_use(hed, part).to_json() for part in people.values()]
+    measured += [made.to_json() for p in people.values() for made in read_as_in_use(hed, p)]
     judges = [Judge.load(p) for p in judge_paths(folder)]
     if judges:
         measured += [_judged_part(judges, part, True) for part in people.values()]
