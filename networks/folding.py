@@ -206,7 +206,7 @@ def bfloat16_change(networks: Mapping[str, FoldedNetwork], faces: Tensor) -> flo
     return worst
 
 
-TEACHER_SHARE = 0.7
+TEACHER_SHARE = 0.6
 """Of the teacher in what is seen in the pixels (0.5 to 0.85 are as good on ferplus/val); the HCNNs
 have the rest."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .emphasis import SHARPEN, SHARPEN_STILLS, emphasise, unprejudiced
+from .emphasis import EVEN_STILLS, SHARPEN, SHARPEN_STILLS, emphasise, unprejudiced
 from .errors import UsageError
 from .profile import Control, RigProfile, from_unit
 from .settings import RetargetSettings
@@ -387,10 +387,9 @@ def _checked(unit_values: np.ndarray, frames: int, controls: int) -> np.ndarray:
 
 def _perceived(track: FaceTrack) -> np.ndarray:
     """(N, 7) probabilities, steadied: a flicker of the classifier must not shake the face."""
-    perceived = unprejudiced(track.expression, track.meta.get("prior") or ())
     if track.meta.get("stills"):
-        return perceived
-    return smooth(track.times, perceived, 1.0, JUMP_PERCEIVED)
+        return unprejudiced(track.expression, track.meta.get("prior") or (), EVEN_STILLS)
+    return smooth(track.times, track.expression, 1.0, JUMP_PERCEIVED)
 
 
 def _sharpening(track: FaceTrack) -> float:

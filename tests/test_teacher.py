@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from exprgen.networks.emphasis import EVEN_READING
 from exprgen.networks.errors import ModelError
 from exprgen.networks.folding import TEACHER_SHARE, PerceptionRunner
 from exprgen.networks.perceptual import hcnn, prepare_faces
@@ -133,7 +134,7 @@ def test_it_is_heard():
     opinion = teacher_opinion(network, prepare_faces(faces, TEACHER_SIZE))
     want = (1 - TEACHER_SHARE) * alone(faces)["expression"] + TEACHER_SHARE * opinion
     # What the answers lean to is that of both, and undone in part.
-    want = want / np.array(both._learned) ** 0.3
+    want = want / np.array(both._learned) ** EVEN_READING
     got = both(faces)["expression"]
     np.testing.assert_allclose(got, want / want.sum(1, keepdims=True), atol=1e-5)
     assert both(faces[:0])["expression"].shape == (0, 7)
