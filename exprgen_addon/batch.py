@@ -185,7 +185,8 @@ def _weights() -> list[Path]:
 
     given = os.environ.get(pipeline.WEIGHTS_VARIABLE)
     folder = Path(given) if given else Path(pipeline.__file__).parent / "weights"
-    return sorted(folder.glob("*.safetensors"))
+    # The judges only measure, and an installed extension has none.
+    return sorted(p for p in folder.glob("*.safetensors") if not p.name.startswith("judge"))
 
 
 # --- the run -------------------------------------------------------------------------------------

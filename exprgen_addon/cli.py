@@ -202,7 +202,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     sub = add("propose", propose, "Propose key poses for a character, to accept or refuse")
     sub.add_argument("character", metavar="PROFILE.json|FILE.blend")
-    sub.add_argument("--object", metavar="NAME", help="of a FILE.blend: the mesh of the face")
+    sub.add_argument("--object", metavar="NAME", help="of a FILE.blend without profile: its face")
     sub.add_argument("--out", metavar="SHEET.png", help="default: beside the profile")
     sub.add_argument("--method", choices=("auto", "names", "search"), default="auto")
     sub.add_argument("--budget", type=int, default=240, help="pictures of a search (%(default)s)")
@@ -662,14 +662,15 @@ def propose(args: argparse.Namespace, console: Console) -> int:
     from . import pose_proposals as proposing
 
     path = Path(args.character)
-    if path.suffix == ".blend" and not (args.accept or args.refuse):
+    out = path.with_suffix(".json")
+    if path.suffix == ".blend" and not out.exists() and not (args.accept or args.refuse):
         from . import profiling
 
-        out = check_file(path.with_suffix(".json"), (".json",))
+        check_file(out, (".json",))
         character = profiling.profile_file(path, out, mesh_name=args.object).profile
         profiling.close_scene()
     else:
-        name = path.with_suffix(".json") if path.suffix == ".blend" else args.character
+        name = out if path.suffix == ".blend" else args.character
         character = find_character(str(name))
     if args.accept or args.refuse:
         gone = proposing.refuse(character, args.refuse) if args.refuse else []

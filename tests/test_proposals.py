@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from exprgen.exprgen_addon import cli
 from exprgen.exprgen_addon import pose_proposals as proposing
-from exprgen.networks.errors import EXIT_INPUT, EXIT_OK, EXIT_USAGE, InputError, UsageError
+from exprgen.networks.errors import (
+    EXIT_INPUT,
+    EXIT_OK,
+    EXIT_USAGE,
+    InputError,
+    OutputError,
+    UsageError,
+)
 from exprgen.networks.key_poses import POSES, arkit_weights, label
 from exprgen.networks.profile import (
+    Anchor,
     Control,
     Framing,
+    KeyPose,
     RigProfile,
     Target,
     arkit_to_unit,
     load_profile,
     to_unit,
 )
-from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS
+from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, LANDMARK_NAMES
 
 
 def control(name: str, minimum=0.0, maximum=1.0, **options) -> Control:
@@ -171,6 +181,43 @@ def test_too_small_budgets_and_silent_names_are_refused(unnamed, tmp_path):
         proposing.propose_poses(unnamed, tmp_path / "s.png", None, budget=5)
     with pytest.raises(UsageError, match="tell no ARKit"):
         proposing.propose_poses(unnamed, tmp_path / "s.png", None, method="names")
+
+
+def test_profiling_again_keeps_what_was_decided(tmp_path):
+    bpy = pytest.importorskip("bpy")
+    from exprgen.exprgen_addon import profiling
+    from exprgen.tests import rig_scenes
+
+    rig_scenes.empty_file()
+    head = rig_scenes.ball("Head")
+    rig_scenes.add_keys(head)
+    path, out = tmp_path / "ball.blend", tmp_path / "ball.json"
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    first = profiling.profile_file(path, out, mesh_name="Head").profile
+    kept, gone = first.controls[0].name, first.controls[1].name
+    poses = (
+        KeyPose("grin", "joy", {kept: 5.0}, 0.5),  # beyond what the control can do
+        KeyPose("sulk", "sadness", {kept: 0.5, gone: 1.0}),
+    )
+    marks = {name: Anchor("Head", (0, 1, 2), (0.2, 0.3, 0.5)) for name in LANDMARK_NAMES}
+    mine = replace(first, title="My Ball", license="CC0", key_poses=poses, landmarks=marks)
+    mine.save(out)
+    bpy.ops.wm.open_mainfile(filepath=str(path))
+    head = bpy.data.objects["Head"]
+    head.shape_key_remove(head.data.shape_keys.key_blocks[gone])
+    bpy.ops.wm.save_mainfile()
+    made = profiling.profile_file(path, out, mesh_name="Head")
+    again = load_profile(out)
+    assert (again.title, again.license, again.landmarks) == ("My Ball", "CC0", marks)
+    (grin,) = again.key_poses
+    assert (grin.name, grin.clarity) == ("grin", 0.5)
+    assert grin.values[kept] == again.control(kept).maximum
+    assert any("sulk" in line for line in made.undecided)
+    out.write_text("{")
+    with pytest.raises(OutputError, match="no profile"):
+        profiling.profile_file(path, out, mesh_name="Head")
+    assert out.read_text() == "{"
+    profiling.close_scene()
 
 
 def test_rendered_and_drawn(tmp_path):

@@ -15,6 +15,7 @@ bpy = pytest.importorskip("bpy")
 from exprgen.exprgen_addon import profiling  # noqa: E402
 from exprgen.exprgen_addon.characters import append_characters, bind  # noqa: E402
 from exprgen.exprgen_addon.keyframes import apply_tracks, set_scene_fps  # noqa: E402
+from exprgen.networks.errors import OutputError  # noqa: E402
 from exprgen.networks.profile import from_unit, load_profile  # noqa: E402
 from exprgen.networks.track import TRACKED, RigTrack  # noqa: E402
 from exprgen.tests import rig_scenes  # noqa: E402
@@ -128,6 +129,16 @@ def test_avatar_gets_one_control_for_each_key(avatar, tmp_path):
     np.testing.assert_allclose(profile.framing.forward, (0, -1, 0))
     assert abs(profile.framing.center[0]) < 0.005
     assert key_and_read_back(out) > REPEATED * 4 * 5 * 0.8
+
+
+def test_a_scene_of_somebodys_own_is_not_saved_over(avatar, tmp_path):
+    mine = tmp_path / "avatar.blend"
+    mine.write_bytes(b"mine")
+    with pytest.raises(OutputError, match="there already") as error:
+        profiling.profile_file(avatar, tmp_path / "avatar.json", mesh_name="Wolf3D_Head")
+    assert error.value.file == str(mine)
+    assert mine.read_bytes() == b"mine"
+    assert [p.name for p in tmp_path.iterdir()] == ["avatar.blend"]
 
 
 def test_gaze_over_two_keys_uses_one_at_a_time(avatar, tmp_path):

@@ -12,8 +12,8 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from ...networks.errors import InputError
-from ...networks.profile import Control, RigProfile
+from ...networks.errors import InputError, OutputError
+from ...networks.profile import Control, RigProfile, load_profile
 from .. import rigs
 from ..rigs import Found
 from ..takes import save_file
@@ -164,18 +164,27 @@ def profile_file(
 ) -> ProfileProposal:
     """Open a scene file, propose a profile and write it to `out`; the file itself stays as it is.
 
-    A scene that is no .blend is saved as one beside the profile, with the profile's name.
+    A scene that is no .blend is saved as one beside the profile, with the profile's name. Of a
+    profile that is there, what a person has decided is kept, see `keep_decisions`.
 
     Raises:
         InputError, UsageError: see `open_scene`, `find_mesh`, `propose_profile`.
-        OutputError: the profile can't be written.
+        OutputError: the profile can't be written, or another .blend is where the scene's would be.
     """
     path, out = Path(path), Path(out)
+    imported = path.suffix.lower() != ".blend"
+    if imported and out.with_suffix(".blend").exists():
+        raise OutputError(
+            f"is there already, and {path.name} would be saved as it",
+            file=out.with_suffix(".blend"),
+            fix="profile that file, move it away, or give --out ANOTHER.json",
+        )
+    before = _before(out)
     open_scene(path)
     mesh = find_mesh(mesh_name, library=library, file=path)
     proposal = propose_profile(mesh, slug(out.stem), file=path, progress=progress)
     blend = path.resolve()
-    if path.suffix.lower() != ".blend":
+    if imported:
         blend = Path(save_file(out.with_suffix(".blend"))).resolve()
     beside = blend == out.with_suffix(".blend").resolve()
     made = replace(
@@ -183,5 +192,66 @@ def profile_file(
         file="" if beside else os.path.relpath(blend, out.resolve().parent),
         path=out,
     )
+    notes = ()
+    if before is not None:
+        meshes = {o.name for o in bpy.data.objects if o.type == "MESH"}
+        made, notes = keep_decisions(before, made, meshes)
     made.save(out)
-    return replace(proposal, profile=made)
+    return replace(proposal, profile=made, undecided=(*proposal.undecided, *notes))
+
+
+def keep_decisions(
+    before: RigProfile, made: RigProfile, meshes: set[str]
+) -> tuple[RigProfile, tuple[str, ...]]:
+    """A new profile with what a person had decided in the one before, and lines on what is lost.
+
+    Key poses stay whose controls are still there, landmarks whose meshes are, and who made the
+    character what it is: name, title, role, licence.
+
+    Args:
+        meshes: names of the scene's mesh objects.
+    """
+    known = {c.name: c for c in made.controls}
+    poses = tuple(
+        replace(p, values={n: _within(known[n], v) for n, v in p.values.items()})
+        for p in before.key_poses
+        if known.keys() >= p.values.keys()
+    )
+    fits = {a.object for a in before.landmarks.values()} <= meshes
+    notes = []
+    if lost := [p.name for p in before.key_poses if not known.keys() >= p.values.keys()]:
+        notes.append(f"key poses of controls that are gone: {shortened(lost)}")
+    if before.landmarks and not fits:
+        notes.append("the landmarks' mesh is gone: place them again")
+    kept = replace(
+        made,
+        name=before.name,
+        title=before.title,
+        primary=before.primary,
+        license=before.license,
+        key_poses=poses,
+        landmarks=dict(before.landmarks) if fits else {},
+    )
+    return kept, tuple(notes)
+
+
+def _within(control: Control, value: float) -> float:
+    return min(max(value, control.minimum), control.maximum)
+
+
+def _before(path: Path) -> RigProfile | None:
+    """The profile that is there already.
+
+    Raises:
+        OutputError: what is there is none; nobody's file is written over.
+    """
+    if not path.exists():
+        return None
+    try:
+        return load_profile(path)
+    except InputError as error:
+        raise OutputError(
+            "is there already and is no profile that can be read",
+            file=path,
+            fix="move it away, or give --out ANOTHER.json",
+        ) from error
