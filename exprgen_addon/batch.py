@@ -40,6 +40,7 @@ from ..networks.errors import (
     UsageError,
 )
 from ..networks.models import LANDMARK_SHA256, sha256
+from ..networks.weights_places import solving_weights
 from .console import Console, check_folder
 from .jobs import PYTHON_VARIABLE, worker_environment, worker_python
 from .shot_list import OUTPUTS, Shot, ShotListError, load_shots
@@ -149,8 +150,8 @@ def _refuse(problem: ShotListError, console: Console) -> int:
 
 def digest(shot: Shot) -> str:
     """SHA-256 of all that decides a shot's outputs: its options, its footage's content, its
-    characters, the networks and ExprGen's version. Where things lie does not count, so a list and
-    its footage can move to another machine."""
+    characters, the networks that drive them and ExprGen's version. Where things lie does not count,
+    so a list and its footage can move to another machine."""
     from .cli import _version
 
     options = {c: list(t) for c, t in shot.cells.items() if c not in ("reference", *OUTPUTS)}
@@ -162,7 +163,7 @@ def digest(shot: Shot) -> str:
         "outputs": sorted(shot.outputs),
         "reference": [_content(p) for p in shot.references],
         "characters": [[p.name, _content(p.path), _content(p.blend)] for p in shot.profiles],
-        "networks": [[p.name, _content(p)] for p in _weights()],
+        "networks": [[p.name, _content(p)] for p in solving_weights(shot.profiles)],
         "landmarks": LANDMARK_SHA256,
     }
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
@@ -178,15 +179,6 @@ def _content(path: Path) -> str:
         return sha256(path)
     except OSError as error:
         raise InputError(f"can't be read ({error.strerror})", file=path) from error
-
-
-def _weights() -> list[Path]:
-    from ..networks import pipeline
-
-    given = os.environ.get(pipeline.WEIGHTS_VARIABLE)
-    folder = Path(given) if given else Path(pipeline.__file__).parent / "weights"
-    # The judges only measure, and an installed extension has none.
-    return sorted(p for p in folder.glob("*.safetensors") if not p.name.startswith("judge"))
 
 
 # --- the run -------------------------------------------------------------------------------------

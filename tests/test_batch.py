@@ -27,6 +27,7 @@ from exprgen.networks.errors import (
     InputError,
     UsageError,
 )
+from exprgen.networks.weights_places import WEIGHTS_VARIABLE
 from exprgen.tests import synthetic
 
 FAKE = Path(__file__).with_name("fake_retarget.py")
@@ -276,6 +277,19 @@ class TestRuns:
         assert (code, said["skipped"]) == (EXIT_OK, 2)
         assert {p: p.stat().st_mtime_ns for p in house.rglob("*.blend")} == stamps
         assert result(path, "--again")[1]["skipped"] == 0
+
+    def test_only_networks_of_its_own_count(self, house, result, monkeypatch):
+        weights = house / "weights"
+        weights.mkdir()
+        monkeypatch.setenv(WEIGHTS_VARIABLE, str(weights))
+        path = write(house, {}, {"primary": "bob.json"})
+        result(path)
+        for name in ("judge_0", "character_mlp_bob_carla", "rig_regressor_ann"):
+            (weights / f"{name}.safetensors").write_bytes(b"new")
+        assert [r["state"] for r in result(path, "--check")[1]["shots"]] == ["changed", "done"]
+        # One that lies beside a character of one's own counts as well.
+        (house / "rig_regressor_bob.safetensors").write_bytes(b"own")
+        assert {r["state"] for r in result(path, "--check")[1]["shots"]} == {"changed"}
 
     @pytest.mark.parametrize("change", ["footage", "option", "character", "gone", "cut"])
     def test_what_changed_is_done_again(self, house, result, change):
