@@ -18,7 +18,7 @@ class ExprGenError(Exception):
     """Something the user can mend.
 
     Args:
-        problem: what is wrong, one sentence without the file's name.
+        problem: what is wrong, one sentence without the file's name; kept without a full stop.
         file: the file (or folder) it is about, if any.
         fix: what to do about it, one sentence.
     """
@@ -26,14 +26,14 @@ class ExprGenError(Exception):
     exit_code = EXIT_BUG
 
     def __init__(self, problem: str, *, file: str | Path | None = None, fix: str = ""):
-        self.problem = problem
+        self.problem = problem.removesuffix(".")
         self.file = None if file is None else str(file)
         self.fix = fix
         super().__init__(str(self))
 
     def __str__(self) -> str:
         head = f"{self.file}: {self.problem}" if self.file else self.problem
-        return f"{head} Fix: {self.fix}" if self.fix else head
+        return f"{head}. Fix: {self.fix}" if self.fix else head
 
     def to_message(self) -> dict:
         """The error as a worker message (see networks/worker.py)."""

@@ -5,6 +5,7 @@ Nothing is kept: a reader's memory does not grow with the clip's length.
 
 from __future__ import annotations
 
+import math
 import queue
 import re
 import threading
@@ -283,10 +284,16 @@ class VideoReader(Reader):
         self.fps = float(stream.average_rate or stream.guessed_rate or 0) or 25.0
         self._aspect = stream.sample_aspect_ratio or Fraction(1)  # of a pixel
         self._duration = _declared_seconds(self._container, stream)
-        span = max(0.0, min(self._duration, _or(self._end, np.inf)) - _or(self._start, 0.0))
-        self.count = round(span * self.fps)
+        last = round(self._duration * self.fps)
+        if self._end is not None:
+            last = min(last, self._frames_before(self._end))
+        self.count = max(0, last - self._frames_before(_or(self._start, 0.0)))
         if not self.count and self._start is None and self._end is None:
             self.count = stream.frames
+
+    def _frames_before(self, seconds: float) -> int:
+        """Frames that begin before a time, as far as the rate tells; a hair's breadth is none."""
+        return max(0, math.ceil(seconds * self.fps - 0.02))
 
     def __iter__(self) -> Iterator[Frame]:
         origin = self._origin()

@@ -173,8 +173,19 @@ def test_empty_ranges(tmp_path):
     path = write_video(tmp_path / "clip.mp4", [i / 25 for i in range(10)])
     with pytest.raises(UsageError, match="empty"):
         media.open_reference(path, start=1.0, end=1.0)
-    with pytest.raises(InputError, match="no frame in the range"):
+    with pytest.raises(InputError, match="no frame in the range") as caught:
         list(media.open_reference(path, start=5.0, end=6.0))
+    assert "s). Fix: " in str(caught.value)
+    assert not caught.value.problem.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "part", [(None, 0.3), (0.0, 0.2), (0.1, 0.3), (0.31, None), (0.2, 9.0), (None, None)]
+)
+def test_a_range_counts_the_frames_that_it_reads(tmp_path, part):
+    path = write_video(tmp_path / "clip.mp4", [i / 25 for i in range(10)])
+    with media.open_reference(path, start=part[0], end=part[1]) as reader:
+        assert reader.count == len(list(reader))
 
 
 def test_folder_in_natural_order_with_notes(tmp_path):
