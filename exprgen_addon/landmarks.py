@@ -49,6 +49,11 @@ Locate = Callable[[list[Path]], list[np.ndarray | None]]
 """Pictures -> their landmarks (49, 2) in pixels, or None where no face was found."""
 
 POINTS_FORMAT = "exprgen.landmark_points"
+PLACE_BY_HAND = (
+    "place points by hand: exprgen landmarks CHARACTER --view VIEW.png shows the face, "
+    "--points POINTS.json takes them"
+)
+"""What to do where the landmarks can't be found."""
 VIEW_SIZE = 320
 JAW_OPEN = 0.55
 """jawOpen of the pose in which lower and inner lips are found."""
@@ -399,7 +404,7 @@ def cast(surface: Surface, studio, pixels: np.ndarray, strict: bool = True):
             raise InputError(
                 f"landmark {LANDMARK_NAMES[i]!r} is not on the skin of {studio.profile.name!r}",
                 file=studio.profile.path,
-                fix="place it by hand: exprgen landmarks CHARACTER --points FILE.json",
+                fix=PLACE_BY_HAND,
             )
         places[i] = np.nan if best is None else best
     return places, of, moved
@@ -493,8 +498,7 @@ def place_landmarks(profile: RigProfile, locate: Locate, points: dict | None = N
                 raise InputError(
                     f"the landmarker finds no face on the neutral face of {profile.name!r}",
                     file=profile.path,
-                    fix="place points by hand: exprgen landmarks CHARACTER --view VIEW.png shows "
-                    "it, --points POINTS.json takes them",
+                    fix=PLACE_BY_HAND,
                 )
         anchors, moved, spread = _anchor_all(studio, shots, strict=template is None)
         open_mouth = False

@@ -34,6 +34,7 @@ COVERAGE = 0.8
 SIZE = 192
 ACTIVE = 0.05
 """Unit value from which a control counts as used."""
+NONE_LEFT = "none are left: propose again, or edit key_poses in the profile"
 CLEAR = 0.5
 """Probability from which a searched pose is called clear."""
 _KEPT = 3
@@ -550,7 +551,7 @@ def _chosen(proposals: list[PoseProposal], words: str, profile: RigProfile) -> l
             raise UsageError(
                 f"no proposal is called {name!r}",
                 file=proposals_path(profile),
-                fix=f"use all or some of {', '.join(list(by_name)[:8]) or '(none are left)'}",
+                fix=f"use all or some of {', '.join(list(by_name)[:8])}" if by_name else NONE_LEFT,
             )
         if expression and expression not in EXPRESSIONS:
             raise UsageError(

@@ -189,22 +189,25 @@ def draw_sheet(
     """Write a sheet of labelled pictures as PNG (temporary name first, then renamed).
 
     Args:
-        columns: pictures in a row. side: of each picture on the sheet, pixels.
+        columns: pictures in a row, where there are as many. side: of each picture, pixels.
 
     Raises:
         InputError: a picture can't be read. OutputError: the sheet can't be written.
     """
     import cv2
 
+    columns = max(1, min(columns, len(cells)))
     lines = max((len(c.lines) for c in cells), default=0)
     drawn = [_draw_cell(cell, side, lines) for cell in cells]
     blank = np.full_like(drawn[0], PAPER)
     drawn += [blank] * (-len(drawn) % columns)
     rows = [np.hstack(drawn[i : i + columns]) for i in range(0, len(drawn), columns)]
-    head = np.full((2 * LINE if title else 0, rows[0].shape[1], 3), PAPER, np.uint8)
+    sheet = np.vstack(rows)
     if title:
-        _write(head, title, 6, LINE + 5, INK, 0.55)
-    sheet = np.vstack([head, *rows])
+        width = max(sheet.shape[1], _width(title, 0.55) + 12)
+        sheet = np.pad(sheet, ((2 * LINE, 0), (0, width - sheet.shape[1]), (0, 0)))
+        sheet[: 2 * LINE] = sheet[:, rows[0].shape[1] :] = PAPER
+        _write(sheet, title, 6, LINE + 5, INK, 0.55)
     out, part = Path(out), Path(out).with_name(f".{Path(out).stem}.{os.getpid()}.png")
     if not cv2.imwrite(str(part), sheet[:, :, ::-1]):
         raise OutputError("the sheet can't be written", file=out, fix="choose a writable folder")
@@ -234,6 +237,13 @@ def _draw_cell(cell: Cell, side: int, lines: int) -> np.ndarray:
     for i, line in enumerate(cell.lines):
         _write(tile, line, 5, side + 4 + LINE * (i + 1), PALE if i else INK, 0.38)
     return tile
+
+
+def _width(text: str, size: float) -> int:
+    """Pixels of a line that `_write` would write."""
+    import cv2
+
+    return cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)[0][0]
 
 
 def _write(picture: np.ndarray, text: str, x: int, y: int, colour, size: float) -> None:

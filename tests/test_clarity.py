@@ -154,6 +154,11 @@ def test_a_sheet_has_room_for_all_cells(tmp_path):
     assert sheet.shape == (2 * (64 + 8 + 30), 2 * 72, 3)
     assert sheet[2, 2].tolist() == [0, 0, 200]  # the frame, BGR
     assert sheet[36, 36, 1] > 150  # the landmark
+    few = cv2.imread(str(draw_sheet(cells, out, columns=10, side=64)))
+    assert few.shape[1] == 3 * 72, "no blank columns"
+    told = cv2.imread(str(draw_sheet(cells, out, columns=10, side=64, title="far too long " * 9)))
+    assert told.shape[1] > 3 * 72, "room for the title"
+    assert told[-1, -1].min() >= 250
     with pytest.raises(InputError, match="can't be read"):
         draw_sheet([Cell(str(tmp_path / "lost.png"))], tmp_path / "sheet.png")
 

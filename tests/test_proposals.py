@@ -159,6 +159,9 @@ def test_accept_relabel_refuse(proposed, capfd):
     assert cli.main(["propose", path, "--refuse", "all"]) == EXIT_OK
     assert not proposing.load_proposals(proposed)
     assert len(load_profile(path).key_poses) == 2
+    capfd.readouterr()
+    assert cli.main(["propose", path, "--accept", names[2]]) == EXIT_USAGE
+    assert "none are left: propose again, or edit key_poses" in capfd.readouterr().err
 
 
 def test_bad_decisions_are_refused(proposed, named, capfd):

@@ -76,7 +76,7 @@ def find_mesh(name: str | None, *, library: str | None = None, file=None) -> bpy
     same = [o for o in bpy.data.objects if o.name == name]
     if not same:
         near = difflib.get_close_matches(name, [o.name for o in bpy.data.objects], 3, 0.4)
-        known = near or [o.name for o in bpy.data.objects if o.type == "MESH"][:6]
+        known = ", ".join([o.name for o in bpy.data.objects if o.type == "MESH"][:6])
         raise UsageError(
             f"there is no object {name!r}",
             file=file,
