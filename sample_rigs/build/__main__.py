@@ -16,6 +16,7 @@ from pathlib import Path
 
 import bpy
 
+from ...networks.errors import ExprGenError
 from .assemble import build_character, make_profile
 from .blip import NAME as BLIP
 from .blip import build_blip
@@ -61,13 +62,21 @@ def main() -> None:
         text = f"people: see PeopleSettings (default: {f.default})"
         parser.add_argument(f"--{f.name}", type=int, default=f.default, help=text)
     given = parser.parse_args()
+    if given.name == "people" and not given.out:
+        parser.error("people needs --out, a folder for the pictures")
+    try:
+        _make(given, names)
+    except ExprGenError as error:
+        print(f"error: {error}", file=sys.stderr)
+        _leave(error.exit_code)
+
+
+def _make(given: argparse.Namespace, names: list[str]) -> None:
     choice = given.name
     if choice == "reference":
         print(build_reference())
         return
     if choice == "people":
-        if not given.out:
-            parser.error("people needs --out, a folder for the pictures")
         settings = {f.name: getattr(given, f.name) for f in fields(PeopleSettings)}
         print(build_people(given.out, PeopleSettings(**settings)))
         return
@@ -76,6 +85,8 @@ def main() -> None:
         for name in chosen:
             path = build(name)
             print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+    except ExprGenError:
+        raise
     except Exception:
         if ROSA not in chosen:
             raise

