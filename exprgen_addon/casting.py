@@ -10,7 +10,7 @@ from pathlib import Path
 
 import bpy
 
-from ..networks import weights_places
+from ..networks import cast, weights_places
 from ..networks.errors import ExprGenError
 from ..networks.profile import RigProfile, find_character, load_profile, sample_characters
 from .characters import CHARACTER_TAG, PROFILE_TAG, collections_in
@@ -46,7 +46,7 @@ def can_lead(profile: RigProfile | None) -> bool:
 
 def can_follow(profile: RigProfile, primary: RigProfile) -> bool:
     """A network leads from the primary to it."""
-    return weights_places.find_weights("character_mlp", primary, profile).is_file()
+    return cast.can_follow(profile, primary)
 
 
 def primary_collection(scene: bpy.types.Scene) -> bpy.types.Collection | None:
@@ -95,10 +95,10 @@ def _without_lead(collection, profile: RigProfile, scene: bpy.types.Scene) -> st
     """It leads, but can't: who could instead."""
     problem = f"{collection.name} can't be solved from a face"
     for other in collections_in(scene):
-        if can_lead(found := profile_of(other)) and can_follow(profile, found):
+        if (found := profile_of(other)) is not None and cast.leads(found, profile):
             return f"{problem}: make {other.name} the primary, {collection.name} then follows"
     for sample in samples():
-        if can_lead(sample) and can_follow(profile, sample):
+        if cast.leads(sample, profile):
             return f"{problem}: add {sample.title}, {collection.name} then follows"
     return f"{problem}: train its network (New Character)"
 

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
+from ..networks.cast import check_cast
 from ..networks.errors import (
     EXIT_INTERRUPTED,
     EXIT_MODEL,
@@ -32,6 +33,7 @@ from ..networks.errors import (
 from ..networks.profile import SAMPLE_RIGS, RigProfile, find_character, sample_characters
 from ..networks.settings import RetargetSettings
 from ..networks.vocabulary import EXPRESSIONS, OUTPUTS, REGIONS
+from ..networks.worker import training, trainings
 from .console import Console, check_file, check_folder, quiet
 from .jobs import Job, WorkerProcess
 from .options import KeyOptions, check_fps
@@ -61,6 +63,8 @@ def run_words(words: list[str], make_console: Callable[[bool], Console] = Consol
         args = build_parser().parse_args(words)
     except SystemExit as stop:  # argparse: 0 after --help, 2 after a bad option
         return int(stop.code or 0)
+    if "--json" in getattr(args, "words", ()):  # `train NAME --json`: its own words follow its name
+        args.json = True
     with make_console(args.json) as console:
         try:
             return args.run(args, console)
@@ -214,6 +218,8 @@ def build_parser() -> argparse.ArgumentParser:
     _evaluation_options(sub)
 
     sub = add("train", train, "Run a training; `exprgen train NAME --help` shows its options")
+    sub.formatter_class = argparse.RawDescriptionHelpFormatter
+    sub.epilog = "trainings:\n" + "\n".join(f"  {n:<14}{t}" for n, t in trainings().items())
     sub.add_argument("name", metavar="NAME")
     sub.add_argument("words", nargs=argparse.REMAINDER, metavar="...")
     return parser
@@ -377,6 +383,7 @@ def retarget(args: argparse.Namespace, console: Console) -> int:
     profiles, settings = _profiles(args), _settings(args)
     _check_take(args)
     _check_references(args.reference)
+    check_cast(profiles)
     with _folder(args.tracks) as folder, _worker(console) as worker:
         request = _analysis_request(args, folder / "face.npz", [p.path for p in profiles])
         analysis = _work(worker, "analyse", request, console)
@@ -398,6 +405,8 @@ def analyse(args: argparse.Namespace, console: Console) -> int:
     _check_references(args.reference)
     RetargetSettings(start=args.range[0], end=args.range[1])  # refuses an empty range
     primary = find_character(args.primary) if args.primary else _solvable_primary()
+    if primary:
+        check_cast([primary])
     profiles = [primary.path] if primary else []
     with _worker(console) as worker:
         request = _analysis_request(args, out, profiles)
@@ -415,6 +424,7 @@ def apply(args: argparse.Namespace, console: Console) -> int:
     _check_references([args.track, *filter(None, [args.reference])])
     if args.preview and not args.reference:
         raise UsageError("the preview needs the footage", fix="give it with --reference FILE")
+    check_cast(profiles)
     _say_what_takes_long(args, profiles[0], console)
     with _folder(None) as folder, _worker(console) as worker:
         tracks = _solve(worker, args.track, profiles, settings, folder, console)
@@ -481,7 +491,8 @@ def perceive(args: argparse.Namespace, console: Console) -> int:
             lines.append(f"{name:<28}  no face found")
             continue
         numbers = [f"{picture['probabilities'][e]:>9.3f}" for e in EXPRESSIONS]
-        lines.append(f"{name:<28}" + "".join(numbers) + f"  {picture['expression']}")
+        kind = "person" if picture["as"] == "human" else "character"
+        lines.append(f"{name:<28}" + "".join(numbers) + f"  {picture['expression']} ({kind})")
     console.result(result, "\n".join(lines))
     return _exit_code(result, console)
 
@@ -752,11 +763,11 @@ def train(args: argparse.Namespace, console: Console) -> int:
     """Hand over to networks/training/<name>.py; its Ctrl-C is its own."""
     import signal
 
-    from ..networks.worker import training
-
+    run = training(args.name)
+    words = [*(w for w in args.words if w != "--json"), *(["--json"] if args.json else [])]
     console.release()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    return int(training(args.name)(args.words) or 0)
+    return int(run(words) or 0)
 
 
 def doctor(args: argparse.Namespace, console: Console) -> int:

@@ -79,8 +79,9 @@ class Console:
         self._close_bar()
         line = json.dumps(data, default=str) if self.as_json else text
         if line:
+            stdout = 1 if self._stdout is None else self._stdout
             with suppress(BrokenPipeError):
-                os.write(self._stdout, (line + "\n").encode("utf-8", "replace"))
+                os.write(stdout, (line + "\n").encode("utf-8", "replace"))
 
     def say(self, line: str) -> None:
         """A line for the person who watches."""

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..networks.cast import check_follow, check_lead
 from ..networks.errors import ExprGenError, InputError, UsageError
 from ..networks.profile import RigProfile, find_character
 from . import cli
@@ -252,6 +253,11 @@ class _Reader:
         for column in ("primary", "secondary"):
             with _at(self.path, row, name, column):
                 profiles += [self._character(text, profiles) for text in cells.get(column, ())]
+        with _at(self.path, row, name, "primary"):
+            check_lead(profiles[0], profiles[1:])
+        with _at(self.path, row, name, "secondary"):
+            for profile in profiles[1:]:
+                check_follow(profile, profiles[0])
         shot = Shot(name, number, row, cells, tuple(profiles))
         self._check_options(shot)
         return shot

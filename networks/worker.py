@@ -287,8 +287,18 @@ def _interrupted_by(stop: threading.Event) -> Iterator[None]:
 
 def training_names() -> list[str]:
     """The trainings there are: modules of networks/training that define `main(words)`."""
+    return list(trainings())
+
+
+def trainings() -> dict[str, str]:
+    """Name of each training -> what it does, the first line of its module; imports none."""
     folder = Path(__file__).resolve().parent / "training"
-    return sorted(p.stem for p in folder.glob("*.py") if "\ndef main(" in p.read_text("utf-8"))
+    texts = {p.stem: p.read_text("utf-8") for p in sorted(folder.glob("*.py"))}
+    return {
+        name: text.removeprefix('"""').partition("\n")[0].removesuffix('"""').removesuffix(".")
+        for name, text in texts.items()
+        if "\ndef main(" in text
+    }
 
 
 def training(name: str) -> Callable[[list[str]], int | None]:

@@ -41,7 +41,17 @@ def fresh(monkeypatch):
 
 
 @pytest.fixture
-def house(tmp_path) -> Path:
+def weights(tmp_path_factory, monkeypatch) -> Path:
+    """The folder of the networks, with those that the two characters need; not looked at."""
+    folder = tmp_path_factory.mktemp("weights")
+    for name in ("rig_regressor_ann", "rig_regressor_bob", "character_mlp_ann_bob"):
+        (folder / f"{name}.safetensors").write_bytes(b"old")
+    monkeypatch.setenv(WEIGHTS_VARIABLE, str(folder))
+    return folder
+
+
+@pytest.fixture
+def house(tmp_path, weights) -> Path:
     """A folder with two characters whose .blend is not looked at, and footage of each kind."""
     for name in ("ann", "bob"):
         synthetic.profile(name, primary=name == "ann").save(tmp_path / f"{name}.json")
@@ -210,6 +220,20 @@ class TestLists:
         with pytest.raises(ExprGenError, match=r"shots\.json"):
             load_shots(path)
 
+    def test_characters_without_a_network(self, house, weights):
+        """Told before anything runs, with the row, and who could lead instead."""
+        (weights / "rig_regressor_bob.safetensors").unlink()
+        lost = {"primary": "bob.json", "secondary": "ann.json"}
+        path = write(house, lost, {"secondary": "bob.json"})
+        with pytest.raises(ShotListError) as caught:
+            load_shots(path)
+        (error,) = caught.value.errors
+        assert "row 2, shot s1, column primary: bob has no network" in error.problem
+        assert "make ann the primary and bob a secondary" in error.fix
+        (weights / "character_mlp_ann_bob.safetensors").unlink()
+        with pytest.raises(ShotListError, match="column secondary: no network leads from ann to"):
+            load_shots(write(house, {"secondary": "bob.json"}))
+
     def test_nothing_runs_while_a_row_is_bad(self, house, capfd):
         path = write(house, {}, {"fps": "x"}, {"reference": "no.mp4"})
         before = files(house)
@@ -278,14 +302,12 @@ class TestRuns:
         assert {p: p.stat().st_mtime_ns for p in house.rglob("*.blend")} == stamps
         assert result(path, "--again")[1]["skipped"] == 0
 
-    def test_only_networks_of_its_own_count(self, house, result, monkeypatch):
-        weights = house / "weights"
-        weights.mkdir()
-        monkeypatch.setenv(WEIGHTS_VARIABLE, str(weights))
+    def test_only_networks_of_its_own_count(self, house, result, weights):
         path = write(house, {}, {"primary": "bob.json"})
         result(path)
         for name in ("judge_0", "character_mlp_bob_carla", "rig_regressor_ann"):
             (weights / f"{name}.safetensors").write_bytes(b"new")
+        batch._content.cache_clear()  # as a later run would
         assert [r["state"] for r in result(path, "--check")[1]["shots"]] == ["changed", "done"]
         # One that lies beside a character of one's own counts as well.
         (house / "rig_regressor_bob.safetensors").write_bytes(b"own")

@@ -49,6 +49,7 @@ def primary(tmp_path_factory) -> Path:
     """A profile without a .blend: enough for everything that fails before Blender is needed."""
     path = tmp_path_factory.mktemp("profile") / "ann.json"
     synthetic.profile("ann", primary=True).save(path)
+    path.with_name("rig_regressor_ann.safetensors").write_bytes(b"not looked at")
     return path
 
 
@@ -311,6 +312,62 @@ def test_unknown_training(run):
     code, _, err = run("train", "juggling")
     assert code == EXIT_USAGE
     assert "no training 'juggling'" in err
+
+
+@pytest.mark.parametrize("words", [("--json", "juggling"), ("juggling", "--json")])
+def test_unknown_training_as_json(run, words):
+    code, out, _ = run("train", *words)
+    assert code == json.loads(out)["error"]["exit_code"] == EXIT_USAGE
+
+
+def test_trainings_are_listed(run):
+    _, out, _ = run("train", "--help")
+    lines = {line.split()[0]: line for line in out.splitlines() if line.startswith("  ")}
+    assert {"cmlp", "hed", "rig", "scnn"} <= lines.keys()
+    assert "primary to secondary" in lines["cmlp"]
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [(("--json", "ced", "--data"), "none"), (("ced", "--json", "--data"), "none")],
+)
+def test_a_failed_training_as_json(run, tmp_path, words, place):
+    code, out, err = run("train", *words, tmp_path / place)
+    error = json.loads(out)["error"]
+    assert code == error["exit_code"] == EXIT_INPUT
+    assert "no captured character" in error["problem"]
+    assert f"{error['problem']}. Fix: " in err
+
+
+class TestCast:
+    """Characters without a network are told before the faces are looked at."""
+
+    def words(self, clip, primary, *more):
+        return ("retarget", clip, "--primary", primary, *more, "--out", clip.with_suffix(".blend"))
+
+    def test_who_could_lead_instead(self, run, clip):
+        code, _, err = run(*self.words(clip, "tobi"))
+        assert code == EXIT_MODEL
+        assert "tobi has no network to lead from a face" in err
+        assert "make mira the primary and tobi a secondary" in err
+
+    def test_analyse_too(self, run, clip):
+        words = ("analyse", clip, "--primary", "blip", "--out", clip.with_suffix(".npz"))
+        assert "blip has no network to lead from a face" in run(*words)[2]
+
+    def test_nobody_could(self, run, clip, tmp_path):
+        alone = tmp_path / "kim.json"
+        synthetic.profile("kim").save(alone)
+        _, _, err = run(*self.words(clip, alone))
+        assert "restore" in err
+        assert "rig_regressor_kim.safetensors" in err
+        assert f"exprgen train rig --primary {alone}" in err
+
+    def test_a_secondary_that_nobody_leads_to(self, run, clip, primary):
+        code, _, err = run(*self.words(clip, primary, "--secondary", "tobi"))
+        assert code == EXIT_MODEL
+        assert "no network leads from ann to tobi" in err
+        assert f"train cmlp --primary {primary} --secondary tobi" in err
 
 
 def test_doctor_names_what_is_missing(run, tmp_path, monkeypatch):

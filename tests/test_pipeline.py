@@ -365,6 +365,8 @@ def test_perceive_gives_seven_probabilities(tmp_path, capfd):
     assert tuple(picture["probabilities"]) == EXPRESSIONS
     assert sum(picture["probabilities"].values()) == pytest.approx(1, abs=1e-3)
     assert picture["as"] == "character"
+    assert cli.main(["perceive", str(path), "--as", "character"]) == EXIT_OK
+    assert f"{picture['expression']} (character)" in capfd.readouterr().out
     assert cli.main(["perceive", str(path), "--as", "human"]) == EXIT_PARTIAL
     assert "no face found" in capfd.readouterr().out
     with pytest.raises(InputError):

@@ -1,5 +1,6 @@
 """Each training runs end to end on drawn data, resumes exactly, and fails clearly."""
 
+import json
 from dataclasses import replace
 
 import cv2
@@ -9,8 +10,15 @@ import torch
 
 from exprgen.networks import pipeline
 from exprgen.networks.character_mlp import CharacterMlp
-from exprgen.networks.errors import EXIT_INTERRUPTED, EXIT_USAGE, InputError, UsageError
+from exprgen.networks.errors import (
+    EXIT_INPUT,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    InputError,
+    UsageError,
+)
 from exprgen.networks.perceptual import hcnn
+from exprgen.networks.profile import load_profile
 from exprgen.networks.registration import average_face
 from exprgen.networks.tracking import FaceObservation
 from exprgen.networks.training import ced, cmlp, fcnn, kind, rig, scnn
@@ -344,6 +352,32 @@ def test_mlp_for_a_character_that_scnn_has_not_seen(room):
     assert cmlp.train(s).metrics["explained"] > 0.3
     card = (room / "unseen.md").read_text()
     assert "puppet" in card
+
+
+def test_too_few_pictures_to_train_with(room, tmp_path, capsys):
+    """A capture of ten or fewer pictures would all be validated with, and nothing learned from."""
+    for name in ("doll", "puppet"):
+        trainings.write_ced(tmp_path, load_profile(room / f"{name}.json"), count=8)
+    assert len(load_ced(tmp_path, "doll")) == 8
+    words = ["--ced", str(tmp_path), "--out", str(tmp_path / "out.safetensors")]
+    names = ["--primary", str(room / "doll.json"), "--secondary", str(room / "puppet.json")]
+    for main, more in ((cmlp.main, names), (scnn.main, ["--init", str(room / "hcnn.safetensors")])):
+        assert main([*words, *more]) == EXIT_INPUT
+        told = capsys.readouterr().err
+        assert f"{tmp_path / 'doll'}: holds too few pictures (8)" in told
+        assert "Fix: capture at least 20" in told
+
+
+def test_a_training_tells_its_result_as_json(room, tmp_path, capsys):
+    out = str(tmp_path / "cmlp.safetensors")
+    words = ["--ced", str(room / "ced"), "--out", out, "--epochs", "2", "--json"]
+    names = ["--primary", str(room / "doll.json"), "--secondary", str(room / "puppet.json")]
+    assert cmlp.main([*words, *names]) == 0
+    told, progress = capsys.readouterr()
+    result = json.loads(told)
+    assert (result["training"], result["out"]) == ("cmlp", out)
+    assert result["metrics"] == read_info(out).training["metrics"]
+    assert "wrote" in progress
 
 
 def test_other_controls_are_refused(room):

@@ -21,7 +21,7 @@ from ..perceptual import PerceptualNetwork
 from ..profile import arkit_to_unit, find_character
 from ..vocabulary import REGISTERED_SIZE
 from ..weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
-from .datasets import TRAIN, VALIDATION, CharacterSet, load_ced
+from .datasets import TRAIN, VALIDATION, CharacterSet, load_ced_to_train
 from .hcnn import classify
 from .loop import LoopSettings, Outcome, Stage, run, say
 from .matching import (
@@ -142,7 +142,7 @@ def train(s: CmlpSettings) -> Outcome:
         torch.set_num_threads(s.threads)
     torch.manual_seed(s.seed)
     one, other = find_character(s.primary), find_character(s.secondary)
-    primary, secondary = load_ced(s.ced, one.name), load_ced(s.ced, other.name)
+    primary, secondary = (load_ced_to_train(s.ced, p.name) for p in (one, other))
     controls = other.expression_controls
     if secondary.controls != tuple(c.name for c in controls):
         raise UsageError(

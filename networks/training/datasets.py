@@ -198,6 +198,22 @@ def load_ced(folder: str | Path, character: str) -> CharacterSet:
     )
 
 
+def load_ced_to_train(folder: str | Path, character: str) -> CharacterSet:
+    """`load_ced` for those who learn from it: pictures are left both to learn from and to check by.
+
+    Raises:
+        InputError: as `load_ced`, or the capture is too small.
+    """
+    posed = load_ced(folder, character)
+    if not len(posed.rows(TRAIN)) or not len(posed.rows(VALIDATION)):
+        raise InputError(
+            f"holds too few pictures ({len(posed)}) to train with",
+            file=Path(folder) / character,
+            fix="capture at least 20, then prepare them: exprgen train ced",
+        )
+    return posed
+
+
 def as_face_set(loaded, name: str) -> FaceSet:
     """A FaceSet from the attributes of what `hed.load_hed` returns."""
     return FaceSet(

@@ -19,7 +19,7 @@ from ..fused import FusedNetwork, distance, fcnn, hard_triplet_loss
 from ..perceptual import pool
 from ..profile import find_character
 from ..weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
-from .datasets import TRAIN, VALIDATION, load_ced, load_faces
+from .datasets import TRAIN, VALIDATION, load_ced_to_train, load_faces
 from .features import Features, check_frozen, compute_features, freeze, train_mode
 from .loop import LoopSettings, Outcome, Stage, run, say
 from .matching import MatchSettings, retrieve, squared_distances
@@ -133,7 +133,7 @@ class FcnnTask:
 def make_triplets(s: FcnnSettings, primary, networks, folder: Path) -> Triplets:
     """Match human faces with the character's pictures; see `matching`."""
     (hcnn, info), (scnn, _) = networks
-    faces, posed = load_faces(s.data), load_ced(s.ced, primary.name)
+    faces, posed = load_faces(s.data), load_ced_to_train(s.ced, primary.name)
     rows = choose_humans(faces, s.humans, s.seed)
     poses = np.flatnonzero(posed.labels >= 0)
     options = (s.frozen_layers, s.variants, info.input_size, s.seed)

@@ -8,13 +8,12 @@ The source is one of
   channel with the weight they were posed by (all 52, or none);
 - a folder with a folder of images for each class: `joy/a.png`, `anger/b.jpg`, ...
 
-`python -m exprgen.networks.training.hed --source DIR --out DIR` makes the cache; run again, it goes
-on where it was stopped.
+`exprgen train hed --source DIR --out DIR` makes the cache; run again, it goes on where it was
+stopped.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import hashlib
 import json
@@ -30,7 +29,7 @@ import cv2
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from ..errors import EXIT_INTERRUPTED, EXIT_OK, ExprGenError, InputError, UsageError
+from ..errors import InputError, UsageError
 from ..media import IMAGE_SUFFIXES
 from ..registration import (
     apply_affine,
@@ -61,7 +60,7 @@ FILM_SUBJECTS = {
     }
 }
 CHUNK = 64  # images handed to a process at a time
-FIX = "run `python -m exprgen.networks.training.hed` for it"
+FIX = "run `exprgen train hed` for it"
 
 _COLUMNS = {
     "faces": ((REGISTERED_SIZE, REGISTERED_SIZE), np.uint8),  # registered, grey
@@ -380,25 +379,22 @@ def _bytes(item: Item) -> bytes:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m exprgen.networks.training.hed", description=__doc__.split("\n")[0]
-    )
+    from .options import command_parser, conclude  # brings torch, which `build`'s processes spare
+
+    parser = command_parser("hed", __doc__.partition("\n")[0])
     parser.add_argument("--source", required=True, help="folder or .csv table of labelled faces")
     parser.add_argument("--out", required=True, help="folder of the cache")
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--limit", type=int, default=0, help="only the first so many (a trial)")
     given = parser.parse_args(arguments)
-    try:
+
+    def work() -> dict:
         faces = build(given.source, given.out, processes=given.processes, limit=given.limit)
-    except ExprGenError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("stopped; run it again to go on", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    found = float((faces.split != NO_FACE).mean())
-    print(f"{len(faces)} pictures, {found:.1%} with a face, in {given.out}")
-    return EXIT_OK
+        found = float((faces.split != NO_FACE).mean())
+        print(f"{len(faces)} pictures, {found:.1%} with a face, in {given.out}")
+        return {"out": given.out, "metrics": {"pictures": len(faces), "with a face": found}}
+
+    return conclude("hed", work, given.json, "run it again to go on")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from ..vocabulary import EXPRESSIONS
 from ..weights_io import ModelCard, WeightsInfo, save_network, write_card
 from .augment import AugmentSettings, augment
 from .ced import characters
-from .datasets import TRAIN, VALIDATION, load_ced
+from .datasets import TRAIN, VALIDATION, load_ced, load_ced_to_train
 from .hcnn import HUMAN_LICENCE, classify, measures, shrink, soft_cross_entropy
 from .hed import NO_FACE, load_hed
 from .loop import LoopSettings, Outcome, Stage, run, say
@@ -146,9 +146,9 @@ def people(s: JudgeSettings) -> tuple[Group, Group]:
     return groups[0], groups[1]
 
 
-def posed(folder: str | Path, name: str) -> Group:
+def posed(folder: str | Path, name: str, load=load_ced) -> Group:
     """One character's labelled pictures, "<name>"."""
-    data = load_ced(folder, name)
+    data = load(folder, name)
     rows = np.flatnonzero(data.labels >= 0)
     eye = np.eye(len(EXPRESSIONS), dtype=np.float32)[data.labels[rows]]
     targets = SURE * eye + (1 - SURE) / len(EXPRESSIONS)
@@ -166,7 +166,7 @@ def train(s: JudgeSettings) -> Outcome:
     names = [n for n in characters(Path(s.ced)) if n != s.without]
     if not names:
         raise InputError("holds no captured character", file=s.ced, fix="run the capture first")
-    groups = [own, *(posed(s.ced, n) for n in names)]
+    groups = [own, *(posed(s.ced, n, load_ced_to_train) for n in names)]
     task = JudgeTask(judge().to(memory_format=torch.channels_last), groups)
     say("judge: " + ", ".join(f"{len(g.rows(TRAIN))} of {g.name}" for g in groups))
     settings = fixed(s, "other_ced")

@@ -16,7 +16,7 @@ from ..perceptual import standardise
 from ..weights_io import ModelCard, WeightsInfo, save_network, write_card
 from .augment import AugmentSettings, augment, plain
 from .ced import characters
-from .datasets import TRAIN, VALIDATION, load_ced, load_faces
+from .datasets import TRAIN, VALIDATION, load_ced, load_ced_to_train, load_faces
 from .hcnn import HUMAN_LICENCE, shrink
 from .loop import LoopSettings, Outcome, Stage, run, say
 from .options import fixed, option, run_command
@@ -102,7 +102,7 @@ def load_groups(s: KindSettings) -> tuple[list[Group], Group | None]:
     groups = [Group("people", shrink(people.faces, rows, KIND_SIZE), people.split[rows], 0)]
     unseen = None
     for name in characters(Path(s.ced)):
-        posed = load_ced(s.ced, name)
+        posed = (load_ced if name == s.without else load_ced_to_train)(s.ced, name)
         faces = shrink(posed.faces, np.arange(len(posed)), KIND_SIZE)
         group = Group(name, faces, posed.split, 1)
         if name == s.without:

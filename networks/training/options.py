@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
+import math
 import sys
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, asdict, field, fields
 from pathlib import Path
 
 from ..errors import EXIT_INTERRUPTED, EXIT_OK, ExprGenError
-from .distributed import leave
+from .distributed import leave, processes
 
 
 def option(default, help: str, choices: Sequence[str] | None = None):
@@ -80,16 +83,69 @@ def changed_options(settings, *without: str) -> str:
 
 
 def run_command(name: str, description: str, settings: type, train, args=None) -> int:
-    """Parse `args`, train, and return an exit code (see errors.py)."""
-    parser = argparse.ArgumentParser(prog=f"exprgen train {name}", description=description)
+    """Parse `args`, train, tell the result, and return an exit code (see errors.py)."""
+    parser = command_parser(name, description)
     add_options(parser, settings)
-    try:
-        train(settings_from(settings, parser.parse_args(args)))
+    given = parser.parse_args(args)
+
+    def work() -> dict:
+        s = settings_from(settings, given)
+        made = train(s)
+        return {**written(s), "metrics": getattr(made, "metrics", made)}
+
+    code = conclude(name, work, given.json, "--resume goes on from here")
+    if code == EXIT_OK:
         leave()
+    return code
+
+
+def command_parser(name: str, description: str) -> argparse.ArgumentParser:
+    """The parser of a training, without its settings."""
+    parser = argparse.ArgumentParser(prog=f"exprgen train {name}", description=description)
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    return parser
+
+
+def conclude(name: str, work: Callable[[], dict], as_json: bool, again: str) -> int:
+    """Run a training; with `as_json` its result, or its error, is the only thing on stdout.
+
+    Args:
+        work: does it; returns what there is to tell. again: how to go on after Ctrl-C.
+
+    Returns:
+        the exit code.
+    """
+    stdout = sys.stdout
+    try:
+        with contextlib.redirect_stdout(sys.stderr if as_json else stdout):
+            result = work()
+        told, code = {"training": name, **result}, EXIT_OK
     except ExprGenError as error:
         print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        told, code = {"error": error.to_message()}, error.exit_code
+        del told["error"]["type"]
     except KeyboardInterrupt:
-        print("stopped; --resume goes on from here", file=sys.stderr)
+        print(f"stopped; {again}", file=sys.stderr)
         return EXIT_INTERRUPTED
-    return EXIT_OK
+    if as_json and processes().main:
+        print(json.dumps(_plain(told)), file=stdout, flush=True)
+    return code
+
+
+def written(settings) -> dict[str, str]:
+    """{"out": the file or folder that a training with these settings has written}."""
+    place = Path(getattr(settings, "out", "") or settings.data)
+    if getattr(settings, "folds", 0) and settings.fold < 0:  # cross-validation leaves a table
+        place = place.with_suffix(".folds.json")
+    return {"out": str(place)}
+
+
+def _plain(value):
+    """What JSON can hold: numbers of numpy as Python's, those that are none (NaN) as null."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -23,7 +23,14 @@ from ..profile import RigProfile, arkit_to_unit, find_character
 from ..rig_regressor import EXTRA_NAMES, GEOMETRY, GEOMETRY_AND_ARKIT, rig_regressor
 from ..vocabulary import EXPRESSIONS, NEUTRAL
 from ..weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
-from .datasets import TRAIN, VALIDATION, CharacterSet, FaceSet, load_ced, load_faces
+from .datasets import (
+    TRAIN,
+    VALIDATION,
+    CharacterSet,
+    FaceSet,
+    load_ced_to_train,
+    load_faces,
+)
 from .features import Features, check_frozen, compute_features, freeze, start_from, train_mode
 from .hcnn import measures
 from .loop import LoopSettings, Outcome, Stage, run, say
@@ -325,7 +332,7 @@ class Workshop:
 
     @cached_property
     def posed(self) -> CharacterSet:
-        posed = load_ced(self.s.ced, self.profile.name)
+        posed = load_ced_to_train(self.s.ced, self.profile.name)
         names = tuple(c.name for c in self.controls)
         if posed.controls != names:
             raise UsageError(

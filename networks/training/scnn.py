@@ -19,7 +19,7 @@ from ..perceptual import PerceptualNetwork, pool, probabilities, scnn
 from ..vocabulary import EXPRESSIONS
 from ..weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from .ced import characters
-from .datasets import TRAIN, VALIDATION, load_ced, pose_targets
+from .datasets import TRAIN, VALIDATION, load_ced_to_train, pose_targets
 from .features import Features, check_frozen, compute_features, freeze, start_from, train_mode
 from .folds import (
     BY_CHARACTER,
@@ -129,7 +129,7 @@ def load_sets(s: ScnnSettings, parent: PerceptualNetwork, size: int, folder: Pat
     """
     sets = {}
     for name in characters(Path(s.ced)):
-        posed = load_ced(s.ced, name)
+        posed = load_ced_to_train(s.ced, name)
         rows = np.flatnonzero(posed.labels >= 0)
         features = compute_features(
             folder / f"{name}.npy", parent, posed.faces, rows, s.frozen_layers, s.variants, size,
