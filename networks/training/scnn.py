@@ -187,9 +187,10 @@ def _finish(s: ScnnSettings, task: TransferTask, outcome: Outcome, settings, cou
         split="of each character every tenth block of ten pictures is for validation",
         metrics=outcome.metrics,
         seed=s.seed,
-        command=f"exprgen train scnn --ced CED --init hcnn.safetensors --out {Path(s.out).name}"
+        command=f"exprgen train scnn --ced CED --init {Path(s.init).name} --out {Path(s.out).name}"
         + changed_options(s),
-        limits="Knows these characters only; labels are those of the poses, not of viewers.",
+        limits="Knows these characters only; labels are those of the poses, the weaker a pose the "
+        "more of it neutral, as viewers name it.",
     )
     write_card(s.out, card, info)
     write_report(
