@@ -13,10 +13,11 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from ..networks.cast import can_lead
 from ..networks.errors import InputError, UsageError
 from ..networks.profile import RigProfile, from_unit, to_unit
 from ..networks.track import RigTrack
-from ..networks.weights_places import can_lead, find_weights
+from ..networks.weights_places import find_weights
 from . import references
 from .characters import Character, characters_in
 from .corrections import correct, mark_keyed

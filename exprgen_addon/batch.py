@@ -40,7 +40,7 @@ from ..networks.errors import (
     UsageError,
 )
 from ..networks.models import LANDMARK_SHA256, sha256
-from ..networks.weights_places import solving_weights
+from ..networks.pipeline import solving_weights
 from .console import Console, check_folder
 from .jobs import PYTHON_VARIABLE, worker_environment, worker_python
 from .shot_list import OUTPUTS, Shot, ShotListError, load_shots
@@ -163,7 +163,7 @@ def digest(shot: Shot) -> str:
         "outputs": sorted(shot.outputs),
         "reference": [_content(p) for p in shot.references],
         "characters": [[p.name, _content(p.path), _content(p.blend)] for p in shot.profiles],
-        "networks": [[p.name, _content(p)] for p in solving_weights(shot.profiles)],
+        "networks": [[p.name, _content(p)] for p in solving_weights([*shot.profiles])],
         "landmarks": LANDMARK_SHA256,
     }
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()

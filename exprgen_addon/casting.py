@@ -10,7 +10,7 @@ from pathlib import Path
 
 import bpy
 
-from ..networks import cast, weights_places
+from ..networks import cast
 from ..networks.errors import ExprGenError
 from ..networks.profile import RigProfile, find_character, load_profile, sample_characters
 from .characters import CHARACTER_TAG, PROFILE_TAG, collections_in
@@ -41,12 +41,7 @@ def profile_of(collection: bpy.types.Collection) -> RigProfile | None:
 
 def can_lead(profile: RigProfile | None) -> bool:
     """It can be solved from a face: its rig regressor is there."""
-    return profile is not None and weights_places.can_lead(profile)
-
-
-def can_follow(profile: RigProfile, primary: RigProfile) -> bool:
-    """A network leads from the primary to it."""
-    return cast.can_follow(profile, primary)
+    return profile is not None and cast.can_lead(profile)
 
 
 def primary_collection(scene: bpy.types.Scene) -> bpy.types.Collection | None:
@@ -83,7 +78,7 @@ def refusal_of(collection: bpy.types.Collection, scene: bpy.types.Scene) -> str:
     primary = profile_of(lead)
     if primary is not None and primary.name == profile.name:
         return "" if can_lead(profile) else _without_lead(collection, profile, scene)
-    if primary is None or can_follow(profile, primary):
+    if primary is None or cast.can_follow(profile, primary):
         return ""
     return (
         f"No network leads from {lead.name} to {collection.name}: train one, or switch "

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from ..networks.cast import can_lead
 from ..networks.errors import ExprGenError
 from ..networks.profile import RigProfile, load_profile
 from ..networks.vocabulary import EXPRESSIONS
-from ..networks.weights_places import can_lead, file_name, find_weights
+from ..networks.weights_places import file_name, find_weights
 
 CONTROLS, LANDMARKS, POSES = "controls", "landmarks", "poses"
 CAPTURE, TRAIN, TEST = "capture", "train", "test"

@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from ..networks.cast import check_cast
+from ..networks.cast import can_lead, check_cast
 from ..networks.errors import (
     EXIT_INTERRUPTED,
     EXIT_MODEL,
@@ -885,8 +885,6 @@ def _analysis_request(args: argparse.Namespace, out: Path, profiles: list) -> di
 
 def _solvable_primary() -> RigProfile | None:
     """The sample primary, if its network is there."""
-    from ..networks.weights_places import can_lead
-
     found = next((p for p in sample_characters() if p.primary), None)
     return found if found and can_lead(found) else None
 

@@ -6,7 +6,12 @@ from collections.abc import Iterable, Sequence
 
 from .errors import ModelError
 from .profile import SAMPLE_RIGS, RigProfile, sample_characters
-from .weights_places import can_lead, find_weights
+from .weights_places import find_weights
+
+
+def can_lead(profile: RigProfile) -> bool:
+    """A character can be solved from a face: its 3D-CNN's weights are there."""
+    return find_weights("rig_regressor", profile).is_file()
 
 
 def can_follow(profile: RigProfile, primary: RigProfile) -> bool:

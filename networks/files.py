@@ -6,6 +6,8 @@ import hashlib
 import os
 from pathlib import Path
 
+import numpy as np
+
 from .errors import OutputError
 
 IMAGE_SUFFIXES = (
@@ -20,6 +22,21 @@ def spool_prefix(out: Path) -> str:
     return f".spool-{hashlib.sha256(out.name.encode()).hexdigest()[:8]}-"
 
 
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write a .npy file under a temporary name, then rename it.
+
+    Raises:
+        OutputError: the place can't be written.
+    """
+    part = path.with_name(f"new_{path.name}")  # numpy appends .npy to a name without it
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(part, array)
+        os.replace(part, path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file under a temporary name, then rename it.
 
@@ -32,6 +49,10 @@ def write_text(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
         os.replace(part, path)
     except OSError as error:
-        raise OutputError(
-            f"can't be written ({error.strerror})", file=path, fix="choose a writable folder"
-        ) from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"can't be written ({error.strerror})", file=path, fix="choose a writable folder"
+    )

@@ -29,7 +29,7 @@ from .profile import RigProfile, load_profile, to_unit
 from .settings import RetargetSettings
 from .track import FaceTrack, RigTrack
 from .vocabulary import EXPRESSIONS, OUTPUTS
-from .weights_places import POSED, find_weights, weights_folder
+from .weights_places import POSED, file_name, find_weights, weights_folder
 from .weights_places import WEIGHTS_VARIABLE as WEIGHTS_VARIABLE
 
 Emit = Callable[[dict], None]
@@ -172,10 +172,7 @@ class Stopwatch:
 
 def needed_weights(profiles: list[RigProfile]) -> dict[str, Path]:
     """What is shown to a user -> weight file, for these characters, the primary first."""
-    from .weights_io import weights_path
-
-    folder = weights_folder()
-    needed = {"HCNN": weights_path("hcnn", folder=folder)}
+    needed = {"HCNN": find_weights("hcnn")}
     if profiles:
         primary = profiles[0]
         needed[_regressor_name(primary)] = find_weights("rig_regressor", primary)
@@ -206,20 +203,34 @@ def load_runner(profiles: list[RigProfile], threads: int | None = None):
     return runner, keys
 
 
+def adviser_weights() -> dict[str, Path]:
+    """Weight files of what joins in HCNN's opinion on people: "second", an HCNN trained on posed
+    people, "teacher", the larger network, and "coefficients", the coefficient reader. Any may be
+    missing, since HCNN can do without."""
+    return {
+        "second": weights_folder() / file_name("hcnn", POSED),
+        "teacher": find_weights("teacher"),
+        "coefficients": find_weights("coefficient_reader"),
+    }
+
+
+def solving_weights(profiles: list[RigProfile]) -> list[Path]:
+    """The weight files that have a say in what these characters do, the primary first; those that
+    are missing are left out."""
+    paths = [*needed_weights(profiles).values(), *adviser_weights().values()]
+    return [path for path in paths if path.is_file()]
+
+
 def load_advisers() -> dict:
-    """What joins in HCNN's opinion on people: {"second": HCNN trained on posed people, "teacher":
-    the larger network, "coefficients": coefficient reader}; None for what is not there, since HCNN
-    can do without.
+    """The networks of `adviser_weights`; None for what is not there.
 
     Raises:
         ModelError: a file is damaged.
     """
-    from .weights_io import load_network, weights_path
+    from .weights_io import load_network
 
-    folder = weights_folder()
-    posed = weights_path("hcnn", POSED, folder=folder)
-    teacher = weights_path("teacher", folder=folder)
-    reader = weights_path("coefficient_reader", folder=folder)
+    paths = adviser_weights()
+    posed, teacher, reader = paths["second"], paths["teacher"], paths["coefficients"]
     return {
         "second": load_network(posed, "hcnn") if posed.is_file() else None,
         "teacher": load_network(teacher, "teacher") if teacher.is_file() else None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from .profile import SAMPLE_RIGS, RigProfile
@@ -11,8 +10,6 @@ from .profile import SAMPLE_RIGS, RigProfile
 WEIGHTS_VARIABLE = "EXPRGEN_WEIGHTS_DIR"
 POSED = "posed"
 """Of the two HCNNs the one that learned from synthetic people as well."""
-READERS = (("hcnn",), ("hcnn", POSED), ("teacher",), ("coefficient_reader",))
-"""What reads a person's expression, all together."""
 WEIGHTS = Path(__file__).resolve().parent / "weights"
 
 
@@ -38,20 +35,3 @@ def find_weights(network: str, *profiles: RigProfile) -> Path:
     if own is not None and own.parent != SAMPLE_RIGS and own.with_name(name).is_file():
         return own.with_name(name)
     return weights_folder() / name
-
-
-def solving_weights(profiles: Sequence[RigProfile]) -> list[Path]:
-    """The weight files that have a say in what these characters do, the primary first; those that
-    are missing are left out."""
-    folder = weights_folder()
-    paths = [folder / file_name(*words) for words in READERS]
-    if profiles:
-        primary, *others = profiles
-        paths.append(find_weights("rig_regressor", primary))
-        paths += [find_weights("character_mlp", primary, p) for p in others]
-    return [path for path in paths if path.is_file()]
-
-
-def can_lead(profile: RigProfile) -> bool:
-    """A character can be solved from a face: its 3D-CNN's weights are there."""
-    return find_weights("rig_regressor", profile).is_file()

@@ -9,7 +9,7 @@ import pytest
 
 from exprgen.networks import models
 from exprgen.networks.errors import EXIT_INPUT, EXIT_OK, InputError, ModelError
-from exprgen.networks.training import hed
+from exprgen.networks.training import copies, hed
 from exprgen.networks.training.datasets import load_faces
 from exprgen.networks.vocabulary import EXPRESSIONS
 from exprgen.tests.drawn_face import draw, scene
@@ -100,6 +100,12 @@ def test_cache_from_packs(packs, tmp_path, model, capsys):
         hed.load_hed(out)
     again = hed.build(packs, out, processes=1)
     np.testing.assert_array_equal(again.faces[0], before)
+
+    copies.seen_in_training(out, again)
+    hed.build(packs, out, processes=1)
+    assert (out / copies.KEPT).is_file()
+    hed.build(packs, out, processes=1, limit=3)
+    assert not (out / copies.KEPT).exists(), "they were found among other pictures"
 
 
 def test_folder_for_each_class(tmp_path):

@@ -13,7 +13,7 @@ import bpy
 import numpy as np
 
 from ...networks.errors import InputError, OutputError
-from ...networks.profile import Control, RigProfile, load_profile
+from ...networks.profile import Control, KeyPose, RigProfile, clamp, load_profile
 from .. import rigs
 from ..rigs import Found
 from ..takes import save_file
@@ -212,14 +212,11 @@ def keep_decisions(
         meshes: names of the scene's mesh objects.
     """
     known = {c.name: c for c in made.controls}
-    poses = tuple(
-        replace(p, values={n: _within(known[n], v) for n, v in p.values.items()})
-        for p in before.key_poses
-        if known.keys() >= p.values.keys()
-    )
+    stays = [p for p in before.key_poses if known.keys() >= p.values.keys()]
+    lost = [p.name for p in before.key_poses if p not in stays]
     fits = {a.object for a in before.landmarks.values()} <= meshes
     notes = []
-    if lost := [p.name for p in before.key_poses if not known.keys() >= p.values.keys()]:
+    if lost:
         notes.append(f"key poses of controls that are gone: {shortened(lost)}")
     if before.landmarks and not fits:
         notes.append("the landmarks' mesh is gone: place them again")
@@ -229,14 +226,16 @@ def keep_decisions(
         title=before.title,
         primary=before.primary,
         license=before.license,
-        key_poses=poses,
+        key_poses=tuple(_within(p, known) for p in stays),
         landmarks=dict(before.landmarks) if fits else {},
     )
     return kept, tuple(notes)
 
 
-def _within(control: Control, value: float) -> float:
-    return min(max(value, control.minimum), control.maximum)
+def _within(pose: KeyPose, known: dict[str, Control]) -> KeyPose:
+    """The pose within the limits that the controls have now."""
+    values = clamp(tuple(known[n] for n in pose.values), np.array([*pose.values.values()], float))
+    return replace(pose, values=dict(zip(pose.values, values.tolist(), strict=True)))
 
 
 def _before(path: Path) -> RigProfile | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..errors import OutputError
+from ..files import write_array
 from .datasets import TRAIN, VALIDATION, FaceSet
 
 ALIKE = 0.96
@@ -67,12 +67,5 @@ def seen_in_training(folder: str | Path, data: FaceSet) -> np.ndarray:
     seen = np.zeros(len(data), bool)
     rows = data.rows(VALIDATION)
     seen[rows] = copied(prints(data.faces, rows), prints(data.faces, data.rows(TRAIN)))
-    new = path.with_name(f"new_{KEPT}")
-    try:
-        np.save(new, seen)
-        new.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"can't be written ({error.strerror})", file=path, fix="make the folder writable"
-        ) from error
+    write_array(path, seen)
     return seen

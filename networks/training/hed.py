@@ -47,6 +47,7 @@ from ..vocabulary import (
     LANDMARK_NAMES,
     REGISTERED_SIZE,
 )
+from .copies import KEPT as COPIES
 from .datasets import TRAIN, VALIDATION, FaceSet
 
 VERSION = 1
@@ -263,6 +264,7 @@ def _prepare(items: list[Item], out: Path) -> None:
     if header.is_file() and json.loads(header.read_text(encoding="utf-8")) == meta:
         return
     header.unlink(missing_ok=True)
+    (out / COPIES).unlink(missing_ok=True)  # they were found among other pictures
     for name, (shape, dtype) in _COLUMNS.items():
         open_memmap(out / f"{name}.npy", mode="w+", dtype=dtype, shape=(len(items), *shape))
     np.savez(

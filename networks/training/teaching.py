@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files import write_array
 from ..perceptual import standardise
 from ..teacher import TeacherNetwork, teacher_opinion
 from ..weights_io import file_digest, load_network
@@ -54,10 +55,7 @@ def kept_opinions(
     network, info = load_network(file, "teacher")
     say(f"the teacher looks at {len(rows)} faces")
     answers = opinions(network, faces, rows, info.input_size)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    new = kept.with_name(f"new_{kept.name}")  # numpy appends .npy to a name without it
-    np.save(new, answers)
-    new.replace(kept)
+    write_array(kept, answers)
     return answers
 
 
