@@ -25,7 +25,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 
 setup: $(STAMP)
-	@$(BIN)/python -m exprgen.networks.models
+	@$(BIN)/python -m exprgen.networks.tracking.landmark_model
 
 $(STAMP): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "ExprGen needs Python 3.11 (Blender 4.5's own version): install it, or run make PYTHON=/path/to/python3.11"; exit 2; }
@@ -41,12 +41,12 @@ characters: setup
 	$(BIN)/exprgen landmarks blip --points sample_rigs/build/blip_points.json
 
 extension: setup
-	$(BIN)/python -m exprgen.exprgen_addon.extension_build --out dist
+	$(BIN)/python -m exprgen.exprgen_addon.packaging.extension_build --out dist
 	@echo "In Blender, ExprGen's preferences ask for the engine's Python. Type or paste:"
 	@echo "  $(abspath $(BIN)/python)"
 
 extension-full: setup
-	$(BIN)/python -m exprgen.exprgen_addon.extension_build --full --out dist
+	$(BIN)/python -m exprgen.exprgen_addon.packaging.extension_build --full --out dist
 
 clean:
 	rm -rf $(VENV) out exprgen_demo

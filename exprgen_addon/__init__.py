@@ -8,9 +8,9 @@ _registered: list[type] = []
 
 
 def _classes() -> tuple[type, ...]:
-    from . import operators, panels, preferences, properties
+    from .window import operators, panels, preferences, scene_settings
 
-    return (*properties.classes, *preferences.classes, *operators.classes(), *panels.classes)
+    return (*scene_settings.classes, *preferences.classes, *operators.classes(), *panels.classes)
 
 
 def register() -> None:
@@ -18,12 +18,12 @@ def register() -> None:
     global _command
     import bpy
 
-    from . import add_menu, panels, perception_curve, preferences, properties
+    from .window import add_menu, panels, perception_curve, preferences, scene_settings
 
     for cls in _classes():
         bpy.utils.register_class(cls)
         _registered.append(cls)
-    properties.register()
+    scene_settings.register()
     perception_curve.register()
     panels.register()
     add_menu.register()
@@ -39,16 +39,15 @@ def unregister() -> None:
     global _command
     import bpy
 
-    from . import (
+    from .engine import jobs, python_check
+    from .window import (
         add_menu,
-        engine_check,
-        jobs,
+        job_timer,
         live_clarity,
         panels,
         perception_curve,
-        properties,
         references,
-        window,
+        scene_settings,
     )
 
     if _command is not None:
@@ -56,8 +55,8 @@ def unregister() -> None:
         _command = None
     live_clarity.switch(False)
     live_clarity.close()
-    engine_check.forget()
-    window.close()
+    python_check.forget()
+    job_timer.close()
     _unregister_keys()
     _unregister_handlers()
     _register_presets(False)
@@ -66,14 +65,14 @@ def unregister() -> None:
     perception_curve.unregister()
     references.forget()
     panels.forget()
-    properties.unregister()
+    scene_settings.unregister()
     while _registered:
         bpy.utils.unregister_class(_registered.pop())
     jobs.use_engine(jobs.Engine())
 
 
 def _run_command(words: list[str]) -> int:
-    from .cli import main
+    from .command_line.main import main
 
     return main(list(words))
 
@@ -85,37 +84,37 @@ def _before_load(*_) -> None:
     """Another file: what runs belongs to the one that goes."""
     import bpy
 
-    from . import live_clarity, references, window
+    from .window import job_timer, live_clarity, references
 
     live_clarity.switch(False)
-    window.abandon("ended by opening a file")
+    job_timer.abandon("ended by opening a file")
     references.forget()
     if bpy.context.window_manager is not None:
         bpy.context.window_manager.exprgen["live"] = False
 
 
 def _after_undo(*_) -> None:
-    from . import live_clarity
+    from .window import live_clarity
 
     live_clarity.rebind()
 
 
 def _before_save(path: str = "", *_) -> None:
-    from . import carrying
+    from .window import kept_in_file
 
-    carrying.before_save(path)
+    kept_in_file.before_save(path)
 
 
 def _after_save(path: str = "", *_) -> None:
-    from . import carrying
+    from .window import kept_in_file
 
-    carrying.after_save(path)
+    kept_in_file.after_save(path)
 
 
 def _after_failed_save(*_) -> None:
-    from . import carrying
+    from .window import kept_in_file
 
-    carrying.put_back()
+    kept_in_file.put_back()
 
 
 def _handlers() -> tuple[tuple[list, object], ...]:
@@ -169,4 +168,4 @@ def _register_presets(on: bool) -> None:
 
     change = "register_preset_path" if on else "unregister_preset_path"
     if hasattr(bpy.utils, change):
-        getattr(bpy.utils, change)(str(Path(__file__).resolve().parent))
+        getattr(bpy.utils, change)(str(Path(__file__).resolve().parent / "window"))

@@ -23,14 +23,13 @@ from pathlib import Path
 
 import numpy as np
 
+from .characters.profile import RigProfile, load_profile, to_unit
 from .cores import cores
 from .errors import InputError, UsageError
-from .profile import RigProfile, load_profile, to_unit
+from .models.weights_places import POSED, file_name, find_weights, weights_folder
 from .settings import RetargetSettings
 from .track import FaceTrack, RigTrack
 from .vocabulary import EXPRESSIONS, OUTPUTS
-from .weights_places import POSED, file_name, find_weights, weights_folder
-from .weights_places import WEIGHTS_VARIABLE as WEIGHTS_VARIABLE
 
 Emit = Callable[[dict], None]
 
@@ -187,8 +186,8 @@ def load_runner(profiles: list[RigProfile], threads: int | None = None):
     Raises:
         ModelError: weights are missing, damaged, or of other controls than the profile's.
     """
-    from .folding import PerceptionRunner
-    from .weights_io import file_digest, load_network
+    from .models.weights_io import file_digest, load_network
+    from .perception.folding import PerceptionRunner
 
     regressors, keys = {}, {}
     for profile in profiles:
@@ -227,7 +226,7 @@ def load_advisers() -> dict:
     Raises:
         ModelError: a file is damaged.
     """
-    from .weights_io import load_network
+    from .models.weights_io import load_network
 
     paths = adviser_weights()
     posed, teacher, reader = paths["second"], paths["teacher"], paths["coefficients"]
@@ -244,7 +243,7 @@ def load_mapping(primary: RigProfile, secondary: RigProfile):
     Raises:
         ModelError: weights are missing, damaged, or of other controls than the profiles'.
     """
-    from .character_mlp import CharacterMlp
+    from .models.cmlp import CharacterMlp
 
     path = needed_weights([primary, secondary])[_mapping_name(primary, secondary)]
     return CharacterMlp.load(
@@ -282,9 +281,9 @@ def analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Analy
 
 
 def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Analysis:
-    from .media import open_reference, prefetch
-    from .recorder import TrackRecorder
-    from .tracking import FaceTracker
+    from .footage.media import open_reference, prefetch
+    from .tracking.face_tracker import FaceTracker
+    from .tracking.track_recorder import TrackRecorder
 
     began = time.monotonic()
     watch = Stopwatch()
@@ -456,7 +455,7 @@ def solve(
         ModelError: weights are missing, damaged or another character's.
         UsageError: the range holds no frame.
     """
-    from .smoothing import follow_controls, solve_controls
+    from .solving.smoothing import follow_controls, solve_controls
 
     mappings = [load_mapping(primary, p) for p in secondaries]  # told before the work is done
     units = primary_units(face_track, primary, emit)
@@ -481,7 +480,7 @@ def primary_units(
     Raises:
         ModelError: see `load_runner`.
     """
-    from .weights_io import file_digest
+    from .models.weights_io import file_digest
 
     path = needed_weights([primary])[_regressor_name(primary)]
     cached = face_track.rig_units.get(f"{primary.name}:{file_digest(path)}")
@@ -491,8 +490,8 @@ def primary_units(
 
 
 def _look_again(face_track: FaceTrack, primary: RigProfile, emit: Emit) -> np.ndarray:
-    from .recorder import decode_face
-    from .smoothing import fill_lost
+    from .solving.smoothing import fill_lost
+    from .tracking.track_recorder import decode_face
 
     runner, _ = load_runner([primary])
     units = np.zeros((len(face_track), len(primary.expression_controls)), np.float32)
@@ -539,7 +538,7 @@ def perceive(images: list[str], kind: str, emit: Emit, stop: threading.Event) ->
     Raises:
         InputError: a picture can't be read. ModelError: weights are missing or damaged.
     """
-    from .tracking import FaceDetector
+    from .tracking.face_tracker import FaceDetector
 
     emit({"type": "stage", "stage": "loading"})
     files = _pictures(images)
@@ -558,8 +557,8 @@ def perceive(images: list[str], kind: str, emit: Emit, stop: threading.Event) ->
 
 
 def _perceive_one(path: Path, kind: str, detector, runners: dict) -> dict:
-    from .media import read_image
-    from .registration import centred_affine, geometric_features, register, warp_face
+    from .footage.media import read_image
+    from .tracking.registration import centred_affine, geometric_features, register, warp_face
 
     picture = read_image(path)
     faces = detector.search(picture)
@@ -597,8 +596,8 @@ def kind_of(face: np.ndarray) -> str:
     Raises:
         ModelError: the kind network's weights are missing or damaged.
     """
-    from .kind import KIND_SIZE, KINDS, character_chance
-    from .perceptual import prepare_faces
+    from .models.kind import KIND_SIZE, KINDS, character_chance
+    from .models.perceptual import prepare_faces
 
     chance = character_chance(_kind_network(weights_folder()), prepare_faces(face[None], KIND_SIZE))
     return KINDS[int(chance[0] > 0.5)]
@@ -606,13 +605,13 @@ def kind_of(face: np.ndarray) -> str:
 
 @cache
 def _kind_network(folder: Path):
-    from .weights_io import load_network, weights_path
+    from .models.weights_io import load_network, weights_path
 
     return load_network(weights_path("kind", folder=folder), "kind")[0]
 
 
 def _pictures(paths: list[str]) -> list[Path]:
-    from .media import IMAGE_SUFFIXES
+    from .footage.media import IMAGE_SUFFIXES
 
     files: list[Path] = []
     for path in map(Path, paths):
@@ -627,8 +626,8 @@ def _pictures(paths: list[str]) -> list[Path]:
 
 
 def _classifier(kind: str):
-    from .folding import PerceptionRunner
-    from .weights_io import load_network, weights_path
+    from .models.weights_io import load_network, weights_path
+    from .perception.folding import PerceptionRunner
 
     name = "hcnn" if kind == "human" else "scnn"
     classifier = load_network(weights_path(name, folder=weights_folder()), name)

@@ -1,9 +1,9 @@
 """Perception and training as a process: JSON-lines requests on stdin, a message stream on stdout.
 
-Started by `exprgen_addon/jobs.py`, so that torch, MediaPipe and OpenCV never load in Blender's own
-process. By hand: `python -m exprgen.networks.worker` in an environment where ExprGen is installed,
-or `python PATH/networks/worker.py` for any copy of it, whatever its folder is called and without
-installing: the file then makes its own folder's parent the package `exprgen`.
+Started by `exprgen_addon/engine/jobs.py`, so that torch, MediaPipe and OpenCV never load in
+Blender's own process. By hand: `python -m exprgen.networks.worker` in an environment where ExprGen
+is installed, or `python PATH/networks/worker.py` for any copy of it, whatever its folder is called
+and without installing: the file then makes its own folder's parent the package `exprgen`.
 
 Requests, one JSON object a line:
     {"id": 1, "command": "analyse", "arguments": {...}}   one at a time, in order
@@ -41,6 +41,7 @@ if __name__ == "__main__" and not __package__:
     )
     sys.modules["exprgen"] = module_from_spec(_spec)
     _spec.loader.exec_module(sys.modules["exprgen"])
+
     from exprgen.networks.worker import main as _main
 
     raise SystemExit(_main())
@@ -109,7 +110,8 @@ def analyse(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 
     With `thumbnail`, a path: also a picture of the face that was followed, its landmarks drawn.
     """
-    from . import pipeline, reference_pictures
+    from . import pipeline
+    from .footage import reference_pictures
 
     arguments = dict(arguments)
     thumbnail = arguments.pop("thumbnail", None)
@@ -122,7 +124,7 @@ def analyse(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 @command
 def frames(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
     """reference_pictures.FramesRequest's fields -> {"count", "first", "size", "pattern"}."""
-    from . import reference_pictures
+    from .footage import reference_pictures
 
     request = reference_pictures.FramesRequest(**arguments)
     return reference_pictures.write_frames(request, emit, stop)
@@ -150,7 +152,7 @@ def perceive(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 @command
 def locate(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
     """{"images": [...]} -> {"pictures": [{"file", "landmarks"}]}: 49 landmarks of each picture."""
-    from . import character_pictures
+    from .perception import character_pictures
 
     return character_pictures.locate(arguments["images"], emit, stop)
 
@@ -158,7 +160,7 @@ def locate(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 @command
 def read_character(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
     """{"pictures": [{"file", "landmarks"}]} -> {"probabilities", "characters", "weights"}."""
-    from . import character_pictures
+    from .perception import character_pictures
 
     return character_pictures.read_expressions(arguments["pictures"], emit, stop)
 
@@ -166,7 +168,7 @@ def read_character(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 @command
 def sheet(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
     """{"cells": [Cell's fields], "out", "columns", "side", "title"} -> {"sheet": path}."""
-    from . import character_pictures
+    from .perception import character_pictures
 
     options = {k: v for k, v in arguments.items() if k not in ("cells", "out")}
     cells = [character_pictures.Cell.from_json(c) for c in arguments["cells"]]
@@ -176,8 +178,8 @@ def sheet(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 @command
 def weights(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
     """{"profiles": [paths, primary first]} -> {"weights": [{"what", "ok", "detail", "fix"}]}."""
-    from .profile import load_profile
-    from .weights_check import examine_weights
+    from .characters.profile import load_profile
+    from .perception.weights_check import examine_weights
 
     profiles = [load_profile(p) for p in arguments["profiles"]]
     return {"weights": examine_weights(profiles)}
@@ -195,9 +197,9 @@ def evaluation(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 @command
 def fetch(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
     """Fetch the face landmark model -> {"path"}."""
-    from . import models
+    from .tracking import landmark_model
 
-    path = models.fetch_landmark_model(
+    path = landmark_model.fetch_landmark_model(
         say=lambda line: emit({"type": "log", "level": "info", "text": line})
     )
     return {"path": str(path)}

@@ -23,14 +23,15 @@ if importlib.util.find_spec("exprgen") is None:
     sys.modules["exprgen"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules["exprgen"])
 
-import bpy  # noqa: E402
-import numpy as np  # noqa: E402
+import bpy
+import numpy as np
 
-import exprgen  # noqa: E402
-from exprgen.exprgen_addon import characters, takes  # noqa: E402
-from exprgen.exprgen_addon.options import KeyOptions  # noqa: E402
-from exprgen.networks.profile import sample_characters  # noqa: E402
-from exprgen.tests import synthetic  # noqa: E402
+import exprgen
+from exprgen.exprgen_addon.characters import in_scene
+from exprgen.exprgen_addon.keying import takes
+from exprgen.exprgen_addon.keying.key_options import KeyOptions
+from exprgen.networks.characters.profile import sample_characters
+from exprgen.tests import synthetic
 
 
 def profiles(folder: Path) -> list:
@@ -45,7 +46,7 @@ def largest_miss(scene, tracks) -> float:
     worst = 0.0
     for frame in (1, 40, 120):
         scene.frame_set(frame)
-        for character, track in zip(characters.characters_in(scene), tracks, strict=True):
+        for character, track in zip(in_scene.characters_in(scene), tracks, strict=True):
             for column, name in enumerate(track.controls):
                 control = character.profile.control(name)
                 for prop in character.bindings[name]:
@@ -82,7 +83,7 @@ def check_reduction(folder: Path) -> str:
 def check_operator(folder: Path) -> str:
     made = profiles(folder)
     scene = takes.new_file()
-    characters.append_characters(made[:1], scene)
+    in_scene.append_characters(made[:1], scene)
     synthetic.rig_track(made[0], frames=120).save(folder / "track.npz")
     bpy.ops.ed.undo_push(message="before")
     bpy.ops.exprgen.apply_track("EXEC_DEFAULT", True, filepath=str(folder / "track.npz"))
@@ -97,7 +98,7 @@ def check_operator(folder: Path) -> str:
 def check_saved(path: str) -> str:
     bpy.ops.wm.open_mainfile(filepath=path)
     scene = bpy.context.scene
-    present = characters.characters_in(scene)
+    present = in_scene.characters_in(scene)
     assert present, "no characters"
     moved = []
     for character in present:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from exprgen.networks.profile import (
+from exprgen.networks.characters.profile import (
     Control,
     Framing,
     KeyPose,
@@ -240,8 +240,8 @@ def speaking_clip(path: Path, *, frames: int = 50) -> Path:
 def with_landmarks(made: RigProfile, points: dict | None = None) -> RigProfile:
     """The made-up character with landmarks on its round face (or at `points`, see
     `landmarks.warp_template`); needs bpy, looks for nothing."""
-    from exprgen.exprgen_addon import landmarks
-    from exprgen.networks.registration import average_face
+    from exprgen.exprgen_addon.characters import landmarks
+    from exprgen.networks.tracking.registration import average_face
     from exprgen.networks.vocabulary import LANDMARK_NAMES
 
     if points is None:

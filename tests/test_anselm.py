@@ -11,14 +11,26 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from exprgen.exprgen_addon import characters, keyframes, takes  # noqa: E402
-from exprgen.exprgen_addon.capture import full_values  # noqa: E402
-from exprgen.exprgen_addon.options import KeyOptions  # noqa: E402
-from exprgen.networks.profile import SAMPLE_RIGS, arkit_to_unit, load_profile  # noqa: E402
-from exprgen.networks.track import RigTrack  # noqa: E402
-from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, ROLES  # noqa: E402
-from exprgen.sample_rigs.build import controls_properties, pose_assets  # noqa: E402
-from exprgen.tests import synthetic  # noqa: E402
+from exprgen.exprgen_addon.characters import in_scene
+from exprgen.exprgen_addon.keying import keyframes, takes
+from exprgen.exprgen_addon.keying.key_options import KeyOptions
+from exprgen.exprgen_addon.studio.capture import full_values
+from exprgen.networks.characters.profile import (
+    SAMPLE_RIGS,
+    arkit_to_unit,
+    load_profile,
+)
+from exprgen.networks.track import RigTrack
+from exprgen.networks.vocabulary import (
+    ARKIT_CHANNELS,
+    EXPRESSIONS,
+    ROLES,
+)
+from exprgen.sample_rigs.build import (
+    controls_properties,
+    pose_assets,
+)
+from exprgen.tests import synthetic
 
 MOVES = 5e-4
 """Metres that some point of the face moves when a control goes to its limit."""
@@ -34,7 +46,7 @@ def opened():
     """The profile's bindings in Anselm's own open file, without the last subdivision."""
     bpy.ops.wm.open_mainfile(filepath=str(profile().blend))
     bpy.data.objects["anselm_head"].modifiers["Subdivision"].show_viewport = False
-    return characters.bind(profile(), bpy.data.collections[profile().collection])
+    return in_scene.bind(profile(), bpy.data.collections[profile().collection])
 
 
 @pytest.fixture
@@ -228,7 +240,7 @@ def test_keys_evaluate_to_the_poses():
     names = ("joy_teeth", "anger_shout", "fear_one_sided")
     scene = takes.new_file()
     keyframes.set_scene_fps(scene, 30.0)
-    (character,) = characters.append_characters([profile()], scene)
+    (character,) = in_scene.append_characters([profile()], scene)
     poses = {p.name: p for p in profile().key_poses}
     values = np.stack(
         [

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from exprgen.exprgen_addon import batch, cli
-from exprgen.exprgen_addon.shot_list import ShotListError, load_shots
+from exprgen.exprgen_addon.command_line import batch, main
+from exprgen.exprgen_addon.command_line.shot_list import ShotListError, load_shots
 from exprgen.networks.cores import CORES_VARIABLE, cores
 from exprgen.networks.errors import (
     EXIT_INPUT,
@@ -27,7 +27,7 @@ from exprgen.networks.errors import (
     InputError,
     UsageError,
 )
-from exprgen.networks.weights_places import WEIGHTS_VARIABLE
+from exprgen.networks.models.weights_places import WEIGHTS_VARIABLE
 from exprgen.tests import synthetic
 
 FAKE = Path(__file__).with_name("fake_retarget.py")
@@ -86,7 +86,7 @@ def write(folder: Path, *rows: dict, name: str = "shots.csv", delimiter: str = "
 
 
 def run(path: Path, *options) -> int:
-    return cli.main(["batch", str(path), *map(str, options)])
+    return main.main(["batch", str(path), *map(str, options)])
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ class TestLists:
         assert from_csv[0].cells == from_json[0].cells
         assert from_csv[0].words({}) == from_json[0].words({})
         assert from_csv[0].words({})[:2] == ["retarget", str(house / "ok.mp4")]
-        args = cli.build_parser().parse_args(from_csv[0].words({}))
+        args = main.build_parser().parse_args(from_csv[0].words({}))
         assert (args.gain, args.no_head) == ([("mouth", 1.2), ("brow", 0.8)], True)
         assert args.secondary == [str(house / "bob.json")]
 

@@ -7,12 +7,21 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from exprgen.exprgen_addon import characters, keyframes, takes  # noqa: E402
-from exprgen.exprgen_addon.options import KeyOptions  # noqa: E402
-from exprgen.networks.profile import SAMPLE_RIGS, arkit_to_unit, load_profile, to_unit  # noqa: E402
-from exprgen.networks.track import RigTrack  # noqa: E402
-from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS  # noqa: E402
-from exprgen.tests import synthetic  # noqa: E402
+from exprgen.exprgen_addon.characters import in_scene
+from exprgen.exprgen_addon.keying import keyframes, takes
+from exprgen.exprgen_addon.keying.key_options import KeyOptions
+from exprgen.networks.characters.profile import (
+    SAMPLE_RIGS,
+    arkit_to_unit,
+    load_profile,
+    to_unit,
+)
+from exprgen.networks.track import RigTrack
+from exprgen.networks.vocabulary import (
+    ARKIT_CHANNELS,
+    EXPRESSIONS,
+)
+from exprgen.tests import synthetic
 
 PROFILE = load_profile(SAMPLE_RIGS / "blip.json")
 MAX_BYTES = 3_000_000
@@ -25,7 +34,7 @@ def opened():
     """Blip's own .blend, opened as it is, with its last subdivision off: bindings by control."""
     bpy.ops.wm.open_mainfile(filepath=str(PROFILE.blend))
     bpy.data.objects["blip_head"].modifiers["Subdivision"].show_viewport = False
-    return characters.bind(PROFILE, bpy.data.collections[PROFILE.collection])
+    return in_scene.bind(PROFILE, bpy.data.collections[PROFILE.collection])
 
 
 def pose(bindings, values):
@@ -100,7 +109,7 @@ def test_both_eyes_of_an_actor_close_the_one():
 
 def test_one_eye_follows_the_mean_of_the_actors_two():
     from exprgen.networks.settings import RetargetSettings
-    from exprgen.networks.smoothing import follow_controls
+    from exprgen.networks.solving.smoothing import follow_controls
 
     track = synthetic.face_track(frames=30)
     wink = np.clip(np.stack([np.linspace(0, 1, 30), np.zeros(30)], axis=1), 0, 1)
@@ -227,7 +236,7 @@ def test_keys_evaluate_to_the_poses(opened):
         by_hand.append(points("blip_head"))
     scene = takes.new_file()
     keyframes.set_scene_fps(scene, 30.0)
-    (blip,) = characters.append_characters([PROFILE], scene)
+    (blip,) = in_scene.append_characters([PROFILE], scene)
     track = RigTrack(
         character="blip", times=np.arange(len(chosen)) / 30.0, controls=names, values=values,
         state=np.zeros(len(chosen), np.uint8), expression=np.full((len(chosen), 7), 1 / 7), meta={},

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exprgen.exprgen_addon import capture, poses
-from exprgen.exprgen_addon.capture import FaceStudio, Shots, StudioSettings
-from exprgen.exprgen_addon.poses import Look
+from exprgen.exprgen_addon.studio import capture, ced_poses
+from exprgen.exprgen_addon.studio.capture import FaceStudio, Shots, StudioSettings
+from exprgen.exprgen_addon.studio.ced_poses import Look
+from exprgen.networks.characters.profile import arkit_to_unit, clamp, sample_characters, to_unit
 from exprgen.networks.errors import InputError, OutputError, UsageError
-from exprgen.networks.profile import arkit_to_unit, clamp, sample_characters, to_unit
-from exprgen.networks.registration import geometric_features
 from exprgen.networks.track import load_arrays
+from exprgen.networks.tracking.registration import geometric_features
 from exprgen.networks.vocabulary import ARKIT_INDEX, EXPRESSIONS, NEUTRAL
 from exprgen.tests import synthetic
 
@@ -32,17 +32,17 @@ def by_name(characters):
 
 @by_name(CHARACTERS)
 def test_a_draw_depends_on_seed_and_index_alone(profile):
-    whole = poses.draw_samples(profile, 3, range(30))
-    part = poses.draw_samples(profile, 3, [21, 4])
+    whole = ced_poses.draw_samples(profile, 3, range(30))
+    part = ced_poses.draw_samples(profile, 3, [21, 4])
     for name, column in vars(part).items():
         np.testing.assert_array_equal(column, getattr(whole, name)[[21, 4]], err_msg=name)
-    other = poses.draw_samples(profile, 4, range(30))
+    other = ced_poses.draw_samples(profile, 4, range(30))
     assert not np.array_equal(whole.values, other.values)
 
 
 @by_name(CHARACTERS)
 def test_draws_stay_inside_the_limits_and_units_say_what_is_shown(profile):
-    samples = poses.draw_samples(profile, 0, range(100))
+    samples = ced_poses.draw_samples(profile, 0, range(100))
     assert np.abs(samples.units).max() <= 1.0
     np.testing.assert_allclose(clamp(profile.controls, samples.values), samples.values, atol=1e-6)
     columns = [profile.names.index(c.name) for c in profile.expression_controls]
@@ -54,18 +54,18 @@ def test_draws_stay_inside_the_limits_and_units_say_what_is_shown(profile):
 
 @pytest.mark.parametrize("profile", sample_characters(), ids=lambda p: p.name)
 def test_classes_are_balanced_and_a_third_has_none(profile):
-    samples = poses.draw_samples(profile, 0, range(300))
-    balance = poses.class_balance(samples.label)
+    samples = ced_poses.draw_samples(profile, 0, range(300))
+    balance = ced_poses.class_balance(samples.label)
     assert sum(balance.values()) == 300
     assert balance["unlabelled"] == 90
     assert all(20 <= balance[name] <= 30 for name in EXPRESSIONS if name != "neutral")
-    weak = samples.intensity < poses.WEAK
+    weak = samples.intensity < ced_poses.WEAK
     assert (samples.label[weak & (samples.label >= 0)] == NEUTRAL).all()
 
 
 @pytest.mark.parametrize("profile", sample_characters(), ids=lambda p: p.name)
 def test_intended_arkit_explains_the_units(profile):
-    samples = poses.draw_samples(profile, 1, range(100))
+    samples = ced_poses.draw_samples(profile, 1, range(100))
     expressive = arkit_to_unit(profile.expression_controls, samples.arkit)
     assert np.abs(expressive - samples.units).mean() < 0.03
 
@@ -74,14 +74,14 @@ def test_arkit_is_recovered_exactly_where_controls_are_channels():
     controls = synthetic.profile("ann").expression_controls
     wanted = np.zeros((1, len(ARKIT_INDEX)))
     wanted[0, ARKIT_INDEX["jawOpen"]] = 0.7
-    found = poses.arkit_from_unit(controls, arkit_to_unit(controls, wanted))
+    found = ced_poses.arkit_from_unit(controls, arkit_to_unit(controls, wanted))
     np.testing.assert_allclose(found, wanted, atol=2e-3)
 
 
 def test_a_head_that_can_not_turn_is_seen_from_elsewhere():
     still = synthetic.profile("ann")
     still = replace(still, controls=still.expression_controls)
-    samples = poses.draw_samples(still, 0, range(40))
+    samples = ced_poses.draw_samples(still, 0, range(40))
     orbits = np.array([Look.from_row(row).orbit for row in samples.looks])
     np.testing.assert_allclose(orbits, samples.head, atol=1e-6)
     assert np.abs(orbits).max() > 0.05

@@ -11,8 +11,9 @@ from exprgen.tests import synthetic
 
 bpy = pytest.importorskip("bpy")
 
-import exprgen  # noqa: E402
-from exprgen.exprgen_addon import jobs, overlay, references  # noqa: E402
+import exprgen
+from exprgen.exprgen_addon.engine import jobs
+from exprgen.exprgen_addon.window import reference_overlay, references
 
 CLIP = "clip.mp4"
 
@@ -37,13 +38,13 @@ def keep(scene):
     track = references.new_track_path(scene.exprgen)
     synthetic.face_track(frames=5).save(track)
     references.thumbnail_path(track).write_bytes(b"picture")
-    pictures = overlay.frames_folder(track)
+    pictures = reference_overlay.frames_folder(track)
     pictures.mkdir(parents=True)
     image = bpy.data.images.new("frame", 8, 8)
     for number in (1, 2):
         image.save(filepath=str(pictures / f"{number:04d}.png"))
     bpy.data.images.remove(image)
-    empty = overlay.make_overlay(scene, pictures, "%04d.png", 2, 1, (8, 8))
+    empty = reference_overlay.make_overlay(scene, pictures, "%04d.png", 2, 1, (8, 8))
     scene.exprgen.track = str(track)
     empty["exprgen_step"] = f"{track} 24 1"
     return track
@@ -52,12 +53,12 @@ def keep(scene):
 def whole(scene) -> bool:
     """The scene's analysis, thumbnail and pictures are there."""
     track = references.track_path(scene.exprgen)
-    picture = bpy.path.abspath(overlay.overlay_of(scene).data.filepath)
+    picture = bpy.path.abspath(reference_overlay.overlay_of(scene).data.filepath)
     return (
         references.seen(scene.exprgen) is not None
         and references.thumbnail_path(track).is_file()
-        and picture == str(overlay.frames_folder(track) / "0001.png")
-        and overlay.frames_folder(track).joinpath("0002.png").is_file()
+        and picture == str(reference_overlay.frames_folder(track) / "0001.png")
+        and reference_overlay.frames_folder(track).joinpath("0002.png").is_file()
     )
 
 
@@ -72,7 +73,7 @@ def test_the_first_save_takes_the_analysis_out_of_the_cache(scene, tmp_path):
         scene = bpy.context.scene
         assert scene.exprgen.track.startswith(f"//{references.TRACKS}/")
         assert whole(scene)
-        assert overlay.overlay_of(scene)["exprgen_step"].startswith(scene.exprgen.track)
+        assert reference_overlay.overlay_of(scene)["exprgen_step"].startswith(scene.exprgen.track)
         assert references.reference_path(scene.exprgen) == str(tmp_path / CLIP)
     left = [p.name for p in (tmp_path / "shot" / references.TRACKS).rglob(".*")]
     assert not left

@@ -8,20 +8,33 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from exprgen.networks.errors import UsageError  # noqa: E402
-from exprgen.networks.profile import (  # noqa: E402
+from exprgen.networks.characters.profile import (
     SAMPLE_RIGS,
     arkit_to_unit,
     load_profile,
     sample_characters,
     to_unit,
 )
-from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, ROLES  # noqa: E402
-from exprgen.sample_rigs.build import correctives, pose_assets  # noqa: E402
-from exprgen.sample_rigs.build.assemble import key_poses  # noqa: E402
-from exprgen.sample_rigs.build.config import CHARACTERS  # noqa: E402
-from exprgen.sample_rigs.build.poses import POSES, edited_poses  # noqa: E402
-from exprgen.sample_rigs.build.viewers import FILE, rated  # noqa: E402
+from exprgen.networks.errors import UsageError
+from exprgen.networks.vocabulary import (
+    ARKIT_CHANNELS,
+    EXPRESSIONS,
+    ROLES,
+)
+from exprgen.sample_rigs.build import (
+    correctives,
+    pose_assets,
+)
+from exprgen.sample_rigs.build.assemble import key_poses
+from exprgen.sample_rigs.build.config import CHARACTERS
+from exprgen.sample_rigs.build.poses import (
+    POSES,
+    edited_poses,
+)
+from exprgen.sample_rigs.build.viewers import (
+    FILE,
+    rated,
+)
 
 NAMES = ("mira", "tobi")
 MAX_BYTES = 3_000_000
@@ -160,12 +173,12 @@ def test_what_viewers_named_is_stored():
 
 
 def test_selecting_a_rig_selects_the_bones_that_are_keyed():
-    from exprgen.exprgen_addon import characters
+    from exprgen.exprgen_addon.characters import in_scene
 
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    (mira,) = characters.append_characters([profile_of("mira")], bpy.context.scene)
-    rig = characters.rig_of(mira)
-    assert characters.select_rig(mira)
+    (mira,) = in_scene.append_characters([profile_of("mira")], bpy.context.scene)
+    rig = in_scene.rig_of(mira)
+    assert in_scene.select_rig(mira)
     chosen = {
         bone.name
         for bone in rig.pose.bones

@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
-from exprgen.exprgen_addon import clarity
-from exprgen.exprgen_addon.clarity import AMBIGUOUS, CLEAR, MISTAKEN, Reading
-from exprgen.networks.character_pictures import Cell, draw_sheet, trained_characters
+from exprgen.exprgen_addon.studio import clarity
+from exprgen.exprgen_addon.studio.clarity import AMBIGUOUS, CLEAR, MISTAKEN, Reading
+from exprgen.networks.characters.profile import load_profile
 from exprgen.networks.errors import InputError
-from exprgen.networks.profile import load_profile
+from exprgen.networks.perception.character_pictures import Cell, draw_sheet, trained_characters
 from exprgen.networks.vocabulary import EXPRESSIONS
 from exprgen.tests import synthetic
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exprgen.exprgen_addon import cli
+from exprgen.exprgen_addon.command_line import main
+from exprgen.networks.characters.profile import sample_characters
 from exprgen.networks.errors import (
     EXIT_INPUT,
     EXIT_MODEL,
@@ -23,7 +24,6 @@ from exprgen.networks.errors import (
     EXIT_USAGE,
     UsageError,
 )
-from exprgen.networks.profile import sample_characters
 from exprgen.tests import synthetic
 
 COMMANDS = (
@@ -37,7 +37,7 @@ def run(capfd):
     """Run a command in this process -> (exit code, stdout, stderr)."""
 
     def run(*words) -> tuple[int, str, str]:
-        code = cli.main([str(w) for w in words])
+        code = main.main([str(w) for w in words])
         out, err = capfd.readouterr()
         return code, out, err
 
@@ -174,7 +174,7 @@ class TestOutputs:
         def refuse(*_):
             raise AssertionError("the worker was started")
 
-        monkeypatch.setattr(cli, "WorkerProcess", refuse)
+        monkeypatch.setattr(main, "WorkerProcess", refuse)
 
     def check(self, run, clip, primary, out, told: str, exit_code: int = EXIT_OUTPUT):
         code, _, err = run("retarget", clip, "--primary", primary, "--out", out)
@@ -275,7 +275,7 @@ class TestWhatApplyCosts:
         def stop(*_):
             raise UsageError("far enough")
 
-        monkeypatch.setattr(cli, "_solve", stop)
+        monkeypatch.setattr(main, "_solve", stop)
 
     @pytest.mark.parametrize(("seen", "told"), [("ann", False), ("anna", True), (None, True)])
     def test_a_second_look_is_told(self, run, tmp_path, primary, seen, told):
@@ -288,7 +288,7 @@ class TestWhatApplyCosts:
 
 
 def test_progress_of_slow_work_tells_how_long_each_takes(capfd):
-    from exprgen.exprgen_addon.console import Console
+    from exprgen.exprgen_addon.command_line.console import Console
 
     with Console() as console:
         console.progress("render", 1, 2, rate=0.04)
@@ -299,7 +299,7 @@ def test_progress_of_slow_work_tells_how_long_each_takes(capfd):
 
 
 def test_quiet_silences_python_and_what_c_prints(capfd):
-    from exprgen.exprgen_addon.console import quiet
+    from exprgen.exprgen_addon.command_line.console import quiet
 
     with quiet():
         print("not shown")

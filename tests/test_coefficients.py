@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from exprgen.networks.coefficient_reader import (
+from exprgen.networks.models.coefficient_reader import (
     coefficient_opinion,
     coefficient_reader,
     joint_opinion,
 )
-from exprgen.networks.folding import PerceptionRunner
-from exprgen.networks.perceptual import hcnn
+from exprgen.networks.models.perceptual import hcnn
+from exprgen.networks.models.weights_io import WeightsInfo, load_network
+from exprgen.networks.perception.folding import PerceptionRunner
 from exprgen.networks.training.coefficients import CoefficientSettings, train
 from exprgen.networks.vocabulary import EXPRESSIONS
-from exprgen.networks.weights_io import WeightsInfo, load_network
 
 RNG = np.random.default_rng(0)
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from exprgen.exprgen_addon import cli
-from exprgen.networks import weights_check
+from exprgen.exprgen_addon.command_line import main
+from exprgen.networks.characters.profile import sample_characters
 from exprgen.networks.errors import EXIT_MODEL
-from exprgen.networks.profile import sample_characters
-from exprgen.networks.weights_check import examine_weights
-from exprgen.networks.weights_io import load_network, save_network
-from exprgen.networks.weights_places import WEIGHTS, WEIGHTS_VARIABLE
+from exprgen.networks.models.weights_io import load_network, save_network
+from exprgen.networks.models.weights_places import WEIGHTS, WEIGHTS_VARIABLE
+from exprgen.networks.perception import weights_check
+from exprgen.networks.perception.weights_check import examine_weights
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_too_much_weight_is_told(characters, folder, monkeypatch):
 
 def test_doctor_exits_with_the_code_of_a_model_error(folder, capfd):
     (folder / "coefficient_reader.safetensors").unlink()
-    code = cli.main(["doctor", "--json"])
+    code = main.main(["doctor", "--json"])
     data = json.loads(capfd.readouterr().out)
     assert code == EXIT_MODEL
     assert [f["what"] for f in data["findings"] if not f["ok"]][-1] == "weights coefficient reader"

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exprgen.networks.emphasis import (
+from exprgen.networks.characters.profile import sample_characters, to_unit
+from exprgen.networks.solving.emphasis import (
     SHARPEN,
     SHARPEN_STILLS,
     emphasise,
@@ -13,7 +14,6 @@ from exprgen.networks.emphasis import (
     lid_closing,
     unprejudiced,
 )
-from exprgen.networks.profile import sample_characters, to_unit
 from exprgen.networks.vocabulary import EXPRESSIONS, NEUTRAL
 
 PRIMARY = sample_characters()[0]

@@ -13,7 +13,11 @@ from exprgen.networks.errors import ModelError
 
 bpy = pytest.importorskip("bpy")
 
-from exprgen.exprgen_addon import engine_check, jobs, preferences  # noqa: E402
+from exprgen.exprgen_addon.engine import (
+    jobs,
+    python_check,
+)
+from exprgen.exprgen_addon.window import preferences
 
 
 @pytest.fixture
@@ -42,9 +46,9 @@ def bare(tmp_path):
 
 def asked() -> None:
     """Look, and wait for the answer as the timer does."""
-    engine_check.look()
+    python_check.look()
     end = time.monotonic() + 20
-    while not engine_check.step() and time.monotonic() < end:
+    while not python_check.step() and time.monotonic() < end:
         time.sleep(0.02)
 
 
@@ -52,25 +56,25 @@ def test_all_that_is_missing_is_told_at_once(bare, monkeypatch):
     monkeypatch.setenv(jobs.PYTHON_VARIABLE, str(bare.parent.parent))
     try:
         asked()
-        trouble = engine_check.trouble
+        trouble = python_check.trouble
         names = "torch, mediapipe, opencv-contrib-python, av, safetensors, threadpoolctl"
         assert trouble.problem == f"the engine's Python lacks 6 packages: {names}"
         assert trouble.file == str(bare), "which one was tried"
-        line = engine_check.pip_line(trouble)
+        line = python_check.pip_line(trouble)
         assert line.startswith(f'"{bare}" -m pip install torch mediapipe')
-        assert line not in engine_check.without_line(trouble)
+        assert line not in python_check.without_line(trouble)
         with pytest.raises(ModelError, match=f"6 packages: {names}") as caught:
             jobs.Job("perceive", {"images": ["none.png"]}).run_blocking()
         # The process knows itself by another name than the script that started it.
-        assert "-m pip install torch mediapipe opencv" in engine_check.pip_line(caught.value)
+        assert "-m pip install torch mediapipe opencv" in python_check.pip_line(caught.value)
         monkeypatch.setenv(jobs.PYTHON_VARIABLE, sys.executable)
         asked()
-        assert engine_check.trouble is None, "a whole one clears it"
+        assert python_check.trouble is None, "a whole one clears it"
         monkeypatch.setenv(jobs.PYTHON_VARIABLE, str(bare.with_name("nothing")))
         asked()
-        assert "engine's Python can't be started" in engine_check.trouble.problem
+        assert "engine's Python can't be started" in python_check.trouble.problem
     finally:
-        engine_check.forget()
+        python_check.forget()
 
 
 @pytest.mark.parametrize(("inner", "name"), [("bin", "python"), ("Scripts", "python.exe")])
@@ -98,11 +102,11 @@ def test_a_python_that_is_too_old_is_named(tmp_path, monkeypatch, said):
     monkeypatch.setenv(jobs.PYTHON_VARIABLE, str(python))
     try:
         asked()
-        assert engine_check.trouble.problem == "the engine's Python is too old"
-        assert engine_check.trouble.file == str(python)
-        assert "3.11" in engine_check.trouble.fix
+        assert python_check.trouble.problem == "the engine's Python is too old"
+        assert python_check.trouble.file == str(python)
+        assert "3.11" in python_check.trouble.fix
     finally:
-        engine_check.forget()
+        python_check.forget()
 
 
 def test_a_check_tells_what_one_line_mends_once(monkeypatch):
@@ -125,7 +129,7 @@ def test_a_check_tells_what_one_line_mends_once(monkeypatch):
 
 
 def test_doctor_names_what_is_missing_and_no_more(bare, monkeypatch):
-    from exprgen.exprgen_addon.doctor import examine
+    from exprgen.exprgen_addon.command_line.doctor import examine
 
     monkeypatch.setenv(jobs.PYTHON_VARIABLE, str(bare))
     found = {f.what: f for f in examine(preferences.Quiet(lambda message: None))}

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from exprgen.networks.characters.profile import arkit_to_unit, to_unit
 from exprgen.networks.errors import InputError, UsageError
 from exprgen.networks.evaluation import agreement, correlation, motion, sheets
 from exprgen.networks.evaluation.baseline import copies_blendshapes, copy_blendshapes
@@ -19,13 +20,12 @@ from exprgen.networks.evaluation.parts import Part, character_part, human_part
 from exprgen.networks.evaluation.recognition import Recognition, of_part, recognise
 from exprgen.networks.evaluation.report import write_html
 from exprgen.networks.evaluation.steps import run_step
-from exprgen.networks.judge import JUDGE_SIZE, judge
-from exprgen.networks.profile import arkit_to_unit, to_unit
+from exprgen.networks.models.judge import JUDGE_SIZE, judge
+from exprgen.networks.models.weights_io import WeightsInfo, save_network, weights_path
 from exprgen.networks.training import copies
 from exprgen.networks.training.datasets import synthetic_faces
 from exprgen.networks.training.hed import VERSION
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES
-from exprgen.networks.weights_io import WeightsInfo, save_network, weights_path
 from exprgen.tests import synthetic, tiny_weights
 from exprgen.tests.trainings import write_ced, write_profile
 
@@ -408,7 +408,7 @@ def test_lost_blink_has_no_delay():
 
 
 def test_held_clip_repeats_the_still_with_noise(tmp_path):
-    from exprgen.networks.media import open_reference
+    from exprgen.networks.footage.media import open_reference
 
     still = np.tile(np.linspace(40, 200, 64).astype(np.uint8)[:, None, None], (1, 64, 3))
     clip = motion.write_held_clip(tmp_path / "held.mp4", still, frames=6, noise=3.0)

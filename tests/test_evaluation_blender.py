@@ -11,12 +11,12 @@ import pytest
 
 pytest.importorskip("bpy")
 
-from exprgen.exprgen_addon import evaluate as evaluating
+from exprgen.exprgen_addon.studio import evaluation as evaluating
+from exprgen.networks.characters.profile import arkit_to_unit, load_profile
 from exprgen.networks.errors import UsageError
 from exprgen.networks.evaluation.steps import run_step
+from exprgen.networks.models.weights_io import file_digest
 from exprgen.networks.pipeline import SolveRequest, needed_weights, solve_file
-from exprgen.networks.profile import arkit_to_unit, load_profile
-from exprgen.networks.weights_io import file_digest
 from exprgen.tests import synthetic, tiny_weights
 from exprgen.tests.test_evaluation import hed  # noqa: F401
 

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from exprgen.networks.errors import UsageError
-from exprgen.networks.perceptual import hcnn
+from exprgen.networks.models.perceptual import hcnn
+from exprgen.networks.models.weights_io import WeightsInfo, save_network
 from exprgen.networks.training import folds
 from exprgen.networks.training.datasets import REJECTED
 from exprgen.networks.training.hcnn import HcnnSettings
 from exprgen.networks.training.hcnn import train as train_hcnn
 from exprgen.networks.training.scnn import ScnnSettings
 from exprgen.networks.training.scnn import train as train_scnn
-from exprgen.networks.weights_io import WeightsInfo, save_network
 from exprgen.tests.trainings import write_ced, write_profile
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from exprgen.exprgen_addon import extension_build
-from exprgen.networks import models
+from exprgen.exprgen_addon.packaging import extension_build
+from exprgen.networks.characters.profile import sample_characters
 from exprgen.networks.errors import ExprGenError, InputError
-from exprgen.networks.profile import sample_characters
+from exprgen.networks.tracking import landmark_model
 
 pytest.importorskip("bpy")
 
@@ -27,11 +27,11 @@ def lite(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
     with pytest.MonkeyPatch.context() as patch:
         try:
-            models.landmark_model()
+            landmark_model.landmark_model()
         except ExprGenError:
-            stand_in = folder / models.LANDMARK_MODEL
+            stand_in = folder / landmark_model.LANDMARK_MODEL
             stand_in.write_bytes(b"model")
-            patch.setattr(models, "fetch_landmark_model", lambda say: stand_in)
+            patch.setattr(landmark_model, "fetch_landmark_model", lambda say: stand_in)
         made = extension_build.build(folder)
     assert made["bytes"] == Path(made["zip"]).stat().st_size
     assert [p.name for p in folder.iterdir() if p.is_dir()] == []
@@ -45,7 +45,7 @@ class TestLite:
             "blender_manifest.toml",
             "__init__.py",
             "LICENSE",
-            "exprgen_addon/cli.py",
+            "exprgen_addon/command_line/main.py",
             "networks/worker.py",
             "networks/training/cmlp.py",
             "networks/weights/hcnn.safetensors",
@@ -139,7 +139,7 @@ class TestFull:
             raise InputError("the package index has no torch")
 
         monkeypatch.setattr(extension_build, "download", download)
-        monkeypatch.setattr(models, "fetch_landmark_model", lambda say: __file__)
+        monkeypatch.setattr(landmark_model, "fetch_landmark_model", lambda say: __file__)
         with pytest.raises(ExprGenError, match="no torch") as error:
             extension_build.build(tmp_path, platform=self.WINDOWS)
         assert "lite" in error.value.fix

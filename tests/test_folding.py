@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from exprgen.networks import folding
 from exprgen.networks.errors import UsageError
-from exprgen.networks.folding import FoldedNetwork, PerceptionRunner, SharedStem
-from exprgen.networks.perceptual import hcnn
-from exprgen.networks.rig_regressor import EXTRA_NAMES, rig_regressor
-from exprgen.networks.weights_io import WeightsInfo
+from exprgen.networks.models.cnn_3d import EXTRA_NAMES, rig_regressor
+from exprgen.networks.models.perceptual import hcnn
+from exprgen.networks.models.weights_io import WeightsInfo
+from exprgen.networks.perception import folding
+from exprgen.networks.perception.folding import FoldedNetwork, PerceptionRunner, SharedStem
 
 torch.set_num_threads(1)  # small networks: threads would only wait for each other
 

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from exprgen.networks import models
 from exprgen.networks.errors import EXIT_INPUT, EXIT_OK, InputError, ModelError
+from exprgen.networks.tracking import landmark_model
 from exprgen.networks.training import copies, hed
 from exprgen.networks.training.datasets import load_faces
 from exprgen.networks.vocabulary import EXPRESSIONS
@@ -20,7 +20,7 @@ COLUMNS = ("pack", "file", "label", "subject", "split", *EXPRESSIONS, "contempt"
 @pytest.fixture
 def model():
     try:
-        return models.landmark_model()
+        return landmark_model.landmark_model()
     except ModelError as error:
         pytest.skip(f"no landmark model: {error.fix}")
 

@@ -7,14 +7,15 @@ import dataclasses
 import numpy as np
 import pytest
 
+from exprgen.networks.characters.profile import load_profile
 from exprgen.networks.errors import InputError, UsageError
-from exprgen.networks.profile import load_profile
 from exprgen.tests import synthetic
 
 bpy = pytest.importorskip("bpy")
 
-from exprgen.exprgen_addon import characters, keyframes, takes  # noqa: E402
-from exprgen.exprgen_addon.options import KeyOptions  # noqa: E402
+from exprgen.exprgen_addon.characters import in_scene
+from exprgen.exprgen_addon.keying import keyframes, takes
+from exprgen.exprgen_addon.keying.key_options import KeyOptions
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +28,12 @@ def profiles(tmp_path_factory):
 def scene(profiles):
     scene = takes.new_file()
     keyframes.set_scene_fps(scene, 30.0)
-    characters.append_characters(profiles, scene)
+    in_scene.append_characters(profiles, scene)
     return scene
 
 
 def apply(scene, *tracks, **options):
-    present = characters.characters_in(scene)[: len(tracks)]
+    present = in_scene.characters_in(scene)[: len(tracks)]
     return keyframes.apply_tracks(list(tracks), present, scene, options=KeyOptions(**options))
 
 
@@ -57,7 +58,7 @@ def test_keys_equal_the_tracks_values_at_their_times(scene, profiles):
     tracks = [synthetic.rig_track(p, frames=60, seed=i) for i, p in enumerate(profiles)]
     report = apply(scene, *tracks)
     assert (report.first, report.last) == (1.0, 60.0)
-    for track, character in zip(tracks, characters.characters_in(scene), strict=True):
+    for track, character in zip(tracks, in_scene.characters_in(scene), strict=True):
         for column, name in enumerate(track.controls):
             for prop in character.bindings[name]:
                 keys = keys_of(prop)
@@ -69,7 +70,7 @@ def test_keys_equal_the_tracks_values_at_their_times(scene, profiles):
 def test_the_rig_moves_as_keyed(scene, profiles):
     track = synthetic.rig_track(profiles[0])
     apply(scene, track)
-    character = characters.characters_in(scene)[0]
+    character = in_scene.characters_in(scene)[0]
     for frame in (1, 17, 60):
         scene.frame_set(frame)
         for column, name in enumerate(track.controls):
@@ -85,7 +86,7 @@ def test_one_action_with_slots_named_after_each_character(scene, profiles):
     assert action.name == "ExprGen Take"
     names = {s.name_display for s in action.slots}
     assert {"Ann ann face", "Ann ann rig", "Bob bob rig"} <= names
-    for character in characters.characters_in(scene):
+    for character in in_scene.characters_in(scene):
         owners = {p.owner for props in character.bindings.values() for p in props}
         slots = {o.animation_data.action_slot.handle for o in owners}
         assert len(slots) == len(owners), "no datablock shares a slot"
@@ -93,7 +94,7 @@ def test_one_action_with_slots_named_after_each_character(scene, profiles):
 
 def test_keys_are_marked_generated_and_grouped_by_region(scene, profiles):
     apply(scene, synthetic.rig_track(profiles[0]))
-    character = characters.characters_in(scene)[0]
+    character = in_scene.characters_in(scene)[0]
     fcurve = fcurve_of(character.bindings["smile"][0])
     assert {k.type for k in fcurve.keyframe_points} == {"GENERATED"}
     assert {k.interpolation for k in fcurve.keyframe_points} == {"LINEAR"}
@@ -102,7 +103,7 @@ def test_keys_are_marked_generated_and_grouped_by_region(scene, profiles):
 
 def test_two_copies_of_a_character_are_told_apart(profiles):
     scene = takes.new_file()
-    first, second = characters.append_characters([profiles[0], profiles[0]], scene)
+    first, second = in_scene.append_characters([profiles[0], profiles[0]], scene)
     assert first.collection.name == "Ann"
     assert second.collection.name == "Ann.001"
     assert second.face_center.x > first.face_center.x + 0.3
@@ -124,7 +125,7 @@ def test_a_clip_of_any_rate_plays_at_its_own_speed(scene, profiles, clip_fps):
     values[:, 0] = ramp
     report = apply(scene, track.with_values(values))
     assert (report.first, report.last) == (1.0, 49.0)  # two seconds
-    keys = keys_of(characters.characters_in(scene)[0].bindings["smile"][0])
+    keys = keys_of(in_scene.characters_in(scene)[0].bindings["smile"][0])
     np.testing.assert_allclose(keys[:, 0], np.arange(1, 50), atol=1e-4)
     np.testing.assert_allclose(keys[:, 1], np.arange(49) / 48, atol=1e-5)
 
@@ -134,7 +135,7 @@ def test_variable_rate_keeps_its_timestamps(scene, profiles):
     times = np.cumsum(np.random.default_rng(1).uniform(0.01, 0.08, 40))
     track = dataclasses.replace(track, times=times - times[0])
     apply(scene, track, subframes=True, start_frame=11.0)
-    keys = keys_of(characters.characters_in(scene)[0].bindings["smile"][0])
+    keys = keys_of(in_scene.characters_in(scene)[0].bindings["smile"][0])
     np.testing.assert_allclose(keys[:, 0], 11 + track.times * 30, atol=1e-4)
     apply(scene, track)  # whole frames again: what lay between them was generated and goes
     np.testing.assert_allclose(keys[0, 1], track.values[0, 0], atol=1e-6)
@@ -159,7 +160,7 @@ def test_reduction_honours_its_bound_as_blender_draws_it(scene, profiles, interp
     full = apply(scene, track)
     report = apply(scene, track, reduce=error, interpolation=interpolation)
     assert report.keys < 0.6 * full.keys
-    character = characters.characters_in(scene)[0]
+    character = in_scene.characters_in(scene)[0]
     for column, name in enumerate(track.controls):
         control = character.profile.control(name)
         bound = error * (control.maximum - control.minimum)
@@ -177,7 +178,7 @@ def test_reduction_honours_its_bound_as_blender_draws_it(scene, profiles, interp
 def test_reapplying_replaces_generated_keys_and_leaves_the_rest(scene, profiles):
     track = synthetic.rig_track(profiles[0], frames=60)
     apply(scene, track)
-    character = characters.characters_in(scene)[0]
+    character = in_scene.characters_in(scene)[0]
     prop = character.bindings["smile"][0]
     curve = fcurve_of(prop)
     hand = curve.keyframe_points.insert(200.0, 0.7)
@@ -203,7 +204,7 @@ def test_reapplying_replaces_generated_keys_and_leaves_the_rest(scene, profiles)
 
 
 def test_an_action_made_by_hand_is_kept(scene, profiles):
-    character = characters.characters_in(scene)[0]
+    character = in_scene.characters_in(scene)[0]
     rig = character.bindings["brow"][0].owner
     rig.keyframe_insert("location", frame=5)
     own = rig.animation_data.action
@@ -218,7 +219,7 @@ def test_stills_get_a_frame_each(scene, profiles):
     track = dataclasses.replace(track, times=np.arange(5.0), meta={"stills": True})
     report = apply(scene, track)
     assert (report.first, report.last) == (1.0, 5.0)
-    fcurve = fcurve_of(characters.characters_in(scene)[0].bindings["smile"][0])
+    fcurve = fcurve_of(in_scene.characters_in(scene)[0].bindings["smile"][0])
     assert {k.interpolation for k in fcurve.keyframe_points} == {"CONSTANT"}
 
 
@@ -243,15 +244,15 @@ def test_unknown_control_and_missing_parts_are_named(scene, profiles, tmp_path):
     (tmp_path / "ann.blend").write_bytes(profiles[0].blend.read_bytes())
     before = len(bpy.data.objects)
     with pytest.raises(InputError, match=r"ann\.blend.*control 'jaw'.*jow"):
-        characters.append_characters([load_profile(path)], scene)
+        in_scene.append_characters([load_profile(path)], scene)
     assert len(bpy.data.objects) == before, "nothing is left behind"
 
     (tmp_path / "ann.blend").write_text("not a blend")
     with pytest.raises(InputError, match=r"ann\.blend"):
-        characters.append_characters([load_profile(path)], scene)
+        in_scene.append_characters([load_profile(path)], scene)
     (tmp_path / "ann.blend").unlink()
     with pytest.raises(InputError, match="missing"):
-        characters.append_characters([load_profile(path)], scene)
+        in_scene.append_characters([load_profile(path)], scene)
 
 
 @pytest.fixture
@@ -274,7 +275,7 @@ def test_the_operator_is_one_undo_step(addon, scene, profiles, tmp_path):
     assert "ExprGen One" in bpy.data.actions
     bpy.ops.ed.undo()
     assert "ExprGen One" not in bpy.data.actions
-    character = characters.characters_in(bpy.context.scene)[0]
+    character = in_scene.characters_in(bpy.context.scene)[0]
     owners = {p.owner for props in character.bindings.values() for p in props}
     assert all(o.animation_data is None or o.animation_data.action is None for o in owners)
 

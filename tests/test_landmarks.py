@@ -6,14 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exprgen.exprgen_addon import capture, landmarks
-from exprgen.exprgen_addon.capture import FaceStudio, StudioSettings
-from exprgen.exprgen_addon.landmarks import FaceAnchors, project, warp_template
-from exprgen.exprgen_addon.poses import Look
-from exprgen.networks import character_pictures
+from exprgen.exprgen_addon.characters import landmarks
+from exprgen.exprgen_addon.characters.landmarks import FaceAnchors, project, warp_template
+from exprgen.exprgen_addon.studio import capture
+from exprgen.exprgen_addon.studio.capture import FaceStudio, StudioSettings
+from exprgen.exprgen_addon.studio.ced_poses import Look
+from exprgen.networks.characters.profile import load_profile
 from exprgen.networks.errors import InputError, UsageError
-from exprgen.networks.profile import load_profile
-from exprgen.networks.registration import average_face, geometric_features
+from exprgen.networks.perception import character_pictures
+from exprgen.networks.tracking.registration import average_face, geometric_features
 from exprgen.networks.vocabulary import LANDMARK_INDEX, LANDMARK_NAMES
 from exprgen.tests import synthetic
 

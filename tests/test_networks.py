@@ -8,16 +8,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from exprgen.networks import weights_io
-from exprgen.networks.character_mlp import CharacterMlp, character_mlp
 from exprgen.networks.errors import ModelError, OutputError, UsageError
-from exprgen.networks.fused import hard_triplet_loss, hinge_loss, similarity
-from exprgen.networks.kind import KINDS
-from exprgen.networks.perceptual import FOLDED_STRIDES, TABLE_1, hcnn, prepare_faces
-from exprgen.networks.registry import build_network, network_names
-from exprgen.networks.rig_regressor import rig_regressor
-from exprgen.networks.vocabulary import EXPRESSIONS
-from exprgen.networks.weights_io import (
+from exprgen.networks.models import weights_io
+from exprgen.networks.models.cmlp import CharacterMlp, character_mlp
+from exprgen.networks.models.cnn_3d import rig_regressor
+from exprgen.networks.models.fcnn import hard_triplet_loss, hinge_loss, similarity
+from exprgen.networks.models.kind import KINDS
+from exprgen.networks.models.perceptual import FOLDED_STRIDES, TABLE_1, hcnn, prepare_faces
+from exprgen.networks.models.registry import build_network, network_names
+from exprgen.networks.models.weights_io import (
     ModelCard,
     WeightsInfo,
     load_network,
@@ -25,6 +24,7 @@ from exprgen.networks.weights_io import (
     weights_path,
     write_card,
 )
+from exprgen.networks.vocabulary import EXPRESSIONS
 
 PRINTED = [
     (11, 1, 256), (1, 2, 128), (5, 1, 128), (1, 2, 64), (5, 1, 64), (1, 2, 32),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from exprgen.networks import nudge, review
+from exprgen.networks.characters.profile import Control, KeyPose, Target
 from exprgen.networks.errors import UsageError
-from exprgen.networks.profile import Control, KeyPose, Target
+from exprgen.networks.solving import nudge, worst_frames
 from exprgen.networks.track import HELD
 from exprgen.networks.vocabulary import EXPRESSIONS
 from exprgen.tests import synthetic
@@ -88,12 +88,16 @@ def test_a_track_tells_its_doubtful_stretches():
     track.confidence[30:33] = 0.2
     track.expression[40:50, JOY] = 0.5
     track.expression[40:50, NEUTRAL] = 0.45
-    found = review.warnings(track)
-    assert [w.kind for w in found] == [review.LOST, review.UNSURE, review.AMBIGUOUS]
+    found = worst_frames.warnings(track)
+    assert [w.kind for w in found] == [
+        worst_frames.LOST,
+        worst_frames.UNSURE,
+        worst_frames.AMBIGUOUS,
+    ]
     assert (found[0].start, found[0].end) == (track.times[10], track.times[13])
     assert found[2].text == "joy or neutral?"
-    rows = review.worst_rows(track, apart=0.2)
+    rows = worst_frames.worst_rows(track, apart=0.2)
     assert rows[0] in range(10, 14), "lost is worst"
     assert any(r in range(30, 33) for r in rows)
     assert any(r in range(40, 50) for r in rows)
-    assert review.worst_rows(synthetic.face_track()) == []
+    assert worst_frames.worst_rows(synthetic.face_track()) == []

@@ -6,12 +6,12 @@ import sys
 import numpy as np
 import pytest
 
+from exprgen.networks.characters.profile import arkit_to_unit, find_character
 from exprgen.networks.errors import InputError, ModelError
-from exprgen.networks.profile import arkit_to_unit, find_character
-from exprgen.networks.training import coefficients, hcnn, hed, mixing, rig
+from exprgen.networks.models.weights_io import WeightsInfo, load_network, save_network
+from exprgen.networks.training import cnn_3d, coefficients, hcnn, hed, mixing
 from exprgen.networks.training.datasets import FaceSet, synthetic_faces
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS
-from exprgen.networks.weights_io import WeightsInfo, load_network, save_network
 from exprgen.sample_rigs.build import source
 from exprgen.sample_rigs.build.people import PeopleSettings, draw, person, votes
 from exprgen.tests import trainings
@@ -136,7 +136,7 @@ def room(tmp_path):
     profile = trainings.write_profile(tmp_path)
     trainings.write_ced(tmp_path / "ced", profile)
     info = WeightsInfo("hcnn", labels=EXPRESSIONS, input_size=64)
-    from exprgen.networks.perceptual import hcnn as network
+    from exprgen.networks.models.perceptual import hcnn as network
 
     save_network(tmp_path / "hcnn.safetensors", network(), info)
     return tmp_path
@@ -146,24 +146,24 @@ def rig_settings(room, **changes):
     names = ("ced", "doll.json", "hcnn.safetensors", "rig.safetensors")
     ced, doll, init, out = (str(room / name) for name in names)
     values = {"variants": 2, "epochs": 80, "humans": 140, "people": "people"} | changes
-    return rig.RigSettings("drawn", ced, doll, init, out, **values)
+    return cnn_3d.RigSettings("drawn", ced, doll, init, out, **values)
 
 
 def test_the_rig_regressor_learns_the_very_pose(room, monkeypatch):
     """Known poses are met, though the tracker sees only half of them."""
     humans = synthetic_faces(140, 7)
     monkeypatch.setattr(
-        rig, "load_faces", lambda name: rendered(140, 8) if name == "people" else humans
+        cnn_3d, "load_faces", lambda name: rendered(140, 8) if name == "people" else humans
     )
-    metrics = rig.train(rig_settings(room)).metrics
+    metrics = cnn_3d.train(rig_settings(room)).metrics
     assert metrics["people"] > 0.6
-    shop = rig.Workshop(rig_settings(room))
+    shop = cnn_3d.Workshop(rig_settings(room))
     pairs = shop.people_pairs()
     wanted = arkit_to_unit(shop.controls, rendered(140, 8).posed)
     np.testing.assert_allclose(pairs.units, wanted, atol=1e-6)
 
 
 def test_people_without_poses_are_refused(room, monkeypatch):
-    monkeypatch.setattr(rig, "load_faces", lambda _: synthetic_faces(70))
+    monkeypatch.setattr(cnn_3d, "load_faces", lambda _: synthetic_faces(70))
     with pytest.raises(InputError, match="does not say how its faces were posed"):
-        rig.train(rig_settings(room))
+        cnn_3d.train(rig_settings(room))

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exprgen.exprgen_addon import cli
-from exprgen.networks import models, pipeline
+from exprgen.exprgen_addon.command_line import main
+from exprgen.networks import pipeline
+from exprgen.networks.characters.profile import RigProfile, from_unit, load_profile, to_unit
 from exprgen.networks.errors import (
     EXIT_INPUT,
     EXIT_MODEL,
@@ -23,9 +24,9 @@ from exprgen.networks.errors import (
     InputError,
     ModelError,
 )
-from exprgen.networks.profile import RigProfile, from_unit, load_profile, to_unit
 from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.track import FaceTrack
+from exprgen.networks.tracking import landmark_model
 from exprgen.networks.vocabulary import EXPRESSIONS
 from exprgen.tests import synthetic, tiny_weights
 
@@ -34,7 +35,7 @@ av = pytest.importorskip("av")
 
 def _landmark_model_is_there() -> bool:
     try:
-        models.landmark_model()
+        landmark_model.landmark_model()
     except ExprGenError:
         return False
     return True
@@ -168,7 +169,7 @@ class TestAnalysis:
 def test_stills_are_frames_of_their_own(tmp_path, profiles, clip):
     import cv2
 
-    from exprgen.networks.media import open_reference
+    from exprgen.networks.footage.media import open_reference
 
     folder = tmp_path / "pictures"
     folder.mkdir()
@@ -257,7 +258,7 @@ def retarget(tmp_path, profiles, capfd):
     def retarget(reference, *options):
         out = tmp_path / "take.blend"
         words = ["retarget", reference, "--primary", profiles[0].path, "--out", out, *options]
-        code = cli.main([str(w) for w in words])
+        code = main.main([str(w) for w in words])
         assert not out.exists()
         return code, capfd.readouterr().err
 
@@ -346,7 +347,7 @@ def test_damaged_track(tmp_path, profiles, capfd):
     track = tmp_path / "track.npz"
     track.write_bytes(b"PK\x03\x04 nothing")
     words = ["apply", track, "--primary", profiles[0].path, "--out", tmp_path / "a.blend"]
-    assert cli.main([str(w) for w in words]) == EXIT_INPUT
+    assert main.main([str(w) for w in words]) == EXIT_INPUT
     assert "track.npz" in capfd.readouterr().err
 
 
@@ -360,14 +361,14 @@ def test_perceive_gives_seven_probabilities(tmp_path, capfd):
     path = tmp_path / "drawing.png"
     rng = np.random.default_rng(0)
     cv2.imwrite(str(path), rng.integers(0, 255, (64, 64, 3), np.uint8))
-    assert cli.main(["perceive", str(path), "--as", "character", "--json"]) == EXIT_OK
+    assert main.main(["perceive", str(path), "--as", "character", "--json"]) == EXIT_OK
     (picture,) = json.loads(capfd.readouterr().out)["pictures"]
     assert tuple(picture["probabilities"]) == EXPRESSIONS
     assert sum(picture["probabilities"].values()) == pytest.approx(1, abs=1e-3)
     assert picture["as"] == "character"
-    assert cli.main(["perceive", str(path), "--as", "character"]) == EXIT_OK
+    assert main.main(["perceive", str(path), "--as", "character"]) == EXIT_OK
     assert f"{picture['expression']} (character)" in capfd.readouterr().out
-    assert cli.main(["perceive", str(path), "--as", "human"]) == EXIT_PARTIAL
+    assert main.main(["perceive", str(path), "--as", "human"]) == EXIT_PARTIAL
     assert "no face found" in capfd.readouterr().out
     with pytest.raises(InputError):
         pipeline.perceive([str(tmp_path)[:-1] + "x.png"], "human", print, threading.Event())

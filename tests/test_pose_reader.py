@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from exprgen.networks.errors import UsageError
-from exprgen.networks.perceptual import hcnn, scnn
-from exprgen.networks.training import rig
+from exprgen.networks.models.perceptual import hcnn, scnn
+from exprgen.networks.models.weights_io import WeightsInfo, save_network
+from exprgen.networks.training import cnn_3d
 from exprgen.networks.training.datasets import load_ced, synthetic_faces
 from exprgen.networks.training.pose_reader import PoseReader, ReaderTask, learn_reader
 from exprgen.networks.vocabulary import EXPRESSIONS
-from exprgen.networks.weights_io import WeightsInfo, save_network
 from exprgen.tests import trainings
 
 
@@ -56,15 +56,15 @@ def test_the_loss_reaches_the_controls():
 
 
 def test_rig_training_takes_the_loss(room, monkeypatch):
-    monkeypatch.setattr(rig, "load_faces", lambda _: synthetic_faces(70, 7))
+    monkeypatch.setattr(cnn_3d, "load_faces", lambda _: synthetic_faces(70, 7))
     names = ("ced", "doll.json", "hcnn.safetensors", "rig.safetensors")
     ced, doll, init, out = (str(room / name) for name in names)
     values = {"variants": 2, "epochs": 3, "humans": 70, "consistency": 0.05}
-    s = rig.RigSettings("drawn", ced, doll, init, out, **values)
+    s = cnn_3d.RigSettings("drawn", ced, doll, init, out, **values)
     with pytest.raises(UsageError, match="needs a reader"):
-        rig.train(s)
-    metrics = rig.train(
-        rig.RigSettings(
+        cnn_3d.train(s)
+    metrics = cnn_3d.train(
+        cnn_3d.RigSettings(
             "drawn", ced, doll, init, out, scnn=str(room / "scnn.safetensors"), **values
         )
     ).metrics

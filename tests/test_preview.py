@@ -5,9 +5,9 @@ import cv2
 import numpy as np
 import pytest
 
-from exprgen.exprgen_addon import preview
-from exprgen.networks import film
+from exprgen.exprgen_addon.studio import preview
 from exprgen.networks.errors import InputError, OutputError, UsageError
+from exprgen.networks.footage import preview_film
 from exprgen.networks.track import HELD, TRACKED
 from exprgen.networks.vocabulary import EXPRESSION_COLOURS, EXPRESSIONS
 from exprgen.tests import synthetic
@@ -37,7 +37,7 @@ def plan(clip, folder, frames=15, seen=None):
     cv2.imwrite(str(picture), np.full((64, 64, 3), (40, 80, 160), np.uint8))
     expression = np.full((frames, len(EXPRESSIONS)), 0.05)
     expression[:, 3] = 0.7
-    return film.Plan(
+    return preview_film.Plan(
         reference=str(clip),
         titles=["Ann", "Bob"],
         pictures=[[str(picture)] * frames] * 2,
@@ -53,8 +53,8 @@ def plan(clip, folder, frames=15, seen=None):
 def test_film_has_the_right_length_size_and_tiles(clip, tmp_path):
     made = plan(clip, tmp_path)
     steps = []
-    film.make_film(made, lambda done, total: steps.append((done, total)))
-    board = film.Board(made, (64, 96, 3))
+    preview_film.make_film(made, lambda done, total: steps.append((done, total)))
+    board = preview_film.Board(made, (64, 96, 3))
     frames = _frames(tmp_path / "film.mp4")
     assert len(frames) == 15
     assert frames[0].shape == (board.height, board.width, 3)
@@ -68,10 +68,10 @@ def test_film_has_the_right_length_size_and_tiles(clip, tmp_path):
 
 def test_an_unseen_face_is_marked(clip, tmp_path):
     made = plan(clip, tmp_path, seen=np.arange(15) < 8)
-    board = film.Board(made, (64, 96, 3))
+    board = preview_film.Board(made, (64, 96, 3))
     picture = np.zeros((64, 96, 3), np.uint8)
     seen, unseen = board.draw(3, picture), board.draw(10, picture)
-    warning = np.array(film.WARNING)
+    warning = np.array(preview_film.WARNING)
     tile = (slice(board.top, board.top + 96), slice(0, board.tiles[1][0]))
     assert not (seen[tile] == warning).all(-1).any()
     assert (unseen[tile] == warning).all(-1).sum() > 200
@@ -79,18 +79,20 @@ def test_an_unseen_face_is_marked(clip, tmp_path):
 
 def test_bars_are_as_long_as_the_probabilities(clip, tmp_path):
     made = plan(clip, tmp_path)
-    board = film.Board(made, (64, 96, 3))
+    board = preview_film.Board(made, (64, 96, 3))
     frame = board.draw(0, np.zeros((64, 96, 3), np.uint8))
     length = {}
     for name in ("joy", "fear"):
-        row = frame[board._row(EXPRESSIONS.index(name)), : film.MARGIN + film.BARS_WIDTH]
+        row = frame[
+            board._row(EXPRESSIONS.index(name)), : preview_film.MARGIN + preview_film.BARS_WIDTH
+        ]
         length[name] = (row == EXPRESSION_COLOURS[name]).all(-1).sum()
     assert length["joy"] / length["fear"] == pytest.approx(0.7 / 0.05, rel=0.2)
 
 
 @pytest.mark.parametrize("shape", [(64, 300, 3), (300, 64, 3), (100, 100, 3)])
 def test_every_aspect_fits(clip, tmp_path, shape):
-    board = film.Board(plan(clip, tmp_path), shape)
+    board = preview_film.Board(plan(clip, tmp_path), shape)
     frame = board.draw(0, np.full(shape, 200, np.uint8))
     assert frame.shape[0] % 2 == frame.shape[1] % 2 == 0
 
@@ -99,12 +101,12 @@ def test_damaged_pictures_and_places_are_named(clip, tmp_path):
     made = plan(clip, tmp_path)
     (tmp_path / "face.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match=r"face\.png"):
-        film.make_film(made)
+        preview_film.make_film(made)
     assert not list(tmp_path.glob("*.mp4"))
     lost = plan(clip, tmp_path)
     object.__setattr__(lost, "out", str(tmp_path / "nowhere" / "film.mp4"))
     with pytest.raises(OutputError, match="nowhere"):
-        film.make_film(lost)
+        preview_film.make_film(lost)
 
 
 def test_still_faces_are_rendered_once_and_fast_ones_every_time(ann):
@@ -144,7 +146,7 @@ def test_preview_end_to_end(ann, clip, tmp_path):
     assert made == tmp_path / "film.mp4"
     frames = _frames(made)
     assert len(frames) == 6
-    board_width = film.Board(plan(clip, tmp_path), (64, 96, 3)).width
+    board_width = preview_film.Board(plan(clip, tmp_path), (64, 96, 3)).width
     assert frames[0].shape[1] == board_width
     assert (face.state == TRACKED).sum() == 20
 

@@ -5,8 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from exprgen.networks.errors import InputError, UsageError
-from exprgen.networks.profile import (
+from exprgen.networks.characters.profile import (
     Control,
     Framing,
     KeyPose,
@@ -18,6 +17,7 @@ from exprgen.networks.profile import (
     load_profile,
     to_unit,
 )
+from exprgen.networks.errors import InputError, UsageError
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX
 
 

@@ -10,13 +10,24 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from exprgen.exprgen_addon import cli, profiling, rigs  # noqa: E402
-from exprgen.exprgen_addon.characters import bind  # noqa: E402
-from exprgen.networks import spelling  # noqa: E402
-from exprgen.networks.errors import EXIT_INPUT, EXIT_USAGE, InputError, UsageError  # noqa: E402
-from exprgen.networks.profile import Control, Framing, RigProfile, Target  # noqa: E402
-from exprgen.networks.vocabulary import ARKIT_CHANNELS  # noqa: E402
-from exprgen.tests import rig_scenes  # noqa: E402
+from exprgen.exprgen_addon import profiling, rigs
+from exprgen.exprgen_addon.characters.in_scene import bind
+from exprgen.exprgen_addon.command_line import main
+from exprgen.networks.characters import control_names
+from exprgen.networks.characters.profile import (
+    Control,
+    Framing,
+    RigProfile,
+    Target,
+)
+from exprgen.networks.errors import (
+    EXIT_INPUT,
+    EXIT_USAGE,
+    InputError,
+    UsageError,
+)
+from exprgen.networks.vocabulary import ARKIT_CHANNELS
+from exprgen.tests import rig_scenes
 
 
 @pytest.fixture
@@ -39,11 +50,11 @@ def drive(part, key: str, target, path: str, expression: str = "v") -> None:
 
 @pytest.mark.parametrize("channel", ARKIT_CHANNELS)
 def test_every_arkit_name_is_known_in_any_style(channel):
-    words = spelling.words_of(channel)
+    words = control_names.words_of(channel)
     snake = "_".join(words)
     short = snake.replace("_left", "_L").replace("_right", "_R")
     for name in (channel, snake, f"Face.{channel}", short):
-        assert spelling.channels_of(name) == {channel: 1.0}, name
+        assert control_names.channels_of(name) == {channel: 1.0}, name
 
 
 @pytest.mark.parametrize(
@@ -65,7 +76,7 @@ def test_every_arkit_name_is_known_in_any_style(channel):
     ],
 )
 def test_other_spellings(name, channels):
-    assert spelling.channels_of(name) == channels
+    assert control_names.channels_of(name) == channels
 
 
 @pytest.mark.parametrize(
@@ -77,7 +88,7 @@ def test_other_spellings(name, channels):
 )  # fmt: skip
 def test_partners(name, partner):
     names = ["brow.R", "r_brow", "RightBrow", "browRightUp", "lip.T.R.001", "lip_T_R_001", "jaw"]
-    assert spelling.partner_of(name, names) == partner
+    assert control_names.partner_of(name, names) == partner
 
 
 # --- what is found -------------------------------------------------------------------------------
@@ -179,7 +190,7 @@ def test_everything_is_as_before(head):
 
 def test_the_board_of_the_sample_is_found_again(tmp_path):
     """Mira's own profile was written by hand with her rig: the search finds the same channels."""
-    from exprgen.networks.profile import SAMPLE_RIGS, load_profile
+    from exprgen.networks.characters.profile import SAMPLE_RIGS, load_profile
 
     known = load_profile(SAMPLE_RIGS / "mira.json")
     made = profiling.profile_file(known.blend, tmp_path / "m.json", mesh_name="mira_head").profile
@@ -262,7 +273,7 @@ def test_unusable_rigs_are_refused(head, tmp_path, build, word, capfd):
     build(head)
     path = tmp_path / "bad.blend"
     bpy.ops.wm.save_as_mainfile(filepath=str(path))
-    code = cli.main(["profile", str(path), "--object", "Head", "--json"])
+    code = main.main(["profile", str(path), "--object", "Head", "--json"])
     error = json.loads(capfd.readouterr().out.splitlines()[-1])["error"]
     assert code == EXIT_INPUT
     assert word in error["problem"]
@@ -285,7 +296,7 @@ def test_wrong_words_are_refused(head, tmp_path, capfd):
         ([tmp_path / "gone.blend"], EXIT_INPUT, "does not exist"),
         ([text, "--out", tmp_path / "x.json"], EXIT_USAGE, "no scene"),
     ):
-        code = cli.main(["profile", *map(str, words)])
+        code = main.main(["profile", *map(str, words)])
         assert code == wanted
         assert hint in capfd.readouterr().err
 

@@ -8,18 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exprgen.exprgen_addon import cli
-from exprgen.exprgen_addon import pose_proposals as proposing
-from exprgen.networks.errors import (
-    EXIT_INPUT,
-    EXIT_OK,
-    EXIT_USAGE,
-    InputError,
-    OutputError,
-    UsageError,
-)
-from exprgen.networks.key_poses import POSES, arkit_weights, label
-from exprgen.networks.profile import (
+from exprgen.exprgen_addon.command_line import main
+from exprgen.exprgen_addon.profiling import pose_proposals as proposing
+from exprgen.networks.characters.key_poses import POSES, arkit_weights, label
+from exprgen.networks.characters.profile import (
     Anchor,
     Control,
     Framing,
@@ -29,6 +21,14 @@ from exprgen.networks.profile import (
     arkit_to_unit,
     load_profile,
     to_unit,
+)
+from exprgen.networks.errors import (
+    EXIT_INPUT,
+    EXIT_OK,
+    EXIT_USAGE,
+    InputError,
+    OutputError,
+    UsageError,
 )
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, LANDMARK_NAMES
 
@@ -150,29 +150,29 @@ def proposed(named) -> RigProfile:
 def test_accept_relabel_refuse(proposed, capfd):
     names = [p.name for p in proposing.load_proposals(proposed)]
     path = str(proposed.path)
-    code = cli.main(["propose", path, "--accept", f"{names[0]},{names[1]}=disgust", "--json"])
+    code = main.main(["propose", path, "--accept", f"{names[0]},{names[1]}=disgust", "--json"])
     assert code == EXIT_OK
     assert json.loads(capfd.readouterr().out)["accepted"] == names[:2]
     poses = load_profile(path).key_poses
     assert [(p.name, p.expression) for p in poses] == [(names[0], "anger"), (names[1], "disgust")]
     assert poses[0].values == proposing.by_names(proposed)[0].values
-    assert cli.main(["propose", path, "--refuse", "all"]) == EXIT_OK
+    assert main.main(["propose", path, "--refuse", "all"]) == EXIT_OK
     assert not proposing.load_proposals(proposed)
     assert len(load_profile(path).key_poses) == 2
     capfd.readouterr()
-    assert cli.main(["propose", path, "--accept", names[2]]) == EXIT_USAGE
+    assert main.main(["propose", path, "--accept", names[2]]) == EXIT_USAGE
     assert "none are left: propose again, or edit key_poses" in capfd.readouterr().err
 
 
 def test_bad_decisions_are_refused(proposed, named, capfd):
     path = str(proposed.path)
-    assert cli.main(["propose", path, "--accept", "joy_none"]) == EXIT_USAGE
+    assert main.main(["propose", path, "--accept", "joy_none"]) == EXIT_USAGE
     assert "no proposal is called 'joy_none'" in capfd.readouterr().err
     name = proposing.load_proposals(proposed)[0].name
-    assert cli.main(["propose", path, "--accept", f"{name}=envy"]) == EXIT_USAGE
+    assert main.main(["propose", path, "--accept", f"{name}=envy"]) == EXIT_USAGE
     assert "envy" in capfd.readouterr().err
     proposing.proposals_path(proposed).write_text("{}")
-    assert cli.main(["propose", path, "--accept", "all"]) == EXIT_INPUT
+    assert main.main(["propose", path, "--accept", "all"]) == EXIT_INPUT
     proposing.proposals_path(proposed).unlink()
     with pytest.raises(InputError, match="run exprgen propose first"):
         proposing.accept(proposed, "all")

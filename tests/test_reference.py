@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from exprgen.exprgen_addon.poses import GAZE_FULL
+from exprgen.exprgen_addon.studio.ced_poses import GAZE_FULL
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS
 from exprgen.sample_rigs.build import reference
 
@@ -79,7 +79,7 @@ def landmarker():
     from mediapipe.tasks.python import BaseOptions, vision
 
     from exprgen.networks.errors import ModelError
-    from exprgen.networks.models import landmark_model
+    from exprgen.networks.tracking.landmark_model import landmark_model
 
     try:
         model = landmark_model()

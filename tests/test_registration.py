@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from exprgen.networks import registration
+from exprgen.networks.tracking import registration
 from exprgen.networks.vocabulary import GEOMETRIC_FEATURES, LANDMARK_INDEX, LANDMARK_NAMES
 
 

@@ -13,18 +13,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exprgen.exprgen_addon import cli
-from exprgen.networks import models
+from exprgen.exprgen_addon.command_line import main
 from exprgen.networks.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PARTIAL, ExprGenError
-from exprgen.networks.pipeline import WEIGHTS_VARIABLE
+from exprgen.networks.models.weights_places import WEIGHTS_VARIABLE
 from exprgen.networks.track import FaceTrack, RigTrack
+from exprgen.networks.tracking import landmark_model
 from exprgen.tests import synthetic, tiny_weights
 
 bpy = pytest.importorskip("bpy")
 pytest.importorskip("av")
 
 try:
-    models.landmark_model()
+    landmark_model.landmark_model()
 except ExprGenError:
     pytest.skip("the face landmark model is not here", allow_module_level=True)
 
@@ -53,7 +53,7 @@ def taken(house):
     out = house / "take.blend"
     command = words(house, "retarget", house / "clip.mp4", out, "--tracks", house / "tracks")
     done = subprocess.run(
-        [sys.executable, "-m", "exprgen.exprgen_addon.cli", *command],
+        [sys.executable, "-m", "exprgen.exprgen_addon.command_line.main", *command],
         capture_output=True,
         text=True,
         check=False,
@@ -76,7 +76,7 @@ def test_the_result_says_what_was_done(taken):
 
 
 def test_the_blend_holds_both_characters_keyed(taken, house):
-    from exprgen.exprgen_addon import characters
+    from exprgen.exprgen_addon.characters import in_scene
 
     bpy.ops.wm.open_mainfile(filepath=str(taken[1]))
     scene = bpy.context.scene
@@ -85,7 +85,7 @@ def test_the_blend_holds_both_characters_keyed(taken, house):
     assert scene.camera is not None
     (action,) = bpy.data.actions
     assert action.name == "ExprGen clip"
-    present = characters.characters_in(scene)
+    present = in_scene.characters_in(scene)
     assert [c.profile.name for c in present] == ["ann", "bob"]
     track = RigTrack.load(house / "tracks" / "bob.npz")
     for frame in (1, 22, 40):
@@ -107,7 +107,7 @@ def test_a_blink_reaches_both_characters(taken, house):
 def test_apply_needs_no_footage(taken, house, capfd):
     out = house / "again.blend"
     track = house / "tracks" / "face.npz"
-    code = cli.main(words(house, "apply", track, out, "--reduce", "0.02", "--no-head"))
+    code = main.main(words(house, "apply", track, out, "--reduce", "0.02", "--no-head"))
     result = json.loads(capfd.readouterr().out)
     assert code == EXIT_OK
     assert out.is_file()
@@ -119,7 +119,7 @@ def test_a_cut_clip_is_kept_and_marked(house, tmp_path, capfd):
     data = (house / "clip.mp4").read_bytes()
     (tmp_path / "cut.mp4").write_bytes(data[: len(data) * 2 // 3])
     out = tmp_path / "cut.blend"
-    code = cli.main(words(house, "retarget", tmp_path / "cut.mp4", out))
+    code = main.main(words(house, "retarget", tmp_path / "cut.mp4", out))
     captured = capfd.readouterr()
     result = json.loads(captured.out)
     assert code == EXIT_PARTIAL
@@ -133,7 +133,7 @@ def test_a_cut_clip_is_kept_and_marked(house, tmp_path, capfd):
 def test_pictures_give_pictures(house, tmp_path, capfd):
     import cv2
 
-    from exprgen.networks.media import open_reference
+    from exprgen.networks.footage.media import open_reference
 
     folder = tmp_path / "faces"
     folder.mkdir()
@@ -143,7 +143,7 @@ def test_pictures_give_pictures(house, tmp_path, capfd):
     cv2.imwrite(str(folder / "wall.png"), np.full((200, 200, 3), 90, np.uint8))
     out, pictures = tmp_path / "stills.blend", tmp_path / "pictures"
     options = ("--render", pictures, "--size", "32")
-    code = cli.main(words(house, "retarget", folder, out, *options))
+    code = main.main(words(house, "retarget", folder, out, *options))
     result = json.loads(capfd.readouterr().out)
     assert code == EXIT_PARTIAL, "one picture shows no face"
     assert result["without_face"] == ["wall"]
@@ -157,7 +157,12 @@ def test_ctrl_c_keeps_what_is_finished(house, tmp_path):
     long = synthetic.speaking_clip(tmp_path / "long.mp4", frames=400)
     out = tmp_path / "long.blend"
     process = subprocess.Popen(
-        [sys.executable, "-m", "exprgen.exprgen_addon.cli", *words(house, "retarget", long, out)],
+        [
+            sys.executable,
+            "-m",
+            "exprgen.exprgen_addon.command_line.main",
+            *words(house, "retarget", long, out),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -191,7 +196,7 @@ def test_the_same_parser_serves_blender(house):
 
 def test_analyse_writes_a_face_track(house, tmp_path, capfd):
     out = tmp_path / "t.npz"
-    code = cli.main(["analyse", str(house / "clip.mp4"), "--out", str(out), "--range", "0:0.4"])
+    code = main.main(["analyse", str(house / "clip.mp4"), "--out", str(out), "--range", "0:0.4"])
     assert code == EXIT_OK
     assert "10 of 10 frames" in capfd.readouterr().out
     assert len(FaceTrack.load(out)) == 10

@@ -5,15 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from exprgen.networks.profile import SAMPLE_RIGS, Target, arkit_to_unit, load_profile
+from exprgen.networks.characters.profile import SAMPLE_RIGS, Target, arkit_to_unit, load_profile
 from exprgen.networks.track import RigTrack
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, ROLES
 from exprgen.tests.synthetic import rig_track
 
 bpy = pytest.importorskip("bpy")
 
-from exprgen.exprgen_addon import characters, keyframes, rigs, takes  # noqa: E402
-from exprgen.exprgen_addon.options import KeyOptions  # noqa: E402
+from exprgen.exprgen_addon import rigs
+from exprgen.exprgen_addon.characters import in_scene
+from exprgen.exprgen_addon.keying import keyframes, takes
+from exprgen.exprgen_addon.keying.key_options import KeyOptions
 
 MAX_BYTES = 3_000_000
 
@@ -28,7 +30,7 @@ def rosa(profile):
     """Her only copy in a new file, coarse, at rest; every test leaves her so."""
     scene = takes.new_file()
     keyframes.set_scene_fps(scene, 30.0)
-    (character,) = characters.append_characters([profile], scene)
+    (character,) = in_scene.append_characters([profile], scene)
     part(character, "head").modifiers["Subdivision"].show_viewport = False
     return character
 
@@ -232,8 +234,8 @@ def test_lips_seal_over_an_open_jaw(profile, rosa):
 def test_keys_evaluate_to_the_track(profile, rosa):
     track: RigTrack = rig_track(profile, frames=12, seed=3)
     scene = bpy.context.scene
-    keyframes.apply_tracks([track], characters.characters_in(scene), scene, options=KeyOptions())
-    character = characters.characters_in(scene)[0]
+    keyframes.apply_tracks([track], in_scene.characters_in(scene), scene, options=KeyOptions())
+    character = in_scene.characters_in(scene)[0]
     for frame in (1, 6, 12):
         scene.frame_set(frame)
         for column, name in enumerate(track.controls):

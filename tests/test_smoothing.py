@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exprgen.networks import smoothing
+from exprgen.networks.characters.profile import Control, Framing, RigProfile, Target, to_unit
 from exprgen.networks.errors import UsageError
-from exprgen.networks.profile import Control, Framing, RigProfile, Target, to_unit
 from exprgen.networks.settings import RetargetSettings
+from exprgen.networks.solving import smoothing
 from exprgen.networks.track import BRIDGED, HELD, RESTING, TRACKED, FaceTrack
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, NEUTRAL
 

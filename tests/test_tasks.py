@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from exprgen.exprgen_addon import jobs
-from exprgen.exprgen_addon.capture import package_code
-from exprgen.exprgen_addon.tasks import DONE, FAILED, STOPPED, Task, TaskQueue, Thinking
+from exprgen.exprgen_addon.engine import jobs
+from exprgen.exprgen_addon.engine.task_queue import DONE, FAILED, STOPPED, Task, TaskQueue, Thinking
+from exprgen.exprgen_addon.studio.capture import package_code
 from exprgen.networks.errors import ExprGenError, InputError, UsageError
 
-HOST = [sys.executable, "-c", package_code("exprgen_addon.command_host")]
+HOST = [sys.executable, "-c", package_code("exprgen_addon.command_line.hosted")]
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_waiting_task_can_be_cancelled(worker):
 
 
 def test_a_task_that_does_not_stop_is_ended(worker, monkeypatch):
-    monkeypatch.setattr("exprgen.exprgen_addon.tasks.PATIENCE", 0.2)
+    monkeypatch.setattr("exprgen.exprgen_addon.engine.task_queue.PATIENCE", 0.2)
     queue = TaskQueue()
     task = ping(worker, "one", 60)
     queue.add(task)

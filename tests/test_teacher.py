@@ -5,18 +5,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from exprgen.networks.emphasis import EVEN_READING
 from exprgen.networks.errors import ModelError
-from exprgen.networks.folding import TEACHER_SHARE, PerceptionRunner
-from exprgen.networks.perceptual import hcnn, prepare_faces
-from exprgen.networks.teacher import TEACHER_SIZE, fused, teacher, teacher_opinion
+from exprgen.networks.models.perceptual import hcnn, prepare_faces
+from exprgen.networks.models.teacher import TEACHER_SIZE, fused, teacher, teacher_opinion
+from exprgen.networks.models.weights_io import WeightsInfo, load_network
+from exprgen.networks.perception.folding import TEACHER_SHARE, PerceptionRunner
+from exprgen.networks.solving.emphasis import EVEN_READING
 from exprgen.networks.training import hcnn as hcnn_training
 from exprgen.networks.training import teacher as teacher_training
 from exprgen.networks.training.mixing import pools
 from exprgen.networks.training.pretrained import GREY_DEVIATION, start_from
 from exprgen.networks.training.teaching import taught
 from exprgen.networks.vocabulary import EXPRESSIONS
-from exprgen.networks.weights_io import WeightsInfo, load_network
 
 RNG = np.random.default_rng(3)
 

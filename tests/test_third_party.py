@@ -12,13 +12,25 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from exprgen.exprgen_addon import profiling  # noqa: E402
-from exprgen.exprgen_addon.characters import append_characters, bind  # noqa: E402
-from exprgen.exprgen_addon.keyframes import apply_tracks, set_scene_fps  # noqa: E402
-from exprgen.networks.errors import OutputError  # noqa: E402
-from exprgen.networks.profile import from_unit, load_profile  # noqa: E402
-from exprgen.networks.track import TRACKED, RigTrack  # noqa: E402
-from exprgen.tests import rig_scenes  # noqa: E402
+from exprgen.exprgen_addon import profiling
+from exprgen.exprgen_addon.characters.in_scene import (
+    append_characters,
+    bind,
+)
+from exprgen.exprgen_addon.keying.keyframes import (
+    apply_tracks,
+    set_scene_fps,
+)
+from exprgen.networks.characters.profile import (
+    from_unit,
+    load_profile,
+)
+from exprgen.networks.errors import OutputError
+from exprgen.networks.track import (
+    TRACKED,
+    RigTrack,
+)
+from exprgen.tests import rig_scenes
 
 FPS = 24.0
 
@@ -245,7 +257,7 @@ def test_library_override_takes_the_keys(avatar, tmp_path):
     bindings = bind(made, home)
     owners = {p.owner for props in bindings.values() for p in props}
     assert all(o.library is None and o.override_library for o in owners if o.id_type == "OBJECT")
-    from exprgen.exprgen_addon.characters import Character
+    from exprgen.exprgen_addon.characters.in_scene import Character
 
     track = make_track(made)
     apply_tracks([track], [Character(made, home, None, bindings)], scene)

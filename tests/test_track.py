@@ -6,11 +6,12 @@ import sys
 import numpy as np
 import pytest
 
-from exprgen.networks import recorder, track
+from exprgen.networks import track
 from exprgen.networks.errors import InputError, OutputError
-from exprgen.networks.recorder import TrackRecorder
 from exprgen.networks.track import BRIDGED, HELD, RESTING, TRACKED, FaceTrack
-from exprgen.networks.tracking import FaceObservation, TrackedFace
+from exprgen.networks.tracking import track_recorder
+from exprgen.networks.tracking.face_tracker import FaceObservation, TrackedFace
+from exprgen.networks.tracking.track_recorder import TrackRecorder
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, NEUTRAL
 
 FPS = 25
@@ -67,7 +68,7 @@ def test_what_is_recorded_comes_back(tmp_path):
         "face": "largest", "stills": False, "names": [],
     }  # fmt: skip
     for i in (0, 7, 19):
-        face = recorder.decode_face(made.face_jpeg(i))
+        face = track_recorder.decode_face(made.face_jpeg(i))
         assert abs(int(face.mean()) - i) <= 2
 
 
@@ -205,7 +206,7 @@ def test_blinks_are_measured_against_the_clips_own_eyes():
         lids = np.full((60, 2), usual, np.float32)
         lids += np.random.default_rng(0).normal(0, 0.004, lids.shape).astype(np.float32)
         lids[30:33] = [[0.5 * usual] * 2, [0.03] * 2, [0.5 * usual] * 2]
-        blink = recorder.blink_amounts(lids, arkit, found)
+        blink = track_recorder.blink_amounts(lids, arkit, found)
         assert blink[31].min() == 1.0
         assert blink[:29].max() < 0.06
 
@@ -217,10 +218,10 @@ def test_gaze_does_not_dive_behind_a_blink():
     blink[18:22] = 1.0
     gaze = np.zeros((40, 2, 2))
     gaze[16:24, :, 1] = 0.4
-    mended = recorder.bridge_closed_eyes(times, found, gaze, blink)
+    mended = track_recorder.bridge_closed_eyes(times, found, gaze, blink)
     assert np.abs(mended[18:22]).max() <= 0.41 * 1.0
     gaze[16:18], gaze[22:24] = 0, 0
-    assert np.abs(recorder.bridge_closed_eyes(times, found, gaze, blink)).max() < 1e-9
+    assert np.abs(track_recorder.bridge_closed_eyes(times, found, gaze, blink)).max() < 1e-9
 
 
 def test_eyes_that_stay_shut_keep_their_downward_look():
@@ -229,7 +230,7 @@ def test_eyes_that_stay_shut_keep_their_downward_look():
     blink[20:80] = 1.0
     gaze = np.zeros((100, 2, 2))
     gaze[20:80, :, 1] = 0.4
-    mended = recorder.bridge_closed_eyes(times, np.ones(100, bool), gaze, blink)
+    mended = track_recorder.bridge_closed_eyes(times, np.ones(100, bool), gaze, blink)
     assert mended[50, 0, 1] == pytest.approx(0.4)
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from exprgen.networks import models, tracking
 from exprgen.networks.errors import ModelError, UsageError
-from exprgen.networks.media import Frame, open_reference
-from exprgen.networks.tracking import FaceDetector, FaceObservation, FaceTracker
+from exprgen.networks.footage.media import Frame, open_reference
+from exprgen.networks.tracking import face_tracker, landmark_model
+from exprgen.networks.tracking.face_tracker import FaceDetector, FaceObservation, FaceTracker
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, LANDMARK_INDEX
 from exprgen.tests.drawn_face import draw, scene, write_clip
 
@@ -16,7 +16,7 @@ FPS = 25
 @pytest.fixture(autouse=True)
 def model():
     try:
-        return models.landmark_model()
+        return landmark_model.landmark_model()
     except ModelError as error:
         pytest.skip(f"no landmark model: {error.fix}")
 
@@ -190,7 +190,7 @@ def test_gaze_signs():
         arkit = np.zeros(len(ARKIT_CHANNELS), np.float32)
         for name, value in channels.items():
             arkit[ARKIT_INDEX[name]] = value
-        return tracking.gaze_angles(arkit)
+        return face_tracker.gaze_angles(arkit)
 
     to_own_left = gaze(eyeLookOutLeft=0.5, eyeLookInRight=0.5)
     assert (to_own_left[:, 0] > 0.2).all()
@@ -204,7 +204,7 @@ def test_lids_tell_open_from_shut():
     with FaceDetector() as detector:
         (awake,) = detector.detect(draw(scene(), 160, 110, lids=1.0))
         (shut,) = detector.detect(draw(scene(), 160, 110, lids=0.0))
-    opened, closed = tracking.lid_openings(awake), tracking.lid_openings(shut)
+    opened, closed = face_tracker.lid_openings(awake), face_tracker.lid_openings(shut)
     assert (opened > 0.2).all()
     assert (closed < 0.75 * opened).all()
 
@@ -216,7 +216,7 @@ def test_confidence_falls_with_size_turn_and_what_is_cut_off():
         pose = np.eye(4, dtype=np.float32)
         a = np.radians(degrees)
         pose[:3, :3] = [[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]]
-        return tracking.confidence(FaceObservation(points, np.zeros(52), pose, (640, 480)))
+        return face_tracker.confidence(FaceObservation(points, np.zeros(52), pose, (640, 480)))
 
     assert face() == pytest.approx(1.0)
     assert face(width=32) == pytest.approx(0.5, abs=0.02)

@@ -9,19 +9,14 @@ import pytest
 import torch
 
 from exprgen.networks import pipeline
-from exprgen.networks.character_mlp import CharacterMlp
-from exprgen.networks.errors import (
-    EXIT_INPUT,
-    EXIT_INTERRUPTED,
-    EXIT_USAGE,
-    InputError,
-    UsageError,
-)
-from exprgen.networks.perceptual import hcnn
-from exprgen.networks.profile import load_profile
-from exprgen.networks.registration import average_face
-from exprgen.networks.tracking import FaceObservation
-from exprgen.networks.training import ced, cmlp, fcnn, kind, rig, scnn
+from exprgen.networks.characters.profile import load_profile
+from exprgen.networks.errors import EXIT_INPUT, EXIT_INTERRUPTED, EXIT_USAGE, InputError, UsageError
+from exprgen.networks.models.cmlp import CharacterMlp
+from exprgen.networks.models.perceptual import hcnn
+from exprgen.networks.models.weights_io import WeightsInfo, load_network, read_info, save_network
+from exprgen.networks.tracking.face_tracker import FaceObservation
+from exprgen.networks.tracking.registration import average_face
+from exprgen.networks.training import ced, cmlp, cnn_3d, fcnn, kind, scnn
 from exprgen.networks.training import hcnn as hcnn_training
 from exprgen.networks.training.augment import AugmentSettings, augment
 from exprgen.networks.training.checkpoints import load_checkpoint, save_checkpoint
@@ -30,7 +25,6 @@ from exprgen.networks.training.features import compute_features
 from exprgen.networks.training.loop import LoopSettings, Stage, _Training, fit_to_time, run
 from exprgen.networks.training.report import confusion_matrix, write_report
 from exprgen.networks.vocabulary import EXPRESSIONS
-from exprgen.networks.weights_io import WeightsInfo, load_network, read_info, save_network
 from exprgen.tests import trainings
 
 torch.set_num_threads(1)  # small networks: threads would only wait for each other
@@ -272,14 +266,14 @@ def rig_settings(room, **changes):
         "epochs": 40,
         "humans": 70,
     }
-    return rig.RigSettings(**values | changes)
+    return cnn_3d.RigSettings(**values | changes)
 
 
 def test_rig_regressor_follows_the_face(room, monkeypatch):
     humans = synthetic_faces(140, 7)
-    monkeypatch.setattr(rig, "load_faces", lambda _: humans)
+    monkeypatch.setattr(cnn_3d, "load_faces", lambda _: humans)
     s = rig_settings(room, humans=140)
-    outcome = rig.train(s)
+    outcome = cnn_3d.train(s)
     assert outcome.metrics["own"] > 0.5
     assert outcome.metrics["human"] > 0.5
     network, info = load_network(s.out, "rig_regressor", character="doll")
@@ -290,20 +284,20 @@ def test_rig_regressor_follows_the_face(room, monkeypatch):
 
 
 def test_paper_form_of_the_rig_regressor(room, monkeypatch):
-    monkeypatch.setattr(rig, "load_faces", lambda _: synthetic_faces(70, 7))
+    monkeypatch.setattr(cnn_3d, "load_faces", lambda _: synthetic_faces(70, 7))
     out = str(room / "paper.safetensors")
-    rig.train(rig_settings(room, match="paper", geometry=0, own=0.0, epochs=2, out=out))
+    cnn_3d.train(rig_settings(room, match="paper", geometry=0, own=0.0, epochs=2, out=out))
     assert read_info(out).config == {"controls": 5, "geometry": 0}
 
 
 def test_two_looks_agree_and_strength_is_kept(room, monkeypatch):
-    monkeypatch.setattr(rig, "load_faces", lambda _: synthetic_faces(70, 7))
+    monkeypatch.setattr(cnn_3d, "load_faces", lambda _: synthetic_faces(70, 7))
     s = rig_settings(room, epochs=2, sides=1.0, intensity=0.5, out=str(room / "sides.safetensors"))
-    assert np.isfinite(rig.train(s).metrics["human"])
+    assert np.isfinite(cnn_3d.train(s).metrics["human"])
 
-    shop = rig.Workshop(s)
+    shop = cnn_3d.Workshop(s)
     model = load_network(s.out, "rig_regressor")[0]
-    task = rig.RigTask(model, shop.human_pairs(), shop.own_pairs(), None, shop.profile, s)
+    task = cnn_3d.RigTask(model, shop.human_pairs(), shop.own_pairs(), None, shop.profile, s)
     units = torch.rand(6, 5) * 2 - 1
     mirrored = torch.from_numpy(task.mirror.units(units.numpy()))
     flipped = torch.tensor([True, False] * 3)[:, None]

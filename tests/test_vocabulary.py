@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from exprgen.networks import film
 from exprgen.networks import vocabulary as v
+from exprgen.networks.footage import preview_film
 
 
 def test_counts_are_the_fields():
@@ -19,7 +19,9 @@ def test_expression_colours_are_told_apart_and_readable_on_the_film():
     assert len(v.EXPRESSION_COLOURS) == len(v.EXPRESSIONS)
     apart = np.linalg.norm(colours[:, None] - colours[None], axis=-1)
     assert apart[~np.eye(7, dtype=bool)].min() > 60
-    assert ((_luminance(colours) + 0.05) / (_luminance(np.array(film.PANEL)) + 0.05)).min() > 4
+    assert (
+        (_luminance(colours) + 0.05) / (_luminance(np.array(preview_film.PANEL)) + 0.05)
+    ).min() > 4
 
 
 def _luminance(srgb: np.ndarray) -> np.ndarray:

@@ -10,33 +10,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exprgen.networks import models
+from exprgen.networks.characters.profile import from_unit, to_unit
 from exprgen.networks.errors import ExprGenError
 from exprgen.networks.pipeline import WEIGHTS_VARIABLE
-from exprgen.networks.profile import from_unit, to_unit
 from exprgen.networks.track import FaceTrack
+from exprgen.networks.tracking import landmark_model
 from exprgen.tests import synthetic, tiny_weights
 
 bpy = pytest.importorskip("bpy")
 pytest.importorskip("av")
 
-from mathutils import Vector  # noqa: E402
+from mathutils import Vector
 
-import exprgen  # noqa: E402
-from exprgen.exprgen_addon import (  # noqa: E402
-    application,
-    characters,
-    corrections,
-    curves,
-    jobs,
-    overlay,
-    references,
-    tasks,
-    window,
-)
+import exprgen
+from exprgen.exprgen_addon.characters import in_scene
+from exprgen.exprgen_addon.engine import jobs, task_queue
+from exprgen.exprgen_addon.keying import corrections, fcurves
+from exprgen.exprgen_addon.window import applying, job_timer, reference_overlay, references
 
 try:
-    models.landmark_model()
+    landmark_model.landmark_model()
 except ExprGenError:
     pytest.skip("the face landmark model is not here", allow_module_level=True)
 
@@ -104,7 +97,7 @@ MOVING = "brow"
 
 
 def ann(scene):
-    return characters.characters_in(scene)[0]
+    return in_scene.characters_in(scene)[0]
 
 
 def value_at(scene, frame: int) -> float:
@@ -141,7 +134,7 @@ def test_analyse_keeps_track_and_thumbnail_beside_the_file(scene, house):
 def test_a_stopped_second_look_leaves_the_first_whole(analysed, monkeypatch):
     kept = references.track_path(analysed.exprgen)
     out = references.new_track_path(analysed.exprgen)
-    monkeypatch.setattr(window, "ask", _stopped_after(10))
+    monkeypatch.setattr(job_timer, "ask", _stopped_after(10))
     for there, frames in ((False, 10), (True, 30)):
         out.unlink(missing_ok=True)
         if there:
@@ -153,7 +146,7 @@ def test_a_stopped_second_look_leaves_the_first_whole(analysed, monkeypatch):
 
 def _stopped_after(frames: int):
     """window.ask, as of an analysis that somebody stopped after so many frames."""
-    from exprgen.exprgen_addon import tasks
+    from exprgen.exprgen_addon.engine import task_queue
 
     def ask(command, request):
         def look(emit, stopped):
@@ -163,31 +156,31 @@ def _stopped_after(frames: int):
             return {"track": request["out"], "found": frames, "frames": frames, "stopped": True,
                     "partial": True, "reason": ""}  # fmt: skip
 
-        return lambda: tasks.Thinking(look)
+        return lambda: task_queue.Thinking(look)
 
     return ask
 
 
 def test_the_landmark_model_may_come_with_the_extension(tmp_path, monkeypatch):
-    from exprgen.exprgen_addon import preferences
+    from exprgen.exprgen_addon.window import preferences
 
     monkeypatch.setattr(jobs, "_engine", jobs.Engine(cache=str(tmp_path)))
-    monkeypatch.setattr(models, "BUNDLED", tmp_path / "bundled.task")
+    monkeypatch.setattr(landmark_model, "BUNDLED", tmp_path / "bundled.task")
     assert not preferences.model_there()
-    (tmp_path / "bundled.task").write_bytes(bytes(models.LANDMARK_SIZE))
+    (tmp_path / "bundled.task").write_bytes(bytes(landmark_model.LANDMARK_SIZE))
     assert preferences.model_there()
 
 
 def test_trying_again_puts_the_failure_away_and_another_reference_the_analysis(analysed):
-    from exprgen.exprgen_addon import tasks
+    from exprgen.exprgen_addon.engine import task_queue
 
-    failed = [tasks.Task(title, lambda: None) for title in ("Analyse", "Apply")]
-    window.queue.failures[:] = failed
+    failed = [task_queue.Task(title, lambda: None) for title in ("Analyse", "Apply")]
+    job_timer.queue.failures[:] = failed
     try:
         assert bpy.ops.exprgen.apply() == {"FINISHED"}
-        assert window.queue.failures == failed[:1]
+        assert job_timer.queue.failures == failed[:1]
     finally:
-        window.queue.failures.clear()
+        job_timer.queue.failures.clear()
     analysed.exprgen.reference = "//another.mp4"
     assert not analysed.exprgen.track
 
@@ -197,31 +190,31 @@ def test_what_came_of_a_job_is_not_told_while_it_runs_again(house):
         seen = []
 
         def begin(seen=seen):
-            seen.append(window.queue.last)
-            return tasks.Thinking(lambda emit, stopped: {})
+            seen.append(job_timer.queue.last)
+            return task_queue.Thinking(lambda emit, stopped: {})
 
-        window.queue.last = tasks.Task("Wait", lambda: None)
-        assert window.start(tasks.Task(title, begin), None) == {"FINISHED"}
+        job_timer.queue.last = task_queue.Task("Wait", lambda: None)
+        assert job_timer.start(task_queue.Task(title, begin), None) == {"FINISHED"}
         assert [t and t.title for t in seen] == [told]
 
 
 def test_another_engine_gets_another_worker(house, monkeypatch):
     from dataclasses import replace
 
-    first = window.worker()
-    assert window.worker() is first
+    first = job_timer.worker()
+    assert job_timer.worker() is first
     monkeypatch.setattr(jobs, "_engine", replace(jobs.engine(), threads=1))
-    second = window.worker()
+    second = job_timer.worker()
     assert second is not first
     assert second.alive
     assert not first.alive
 
 
 def test_who_poses_a_rig_means_its_character(scene):
-    from exprgen.exprgen_addon.operators.correct import posed_collection
+    from exprgen.exprgen_addon.window.operators.correct import posed_collection
 
-    names = [c.collection.name for c in characters.characters_in(scene)]
-    for character in reversed(characters.characters_in(scene)):
+    names = [c.collection.name for c in in_scene.characters_in(scene)]
+    for character in reversed(in_scene.characters_in(scene)):
         bpy.context.view_layer.objects.active = next(iter(character.collection.objects))
         assert posed_collection(bpy.context) == character.collection
     bpy.context.view_layer.objects.active = None
@@ -229,9 +222,9 @@ def test_who_poses_a_rig_means_its_character(scene):
 
 
 def test_a_view_of_the_faces_shows_all_of_them(scene):
-    from exprgen.exprgen_addon.operators import view_faces
+    from exprgen.exprgen_addon.window.operators import view_faces
 
-    present = characters.characters_in(scene)
+    present = in_scene.characters_in(scene)
     middle, width, height = view_faces.extent(present)
     centers = np.array([c.face_center for c in present])
     size = present[0].profile.framing.size
@@ -247,7 +240,7 @@ def test_a_view_of_the_faces_shows_all_of_them(scene):
 def test_a_character_is_added_by_its_profile(house):
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     assert bpy.ops.exprgen.add_profile(filepath=str(house / "bob.json")) == {"FINISHED"}
-    assert [c.profile.name for c in characters.characters_in(bpy.context.scene)] == ["bob"]
+    assert [c.profile.name for c in in_scene.characters_in(bpy.context.scene)] == ["bob"]
     (house / "broken.json").write_text("{}")
     with pytest.raises(RuntimeError, match="broken"):
         bpy.ops.exprgen.add_profile(filepath=str(house / "broken.json"))
@@ -268,7 +261,7 @@ def test_what_a_killed_worker_left_is_swept(tmp_path):
 def test_each_step_of_the_checklist_says_what_it_does(house):
     from types import SimpleNamespace
 
-    from exprgen.exprgen_addon.operators.new_character import STEPS, EXPRGEN_OT_new_step
+    from exprgen.exprgen_addon.window.operators.new_character import STEPS, EXPRGEN_OT_new_step
 
     said = [
         EXPRGEN_OT_new_step.description(bpy.context, SimpleNamespace(step=name))
@@ -308,13 +301,13 @@ def test_apply_selects_the_rig_that_it_keyed_within_its_step(analysed):
     bpy.ops.ed.undo_push(message="before")
     bpy.ops.exprgen.apply()
     layer = bpy.context.view_layer
-    rig = characters.rig_of(ann(bpy.context.scene))
+    rig = in_scene.rig_of(ann(bpy.context.scene))
     assert layer.objects.active == rig
     assert rig.animation_data.action or rig.data.shape_keys.animation_data.action
     bpy.ops.ed.undo()
     assert bpy.context.view_layer.objects.active.name == cube
     assert bpy.data.objects[cube].select_get()
-    bob = characters.characters_in(bpy.context.scene)[1].collection
+    bob = in_scene.characters_in(bpy.context.scene)[1].collection
     mine = next(o for o in bob.all_objects if o.type == "MESH")
     mine.select_set(True)
     bpy.ops.exprgen.apply()
@@ -329,7 +322,7 @@ def test_apply_again_changes_nothing(analysed):
 
 
 def test_a_character_that_is_off_is_left_alone(analysed):
-    bob = characters.characters_in(analysed)[1].collection
+    bob = in_scene.characters_in(analysed)[1].collection
     bob.exprgen.enabled = False
     bpy.ops.exprgen.apply()
     (action,) = bpy.data.actions
@@ -417,7 +410,7 @@ def test_automatic_keying_is_a_correction_too(analysed):
     assert found == {MOVING: pytest.approx(0.4, abs=0.03)}
     bpy.ops.exprgen.key_correction(radius=0.2)
     assert value_at(analysed, 15) == pytest.approx(solved + 0.4, abs=0.03)
-    assert {k.type for k in curves.curve_of(prop).keyframe_points} == {"GENERATED"}
+    assert {k.type for k in fcurves.curve_of(prop).keyframe_points} == {"GENERATED"}
 
 
 def test_generated_keys_are_cleared_in_a_range_and_others_stay(analysed):
@@ -425,17 +418,19 @@ def test_generated_keys_are_cleared_in_a_range_and_others_stay(analysed):
     prop = pose(analysed, 0.6)
     prop.owner.keyframe_insert(prop.data_path, index=prop.index, frame=40)
     bpy.ops.exprgen.clear_keys(first=10, last=20)
-    places = [k.co[0] for k in curves.curve_of(prop).keyframe_points]
+    places = [k.co[0] for k in fcurves.curve_of(prop).keyframe_points]
     assert places == [*range(1, 10), *range(21, 31), 40]
     bpy.ops.exprgen.clear_keys(everything=True)
-    assert [k.co[0] for k in curves.curve_of(prop).keyframe_points] == [40]
+    assert [k.co[0] for k in fcurves.curve_of(prop).keyframe_points] == [40]
 
 
 def test_the_reference_stands_beside_in_step_with_the_timeline(analysed):
     analysed.render.fps = 50  # two scene frames a picture
     assert bpy.ops.exprgen.show_reference(way="beside") == {"FINISHED"}
-    empty = overlay.overlay_of(analysed)
-    pictures = sorted(overlay.frames_folder(references.track_path(analysed.exprgen)).glob("*.jpg"))
+    empty = reference_overlay.overlay_of(analysed)
+    pictures = sorted(
+        reference_overlay.frames_folder(references.track_path(analysed.exprgen)).glob("*.jpg")
+    )
     assert len(pictures) == 60, "and one for the moment before Blender knows its frame"
     assert pictures[1].read_bytes() == pictures[2].read_bytes() != pictures[3].read_bytes()
     assert (empty.image_user.frame_start, empty.image_user.frame_duration) == (1, 59)
@@ -448,7 +443,7 @@ def test_the_reference_stands_beside_in_step_with_the_timeline(analysed):
     assert away @ facing < 0
     images = len(bpy.data.images)
     bpy.ops.exprgen.show_reference(way="off")
-    assert overlay.overlay_of(analysed) is None
+    assert reference_overlay.overlay_of(analysed) is None
     assert len(bpy.data.images) == images - 1
 
 
@@ -456,27 +451,27 @@ def test_the_footage_goes_when_another_reference_is_chosen(analysed, tmp_path):
     bpy.ops.exprgen.show_reference(way="beside")
     other = synthetic.speaking_clip(tmp_path / "other.mp4", frames=3)
     bpy.ops.exprgen.pick_reference(filepath=str(other))
-    assert overlay.overlay_of(analysed) is None
+    assert reference_overlay.overlay_of(analysed) is None
     assert analysed.exprgen.overlay == "off"
 
 
 def test_a_killed_worker_is_told_and_the_next_run_works(analysed):
-    worker = window.worker()
+    worker = job_timer.worker()
     jobs.Job("ping", {}, worker).run_blocking()
-    request = application.solve_request(analysed, application.cast_of(analysed), window.scratch())
+    request = applying.solve_request(analysed, applying.cast_of(analysed), job_timer.scratch())
     os.kill(worker.pid, signal.SIGSTOP)  # so that it can't answer first
-    task = window.Task("Apply", window.ask("solve", request))
-    window.queue.add(task)
+    task = job_timer.Task("Apply", job_timer.ask("solve", request))
+    job_timer.queue.add(task)
     os.kill(worker.pid, signal.SIGKILL)
     end = time.monotonic() + 20
-    while window.queue.busy and time.monotonic() < end:
-        window.queue.step()
+    while job_timer.queue.busy and time.monotonic() < end:
+        job_timer.queue.step()
         time.sleep(0.01)
     assert task.state == "failed"
     assert "SIGKILL" in str(task.error)
     assert task.error.fix
     assert bpy.ops.exprgen.apply() == {"FINISHED"}
-    assert window.worker().pid != worker.pid
+    assert job_timer.worker().pid != worker.pid
 
 
 def test_nothing_is_left_behind_by_disabling(house):
@@ -497,20 +492,22 @@ def test_nothing_is_left_behind_by_disabling(house):
 
 
 def test_another_file_ends_what_runs(analysed):
-    worker = window.worker()
-    window.queue.add(window.Task("Wait", window.ask("ping", {"seconds": 60})))
-    folder = window.scratch()
+    worker = job_timer.worker()
+    job_timer.queue.add(job_timer.Task("Wait", job_timer.ask("ping", {"seconds": 60})))
+    folder = job_timer.scratch()
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-    assert not window.queue.busy
+    assert not job_timer.queue.busy
     assert not worker.alive
     assert not Path(folder).exists()
 
 
-def _behind_the_window(monkeypatch, operator) -> tasks.Task:
+def _behind_the_window(monkeypatch, operator) -> task_queue.Task:
     """Start an operator's job as a window does, and wait until it has begun to write."""
-    monkeypatch.setattr(window, "start", lambda task, _: window.queue.add(task) or {"FINISHED"})
+    monkeypatch.setattr(
+        job_timer, "start", lambda task, _: job_timer.queue.add(task) or {"FINISHED"}
+    )
     assert operator() == {"FINISHED"}
-    return window.queue.running
+    return job_timer.queue.running
 
 
 def _spools(folder: Path) -> list[Path]:
@@ -520,7 +517,7 @@ def _spools(folder: Path) -> list[Path]:
 def _step_until(condition) -> None:
     end = time.monotonic() + 60
     while not condition() and time.monotonic() < end:
-        window.queue.step()
+        job_timer.queue.step()
         time.sleep(0.005)
     assert condition()
 
@@ -533,7 +530,7 @@ def test_a_file_opened_in_an_analysis_ends_it_and_leaves_nothing(scene, house, m
     other = folder / ".spool-00000000-other"
     _step_until(lambda: _spools(folder))
     other.mkdir()  # another Blender's
-    os.kill(window.worker().pid, signal.SIGSTOP)  # so that it can't end first
+    os.kill(job_timer.worker().pid, signal.SIGSTOP)  # so that it can't end first
     try:
         assert len(_spools(folder)) == 2
         bpy.ops.wm.revert_mainfile()
@@ -542,7 +539,7 @@ def test_a_file_opened_in_an_analysis_ends_it_and_leaves_nothing(scene, house, m
         other.rmdir()
     assert sorted(folder.glob("*")) == before
     assert (task.state, task.said) == ("stopped", "ended by opening a file")
-    assert window.queue.last is task, "and is told"
+    assert job_timer.queue.last is task, "and is told"
     assert not bpy.context.scene.exprgen.track
     monkeypatch.undo()
     assert bpy.ops.exprgen.analyse() == {"FINISHED"}
@@ -553,7 +550,7 @@ def test_a_file_saved_in_an_analysis_gets_it_at_its_end(scene, house, monkeypatc
     references.new_track_path(scene.exprgen).unlink(missing_ok=True)
     _behind_the_window(monkeypatch, bpy.ops.exprgen.analyse)
     bpy.ops.wm.save_mainfile()
-    _step_until(lambda: not window.queue.busy)
+    _step_until(lambda: not job_timer.queue.busy)
     assert references.seen(bpy.context.scene.exprgen) is not None
     assert not [p for p in (house / references.TRACKS).iterdir() if ".new" in p.name]
 
@@ -561,16 +558,16 @@ def test_a_file_saved_in_an_analysis_gets_it_at_its_end(scene, house, monkeypatc
 def test_an_analysis_of_another_reference_is_not_taken(scene, house, monkeypatch):
     _behind_the_window(monkeypatch, bpy.ops.exprgen.analyse)
     scene.exprgen.reference = "//another.mp4"
-    _step_until(lambda: not window.queue.busy)
+    _step_until(lambda: not job_timer.queue.busy)
     assert not scene.exprgen.track
-    assert "reference was changed" in window.queue.last.said
+    assert "reference was changed" in job_timer.queue.last.said
     assert not [p for p in (house / references.TRACKS).iterdir() if ".new" in p.name]
 
 
 def test_what_a_job_says_of_its_keys_goes_and_comes_with_them(analysed):
     bpy.ops.ed.undo_push(message="before")
     bpy.ops.exprgen.apply()
-    last = window.queue.last
+    last = job_timer.queue.last
     assert "keys on" in last.said
     assert last.holds()
     bpy.ops.ed.undo()
@@ -578,9 +575,9 @@ def test_what_a_job_says_of_its_keys_goes_and_comes_with_them(analysed):
     bpy.ops.ed.redo()
     assert last.holds()
     bpy.ops.exprgen.apply()
-    assert window.queue.last.holds()
+    assert job_timer.queue.last.holds()
     bpy.ops.ed.undo()
-    assert not window.queue.last.holds(), "the first one's keys are another's word"
+    assert not job_timer.queue.last.holds(), "the first one's keys are another's word"
 
 
 def test_a_pose_is_taken_as_a_correction_where_there_are_keys(analysed):
@@ -602,7 +599,7 @@ def test_a_pose_is_taken_as_a_correction_where_there_are_keys(analysed):
 
 
 def test_make_it_clearer_looks_and_leaves_nothing(analysed, monkeypatch):
-    from exprgen.exprgen_addon import live_clarity
+    from exprgen.exprgen_addon.window import live_clarity
 
     made = []
 
@@ -624,8 +621,8 @@ def test_make_it_clearer_looks_and_leaves_nothing(analysed, monkeypatch):
 
 
 def test_a_mirror_reads_poses_and_tells_its_death(house):
-    from exprgen.exprgen_addon import live_clarity
-    from exprgen.networks.profile import load_profile
+    from exprgen.exprgen_addon.window import live_clarity
+    from exprgen.networks.characters.profile import load_profile
 
     profile = load_profile(house / "ann.json")
     mirror = live_clarity.mirror_for(profile)
@@ -648,40 +645,40 @@ def test_the_checklist_tells_what_is_done_and_what_is_next(house, tmp_path):
     import json
     import shutil
 
-    from exprgen.exprgen_addon import checklist
-    from exprgen.networks.profile import load_profile
+    from exprgen.exprgen_addon.window import new_character_steps
+    from exprgen.networks.characters.profile import load_profile
 
     primary = load_profile(house / "ann.json")
-    steps = checklist.steps_of(tmp_path / "hero.json", primary)
+    steps = new_character_steps.steps_of(tmp_path / "hero.json", primary)
     assert [s.done for s in steps] == [False] * 6
-    assert checklist.next_step(steps).name == checklist.CONTROLS
+    assert new_character_steps.next_step(steps).name == new_character_steps.CONTROLS
     for end in ("json", "blend"):
         shutil.copy(house / f"bob.{end}", tmp_path / f"hero.{end}")
     profile = load_profile(tmp_path / "hero.json")
-    steps = {s.name: s for s in checklist.steps_of(profile.path, primary)}
+    steps = {s.name: s for s in new_character_steps.steps_of(profile.path, primary)}
     assert steps["controls"].done
     assert not steps["landmarks"].done
     assert "none of anger" in steps["poses"].detail
     assert not steps["train"].ready
     assert steps["test"].ready
-    folder = checklist.captures(profile) / profile.name
+    folder = new_character_steps.captures(profile) / profile.name
     folder.mkdir(parents=True)
     manifest = {"done": 8, "rejected": {"face hidden": 2}, "count": 10}
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    assert checklist.captured(folder.parent, profile.name) == (10, 10)
-    steps = {s.name: s for s in checklist.steps_of(profile.path, primary)}
+    assert new_character_steps.captured(folder.parent, profile.name) == (10, 10)
+    steps = {s.name: s for s in new_character_steps.steps_of(profile.path, primary)}
     assert not steps["capture"].done, "the primary's pictures are missing"
-    checklist.network_path(profile, primary).write_bytes(b"weights")
-    steps = {s.name: s for s in checklist.steps_of(profile.path, primary)}
+    new_character_steps.network_path(profile, primary).write_bytes(b"weights")
+    steps = {s.name: s for s in new_character_steps.steps_of(profile.path, primary)}
     assert steps["train"].done, "a network beside the profile is found"
-    assert [s.done for s in checklist.steps_of(profile.path, None)][4] is False
+    assert [s.done for s in new_character_steps.steps_of(profile.path, None)][4] is False
 
 
 def test_a_step_of_the_checklist_is_a_job(house, tmp_path):
     import shutil
 
-    from exprgen.exprgen_addon import checklist
-    from exprgen.networks.profile import load_profile
+    from exprgen.exprgen_addon.window import new_character_steps
+    from exprgen.networks.characters.profile import load_profile
 
     shutil.copy(house / "bob.blend", tmp_path / "hero.blend")
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "hero.blend"))
@@ -694,11 +691,11 @@ def test_a_step_of_the_checklist_is_a_job(house, tmp_path):
     made = load_profile(tmp_path / "hero.json")
     assert made.names
     assert bpy.context.scene.exprgen.new_profile == "//hero.json", "goes where the file goes"
-    assert checklist.steps_of(made.path, None)[0].done
+    assert new_character_steps.steps_of(made.path, None)[0].done
 
 
 def test_presets_hold_every_setting_of_apply(house):
-    from exprgen.exprgen_addon.properties import PRESET_FIELDS
+    from exprgen.exprgen_addon.window.scene_settings import PRESET_FIELDS
 
     folder = Path(bpy.utils.preset_paths("exprgen/apply")[0])
     settings = bpy.context.scene.exprgen
@@ -707,5 +704,5 @@ def test_presets_hold_every_setting_of_apply(house):
     assert len(shipped) == 3
     for preset in shipped:
         exec(compile(preset.read_text(), str(preset), "exec"))  # as Blender does
-        application.key_options(settings)
-        application.retarget_settings(settings)
+        applying.key_options(settings)
+        applying.retarget_settings(settings)

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from exprgen.networks.errors import ExprGenError
-from exprgen.networks.reference_pictures import rows_on_screen
+from exprgen.networks.footage.reference_pictures import rows_on_screen
 from exprgen.tests import synthetic
 
 bpy = pytest.importorskip("bpy")
 
-import exprgen  # noqa: E402
-from exprgen.exprgen_addon import characters, live_clarity  # noqa: E402
+import exprgen
+from exprgen.exprgen_addon.characters import in_scene
+from exprgen.exprgen_addon.window import live_clarity
 
 
 class FakeMirror:
@@ -40,7 +41,7 @@ def scene(tmp_path, monkeypatch):
     exprgen.register()
     try:
         profile = synthetic.build(tmp_path, "ann", primary=True)
-        characters.append_characters([profile], bpy.context.scene)
+        in_scene.append_characters([profile], bpy.context.scene)
         monkeypatch.setattr(live_clarity, "mirror_for", FakeMirror)
         live_clarity.close()
         yield bpy.context.scene
@@ -50,7 +51,7 @@ def scene(tmp_path, monkeypatch):
 
 
 def test_a_pose_is_shown_once_and_the_newest_follows(scene):
-    (character,) = characters.characters_in(scene)
+    (character,) = in_scene.characters_in(scene)
     (smile,) = character.bindings["smile"]
     assert live_clarity._step() is False
     mirror = live_clarity._mirror

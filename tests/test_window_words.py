@@ -5,23 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from exprgen.networks import review
+from exprgen.networks.models.weights_places import WEIGHTS_VARIABLE, file_name
+from exprgen.networks.solving import worst_frames
 from exprgen.networks.vocabulary import EXPRESSIONS
-from exprgen.networks.weights_places import WEIGHTS_VARIABLE, file_name
 from exprgen.tests import synthetic
 
 bpy = pytest.importorskip("bpy")
 
-import exprgen  # noqa: E402
-from exprgen.exprgen_addon import (  # noqa: E402
-    casting,
-    characters,
-    corrections,
-    panels,
-    preferences,
-    references,
-    window,
-)
+import exprgen
+from exprgen.exprgen_addon.characters import casting, in_scene
+from exprgen.exprgen_addon.keying import corrections
+from exprgen.exprgen_addon.window import job_timer, panels, preferences, references
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +51,7 @@ def add(house, name: str) -> bpy.types.Collection:
     """Bring a character in; its collection."""
     before = set(bpy.data.collections)
     assert bpy.ops.exprgen.add_character(name=str(house / f"{name}.json")) == {"FINISHED"}
-    return next(c for c in set(bpy.data.collections) - before if characters.CHARACTER_TAG in c)
+    return next(c for c in set(bpy.data.collections) - before if in_scene.CHARACTER_TAG in c)
 
 
 def why_not(operator) -> str:
@@ -126,7 +120,7 @@ def test_a_character_chosen_in_the_list_has_its_rig_selected(scene, house):
     for collection in reversed(found):
         choose(scene, collection)
         active = bpy.context.view_layer.objects.active
-        assert active == characters.rig_of(characters.character_of(collection))
+        assert active == in_scene.rig_of(in_scene.character_of(collection))
         assert active.name in collection.all_objects
         assert [o for o in bpy.context.view_layer.objects if o.select_get()] == [active]
 
@@ -134,13 +128,13 @@ def test_a_character_chosen_in_the_list_has_its_rig_selected(scene, house):
 def test_a_view_of_a_face_shows_its_handles(scene, house):
     from mathutils import Vector
 
-    from exprgen.exprgen_addon.operators import view_faces
+    from exprgen.exprgen_addon.window.operators import view_faces
 
-    character = characters.character_of(add(house, "ann"))
-    handles = characters.handles_of(character)
+    character = in_scene.character_of(add(house, "ann"))
+    handles = in_scene.handles_of(character)
     assert handles
     middle, width, height = view_faces.extent([character])
-    right = characters.right_of(Vector(character.profile.framing.forward))
+    right = in_scene.right_of(Vector(character.profile.framing.forward))
     for place in handles:
         assert abs(right.dot(place - middle)) < width / 2
         assert abs((place - middle).z) < height / 2
@@ -175,7 +169,7 @@ def test_each_worst_frame_says_why(scene, house):
     assert told.pop(80) == "face seen poorly (30%)"
     assert told.pop(60) == "sadness or surprise? (a quick change)"
     assert list(told.values()) == ["sadness or surprise?"]
-    assert not [w for w in review.warnings(track) if abs(w.start - 2.0) < 0.05]
+    assert not [w for w in worst_frames.warnings(track) if abs(w.start - 2.0) < 0.05]
     scene.frame_set(1)
     bpy.ops.exprgen.worst_frame()
     first = references.doubt_at(scene, found, scene.frame_current)
@@ -199,7 +193,7 @@ def test_a_check_puts_the_last_one_s_findings_away(house, monkeypatch):
     monkeypatch.setattr(preferences, "findings", [{"what": "torch", "ok": False}])
     seen = []
     monkeypatch.setattr(
-        window, "start", lambda task, _: seen.append(list(preferences.findings)) or {"FINISHED"}
+        job_timer, "start", lambda task, _: seen.append(list(preferences.findings)) or {"FINISHED"}
     )
     assert bpy.ops.exprgen.check_engine() == {"FINISHED"}
     assert seen == [[]]
@@ -207,5 +201,5 @@ def test_a_check_puts_the_last_one_s_findings_away(house, monkeypatch):
 
 def test_a_face_track_in_no_doubt_has_no_reasons():
     track = synthetic.face_track(frames=30)
-    assert review.reasons(track, review.worst_rows(track)) == []
-    assert np.all(review.faults(track) < 0.15)
+    assert worst_frames.reasons(track, worst_frames.worst_rows(track)) == []
+    assert np.all(worst_frames.faults(track) < 0.15)

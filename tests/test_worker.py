@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from exprgen.exprgen_addon import jobs
+from exprgen.exprgen_addon.engine import jobs
 from exprgen.networks.errors import ExprGenError, InputError, ModelError, UsageError
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
-from exprgen.networks.kind import KIND_SIZE, KINDS
-from exprgen.networks.profile import RigProfile
-from exprgen.networks.registry import build_network
+from exprgen.networks.characters.profile import RigProfile
+from exprgen.networks.models.kind import KIND_SIZE, KINDS
+from exprgen.networks.models.registry import build_network
+from exprgen.networks.models.weights_io import WeightsInfo, save_network, weights_path
 from exprgen.networks.vocabulary import EXPRESSIONS, GEOMETRIC_FEATURES
-from exprgen.networks.weights_io import WeightsInfo, save_network, weights_path
 
 SIZE = 64
 """Side of the pictures these networks look at: a sixteenth of the work."""

@@ -5,7 +5,7 @@ import json
 import cv2
 import numpy as np
 
-from exprgen.networks.profile import load_profile
+from exprgen.networks.characters.profile import load_profile
 from exprgen.networks.track import save_arrays
 from exprgen.networks.training.datasets import CED_KIND, SEEN_KIND, synthetic_faces
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS
@@ -54,7 +54,7 @@ def write_profile(folder, name="doll", channels=None):
 
 def write_ced(folder, profile, count=70, seed=0, pictures=False):
     """A captured and prepared character: drawn faces whose units follow their ARKit vectors."""
-    from exprgen.networks.profile import arkit_to_unit
+    from exprgen.networks.characters.profile import arkit_to_unit
 
     drawn = synthetic_faces(count, seed)
     place = folder / profile.name

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...networks.profile import Control
-from ...networks.spelling import channels_of, partner_of, region_of, side_of
-from ..poses import GAZE_FULL
+from ...networks.characters.control_names import channels_of, partner_of, region_of, side_of
+from ...networks.characters.profile import Control
+from ..studio.ced_poses import GAZE_FULL
 from .face import Face
 from .movers import Mover, half_limited
 from .notes import Notes

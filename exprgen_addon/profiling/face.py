@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...networks.spelling import channels_of, words_of
+from ...networks.characters.control_names import channels_of, words_of
 from ..rigs import Found
 from .probe import Probe
 from .rigid import follows

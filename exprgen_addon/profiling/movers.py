@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...networks.spelling import channels_of
+from ...networks.characters.control_names import channels_of
 from ..rigs import Found
 from .face import STILL, TURN, Face
 from .probe import Probe

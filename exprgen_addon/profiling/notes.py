@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...networks.profile import Control
-from ...networks.spelling import side_of
+from ...networks.characters.control_names import side_of
+from ...networks.characters.profile import Control
 from .face import Face
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...networks.profile import Framing
-from ...networks.spelling import channels_of, words_of
+from ...networks.characters.control_names import channels_of, words_of
+from ...networks.characters.profile import Framing
 from .face import Face
 from .movers import Mover, is_rigid
 from .notes import Notes

@@ -12,11 +12,11 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from ...networks.characters.profile import Control, KeyPose, RigProfile, clamp, load_profile
 from ...networks.errors import InputError, OutputError
-from ...networks.profile import Control, KeyPose, RigProfile, clamp, load_profile
 from .. import rigs
+from ..keying.takes import save_file
 from ..rigs import Found
-from ..takes import save_file
 from .expressions import Expressions
 from .face import Face, find_face
 from .movers import Mover, Progress, behind_the_lips, find_movers, is_rigid

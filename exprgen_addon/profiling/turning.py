@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...networks.profile import Control
-from ...networks.spelling import words_of
+from ...networks.characters.control_names import words_of
+from ...networks.characters.profile import Control
 from .face import STILL, Face
 from .movers import RIGID, SKULL, Mover
 from .notes import Notes

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
-from ...networks.profile import Target
+from ...networks.characters.profile import Target
 from .base import Found, MissingProperty, Property, RigFamily
 
 __all__ = [

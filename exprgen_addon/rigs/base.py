@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...networks.profile import Target
+from ...networks.characters.profile import Target
 
 _ITEM = re.compile(r'^(?P<holder>.*)\["(?P<name>(?:[^"\\]|\\.)*)"\]$')
 

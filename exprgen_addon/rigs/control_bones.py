@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from ...networks.profile import Target
+from ...networks.characters.profile import Target
 from .base import Found, MissingProperty, RigFamily, can_be_keyed, drivers_of, escape, unescape
 from .transforms import channels, readers_of, rotation_property
 

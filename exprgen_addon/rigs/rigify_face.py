@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ...networks.profile import Target
+from ...networks.characters.profile import Target
 from . import control_bones
 from .base import Found, MissingProperty, unescape
 

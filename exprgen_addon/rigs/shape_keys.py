@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...networks.profile import Target
+from ...networks.characters.profile import Target
 from .base import Found, MissingProperty, RigFamily, can_be_keyed, drivers_of, escape
 
 

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..characters.profile import RigProfile, arkit_to_unit, from_unit
 from ..errors import UsageError
-from ..profile import RigProfile, arkit_to_unit, from_unit
 from ..track import FaceTrack, RigTrack
 
 

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ..profile import sample_characters
+from ..characters.profile import sample_characters
 
 CHILD = """
 import json, os, resource, sys, threading, time

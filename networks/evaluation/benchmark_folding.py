@@ -14,7 +14,10 @@ from collections.abc import Callable
 
 import torch
 
-from ..folding import (
+from ..models.cnn_3d import rig_regressor
+from ..models.perceptual import PerceptualNetwork, hcnn, prepare_faces
+from ..models.weights_io import load_network
+from ..perception.folding import (
     FoldedNetwork,
     SharedStem,
     bfloat16_change,
@@ -22,10 +25,7 @@ from ..folding import (
     faces_a_pass,
     native_bfloat16,
 )
-from ..perceptual import PerceptualNetwork, hcnn, prepare_faces
-from ..rig_regressor import rig_regressor
 from ..vocabulary import REGISTERED_SIZE
-from ..weights_io import load_network
 
 LEAST_RATIO = 3.0
 LARGEST_DIFFERENCE = 1e-4

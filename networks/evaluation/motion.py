@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..characters.profile import SAMPLE_RIGS
 from ..errors import InputError
-from ..profile import SAMPLE_RIGS
 from ..vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS
 
 REFERENCE = SAMPLE_RIGS / "reference" / "reference.mp4"

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from ..models.weights_io import load_network
 from ..training.hcnn import classify
 from ..training.hed import load_hed
 from ..training.report import confusion_matrix
 from ..vocabulary import EXPRESSIONS
-from ..weights_io import load_network
 from .correlation import told
 from .parts import Part
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from ..errors import UsageError
 from ..files import write_text
+from ..models.weights_io import load_network, weights_path
 from ..pipeline import weights_folder
 from ..track import FaceTrack
 from ..training.ced import characters
 from ..vocabulary import EXPRESSIONS, NEUTRAL
-from ..weights_io import load_network, weights_path
 from .choice import choose, save_choice, write_originals
 from .correlation import rank_correlation, told
 from .judging import Judge, actor_faces, character_faces, judge_paths, judged, own_reading
@@ -137,7 +137,7 @@ def read_frames(emit: Emit, track: str, frames: list, files: list, landmarks: li
 
 def hold(emit: Emit, clip: str, frame: int, out: str) -> dict:
     """A clip of one frame of another, repeated with noise: {"clip": path}."""
-    from ..media import open_reference
+    from ..footage.media import open_reference
     from .motion import write_held_clip
 
     with open_reference([clip]) as reader:

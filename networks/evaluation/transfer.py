@@ -1,7 +1,7 @@
 """What became of the chosen pictures on each character, by each method: read, compared, shown.
 
-The worker's half of the transfer's evaluation; `exprgen_addon/evaluate.py` renders the pictures and
-writes down, in groups.json, where they and their landmarks are.
+The worker's half of the transfer's evaluation; `exprgen_addon/studio/evaluation.py` renders the
+pictures and writes down, in groups.json, where they and their landmarks are.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..characters.profile import load_profile
 from ..errors import InputError
 from ..pipeline import expression_units, weights_folder
-from ..profile import load_profile
-from ..registration import geometric_features
 from ..track import FaceTrack, RigTrack
+from ..tracking.registration import geometric_features
 from ..training.datasets import load_ced
 from ..vocabulary import EXPRESSIONS
 from .agreement import Agreement, consistency, correlations, spread, worst

@@ -22,9 +22,9 @@ import cv2
 import numpy as np
 
 from ..errors import InputError
-from ..registration import centred_affine, geometric_features, register, warp_face
 from ..track import load_arrays, save_arrays
-from ..tracking import FaceDetector
+from ..tracking.face_tracker import FaceDetector
+from ..tracking.registration import centred_affine, geometric_features, register, warp_face
 from ..vocabulary import ARKIT_CHANNELS, GEOMETRIC_FEATURES, REGISTERED_SIZE
 from .datasets import CED_KIND, SEEN_KIND
 from .loop import say

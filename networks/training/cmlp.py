@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..character_mlp import character_mlp
+from ..characters.profile import arkit_to_unit, find_character
 from ..errors import UsageError
-from ..perceptual import PerceptualNetwork
-from ..profile import arkit_to_unit, find_character
+from ..models.cmlp import character_mlp
+from ..models.perceptual import PerceptualNetwork
+from ..models.weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from ..vocabulary import REGISTERED_SIZE
-from ..weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
+from .cnn_3d import explained
 from .datasets import TRAIN, VALIDATION, CharacterSet, load_ced_to_train
 from .hcnn import classify
 from .loop import LoopSettings, Outcome, Stage, run, say
@@ -34,7 +35,6 @@ from .matching import (
 )
 from .options import changed_options, fixed, option, run_command
 from .report import write_report
-from .rig import explained
 
 
 @dataclass(frozen=True)

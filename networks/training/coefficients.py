@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..coefficient_reader import (
+from ..models.coefficient_reader import (
     CoefficientReader,
     coefficient_opinion,
     coefficient_reader,
     joint_opinion,
 )
+from ..models.weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from ..vocabulary import EXPRESSIONS
-from ..weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from .datasets import VALIDATION, FaceSet, load_faces
 from .hcnn import HUMAN_LICENCE, classify, measures, named, soft_cross_entropy
 from .loop import LoopSettings, Outcome, Stage, run, say

@@ -9,18 +9,13 @@ import numpy as np
 
 from ..errors import InputError
 from ..track import load_arrays
-from ..vocabulary import (
-    ARKIT_CHANNELS,
-    EXPRESSIONS,
-    GEOMETRIC_FEATURES,
-    NEUTRAL,
-    REGISTERED_SIZE,
-)
+from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES, NEUTRAL, REGISTERED_SIZE
 
 TRAIN, VALIDATION, REJECTED = "train", "val", "rejected"
 
 CED_KIND = "exprgen.ced"
-"""Kind of samples.npz, which the capture of a character writes (see exprgen_addon/capture.py)."""
+"""Kind of samples.npz, which the capture of a character writes (see
+exprgen_addon/studio/capture.py)."""
 
 SEEN_KIND = "exprgen.ced_seen"
 """Kind of seen.npz, which `ced.py` writes: what the tracker saw on the pictures."""

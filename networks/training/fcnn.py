@@ -15,10 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..fused import FusedNetwork, distance, fcnn, hard_triplet_loss
-from ..perceptual import pool
-from ..profile import find_character
-from ..weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
+from ..characters.profile import find_character
+from ..models.fcnn import FusedNetwork, distance, fcnn, hard_triplet_loss
+from ..models.perceptual import pool
+from ..models.weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
+from .cnn_3d import Domains, choose_humans, perceived
 from .datasets import TRAIN, VALIDATION, load_ced_to_train, load_faces
 from .features import Features, check_frozen, compute_features, freeze, train_mode
 from .loop import LoopSettings, Outcome, Stage, run, say
@@ -26,7 +27,6 @@ from .matching import MatchSettings, retrieve, squared_distances
 from .mixing import balanced_chances
 from .options import changed_options, fixed, option, run_command
 from .report import write_report
-from .rig import Domains, choose_humans, perceived
 
 FAR = 2.0
 """A picture of the same label is a negative if its distance is this many times the match's."""

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from ..errors import OutputError, UsageError
-from ..folding import FoldedNetwork
-from ..perceptual import TABLE_1, PerceptualNetwork, standardise
+from ..models.perceptual import TABLE_1, PerceptualNetwork, standardise
+from ..perception.folding import FoldedNetwork
 from ..vocabulary import REGISTERED_SIZE
 from .augment import AugmentSettings, augment, plain
 from .loop import say

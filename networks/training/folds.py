@@ -18,8 +18,8 @@ from typing import TypeVar
 import numpy as np
 
 from ..errors import InputError, OutputError, UsageError
+from ..models.weights_io import load_network
 from ..vocabulary import EXPRESSIONS, NEUTRAL
-from ..weights_io import load_network
 from .ced import characters
 from .datasets import AGREED, CLEAR, REJECTED, TRAIN, VALIDATION, FaceSet, load_ced
 from .distributed import processes

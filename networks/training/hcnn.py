@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UsageError
-from ..perceptual import hcnn, probabilities, standardise
+from ..models.perceptual import hcnn, probabilities, standardise
+from ..models.weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from ..vocabulary import EXPRESSIONS, REGISTERED_SIZE
-from ..weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from .augment import AugmentSettings, augment, plain
 from .datasets import VALIDATION, FaceSet, load_faces, synthetic_faces
 from .distributed import start

@@ -30,8 +30,9 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from ..errors import InputError, UsageError
-from ..media import IMAGE_SUFFIXES
-from ..registration import (
+from ..footage.media import IMAGE_SUFFIXES
+from ..tracking.face_tracker import FaceDetector
+from ..tracking.registration import (
     apply_affine,
     average_face,
     centred_affine,
@@ -39,7 +40,6 @@ from ..registration import (
     registering_affine,
     warp_face,
 )
-from ..tracking import FaceDetector
 from ..vocabulary import (
     ARKIT_CHANNELS,
     EXPRESSIONS,
@@ -381,7 +381,10 @@ def _bytes(item: Item) -> bytes:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    from .options import command_parser, conclude  # brings torch, which `build`'s processes spare
+    from .options import (
+        command_parser,  # brings torch, which `build`'s processes spare
+        conclude,
+    )
 
     parser = command_parser("hed", __doc__.partition("\n")[0])
     parser.add_argument("--source", required=True, help="folder or .csv table of labelled faces")

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 
 from ..errors import InputError, UsageError
 from ..evaluation.choice import half_of
-from ..judge import JUDGE_SIZE, judge
-from ..perceptual import standardise
+from ..models.judge import JUDGE_SIZE, judge
+from ..models.perceptual import standardise
+from ..models.weights_io import ModelCard, WeightsInfo, save_network, write_card
 from ..vocabulary import EXPRESSIONS
-from ..weights_io import ModelCard, WeightsInfo, save_network, write_card
 from .augment import AugmentSettings, augment
 from .ced import characters
 from .datasets import TRAIN, VALIDATION, load_ced, load_ced_to_train

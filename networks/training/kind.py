@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..kind import KIND_SIZE, KINDS, character_chance, kind
-from ..perceptual import standardise
-from ..weights_io import ModelCard, WeightsInfo, save_network, write_card
+from ..models.kind import KIND_SIZE, KINDS, character_chance, kind
+from ..models.perceptual import standardise
+from ..models.weights_io import ModelCard, WeightsInfo, save_network, write_card
 from .augment import AugmentSettings, augment, plain
 from .ced import characters
 from .datasets import TRAIN, VALIDATION, load_ced, load_ced_to_train, load_faces

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UsageError
-from ..folding import native_bfloat16
+from ..perception.folding import native_bfloat16
 from .checkpoints import load_checkpoint, save_checkpoint, seed_step
 from .distributed import start
 

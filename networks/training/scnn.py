@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..perceptual import PerceptualNetwork, pool, probabilities, scnn
+from ..models.perceptual import PerceptualNetwork, pool, probabilities, scnn
+from ..models.weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from ..vocabulary import EXPRESSIONS
-from ..weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from .ced import characters
 from .datasets import TRAIN, VALIDATION, load_ced_to_train, pose_targets
 from .features import Features, check_frozen, compute_features, freeze, start_from, train_mode

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..perceptual import standardise
-from ..teacher import TEACHER_SIZE, teacher
+from ..models.perceptual import standardise
+from ..models.teacher import TEACHER_SIZE, teacher
 from .augment import AugmentSettings, plain
 from .distributed import start
 from .hcnn import Card, ExpressionTask, finish, open_faces, starting_network

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from ..files import write_array
-from ..perceptual import standardise
-from ..teacher import TeacherNetwork, teacher_opinion
-from ..weights_io import file_digest, load_network
+from ..models.perceptual import standardise
+from ..models.teacher import TeacherNetwork, teacher_opinion
+from ..models.weights_io import file_digest, load_network
 from .augment import plain
 from .loop import say
 from .mixing import Pool

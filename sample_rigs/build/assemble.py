@@ -9,8 +9,7 @@ from types import MappingProxyType
 import bpy
 import numpy as np
 
-from ...networks.errors import UsageError
-from ...networks.profile import (
+from ...networks.characters.profile import (
     Framing,
     KeyPose,
     RigProfile,
@@ -18,6 +17,7 @@ from ...networks.profile import (
     from_unit,
     load_profile,
 )
+from ...networks.errors import UsageError
 from ...networks.vocabulary import ARKIT_CHANNELS
 from . import (
     board,

@@ -13,22 +13,11 @@ import bmesh
 import bpy
 import numpy as np
 
-from ...networks.profile import Control, Framing, KeyPose, RigProfile, Target, from_unit
+from ...networks.characters.profile import Control, Framing, KeyPose, RigProfile, Target, from_unit
 from ...networks.vocabulary import mirror_name
 from . import board, eyes, shading
 from .assemble import _bone_parent, _subdivide
-from .blip_face import (
-    ACTIONS,
-    BROW,
-    CREASES,
-    DARK,
-    SKIN,
-    TEETH,
-    TIP,
-    TONGUE,
-    Face,
-    eye_radius,
-)
+from .blip_face import ACTIONS, BROW, CREASES, DARK, SKIN, TEETH, TIP, TONGUE, Face, eye_radius
 from .blip_mesh import EYE, EYE_RADIUS, EYE_V, LID_STEPS, LIP_STEPS, MOUTH_V, MOUTH_W, wrap
 from .blip_poses import POSES, spread_pairs
 from .config import CharacterConfig, Palette

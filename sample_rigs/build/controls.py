@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...networks.profile import Control, Target
+from ...networks.characters.profile import Control, Target
 from ...networks.vocabulary import ARKIT_CHANNELS, mirror_name
 from .controls_properties import property_controls
 

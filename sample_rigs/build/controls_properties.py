@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ...networks.profile import Control, Target
+from ...networks.characters.profile import Control, Target
 
 FACE = "face"
 """The pose bone that holds the properties: they show in the sidebar when it is selected, and

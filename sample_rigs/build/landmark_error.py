@@ -12,9 +12,9 @@ import sys
 
 import numpy as np
 
-from ...exprgen_addon.capture import CED, FaceStudio
-from ...exprgen_addon.landmarks import open_jaw, project, world_vertices
-from ...networks.profile import RigProfile, find_character
+from ...exprgen_addon.characters.landmarks import open_jaw, project, world_vertices
+from ...exprgen_addon.studio.capture import CED, FaceStudio
+from ...networks.characters.profile import RigProfile, find_character
 from ...networks.vocabulary import LANDMARK_INDEX
 from .stylise import fit_sphere
 

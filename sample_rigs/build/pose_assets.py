@@ -14,8 +14,8 @@ from pathlib import Path
 
 import bpy
 
-from ...exprgen_addon.characters import bind
-from ...networks.profile import KeyPose, RigProfile
+from ...exprgen_addon.characters.in_scene import bind
+from ...networks.characters.profile import KeyPose, RigProfile
 from ...networks.vocabulary import EXPRESSIONS
 
 FRAME = 1.0

@@ -1,13 +1,13 @@
-"""What the sample characters add to the key poses of `networks/key_poses.py`: corrections made by
-looking, and pupils.
+"""What the sample characters add to the key poses of `networks/characters/key_poses.py`:
+corrections made by looking, and pupils.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ...networks.characters.key_poses import POSES, arkit_weights, label
 from ...networks.errors import UsageError
-from ...networks.key_poses import POSES, arkit_weights, label
 from ...networks.vocabulary import ARKIT_INDEX
 
 __all__ = ["IRIS", "POSES", "Edits", "arkit_weights", "edited_poses", "is_channel", "label"]

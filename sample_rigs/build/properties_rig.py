@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from ...networks.profile import Control
+from ...networks.characters.profile import Control
 from .board import drive
 from .controls_properties import (
     FACE,

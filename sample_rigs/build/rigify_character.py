@@ -12,7 +12,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from ...networks.profile import Control, KeyPose, RigProfile, Target
+from ...networks.characters.profile import Control, KeyPose, RigProfile, Target
 from ...networks.vocabulary import ARKIT_CHANNELS, mirror_name
 from . import (
     board,

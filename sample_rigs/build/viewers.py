@@ -11,7 +11,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from ...networks.profile import RigProfile
+from ...networks.characters.profile import RigProfile
 
 FILE = Path(__file__).with_name("viewers.json")
 

@@ -1,0 +1,1 @@
+"""A character in a scene: appended, bound, cast; landmarks on its mesh."""

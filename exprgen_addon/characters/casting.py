@@ -1,0 +1,109 @@
+"""Who leads and who follows, and what stands in the way: quick enough for every redraw to ask.
+
+Reads profiles once and looks whether weight files are there; binds no rig, as `application` does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import bpy
+
+from ...networks.characters.profile import (
+    RigProfile,
+    find_character,
+    load_profile,
+    sample_characters,
+)
+from ...networks.errors import ExprGenError
+from ...networks.models import playable
+from .in_scene import CHARACTER_TAG, PROFILE_TAG, collections_in
+
+_profiles: dict[tuple, RigProfile] = {}
+_samples: list[RigProfile] = []
+
+
+def samples() -> list[RigProfile]:
+    """The sample characters, read once; none where one is damaged (`doctor` tells which)."""
+    if not _samples:
+        with contextlib.suppress(ExprGenError):
+            _samples.extend(sample_characters())
+    return _samples
+
+
+def profile_of(collection: bpy.types.Collection) -> RigProfile | None:
+    """A character's profile, read once as long as its file is the same; None if it is gone."""
+    path = collection.get(PROFILE_TAG, "")
+    try:
+        key = (path, Path(path).stat().st_mtime_ns) if path else (collection[CHARACTER_TAG],)
+        if key not in _profiles:
+            _profiles[key] = load_profile(path) if path else find_character(key[0])
+        return _profiles[key]
+    except (OSError, ExprGenError):
+        return None
+
+
+def can_lead(profile: RigProfile | None) -> bool:
+    """It can be solved from a face: its rig regressor is there."""
+    return profile is not None and playable.can_lead(profile)
+
+
+def primary_collection(scene: bpy.types.Scene) -> bpy.types.Collection | None:
+    """The character that is solved first, as `application.primary_of` chooses it."""
+    chosen = scene.exprgen.primary
+    present = collections_in(scene)
+    if chosen in present:
+        return chosen
+    able = [c for c in present if can_lead(profile_of(c))]
+    return next(iter([*able, *present]), None)
+
+
+def network_there(collection: bpy.types.Collection, scene: bpy.types.Scene) -> bool:
+    """What drives a character in this scene is there."""
+    return not refusal_of(collection, scene)
+
+
+def refusal(scene: bpy.types.Scene) -> str:
+    """Why the characters that are switched on can't be driven, or ""."""
+    present = collections_in(scene)
+    driven = [c for c in present if c.exprgen.enabled]
+    if present and not driven:
+        return "Tick a character to be driven"
+    lead = primary_collection(scene)
+    asked = driven if lead is None or lead in driven else [lead, *driven]
+    return next(filter(None, (refusal_of(c, scene) for c in asked)), "")
+
+
+def refusal_of(collection: bpy.types.Collection, scene: bpy.types.Scene) -> str:
+    """Why a character can't be driven in this scene, and what to do, or ""."""
+    profile, lead = profile_of(collection), primary_collection(scene)
+    if profile is None:
+        return f"{collection.name}'s profile is gone: restore it, or remove {collection.name}"
+    primary = profile_of(lead)
+    if primary is not None and primary.name == profile.name:
+        return "" if can_lead(profile) else _without_lead(collection, profile, scene)
+    if primary is None or playable.can_follow(profile, primary):
+        return ""
+    return (
+        f"No network leads from {lead.name} to {collection.name}: train one, or switch "
+        f"{collection.name} off"
+    )
+
+
+def _without_lead(collection, profile: RigProfile, scene: bpy.types.Scene) -> str:
+    """It leads, but can't: who could instead."""
+    problem = f"{collection.name} can't be solved from a face"
+    for other in collections_in(scene):
+        if (found := profile_of(other)) is not None and playable.leads(found, profile):
+            return f"{problem}: make {other.name} the primary, {collection.name} then follows"
+    for sample in samples():
+        if playable.leads(sample, profile):
+            return f"{problem}: add {sample.title}, {collection.name} then follows"
+    return f"{problem}: train its network (New Character)"
+
+
+def forget() -> None:
+    """Let go of what was read."""
+    _profiles.clear()
+    _samples.clear()

@@ -1,0 +1,1 @@
+"""The command line: a file a verb, the console, batches, the doctor."""

@@ -1,0 +1,405 @@
+"""Shot lists: a table, CSV or JSON, whose rows are retargets; read and checked as a whole.
+
+The columns are `exprgen retarget`'s own options, so an option added there is a column here. Nothing
+runs before every row makes sense: each mistake is told with the list, the row, the column and what
+to write instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import difflib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...networks.characters.profile import RigProfile, find_character
+from ...networks.errors import ExprGenError, InputError, UsageError
+from ...networks.models.playable import check_follow, check_lead
+from .console import check_file, check_folder
+from .main import check_options, retarget_options
+
+SHOT = "shot"
+REQUIRED = (SHOT, "reference", "primary", "out")
+OUTPUTS = {"out": (".blend",), "preview": (".mp4",), "render": (), "tracks": ()}
+"""Columns that name what is written, with the endings of files; the others are folders."""
+
+ALIASES = {"secondaries": "secondary", "references": "reference", "name": SHOT}
+YES = ("yes", "true", "1", "x", "on")
+NO = ("no", "false", "0", "off")
+SEPARATOR = re.compile(r"\s*[;|]\s*")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One row of a list.
+
+    Args:
+        name: unique; names its log. number: its place among the shots, from 1. row: as a
+            spreadsheet counts, the header being row 1 (in JSON: the shots' own count).
+        cells: column -> texts, one for most columns, several for those that may be repeated;
+            paths absolute.
+        profiles: of its characters, the primary first.
+    """
+
+    name: str
+    number: int
+    row: int
+    cells: dict[str, tuple[str, ...]]
+    profiles: tuple[RigProfile, ...]
+
+    @property
+    def references(self) -> list[Path]:
+        return [Path(p) for p in self.cells["reference"]]
+
+    @property
+    def outputs(self) -> dict[str, Path]:
+        """Column -> the file or folder that it names; only those that are asked for."""
+        return {c: Path(self.cells[c][0]) for c in OUTPUTS if c in self.cells}
+
+    def words(self, outputs: dict[str, Path]) -> list[str]:
+        """The `exprgen` command of this shot, writing to other places than its own."""
+        words = ["retarget", *self.cells["reference"]]
+        for column, texts in self.cells.items():
+            option = "--" + column.replace("_", "-")
+            if column in outputs:
+                words.append(f"{option}={outputs[column]}")
+            elif column not in (SHOT, "reference"):
+                words += [f"{option}={text}" if text else option for text in texts]
+        return words
+
+
+class ShotListError(Exception):
+    """A list that can't run: `errors` are its mistakes, in the order of the rows."""
+
+    def __init__(self, errors: list[ExprGenError]):
+        self.errors = errors
+        super().__init__(str(errors[0]))
+
+
+def load_shots(path: str | Path) -> list[Shot]:
+    """Read and check a shot list.
+
+    Paths in it are relative to the list's own folder. Cells that hold several things part them by
+    `;` or `|`. Empty rows, and rows whose first cell begins with `#`, are passed over.
+
+    Raises:
+        InputError: the file can't be read as a table, or holds no shots.
+        ShotListError: columns or cells that make no sense, all of them at once.
+    """
+    path = Path(path)
+    rows = _rows(path)
+    if not rows:
+        raise InputError("holds no shots", file=path, fix="write a row for each shot")
+    reader = _Reader(path)
+    shots, errors = [], []
+    for row, cells in rows:
+        try:
+            shots.append(reader.shot(row, len(shots) + len(errors) + 1, cells))
+        except ExprGenError as error:
+            errors.append(error)
+    errors += _clashes(path, shots)
+    if errors:
+        raise ShotListError(errors)
+    return shots
+
+
+# --- tables --------------------------------------------------------------------------------------
+
+
+def _rows(path: Path) -> list[tuple[int, dict[str, object]]]:
+    """(row, column -> cell as it stands) of each shot."""
+    if path.suffix.lower() not in (".csv", ".json"):
+        raise InputError("is no shot list", file=path, fix="give a .csv or a .json")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        fix = "check the path"
+        raise InputError(f"can't be read ({error.strerror})", file=path, fix=fix) from error
+    except UnicodeDecodeError as error:
+        raise InputError("is not in UTF-8", file=path, fix="save it as CSV UTF-8") from error
+    return _json_rows(path, text) if path.suffix.lower() == ".json" else _csv_rows(path, text)
+
+
+def _csv_rows(path: Path, text: str) -> list[tuple[int, dict[str, object]]]:
+    head, _, _ = text.partition("\n")
+    # Spreadsheets of half the world part cells by semicolons.
+    delimiter = max(",;\t", key=head.count)
+    table = list(csv.reader(text.splitlines(), delimiter=delimiter))
+    if not table:
+        return []
+    header = [_column(name) for name in table[0]]
+    while header and not header[-1]:
+        header.pop()
+    _check_header(path, header)
+    rows = []
+    for row, cells in enumerate(table[1:], start=2):
+        if not any(c.strip() for c in cells) or cells[0].lstrip().startswith("#"):
+            continue
+        if any(c.strip() for c in cells[len(header) :]):
+            raise InputError(
+                f"row {row} has {len(cells)} cells, the header {len(header)}",
+                file=path,
+                fix="put cells that contain the separator in double quotes",
+            )
+        rows.append((row, dict(zip(header, cells, strict=False))))
+    return rows
+
+
+def _json_rows(path: Path, text: str) -> list[tuple[int, dict[str, object]]]:
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"is no JSON ({error})", file=path, fix="mend it there") from error
+    defaults = {}
+    if isinstance(data, dict):
+        defaults, data = data.get("defaults", {}), data.get("shots")
+    if not isinstance(data, list) or not isinstance(defaults, dict):
+        raise InputError(
+            "holds no list of shots",
+            file=path,
+            fix='write [{"shot": ...}, ...] or {"defaults": {...}, "shots": [...]}',
+        )
+    rows = []
+    for row, shot in enumerate(data, start=1):
+        if not isinstance(shot, dict):
+            fix = 'write {"shot": ..., "reference": ..., "primary": ..., "out": ...}'
+            raise InputError(f"shot {row} is no object", file=path, fix=fix)
+        cells = {_column(k): v for k, v in {**defaults, **shot}.items()}
+        _check_header(path, list(cells), row)
+        rows.append((row, cells))
+    return rows
+
+
+def _column(name: str) -> str:
+    """A column's name as options are called: `Smoothing eyes` and `--smoothing-eyes` are one."""
+    plain = re.sub(r"[\s-]+", "_", name.strip().lower().lstrip("-"))
+    return ALIASES.get(plain, plain)
+
+
+def _check_header(path: Path, columns: list[str], row: int | None = None) -> None:
+    """Refuse unknown, repeated and missing columns.
+
+    Raises:
+        UsageError: names the column, and what may have been meant.
+    """
+    where = "the header" if row is None else f"shot {row}"
+    known = [SHOT, *_options()]
+    for column in columns:
+        if column not in known:
+            near = difflib.get_close_matches(column, known, 1)
+            fix = f"perhaps {near[0]!r}; else" if near else "use"
+            fix += f" one of {', '.join(known)}"
+            raise UsageError(f"{where} has an unknown column {column!r}", file=path, fix=fix)
+        if columns.count(column) > 1:
+            fix = "keep one; several values go into one cell, parted by ;"
+            raise UsageError(f"{where} has the column {column!r} twice", file=path, fix=fix)
+    for column in REQUIRED:
+        if column not in columns:
+            fix = f"every shot needs {', '.join(REQUIRED)}"
+            raise UsageError(f"{where} has no column {column!r}", file=path, fix=fix)
+
+
+def _options() -> dict[str, argparse.Action]:
+    """Column -> the option of `exprgen retarget` that it is."""
+    return {a.dest: a for a in _parser()._actions}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    retarget_options(parser)
+    return parser
+
+
+# --- one row -------------------------------------------------------------------------------------
+
+
+class _Reader:
+    """Turns rows into shots; remembers the characters that it has looked up."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.folder = path.resolve().parent
+        self.options = _options()
+        self._characters: dict[str, RigProfile] = {}
+
+    def shot(self, row: int, number: int, raw: dict[str, object]) -> Shot:
+        """One checked shot.
+
+        Raises:
+            ExprGenError: the first mistake, named by row and column.
+        """
+        name = self._name(row, raw.get(SHOT))
+        cells: dict[str, tuple[str, ...]] = {}
+        for column, cell in raw.items():
+            with _at(self.path, row, name, column):
+                texts = (name,) if column == SHOT else self._texts(column, cell)
+            if texts:
+                cells[column] = texts
+        for column in REQUIRED:
+            if column not in cells:
+                with _at(self.path, row, name, column):
+                    raise UsageError("is empty", fix=f"every shot needs {', '.join(REQUIRED)}")
+        for column, ending in OUTPUTS.items():
+            with _at(self.path, row, name, column):
+                for text in cells.get(column, ()):
+                    _check_output(Path(text), ending)
+        profiles = []
+        for column in ("primary", "secondary"):
+            with _at(self.path, row, name, column):
+                profiles += [self._character(text, profiles) for text in cells.get(column, ())]
+        with _at(self.path, row, name, "primary"):
+            check_lead(profiles[0], profiles[1:])
+        with _at(self.path, row, name, "secondary"):
+            for profile in profiles[1:]:
+                check_follow(profile, profiles[0])
+        shot = Shot(name, number, row, cells, tuple(profiles))
+        self._check_options(shot)
+        return shot
+
+    def _name(self, row: int, cell: object) -> str:
+        name = str(cell if cell is not None else "").strip()
+        with _at(self.path, row, name, SHOT):
+            if not NAME.fullmatch(name):
+                fix = "use letters, digits, and . _ - within"
+                raise UsageError(f"{name!r} can't name a file" if name else "is empty", fix=fix)
+        return name
+
+    def _texts(self, column: str, cell: object) -> tuple[str, ...]:
+        """The cell's values as an option takes them; an empty text for a switch that is on."""
+        action = self.options[column]
+        texts = _split(cell, several=action.nargs == "+" or isinstance(action.default, list))
+        if isinstance(action, argparse._StoreTrueAction):
+            return ("",) if texts and _switch(texts[0]) else ()
+        for text in texts:
+            _convert(action, text)
+        if column == "reference" or column in OUTPUTS:
+            texts = tuple(str((self.folder / os.path.expanduser(t)).absolute()) for t in texts)
+        elif column in ("primary", "secondary"):
+            texts = tuple(str(self.folder / t) if t.endswith(".json") else t for t in texts)
+        if column == "reference":
+            for text in texts:
+                if not Path(text).exists():
+                    fix = f"paths are relative to {self.folder}"
+                    raise InputError(f"there is no {text}", fix=fix)
+        return texts
+
+    def _character(self, text: str, others: list[RigProfile]) -> RigProfile:
+        if text not in self._characters:
+            self._characters[text] = find_character(text)
+        profile = self._characters[text]
+        if profile.name in [p.name for p in others]:
+            fix = "name each character once"
+            raise UsageError(f"the character {profile.name!r} is named twice", fix=fix)
+        if not profile.blend.is_file():
+            fix = "put the character's .blend beside its profile"
+            raise InputError(f"there is no {profile.blend}", fix=fix)
+        return profile
+
+    def _check_options(self, shot: Shot) -> None:
+        """What the options mean together; the column at fault is the one that fails alone."""
+        plain = {c: shot.cells[c] for c in REQUIRED}
+        for column, texts in shot.cells.items():
+            with _at(self.path, shot.row, shot.name, column):
+                _check(Shot(shot.name, 1, 1, {**plain, column: texts}, ()))
+        with _at(self.path, shot.row, shot.name, "no_..."):  # each is fine, together they are not
+            _check(shot)
+
+
+def _check(shot: Shot) -> None:
+    check_options(_parser().parse_args(shot.words({})[1:]))
+
+
+class _at:
+    """Errors inside get the list's name, the row and the column; a context manager."""
+
+    def __init__(self, path: Path, row: int, name: str, column: str):
+        self.path = path
+        self.place = f"row {row}, shot {name or '?'}, column {column}"
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind, error, trace) -> None:
+        if isinstance(error, ExprGenError):
+            what = f"{error.file} {error.problem}" if error.file else error.problem
+            raise type(error)(f"{self.place}: {what}", file=self.path, fix=error.fix) from error
+
+
+def _split(cell: object, several: bool) -> tuple[str, ...]:
+    """A cell's values as texts: CSV text, or JSON text, number, switch, list or table."""
+    if cell is None:
+        return ()
+    if isinstance(cell, bool):
+        return (YES[0] if cell else NO[0],)
+    if isinstance(cell, dict):
+        cell = [f"{k}={v}" for k, v in cell.items()]
+    if isinstance(cell, list):
+        texts = [str(c).strip() for c in cell]
+    else:
+        text = str(cell).strip()
+        texts = SEPARATOR.split(text) if several else [text]
+    texts = [t for t in texts if t]
+    if len(texts) > 1 and not several:
+        raise UsageError(f"holds {len(texts)} values", fix="give one")
+    return tuple(texts)
+
+
+def _switch(text: str) -> bool:
+    if text.lower() in YES:
+        return True
+    if text.lower() in NO:
+        return False
+    raise UsageError(f"{text!r} is neither yes nor no", fix="write yes or no, or leave it empty")
+
+
+def _convert(action: argparse.Action, text: str) -> None:
+    """Refuse what the option's own reading of the text refuses."""
+    convert: Callable = action.type or str
+    fix = f"write {action.metavar}" if action.metavar else "write a number"
+    try:
+        value = convert(text)
+    except argparse.ArgumentTypeError as error:
+        raise UsageError(str(error), fix=fix) from None
+    except ValueError:
+        raise UsageError(f"{text!r} is no {convert.__name__} number", fix=fix) from None
+    if action.choices and value not in action.choices:
+        fix = f"use one of {', '.join(action.choices)}"
+        raise UsageError(f"{text!r} is unknown", fix=fix)
+
+
+def _check_output(path: Path, endings: tuple[str, ...]) -> None:
+    """Whether it can be written; folders on the way there need not exist yet, and are not made."""
+    there = path.parent
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not endings:
+        check_folder(path if path.exists() else there)
+    elif there == path.parent and there.is_dir():
+        check_file(path, endings)
+    else:
+        check_folder(there)
+        check_file(there / path.name, endings)
+
+
+def _clashes(path: Path, shots: list[Shot]) -> Iterator[ExprGenError]:
+    """Names and outputs that two shots share."""
+    seen: dict[str, tuple[Shot, str]] = {}
+    for shot in shots:
+        keys = {f"shot {shot.name.lower()}": SHOT}
+        keys |= {os.path.normcase(os.path.normpath(p)): c for c, p in shot.outputs.items()}
+        for key, column in keys.items():
+            if key in seen:
+                other = seen[key][0]
+                what = "the same name" if column == SHOT else "the same place"
+                yield UsageError(
+                    f"row {shot.row}, shot {shot.name}, column {column}: {what} as row {other.row}",
+                    file=path,
+                    fix="give every shot its own",
+                )
+            seen.setdefault(key, (shot, column))

@@ -1,0 +1,1 @@
+"""RigTracks to keys: keyframes, takes, corrections, curves, options."""

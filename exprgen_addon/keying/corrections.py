@@ -1,0 +1,199 @@
+"""Corrections: poses that an animator set by hand, which outlive the next apply.
+
+A correction is not a key but what the hand-set pose adds to the solved one, in unit values, at a
+moment of the reference, fading in and out around it. `apply` adds it to whatever the solver says,
+so other settings, a better network or another frame rate keep it; and it can be weakened, widened
+or taken back. Its keys are generated ones like the rest.
+"""
+
+from __future__ import annotations
+
+import json
+
+import bpy
+import numpy as np
+
+from ...networks.characters.profile import from_unit, to_unit
+from ...networks.errors import UsageError
+from ...networks.track import RigTrack
+from ..characters.in_scene import Character
+from .fcurves import curve_of, sample
+from .keyframes import Curve, scene_fps, write_curves
+
+SMALLEST = 1e-3
+"""Difference in unit values below which a control was not touched."""
+STANDS_OUT = 0.08
+"""Difference in unit values of a key from its neighbours that nobody solved."""
+
+
+def weights(times: np.ndarray, at: float, radius: float) -> np.ndarray:
+    """(N,) 0..1 how much a correction counts at each moment: all at its own, nothing beyond its
+    reach, without a corner."""
+    if radius <= 0:
+        return (np.abs(np.asarray(times) - at) < 1e-6).astype(float)
+    away = np.clip(np.abs(np.asarray(times, float) - at) / radius, 0.0, 1.0)
+    return 1.0 - away * away * (3.0 - 2.0 * away)
+
+
+def correct(track: RigTrack, character: Character) -> RigTrack:
+    """The track with its character's corrections added, within the controls' limits."""
+    entries = character.collection.exprgen.corrections
+    if not len(entries) or not len(track):
+        return track
+    controls = tuple(character.profile.control(n) for n in track.controls)
+    units = to_unit(controls, track.values.astype(float))
+    for entry in entries:
+        share = entry.strength * weights(track.times, entry.time, entry.radius)
+        for name, offset in offsets_of(entry).items():
+            if name in track.controls:
+                units[:, track.controls.index(name)] += share * offset
+    return track.with_values(from_unit(controls, np.clip(units, -1.0, 1.0)))
+
+
+def mark_keyed(entry) -> None:
+    """Remember the strength and reach of a correction that the keys now hold."""
+    entry.keyed = _as_keyed(entry)
+
+
+def is_changed(entry) -> bool:
+    """A correction's strength or reach is another than the one in the keys, as far as is known."""
+    return bool(entry.keyed) and entry.keyed != _as_keyed(entry)
+
+
+def _as_keyed(entry) -> str:
+    return f"{entry.strength:.4f} {entry.radius:.4f}"
+
+
+def offsets_of(entry) -> dict[str, float]:
+    """Control -> unit offset of a stored correction."""
+    try:
+        return {str(k): float(v) for k, v in json.loads(entry.offsets or "{}").items()}
+    except (ValueError, AttributeError):
+        return {}
+
+
+def posed_offsets(character: Character, frame: float, keyed: bool = False) -> dict[str, float]:
+    """Control -> unit value by which the pose on screen differs from what is keyed at `frame`.
+
+    Args:
+        keyed: the pose was keyed by hand on this very frame, as automatic keying does. Then a key
+            that stands out from its neighbours by more than `STANDS_OUT` is what was meant, since
+            Blender leaves it a generated one; lids are left out, for a blink stands out by itself.
+    """
+    found = {}
+    for control in character.profile.controls:
+        prop = character.bindings[control.name][0]
+        curve = curve_of(prop)
+        if curve is None or not len(curve.keyframe_points):
+            continue
+        solved = _without_key(curve, frame) if keyed else curve.evaluate(frame)
+        pair = np.array([[prop.read() / prop.scale], [solved / prop.scale]])
+        a, b = to_unit((control,), pair).ravel()
+        least = STANDS_OUT if keyed else SMALLEST
+        if abs(a - b) > least and not (keyed and control.role.startswith("blink")):
+            found[control.name] = round(float(a - b), 5)
+    return found
+
+
+def add_correction(
+    character: Character,
+    scene: bpy.types.Scene,
+    frame: float,
+    seconds: float,
+    radius: float,
+    offsets: dict[str, float],
+    keyed: bool = False,
+):
+    """Store a correction and add it to the keys that are there; the new entry.
+
+    One at the same moment is joined to it. keyed: see `posed_offsets`.
+
+    Raises:
+        UsageError: nothing was posed, or the character has no keys.
+    """
+    if not offsets:
+        raise UsageError(
+            "the pose is what is keyed already", fix="pose the character on this frame first"
+        )
+    store = character.collection.exprgen
+    entry = next((e for e in store.corrections if abs(e.time - seconds) < 1e-4), None)
+    if entry is None:
+        entry = store.corrections.add()
+        entry.time, entry.radius = seconds, radius
+        mark_keyed(entry)
+    total = offsets_of(entry)
+    for name, offset in offsets.items():
+        total[name] = round(total.get(name, 0.0) + offset, 5)
+    entry.offsets = json.dumps(total)
+    store.active_correction = next(i for i, e in enumerate(store.corrections) if e == entry)
+    if keyed:
+        for name in offsets:
+            for prop in character.bindings[name]:
+                if (curve := curve_of(prop)) is not None:
+                    _drop_key(curve, frame)
+    _add_to_keys(character, scene, frame, entry, offsets)
+    return entry
+
+
+def remove_correction(character: Character, scene: bpy.types.Scene, index: int, frame: float):
+    """Take a correction back, from the keys too; `frame` is its scene frame."""
+    entry = character.collection.exprgen.corrections[index]
+    backwards = {name: -entry.strength * v for name, v in offsets_of(entry).items()}
+    _add_to_keys(character, scene, frame, entry, backwards)
+    character.collection.exprgen.corrections.remove(index)
+
+
+def _add_to_keys(character, scene, frame: float, entry, offsets: dict[str, float]) -> None:
+    """Add offsets to the curves around a frame, on whole frames."""
+    reach = entry.radius * scene_fps(scene)
+    frames = np.arange(np.ceil(frame - reach), np.floor(frame + reach) + 1)
+    frames = np.unique(np.append(frames, frame))
+    share = weights(frames, frame, reach)
+    actions: dict[bpy.types.Action, list[Curve]] = {}
+    for name, offset in offsets.items():
+        control = character.profile.control(name)
+        for prop in character.bindings[name]:
+            curve = curve_of(prop)
+            if curve is None or not len(curve.keyframe_points):
+                continue
+            first, last = (curve.keyframe_points[i].co[0] for i in (0, -1))
+            inside = (frames >= first - 1e-3) & (frames <= last + 1e-3)
+            if not inside.any():
+                continue
+            at = frames[inside]
+            units = to_unit((control,), sample(prop, at)[:, None])[:, 0]
+            values = from_unit((control,), np.clip(units + share[inside] * offset, -1, 1)[:, None])
+            how = curve.keyframe_points[0].interpolation
+            actions.setdefault(prop.owner.animation_data.action, []).append(
+                Curve(
+                    owner=prop.owner,
+                    data_path=prop.data_path,
+                    index=prop.index,
+                    group=control.region.capitalize(),
+                    interpolation=how if how in ("LINEAR", "BEZIER", "CONSTANT") else "LINEAR",
+                    frames=at,
+                    values=values[:, 0] * prop.scale,
+                    slopes=np.gradient(values[:, 0] * prop.scale, at)
+                    if len(at) > 1
+                    else np.zeros(1),
+                )
+            )
+    for action, curves in actions.items():
+        write_curves(curves, action, character.collection.name)
+
+
+def _without_key(curve, frame: float) -> float:
+    """The curve's value at a frame if it had no key there: between its neighbours."""
+    others = [k.co for k in curve.keyframe_points if abs(k.co[0] - frame) > 0.01]
+    if not others:
+        return curve.evaluate(frame)
+    places, values = zip(*others, strict=True)
+    return float(np.interp(frame, places, values))
+
+
+def _drop_key(curve, frame: float) -> None:
+    """Take out the key at a frame, so that what is added is not added to it as well."""
+    for key in curve.keyframe_points:
+        if abs(key.co[0] - frame) < 0.01 and len(curve.keyframe_points) > 1:
+            curve.keyframe_points.remove(key)
+            return

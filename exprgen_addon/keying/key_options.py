@@ -1,0 +1,62 @@
+"""How values become keys: the options of `keyframes.py`, kept apart so that the command line can
+refuse bad ones before Blender is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...networks.errors import UsageError
+
+INTERPOLATIONS = ("LINEAR", "BEZIER", "CONSTANT")
+INTERPOLATION_ITEMS = (
+    ("LINEAR", "Linear", "Straight between keys"),
+    ("BEZIER", "Smooth", "Smooth, never beyond the keys' own values"),
+)
+"""Those that a menu offers: identifier, name, what it does."""
+FPS_RANGE = (1.0, 240.0)
+
+
+@dataclass(frozen=True)
+class KeyOptions:
+    """How values become keys.
+
+    start_frame: scene frame on which the reference's time zero lies. A range of the reference
+        therefore lands where it belongs, and a punched-in range fits what is around it.
+    subframes: keep one key for each frame of the reference, at its exact time, between whole frames
+        if need be. Off: values are interpolated to the scene's whole frames, so that a 30 fps clip
+        plays at the right speed, and is easy to edit, in a 24 fps scene.
+    interpolation: "LINEAR", or "BEZIER": smooth, never beyond the keys' own values, or "CONSTANT".
+        Between keys on every frame they look alike.
+    reduce: largest error that leaving keys out may make at any frame, as a fraction of the
+        control's range (maximum - minimum); 0 keeps every key.
+    keep_hand_made: keys that were not generated stay, in the range too. Outside it they always do.
+    """
+
+    start_frame: float = 1.0
+    subframes: bool = False
+    interpolation: str = "LINEAR"
+    reduce: float = 0.0
+    keep_hand_made: bool = True
+
+    def __post_init__(self) -> None:
+        if self.interpolation not in INTERPOLATIONS:
+            raise UsageError(
+                f"unknown interpolation {self.interpolation!r}",
+                fix=f"use one of {', '.join(INTERPOLATIONS)}",
+            )
+        if not 0.0 <= self.reduce < 1.0:
+            raise UsageError(
+                f"the reduction error {self.reduce:g} is not in 0..1",
+                fix="give a fraction of the control's range, such as 0.01",
+            )
+
+
+def check_fps(fps: float | None) -> float | None:
+    """A scene rate that Blender can play, or None for the reference's own.
+
+    Raises:
+        UsageError: outside FPS_RANGE.
+    """
+    if fps is not None and not FPS_RANGE[0] <= fps <= FPS_RANGE[1]:
+        raise UsageError(f"{fps:g} frames per second can't be used", fix="use 1 to 240")
+    return fps

@@ -1,0 +1,412 @@
+"""RigTracks -> keys: seconds become frames here and nowhere else (house rule 5).
+
+`compute_curves` is arithmetic on numpy arrays and touches no datablock; `write_curves` then writes
+everything in bulk. So a failure happens before the scene is changed, and one operator call is one
+undo step (house rule 7).
+
+All characters of a take share one action, "ExprGen <take>". It holds a slot for each animated
+datablock of each character, named after the character: an object's pose and its mesh's shape keys
+are different datablocks to Blender and can't share a slot. A datablock that already has an action
+made by hand keeps it and gets its curves in there, so that body animation is not switched off.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+
+import bpy
+import numpy as np
+
+from ...networks.errors import InputError
+from ...networks.track import RigTrack
+from ..characters.in_scene import Character
+from .key_options import KeyOptions
+
+TAKE_TAG = "exprgen_take"
+
+_COMMON_FPS = (24.0, 25.0, 30.0, 48.0, 50.0, 60.0, 90.0, 100.0, 120.0)
+_NTSC = 1.001
+_SAME_FRAME = 0.01  # keys nearer than this (in frames) are on one frame
+_MERGED_FLOATS = ("amplitude", "back", "period")
+_MERGED_ENUMS = ("handle_left_type", "handle_right_type", "interpolation", "type", "easing")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The keys of one property: K frames, values and slopes (per frame), ready to be written."""
+
+    owner: bpy.types.ID
+    data_path: str
+    index: int
+    group: str
+    interpolation: str
+    frames: np.ndarray
+    values: np.ndarray
+    slopes: np.ndarray
+
+
+@dataclass(frozen=True)
+class KeyReport:
+    """What was written. first, last: scene frames; seconds: time taken to compute and write."""
+
+    action: str
+    curves: int
+    keys: int
+    first: float
+    last: float
+    seconds: float
+
+
+def scene_fps(scene: bpy.types.Scene) -> float:
+    """Frames per second of a scene; Blender divides by `fps_base`."""
+    return scene.render.fps / scene.render.fps_base
+
+
+def set_scene_fps(scene: bpy.types.Scene, fps: float) -> float:
+    """Set the scene's rate to `fps`, exactly if it can be, and return the rate that was set."""
+    whole = round(fps)
+    if abs(fps - whole) < 1e-3:
+        scene.render.fps, scene.render.fps_base = whole, 1.0
+    elif abs(fps * _NTSC - round(fps * _NTSC)) < 5e-3:
+        scene.render.fps, scene.render.fps_base = round(fps * _NTSC), _NTSC
+    else:
+        scene.render.fps, scene.render.fps_base = math.ceil(fps), math.ceil(fps) / fps
+    return scene_fps(scene)
+
+
+def nearest_common_fps(mean_fps: float) -> float:
+    """The usual rate within 2% of a clip's mean rate, else the nearest whole number, at least 1.
+
+    Variable-rate clips have means such as 29.4 that nobody wants in a scene.
+    """
+    rates = [*_COMMON_FPS, *(f / _NTSC for f in (24.0, 30.0, 60.0, 120.0))]
+    nearest = min(rates, key=lambda f: abs(f - mean_fps))
+    if abs(nearest - mean_fps) <= 0.02 * mean_fps:
+        return nearest
+    return float(max(1, round(mean_fps)))
+
+
+def apply_tracks(
+    tracks: list[RigTrack],
+    characters: list[Character],
+    scene: bpy.types.Scene,
+    *,
+    take: str = "Take",
+    options: KeyOptions | None = None,
+) -> KeyReport:
+    """Key each track on the character beside it, as one take, at the scene's rate.
+
+    Keys generated earlier in the tracks' range are replaced; for other keys see KeyOptions.
+
+    Raises:
+        UsageError: a track has a control that its character lacks.
+        InputError: a datablock's own action can't be changed.
+    """
+    began = time.perf_counter()
+    options = options or KeyOptions()
+    fps = scene_fps(scene)
+    plans = [
+        (character, compute_curves(track, character, fps, options))
+        for track, character in zip(tracks, characters, strict=True)
+    ]
+    curves = [c for _, plan in plans for c in plan]
+    if not curves:
+        raise InputError("the tracks hold no frames", fix="analyse the footage again")
+    action = take_action(take)
+    for character, plan in plans:
+        write_curves(plan, action, character.collection.name, options.keep_hand_made)
+    return KeyReport(
+        action=action.name,
+        curves=len(curves),
+        keys=sum(len(c.frames) for c in curves),
+        first=min(float(c.frames[0]) for c in curves),
+        last=max(float(c.frames[-1]) for c in curves),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def compute_curves(
+    track: RigTrack, character: Character, fps: float, options: KeyOptions
+) -> list[Curve]:
+    """The curves of one character; changes nothing.
+
+    Raises:
+        UsageError: the track has a control that the character lacks.
+    """
+    if not len(track):
+        return []
+    if track.meta.get("stills"):  # separate pictures: one a frame, nothing between them
+        options = replace(options, interpolation="CONSTANT", reduce=0.0)
+        frames = options.start_frame + np.arange(len(track), dtype=float)
+        values = track.values.astype(float)
+    else:
+        frames, values = to_frames(track.times, track.values, fps, options)
+    curves = []
+    for column, name in enumerate(track.controls):
+        control = character.profile.control(name)
+        span = control.maximum - control.minimum
+        kept, slopes = fit_keys(
+            frames, values[:, column], options.reduce * span, options.interpolation
+        )
+        curves += [
+            Curve(
+                owner=p.owner,
+                data_path=p.data_path,
+                index=p.index,
+                group=control.region.capitalize(),
+                interpolation=options.interpolation,
+                frames=frames[kept],
+                values=values[kept, column] * p.scale,
+                slopes=slopes * p.scale,
+            )
+            for p in character.bindings[name]
+        ]
+    return curves
+
+
+def to_frames(
+    times: np.ndarray, values: np.ndarray, fps: float, options: KeyOptions
+) -> tuple[np.ndarray, np.ndarray]:
+    """Times (N,) seconds and values (N, M) -> frames (K,) and values (K, M) at those frames."""
+    exact = options.start_frame + np.asarray(times, float) * fps
+    values = np.asarray(values, float)
+    if options.subframes:
+        return exact, values
+    # Timestamps are rounded by containers: a hair past a whole frame is that frame.
+    first, last = math.ceil(exact[0] - _SAME_FRAME), math.floor(exact[-1] + _SAME_FRAME)
+    if last < first:  # all of it lies between two whole frames
+        first = last = round(float(exact[len(exact) // 2]))
+    frames = np.arange(first, last + 1, dtype=float)
+    right = np.clip(np.searchsorted(exact, frames), 1, max(len(exact) - 1, 1))
+    if len(exact) == 1:
+        return frames, np.repeat(values, len(frames), axis=0)
+    left = right - 1
+    part = np.clip((frames - exact[left]) / (exact[right] - exact[left]), 0.0, 1.0)[:, None]
+    return frames, values[left] * (1 - part) + values[right] * part
+
+
+def fit_keys(
+    frames: np.ndarray, values: np.ndarray, bound: float, interpolation: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Choose the keys of one curve: (indices kept (K,), slope at each, value per frame).
+
+    Keys are added where the curve through those chosen so far misses by most, until it misses none
+    of `values` by more than `bound` (in the values' unit). 0 keeps all.
+    """
+    n = len(frames)
+    if bound <= 0.0 or n < 3:
+        return np.arange(n), _slopes(frames, values)
+    chosen = np.zeros(n, bool)
+    chosen[[0, -1]] = True
+    while True:
+        kept = np.flatnonzero(chosen)
+        slopes = _slopes(frames[kept], values[kept])
+        error = np.abs(
+            _evaluate(frames, frames[kept], values[kept], slopes, interpolation) - values
+        )
+        error[kept] = 0.0
+        if error.max() <= bound:
+            return kept, slopes
+        # The worst frame of every stretch that misses, all at once: few rounds are needed.
+        stretch = np.searchsorted(kept, np.arange(n), side="right")
+        worst = np.zeros(len(kept) + 1)
+        np.maximum.at(worst, stretch, error)
+        chosen[(error > bound) & (error == worst[stretch])] = True
+
+
+def take_action(take: str) -> bpy.types.Action:
+    """The action of a take, made if there is none yet."""
+    name = f"ExprGen {take}"
+    action = bpy.data.actions.get(name)
+    if action is None or TAKE_TAG not in action or action.library is not None:
+        action = bpy.data.actions.new(name)
+        action[TAKE_TAG] = take
+        action.use_fake_user = True  # an older take survives saving while another is shown
+    return action
+
+
+def write_curves(
+    curves: list[Curve], action: bpy.types.Action, character: str, keep_hand_made: bool = True
+) -> None:
+    """Write curves of one character into the take's action, or the owners' own actions.
+
+    Args:
+        character: name of this copy of the character; its slots are named after it.
+
+    Raises:
+        InputError: an owner's action comes from a library and can't be changed.
+    """
+    actions = {}
+    for owner in {c.owner: None for c in curves}:
+        current = owner.animation_data.action if owner.animation_data else None
+        actions[owner] = action if current is None or TAKE_TAG in current else current
+        if actions[owner].library is not None:
+            raise InputError(
+                f"the action {current.name!r} of {owner.name!r} is linked and can't be changed",
+                fix="make it local first",
+            )
+    for owner, its_action in actions.items():
+        _assign(owner, its_action, character)
+    groups: dict = {}
+    for curve in curves:
+        fcurve = actions[curve.owner].fcurve_ensure_for_datablock(
+            curve.owner, curve.data_path, index=max(curve.index, 0)
+        )
+        _group(fcurve, curve, actions[curve.owner], groups)
+        _write(fcurve, curve, keep_hand_made)
+
+
+def _assign(owner: bpy.types.ID, action: bpy.types.Action, character: str) -> None:
+    """Put the action on the datablock, with a slot of its own.
+
+    The slot is chosen here since Blender's choice may be another datablock's if its type fits.
+    """
+    animation = owner.animation_data_create()
+    if animation.action == action and animation.action_slot is not None:
+        return
+    # Shape keys are called "Key.003"; their mesh has the name that means something.
+    part = owner.user.name if owner.id_type == "KEY" else owner.name
+    name = f"{character} {part}" if part != character else character
+    slot = next(
+        (s for s in action.slots if s.target_id_type == owner.id_type and s.name_display == name),
+        None,
+    )
+    slot = slot or action.slots.new(id_type=owner.id_type, name=name)
+    animation.action = action
+    animation.action_slot = slot
+
+
+def _group(fcurve, curve: Curve, action: bpy.types.Action, groups: dict) -> None:
+    """Sort the curve under its region in the dope sheet; curves that have a group keep it."""
+    if fcurve.group is not None:
+        return
+    slot = curve.owner.animation_data.action_slot
+    bag = next(b for b in action.layers[0].strips[0].channelbags if b.slot_handle == slot.handle)
+    key = (slot.handle, action.name, curve.group)
+    if key not in groups:
+        groups[key] = bag.groups.get(curve.group) or bag.groups.new(curve.group)
+    fcurve.group = groups[key]
+
+
+def _write(fcurve, curve: Curve, keep_hand_made: bool) -> None:
+    columns = _columns(curve)
+    if len(fcurve.keyframe_points):
+        columns = _merged(fcurve, columns, keep_hand_made)
+    points = fcurve.keyframe_points
+    points.clear()
+    points.add(len(columns["co"]) // 2)
+    for name, column in columns.items():
+        points.foreach_set(name, column)
+    fcurve.update()
+
+
+def _columns(curve: Curve) -> dict[str, np.ndarray]:
+    """Generated keys as `foreach_set` wants them.
+
+    Handles reach a third of the way to the neighbours: Blender's curve is then exactly the cubic
+    that `_evaluate` predicts.
+    """
+    frames, values, slopes = curve.frames, curve.values, curve.slopes
+    n = len(frames)
+    gaps = np.diff(frames) if n > 1 else np.ones(1)
+    left = np.concatenate([gaps[:1], gaps])[:n] / 3.0
+    right = np.concatenate([gaps, gaps[-1:]])[:n] / 3.0
+
+    def pairs(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return np.stack([x, y], axis=1).astype(np.float32).ravel()
+
+    def all_of(enum: str, value: str) -> np.ndarray:
+        return np.full(n, _enum(enum, value), np.int32)
+
+    return {
+        "co": pairs(frames, values),
+        "handle_left": pairs(frames - left, values - slopes * left),
+        "handle_right": pairs(frames + right, values + slopes * right),
+        "handle_left_type": all_of("handle_left_type", "ALIGNED"),
+        "handle_right_type": all_of("handle_right_type", "ALIGNED"),
+        "interpolation": all_of("interpolation", curve.interpolation),
+        "type": all_of("type", "GENERATED"),
+    }
+
+
+def _merged(fcurve, new: dict[str, np.ndarray], keep_hand_made: bool) -> dict[str, np.ndarray]:
+    """The curve's present keys with the generated ones of the new range replaced by `new`."""
+    points = fcurve.keyframe_points
+    n = len(points)
+    old: dict[str, np.ndarray] = {}
+    for name in ("co", "handle_left", "handle_right", *_MERGED_FLOATS, *_MERGED_ENUMS):
+        width = 2 if name in ("co", "handle_left", "handle_right") else 1
+        kind = np.int32 if name in _MERGED_ENUMS else np.float32
+        old[name] = np.empty(n * width, kind)
+        points.foreach_get(name, old[name])
+    at, new_at = old["co"][::2], new["co"][::2]
+    inside = (at >= new_at[0] - _SAME_FRAME) & (at <= new_at[-1] + _SAME_FRAME)
+    replaced = inside & (old["type"] == _enum("type", "GENERATED")) if keep_hand_made else inside
+    stay = ~replaced
+    # A hand-made key rules its frame: no generated key is written on top of it.
+    free = np.ones(len(new_at), bool)
+    if stay.any():
+        free = np.abs(new_at[:, None] - at[None, stay]).min(axis=1) > _SAME_FRAME
+    order = np.argsort(np.concatenate([at[stay], new_at[free]]), kind="stable")
+    merged = {}
+    for name, column in old.items():
+        width = len(column) // n
+        kept = column.reshape(n, width)[stay]
+        added = new.get(name)
+        if added is None:  # easing and the like: Blender's defaults
+            value = 0 if name in _MERGED_ENUMS else _DEFAULT_FLOATS[name]
+            added = np.full((len(new_at), width), value, column.dtype)
+        rows = np.concatenate([kept, added.reshape(-1, width)[free]])[order]
+        merged[name] = np.ascontiguousarray(rows).ravel()
+    return merged
+
+
+_DEFAULT_FLOATS = {"amplitude": 0.8, "back": 1.70158, "period": 4.1}
+
+
+def _enum(attribute: str, value: str) -> int:
+    """The number that `foreach_set` takes for an enum value of a key."""
+    return bpy.types.Keyframe.bl_rna.properties[attribute].enum_items[value].value
+
+
+def _slopes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Slopes (K,) of a smooth curve that never leaves the range of neighbouring keys.
+
+    Flat at peaks and valleys, else the weighted harmonic mean of the slopes on both sides
+    (Fritsch and Butland 1984), so values stay inside a control's limits.
+    """
+    if len(x) < 2:
+        return np.zeros(len(x))
+    gaps = np.diff(x)
+    chords = np.diff(y) / gaps
+    slopes = np.empty(len(x))
+    slopes[0], slopes[-1] = chords[0], chords[-1]
+    before, after = chords[:-1], chords[1:]
+    same_way = before * after > 0
+    a, b = 2 * gaps[1:] + gaps[:-1], gaps[1:] + 2 * gaps[:-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = (a + b) / (a / before + b / after)
+    slopes[1:-1] = np.where(same_way, mean, 0.0)
+    return slopes
+
+
+def _evaluate(
+    at: np.ndarray, x: np.ndarray, y: np.ndarray, slopes: np.ndarray, interpolation: str
+) -> np.ndarray:
+    """The curve through keys (x, y) at frames `at`, as Blender will draw it."""
+    right = np.clip(np.searchsorted(x, at, side="right"), 1, len(x) - 1)
+    left = right - 1
+    gap = x[right] - x[left]
+    t = np.clip((at - x[left]) / gap, 0.0, 1.0)
+    if interpolation == "CONSTANT":
+        return np.where(t < 1.0, y[left], y[right])
+    if interpolation == "LINEAR":
+        return y[left] * (1 - t) + y[right] * t
+    return (
+        y[left] * (1 + 2 * t) * (1 - t) ** 2
+        + gap * slopes[left] * t * (1 - t) ** 2
+        + y[right] * t**2 * (3 - 2 * t)
+        + gap * slopes[right] * t**2 * (t - 1)
+    )

@@ -1,0 +1,176 @@
+"""A take as a .blend: characters appended, keyed, lit, framed and saved. Needs bpy.
+
+What the command line does in an empty file the operators do in the user's scene with the same
+functions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+
+from ...networks.characters.profile import RigProfile
+from ...networks.errors import InputError, OutputError, UsageError
+from ...networks.track import RigTrack
+from ..characters.in_scene import Character, append_characters, characters_in, frame_camera
+from .key_options import KeyOptions
+from .keyframes import KeyReport, apply_tracks, nearest_common_fps, set_scene_fps
+
+DEFAULT_FPS = 24.0
+
+
+@dataclass(frozen=True)
+class Take:
+    """What `build_take` made in the open file."""
+
+    characters: tuple[Character, ...]
+    report: KeyReport
+    fps: float
+
+
+def build_take(
+    tracks: list[RigTrack],
+    profiles: list[RigProfile],
+    *,
+    name: str = "Take",
+    fps: float | None = None,
+    options: KeyOptions | None = None,
+) -> Take:
+    """Replace the open file by a new one that holds the characters, keyed by their tracks.
+
+    Args:
+        fps: the scene's rate; None takes the usual rate nearest to the reference's.
+
+    Raises:
+        InputError, UsageError: see `append_characters` and `apply_tracks`.
+    """
+    scene = new_file()
+    fps = set_scene_fps(scene, fps or reference_fps(tracks[0]))
+    characters = append_characters(profiles, scene)
+    options = options or KeyOptions()
+    report = apply_tracks(tracks, characters, scene, take=name, options=options)
+    fit_range(scene, report)
+    light(scene, characters)
+    frame_camera(scene, characters)
+    if any(t.meta.get("partial") for t in tracks):
+        scene["exprgen_partial"] = True
+    scene.frame_set(scene.frame_start)
+    return Take(tuple(characters), report, fps)
+
+
+def apply_file(
+    path: str, scene: bpy.types.Scene, *, character: str, take: str, options: KeyOptions
+) -> KeyReport:
+    """Key a saved RigTrack on a character that is in the scene already.
+
+    Args:
+        character: name of the character's collection; "" means the first of the track's character.
+
+    Raises:
+        InputError: the file is no RigTrack. UsageError: no such character in the scene.
+    """
+    track = RigTrack.load(path)
+    present = characters_in(scene)
+    wanted = [
+        c
+        for c in present
+        if (c.collection.name == character if character else c.profile.name == track.character)
+    ]
+    if not wanted:
+        names = ", ".join(c.collection.name for c in present) or "none"
+        raise UsageError(
+            f"the scene has no character {character or track.character!r}",
+            fix=f"add it first (in the scene: {names})",
+        )
+    return apply_tracks([track], wanted[:1], scene, take=take, options=options)
+
+
+def reference_fps(track: RigTrack) -> float:
+    """The usual rate nearest to that of the track's own timestamps."""
+    if len(track) < 2 or track.meta.get("stills"):
+        return DEFAULT_FPS
+    return nearest_common_fps((len(track) - 1) / float(track.times[-1] - track.times[0]))
+
+
+def new_file() -> bpy.types.Scene:
+    """Open an empty file, leaving preferences and add-ons as they are; its scene."""
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    scene = bpy.context.scene
+    scene.name = "ExprGen"
+    return scene
+
+
+def fit_range(scene: bpy.types.Scene, report: KeyReport) -> None:
+    """Set the scene's frame range to what was keyed."""
+    scene.frame_start = max(0, math.floor(report.first))
+    scene.frame_end = max(scene.frame_start, math.ceil(report.last))
+
+
+def light(scene: bpy.types.Scene, characters: list[Character]) -> None:
+    """A key, a fill and a grey surround, so that a new file shows faces at once."""
+    facing = characters[0].profile.framing.forward
+    turned = math.atan2(facing[0], -facing[1])
+    for name, energy, elevation, azimuth in (("Key", 2.6, 0.7, 0.6), ("Fill", 0.6, 0.2, -0.8)):
+        data = bpy.data.lights.new(f"ExprGen {name.lower()} light", "SUN")
+        data.energy, data.angle = energy, 0.2
+        lamp = bpy.data.objects.new(data.name, data)
+        lamp.rotation_euler = (math.pi / 2 - elevation, 0.0, turned + azimuth)
+        scene.collection.objects.link(lamp)
+    world = scene.world or bpy.data.worlds.new("ExprGen surround")
+    scene.world = world
+    world.use_nodes = True
+    surround = world.node_tree.nodes.get("Background")
+    if surround is not None:
+        surround.inputs["Color"].default_value = (0.5, 0.5, 0.5, 1.0)
+        surround.inputs["Strength"].default_value = 0.5
+
+
+def save_file(path: str | Path) -> Path:
+    """Save the open file as a compressed .blend; temporary name first, then renamed.
+
+    Raises:
+        OutputError: it can't be written; nothing is left then.
+    """
+    path = Path(path)
+    try:
+        handle, temporary = tempfile.mkstemp(".blend", ".exprgen-", path.parent)
+        os.close(handle)
+        os.unlink(temporary)  # Blender would keep what is there as a backup
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    try:
+        bpy.ops.wm.save_as_mainfile(filepath=temporary, compress=True, copy=True)
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:
+        raise cannot_write(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+    return path
+
+
+def cannot_write(path: str | Path, error: Exception) -> OutputError:
+    """The error for a place that can't be written."""
+    reason = getattr(error, "strerror", None) or str(error).strip().splitlines()[-1]
+    return OutputError(
+        f"can't be written ({reason})", file=path, fix="choose a writable folder with room"
+    )
+
+
+def matched(tracks: list[RigTrack], profiles: list[RigProfile]) -> list[RigTrack]:
+    """The tracks in the order of the profiles, each checked to be its character's.
+
+    Raises:
+        InputError: a track for a profile is missing.
+    """
+    by_name = {t.character: t for t in tracks}
+    for profile in profiles:
+        if profile.name not in by_name:
+            raise InputError(f"there is no track for {profile.name!r}", fix="solve it again")
+    return [by_name[p.name] for p in profiles]

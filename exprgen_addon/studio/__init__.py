@@ -1,0 +1,1 @@
+"""Characters to pictures: the studio, CED, previews, clarity, the evaluation."""

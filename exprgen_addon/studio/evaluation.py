@@ -1,0 +1,562 @@
+"""The evaluation's Blender half: carries pictures through the retargeting, renders and writes down.
+
+What needs torch or OpenCV (choosing, reading, judging, the report) the worker does
+(networks/evaluation). Everything lies in one folder, and what is there already is not made again,
+so an evaluation that was stopped goes on; another choice of pictures wants another folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ...networks.characters.profile import RigProfile, to_unit
+from ...networks.errors import InputError, UsageError
+from ...networks.evaluation.baseline import copies_blendshapes, copy_blendshapes
+from ...networks.evaluation.correlation import correlation, rank_correlation, told
+from ...networks.evaluation.motion import (
+    REFERENCE,
+    SEQUENCES,
+    Truth,
+    blinks,
+    held_stretches,
+    jitter,
+    lids,
+    sequence_frames,
+    shown_intensity,
+    true_intensity,
+)
+from ...networks.files import write_text
+from ...networks.settings import RetargetSettings
+from ...networks.track import FaceTrack, RigTrack
+from ...networks.vocabulary import EXPRESSIONS
+from .ced_poses import Look
+
+Run = Callable[[str, dict], dict]
+"""(worker command, arguments) -> the job's result."""
+SECTIONS = ("recognition", "clarity", "transfer", "motion", "clip")
+CLIP_RATE = 4.0
+"""Frames a second of a clip that are compared."""
+PARTS = ("ferplus/val",)
+EXPRGEN, BLENDSHAPES = "exprgen", "blendshapes"
+_LOOK = Look(ambient=1.1)
+"""As the clarity check: plain light, so that the face is what is judged."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured.
+
+    out: folder. profiles: the characters, the primary first. hed, ced: prepared data; source: what
+    the human faces were prepared from. parts: of the human data. each: pictures an expression.
+    agreement: least share of people's votes. clip: footage over whose time actor and primary are
+    compared. sheet_each: pictures an expression and group on the
+    blind sheets, 0 for no sheets. only: of SECTIONS. folds: results of trainings with --folds.
+    ratings: people's answers to the blind sheets. processes: see `capture.render_shots`.
+    """
+
+    out: Path
+    profiles: tuple[RigProfile, ...]
+    hed: str | None = None
+    source: str | None = None
+    ced: str | None = None
+    clip: str | None = None
+    parts: tuple[str, ...] = PARTS
+    each: int = 20
+    agreement: float = 0.6
+    seed: int = 0
+    sheet_each: int = 5
+    only: tuple[str, ...] = SECTIONS
+    folds: tuple[str, ...] = ()
+    ratings: tuple[str, ...] = ()
+    processes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.each < 1 or self.sheet_each < 0 or not 0.0 <= self.agreement <= 1.0:
+            raise UsageError(
+                "the choice of pictures makes no sense",
+                fix="give --each above 0, --sheet-each from 0, --agreement from 0 to 1",
+            )
+        if len({p.name for p in self.profiles}) < len(self.profiles):
+            raise UsageError("a character is named twice", fix="name each character once")
+        if "transfer" in self.only and self.only != SECTIONS and not (self.hed and self.source):
+            raise UsageError(
+                "the transfer needs human pictures", fix="give --hed DIR and --source DIR"
+            )
+
+    def wants(self, section: str) -> bool:
+        """This section is asked for and the plan has what it needs."""
+        has = {
+            "recognition": bool(self.hed or self.ced),
+            "transfer": bool(self.hed and self.source),
+            "clip": bool(self.clip),
+        }
+        return section in self.only and has.get(section, True)
+
+    def to_json(self) -> dict:
+        return {
+            "characters": [p.name for p in self.profiles],
+            "parts": list(self.parts),
+            "each": self.each,
+            "agreement": self.agreement,
+            "seed": self.seed,
+        }
+
+
+def evaluate(
+    plan: Plan,
+    run: Run,
+    *,
+    counter: Callable[[str], Callable[[int, int], None]],
+    stop: Callable[[], bool],
+    say: Callable[[str], None] = lambda line: None,
+) -> dict | None:
+    """Measure all that the plan asks for; None if stopped.
+
+    Returns:
+        the contents of evaluation.json: "settings", a field a section, "files".
+
+    Raises:
+        InputError: data or a character can't be read. ModelError: weights are missing.
+        OutputError: the folder can't be written.
+    """
+    figures = _earlier(plan.out)
+    figures["settings"] = plan.to_json()
+    work = {
+        "recognition": lambda: _recognition(plan, run),
+        "clarity": lambda: {"clarity": _clarity(plan, run, counter, stop)},
+        "transfer": lambda: _transfer(plan, run, counter, stop),
+        "motion": lambda: _motion(plan, run, counter, stop),
+        "clip": lambda: _clip(plan, run, counter, stop),
+    }
+    for section, measure in work.items():
+        if stop():
+            return None
+        if plan.wants(section):
+            say(f"{section} ...")
+            figures |= measure() or {}
+    if stop():
+        return None
+    if plan.folds:
+        figures["folds"] = [_json(Path(f)) for f in plan.folds]
+    if plan.ratings:
+        figures |= _ratings(plan, run)
+    figures = _without_fields(figures)
+    files = run("evaluation", {"step": "report", "figures": figures, "out": str(plan.out)})
+    return {**figures, "files": {"json": files["json"], "html": files["html"]}}
+
+
+def summary(figures: dict) -> str:
+    """A few lines for a terminal."""
+    lines = [
+        f"{r['network']:<8} on {r['part']:<14} accuracy {r['accuracy']:.1%}, "
+        f"mean recall {r['mean_recall']:.1%}  (n={r['count']})"
+        for r in figures.get("recognition", [])
+    ]
+    for name, group in figures.get("transfer", {}).get("groups", {}).items():
+        seen = group.get("judge") or group["own"]
+        lines.append(
+            f"{name:<22} named as people name the actor {seen['named']['mean_recall']:.1%}, "
+            f"geometry {_number(group.get('geometry', {}).get('mean'))}, "
+            f"consistency {_number(group['consistency']['ratio'])}"
+        )
+    for name, rated in figures.get("ratings", {}).items():
+        lines.append(f"{name:<22} by people {rated['mean_recall']:.1%} (n={rated['count']})")
+    stability = figures.get("stability", {})
+    if stability:
+        names = ("jitter", "jitter of one still", "blink delay")
+        lines.append(", ".join(f"{n} {_number(stability[n], 5)}" for n in names))
+    return "\n".join([*lines, *figures.get("files", {}).values()])
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+# --- sections ------------------------------------------------------------------------------------
+
+
+def _recognition(plan: Plan, run: Run) -> dict:
+    request = {"hed": plan.hed or "", "ced": plan.ced or "", "parts": list(plan.parts)}
+    return run("evaluation", {"step": "recognition", **request})
+
+
+def _clarity(plan: Plan, run: Run, counter, stop) -> dict:
+    """Clarity of each character's key poses by `exprgen clarity`, or what it wrote earlier with the
+    same weights and poses."""
+    from .clarity import check_clarity
+
+    measured = {}
+    for profile in plan.profiles:
+        if not profile.key_poses:
+            continue
+        kept = plan.out / "clarity" / f"{profile.name}.json"
+        key = _digest([[p.name, p.expression, p.values] for p in profile.key_poses])
+        key += _scnn_digest(run, profile)
+        report = _json(kept) if kept.is_file() else {}
+        if report.get("key") != key:
+            made = check_clarity(
+                profile,
+                kept.parent,
+                run,
+                processes=plan.processes,
+                progress=counter(f"clarity {profile.name}"),
+                stop=stop,
+            )
+            if made is None:
+                return measured
+            report = {"key": key, **_clarity_figures(made)}
+            write_text(kept, json.dumps(report))
+        measured[profile.name] = {k: v for k, v in report.items() if k != "key"}
+    return measured
+
+
+def _scnn_digest(run: Run, profile: RigProfile) -> str:
+    """What the worker tells of SCNN's weights, so that older readings are not taken for its."""
+    told = run("weights", {"profiles": [str(profile.path)]})["weights"]
+    return next((w["detail"] for w in told if "SCNN" in w["what"]), "")
+
+
+def _clarity_figures(report) -> dict:
+    own: dict[str, list[float]] = {}
+    right: dict[str, list[bool]] = {}
+    for r in report.readings:
+        own.setdefault(r.expression, []).append(r.own)
+        right.setdefault(r.expression, []).append(r.margin > 0)
+    return {
+        "poses": len(report.readings),
+        **{v: report.count(v) for v in ("clear", "ambiguous", "mistaken")},
+        "own": round(float(np.mean([r.own for r in report.readings])), 4),
+        "named": round(float(np.mean([np.mean(v) for v in right.values()])), 4),
+        "by_expression": {e: round(float(np.mean(own[e])), 4) for e in EXPRESSIONS if e in own},
+    }
+
+
+def _transfer(plan: Plan, run: Run, counter, stop) -> dict | None:
+    """Choose, analyse, solve, render, judge."""
+    pictures = _pictures(plan, run)
+    track_path = plan.out / "face.npz"
+    _analyse(plan, run, pictures, track_path)
+    ours = _solve(plan, run, track_path, plan.out / "tracks", RetargetSettings())
+    plain = _solve(plan, run, track_path, plan.out / "tracks0", RetargetSettings(emphasis=0.0))
+    face_track = FaceTrack.load(track_path)
+    seen = np.flatnonzero(face_track.found)
+    names = [face_track.meta["names"][i] for i in seen]
+    groups = []
+    for profile in plan.profiles:
+        methods = {EXPRGEN: ours[profile.name]}
+        if copies_blendshapes(profile):
+            copied = copy_blendshapes(face_track, profile, ours[profile.name])
+            methods[BLENDSHAPES] = copied
+        for method, track in methods.items():
+            path = plan.out / "tracks" / f"{profile.name}_{method}.npz"
+            track.save(path)
+            row = {"method": method, "character": profile.name, "track": str(path)}
+            folder = plan.out / "stills" / method
+            shown = _render(plan, profile, _rows(track, seen), folder, names, counter, stop)
+            if shown is None:
+                return None
+            groups.append({**row, "profile": str(profile.path.resolve()), **shown})
+    write_text(plan.out / "groups.json", json.dumps({"groups": groups}))
+    request = {"out": str(plan.out), "ced": plan.ced or "", "agreement": plan.agreement}
+    request |= {"seed": plan.seed, "each": plan.sheet_each, "judges": None}
+    figures = run("evaluation", {"step": "transfer", **request})
+    _add_plain_spread(figures["transfer"], plan, plain, ours, seen)
+    return figures
+
+
+def _add_plain_spread(transfer: dict, plan: Plan, plain: dict, ours: dict, seen) -> None:
+    """How much emphasis widens the poses: the root of the summed variances with it and without."""
+    for profile in plan.profiles:
+        with_it, without = (
+            float(np.sqrt(_units(profile, t[profile.name])[seen].var(0).sum()))
+            for t in (ours, plain)
+        )
+        entry = transfer["groups"][f"{EXPRGEN}/{profile.name}"]
+        entry["deviation"] = {
+            "with_emphasis": round(with_it, 4),
+            "without_emphasis": round(without, 4),
+        }
+
+
+def _pictures(plan: Plan, run: Run) -> list[str]:
+    """The chosen originals; chosen anew where the folder has none, refused where it has others."""
+    key = _digest([plan.parts, plan.each, plan.seed, plan.agreement])
+    mark = plan.out / "choice.txt"
+    if mark.is_file():
+        if mark.read_text(encoding="utf-8") != key:
+            raise UsageError(
+                "the folder holds an evaluation of other pictures",
+                file=plan.out,
+                fix="evaluate into another folder, or with the same --part --each --seed",
+            )
+        return sorted(str(p) for p in (plan.out / "pictures").iterdir())
+    request = {"hed": plan.hed, "source": plan.source, "parts": list(plan.parts)}
+    request |= {"each": plan.each, "seed": plan.seed, "agreement": plan.agreement}
+    chosen = run("evaluation", {"step": "pick", "out": str(plan.out), **request})["pictures"]
+    write_text(mark, key)
+    return sorted(chosen)
+
+
+def _analyse(plan: Plan, run: Run, reference: list[str], out: Path) -> None:
+    """A FaceTrack with the primary's units; always anew, since weights may have changed."""
+    request = {"reference": [str(Path(p).resolve()) for p in reference], "out": str(out)}
+    run("analyse", {**request, "face": "largest", "profiles": [str(plan.profiles[0].path)]})
+
+
+def _solve(plan: Plan, run: Run, track: Path, out: Path, settings: RetargetSettings) -> dict:
+    """Character -> RigTrack."""
+    _folder(out)
+    request = {
+        "track": str(track),
+        "primary": str(plan.profiles[0].path),
+        "secondary": [str(p.path) for p in plan.profiles[1:]],
+        "settings": settings.to_json(),
+        "out": str(out),
+    }
+    solved = run("solve", request)["tracks"]
+    return {t["character"]: RigTrack.load(t["path"]) for t in solved}
+
+
+def _render(
+    plan: Plan, profile: RigProfile, track: RigTrack, out: Path, names: list[str], counter, stop
+) -> dict | None:
+    """One still a row and the landmarks on it: {"files", "landmarks"}; None if stopped.
+
+    A picture is made again only where its pose has changed.
+    """
+    from .capture import CED, Shots, full_values, render_shots
+
+    folder = _folder(out / profile.name)
+    paths = [folder / f"{name}.png" for name in names]
+    values = full_values(profile, track.controls, track.values)
+    marks = [_digest([np.round(row, 4).tolist()]) for row in values]
+    known = _json(folder / "poses.json") if (folder / "poses.json").is_file() else {}
+    todo = [i for i, p in enumerate(paths) if known.get(p.stem) != marks[i] or not p.is_file()]
+    for i in todo:
+        paths[i].unlink(missing_ok=True)
+    looks = np.tile(_LOOK.to_row(), (len(paths), 1))
+    shots = Shots(values[todo], looks[todo], [paths[i] for i in todo])
+    progress = counter(f"{out.name} {profile.name}")
+    try:
+        render_shots(profile, shots, CED, processes=plan.processes, progress=progress, stop=stop)
+    finally:
+        made = {p.stem: m for p, m in zip(paths, marks, strict=True) if p.is_file()}
+        write_text(folder / "poses.json", json.dumps(made))
+    if not all(p.is_file() for p in paths):
+        return None
+    landmarks: list = [None] * len(paths)
+    if profile.landmarks:
+
+        def keep(shot: int, shown) -> None:
+            landmarks[shot] = shown.landmarks.round(3).tolist()
+
+        measured = Shots(values, looks, paths, measure=True)
+        render_shots(profile, measured, CED, processes=0, stop=stop, keep=keep)
+        if None in landmarks:
+            return None
+    return {
+        "files": [str(p) for p in paths],
+        "landmarks": landmarks if profile.landmarks else None,
+    }
+
+
+def _motion(plan: Plan, run: Run, counter, stop) -> dict | None:
+    """Intensity along sequences and stability, on the embedded clip."""
+    if not REFERENCE.is_file():
+        raise InputError("the embedded reference is missing", file=REFERENCE, fix="build it again")
+    primary, truth = plan.profiles[0], Truth.load()
+    path = plan.out / "reference.npz"
+    _analyse(plan, run, [str(REFERENCE)], path)
+    face_track = FaceTrack.load(path)
+    rows = np.searchsorted(face_track.times, truth.times - 1e-3).clip(0, len(face_track) - 1)
+    lead = replace(plan, profiles=plan.profiles[:1])
+    solved = _solve(lead, run, path, plan.out / "tracks_reference", RetargetSettings())
+    raw_settings = RetargetSettings(
+        smoothing_eyes=0.0, smoothing_mouth=0.0, smoothing_head=0.0, emphasis=0.0
+    )
+    raw = _solve(lead, run, path, plan.out / "tracks_raw", raw_settings)
+    track = solved[primary.name]
+    figures = {"stability": _stability(plan, run, truth, track, raw[primary.name], rows)}
+    intensity = _intensity(plan, run, truth, track, path, rows, counter, stop)
+    return None if intensity is None else figures | {"intensity": intensity}
+
+
+def _stability(plan: Plan, run: Run, truth: Truth, track, raw, rows: np.ndarray) -> dict:
+    """Jitter of held faces in the clip and of one repeated still; delays of the clip's blinks."""
+    primary = plan.profiles[0]
+    stretches = held_stretches(truth)
+    units, bare = _units(primary, track)[rows], _units(primary, raw)[rows]
+    still = int(stretches[-1][len(stretches[-1]) // 2])
+    held = plan.out / "held.mp4"
+    frame = int(rows[still])
+    run("evaluation", {"step": "hold", "clip": str(REFERENCE), "frame": frame, "out": str(held)})
+    path = plan.out / "held.npz"
+    _analyse(plan, run, [str(held)], path)
+    lead = replace(plan, profiles=plan.profiles[:1])
+    calm = _solve(lead, run, path, plan.out / "tracks_held", RetargetSettings())[primary.name]
+    shown = _lid_units(primary, track)[rows]
+    found = blinks(lids(truth.arkit), shown)
+    delays = [b.delay for b in found if np.isfinite(b.delay)]
+    return {
+        "jitter": told(jitter(units, stretches), 6),
+        "jitter without smoothing": told(jitter(bare, stretches), 6),
+        "jitter of one still": told(jitter(_units(primary, calm)), 6),
+        "blink delay": round(float(np.mean(delays)), 3) if delays else None,
+        "blink delay, largest": round(float(np.abs(delays).max()), 3) if delays else None,
+        "blinks missed": sum(not np.isfinite(b.delay) or b.closed < 0.5 for b in found),
+        "blinks": [
+            {
+                "frame": round(b.frame, 2),
+                "delay": told(b.delay, 3),
+                "closed": round(b.closed, 3),
+                "true": round(b.true, 3),
+            }
+            for b in found
+        ],
+    }
+
+
+def _intensity(
+    plan: Plan, run: Run, truth: Truth, track, path: Path, rows, counter, stop
+) -> dict | None:
+    """Figure 5 on the primary: sequence -> what is true, shown and read along it."""
+    primary = plan.profiles[0]
+    ways = {e: sequence_frames(truth, e) for e in SEQUENCES}
+    frames = sorted({int(f) for chosen, _ in ways.values() for f in chosen})
+    names = [f"{f:04d}" for f in frames]
+    shown = _render(
+        plan, primary, _rows(track, rows[frames]), plan.out / "sequence", names, counter, stop
+    )
+    if shown is None:
+        return None
+    request = {"track": str(path), "frames": rows[frames].tolist(), **shown}
+    read = run("evaluation", {"step": "read_frames", **request})
+    units = _units(primary, track)[rows]
+    out = {}
+    for expression, (chosen, start) in ways.items():
+        at = [frames.index(int(f)) for f in chosen]
+        column = EXPRESSIONS.index(expression)
+        actor, character = (np.array(read[k])[at] for k in ("actor", "character"))
+        true, posed = true_intensity(truth, chosen), shown_intensity(units[chosen])
+        out[expression] = {
+            "from": start,
+            "frames": [int(f) for f in chosen],
+            "true": true.round(4).tolist(),
+            "units": posed.round(4).tolist(),
+            "shown": told(correlation(true, posed)),
+            "actor": actor[:, column].round(4).tolist(),
+            "character": character[:, column].round(4).tolist(),
+            "rank": told(rank_correlation(actor[:, column], character[:, column])),
+            "alike": round(float((actor.argmax(1) == character.argmax(1)).mean()), 4),
+        }
+    return out
+
+
+def _clip(plan: Plan, run: Run, counter, stop) -> dict | None:
+    """What actor and primary express over the time of a clip, side by side."""
+    primary, path = plan.profiles[0], plan.out / "clip.npz"
+    _analyse(plan, run, [plan.clip], path)
+    face_track = FaceTrack.load(path)
+    lead = replace(plan, profiles=plan.profiles[:1])
+    track = _solve(lead, run, path, plan.out / "tracks_clip", RetargetSettings())[primary.name]
+    seen = np.flatnonzero(face_track.found)
+    wanted = np.arange(face_track.times[seen[0]], face_track.times[seen[-1]], 1.0 / CLIP_RATE)
+    frames = np.unique(seen[np.abs(face_track.times[seen][:, None] - wanted).argmin(0)])
+    names = [f"{f:06d}" for f in frames]
+    shown = _render(plan, primary, _rows(track, frames), plan.out / "clip", names, counter, stop)
+    if shown is None:
+        return None
+    request = {"track": str(path), "frames": frames.tolist(), **shown}
+    read = run("evaluation", {"step": "read_frames", **request})
+    actor, character = (np.array(read[k]) for k in ("actor", "character"))
+    alike = [correlation(a, c) for a, c in zip(actor.T, character.T, strict=True)]
+    return {
+        "clip": {
+            "name": Path(plan.clip).name,
+            "times": face_track.times[frames].round(3).tolist(),
+            "actor": actor.round(4).tolist(),
+            "character": character.round(4).tolist(),
+            "alike": round(float((actor.argmax(1) == character.argmax(1)).mean()), 4),
+            "correlation": {e: told(r) for e, r in zip(EXPRESSIONS, alike, strict=True)},
+        }
+    }
+
+
+def _ratings(plan: Plan, run: Run) -> dict:
+    key, truth = (plan.out / "sheets" / f"blind_{n}.csv" for n in ("key", "truth"))
+    for file in (key, truth):
+        if not file.is_file():
+            raise InputError("is missing", file=file, fix="evaluate the transfer first")
+    request = {"key": str(key), "truth": str(truth), "files": list(plan.ratings)}
+    return run("evaluation", {"step": "ratings", **request})
+
+
+# --- what sections share -------------------------------------------------------------------------
+
+
+def _units(profile: RigProfile, track: RigTrack) -> np.ndarray:
+    """(N, M) unit values of the expression controls."""
+    controls = profile.expression_controls
+    columns = [track.controls.index(c.name) for c in controls]
+    return to_unit(controls, track.values[:, columns])
+
+
+def _lid_units(profile: RigProfile, track: RigTrack) -> np.ndarray:
+    """(N,) mean closing of the character's lids, 0 open .. 1 shut.
+
+    Raises:
+        UsageError: the character has no lids that follow the actor's.
+    """
+    lids_there = [
+        i for i, c in enumerate(profile.expression_controls) if c.role.startswith("blink")
+    ]
+    if not lids_there:
+        raise UsageError(f"{profile.name!r} can't blink", fix="give two controls a blink role")
+    return _units(profile, track)[:, lids_there].mean(1)
+
+
+def _rows(track: RigTrack, rows: np.ndarray) -> RigTrack:
+    """The track's frames `rows`."""
+    return replace(
+        track,
+        times=track.times[rows],
+        values=track.values[rows],
+        state=track.state[rows],
+        expression=track.expression[rows],
+    )
+
+
+def _earlier(folder: Path) -> dict:
+    """Figures of sections that were measured earlier; nothing where the file is damaged."""
+    try:
+        return _without_fields(_json(folder / "evaluation.json"))
+    except InputError:
+        return {}
+
+
+def _without_fields(figures: dict) -> dict:
+    """Figures without what the worker's messages and the report add."""
+    return {k: v for k, v in figures.items() if k not in ("type", "id", "partial", "files")}
+
+
+def _json(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"can't be read ({error})", file=path, fix="remove it") from error
+
+
+def _digest(values) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
+
+
+def _folder(path: Path) -> Path:
+    from .capture import make_folder
+
+    return make_folder(path)

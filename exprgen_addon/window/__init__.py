@@ -1,0 +1,1 @@
+"""What Blender shows: panels, operators, settings, preferences, what is drawn in the viewport."""

@@ -1,0 +1,121 @@
+"""What a file takes along when it is saved: its analyses, and the reference's pictures.
+
+A file that was never saved keeps them in the cache; saved, it has them beside it, and saved
+elsewhere it takes them there. All happens before Blender writes, so that what is on disk names them
+where they lie. A save that only made a copy, or failed, leaves the open file as it was. The cache's
+own are left for steps of undo, until somebody clears it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import bpy
+
+from . import reference_overlay, references
+
+_restore: list[Callable[[], None]] = []
+
+
+def before_save(path: str) -> None:
+    """Put beside the file that is to be written what its scenes use, and name it there.
+
+    Args:
+        path: of the file; "" for Blender's startup file, which takes nothing.
+    """
+    _restore.clear()
+    if not path:
+        return
+    for scene in bpy.data.scenes:
+        try:
+            _carry(scene, Path(path).absolute().parent)
+        except OSError as error:  # saving goes on: what is kept in the cache is not lost
+            print(f"ExprGen: the analysis of {scene.name!r} stays where it is: {error}")
+
+
+def after_save(path: str) -> None:
+    """Of a copy that was saved: the open file goes on with its own."""
+    here = bpy.data.filepath
+    if path and (not here or Path(here).absolute() != Path(path).absolute()):
+        put_back()
+    _restore.clear()
+
+
+def put_back() -> None:
+    """Take back what `before_save` changed in the open file."""
+    while _restore:
+        _restore.pop()()
+
+
+def _carry(scene: bpy.types.Scene, folder: Path) -> None:
+    settings = scene.exprgen
+    was, given = settings.track, settings.reference
+    track = references.track_path(settings)
+    elsewhere = bool(bpy.data.filepath) and Path(bpy.data.filepath).absolute().parent != folder
+    moves = track is not None and track.is_file() and (
+        references.in_cache(track) or (elsewhere and was.startswith("//"))
+    )  # fmt: skip
+    reference = _relative(bpy.path.abspath(given), folder) if given.startswith("//") else given
+    if not moves and not (elsewhere and reference != given):
+        return
+    empty = reference_overlay.overlay_of(scene)
+    image = empty.data if empty is not None else None
+    shown, step = image.filepath if image else "", empty.get("exprgen_step") if empty else None
+
+    def restore() -> None:
+        settings.reference = given
+        settings.track = was  # after the reference, which puts the analysis away
+        if image and image.filepath != shown:
+            image.filepath, empty["exprgen_step"] = shown, step
+
+    target = folder / references.TRACKS / track.name if moves else None
+    if moves and target != track:
+        target.parent.mkdir(exist_ok=True)
+        for old in (references.thumbnail_path(track), track):
+            if old.is_file():
+                _copy(old, target.with_suffix(old.suffix))
+    _restore.append(restore)
+    if elsewhere:
+        settings.reference = reference
+    settings.track = f"//{references.TRACKS}/{track.name}" if moves else was
+    if moves and image is not None:
+        _carry_pictures(empty, track, target)
+        if step and image.filepath != shown:
+            empty["exprgen_step"] = step.replace(was, settings.track, 1)
+
+
+def _carry_pictures(empty: bpy.types.Object, track: Path, target: Path) -> None:
+    """The pictures of the reference in the viewport, if they lie beside the analysis."""
+    old, new = reference_overlay.frames_folder(track), reference_overlay.frames_folder(target)
+    first = Path(bpy.path.abspath(empty.data.filepath))
+    if first.parent != old or not first.is_file() or old == new:
+        return
+    new.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=".frames-", dir=new.parent))
+    try:
+        shutil.copytree(old, part / "frames")
+        shutil.rmtree(new, ignore_errors=True)
+        os.replace(part / "frames", new)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    empty.data.filepath = str(new / first.name)
+
+
+def _copy(old: Path, new: Path) -> None:
+    part = new.with_name(f".{new.name}.{os.getpid()}.part")
+    try:
+        shutil.copyfile(old, part)
+        os.replace(part, new)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _relative(path: str, folder: Path) -> str:
+    try:
+        return bpy.path.relpath(path, start=str(folder))
+    except ValueError:  # another drive
+        return path

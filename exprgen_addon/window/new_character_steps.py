@@ -1,0 +1,181 @@
+"""A new character's steps, what is done of them and what is next; told from the files alone.
+
+Everything of a character lies beside its profile: `hero.json`, `hero.blend`, sheets, the networks
+that drive it, and the pictures it is trained on in `exprgen_training`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from ...networks.characters.profile import RigProfile, load_profile
+from ...networks.errors import ExprGenError
+from ...networks.models.playable import can_lead
+from ...networks.models.weights_places import file_name, find_weights
+from ...networks.vocabulary import EXPRESSIONS
+
+CONTROLS, LANDMARKS, POSES = "controls", "landmarks", "poses"
+CAPTURE, TRAIN, TEST = "capture", "train", "test"
+TRAINING = "exprgen_training"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step. done: nothing more is needed; ready: what it needs is there; detail: what there is,
+    or what to do; picture: a sheet to look at, or None."""
+
+    name: str
+    title: str
+    done: bool
+    ready: bool
+    detail: str
+    picture: Path | None = None
+
+
+def steps_of(profile_path: str | Path | None, primary: RigProfile | None) -> list[Step]:
+    """The six steps of a character, in order.
+
+    Args:
+        profile_path: where its profile is or will be. primary: whom it follows; None if it is to be
+            a primary itself, or there is none yet.
+    """
+    profile, problem = _profile(profile_path)
+    controls = Step(
+        CONTROLS,
+        "Controls",
+        profile is not None,
+        True,
+        f"{len(profile.controls)} controls" if profile else problem,
+    )
+    if profile is None:
+        rest = (
+            (LANDMARKS, "Landmarks"), (POSES, "Key poses"), (CAPTURE, "Capture"),
+            (TRAIN, "Train"), (TEST, "Test"),
+        )  # fmt: skip
+        return [controls, *(Step(n, t, False, False, "") for n, t in rest)]
+    steps = [controls, _landmarks(profile), _poses(profile), _capture(profile, primary)]
+    steps.append(_train(profile, primary, ready=all(s.done for s in steps)))
+    return [*steps, _test(profile)]
+
+
+def next_step(steps: list[Step]) -> Step | None:
+    """The first that is to be done and can be."""
+    return next((s for s in steps if not s.done and s.ready), None)
+
+
+def captures(profile: RigProfile) -> Path:
+    """Where a character's training pictures are: `<folder>/<character>/`."""
+    return profile.path.parent / TRAINING / "ced"
+
+
+def network_path(profile: RigProfile, primary: RigProfile) -> Path:
+    """Where the network that drives a character is written: beside its profile."""
+    return profile.path.with_name(file_name("character_mlp", primary.name, profile.name))
+
+
+def captured(folder: Path, name: str) -> tuple[int, int]:
+    """(pictures made or rejected, pictures planned) of a character's capture; (0, 0) where there is
+    none."""
+    try:
+        manifest = json.loads((folder / name / "manifest.json").read_text("utf-8"))
+        made = int(manifest["done"]) + sum(manifest["rejected"].values())
+        return made, int(manifest["count"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return 0, 0
+
+
+def is_prepared(folder: Path, name: str) -> bool:
+    """The pictures were registered for training."""
+    return (folder / name / "seen.npz").is_file() and (folder / name / "faces.npy").is_file()
+
+
+def sheet(profile: RigProfile, what: str) -> Path:
+    """Where the picture of a step lies."""
+    return profile.path.with_suffix(f".{what}.png")
+
+
+def clarity_folder(profile: RigProfile) -> Path:
+    """Where the clarity check writes."""
+    return profile.path.parent / TRAINING
+
+
+def _profile(path) -> tuple[RigProfile | None, str]:
+    if not path:
+        return None, "Select the face's mesh and find its controls"
+    if not Path(path).is_file():
+        return None, "Select the face's mesh and find its controls"
+    try:
+        return _loaded(Path(path), Path(path).stat().st_mtime_ns), ""
+    except ExprGenError as error:
+        return None, error.problem
+
+
+@lru_cache(maxsize=2)
+def _loaded(path: Path, written: int) -> RigProfile:
+    """A profile, read again only when it was `written` anew: a panel asks at every redraw."""
+    return load_profile(path)
+
+
+def _landmarks(profile: RigProfile) -> Step:
+    there = bool(profile.landmarks)
+    detail = "49 landmarks" if there else "Found on a picture of the face"
+    return Step(LANDMARKS, "Landmarks", there, True, detail, _there(sheet(profile, "landmarks")))
+
+
+def _poses(profile: RigProfile) -> Step:
+    shown = {p.expression for p in profile.key_poses}
+    missing = [e for e in EXPRESSIONS if e not in shown]
+    detail = f"{len(profile.key_poses)} poses"
+    if missing:
+        detail = f"{detail}, none of {', '.join(missing)}"
+    if not profile.key_poses:
+        proposed = profile.path.with_suffix(".proposals.json").is_file()
+        detail = "Look at the proposals, then accept them" if proposed else "Propose some"
+    picture = _there(sheet(profile, "proposals"))
+    return Step(POSES, "Key poses", not missing, True, detail, picture)
+
+
+def _capture(profile: RigProfile, primary: RigProfile | None) -> Step:
+    folder = captures(profile)
+    names = [profile.name, *([primary.name] if primary and primary.name != profile.name else [])]
+    counts = {n: captured(folder, n) for n in names}
+    done = all(made and made >= planned for made, planned in counts.values())
+    detail = ", ".join(f"{n} {made} of {p}" for n, (made, p) in counts.items() if p)
+    ready = bool(profile.landmarks) and bool(profile.key_poses)
+    return Step(
+        CAPTURE, "Capture", done, ready, detail or f"Pictures of {' and '.join(names)}",
+        _there(sheet(profile, "capture")),
+    )  # fmt: skip
+
+
+def _train(profile: RigProfile, primary: RigProfile | None, ready: bool) -> Step:
+    if primary is None:
+        there = can_lead(profile)
+        detail = "Can be solved from a face" if there else "Train on the command line (docs)"
+        return Step(TRAIN, "Train", there, False, detail)
+    path = find_weights("character_mlp", primary, profile)
+    there = path.is_file()
+    detail = f"Follows {primary.title}" if there else f"So that it follows {primary.title}"
+    return Step(TRAIN, "Train", there, ready, detail)
+
+
+def _test(profile: RigProfile) -> Step:
+    path = clarity_folder(profile) / f"{profile.name}_clarity.json"
+    picture = _there(path.with_suffix(".png"))
+    try:
+        report = json.loads(path.read_text("utf-8"))
+        verdicts = [p["verdict"] for p in report["poses"]]
+        clear = sum(v == "clear" for v in verdicts)
+        return Step(
+            TEST, "Test", True, True, f"{clear} of {len(verdicts)} poses read clearly", picture
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        ready = bool(profile.key_poses)
+        return Step(TEST, "Test", False, ready, "How do its key poses read?", picture)
+
+
+def _there(path: Path) -> Path | None:
+    return path if path.is_file() else None

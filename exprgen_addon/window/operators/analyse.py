@@ -1,0 +1,267 @@
+"""Choose a reference and have it analysed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import bpy
+from bpy.props import CollectionProperty, StringProperty
+
+from ....networks.characters.profile import sample_characters
+from ....networks.errors import ExprGenError, OutputError
+from ....networks.track import FaceTrack
+from ...characters.in_scene import characters_in
+from ...engine.task_queue import Task
+from .. import job_timer, reference_overlay, references
+
+TITLE = "Analyse"
+
+
+class EXPRGEN_OT_pick_reference(bpy.types.Operator):
+    """Choose a clip, a picture, or a folder of pictures that shows a face"""
+
+    bl_idname = "exprgen.pick_reference"
+    bl_label = "Choose Reference"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    directory: StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE"})
+    files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"SKIP_SAVE"})
+    filter_movie: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+    filter_image: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+    filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+
+    def invoke(self, context, event):
+        present = references.reference_path(context.scene.exprgen)
+        if Path(present).exists():  # "" is here and now: Blender then begins where it likes
+            self.filepath = present
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def draw(self, context):
+        column = self.layout.column(align=True)
+        for line in ("A clip or a picture: choose it.", "Many pictures: choose none of them,",
+                     "only open their folder."):  # fmt: skip
+            column.label(text=line)
+
+    def execute(self, context):
+        # Several pictures, or none: their folder is meant.
+        several = len([f for f in self.files if f.name]) != 1 and bool(self.directory)
+        path = self.directory if several else self.filepath
+        settings = context.scene.exprgen
+        try:
+            references.check_kind(path)
+        except ExprGenError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        settings.reference = _relative(path)
+        settings.track = ""
+        # What stands beside the character is the footage of before.
+        reference_overlay.remove_overlay(context.scene)
+        settings.overlay = "off"
+        return {"FINISHED"}
+
+
+class EXPRGEN_OT_analyse(bpy.types.Operator):
+    """Look at the reference: find the face in every frame and read its expression. Runs beside
+    Blender; Esc stops it and keeps what was seen. Applying later does not need the footage again"""
+
+    bl_idname = "exprgen.analyse"
+    bl_label = "Analyse"
+
+    @classmethod
+    def poll(cls, context):
+        settings = context.scene.exprgen
+        if not settings.reference:
+            cls.poll_message_set("Choose a reference first")
+            return False
+        reason = job_timer.queue.refusal(TITLE)
+        if reason:
+            cls.poll_message_set(reason)
+        return not reason
+
+    def execute(self, context):
+        scene = context.scene
+        try:
+            request = _request(scene)
+        except ExprGenError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        name, out = scene.name, references.new_track_path(scene.exprgen)
+
+        def finish(result: dict) -> str:
+            if _reference_of(name) != request["reference"][0]:
+                references.discard(Path(result["track"]))
+                return "not kept: the reference was changed meanwhile"
+            if result.get("stopped") and _is_whole(out):
+                references.discard(Path(result["track"]))
+                said = "stopped; the earlier, whole analysis stays"
+            else:
+                said = f"{result['found']} of {result['frames']} frames show the face"
+                if result["partial"]:
+                    said += f"; {result['reason'] or 'stopped before its end'}"
+                _adopt(Path(result["track"]), out)
+            job_timer.undoable(bpy.ops.exprgen.take_analysis, scene=name, track=str(out), said=said)
+            return said
+
+        def drop() -> None:
+            references.discard(Path(request["out"]))
+
+        begin = job_timer.ask("analyse", request)
+        return job_timer.start(Task(TITLE, begin, finish, keep_partial=True, drop=drop), self)
+
+
+class EXPRGEN_OT_take_analysis(bpy.types.Operator):
+    """Keep an analysis with the scene"""
+
+    bl_idname = "exprgen.take_analysis"
+    bl_label = "ExprGen: Analyse"
+    bl_options = {"INTERNAL"}
+
+    scene: StringProperty()
+    track: StringProperty()
+    said: StringProperty()
+
+    def execute(self, context):
+        scene = bpy.data.scenes.get(self.scene)
+        if scene is None:
+            self.report({"ERROR"}, f"the scene {self.scene!r} is gone")
+            return {"CANCELLED"}
+        scene.exprgen.track = _relative(self.track)
+        references.forget()
+        return {"FINISHED"}
+
+
+class EXPRGEN_OT_go_to(bpy.types.Operator):
+    """Go to this moment"""
+
+    bl_idname = "exprgen.go_to"
+    bl_label = "Go There"
+
+    seconds: bpy.props.FloatProperty()
+    row: bpy.props.IntProperty(default=-1)
+
+    def execute(self, context):
+        scene = context.scene
+        row = self.row if self.row >= 0 else None
+        scene.frame_set(round(references.frame_of(scene, self.seconds, row)))
+        return {"FINISHED"}
+
+
+class EXPRGEN_OT_worst_frame(bpy.types.Operator):
+    """Go to the next of the frames that are most in doubt: the face was lost or seen poorly, or two
+    expressions are as likely"""
+
+    bl_idname = "exprgen.worst_frame"
+    bl_label = "Worst Frame"
+
+    back: bpy.props.BoolProperty(name="Back", options={"SKIP_SAVE"})
+
+    @classmethod
+    def poll(cls, context):
+        found = references.seen(context.scene.exprgen)
+        if found is None:
+            cls.poll_message_set("Analyse a reference first")
+        elif not found.worst:
+            cls.poll_message_set("No frame is in doubt")
+        return bool(found and found.worst)
+
+    def execute(self, context):
+        scene = context.scene
+        found = references.seen(scene.exprgen)
+        frames = [round(references.frame_of_row(scene, found, r)) for r in found.worst]
+        at = frames.index(scene.frame_current) if scene.frame_current in frames else None
+        step = -1 if self.back else 1
+        index = (at + step) % len(frames) if at is not None else (-1 if self.back else 0)
+        scene.frame_set(frames[index])
+        self.report({"INFO"}, references.doubt_at(scene, found, frames[index]))
+        return {"FINISHED"}
+
+
+def _request(scene: bpy.types.Scene) -> dict:
+    settings = scene.exprgen
+    path = references.check_reference(settings)
+    # Under a name of its own until it has ended: the earlier analysis stays as long.
+    out = references.new_track_path(settings)
+    references.sweep(out.parent)
+    out = out.with_stem(f"{out.stem}.new")
+    use = settings.use_range
+    return {
+        "reference": [path],
+        "out": str(out),
+        "face": settings.face_choice,
+        "start": settings.range_start if use else None,
+        "end": settings.range_end if use else None,
+        "profiles": _primary_with_network(scene),
+        "thumbnail": str(references.thumbnail_path(out)),
+    }
+
+
+def _reference_of(scene: str) -> str:
+    """The reference that a scene shows now, "" where the scene is gone."""
+    found = bpy.data.scenes.get(scene)
+    return references.reference_path(found.exprgen) if found is not None else ""
+
+
+def _is_whole(track: Path) -> bool:
+    """An analysis lies there and reaches the clip's end."""
+    try:
+        return not FaceTrack.load(track).meta.get("partial")
+    except ExprGenError:
+        return False
+
+
+def _adopt(made: Path, out: Path) -> None:
+    """Give a finished analysis and its thumbnail their names.
+
+    Raises:
+        OutputError: the folder can't be written.
+    """
+    try:
+        for old, new in ((references.thumbnail_path(made), references.thumbnail_path(out)),
+                         (made, out)):  # fmt: skip
+            if old.is_file():
+                os.replace(old, new)
+    except OSError as error:
+        raise OutputError(
+            f"can't be written ({error.strerror})", file=out, fix="make the folder writable"
+        ) from error
+
+
+def _primary_with_network(scene: bpy.types.Scene) -> list[str]:
+    """The primary's profile, so that its network looks at the frames right away and every apply is
+    quick; of a scene that has no characters yet, the sample characters' primary."""
+    from ..applying import network_of, primary_of
+
+    try:
+        present = characters_in(scene)
+    except ExprGenError:
+        return []
+    if present:
+        primary = primary_of(scene, present)
+        profile = primary.profile if primary is not None else None
+    else:
+        profile = next((p for p in sample_characters() if p.primary), None)
+    if profile is None or not network_of(profile, profile).is_file():
+        return []
+    return [str(profile.path)]
+
+
+def _relative(path: str) -> str:
+    """A path as a saved file keeps it: relative to it, where there is one."""
+    if not bpy.data.filepath:
+        return path
+    try:
+        return bpy.path.relpath(path) if not path.startswith("//") else path
+    except ValueError:  # another drive
+        return str(Path(path))
+
+
+classes = (
+    EXPRGEN_OT_pick_reference,
+    EXPRGEN_OT_analyse,
+    EXPRGEN_OT_take_analysis,
+    EXPRGEN_OT_go_to,
+    EXPRGEN_OT_worst_frame,
+)

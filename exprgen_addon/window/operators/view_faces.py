@@ -1,0 +1,151 @@
+"""Turn the 3D view to the characters' faces: beside the default scene they are small as people."""
+
+from __future__ import annotations
+
+import bpy
+from mathutils import Matrix, Vector
+
+from ....networks.errors import ExprGenError
+from ...characters.in_scene import Character, characters_in, collections_in, handles_of, right_of
+from .. import reference_overlay
+
+SENSOR = 72.0
+"""Width in millimetres that Blender takes for a 3D view's own lens."""
+HANDLE = 0.12
+"""Side of what is shown around a handle beside a face, in sides of the face's picture."""
+ROOM = 1.15
+"""How much wider than the faces' pictures the view is."""
+
+
+class EXPRGEN_OT_view_faces(bpy.types.Operator):
+    """Look at the characters' faces, and at the reference beside them, from the front. Solid
+    shading then shows their colours, without which eyes have no pupils"""
+
+    bl_idname = "exprgen.view_faces"
+    bl_label = "Look at Faces"
+
+    @classmethod
+    def poll(cls, context):
+        if collections_in(context.scene):
+            return True
+        cls.poll_message_set("Add a character first")
+        return False
+
+    def execute(self, context):
+        try:
+            present = characters_in(context.scene)
+        except ExprGenError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        space = context.space_data
+        if space is None or space.type != "VIEW_3D":
+            self.report({"ERROR"}, "Use it in a 3D view")
+            return {"CANCELLED"}
+        look_at(context.area, space, present, beside_of(context.scene))
+        return {"FINISHED"}
+
+
+def reframe(scene: bpy.types.Scene) -> None:
+    """Turn the 3D views that show the scene, but do not show all of the reference beside the
+    characters; who looks through a camera keeps it."""
+    picture = beside_of(scene)
+    if picture is None:
+        return
+    present = characters_in(scene)
+    right = right_of(Vector(present[0].profile.framing.forward))
+    ends = [picture[0] + side * right * picture[1] / 2 for side in (-1, 1)]
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas if window.scene == scene else ():
+            if area.type != "VIEW_3D":
+                continue
+            space = area.spaces.active
+            through = space.region_3d.view_perspective == "CAMERA"
+            if not through and not all(_in_view(area, space, p) for p in ends):
+                look_at(area, space, present, picture)
+
+
+def _in_view(area: bpy.types.Area, space: bpy.types.SpaceView3D, point: Vector) -> bool:
+    """A place is seen, and not under the sidebar or the tools."""
+    free = {r.type: r for r in area.regions}
+    width = free["WINDOW"].width
+    x, y, _, depth = space.region_3d.perspective_matrix @ point.to_4d()
+    if depth <= 0:
+        return False
+    left = free["TOOLS"].width if "TOOLS" in free else 0
+    right = width - (free["UI"].width if "UI" in free else 0)
+    return left <= (x / depth + 1) / 2 * width <= right and abs(y / depth) <= 1
+
+
+def beside_of(scene: bpy.types.Scene) -> tuple[Vector, float] | None:
+    """(centre, width in metres) of the reference beside the characters, where it is shown there."""
+    empty = reference_overlay.overlay_of(scene)
+    if empty is None or scene.exprgen.overlay != "beside" or empty.hide_viewport:
+        return None
+    width, height = (float(n) for n in empty[reference_overlay.TAG])
+    return empty.matrix_world.translation, empty.empty_display_size * min(1.0, width / height)
+
+
+def look_at(
+    area: bpy.types.Area,
+    space: bpy.types.SpaceView3D,
+    characters: list[Character],
+    picture: tuple[Vector, float] | None = None,
+) -> None:
+    """Turn a 3D view so that all the faces are seen from the front, beside the sidebar, and with
+    their colours where it is as plain as Blender starts with."""
+    view = space.region_3d
+    forward = Vector(characters[0].profile.framing.forward)
+    middle, width, height = extent(characters, picture)
+    free = {r.type: r for r in area.regions}
+    full, tall = free["WINDOW"].width, free["WINDOW"].height
+    covered = sum(free[t].width for t in ("UI", "TOOLS") if t in free and free[t].width > 1)
+    # The longer side of the region shows SENSOR / lens of the distance.
+    shown = SENSOR / space.lens / max(full, tall)
+    room = max(full - covered, full // 3)
+    if view.view_perspective == "CAMERA":
+        view.view_perspective = "PERSP"
+    view.view_distance = ROOM * max(width / (shown * room), height / (shown * tall))
+    view.view_rotation = facing(forward).to_quaternion()
+    aside = (covered - 2 * free["TOOLS"].width if "TOOLS" in free else covered) / 2
+    if space.shading.type == "SOLID" and space.shading.color_type == "MATERIAL":
+        space.shading.color_type = "VERTEX" if _painted(characters) else "TEXTURE"
+    view.view_location = middle + right_of(forward) * (aside * shown * view.view_distance)
+
+
+def _painted(characters: list[Character]) -> bool:
+    """Their colours lie on the vertices."""
+    objects = (o for c in characters for o in c.collection.all_objects if o.type == "MESH")
+    return any(o.data.color_attributes for o in objects)
+
+
+def extent(
+    characters: list[Character], picture: tuple[Vector, float] | None = None
+) -> tuple[Vector, float, float]:
+    """(middle of the faces and their handles in world space, width, height of what frames them),
+    metres.
+
+    Args:
+        picture: (centre, width) of a picture beside them.
+    """
+    right = right_of(Vector(characters[0].profile.framing.forward))
+    squares = [(c.face_center, c.profile.framing.size) for c in characters]
+    squares += [(h, HANDLE * c.profile.framing.size) for c in characters for h in handles_of(c)]
+    squares += [picture] if picture is not None else []
+    spans = []
+    for direction in (right, Vector((0.0, 0.0, 1.0))):
+        ends = [direction.dot(p) + side * size / 2 for p, size in squares for side in (-1, 1)]
+        spans.append((min(ends), max(ends)))
+    centers = [c.face_center for c in characters]
+    middle = sum(centers, Vector()) / len(centers)
+    middle += right * (sum(spans[0]) / 2 - right.dot(middle))
+    middle.z = sum(spans[1]) / 2
+    return middle, spans[0][1] - spans[0][0], spans[1][1] - spans[1][0]
+
+
+def facing(forward: Vector) -> Matrix:
+    """The rotation (3x3) of a view that looks somebody in the face, upright."""
+    back, right = forward.normalized(), right_of(forward)
+    return Matrix((right, back.cross(right), back)).transposed()
+
+
+classes = (EXPRGEN_OT_view_faces,)

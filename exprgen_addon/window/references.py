@@ -1,0 +1,246 @@
+"""The scene's reference and what was seen of it: file, FaceTrack, thumbnail, and where we are.
+
+A FaceTrack lies beside the saved .blend, in `exprgen_tracks`, or in the cache for a file that was
+never saved; the scene keeps its path. It is read once and kept while the file is the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import hashlib
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ...networks.errors import ExprGenError, InputError
+from ...networks.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, spool_prefix
+from ...networks.solving import worst_frames
+from ...networks.track import FaceTrack
+from ..engine import jobs
+from ..keying.keyframes import scene_fps
+
+TRACKS = "exprgen_tracks"
+STALE = 600.0
+"""Seconds without a change after which an unfinished analysis is nobody's."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A FaceTrack and what the panel shows of it."""
+
+    track: FaceTrack
+    warnings: list[worst_frames.Warning]
+    worst: list[int]
+    reasons: list[str]
+
+    @property
+    def stills(self) -> bool:
+        return bool(self.track.meta.get("stills"))
+
+
+_kept: dict[tuple, Seen | ExprGenError] = {}
+_pictures = None
+
+
+def reference_path(settings) -> str:
+    """The reference's absolute path, "" for none."""
+    return bpy.path.abspath(settings.reference) if settings.reference else ""
+
+
+def check_reference(settings) -> str:
+    """The reference's path.
+
+    Raises:
+        InputError: none is chosen, or it is not there.
+    """
+    path = reference_path(settings)
+    if not path:
+        raise InputError("no reference is chosen", fix="choose a clip, a picture or a folder")
+    if not Path(path).exists():
+        raise InputError("does not exist", file=path, fix="choose the reference again")
+    check_kind(path)
+    return path
+
+
+def check_kind(path: str) -> None:
+    """Refuse a file by its ending that is neither a clip nor a picture; a folder may be both.
+
+    Raises:
+        InputError: it names the kinds that are taken.
+    """
+    ending = Path(path).suffix.lower()
+    # Blender's list of clips is longer than ours, which is of those that are tried.
+    kinds = {"", *VIDEO_SUFFIXES, *IMAGE_SUFFIXES, *bpy.path.extensions_movie}
+    if ending in kinds or Path(path).is_dir():
+        return
+    raise InputError(
+        "is neither a clip nor a picture",
+        file=path,
+        fix=f"choose a clip ({' '.join(s[1:] for s in VIDEO_SUFFIXES)}), a picture "
+        f"({' '.join(s[1:] for s in IMAGE_SUFFIXES)}) or a folder of pictures",
+    )
+
+
+def new_track_path(settings) -> Path:
+    """Where the analysis of the scene's reference goes; its folder is made."""
+    path = reference_path(settings)
+    choice = (path, settings.face_choice, settings.use_range and settings.range_text)
+    digest = hashlib.sha256(repr(choice).encode()).hexdigest()[:8]
+    saved = bpy.data.filepath
+    folder = Path(saved).parent / TRACKS if saved else cached_tracks()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"can't be made ({error.strerror})", file=folder, fix="save the file somewhere else"
+        ) from error
+    return folder / f"{Path(path).stem}_{digest}.npz"
+
+
+def cached_tracks() -> Path:
+    """The folder of analyses of files that were never saved."""
+    return jobs.cache_folder() / "tracks"
+
+
+def in_cache(track: Path) -> bool:
+    """An analysis lies there."""
+    return track.resolve().is_relative_to(cached_tracks().resolve())
+
+
+def unused() -> list[Path]:
+    """What lies in the cache of analyses and the open file does not use."""
+    used = set()
+    for scene in bpy.data.scenes:
+        track = track_path(scene.exprgen)
+        if track is not None:  # its thumbnail and the folder of its pictures beside it
+            track = track.resolve()
+            used |= {track, thumbnail_path(track), track.with_suffix("")}
+    folder = cached_tracks()
+    return [p for p in folder.glob("*") if p.resolve() not in used] if folder.is_dir() else []
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed worker has left of an analysis: one that nobody wrote to for `STALE`
+    seconds. Another Blender may be at work in the same folder."""
+    oldest = time.time() - STALE
+    for path in (*folder.glob(".spool-*"), *folder.glob("*.new.npz"), *folder.glob("*.new.png")):
+        with contextlib.suppress(OSError):
+            if max(p.stat().st_mtime for p in (path, *path.glob("*"))) > oldest:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+
+
+def discard(out: Path) -> None:
+    """Remove an analysis that is not wanted, however far it came; nobody may be at work on it."""
+    for spool in out.parent.glob(f"{spool_prefix(out)}*"):
+        shutil.rmtree(spool, ignore_errors=True)
+    picture = thumbnail_path(out)
+    parts = out.parent.glob(f".{glob.escape(picture.name)}.*.part")
+    for path in (out, out.with_name(f"{out.name}.part"), picture, *parts):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def track_path(settings) -> Path | None:
+    """The scene's FaceTrack, if it was analysed."""
+    return Path(bpy.path.abspath(settings.track)) if settings.track else None
+
+
+def seen(settings) -> Seen | None:
+    """The scene's FaceTrack, read once; None where there is none or it can't be read."""
+    path = track_path(settings)
+    if path is None:
+        return None
+    try:
+        key = (str(path), path.stat().st_mtime_ns)
+    except OSError:
+        return None
+    if key not in _kept:
+        _kept.clear()
+        try:
+            track = FaceTrack.load(path)
+            worst = worst_frames.worst_rows(track)
+            reasons = worst_frames.reasons(track, worst)
+            _kept[key] = Seen(track, worst_frames.warnings(track), worst, reasons)
+        except ExprGenError as error:
+            _kept[key] = error
+    found = _kept[key]
+    return found if isinstance(found, Seen) else None
+
+
+def frame_of(scene: bpy.types.Scene, seconds: float, stills_row: int | None = None) -> float:
+    """The scene frame of a moment of the reference; of a still by its row."""
+    start = scene.exprgen.start_frame
+    return start + stills_row if stills_row is not None else start + seconds * scene_fps(scene)
+
+
+def frame_of_row(scene: bpy.types.Scene, found: Seen, row: int) -> float:
+    """The scene frame of a row of the track."""
+    return frame_of(scene, float(found.track.times[row]), row if found.stills else None)
+
+
+def doubt_at(scene: bpy.types.Scene, found: Seen, frame: int) -> str:
+    """Which of the worst frames a scene frame is, and why; "" if it is none of them."""
+    frames = [round(frame_of_row(scene, found, row)) for row in found.worst]
+    if frame not in frames:
+        return ""
+    at = frames.index(frame)
+    return f"{at + 1} of {len(frames)}: {found.reasons[at]}"
+
+
+def seconds_at(scene: bpy.types.Scene, frame: float) -> float:
+    """The moment of the reference at a scene frame."""
+    return (frame - scene.exprgen.start_frame) / scene_fps(scene)
+
+
+def row_at(scene: bpy.types.Scene, found: Seen, frame: float) -> int | None:
+    """The row of the track nearest to a scene frame; None outside of the clip."""
+    track = found.track
+    if found.stills:
+        row = round(frame - scene.exprgen.start_frame)
+        return row if 0 <= row < len(track) else None
+    seconds = seconds_at(scene, frame)
+    margin = 0.75 / scene_fps(scene)
+    if not track.times[0] - margin <= seconds <= track.times[-1] + margin:
+        return None
+    return int(np.abs(np.asarray(track.times) - seconds).argmin())
+
+
+def thumbnail_path(track: Path) -> Path:
+    """Where the picture of the followed face lies: beside the track."""
+    return track.with_suffix(".png")
+
+
+def icon_of(path: Path) -> int:
+    """The icon number of a picture file, read again when it was written anew; 0 for none."""
+    global _pictures
+    import bpy.utils.previews
+
+    try:
+        name = f"{path}:{path.stat().st_mtime_ns}"
+    except OSError:
+        return 0
+    if _pictures is None:
+        _pictures = bpy.utils.previews.new()
+    if name not in _pictures:
+        _pictures.load(name, str(path), "IMAGE")
+    return _pictures[name].icon_id
+
+
+def forget() -> None:
+    """Let go of everything that was read."""
+    global _pictures
+    _kept.clear()
+    if _pictures is not None:
+        import bpy.utils.previews
+
+        bpy.utils.previews.remove(_pictures)
+        _pictures = None

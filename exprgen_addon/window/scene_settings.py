@@ -1,0 +1,385 @@
+"""What a scene and a character remember: the panel's settings, kept in the .blend.
+
+Nothing of a running job is kept here. Settings become the frozen dataclasses that the command line
+uses (`retarget_settings`, `key_options`), so that a wrong one is refused in the same words.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import bpy
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
+
+from ...networks.errors import ExprGenError
+from ...networks.settings import RetargetSettings
+from ...networks.vocabulary import EXPRESSIONS, OUTPUTS, REGIONS
+from ..characters.in_scene import CHARACTER_TAG, active_collection, character_of, select_rig
+from ..keying.key_options import INTERPOLATION_ITEMS, KeyOptions
+
+_DEFAULTS = RetargetSettings()
+EXPRESSION_ITEMS = [(e, e.capitalize(), f"Towards {e}", i) for i, e in enumerate(EXPRESSIONS)]
+
+_PATH = {"ANIMATABLE", "PATH_SUPPORTS_BLEND_RELATIVE"}
+
+PRESET_FIELDS = (
+    "key_expression", "key_head", "key_eyes", "smoothing_eyes", "smoothing_mouth",
+    "smoothing_head", "calibration", "emphasis", "interpolation", "reduce", "subframes",
+    "replace_hand_made", "blend_in", "blend_out", *(f"gain_{r}" for r in REGIONS),
+)  # fmt: skip
+"""What a preset of the Apply panel holds."""
+
+
+def _part(name: str, default: float, what: str):
+    return FloatProperty(
+        name=name, default=default, min=0.0, max=1.0, subtype="FACTOR", description=what
+    )
+
+
+def _gain(region: str):
+    return FloatProperty(
+        name=region.capitalize(),
+        default=1.0,
+        min=0.0,
+        soft_max=2.0,
+        max=4.0,
+        description=f"Factor on how far the {region} moves; 1 leaves it as it was seen",
+    )
+
+
+# Functions and no lambdas: Blender evaluates annotations as text, and a lambda in them would not
+# see this module's names when it is called.
+
+
+def _redraw(self, context) -> None:
+    from . import job_timer
+
+    job_timer.redraw(viewport=True)
+
+
+def _reference_changed(self, context) -> None:
+    self.track = ""  # it was of another one
+
+
+def _character_chosen(self, context) -> None:
+    """Who chooses a character in the list means its rig."""
+    found = active_collection(self.id_data)
+    if context.scene != self.id_data or found is None:
+        return
+    with contextlib.suppress(ExprGenError):  # its profile is gone, which the list shows
+        select_rig(character_of(found))
+
+
+def _live_switched(self, context) -> None:
+    from . import live_clarity
+
+    live_clarity.switch(self.live)
+
+
+class EXPRGEN_PG_correction(bpy.types.PropertyGroup):
+    """A pose that an animator set by hand, kept as what it adds to the solved one."""
+
+    time: FloatProperty(name="Time", unit="TIME_ABSOLUTE", description="Seconds of the reference")
+    radius: FloatProperty(
+        name="Reach",
+        default=0.25,
+        min=0.0,
+        soft_max=2.0,
+        description="Seconds before and after over which it fades in and out",
+    )
+    strength: FloatProperty(
+        name="Strength",
+        default=1.0,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        description="How much of the correction counts; 0 switches it off",
+    )
+    offsets: StringProperty(description="Control -> what is added, in unit values, as JSON")
+    keyed: StringProperty(description="Strength and reach that are in the keys")
+
+
+class EXPRGEN_PG_character(bpy.types.PropertyGroup):
+    """Settings of one copy of a character, on its collection."""
+
+    enabled: BoolProperty(
+        name="Drive", default=True, description="Key this character when applying"
+    )
+    gain: FloatProperty(
+        name="Gain",
+        default=1.0,
+        min=0.0,
+        soft_max=2.0,
+        max=4.0,
+        description="Factor on this character's expression; head and eyes stay as they are",
+    )
+    corrections: CollectionProperty(type=EXPRGEN_PG_correction)
+    active_correction: IntProperty()
+
+
+def _is_character(self, collection) -> bool:
+    return CHARACTER_TAG in collection
+
+
+class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
+    """The panel's settings."""
+
+    reference: StringProperty(
+        name="Reference",
+        description="A clip, a picture, or a folder of pictures that shows a face",
+        update=_reference_changed,
+    )
+    face: EnumProperty(
+        name="Face",
+        items=[
+            ("largest", "Largest", "The largest face in the picture"),
+            ("left", "Left", "The face furthest to the picture's left"),
+            ("right", "Right", "The face furthest to the picture's right"),
+            ("number", "By Number", "Counted from the left"),
+        ],
+        description="Which face to follow where there are several",
+    )
+    face_number: IntProperty(
+        name="Number", min=0, max=31, description="Counted from the left, from 0"
+    )
+    use_range: BoolProperty(
+        name="Only a Part", description="Analyse only a stretch of the reference"
+    )
+    range_start: FloatProperty(
+        name="From", min=0.0, precision=2, description="Seconds of the reference"
+    )
+    range_end: FloatProperty(
+        name="To", default=10.0, min=0.0, precision=2, description="Seconds of the reference"
+    )
+    track: StringProperty(
+        name="Analysis",
+        subtype="FILE_PATH",
+        options=_PATH,
+        description="What was seen of the face (.npz)",
+    )
+    start_frame: FloatProperty(
+        name="Start Frame",
+        default=1.0,
+        description="Scene frame on which the reference's time zero lies",
+    )
+
+    primary: PointerProperty(
+        type=bpy.types.Collection,
+        name="Primary",
+        poll=_is_character,
+        description="The character that is solved first; the others follow it",
+    )
+    active_character: IntProperty(name="Character", update=_character_chosen)
+
+    key_expression: BoolProperty(name="Expression", default=True, description="Key the face")
+    key_head: BoolProperty(name="Head", default=True, description="Key the head's rotation")
+    key_eyes: BoolProperty(name="Eyes", default=True, description="Key where the eyes look")
+    smoothing_eyes: _part(
+        "Eyes", _DEFAULTS.smoothing_eyes, "Smoothing of brows, lids and gaze; blinks are kept"
+    )
+    smoothing_mouth: _part(
+        "Mouth", _DEFAULTS.smoothing_mouth, "Smoothing of nose, cheeks, mouth and jaw"
+    )
+    smoothing_head: _part("Head", _DEFAULTS.smoothing_head, "Smoothing of the head's rotation")
+    calibration: EnumProperty(
+        name="Neutral",
+        items=[
+            ("auto", "Find It", "Take the calmest frames of the clip for the actor's neutral face"),
+            ("none", "Don't Calibrate", "Take the face as it is"),
+            ("frame", "At Time", "The actor is neutral at a time of your choice"),
+        ],
+        description="The actor's neutral face, which becomes the character's",
+    )
+    neutral_time: FloatProperty(
+        name="Time", min=0.0, precision=2, description="Seconds at which the actor is neutral"
+    )
+    emphasis: _part(
+        "Emphasis",
+        _DEFAULTS.emphasis,
+        "How far poses are drawn to the character's own key poses of what the face expresses",
+    )
+    gain_brow: _gain("brow")
+    gain_eye: _gain("eye")
+    gain_nose: _gain("nose")
+    gain_cheek: _gain("cheek")
+    gain_mouth: _gain("mouth")
+    gain_jaw: _gain("jaw")
+    gain_gaze: _gain("gaze")
+    gain_head: _gain("head")
+    use_apply_range: BoolProperty(
+        name="Only a Part", description="Replace keys only in a stretch of the timeline"
+    )
+    apply_first: IntProperty(name="First", default=1, description="First scene frame")
+    apply_last: IntProperty(name="Last", default=250, description="Last scene frame")
+    blend_in: IntProperty(
+        name="Blend In",
+        min=0,
+        soft_max=48,
+        description="Frames over which the new keys take over from what was there before",
+    )
+    blend_out: IntProperty(
+        name="Blend Out",
+        min=0,
+        soft_max=48,
+        description="Frames over which the new keys give way to what was there before",
+    )
+    interpolation: EnumProperty(
+        name="Interpolation",
+        items=INTERPOLATION_ITEMS,
+    )
+    reduce: FloatProperty(
+        name="Reduce",
+        min=0.0,
+        max=0.5,
+        soft_max=0.05,
+        precision=3,
+        step=0.1,
+        description="Leave out keys while the curve stays this near, in parts of a control's "
+        "range; 0.01 leaves few enough to edit",
+    )
+    subframes: BoolProperty(
+        name="Subframes", description="Keep the reference's own times, between whole frames"
+    )
+    replace_hand_made: BoolProperty(
+        name="Replace All Keys",
+        description="In the range, keys set by hand go too; else they stay and rule their frame",
+    )
+    take: StringProperty(
+        name="Take", default="Take", description="Keys go to the action of this name"
+    )
+    new_take: BoolProperty(
+        name="New Take",
+        description="Make a new action and leave the present one as it is; else keys are written "
+        "into the present action",
+    )
+    fit_range: BoolProperty(
+        name="Fit Frame Range",
+        default=True,
+        description="Set the scene's frame range to the keys after applying to all of the clip",
+    )
+
+    overlay: EnumProperty(
+        name="Reference",
+        items=[
+            ("off", "Hidden", "Don't show the reference in the viewport"),
+            ("beside", "Beside", "Beside the character, as large as its face picture"),
+            ("behind", "Behind", "Behind the character, larger and paler"),
+        ],
+    )
+    overlay_opacity: _part("Opacity", 1.0, "How opaque the reference is shown")
+
+    show_curve: BoolProperty(
+        name="Curve in Viewport",
+        default=False,
+        description="Draw the seven probabilities over the clip at the bottom of the 3D view",
+        update=_redraw,
+    )
+    clearer_expression: EnumProperty(
+        name="Expression", items=EXPRESSION_ITEMS, description="What the pose shall express"
+    )
+
+    new_profile: StringProperty(
+        name="Profile",
+        subtype="FILE_PATH",
+        options=_PATH,
+        description="The character's profile (.json), made in the first step",
+    )
+    new_pictures: IntProperty(
+        name="Pictures of Each",
+        default=1000,
+        min=20,
+        max=100000,
+        description="Pictures to capture of the character, and of the one it follows",
+    )
+    new_role: EnumProperty(
+        name="Role",
+        items=[
+            ("secondary", "Follows the Primary", "Learns from pictures of two characters: minutes"),
+            ("primary", "Primary", "Learns from people's faces too: needs labelled faces (HED)"),
+        ],
+    )
+
+    written: IntProperty(description="How often a job has written into this scene; undone with it")
+
+    @property
+    def face_choice(self) -> str:
+        """The choice of face as the command line takes it."""
+        return str(self.face_number) if self.face == "number" else self.face
+
+    @property
+    def range_text(self) -> str:
+        """The analysed part, for a name."""
+        return f"{self.range_start:.3f}-{self.range_end:.3f}"
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What is keyed."""
+        return tuple(o for o in OUTPUTS if getattr(self, f"key_{o}"))
+
+
+class EXPRGEN_PG_window(bpy.types.PropertyGroup):
+    """What belongs to the running Blender and not to the file."""
+
+    live: BoolProperty(
+        name="Live Clarity",
+        description="Show how the character's present pose reads, while you pose it",
+        update=_live_switched,
+    )
+
+
+classes = (EXPRGEN_PG_correction, EXPRGEN_PG_character, EXPRGEN_PG_scene, EXPRGEN_PG_window)
+
+
+def register() -> None:
+    """Hang the settings on scenes and collections."""
+    bpy.types.Scene.exprgen = PointerProperty(type=EXPRGEN_PG_scene)
+    bpy.types.Collection.exprgen = PointerProperty(type=EXPRGEN_PG_character)
+    bpy.types.WindowManager.exprgen = PointerProperty(type=EXPRGEN_PG_window)
+
+
+def unregister() -> None:
+    """Take them off again."""
+    del bpy.types.WindowManager.exprgen
+    del bpy.types.Collection.exprgen
+    del bpy.types.Scene.exprgen
+
+
+def retarget_settings(settings: EXPRGEN_PG_scene) -> RetargetSettings:
+    """The panel's settings as the worker takes them; the whole clip is solved.
+
+    Raises:
+        UsageError: nothing is to be keyed.
+    """
+    calibration = settings.calibration
+    return RetargetSettings(
+        smoothing_eyes=settings.smoothing_eyes,
+        smoothing_mouth=settings.smoothing_mouth,
+        smoothing_head=settings.smoothing_head,
+        calibration=settings.neutral_time if calibration == "frame" else calibration,
+        emphasis=settings.emphasis,
+        gain={
+            r: getattr(settings, f"gain_{r}")
+            for r in REGIONS
+            if abs(getattr(settings, f"gain_{r}") - 1.0) > 1e-6
+        },
+        outputs=settings.outputs,
+    )
+
+
+def key_options(settings: EXPRGEN_PG_scene) -> KeyOptions:
+    """The panel's settings of keys."""
+    return KeyOptions(
+        start_frame=settings.start_frame,
+        subframes=settings.subframes,
+        interpolation=settings.interpolation,
+        reduce=settings.reduce,
+        keep_hand_made=not settings.replace_hand_made,
+    )

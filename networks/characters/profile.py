@@ -1,0 +1,343 @@
+"""RigProfile: what ExprGen knows of a character, free of Blender so that the worker can read it.
+
+`exprgen_addon/profiling` makes one from a scene; this file only holds, checks, reads and writes
+it. Nothing outside `exprgen_addon/rigs/` knows what kind of thing a control is: to everyone else it
+is a named number with a rest value and limits.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError, UsageError
+from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS, LANDMARK_NAMES, OUTPUTS, REGIONS, ROLES
+
+FORMAT = "exprgen.rig_profile"
+VERSION = 1
+SAMPLE_RIGS = Path(__file__).resolve().parents[2] / "sample_rigs"
+PLACE_FIX = "place them again: exprgen landmarks CHARACTER"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One animatable property: the datablock, its RNA path and array index (-1: not an array).
+
+    `id_type` is a Blender ID type ("OBJECT", "KEY", "ARMATURE", ...), `id_name` the datablock's
+    name; for "KEY" it is the name of the *object* whose shape keys are meant (key names are not
+    stable).
+    The property is set to `scale` times the control's value.
+    """
+
+    id_type: str
+    id_name: str
+    data_path: str
+    index: int = -1
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Control:
+    """An animatable control of a rig (house rule 3). Values are in the property's own unit."""
+
+    name: str
+    targets: tuple[Target, ...]
+    rest: float
+    minimum: float
+    maximum: float
+    region: str
+    output: str = "expression"
+    role: str = ""
+    mirror: str = ""
+    channels: dict[str, float] = field(default_factory=dict)
+    """ARKit channel -> unit value of this control when that channel is 1 (may be negative)."""
+
+
+@dataclass(frozen=True)
+class KeyPose:
+    """A labelled pose; controls that are not named stay at rest. Values in the controls' units.
+
+    clarity: share of viewers who name the expression, 0..1; 1 where nobody was asked.
+    """
+
+    name: str
+    expression: str
+    values: dict[str, float]
+    clarity: float = 1.0
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How the face is framed: the face's centre in world space (metres) at rest, the direction it
+    looks at, and the side of the square that a 256x256 picture shows (metres)."""
+
+    center: tuple[float, float, float]
+    forward: tuple[float, float, float] = (0.0, -1.0, 0.0)
+    size: float = 0.3
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """Where a landmark sits on a mesh: a triangle of three vertices, and the share of each.
+
+    The vertices are counted after every modifier but those that refine or rebuild the mesh (see
+    `exprgen_addon.landmarks.REBUILDING`); `weights` are barycentric and sum to 1, so the point
+    follows whatever deforms the mesh.
+    """
+
+    object: str
+    vertices: tuple[int, int, int]
+    weights: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class RigProfile:
+    """A character: its controls, framing, labelled key poses and landmarks (LANDMARK_NAMES ->
+    anchor: all 49 or none). See module docstring."""
+
+    name: str
+    title: str
+    family: str
+    collection: str
+    controls: tuple[Control, ...]
+    framing: Framing
+    key_poses: tuple[KeyPose, ...] = ()
+    primary: bool = False
+    license: str = ""
+    file: str = ""
+    """The .blend that holds the character, relative to the profile; empty: see `blend`."""
+    parts: tuple[str, ...] = ()
+    """Names of the character's objects where no `collection` holds them (it is "" then)."""
+    path: Path | None = None
+    landmarks: dict[str, Anchor] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self.controls)
+
+    @property
+    def blend(self) -> Path:
+        """The .blend that holds the character: `file`, or beside the profile, with its name."""
+        if self.path is None:
+            raise InputError(f"profile {self.name!r} was never saved", fix="save it first")
+        if self.file:
+            return self.path.parent / self.file
+        return self.path.with_suffix(".blend")
+
+    def with_output(self, output: str) -> tuple[Control, ...]:
+        """The controls of one output ("expression", "head", "eyes"), in profile order."""
+        return tuple(c for c in self.controls if c.output == output)
+
+    @property
+    def expression_controls(self) -> tuple[Control, ...]:
+        """What the 3D-CNN and the C-MLP predict, in profile order."""
+        return self.with_output("expression")
+
+    def control(self, name: str) -> Control:
+        for c in self.controls:
+            if c.name == name:
+                return c
+        raise UsageError(
+            f"character {self.name!r} has no control {name!r}",
+            file=self.path,
+            fix=f"use one of: {', '.join(self.names[:8])}, ...",
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write as JSON to `path` (temporary name first, then renamed)."""
+        data = {"format": FORMAT, "version": VERSION, **asdict(self)}
+        del data["path"]
+        if not self.landmarks:  # as profiles were before there were landmarks
+            del data["landmarks"]
+        for pose in data["key_poses"]:
+            if pose["clarity"] == 1.0:  # likewise
+                del pose["clarity"]
+        temporary = Path(f"{path}.part")
+        temporary.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+
+
+def to_unit(controls: tuple[Control, ...], values: np.ndarray) -> np.ndarray:
+    """Native values (..., M) -> unit values in [-1, 1]: 0 at rest, 1 at maximum, -1 at minimum."""
+    rest, low, high = _limits(controls)
+    values = np.asarray(values, float)
+    up = np.where(high > rest, high - rest, 1.0)
+    down = np.where(rest > low, rest - low, 1.0)
+    return np.where(values >= rest, (values - rest) / up, (values - rest) / down)
+
+
+def from_unit(controls: tuple[Control, ...], units: np.ndarray) -> np.ndarray:
+    """Unit values (..., M) -> native values, clamped to the controls' limits."""
+    rest, low, high = _limits(controls)
+    units = np.asarray(units, float)
+    values = np.where(units >= 0, rest + units * (high - rest), rest + units * (rest - low))
+    return np.clip(values, low, high)
+
+
+def clamp(controls: tuple[Control, ...], values: np.ndarray) -> np.ndarray:
+    """Native values (..., M) clamped to the controls' limits."""
+    _, low, high = _limits(controls)
+    return np.clip(values, low, high)
+
+
+def _limits(controls: tuple[Control, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    table = np.array([(c.rest, c.minimum, c.maximum) for c in controls], float).reshape(-1, 3)
+    return table[:, 0], table[:, 1], table[:, 2]
+
+
+def arkit_to_unit(controls: tuple[Control, ...], arkit: np.ndarray) -> np.ndarray:
+    """ARKit weights (..., 52) in [0, 1] -> unit values (..., M) by each control's `channels`."""
+    matrix = np.zeros((len(ARKIT_CHANNELS), len(controls)))
+    for column, control in enumerate(controls):
+        for channel, unit in control.channels.items():
+            matrix[ARKIT_CHANNELS.index(channel), column] = unit
+    return np.clip(np.asarray(arkit, float) @ matrix, -1.0, 1.0)
+
+
+def load_profile(path: str | Path) -> RigProfile:
+    """Read and check a profile.
+
+    Raises:
+        InputError: the file is missing, is no profile, or a field is wrong; it names the field.
+    """
+    path = Path(path)
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"can't read the profile ({error.strerror})", file=path) from error
+    except ValueError as error:
+        raise InputError(
+            f"is not valid JSON ({error})", file=path, fix="restore it or build it again"
+        ) from error
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise InputError("is not an ExprGen rig profile", file=path, fix="give a profile .json")
+    if data.get("version") != VERSION:
+        raise InputError(
+            f"has profile version {data.get('version')}, this ExprGen reads {VERSION}",
+            file=path,
+            fix="build the profile again with this version",
+        )
+    try:
+        profile = _parse(data, path)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"lacks or misspells a field ({error})", file=path, fix="build the profile again"
+        ) from error
+    _check(profile)
+    return profile
+
+
+def _parse(data: dict, path: Path) -> RigProfile:
+    controls = tuple(
+        Control(**{**c, "targets": tuple(Target(**t) for t in c["targets"])})
+        for c in data["controls"]
+    )
+    framing = data["framing"]
+    return RigProfile(
+        name=data["name"],
+        title=data["title"],
+        family=data["family"],
+        collection=data["collection"],
+        controls=controls,
+        framing=Framing(tuple(framing["center"]), tuple(framing["forward"]), framing["size"]),
+        key_poses=tuple(KeyPose(**p) for p in data["key_poses"]),
+        primary=bool(data.get("primary", False)),
+        license=data.get("license", ""),
+        file=data.get("file", ""),
+        parts=tuple(data.get("parts", ())),
+        path=path,
+        landmarks={n: _anchor(a) for n, a in data.get("landmarks", {}).items()},
+    )
+
+
+def _anchor(data: dict) -> Anchor:
+    return Anchor(data["object"], tuple(data["vertices"]), tuple(data["weights"]))
+
+
+def _check(profile: RigProfile) -> None:
+    def fail(problem: str, fix: str) -> None:
+        raise InputError(problem, file=profile.path, fix=fix)
+
+    names = profile.names
+    if not names:
+        fail("has no controls", "add at least one control")
+    if len(set(names)) != len(names):
+        twice = sorted({n for n in names if names.count(n) > 1})
+        fail(f"names control {twice[0]!r} twice", "give every control its own name")
+    for c in profile.controls:
+        where = f"control {c.name!r}"
+        if not all(math.isfinite(x) for x in (c.rest, c.minimum, c.maximum)):
+            fail(f"{where} has a limit that is not a number", "give finite rest and limits")
+        if not c.minimum <= c.rest <= c.maximum or c.minimum == c.maximum:
+            fail(f"{where}: rest {c.rest} is not inside its limits", "mend rest or limits")
+        if not c.targets:
+            fail(f"{where} moves nothing", "give it at least one target")
+        for value, known, what in (
+            (c.region, REGIONS, "region"),
+            (c.output, OUTPUTS, "output"),
+            (c.role, (*ROLES, ""), "role"),
+        ):
+            if value not in known:
+                fail(f"{where} has unknown {what} {value!r}", f"use one of: {', '.join(known)}")
+        if c.mirror and c.mirror not in names:
+            fail(
+                f"{where} has unknown mirror partner {c.mirror!r}", "name a control of the profile"
+            )
+        unknown = set(c.channels) - set(ARKIT_CHANNELS)
+        if unknown:
+            fail(f"{where} names unknown ARKit channel {min(unknown)!r}", "use the 52 ARKit names")
+    for pose in profile.key_poses:
+        if pose.expression not in EXPRESSIONS:
+            fail(f"key pose {pose.name!r} has unknown expression {pose.expression!r}", "relabel it")
+        unknown = set(pose.values) - set(names)
+        if unknown:
+            fail(f"key pose {pose.name!r} uses unknown control {min(unknown)!r}", "rename it")
+        if not 0 <= pose.clarity <= 1:
+            fail(f"key pose {pose.name!r} has clarity {pose.clarity}", "give 0 to 1")
+    if profile.landmarks and set(profile.landmarks) != set(LANDMARK_NAMES):
+        odd = min(set(profile.landmarks) ^ set(LANDMARK_NAMES))
+        word = "unknown" if odd in profile.landmarks else "no"
+        fail(f"has {word} landmark {odd!r}", PLACE_FIX)
+    for name, anchor in profile.landmarks.items():
+        whole = all(isinstance(v, int) and v >= 0 for v in anchor.vertices)
+        if not whole or len(anchor.vertices) != 3 or not _barycentric(anchor.weights):
+            fail(f"landmark {name!r} is on no triangle", PLACE_FIX)
+
+
+def _barycentric(weights: tuple[float, ...]) -> bool:
+    return (
+        len(weights) == 3
+        and all(math.isfinite(w) for w in weights)
+        and abs(sum(weights) - 1.0) < 1e-3
+    )
+
+
+def sample_characters() -> list[RigProfile]:
+    """The sample characters that ship with ExprGen, the primary first, then by name."""
+    profiles = [load_profile(p) for p in sorted(SAMPLE_RIGS.glob("*.json"))]
+    return sorted(profiles, key=lambda p: (not p.primary, p.name))
+
+
+def find_character(name_or_path: str) -> RigProfile:
+    """A sample character by name, in any case, or any profile by the path of its .json.
+
+    Raises:
+        UsageError: no character of this name.
+        InputError: the path is no valid profile.
+    """
+    if name_or_path.endswith(".json"):
+        return load_profile(name_or_path)
+    characters = sample_characters()
+    for profile in characters:
+        if profile.name.casefold() == name_or_path.casefold():
+            return profile
+    raise UsageError(
+        f"there is no character {name_or_path!r}",
+        fix=f"use one of {', '.join(p.name for p in characters) or '(none built)'} "
+        "or the path of a profile .json",
+    )

@@ -1,0 +1,201 @@
+"""Pictures of a reference for the window: the face that was followed, and frames for an overlay.
+
+Runs in the worker; Blender's own process holds no decoder that knows a phone's rotation and
+variable rates.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError, OutputError
+from ..track import FaceTrack
+from ..vocabulary import LANDMARKS
+
+Emit = Callable[[dict], None]
+
+THUMBNAIL = 256
+"""Side of a thumbnail in pixels."""
+AROUND = 1.7
+"""Side of what a thumbnail shows, in sides of the box of the face's landmarks."""
+QUALITY = 88
+_MARK = (90, 230, 60)  # BGR
+
+
+@dataclass(frozen=True)
+class FramesRequest:
+    """reference: as analysed; track: its FaceTrack's file; out: folder; fps: of the scene;
+    start_frame: scene frame of time zero; height: of the pictures in pixels, 64 to 2160."""
+
+    reference: Sequence[str]
+    track: str
+    out: str
+    fps: float
+    start_frame: float = 1.0
+    height: int = 480
+
+
+def thumbnail(reference: Sequence[str], track_file: str, out: str | Path) -> Path:
+    """A square picture of the followed face in a frame that shows it well, its 49 landmarks drawn.
+
+    Args:
+        out: a .png; a temporary name first, then renamed.
+
+    Raises:
+        InputError: the reference or the track can't be read, or shows no face.
+        OutputError: it can't be written.
+    """
+    track = FaceTrack.load(track_file)
+    seen = np.flatnonzero(track.found)
+    if not len(seen):
+        raise InputError("shows no face", file=reference[0])
+    row = int(seen[np.argmax(np.asarray(track.confidence)[seen])])
+    rgb, scale = _frame_of(reference, track, row)
+    points = np.asarray(track.landmarks[row], float)[list(LANDMARKS.values()), :2] * scale
+    low, high = points.min(0), points.max(0)
+    side = float((high - low).max()) * AROUND
+    corner = (low + high) / 2 - side / 2
+    return _save(_drawn(rgb, points, corner, side), out)
+
+
+def write_frames(request: FramesRequest, emit: Emit, stop: threading.Event) -> dict:
+    """One JPEG for each whole scene frame that the track covers: what is on screen at that moment.
+
+    Returns:
+        {"count", "first": scene frame of picture 1, "size": (width, height), "pattern", "partial"};
+        picture i (from 1) is `pattern % i` in `out`; number 0 is the first one again.
+
+    Raises:
+        InputError: the reference can't be read. OutputError: a picture can't be written.
+    """
+    track = FaceTrack.load(request.track)
+    folder = Path(request.out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot(folder, error.strerror) from error
+    first, rows = rows_on_screen(track, request.fps, request.start_frame)
+    pictures = _pictures(request, track, np.unique(rows))
+    done, size, data, row_ready = 0, (0, 0), b"", -1
+    emit({"type": "stage", "stage": "reference"})
+    for number, row in enumerate(rows.tolist(), 1):
+        if stop.is_set():
+            break
+        while row_ready < row:
+            try:
+                row_ready, data, size = next(pictures)
+            except StopIteration:  # a broken end: the last picture stays
+                break
+        if not data:
+            raise InputError("shows no picture", file=request.reference[0])
+        _write(folder / (_PATTERN % number), data)
+        if number == 1:  # what Blender asks for before it knows which frame it is at
+            _write(folder / (_PATTERN % 0), data)
+        done = number
+        emit({"type": "progress", "stage": "reference", "done": done, "total": len(rows)})
+    return {
+        "count": done,
+        "first": first,
+        "size": list(size),
+        "pattern": _PATTERN,
+        "partial": done < len(rows),
+    }
+
+
+_PATTERN = "reference_%05d.jpg"
+
+
+def rows_on_screen(track: FaceTrack, fps: float, start_frame: float) -> tuple[int, np.ndarray]:
+    """(first scene frame, (K,) row of the track on screen at it and at each frame after it)."""
+    if track.meta.get("stills"):
+        return round(start_frame), np.arange(len(track))
+    exact = start_frame + np.asarray(track.times) * fps
+    first, last = int(np.ceil(exact[0] - 0.01)), int(np.floor(exact[-1] + 0.01))
+    frames = np.arange(first, max(first, last) + 1)
+    rows = np.searchsorted(exact, frames + 0.01, side="right") - 1
+    return first, np.clip(rows, 0, len(track) - 1)
+
+
+def _pictures(request: FramesRequest, track, rows) -> Iterator[tuple[int, bytes, tuple[int, int]]]:
+    """(row, JPEG, (width, height)) of each wanted row, in order."""
+    import cv2
+
+    wanted = set(rows.tolist())
+    for row, frame in _decoded(request.reference, track):
+        if row not in wanted:
+            continue
+        rgb = frame.rgb
+        height = min(max(64, request.height), rgb.shape[0])
+        width = max(1, round(rgb.shape[1] * height / rgb.shape[0]))
+        small = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
+        quality = [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
+        yield row, cv2.imencode(".jpg", small[..., ::-1], quality)[1].tobytes(), (width, height)
+
+
+def _decoded(reference: Sequence[str], track: FaceTrack, first: int = 0) -> Iterator[tuple]:
+    """(row of the track, media.Frame) of the frames that the track was made from, from a row on."""
+    from .media import open_reference
+
+    stills = bool(track.meta.get("stills"))
+    start = None if stills else float(track.times[first])
+    with open_reference(list(reference), start=start) as reader:
+        for frame in reader:
+            row = frame.index
+            if not stills:
+                row = int(np.abs(np.asarray(track.times) - frame.time).argmin())
+                if frame.time > track.times[-1] + 1e-3:
+                    return
+            if row >= len(track):
+                return
+            yield row, frame
+
+
+def _frame_of(
+    reference: Sequence[str], track: FaceTrack, row: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The picture of a row, and its pixels a pixel of the track's landmarks (2,)."""
+    for found, frame in _decoded(reference, track, row):
+        if found >= row:
+            return frame.rgb, 1.0 / frame.scale
+    raise InputError("ends before the analysed part", file=reference[0], fix="analyse it again")
+
+
+def _drawn(rgb: np.ndarray, points: np.ndarray, corner: np.ndarray, side: float) -> np.ndarray:
+    import cv2
+
+    scale = THUMBNAIL / side
+    affine = np.array([[scale, 0, -corner[0] * scale], [0, scale, -corner[1] * scale]])
+    size = (THUMBNAIL, THUMBNAIL)
+    bgr = np.ascontiguousarray(rgb[..., ::-1])
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    picture = cv2.warpAffine(bgr, affine, size, flags=way, borderMode=cv2.BORDER_REPLICATE)
+    for x, y in (points - corner) * scale:
+        cv2.circle(picture, (round(16 * x), round(16 * y)), 36, _MARK, -1, cv2.LINE_AA, shift=4)
+    return picture
+
+
+def _save(bgr: np.ndarray, out: str | Path) -> Path:
+    import cv2
+
+    _write(Path(out), cv2.imencode(".png", bgr)[1].tobytes())
+    return Path(out)
+
+
+def _write(path: Path, data: bytes) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise _cannot(path, error.strerror) from error
+
+
+def _cannot(path: Path, reason: str) -> OutputError:
+    return OutputError(f"can't be written ({reason})", file=path, fix="choose a writable folder")

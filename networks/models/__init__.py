@@ -1,0 +1,1 @@
+"""What a network is, one file each; the registry, the weight files and where they lie."""

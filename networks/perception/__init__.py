@@ -1,0 +1,1 @@
+"""What a face expresses: fast exact inference and the joint opinion of the readers."""

@@ -1,0 +1,1 @@
+"""A FaceTrack to RigTracks: neutral, emphasis, smoothing, limits; the worst frames."""

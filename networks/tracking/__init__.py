@@ -1,0 +1,1 @@
+"""Frames to a FaceTrack: the landmarker, whose face, registration, measurements, lost frames."""

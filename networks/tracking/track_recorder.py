@@ -1,0 +1,345 @@
+"""Tracked frames -> a FaceTrack file, without holding the clip in memory.
+
+Every frame's numbers and registered face go to a spool beside the output at once. At the end, when
+it is known what follows a loss, lost frames are bridged, held or relaxed (see `smoothing`), and the
+spool is copied into the .npz.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+
+from ..errors import InputError, OutputError
+from ..files import spool_prefix
+from ..solving.smoothing import BRIDGE_SECONDS, classify_losses, fill_lost, loss_weights
+from ..track import RESTING, TRACKED, FaceTrack, Spooled
+from ..vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, GEOMETRIC_FEATURES, NEUTRAL
+from ..vocabulary import MEDIAPIPE_LANDMARKS as POINTS
+from .face_tracker import TrackedFace
+
+JPEG_QUALITY = 92
+
+# Lid openings over eye width (see tracking.lid_openings).
+OPEN_LIDS = 0.27  # awake eyes, where a clip does not tell better
+OPEN_LIDS_LIMITS = (0.15, 0.40)
+CLOSED_LIDS = 0.06  # lids that touch; lashes and landmark noise keep it from 0
+OPEN_MARGIN = 0.9  # lids this much lower than usual are still not blinking
+
+_SPOOLED = {
+    "landmarks": ((POINTS, 3), np.float32),
+    "head_pose": ((4, 4), np.float32),
+    "gaze": ((2, 2), np.float32),
+    "lids": ((2,), np.float32),
+    "confidence": ((), np.float32),
+    "arkit": ((len(ARKIT_CHANNELS),), np.float32),
+    "geometry": ((len(GEOMETRIC_FEATURES),), np.float32),
+    "expression": ((len(EXPRESSIONS),), np.float32),
+    "times": ((), np.float64),
+    "found": ((), np.bool_),
+    "face_lengths": ((), np.int64),
+}
+_NEUTRAL = np.eye(len(EXPRESSIONS))[NEUTRAL]
+
+
+class TrackRecorder:
+    """Collects the frames of one reference; a context manager, whose end removes the spool.
+
+    Args:
+        out: the FaceTrack's file (.npz).
+        source: the reference, for messages and the track's meta data.
+        fps: mean rate; face: the choice of face; stills: separate pictures.
+        prior: (7,) what the readings still lean to, or empty.
+
+    Raises:
+        OutputError: nothing can be written beside `out`.
+    """
+
+    def __init__(
+        self,
+        out: str | Path,
+        *,
+        source: str,
+        fps: float = 0.0,
+        face: str = "largest",
+        stills: bool = False,
+        prior: Sequence[float] = (),
+    ):
+        self.out, self.stills = Path(out), stills
+        self._meta = {"source": source, "fps": fps, "face": face, "stills": stills, "names": []}
+        self._meta["size"] = [0, 0]
+        if prior:
+            self._meta["prior"] = list(prior)
+        self._frames = self.found = 0
+        self.without_face: list[str] = []
+        try:
+            self._folder = Path(
+                tempfile.mkdtemp(prefix=spool_prefix(self.out), dir=self.out.parent)
+            )
+        except OSError as error:
+            raise OutputError(
+                f"can't be written ({error.strerror}).", file=out, fix="choose a writable folder"
+            ) from error
+        self._open = contextlib.ExitStack()
+        self._files = {n: self._spool(n) for n in (*_SPOOLED, "face_bytes")}
+        self._units: dict[str, int] = {}
+
+    def __enter__(self) -> TrackRecorder:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return self._frames
+
+    def close(self) -> None:
+        """Remove the spool; what is not finished by then is lost."""
+        self._open.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def add(
+        self,
+        tracked: TrackedFace,
+        expression: np.ndarray | None = None,
+        rig_units: dict[str, np.ndarray] | None = None,
+    ) -> None:
+        """Append a frame; frames come in the order of their times.
+
+        Args:
+            expression: (7,) probabilities of the registered face; None counts as neutral.
+            rig_units: key as in FaceTrack.rig_units -> (M,) unit values; the same keys every time,
+                values of frames without a face don't matter and may be left out.
+        """
+        jpeg = b""
+        row = dict.fromkeys(_SPOOLED, 0.0)
+        row |= {"times": tracked.time, "expression": _NEUTRAL, "head_pose": np.eye(4)}
+        if tracked.found:
+            seen = tracked.observation
+            jpeg = encode_face(tracked.face)
+            row |= {"landmarks": seen.landmarks, "head_pose": seen.head_pose, "arkit": seen.arkit}
+            row |= {n: getattr(tracked, n) for n in ("gaze", "lids", "confidence", "geometry")}
+            row |= {"found": True, "face_lengths": len(jpeg)}
+            if expression is not None:
+                row["expression"] = expression
+        else:
+            self.without_face.append(tracked.name or f"frame {tracked.index}")
+        try:
+            for name, (shape, dtype) in _SPOOLED.items():
+                self._files[name].write(_bytes(row[name], shape, dtype))
+            self._files["face_bytes"].write(jpeg)
+            self._add_units(rig_units or {})
+        except OSError as error:
+            raise self._failed(error) from error
+        if self._frames == 0:
+            self._meta["size"] = list(tracked.size)
+        if self.stills:
+            self._meta["names"].append(tracked.name)
+        self._frames += 1
+        self.found += tracked.found
+
+    def _add_units(self, rig_units: dict[str, np.ndarray]) -> None:
+        for key, values in rig_units.items():
+            if key not in self._units:
+                self._units[key] = len(values)
+                self._files[key] = self._spool(f"units{len(self._units)}")
+                self._files[key].write(bytes(4 * len(values) * self._frames))
+        for key, width in self._units.items():
+            self._files[key].write(_bytes(rig_units.get(key, 0.0), (width,), np.float32))
+
+    def finish(self, *, partial: bool = False) -> Path:
+        """Fill what was lost, write the FaceTrack and return its path.
+
+        Args:
+            partial: the reference promised more than could be read (or the work was stopped).
+
+        Raises:
+            InputError: no face was found at all, or there was no frame.
+            OutputError: it can't be written.
+        """
+        if not self._frames:
+            raise InputError("holds no frame.", file=self._meta["source"], fix="give another file")
+        if not self.found:
+            what = "pictures" if self.stills else "frames"
+            raise InputError(
+                f"no face was found in its {self._frames} {what}.",
+                file=self._meta["source"],
+                fix="use footage that shows a face from the front, lit, at least 50 pixels wide",
+            )
+        try:
+            for file in self._files.values():
+                file.flush()
+            self._write(partial)
+        except OSError as error:
+            raise self._failed(error) from error
+        return self.out
+
+    def _write(self, partial: bool) -> None:
+        small = [n for n in (*_SPOOLED, *self._units) if n != "landmarks"]
+        columns = {n: self._column(n) for n in small}
+        times, found = columns["times"], columns.pop("found")
+        state = np.where(found, TRACKED, RESTING).astype(np.uint8)
+        if not self.stills:
+            state = classify_losses(times, found)
+        self._fill_landmarks(times, state)
+        lids = columns.pop("lids")
+        columns["blink"] = blink_amounts(lids, columns["arkit"], found, stills=self.stills)
+        if not self.stills:
+            columns["gaze"] = bridge_closed_eyes(times, found, columns["gaze"], columns["blink"])
+            columns["head_pose"] = _fill_poses(times, state, columns["head_pose"])
+        rests = {"geometry": np.median(columns["geometry"][found], axis=0), "expression": _NEUTRAL}
+        for name in ("gaze", "blink", "arkit", "geometry", "expression", *self._units):
+            rest = rests.get(name, 0.0)
+            columns[name] = fill_lost(times, state, columns[name], rest, stills=self.stills)
+        columns["expression"] /= columns["expression"].sum(1, keepdims=True)
+        lengths = columns.pop("face_lengths")
+        units = {key: columns.pop(key).astype(np.float32) for key in self._units}
+        floats = {n: c.astype(np.float32) for n, c in columns.items() if n != "times"}
+        FaceTrack(
+            **floats,
+            times=times,
+            state=state,
+            landmarks=self._spooled("landmarks", (self._frames, POINTS, 3), np.float32),
+            face_offsets=np.cumsum(lengths),
+            face_bytes=self._spooled("face_bytes", (int(lengths.sum()),), np.uint8),
+            meta={**self._meta, "partial": partial},
+            rig_units=units,
+        ).save(self.out)
+
+    def _spool(self, name: str) -> BinaryIO:
+        return self._open.enter_context(open(self._folder / name, "wb"))
+
+    def _column(self, name: str) -> np.ndarray:
+        shape, dtype = _SPOOLED.get(name, ((self._units.get(name),), np.float32))
+        return np.fromfile(self._files[name].name, dtype).reshape(self._frames, *shape)
+
+    def _spooled(self, name: str, shape: tuple[int, ...], dtype) -> Spooled:
+        return Spooled(Path(self._files[name].name), shape, np.dtype(dtype))
+
+    def _fill_landmarks(self, times: np.ndarray, state: np.ndarray) -> None:
+        """Lost frames show the landmarks of the seen ones around them. Row by row, in the spool."""
+        last, following, _, weight = loss_weights(times, state)
+        share = _share(weight, state)
+        size = POINTS * 3 * 4
+        with open(self._files["landmarks"].name, "r+b") as f:
+
+            def row(i: int) -> np.ndarray:
+                f.seek(int(i) * size)
+                return np.frombuffer(f.read(size), np.float32)
+
+            for i in np.flatnonzero(state != TRACKED):
+                if self.stills:
+                    continue
+                mixed = (1 - share[i]) * row(last[i]) + share[i] * row(following[i])
+                f.seek(int(i) * size)
+                f.write(mixed.astype(np.float32).tobytes())
+
+    def _failed(self, error: OSError) -> OutputError:
+        return OutputError(
+            f"can't be written ({error.strerror}).", file=self.out, fix="make room on the disk"
+        )
+
+
+def encode_face(face: np.ndarray) -> bytes:
+    """A registered face (256, 256) uint8 as JPEG."""
+    return cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
+
+
+def decode_face(jpeg: bytes) -> np.ndarray:
+    """The inverse of `encode_face`: (256, 256) uint8.
+
+    Raises:
+        InputError: not a JPEG.
+    """
+    face = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE) if jpeg else None
+    if face is None:
+        raise InputError("a registered face in the track is damaged.", fix="analyse it again")
+    return face
+
+
+def blink_amounts(
+    lids: np.ndarray, arkit: np.ndarray, found: np.ndarray, *, stills: bool = False
+) -> np.ndarray:
+    """How far the lids are closed: (N, 2) left and right, 0 open .. 1 closed.
+
+    From the lid openings (N, 2), which reach the same value for every closed eye; the tracker's
+    eyeBlink coefficients differ by 0.2 and more between a person's own eyes. What counts as open is
+    the clip's own: the upper quartile of frames in which the coefficients say that the eye is open.
+    """
+    coefficients = arkit[:, [ARKIT_INDEX["eyeBlinkLeft"], ARKIT_INDEX["eyeBlinkRight"]]]
+    blink = np.zeros(lids.shape, np.float32)
+    for side in range(2):
+        awake = lids[found & (coefficients[:, side] < 0.35), side]
+        usual = OPEN_LIDS
+        if len(awake) >= 8 and not stills:
+            usual = np.clip(np.percentile(awake, 75), *OPEN_LIDS_LIMITS)
+        opened = OPEN_MARGIN * usual
+        blink[:, side] = (opened - lids[:, side]) / (opened - CLOSED_LIDS)
+    return np.clip(blink, 0.0, 1.0)
+
+
+def bridge_closed_eyes(
+    times: np.ndarray, found: np.ndarray, gaze: np.ndarray, blink: np.ndarray
+) -> np.ndarray:
+    """Gaze (N, 2, 2) with blinks bridged: behind a lid the tracker reports a look downwards.
+
+    Closures up to twice BRIDGE_SECONDS are interpolated from the open eye on both sides; longer
+    ones are left, since someone who looks down for long does lower the lids.
+    """
+    gaze = np.array(gaze, float)
+    for eye in range(2):
+        seen = found & (blink[:, eye] < 0.5)
+        if not seen.any():
+            continue
+        # A frame more on each side: the lid on its way already spoils what is seen of the iris.
+        clear = seen & np.append(seen[1:], True) & np.insert(seen[:-1], 0, True)
+        index = np.flatnonzero(clear)
+        if not len(index):
+            continue
+        after = np.clip(np.searchsorted(index, np.arange(len(times))), 0, len(index) - 1)
+        before = np.clip(after - 1, 0, None)
+        gap = times[index[after]] - times[index[before]]
+        short = ~clear & (gap > 0) & (gap <= 2 * BRIDGE_SECONDS)
+        for angle in range(2):
+            bridged = np.interp(times, times[clear], gaze[clear, eye, angle])
+            gaze[short, eye, angle] = bridged[short]
+    return gaze
+
+
+def _share(following: np.ndarray, state: np.ndarray) -> np.ndarray:
+    """Of the following seen frame against the last one, for what has no rest to go to: the last is
+    held until just before the face is seen again; before the first sighting, that one stands."""
+    share = following.copy()
+    share[: int(np.argmax(state == TRACKED))] = 1.0
+    return share
+
+
+def _fill_poses(times: np.ndarray, state: np.ndarray, poses: np.ndarray) -> np.ndarray:
+    """Head poses (N, 4, 4) of lost frames, turned and moved between the seen ones around them."""
+    last, following, _, weight = loss_weights(times, state)
+    share = _share(weight, state)
+    filled = np.array(poses, np.float32)
+    for i in np.flatnonzero(state != TRACKED):
+        filled[i] = _between(poses[last[i]], poses[following[i]], float(share[i]))
+    return filled
+
+
+def _between(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
+    """A rigid motion (4, 4) on the way from one to another, by the shortest turn."""
+    turn, _ = cv2.Rodrigues((end[:3, :3] @ start[:3, :3].T).astype(np.float64))
+    part, _ = cv2.Rodrigues(turn * share)
+    pose = np.eye(4)
+    pose[:3, :3] = part @ start[:3, :3]
+    pose[:3, 3] = (1 - share) * start[:3, 3] + share * end[:3, 3]
+    return pose
+
+
+def _bytes(value, shape: tuple[int, ...], dtype) -> bytes:
+    return np.broadcast_to(np.asarray(value, dtype), shape).tobytes()
