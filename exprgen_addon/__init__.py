@@ -10,7 +10,12 @@ _registered: list[type] = []
 def _classes() -> tuple[type, ...]:
     from .window import operators, panels, preferences, scene_settings
 
-    return (*scene_settings.classes, *preferences.classes, *operators.classes(), *panels.classes)
+    return (
+        *scene_settings.classes,
+        *preferences.classes,
+        *operators.classes(),
+        *panels.classes(),
+    )
 
 
 def register() -> None:
@@ -18,18 +23,21 @@ def register() -> None:
     global _command
     import bpy
 
-    from .window import add_menu, panels, perception_curve, preferences, scene_settings
+    from .engine import python_check
+    from .window import add_menu, job_timer, perception_curve, preferences, scene_settings
+    from .window.panels import status_bar
 
     for cls in _classes():
         bpy.utils.register_class(cls)
         _registered.append(cls)
     scene_settings.register()
     perception_curve.register()
-    panels.register()
+    status_bar.register()
     add_menu.register()
     _register_presets(True)
     _register_handlers()
     _register_keys()
+    python_check.listeners.append(job_timer.redraw)
     preferences.use()
     _command = bpy.utils.register_cli_command("exprgen", _run_command)
 
@@ -39,16 +47,17 @@ def unregister() -> None:
     global _command
     import bpy
 
-    from .engine import jobs, python_check
+    from .characters import casting
+    from .engine import engine_python, python_check
     from .window import (
         add_menu,
         job_timer,
         live_clarity,
-        panels,
         perception_curve,
         references,
         scene_settings,
     )
+    from .window.panels import status_bar
 
     if _command is not None:
         bpy.utils.unregister_cli_command(_command)
@@ -56,19 +65,20 @@ def unregister() -> None:
     live_clarity.switch(False)
     live_clarity.close()
     python_check.forget()
+    python_check.listeners.clear()
     job_timer.close()
     _unregister_keys()
     _unregister_handlers()
     _register_presets(False)
     add_menu.unregister()
-    panels.unregister()
+    status_bar.unregister()
     perception_curve.unregister()
     references.forget()
-    panels.forget()
+    casting.forget()
     scene_settings.unregister()
     while _registered:
         bpy.utils.unregister_class(_registered.pop())
-    jobs.use_engine(jobs.Engine())
+    engine_python.use_engine(engine_python.Engine())
 
 
 def _run_command(words: list[str]) -> int:

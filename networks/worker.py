@@ -144,9 +144,9 @@ def solve(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 @command
 def perceive(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
     """{"images": [...], "as": "auto"|"human"|"character"} -> {"pictures": [...]}."""
-    from . import pipeline
+    from .perception import pictures
 
-    return pipeline.perceive(arguments["images"], arguments.get("as", "auto"), emit, stop)
+    return pictures.perceive(arguments["images"], arguments.get("as", "auto"), emit, stop)
 
 
 @command
@@ -292,30 +292,41 @@ def training_names() -> list[str]:
     return list(trainings())
 
 
+_COMMAND = re.compile(r'^COMMAND = "(\w+)"$', re.MULTILINE)
+
+
+def _training_files() -> dict[str, tuple[str, str]]:
+    """Name of each training -> its module and its text: a training that is called otherwise than
+    its file says so in a line `COMMAND = "name"`."""
+    files = sorted((Path(__file__).resolve().parent / "training").glob("*.py"))
+    texts = {path.stem: path.read_text("utf-8") for path in files}
+    found = {stem: text for stem, text in texts.items() if "\ndef main(" in text}
+    named = {stem: _COMMAND.search(text) for stem, text in found.items()}
+    return {n[1] if (n := named[stem]) else stem: (stem, t) for stem, t in found.items()}
+
+
 def trainings() -> dict[str, str]:
     """Name of each training -> what it does, the first line of its module; imports none."""
-    folder = Path(__file__).resolve().parent / "training"
-    texts = {p.stem: p.read_text("utf-8") for p in sorted(folder.glob("*.py"))}
     return {
         name: text.removeprefix('"""').partition("\n")[0].removesuffix('"""').removesuffix(".")
-        for name, text in texts.items()
-        if "\ndef main(" in text
+        for name, (_, text) in sorted(_training_files().items())
     }
 
 
 def training(name: str) -> Callable[[list[str]], int | None]:
-    """The `main(words)` of a training, by the name of its file with - or _ between words.
+    """The `main(words)` of a training, by its name with - or _ between words.
 
     Raises:
         UsageError: there is no such training.
     """
-    stem = name.replace("-", "_")
-    if stem not in training_names():
+    files = _training_files()
+    found = files.get(name.replace("-", "_"))
+    if found is None:
         raise UsageError(
             f"there is no training {name!r}",
-            fix=f"use one of {', '.join(training_names()) or '(none yet)'}",
+            fix=f"use one of {', '.join(sorted(files)) or '(none yet)'}",
         )
-    return importlib.import_module(f".training.{stem}", __package__).main
+    return importlib.import_module(f".training.{found[0]}", __package__).main
 
 
 def claim_stdout():
@@ -341,7 +352,7 @@ class Worker:
 
     def emit(self, message: dict) -> None:
         """Write one message; from any thread."""
-        line = json.dumps(message, default=_plain, allow_nan=False)
+        line = json.dumps(message, default=plain, allow_nan=False)
         with self._lock:
             try:
                 self._stream.write(line + "\n")
@@ -442,7 +453,7 @@ def _fault(error: Exception) -> ExprGenError:
     )
 
 
-def _plain(value: object):
+def plain(value: object):
     """numpy numbers and paths as JSON."""
     if hasattr(value, "tolist"):
         return value.tolist()

@@ -240,11 +240,11 @@ def speaking_clip(path: Path, *, frames: int = 50) -> Path:
 def with_landmarks(made: RigProfile, points: dict | None = None) -> RigProfile:
     """The made-up character with landmarks on its round face (or at `points`, see
     `landmarks.warp_template`); needs bpy, looks for nothing."""
-    from exprgen.exprgen_addon.characters import landmarks
+    from exprgen.exprgen_addon.studio import landmark_finding
     from exprgen.networks.tracking.registration import average_face
     from exprgen.networks.vocabulary import LANDMARK_NAMES
 
     if points is None:
         face = (average_face() / 256 - 0.5) * 0.4 + 0.5
         points = {n: tuple(p) for n, p in zip(LANDMARK_NAMES, face, strict=True)}
-    return landmarks.place_landmarks(made, lambda paths: [], points).profile
+    return landmark_finding.place_landmarks(made, lambda paths: [], points).profile

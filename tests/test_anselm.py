@@ -14,22 +14,11 @@ bpy = pytest.importorskip("bpy")
 from exprgen.exprgen_addon.characters import in_scene
 from exprgen.exprgen_addon.keying import keyframes, takes
 from exprgen.exprgen_addon.keying.key_options import KeyOptions
-from exprgen.exprgen_addon.studio.capture import full_values
-from exprgen.networks.characters.profile import (
-    SAMPLE_RIGS,
-    arkit_to_unit,
-    load_profile,
-)
+from exprgen.exprgen_addon.studio.face_studio import full_values
+from exprgen.networks.characters.profile import SAMPLE_RIGS, arkit_to_unit, load_profile
 from exprgen.networks.track import RigTrack
-from exprgen.networks.vocabulary import (
-    ARKIT_CHANNELS,
-    EXPRESSIONS,
-    ROLES,
-)
-from exprgen.sample_rigs.build import (
-    controls_properties,
-    pose_assets,
-)
+from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, ROLES
+from exprgen.sample_rigs.build import controls_properties, pose_assets
 from exprgen.tests import synthetic
 
 MOVES = 5e-4

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from exprgen.exprgen_addon.command_line import batch, main
+from exprgen.exprgen_addon.command_line import batch, main, parser
 from exprgen.exprgen_addon.command_line.shot_list import ShotListError, load_shots
 from exprgen.networks.cores import CORES_VARIABLE, cores
 from exprgen.networks.errors import (
@@ -124,7 +124,7 @@ class TestLists:
         assert from_csv[0].cells == from_json[0].cells
         assert from_csv[0].words({}) == from_json[0].words({})
         assert from_csv[0].words({})[:2] == ["retarget", str(house / "ok.mp4")]
-        args = main.build_parser().parse_args(from_csv[0].words({}))
+        args = parser.build_parser().parse_args(from_csv[0].words({}))
         assert (args.gain, args.no_head) == ([("mouth", 1.2), ("brow", 0.8)], True)
         assert args.secondary == [str(house / "bob.json")]
 
@@ -384,8 +384,9 @@ class TestStops:
     """A batch in a process of its own, ended in the middle of its second shot."""
 
     CODE = (
-        "import sys; from exprgen.exprgen_addon import batch, cli; fake = sys.argv.pop(1); "
-        "batch.shot_command = lambda: [sys.executable, fake]; cli.main()"
+        "import sys; from exprgen.exprgen_addon.command_line import batch, main; "
+        "fake = sys.argv.pop(1); "
+        "batch.shot_command = lambda: [sys.executable, fake]; main.main()"
     )
 
     def begin(self, path: Path) -> subprocess.Popen:
@@ -460,8 +461,8 @@ class TestFarm:
         """`exprgen` with shots that run `fake_retarget.py`."""
         script = house / "run.py"
         script.write_text(
-            "import sys; from exprgen.exprgen_addon import batch, cli\n"
-            f"batch.shot_command = lambda: [sys.executable, {str(FAKE)!r}]\ncli.main()\n"
+            "import sys; from exprgen.exprgen_addon.command_line import batch, main\n"
+            f"batch.shot_command = lambda: [sys.executable, {str(FAKE)!r}]\nmain.main()\n"
         )
         return f"{sys.executable} {script}"
 

@@ -10,17 +10,9 @@ bpy = pytest.importorskip("bpy")
 from exprgen.exprgen_addon.characters import in_scene
 from exprgen.exprgen_addon.keying import keyframes, takes
 from exprgen.exprgen_addon.keying.key_options import KeyOptions
-from exprgen.networks.characters.profile import (
-    SAMPLE_RIGS,
-    arkit_to_unit,
-    load_profile,
-    to_unit,
-)
+from exprgen.networks.characters.profile import SAMPLE_RIGS, arkit_to_unit, load_profile, to_unit
 from exprgen.networks.track import RigTrack
-from exprgen.networks.vocabulary import (
-    ARKIT_CHANNELS,
-    EXPRESSIONS,
-)
+from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS
 from exprgen.tests import synthetic
 
 PROFILE = load_profile(SAMPLE_RIGS / "blip.json")
@@ -109,7 +101,7 @@ def test_both_eyes_of_an_actor_close_the_one():
 
 def test_one_eye_follows_the_mean_of_the_actors_two():
     from exprgen.networks.settings import RetargetSettings
-    from exprgen.networks.solving.smoothing import follow_controls
+    from exprgen.networks.solving.controls import follow_controls
 
     track = synthetic.face_track(frames=30)
     wink = np.clip(np.stack([np.linspace(0, 1, 30), np.zeros(30)], axis=1), 0, 1)

@@ -1,7 +1,137 @@
-"""House rule 1: nothing in networks/ needs Blender."""
+"""The borders of the house: no Blender in networks/, no arrow up, no circle.
 
+Imports are read as text, those inside functions too, so a lazy import is an arrow like any other.
+"""
+
+import ast
+import graphlib
+import itertools
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BLENDER = ("bpy", "mathutils", "bmesh", "bl_ui", "gpu", "gpu_extras", "addon_utils", "aud", "blf")
+
+NETWORKS = (
+    "vocabulary errors cores packages settings files progress track",
+    "characters footage tracking models perception face_model solving training evaluation",
+    "pipeline worker",
+)
+ADDON = (
+    "addon",
+    "rigs engine characters keying studio profiling exchange command_line window",
+    "packaging",
+)
+"""The rooms of both halves from the ground up (docs/architecture.md): what stands alone at the
+bottom, the wings in the order in which data passes through them, what composes them."""
+
+PATHS = {
+    ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p
+    for half in ("networks", "exprgen_addon")
+    for p in sorted((ROOT / half).rglob("*.py"))
+    if "presets" not in p.parts
+}
+
+
+def arrows(name: str, text: str | None = None) -> list[tuple[str, int]]:
+    """(module, line) of every import of a module of the project."""
+    path = PATHS[name]
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    found = []
+    for node in ast.walk(ast.parse(text or path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            base = _base(package, node)
+            for alias in node.names if base is not None else ():
+                full = f"{base}.{alias.name}".lstrip(".")
+                found += [(m, node.lineno) for m in (full, base) if m in PATHS][:1]
+        elif isinstance(node, ast.Import):
+            names = [a.name.removeprefix("exprgen.") for a in node.names]
+            found += [(m, node.lineno) for m in names if m in PATHS]
+    return found
+
+
+def _base(package: str, node: ast.ImportFrom) -> str | None:
+    """The dotted name that an import's names are looked up in, seen from the project's root."""
+    if not node.level:
+        inside = (node.module or "").partition(".")[0] == "exprgen"
+        return node.module.removeprefix("exprgen").lstrip(".") if inside else None
+    parts = package.split(".")
+    parts = parts[: len(parts) - node.level + 1]
+    return ".".join([*parts, *([node.module] if node.module else [])])
+
+
+def floor(name: str) -> int:
+    """How high a module's room lies in its half."""
+    half, _, rest = name.partition(".")
+    order = NETWORKS if half == "networks" else ADDON
+    room = rest.partition(".")[0]
+    if not room:
+        return 99  # the half's own door
+    ground, wings, top = (rooms.split() for rooms in order)
+    if room in ground:
+        return 0
+    if room in wings:
+        return 1 + wings.index(room)
+    return 50 + top.index(room)  # ValueError: a room that nobody planned
+
+
+def where(name: str, line: int) -> str:
+    return f"{PATHS[name].relative_to(ROOT)}:{line}"
+
+
+def test_every_room_has_its_place():
+    planned = {room for order in (NETWORKS, ADDON) for part in order for room in part.split()}
+    rooms = {name.split(".")[1] for name in PATHS if "." in name}
+    assert rooms <= planned, f"say in {__file__} and docs/architecture.md where they stand"
+
+
+def test_nothing_reaches_up():
+    wrong = [
+        f"{where(name, line)} imports {target}: put what both need into the lower wing"
+        for name in PATHS
+        for target, line in arrows(name)
+        if name.partition(".")[0] == target.partition(".")[0] and floor(target) > floor(name)
+    ]
+    wrong += [
+        f"{where(name, line)} imports {target}: networks/ must not know the add-on"
+        for name in PATHS
+        for target, line in arrows(name)
+        if name.startswith("networks") and target.startswith("exprgen_addon")
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_circles():
+    lines = {name: dict(reversed(arrows(name))) for name in PATHS}
+    graph = {name: {t for t in found if t != name} for name, found in lines.items()}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        ring = error.args[1]
+        # graphlib names what is needed first; each import stands in the module that follows.
+        ends = [f"{where(b, lines[b][a])} imports {a}" for a, b in itertools.pairwise(ring)]
+        pytest.fail("a circle, break it at one of:\n" + "\n".join(ends))
+
+
+@pytest.mark.parametrize("half", ["networks"])
+def test_networks_do_not_name_blender(half):
+    wrong = []
+    for name, path in PATHS.items():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))) if name.startswith(half) else ():
+            names = []
+            if isinstance(node, ast.Import):
+                names = [a.name for a in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module]
+            if any(n.partition(".")[0] in BLENDER for n in names):
+                wrong.append(
+                    f"{where(name, node.lineno)} imports {names[0]}: move it to the add-on"
+                )
+    assert not wrong, "\n".join(wrong)
+
 
 CODE = """
 import importlib, importlib.abc, pkgutil, sys
@@ -22,7 +152,22 @@ print(len(found))
 """
 
 
-def test_networks_never_import_blender():
+def test_networks_run_without_blender():
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[-1]) > 20
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("from ..errors import UsageError", ["networks.errors"]),
+        ("def f():\n    from . import smoothing", ["networks.solving.smoothing"]),
+        ("from exprgen.networks import track", ["networks.track"]),
+        ("import exprgen.networks.track", ["networks.track"]),
+        ("from numpy import array\nimport torch", []),
+    ],
+)
+def test_imports_are_found(text, found):
+    name = "networks.solving.emphasis"
+    assert [m for m, _ in arrows(name, text=text)] == found

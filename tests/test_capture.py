@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exprgen.exprgen_addon.studio import capture, ced_poses
-from exprgen.exprgen_addon.studio.capture import FaceStudio, Shots, StudioSettings
-from exprgen.exprgen_addon.studio.ced_poses import Look
+from exprgen.exprgen_addon.studio import ced_capture, ced_poses, face_studio, render_processes
+from exprgen.exprgen_addon.studio.face_studio import FaceStudio, StudioSettings
+from exprgen.exprgen_addon.studio.look import Look
+from exprgen.exprgen_addon.studio.render_processes import Shots
 from exprgen.networks.characters.profile import arkit_to_unit, clamp, sample_characters, to_unit
 from exprgen.networks.errors import InputError, OutputError, UsageError
 from exprgen.networks.track import load_arrays
@@ -122,12 +123,12 @@ def test_camera_and_head_agree_on_left_and_up(ann):
 
 
 def test_capture_can_be_repeated_resumed_and_enlarged(ann, tmp_path):
-    first = capture.capture_ced(ann, tmp_path, 4, seed=5, processes=0, settings=TINY)
+    first = ced_capture.capture_ced(ann, tmp_path, 4, seed=5, processes=0, settings=TINY)
     assert (first["done"], first["rendered"]) == (4, 4)
     pictures = tmp_path / "ann" / "images"
     old = (pictures / "000002.png").read_bytes()
     (pictures / "000002.png").unlink()
-    again = capture.capture_ced(ann, tmp_path, 6, seed=5, processes=2, settings=TINY)
+    again = ced_capture.capture_ced(ann, tmp_path, 6, seed=5, processes=2, settings=TINY)
     assert (again["done"], again["rendered"]) == (6, 3)
     assert _pixels(pictures / "000002.png") == pytest.approx(_pixels_of(old, tmp_path), abs=2)
     with np.load(tmp_path / "ann" / "samples.npz") as f:
@@ -143,14 +144,14 @@ def test_capture_can_be_repeated_resumed_and_enlarged(ann, tmp_path):
 
 
 def test_a_folder_of_another_seed_is_refused(ann, tmp_path):
-    capture.capture_ced(ann, tmp_path, 1, seed=1, processes=0, settings=TINY)
+    ced_capture.capture_ced(ann, tmp_path, 1, seed=1, processes=0, settings=TINY)
     with pytest.raises(OutputError, match="another seed"):
-        capture.capture_ced(ann, tmp_path, 1, seed=2, processes=0, settings=TINY)
+        ced_capture.capture_ced(ann, tmp_path, 1, seed=2, processes=0, settings=TINY)
 
 
 def test_a_stop_keeps_what_is_made(ann, tmp_path):
     made = []
-    manifest = capture.capture_ced(
+    manifest = ced_capture.capture_ced(
         ann, tmp_path, 5, processes=0, settings=TINY,
         progress=lambda done, total: made.append(done), stop=lambda: len(made) >= 2,
     )  # fmt: skip
@@ -168,13 +169,13 @@ def marked(ann, tmp_path_factory):
 
 def test_rows_tell_their_landmarks(marked, tmp_path):
     """Pixels, features and camera of each row, the same whatever the number of processes."""
-    first = capture.capture_ced(marked, tmp_path / "a", 4, seed=5, processes=0, settings=TINY)
-    again = capture.capture_ced(marked, tmp_path / "b", 4, seed=5, processes=2, settings=TINY)
+    first = ced_capture.capture_ced(marked, tmp_path / "a", 4, seed=5, processes=0, settings=TINY)
+    again = ced_capture.capture_ced(marked, tmp_path / "b", 4, seed=5, processes=2, settings=TINY)
     assert first["landmarks"]
-    assert capture.is_complete(first)
+    assert ced_capture.is_complete(first)
     assert first["rejected"] == again["rejected"]
-    meta, a = load_arrays(tmp_path / "a" / "ann" / "samples.npz", capture.CED_KIND)
-    _, b = load_arrays(tmp_path / "b" / "ann" / "samples.npz", capture.CED_KIND)
+    meta, a = load_arrays(tmp_path / "a" / "ann" / "samples.npz", ced_capture.CED_KIND)
+    _, b = load_arrays(tmp_path / "b" / "ann" / "samples.npz", ced_capture.CED_KIND)
     for name in ("landmarks", "geometry", "camera", "rejected", "values"):
         np.testing.assert_allclose(a[name], b[name], atol=1e-3, err_msg=name)
     np.testing.assert_allclose(a["geometry"], geometric_features(a["landmarks"]), atol=1e-4)
@@ -183,51 +184,52 @@ def test_rows_tell_their_landmarks(marked, tmp_path):
         studio.pose(a["values"][2])
         np.testing.assert_allclose(studio.landmarks(), a["landmarks"][2], atol=0.01)
         np.testing.assert_allclose(studio.camera_matrix(), a["camera"][2], atol=1e-6)
-    assert meta["anchors"] == capture.anchors_digest(marked)
+    assert meta["anchors"] == ced_capture.anchors_digest(marked)
 
 
 def test_useless_rows_are_counted_and_not_rendered(marked, tmp_path, monkeypatch):
     reasons = iter(["lips inverted", "", "face hidden"])
-    monkeypatch.setattr(capture, "fault", lambda *_: next(reasons))
-    made = capture.capture_ced(marked, tmp_path, 3, seed=5, processes=0, settings=TINY)
+    monkeypatch.setattr(face_studio, "fault", lambda *_: next(reasons))
+    made = ced_capture.capture_ced(marked, tmp_path, 3, seed=5, processes=0, settings=TINY)
     assert (made["done"], made["rendered"]) == (1, 1)
     assert made["rejected"]["lips inverted"] == made["rejected"]["face hidden"] == 1
     assert sum(made["classes"].values()) == 1
-    assert capture.is_complete(made)
-    again = capture.capture_ced(marked, tmp_path, 3, seed=5, processes=0, settings=TINY)
+    assert ced_capture.is_complete(made)
+    again = ced_capture.capture_ced(marked, tmp_path, 3, seed=5, processes=0, settings=TINY)
     assert (again["done"], again["rendered"]) == (1, 0)
     assert again["rejected"] == made["rejected"]
-    assert [c["file"][-10:] for c in capture.sheet_cells(tmp_path / "ann")] == ["000001.png"]
+    assert [c["file"][-10:] for c in ced_capture.sheet_cells(tmp_path / "ann")] == ["000001.png"]
 
 
 def test_a_capture_from_before_its_landmarks_is_measured_not_rendered(marked, tmp_path):
     bare = replace(marked, landmarks={}, path=marked.path)
-    old = capture.capture_ced(bare, tmp_path, 3, seed=5, processes=0, settings=TINY)
+    old = ced_capture.capture_ced(bare, tmp_path, 3, seed=5, processes=0, settings=TINY)
     assert not old["landmarks"]
     stamps = [p.stat().st_mtime_ns for p in sorted((tmp_path / "ann" / "images").iterdir())]
-    new = capture.capture_ced(marked, tmp_path, 3, seed=5, processes=0, settings=TINY)
+    new = ced_capture.capture_ced(marked, tmp_path, 3, seed=5, processes=0, settings=TINY)
     assert new["rendered"] == 0
     assert new["landmarks"]
     if not any(new["rejected"].values()):
         now = [p.stat().st_mtime_ns for p in sorted((tmp_path / "ann" / "images").iterdir())]
         assert now == stamps
-    _, samples = load_arrays(tmp_path / "ann" / "samples.npz", capture.CED_KIND)
+    _, samples = load_arrays(tmp_path / "ann" / "samples.npz", ced_capture.CED_KIND)
     assert np.isfinite(samples["landmarks"]).all()
 
 
 def test_the_training_registers_by_the_projected_landmarks(marked, tmp_path, monkeypatch):
     """No face is looked for; rejected rows get no face and belong to neither split."""
-    from exprgen.networks.training import ced, datasets
+    from exprgen.networks.training import ced
+    from exprgen.networks.training.shared import datasets, sets
 
     reasons = iter(["", "face hidden", ""])
-    monkeypatch.setattr(capture, "fault", lambda *_: next(reasons))
+    monkeypatch.setattr(face_studio, "fault", lambda *_: next(reasons))
     monkeypatch.setattr(ced, "FaceDetector", None)
-    capture.capture_ced(marked, tmp_path, 3, seed=5, processes=0, settings=TINY)
+    ced_capture.capture_ced(marked, tmp_path, 3, seed=5, processes=0, settings=TINY)
     assert ced.prepare_character(tmp_path / "ann") == 1.0
     posed = datasets.load_ced(tmp_path, "ann")
-    _, samples = load_arrays(tmp_path / "ann" / "samples.npz", capture.CED_KIND)
+    _, samples = load_arrays(tmp_path / "ann" / "samples.npz", ced_capture.CED_KIND)
     assert posed.found.tolist() == [True, False, True]
-    assert posed.split[1] == datasets.REJECTED
+    assert posed.split[1] == sets.REJECTED
     assert posed.labels[1] == -1
     np.testing.assert_allclose(posed.geometry[0], samples["geometry"][0], atol=1e-6)
     assert posed.faces[0].std() > 0
@@ -236,11 +238,11 @@ def test_the_training_registers_by_the_projected_landmarks(marked, tmp_path, mon
 
 def test_stills_go_by_character_and_name(ann, tmp_path):
     track = synthetic.rig_track(ann, frames=2)
-    paths = capture.render_stills(ann, track, tmp_path, ["a", "b"], 64, processes=0)
+    paths = render_processes.render_stills(ann, track, tmp_path, ["a", "b"], 64, processes=0)
     assert paths == [tmp_path / "ann" / "a.png", tmp_path / "ann" / "b.png"]
     assert _pixels(paths[0]).size == 64 * 64 * 3
     with pytest.raises(UsageError, match="2 pictures but 1 names"):
-        capture.render_stills(ann, track, tmp_path, ["a"], 64)
+        render_processes.render_stills(ann, track, tmp_path, ["a"], 64)
 
 
 def test_errors_cross_the_process(ann, tmp_path):
@@ -249,17 +251,17 @@ def test_errors_cross_the_process(ann, tmp_path):
     values = np.array([[c.rest for c in ann.controls]])
     shots = Shots(values, Look().to_row()[None], [tmp_path / "a.png"])
     with pytest.raises(InputError, match=r"lost\.blend"):
-        capture.render_shots(lost, shots, TINY, processes=1)
+        render_processes.render_shots(lost, shots, TINY, processes=1)
 
 
 def test_unreachable_places_and_silly_sizes(ann, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="can't be made"):
-        capture.capture_ced(ann, tmp_path / "file", 1, processes=0)
+        ced_capture.capture_ced(ann, tmp_path / "file", 1, processes=0)
     with pytest.raises(UsageError, match="16 to 4096"):
         StudioSettings(size=4)
     with pytest.raises(UsageError, match="count above 0"):
-        capture.capture_ced(ann, tmp_path, 0)
+        ced_capture.capture_ced(ann, tmp_path, 0)
 
 
 def _scenes() -> list[str]:
@@ -285,7 +287,7 @@ def test_a_stop_ends_the_processes_and_leaves_no_fragments(ann, tmp_path):
     looks = np.tile(Look().to_row(), (200, 1))
     paths = [tmp_path / f"{i}.png" for i in range(200)]
     made = []
-    count = capture.render_shots(
+    count = render_processes.render_shots(
         ann, Shots(values, looks, paths), StudioSettings(size=64, samples=1), processes=1,
         progress=lambda done, total: made.append(done), stop=lambda: bool(made),
     )  # fmt: skip

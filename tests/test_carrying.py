@@ -12,7 +12,7 @@ from exprgen.tests import synthetic
 bpy = pytest.importorskip("bpy")
 
 import exprgen
-from exprgen.exprgen_addon.engine import jobs
+from exprgen.exprgen_addon.engine import engine_python
 from exprgen.exprgen_addon.window import reference_overlay, references
 
 CLIP = "clip.mp4"
@@ -24,7 +24,9 @@ def scene(tmp_path, monkeypatch):
     exprgen.register()
     try:
         bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-        monkeypatch.setattr(jobs, "_engine", replace(jobs.engine(), cache=str(tmp_path / "cache")))
+        monkeypatch.setattr(
+            engine_python, "_engine", replace(engine_python.engine(), cache=str(tmp_path / "cache"))
+        )
         scene = bpy.context.scene
         scene.exprgen.reference = str(tmp_path / CLIP)
         keep(scene)

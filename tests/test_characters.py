@@ -16,25 +16,12 @@ from exprgen.networks.characters.profile import (
     to_unit,
 )
 from exprgen.networks.errors import UsageError
-from exprgen.networks.vocabulary import (
-    ARKIT_CHANNELS,
-    EXPRESSIONS,
-    ROLES,
-)
-from exprgen.sample_rigs.build import (
-    correctives,
-    pose_assets,
-)
+from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, ROLES
+from exprgen.sample_rigs.build import correctives, pose_assets
 from exprgen.sample_rigs.build.assemble import key_poses
 from exprgen.sample_rigs.build.config import CHARACTERS
-from exprgen.sample_rigs.build.poses import (
-    POSES,
-    edited_poses,
-)
-from exprgen.sample_rigs.build.viewers import (
-    FILE,
-    rated,
-)
+from exprgen.sample_rigs.build.poses import POSES, edited_poses
+from exprgen.sample_rigs.build.viewers import FILE, rated
 
 NAMES = ("mira", "tobi")
 MAX_BYTES = 3_000_000

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from exprgen.exprgen_addon.studio import clarity
-from exprgen.exprgen_addon.studio.clarity import AMBIGUOUS, CLEAR, MISTAKEN, Reading
+from exprgen.exprgen_addon.studio import key_pose_clarity
+from exprgen.exprgen_addon.studio.key_pose_clarity import AMBIGUOUS, CLEAR, MISTAKEN, Reading
 from exprgen.networks.characters.profile import load_profile
 from exprgen.networks.errors import InputError
 from exprgen.networks.perception.character_pictures import Cell, draw_sheet, trained_characters
@@ -91,7 +91,7 @@ def test_a_character_is_rendered_read_and_written_down(tmp_path):
         rows = [chances(joy=0.9).tolist(), chances(neutral=0.5).tolist()]
         return {"probabilities": rows, "characters": ["ann"], "weights": "abc"}
 
-    report = clarity.check_clarity(ann, tmp_path, run, processes=0)
+    report = key_pose_clarity.check_clarity(ann, tmp_path, run, processes=0)
     pictures = asked[0][1]["pictures"]
     assert [c for c, _ in asked] == ["read_character", "sheet"]
     assert np.shape(pictures[0]["landmarks"]) == (49, 2)
@@ -117,20 +117,20 @@ def test_what_viewers_name_is_kept_in_the_profile(tmp_path):
         step = getattr(steps, arguments.pop("step"))
         return step(lambda message: None, **arguments)
 
-    (sheet,) = clarity.write_blind_sheets(ann, tmp_path, run)
+    (sheet,) = key_pose_clarity.write_blind_sheets(ann, tmp_path, run)
     assert sheet.endswith("ann_blind_1.png")
     numbers = dict(line.split(",") for line in (tmp_path / "ann_blind_key.csv").read_text().split())
     by_pose = {ann.key_poses[int(file[-7:-4])].name: n for n, file in numbers.items()}
     one, two = tmp_path / "one.csv", tmp_path / "two.csv"
     one.write_text(f"number,label\n{by_pose['grin']},joy\n{by_pose['rest']},neutral\n")
     two.write_text(f"{by_pose['grin']},anger\n")
-    clarity.keep_ratings(ann, tmp_path, [one, two], run)
+    key_pose_clarity.keep_ratings(ann, tmp_path, [one, two], run)
     kept = {p.name: p.clarity for p in load_profile(ann.path).key_poses}
     assert (kept["grin"], kept["rest"]) == (0.5, 1.0)
     before = ann.path.read_text()
     two.write_text("99,joy\n")
     with pytest.raises(InputError, match="no picture"):
-        clarity.keep_ratings(ann, tmp_path, [two], run)
+        key_pose_clarity.keep_ratings(ann, tmp_path, [two], run)
     assert ann.path.read_text() == before
 
 
@@ -139,7 +139,7 @@ def test_a_character_without_key_poses_is_refused(tmp_path):
 
     bare = replace(synthetic.profile("ann"), key_poses=())
     with pytest.raises(InputError, match="no key poses"):
-        clarity.check_clarity(bare, tmp_path, lambda command, arguments: {})
+        key_pose_clarity.check_clarity(bare, tmp_path, lambda command, arguments: {})
 
 
 def test_a_sheet_has_room_for_all_cells(tmp_path):
@@ -165,4 +165,4 @@ def test_a_sheet_has_room_for_all_cells(tmp_path):
 
 def made_report(rows, characters=("ann",)):
     result = {"probabilities": rows, "characters": list(characters)}
-    return clarity.make_report(synthetic.profile("ann"), result, "folder")
+    return key_pose_clarity.make_report(synthetic.profile("ann"), result, "folder")

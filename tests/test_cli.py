@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exprgen.exprgen_addon.command_line import main
+from exprgen.exprgen_addon.command_line import main, verb_steps
+from exprgen.exprgen_addon.command_line.verbs import apply
 from exprgen.networks.characters.profile import sample_characters
 from exprgen.networks.errors import (
     EXIT_INPUT,
@@ -174,7 +175,7 @@ class TestOutputs:
         def refuse(*_):
             raise AssertionError("the worker was started")
 
-        monkeypatch.setattr(main, "WorkerProcess", refuse)
+        monkeypatch.setattr(verb_steps, "WorkerProcess", refuse)
 
     def check(self, run, clip, primary, out, told: str, exit_code: int = EXIT_OUTPUT):
         code, _, err = run("retarget", clip, "--primary", primary, "--out", out)
@@ -275,7 +276,7 @@ class TestWhatApplyCosts:
         def stop(*_):
             raise UsageError("far enough")
 
-        monkeypatch.setattr(main, "_solve", stop)
+        monkeypatch.setattr(apply, "solve_tracks", stop)
 
     @pytest.mark.parametrize(("seen", "told"), [("ann", False), ("anna", True), (None, True)])
     def test_a_second_look_is_told(self, run, tmp_path, primary, seen, told):
@@ -384,8 +385,8 @@ def test_doctor_names_what_is_missing(run, tmp_path, monkeypatch):
 def test_blender_is_not_loaded_without_need():
     code = (
         "import sys\n"
-        "from exprgen.exprgen_addon import cli\n"
-        "cli.main(['characters']); cli.main(['retarget', 'x', '--primary', 'y', '--out', 'z'])\n"
+        "from exprgen.exprgen_addon.command_line.main import main\n"
+        "main(['characters']); main(['retarget', 'x', '--primary', 'y', '--out', 'z'])\n"
         "heavy = {'bpy', 'torch', 'mediapipe', 'cv2'} & set(sys.modules)\n"
         "sys.exit(f'loaded: {heavy}' if heavy else 0)\n"
     )
@@ -398,13 +399,14 @@ def test_ctrl_c_stops_and_exits_130(tmp_path, primary):
     program = tmp_path / "program.py"
     program.write_text(
         "import sys\n"
-        "from exprgen.exprgen_addon import cli\n"
-        "work = cli._work\n"
+        "from exprgen.exprgen_addon.command_line import main\n"
+        "from exprgen.exprgen_addon.command_line.verbs import analyse\n"
+        "work = analyse.run_job\n"
         "def ping(worker, command, arguments, console):\n"
         "    result = work(worker, 'ping', {'seconds': 30}, console)\n"
         "    return {**result, 'frames': result['done'], 'found': 1, 'seconds': 1.0}\n"
-        "cli._work = ping\n"
-        "cli.main()\n"
+        "analyse.run_job = ping\n"
+        "main.main()\n"
     )
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(b"x")

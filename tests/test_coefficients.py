@@ -10,7 +10,7 @@ from exprgen.networks.models.coefficient_reader import (
 )
 from exprgen.networks.models.perceptual import hcnn
 from exprgen.networks.models.weights_io import WeightsInfo, load_network
-from exprgen.networks.perception.folding import PerceptionRunner
+from exprgen.networks.perception.joint_opinion import PerceptionRunner
 from exprgen.networks.training.coefficients import CoefficientSettings, train
 from exprgen.networks.vocabulary import EXPRESSIONS
 
@@ -71,7 +71,7 @@ def test_an_expression_has_no_side():
 def measured(monkeypatch):
     """Faces whose label shows in two coefficients and a feature."""
     from exprgen.networks.training import coefficients
-    from exprgen.networks.training.datasets import synthetic_faces
+    from exprgen.networks.training.shared.datasets import synthetic_faces
 
     data = synthetic_faces(420, seed=1)
     data.arkit[:] = RNG.random(data.arkit.shape) * 0.2

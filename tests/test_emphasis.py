@@ -6,14 +6,8 @@ import numpy as np
 import pytest
 
 from exprgen.networks.characters.profile import sample_characters, to_unit
-from exprgen.networks.solving.emphasis import (
-    SHARPEN,
-    SHARPEN_STILLS,
-    emphasise,
-    leaning,
-    lid_closing,
-    unprejudiced,
-)
+from exprgen.networks.perception.prior import leaning, unprejudiced
+from exprgen.networks.solving.emphasis import SHARPEN, SHARPEN_STILLS, emphasise, lid_closing
 from exprgen.networks.vocabulary import EXPRESSIONS, NEUTRAL
 
 PRIMARY = sample_characters()[0]

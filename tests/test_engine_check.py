@@ -13,10 +13,7 @@ from exprgen.networks.errors import ModelError
 
 bpy = pytest.importorskip("bpy")
 
-from exprgen.exprgen_addon.engine import (
-    jobs,
-    python_check,
-)
+from exprgen.exprgen_addon.engine import engine_python, jobs, python_check
 from exprgen.exprgen_addon.window import preferences
 
 
@@ -53,7 +50,7 @@ def asked() -> None:
 
 
 def test_all_that_is_missing_is_told_at_once(bare, monkeypatch):
-    monkeypatch.setenv(jobs.PYTHON_VARIABLE, str(bare.parent.parent))
+    monkeypatch.setenv(engine_python.PYTHON_VARIABLE, str(bare.parent.parent))
     try:
         asked()
         trouble = python_check.trouble
@@ -67,10 +64,10 @@ def test_all_that_is_missing_is_told_at_once(bare, monkeypatch):
             jobs.Job("perceive", {"images": ["none.png"]}).run_blocking()
         # The process knows itself by another name than the script that started it.
         assert "-m pip install torch mediapipe opencv" in python_check.pip_line(caught.value)
-        monkeypatch.setenv(jobs.PYTHON_VARIABLE, sys.executable)
+        monkeypatch.setenv(engine_python.PYTHON_VARIABLE, sys.executable)
         asked()
         assert python_check.trouble is None, "a whole one clears it"
-        monkeypatch.setenv(jobs.PYTHON_VARIABLE, str(bare.with_name("nothing")))
+        monkeypatch.setenv(engine_python.PYTHON_VARIABLE, str(bare.with_name("nothing")))
         asked()
         assert "engine's Python can't be started" in python_check.trouble.problem
     finally:
@@ -83,9 +80,9 @@ def test_an_environment_s_folder_is_a_python_too(tmp_path, inner, name):
     python.parent.mkdir(parents=True)
     python.write_bytes(b"")
     for given in (tmp_path / ".venv", python.parent, python):
-        assert jobs.python_in(str(given)) == str(python)
+        assert engine_python.python_in(str(given)) == str(python)
     with pytest.raises(ModelError, match="folder without a Python"):
-        jobs.python_in(str(tmp_path))
+        engine_python.python_in(str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +96,7 @@ def test_a_python_that_is_too_old_is_named(tmp_path, monkeypatch, said):
     python = tmp_path / "python"
     python.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n")
     python.chmod(0o755)
-    monkeypatch.setenv(jobs.PYTHON_VARIABLE, str(python))
+    monkeypatch.setenv(engine_python.PYTHON_VARIABLE, str(python))
     try:
         asked()
         assert python_check.trouble.problem == "the engine's Python is too old"
@@ -125,13 +122,13 @@ def test_a_check_tells_what_one_line_mends_once(monkeypatch):
     ]
     assert '"/opt/python" -m pip install torch av' in lacks.fix
     assert "Engine's Python" in lacks.fix
-    assert jobs.PYTHON_VARIABLE in lacks.fix
+    assert engine_python.PYTHON_VARIABLE in lacks.fix
 
 
 def test_doctor_names_what_is_missing_and_no_more(bare, monkeypatch):
     from exprgen.exprgen_addon.command_line.doctor import examine
 
-    monkeypatch.setenv(jobs.PYTHON_VARIABLE, str(bare))
+    monkeypatch.setenv(engine_python.PYTHON_VARIABLE, str(bare))
     found = {f.what: f for f in examine(preferences.Quiet(lambda message: None))}
     assert found["numpy"].ok
     assert not found["numpy"].fix, "what is there needs no advice"

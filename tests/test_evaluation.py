@@ -14,7 +14,7 @@ from exprgen.networks.characters.profile import arkit_to_unit, to_unit
 from exprgen.networks.errors import InputError, UsageError
 from exprgen.networks.evaluation import agreement, correlation, motion, sheets
 from exprgen.networks.evaluation.baseline import copies_blendshapes, copy_blendshapes
-from exprgen.networks.evaluation.choice import choose, describe, half_of, load_choice
+from exprgen.networks.evaluation.choice import choose, describe, load_choice
 from exprgen.networks.evaluation.judging import Judge, judged
 from exprgen.networks.evaluation.parts import Part, character_part, human_part
 from exprgen.networks.evaluation.recognition import Recognition, of_part, recognise
@@ -22,9 +22,10 @@ from exprgen.networks.evaluation.report import write_html
 from exprgen.networks.evaluation.steps import run_step
 from exprgen.networks.models.judge import JUDGE_SIZE, judge
 from exprgen.networks.models.weights_io import WeightsInfo, save_network, weights_path
-from exprgen.networks.training import copies
-from exprgen.networks.training.datasets import synthetic_faces
-from exprgen.networks.training.hed import VERSION
+from exprgen.networks.training.shared import copies
+from exprgen.networks.training.shared.datasets import synthetic_faces
+from exprgen.networks.training.shared.hed_cache import VERSION
+from exprgen.networks.training.shared.sets import half_of
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES
 from exprgen.tests import synthetic, tiny_weights
 from exprgen.tests.trainings import write_ced, write_profile

@@ -16,7 +16,8 @@ from exprgen.networks.characters.profile import arkit_to_unit, load_profile
 from exprgen.networks.errors import UsageError
 from exprgen.networks.evaluation.steps import run_step
 from exprgen.networks.models.weights_io import file_digest
-from exprgen.networks.pipeline import SolveRequest, needed_weights, solve_file
+from exprgen.networks.perception.needed_weights import needed_weights
+from exprgen.networks.pipeline import SolveRequest, solve_file
 from exprgen.tests import synthetic, tiny_weights
 from exprgen.tests.test_evaluation import hed  # noqa: F401
 

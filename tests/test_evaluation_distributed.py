@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from exprgen.networks.models.weights_io import read_info
-from exprgen.networks.training.distributed import Processes, processes
 from exprgen.networks.training.hcnn import HcnnSettings, train
-from exprgen.networks.training.loop import Stage
+from exprgen.networks.training.shared.distributed import Processes, processes
+from exprgen.networks.training.shared.loop import Stage
 
 SIZES = "32:600:4e-3"
 

@@ -9,12 +9,12 @@ import torch
 from exprgen.networks.errors import UsageError
 from exprgen.networks.models.perceptual import hcnn
 from exprgen.networks.models.weights_io import WeightsInfo, save_network
-from exprgen.networks.training import folds
-from exprgen.networks.training.datasets import REJECTED
 from exprgen.networks.training.hcnn import HcnnSettings
 from exprgen.networks.training.hcnn import train as train_hcnn
 from exprgen.networks.training.scnn import ScnnSettings
 from exprgen.networks.training.scnn import train as train_scnn
+from exprgen.networks.training.shared import folds
+from exprgen.networks.training.shared.sets import REJECTED
 from exprgen.tests.trainings import write_ced, write_profile
 
 

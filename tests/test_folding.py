@@ -8,8 +8,9 @@ from exprgen.networks.errors import UsageError
 from exprgen.networks.models.cnn_3d import EXTRA_NAMES, rig_regressor
 from exprgen.networks.models.perceptual import hcnn
 from exprgen.networks.models.weights_io import WeightsInfo
-from exprgen.networks.perception import folding
-from exprgen.networks.perception.folding import FoldedNetwork, PerceptionRunner, SharedStem
+from exprgen.networks.perception import folding, joint_opinion
+from exprgen.networks.perception.folding import FoldedNetwork, SharedStem
+from exprgen.networks.perception.joint_opinion import PerceptionRunner
 
 torch.set_num_threads(1)  # small networks: threads would only wait for each other
 
@@ -113,10 +114,10 @@ def test_bfloat16_needs_the_processor_and_a_small_change(monkeypatch):
     assert folding.choose_precision(True, 0.004) == torch.bfloat16
     assert folding.choose_precision(True, 0.006) == torch.float32
     assert folding.choose_precision(False, 0.0) == torch.float32
-    monkeypatch.setattr(folding, "native_bfloat16", lambda: False)
+    monkeypatch.setattr(joint_opinion, "native_bfloat16", lambda: False)
     assert runner().precision == torch.float32
-    monkeypatch.setattr(folding, "native_bfloat16", lambda: True)
-    monkeypatch.setattr(folding, "bfloat16_change", lambda *_: 0.001)
+    monkeypatch.setattr(joint_opinion, "native_bfloat16", lambda: True)
+    monkeypatch.setattr(joint_opinion, "bfloat16_change", lambda *_: 0.001)
     chosen = runner(calibration=np.zeros((1, 256, 256), np.uint8))
     assert (chosen.precision, chosen.change) == (torch.bfloat16, 0.001)
 

@@ -9,8 +9,9 @@ import pytest
 
 from exprgen.networks.errors import EXIT_INPUT, EXIT_OK, InputError, ModelError
 from exprgen.networks.tracking import landmark_model
-from exprgen.networks.training import copies, hed
-from exprgen.networks.training.datasets import load_faces
+from exprgen.networks.training import hed
+from exprgen.networks.training.shared import copies, hed_cache
+from exprgen.networks.training.shared.datasets import load_faces
 from exprgen.networks.vocabulary import EXPRESSIONS
 from exprgen.tests.drawn_face import draw, scene
 
@@ -84,7 +85,7 @@ def test_cache_from_packs(packs, tmp_path, model, capsys):
     faces = load_faces(out)
     assert faces.faces.shape == (7, 256, 256)
     assert faces.faces.dtype == np.uint8
-    assert list(faces.split[4:6]) == [hed.NO_FACE, hed.NO_FACE]
+    assert list(faces.split[4:6]) == [hed_cache.NO_FACE, hed_cache.NO_FACE]
     np.testing.assert_allclose(faces.targets.sum(1), 1.0)
     assert (faces.geometry[:4] > 0).all()
     assert (faces.geometry[4:6] == 0).all()
@@ -97,7 +98,7 @@ def test_cache_from_packs(packs, tmp_path, model, capsys):
     opened.flush()
     np.load(out / "faces.npy", mmap_mode="r+")[0] = 0
     with pytest.raises(InputError, match="not finished"):
-        hed.load_hed(out)
+        hed_cache.load_hed(out)
     again = hed.build(packs, out, processes=1)
     np.testing.assert_array_equal(again.faces[0], before)
 
@@ -152,4 +153,4 @@ def test_bad_sources(tmp_path, capsys):
         assert code == EXIT_INPUT
         assert source in capsys.readouterr().err
     with pytest.raises(InputError, match="no HED cache"):
-        hed.load_hed(tmp_path)
+        hed_cache.load_hed(tmp_path)

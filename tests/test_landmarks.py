@@ -6,11 +6,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exprgen.exprgen_addon.characters import landmarks
-from exprgen.exprgen_addon.characters.landmarks import FaceAnchors, project, warp_template
-from exprgen.exprgen_addon.studio import capture
-from exprgen.exprgen_addon.studio.capture import FaceStudio, StudioSettings
-from exprgen.exprgen_addon.studio.ced_poses import Look
+from exprgen.exprgen_addon.characters import landmark_anchors, landmark_points
+from exprgen.exprgen_addon.characters.landmark_anchors import FaceAnchors, project
+from exprgen.exprgen_addon.characters.landmark_points import warp_template
+from exprgen.exprgen_addon.studio import (
+    ced_capture,
+    face_studio,
+    landmark_finding,
+    picture_check,
+    skin_rays,
+)
+from exprgen.exprgen_addon.studio.face_studio import FaceStudio, StudioSettings
+from exprgen.exprgen_addon.studio.look import Look
 from exprgen.networks.characters.profile import load_profile
 from exprgen.networks.errors import InputError, UsageError
 from exprgen.networks.perception import character_pictures
@@ -30,7 +37,7 @@ def ann(tmp_path_factory):
 
 
 def full(profile, **values) -> np.ndarray:
-    return capture.full_values(profile, list(values), list(values.values()))
+    return face_studio.full_values(profile, list(values), list(values.values()))
 
 
 def test_anchors_follow_keys_and_bones(ann):
@@ -42,9 +49,9 @@ def test_anchors_follow_keys_and_bones(ann):
         rest = studio.world_landmarks()[LANDMARK_INDEX["nose_tip"]]
         studio.pose(full(ann, jaw=1.0))  # key "jaw" lifts vertex 1 by 2 cm
         posed = studio.world_landmarks()[LANDMARK_INDEX["nose_tip"]]
-        mesh = landmarks.find_object(ann, studio.character.collection, head)
+        mesh = landmark_anchors.find_object(ann, studio.character.collection, head)
         evaluated = mesh.evaluated_get(studio.depsgraph)
-        np.testing.assert_allclose(posed, landmarks.world_vertices(evaluated)[1], atol=1e-6)
+        np.testing.assert_allclose(posed, landmark_anchors.world_vertices(evaluated)[1], atol=1e-6)
         np.testing.assert_allclose(posed - rest, [0, 0, 0.02], atol=1e-5)
         studio.pose(full(ann))
         np.testing.assert_allclose(
@@ -55,10 +62,10 @@ def test_anchors_follow_keys_and_bones(ann):
 def test_a_refined_mesh_keeps_its_anchors(ann):
     """Subdivision counts vertices anew: it is off where anchors are read."""
     with FaceStudio(ann, TINY) as studio:
-        mesh = landmarks.find_object(ann, studio.character.collection, "ann face")
+        mesh = landmark_anchors.find_object(ann, studio.character.collection, "ann face")
         before = studio.world_landmarks()
         mesh.modifiers.new("Subdivision", "SUBSURF").levels = 2
-        landmarks.switch_off_rebuilding(studio.character.collection)
+        landmark_anchors.switch_off_rebuilding(studio.character.collection)
         studio.scene.view_layers[0].update()
         np.testing.assert_allclose(studio.world_landmarks(), before, atol=1e-7)
 
@@ -104,13 +111,13 @@ def test_landmarks_are_found_by_looking(ann):
     def locate(paths):
         looked.append(len(paths))
         face = (average_face() / 256 - 0.5) * 0.4 + 0.5
-        looks = landmarks._VIEWS[: len(paths)]
+        looks = landmark_finding._VIEWS[: len(paths)]
         return [
-            landmarks.VIEW_SIZE * ((face - 0.5) * k.zoom + 0.5 - np.array(k.shift) * (1, -1))
+            landmark_finding.VIEW_SIZE * ((face - 0.5) * k.zoom + 0.5 - np.array(k.shift) * (1, -1))
             for k in looks
         ]
 
-    placed = landmarks.place_landmarks(replace(ann, landmarks={}), locate)
+    placed = landmark_finding.place_landmarks(replace(ann, landmarks={}), locate)
     assert (placed.found, placed.looked, placed.open_mouth) == (7, 7, True)
     assert set(placed.profile.landmarks) == set(LANDMARK_NAMES)
     with FaceStudio(placed.profile, TINY) as studio:
@@ -120,7 +127,7 @@ def test_landmarks_are_found_by_looking(ann):
 
 def test_a_face_that_is_not_found_names_the_way_by_hand(ann):
     with pytest.raises(InputError, match="finds no face") as error:
-        landmarks.place_landmarks(ann, lambda paths: [None] * len(paths))
+        landmark_finding.place_landmarks(ann, lambda paths: [None] * len(paths))
     assert "--points" in error.value.fix
 
 
@@ -201,8 +208,8 @@ def test_too_few_or_unknown_points_are_refused(points, words):
 def test_point_files_round_trip_and_are_checked(tmp_path):
     path = tmp_path / "points.json"
     points = {"nose_tip": (0.5, 0.25), "nose_base": (0.25, 0.75)}
-    landmarks.save_points(path, points)
-    assert landmarks.load_points(path) == points
+    landmark_points.save_points(path, points)
+    assert landmark_points.load_points(path) == points
     for text, words in (
         ("{", "not valid JSON"),
         ("{}", "no landmark points"),
@@ -210,29 +217,29 @@ def test_point_files_round_trip_and_are_checked(tmp_path):
     ):
         path.write_text(text)
         with pytest.raises(InputError, match=words):
-            landmarks.load_points(path)
+            landmark_points.load_points(path)
     with pytest.raises(InputError, match="can't be read"):
-        landmarks.load_points(tmp_path / "lost.json")
+        landmark_points.load_points(tmp_path / "lost.json")
 
 
 def test_connected_pieces_are_told_apart():
     triangles = np.array([[0, 1, 2], [2, 3, 4], [5, 6, 7], [9, 8, 7]])
-    assert landmarks.connected(11, triangles).tolist() == [0] * 5 + [5] * 5 + [10]
+    assert skin_rays.connected(11, triangles).tolist() == [0] * 5 + [5] * 5 + [10]
 
 
 def test_faults_are_told_by_reason():
     face, seen = average_face(), np.zeros(49, bool)
-    assert landmarks.fault(face, seen, 256) == ""
-    assert landmarks.fault(face, np.arange(49) < 30, 256) == "face hidden"
-    assert landmarks.fault(face + 150, seen, 256) == "landmarks outside the frame"
+    assert picture_check.fault(face, seen, 256) == ""
+    assert picture_check.fault(face, np.arange(49) < 30, 256) == "face hidden"
+    assert picture_check.fault(face + 150, seen, 256) == "landmarks outside the frame"
     for one, other, reason in (
         ("lip_top_inner_2", "lip_bottom_inner_2", "lips inverted"),
         ("eye_left_top_1", "eye_left_bottom_1", "lids inverted"),
     ):
         crossed = face.copy()
         crossed[LANDMARK_INDEX[one], 1] = crossed[LANDMARK_INDEX[other], 1] + 30
-        assert landmarks.fault(crossed, seen, 256) == reason
-        assert reason in capture.REASONS
+        assert picture_check.fault(crossed, seen, 256) == reason
+        assert reason in ced_capture.REASONS
 
 
 def test_both_ways_undoes_the_mirror():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from exprgen.networks.characters.profile import arkit_to_unit
-from exprgen.networks.training.matching import (
+from exprgen.networks.training.shared.matching import (
     ArkitScale,
     Described,
     DomainScale,

@@ -259,7 +259,7 @@ def test_exif_orientation_of_stills(tmp_path):
 def test_memory_does_not_grow_with_the_clip(tmp_path):
     path = write_video(tmp_path / "long.mp4", [i / 25 for i in range(300)], size=(640, 360))
     code = (
-        "import resource, sys; from exprgen.networks import media\n"
+        "import resource, sys; from exprgen.networks.footage import media\n"
         "for f in media.open_reference(sys.argv[1]):\n"
         "    if f.index == 60: early = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - early)"

@@ -7,7 +7,7 @@ import pytest
 
 from exprgen.networks.characters.profile import Control, KeyPose, Target
 from exprgen.networks.errors import UsageError
-from exprgen.networks.solving import nudge, worst_frames
+from exprgen.networks.solving import clearer_pose, worst_frames
 from exprgen.networks.track import HELD
 from exprgen.networks.vocabulary import EXPRESSIONS
 from exprgen.tests import synthetic
@@ -42,11 +42,11 @@ class Reader:
 
 def test_only_what_the_reader_needs_is_changed():
     reader = Reader()
-    made = nudge.make_clearer(reader, np.zeros(3), CONTROLS, POSES, "joy")
+    made = clearer_pose.make_clearer(reader, np.zeros(3), CONTROLS, POSES, "joy")
     assert made.reached
     assert made.parts == ("mouth",), "eyes and brows are put back"
     assert made.units[1] == made.units[2] == 0.0
-    assert made.after[JOY] >= nudge.ENOUGH > made.before[JOY]
+    assert made.after[JOY] >= clearer_pose.ENOUGH > made.before[JOY]
     assert made.units[0] < 1.0, "not all the way"
     assert made.reads == reader.reads <= 24
     assert "joy" in made.summary()
@@ -55,17 +55,17 @@ def test_only_what_the_reader_needs_is_changed():
 
 def test_a_clear_pose_is_left_alone():
     reader = Reader()
-    made = nudge.make_clearer(reader, np.array([1.0, 0, 0]), CONTROLS, POSES, "joy")
+    made = clearer_pose.make_clearer(reader, np.array([1.0, 0, 0]), CONTROLS, POSES, "joy")
     assert not made.changed
     assert reader.reads == 1
     assert "clear already" in made.summary()
 
 
 def test_what_helps_is_kept_though_it_is_not_enough():
-    made = nudge.make_clearer(Reader(at=1.2), np.zeros(3), CONTROLS, POSES, "joy")
+    made = clearer_pose.make_clearer(Reader(at=1.2), np.zeros(3), CONTROLS, POSES, "joy")
     assert not made.reached
     assert made.after[JOY] > made.before[JOY]
-    nothing = nudge.make_clearer(
+    nothing = clearer_pose.make_clearer(
         lambda units: np.eye(7)[NEUTRAL], np.zeros(3), CONTROLS, POSES, "joy"
     )
     assert not nothing.changed
@@ -73,13 +73,13 @@ def test_what_helps_is_kept_though_it_is_not_enough():
 
 
 def test_a_limit_is_kept():
-    made = nudge.make_clearer(Reader(at=1.2), np.zeros(3), CONTROLS, POSES, "joy", limit=0.3)
+    made = clearer_pose.make_clearer(Reader(at=1.2), np.zeros(3), CONTROLS, POSES, "joy", limit=0.3)
     assert np.abs(made.units).max() <= 0.3 + 1e-9
 
 
 def test_without_a_key_pose_there_is_no_direction():
     with pytest.raises(UsageError, match="no key pose of fear"):
-        nudge.make_clearer(Reader(), np.zeros(3), CONTROLS, POSES, "fear")
+        clearer_pose.make_clearer(Reader(), np.zeros(3), CONTROLS, POSES, "fear")
 
 
 def test_a_track_tells_its_doubtful_stretches():

@@ -9,8 +9,10 @@ import pytest
 from exprgen.networks.characters.profile import arkit_to_unit, find_character
 from exprgen.networks.errors import InputError, ModelError
 from exprgen.networks.models.weights_io import WeightsInfo, load_network, save_network
-from exprgen.networks.training import cnn_3d, coefficients, hcnn, hed, mixing
-from exprgen.networks.training.datasets import FaceSet, synthetic_faces
+from exprgen.networks.training import cnn_3d, coefficients, hcnn, hed
+from exprgen.networks.training.shared import mixing
+from exprgen.networks.training.shared.datasets import synthetic_faces
+from exprgen.networks.training.shared.sets import FaceSet
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS
 from exprgen.sample_rigs.build import source
 from exprgen.sample_rigs.build.people import PeopleSettings, draw, person, votes

@@ -24,7 +24,10 @@ from exprgen.networks.errors import (
     InputError,
     ModelError,
 )
+from exprgen.networks.models import weights_places
+from exprgen.networks.perception import needed_weights, pictures
 from exprgen.networks.settings import RetargetSettings
+from exprgen.networks.solving import solve
 from exprgen.networks.track import FaceTrack
 from exprgen.networks.tracking import landmark_model
 from exprgen.networks.vocabulary import EXPRESSIONS
@@ -63,7 +66,7 @@ def weights(tmp_path_factory, profiles) -> Path:
 
 @pytest.fixture(autouse=True)
 def use_weights(weights, monkeypatch):
-    monkeypatch.setenv(pipeline.WEIGHTS_VARIABLE, str(weights))
+    monkeypatch.setenv(weights_places.WEIGHTS_VARIABLE, str(weights))
 
 
 def write_clip(path: Path, frames: int = 12, size: tuple[int, int] = (160, 120)) -> Path:
@@ -103,7 +106,7 @@ def clip(tmp_path_factory) -> Path:
 def analysed(tmp_path_factory, profiles, weights, clip):
     """One second of the clip -> (Analysis, FaceTrack, messages)."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(pipeline.WEIGHTS_VARIABLE, str(weights))
+        patch.setenv(weights_places.WEIGHTS_VARIABLE, str(weights))
         out = tmp_path_factory.mktemp("track") / "face.npz"
         messages: list[dict] = []
         done = analyse(clip, out, profiles, emit=messages.append, start=0.5, end=1.5)
@@ -137,8 +140,8 @@ class TestAnalysis:
 
     def test_kept_units_equal_those_computed_again(self, analysed, profiles):
         _, track, _ = analysed
-        kept = pipeline.primary_units(track, profiles[0])
-        again = pipeline.primary_units(dataclasses.replace(track, rig_units={}), profiles[0])
+        kept = solve.primary_units(track, profiles[0])
+        again = solve.primary_units(dataclasses.replace(track, rig_units={}), profiles[0])
         assert np.abs(kept - again).max() < 0.1, "but for the JPEG"
 
     def test_a_stop_keeps_what_is_done(self, tmp_path, profiles, clip):
@@ -185,7 +188,7 @@ def test_stills_are_frames_of_their_own(tmp_path, profiles, clip):
     assert done.without_face == ["wall"]
     assert done.partial
     assert "wall" in done.reason
-    lead, follower = pipeline.solve(track, profiles[0], profiles[1:], RetargetSettings())
+    lead, follower = solve.solve(track, profiles[0], profiles[1:], RetargetSettings())
     for solved in (lead, follower):
         assert solved.meta["stills"] is True
         assert solved.meta["names"] == track.meta["names"]
@@ -197,7 +200,7 @@ def test_stills_are_frames_of_their_own(tmp_path, profiles, clip):
 
 def test_solving_needs_no_footage(profiles):
     track = synthetic.face_track(frames=90)
-    lead, follower = pipeline.solve(track, profiles[0], profiles[1:], RetargetSettings())
+    lead, follower = solve.solve(track, profiles[0], profiles[1:], RetargetSettings())
     assert (lead.character, follower.character) == ("ann", "bob")
     for solved, profile in ((lead, profiles[0]), (follower, profiles[1])):
         assert solved.controls == profile.names
@@ -212,12 +215,12 @@ def test_a_secondary_plays_what_the_primary_plays(profiles):
     """Its expression is the C-MLP's answer to the primary's final one; the head is the actor's."""
     track = synthetic.face_track(frames=90)
     settings = RetargetSettings(gain={"mouth": 1.5}, smoothing_head=0.0, emphasis=0.0)
-    lead, follower = pipeline.solve(track, profiles[0], profiles[1:], settings)
-    mapping = pipeline.load_mapping(*profiles)
+    lead, follower = solve.solve(track, profiles[0], profiles[1:], settings)
+    mapping = needed_weights.load_mapping(*profiles)
     controls = profiles[1].expression_controls
-    answer = mapping(pipeline.expression_units(lead, profiles[0]))
+    answer = mapping(solve.expression_units(lead, profiles[0]))
     wanted = to_unit(controls, from_unit(controls, answer))  # inside the limits
-    got = pipeline.expression_units(follower, profiles[1])
+    got = solve.expression_units(follower, profiles[1])
     plain = [i for i, c in enumerate(controls) if not c.role]
     np.testing.assert_allclose(got[:, plain], wanted[:, plain], atol=1e-4)
     yaw = follower.controls.index("head_yaw")
@@ -230,7 +233,7 @@ def test_a_secondary_plays_what_the_primary_plays(profiles):
 def test_outputs_can_be_switched_off(profiles):
     track = synthetic.face_track(frames=30)
     settings = RetargetSettings(outputs=("head",))
-    for solved in pipeline.solve(track, profiles[0], profiles[1:], settings):
+    for solved in solve.solve(track, profiles[0], profiles[1:], settings):
         assert solved.controls == ("head_pitch", "head_yaw", "head_roll")
 
 
@@ -238,7 +241,7 @@ def test_other_weights_are_not_confused_with_kept_units(profiles):
     track = synthetic.face_track(frames=10)
     wrong = np.full((10, len(profiles[0].expression_controls)), 0.5, np.float32)
     track = dataclasses.replace(track, rig_units={"ann:000000000000": wrong})
-    assert np.abs(pipeline.primary_units(track, profiles[0]) - 0.5).max() > 0.01
+    assert np.abs(solve.primary_units(track, profiles[0]) - 0.5).max() > 0.01
 
 
 def test_weights_of_another_set_of_controls_are_refused(profiles, tmp_path):
@@ -247,7 +250,7 @@ def test_weights_of_another_set_of_controls_are_refused(profiles, tmp_path):
     data["key_poses"] = []
     (tmp_path / "ann.json").write_text(json.dumps(data))
     with pytest.raises(ModelError, match=r"grin|smile"):
-        pipeline.load_runner([load_profile(tmp_path / "ann.json")])
+        needed_weights.load_runner([load_profile(tmp_path / "ann.json")])
 
 
 # --- bad input, through the command line ---------------------------------------------------------
@@ -331,7 +334,7 @@ def damaged(tmp_path, weights, monkeypatch, damage: str, name: str) -> Path:
         path.write_text("weights")
     else:
         path.unlink()
-    monkeypatch.setenv(pipeline.WEIGHTS_VARIABLE, str(copy))
+    monkeypatch.setenv(weights_places.WEIGHTS_VARIABLE, str(copy))
     return path
 
 
@@ -371,4 +374,4 @@ def test_perceive_gives_seven_probabilities(tmp_path, capfd):
     assert main.main(["perceive", str(path), "--as", "human"]) == EXIT_PARTIAL
     assert "no face found" in capfd.readouterr().out
     with pytest.raises(InputError):
-        pipeline.perceive([str(tmp_path)[:-1] + "x.png"], "human", print, threading.Event())
+        pictures.perceive([str(tmp_path)[:-1] + "x.png"], "human", print, threading.Event())

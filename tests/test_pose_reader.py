@@ -8,8 +8,8 @@ from exprgen.networks.errors import UsageError
 from exprgen.networks.models.perceptual import hcnn, scnn
 from exprgen.networks.models.weights_io import WeightsInfo, save_network
 from exprgen.networks.training import cnn_3d
-from exprgen.networks.training.datasets import load_ced, synthetic_faces
-from exprgen.networks.training.pose_reader import PoseReader, ReaderTask, learn_reader
+from exprgen.networks.training.shared.datasets import load_ced, synthetic_faces
+from exprgen.networks.training.shared.pose_reader import PoseReader, ReaderTask, learn_reader
 from exprgen.networks.vocabulary import EXPRESSIONS
 from exprgen.tests import trainings
 

@@ -14,18 +14,8 @@ from exprgen.exprgen_addon import profiling, rigs
 from exprgen.exprgen_addon.characters.in_scene import bind
 from exprgen.exprgen_addon.command_line import main
 from exprgen.networks.characters import control_names
-from exprgen.networks.characters.profile import (
-    Control,
-    Framing,
-    RigProfile,
-    Target,
-)
-from exprgen.networks.errors import (
-    EXIT_INPUT,
-    EXIT_USAGE,
-    InputError,
-    UsageError,
-)
+from exprgen.networks.characters.profile import Control, Framing, RigProfile, Target
+from exprgen.networks.errors import EXIT_INPUT, EXIT_USAGE, InputError, UsageError
 from exprgen.networks.vocabulary import ARKIT_CHANNELS
 from exprgen.tests import rig_scenes
 

@@ -8,8 +8,9 @@ import pytest
 from exprgen.networks.characters.profile import Control, Framing, RigProfile, Target, to_unit
 from exprgen.networks.errors import UsageError
 from exprgen.networks.settings import RetargetSettings
-from exprgen.networks.solving import smoothing
+from exprgen.networks.solving import blinks, controls, head_and_gaze, neutral, smoothing
 from exprgen.networks.track import BRIDGED, HELD, RESTING, TRACKED, FaceTrack
+from exprgen.networks.tracking import lost_frames
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, NEUTRAL
 
 FPS = 24
@@ -71,7 +72,7 @@ PLAIN = RetargetSettings(smoothing_eyes=0, smoothing_mouth=0, smoothing_head=0, 
 
 def solved(track, units, settings=PLAIN, made=None):
     made = made or profile()
-    result = smoothing.solve_controls(track, made, units, settings)
+    result = controls.solve_controls(track, made, units, settings)
     return result, {n: result.values[:, i] for i, n in enumerate(result.controls)}
 
 
@@ -231,7 +232,7 @@ def test_separate_pictures_are_left_apart():
 def test_states_of_lost_frames():
     found = np.ones(100, bool)
     found[:10] = found[30:36] = found[50:] = False
-    state = smoothing.classify_losses(np.arange(100) / FPS, found)
+    state = lost_frames.classify_losses(np.arange(100) / FPS, found)
     assert set(state[:10]) == {RESTING}
     assert set(state[30:36]) == {BRIDGED}
     assert state[50] == HELD
@@ -246,8 +247,8 @@ def test_lost_frames_never_jump(fps, seconds):
     found = ~((times > 1.0) & (times < 1.0 + seconds))
     values = np.where(times < 2.0, 0.9, -0.6)
     values[~found] = 77.0
-    state = smoothing.classify_losses(times, found)
-    filled = smoothing.fill_lost(times, state, values)
+    state = lost_frames.classify_losses(times, found)
+    filled = lost_frames.fill_lost(times, state, values)
     np.testing.assert_array_equal(filled[found], values[found])
     steps = np.abs(np.diff(filled))[~(found[1:] & found[:-1])]
     steepest = 1.5 * 1.5 / min(seconds, 0.4)  # of an eased bridge over the whole difference
@@ -295,9 +296,9 @@ def test_the_actors_neutral_becomes_rest_and_the_smile_stays(calibration):
 def test_full_expression_stays_in_reach():
     offset = np.array([0.3, -0.3])
     for extreme in (-1.0, 1.0):
-        seen = smoothing.subtract_neutral(np.full((1, 2), extreme), offset)
+        seen = neutral.subtract_neutral(np.full((1, 2), extreme), offset)
         np.testing.assert_allclose(seen, extreme)
-    np.testing.assert_allclose(smoothing.subtract_neutral(offset[None], offset), 0.0)
+    np.testing.assert_allclose(neutral.subtract_neutral(offset[None], offset), 0.0)
 
 
 def test_clip_without_a_neutral_moment_is_left_alone():
@@ -326,8 +327,8 @@ def test_blinks_do_not_become_the_lids_neutral():
     units = still()
     units[:70, LID_L] = 0.9
     units[70:, LID_L] = 0.1
-    neutral = smoothing.find_neutral(track, "auto")
-    offset = smoothing.neutral_offset(units, profile().expression_controls, neutral)
+    found = neutral.find_neutral(track, "auto")
+    offset = neutral.neutral_offset(units, profile().expression_controls, found)
     assert offset[LID_L] == pytest.approx(0.1, abs=0.01)
 
 
@@ -344,19 +345,19 @@ def test_head_angles_there_and_back_with_the_signs_of_the_roles():
     rng = np.random.default_rng(0)
     angles = rng.uniform(-0.8, 0.8, (50, 3))
     poses = np.tile(np.eye(4), (50, 1, 1))
-    poses[:, :3, :3] = [smoothing.rotation_of(*a) for a in angles]
-    np.testing.assert_allclose(smoothing.head_angles(poses), angles, atol=1e-9)
+    poses[:, :3, :3] = [head_and_gaze.rotation_of(*a) for a in angles]
+    np.testing.assert_allclose(head_and_gaze.head_angles(poses), angles, atol=1e-9)
 
     forward, up = np.array([0, 0, 1]), np.array([0, 1, 0])  # x is the subject's left
-    assert (smoothing.rotation_of(0.3, 0, 0) @ forward)[1] < 0, "positive pitch nods down"
-    assert (smoothing.rotation_of(0, 0.3, 0) @ forward)[0] > 0, "positive yaw turns left"
-    assert (smoothing.rotation_of(0, 0, 0.3) @ up)[0] > 0, "positive roll tilts left"
+    assert (head_and_gaze.rotation_of(0.3, 0, 0) @ forward)[1] < 0, "positive pitch nods down"
+    assert (head_and_gaze.rotation_of(0, 0.3, 0) @ forward)[0] > 0, "positive yaw turns left"
+    assert (head_and_gaze.rotation_of(0, 0, 0.3) @ up)[0] > 0, "positive roll tilts left"
 
 
 def posed(pitch, yaw, roll=0.0, frames=120):
     pose = np.tile(np.eye(4, dtype=np.float32), (frames, 1, 1))
     angles = np.broadcast_arrays(pitch, yaw, roll, np.zeros(frames))[:3]
-    pose[:, :3, :3] = [smoothing.rotation_of(*a) for a in np.transpose(angles)]
+    pose[:, :3, :3] = [head_and_gaze.rotation_of(*a) for a in np.transpose(angles)]
     return clip(frames, head_pose=pose)
 
 
@@ -391,9 +392,9 @@ def test_saccades_stay_sharp():
 
 def test_blink_closes_fully_whatever_the_network_says():
     for network in (-1.0, 0.0, 0.4, 1.0):
-        closed = smoothing.blend_blink(np.array([network]), np.array([1.0]))
+        closed = blinks.blend_blink(np.array([network]), np.array([1.0]))
         np.testing.assert_allclose(closed, 1.0)
-    wide = smoothing.blend_blink(np.array([-0.7]), np.array([0.0]))
+    wide = blinks.blend_blink(np.array([-0.7]), np.array([0.0]))
     np.testing.assert_allclose(wide, -0.7, err_msg="wide eyes are the network's")
 
 
@@ -401,7 +402,7 @@ def test_followers_get_head_and_blinks_but_keep_their_expression():
     track = replace(blink_clip((1.0, 1.0, 1.0)), head_pose=posed(0, 0.3).head_pose)
     settings = RetargetSettings(start=1.0, end=4.0, gain={"mouth": 3.0}, calibration="none")
     units = np.random.default_rng(0).uniform(0, 1, (72, 5))
-    result = smoothing.follow_controls(track, profile(), units, settings)
+    result = controls.follow_controls(track, profile(), units, settings)
     values = {n: result.values[:, i] for i, n in enumerate(result.controls)}
     np.testing.assert_allclose(values["smile"], 5 + 25 * units[:, SMILE], rtol=1e-5)
     np.testing.assert_allclose(values["turn"], 0.3, atol=1e-5)

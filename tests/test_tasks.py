@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from exprgen.exprgen_addon.engine import jobs
+from exprgen.exprgen_addon.engine import engine_python, jobs, worker_process
+from exprgen.exprgen_addon.engine.other_blender import package_code
 from exprgen.exprgen_addon.engine.task_queue import DONE, FAILED, STOPPED, Task, TaskQueue, Thinking
-from exprgen.exprgen_addon.studio.capture import package_code
 from exprgen.networks.errors import ExprGenError, InputError, UsageError
 
 HOST = [sys.executable, "-c", package_code("exprgen_addon.command_line.hosted")]
@@ -17,7 +17,7 @@ HOST = [sys.executable, "-c", package_code("exprgen_addon.command_line.hosted")]
 
 @pytest.fixture
 def worker():
-    worker = jobs.WorkerProcess()
+    worker = worker_process.WorkerProcess()
     yield worker
     worker.kill()
 
@@ -205,18 +205,20 @@ def test_a_training_is_told_line_by_line_and_stops(worker, tmp_path):
 
 
 def test_the_engine_of_the_preferences_is_used(tmp_path, monkeypatch):
-    monkeypatch.delenv(jobs.PYTHON_VARIABLE, raising=False)
-    before = jobs.worker_environment().get("PYTHONPATH")
-    jobs.use_engine(jobs.Engine(python=sys.executable, cache=str(tmp_path), threads=3, nice=2))
+    monkeypatch.delenv(engine_python.PYTHON_VARIABLE, raising=False)
+    before = engine_python.worker_environment().get("PYTHONPATH")
+    engine_python.use_engine(
+        engine_python.Engine(python=sys.executable, cache=str(tmp_path), threads=3, nice=2)
+    )
     try:
-        environment = jobs.worker_environment()
-        assert jobs.worker_python() == sys.executable
+        environment = engine_python.worker_environment()
+        assert engine_python.worker_python() == sys.executable
         assert environment["EXPRGEN_CORES"] == "3"
         assert environment["EXPRGEN_CACHE_DIR"] == str(tmp_path)
         assert environment.get("PYTHONPATH") != before or before is None, "its own packages"
-        assert jobs.cache_folder() == tmp_path
+        assert engine_python.cache_folder() == tmp_path
         assert jobs.Job("versions", {}).run_blocking()["executable"] == sys.executable
-        monkeypatch.setenv(jobs.PYTHON_VARIABLE, "/usr/bin/other")
-        assert jobs.worker_python() == "/usr/bin/other", "the variable goes first"
+        monkeypatch.setenv(engine_python.PYTHON_VARIABLE, "/usr/bin/other")
+        assert engine_python.worker_python() == "/usr/bin/other", "the variable goes first"
     finally:
-        jobs.use_engine(jobs.Engine())
+        engine_python.use_engine(engine_python.Engine())

@@ -9,13 +9,14 @@ from exprgen.networks.errors import ModelError
 from exprgen.networks.models.perceptual import hcnn, prepare_faces
 from exprgen.networks.models.teacher import TEACHER_SIZE, fused, teacher, teacher_opinion
 from exprgen.networks.models.weights_io import WeightsInfo, load_network
-from exprgen.networks.perception.folding import TEACHER_SHARE, PerceptionRunner
-from exprgen.networks.solving.emphasis import EVEN_READING
+from exprgen.networks.perception.joint_opinion import TEACHER_SHARE, PerceptionRunner
+from exprgen.networks.perception.prior import EVEN_READING
 from exprgen.networks.training import hcnn as hcnn_training
 from exprgen.networks.training import teacher as teacher_training
-from exprgen.networks.training.mixing import pools
-from exprgen.networks.training.pretrained import GREY_DEVIATION, start_from
-from exprgen.networks.training.teaching import taught
+from exprgen.networks.training.shared.datasets import open_faces
+from exprgen.networks.training.shared.mixing import pools
+from exprgen.networks.training.shared.pretrained import GREY_DEVIATION, start_from
+from exprgen.networks.training.shared.teaching import taught
 from exprgen.networks.vocabulary import EXPRESSIONS
 
 RNG = np.random.default_rng(3)
@@ -155,7 +156,7 @@ def test_training_and_what_hcnn_learns_from_it(tmp_path, recogniser):
     assert "--trunk trunk.dat" in card
     assert "CC0" in card
 
-    parts = pools(hcnn_training.open_faces(settings), 0.5)
+    parts = pools(open_faces(settings), 0.5)
     kept = tmp_path / "kept"
     (half,) = taught(parts, str(out), 0.5, kept)
     (whole,) = taught(parts, str(out), 1.0, kept)  # the answers are read from the folder

@@ -13,23 +13,11 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from exprgen.exprgen_addon import profiling
-from exprgen.exprgen_addon.characters.in_scene import (
-    append_characters,
-    bind,
-)
-from exprgen.exprgen_addon.keying.keyframes import (
-    apply_tracks,
-    set_scene_fps,
-)
-from exprgen.networks.characters.profile import (
-    from_unit,
-    load_profile,
-)
+from exprgen.exprgen_addon.characters.in_scene import append_characters, bind
+from exprgen.exprgen_addon.keying.keyframes import apply_tracks, set_scene_fps
+from exprgen.networks.characters.profile import from_unit, load_profile
 from exprgen.networks.errors import OutputError
-from exprgen.networks.track import (
-    TRACKED,
-    RigTrack,
-)
+from exprgen.networks.track import TRACKED, RigTrack
 from exprgen.tests import rig_scenes
 
 FPS = 24.0

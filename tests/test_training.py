@@ -8,22 +8,24 @@ import numpy as np
 import pytest
 import torch
 
-from exprgen.networks import pipeline
 from exprgen.networks.characters.profile import load_profile
 from exprgen.networks.errors import EXIT_INPUT, EXIT_INTERRUPTED, EXIT_USAGE, InputError, UsageError
+from exprgen.networks.models import weights_places
 from exprgen.networks.models.cmlp import CharacterMlp
 from exprgen.networks.models.perceptual import hcnn
 from exprgen.networks.models.weights_io import WeightsInfo, load_network, read_info, save_network
+from exprgen.networks.perception import pictures
 from exprgen.networks.tracking.face_tracker import FaceObservation
 from exprgen.networks.tracking.registration import average_face
 from exprgen.networks.training import ced, cmlp, cnn_3d, fcnn, kind, scnn
 from exprgen.networks.training import hcnn as hcnn_training
-from exprgen.networks.training.augment import AugmentSettings, augment
-from exprgen.networks.training.checkpoints import load_checkpoint, save_checkpoint
-from exprgen.networks.training.datasets import load_ced, synthetic_faces
-from exprgen.networks.training.features import compute_features
-from exprgen.networks.training.loop import LoopSettings, Stage, _Training, fit_to_time, run
-from exprgen.networks.training.report import confusion_matrix, write_report
+from exprgen.networks.training.shared import classifying
+from exprgen.networks.training.shared.augment import AugmentSettings, augment
+from exprgen.networks.training.shared.checkpoints import load_checkpoint, save_checkpoint
+from exprgen.networks.training.shared.datasets import load_ced, synthetic_faces
+from exprgen.networks.training.shared.features import compute_features
+from exprgen.networks.training.shared.loop import LoopSettings, Stage, _Training, fit_to_time, run
+from exprgen.networks.training.shared.report import confusion_matrix, write_report
 from exprgen.networks.vocabulary import EXPRESSIONS
 from exprgen.tests import trainings
 
@@ -171,7 +173,7 @@ def test_hcnn_learns_resumes_and_reports(tmp_path):
     network, info = load_network(out, "hcnn")
     assert info.labels == EXPRESSIONS
     drawn = synthetic_faces(140)
-    answers = hcnn_training.classify(network, drawn.faces, drawn.rows("val"), 32)
+    answers = classifying.classify(network, drawn.faces, drawn.rows("val"), 32)
     assert (answers.argmax(1) == drawn.labels[drawn.rows("val")]).mean() > 0.4
     assert out.with_suffix(".md").exists()
     assert "<svg" in out.with_suffix(".report.html").read_text()
@@ -248,11 +250,11 @@ def test_kind_network_tells_people_from_characters(room, monkeypatch):
     assert metrics["score"] > 0.8
     assert "right puppet (unseen)" in metrics
     assert "right puppet" not in metrics
-    monkeypatch.setenv(pipeline.WEIGHTS_VARIABLE, str(room))
+    monkeypatch.setenv(weights_places.WEIGHTS_VARIABLE, str(room))
     doll = np.load(room / "ced" / "doll" / "faces.npy")
-    found = [pipeline.kind_of(face) for face in doll[:10]]
+    found = [pictures.kind_of(face) for face in doll[:10]]
     assert found.count("character") >= 8
-    assert pipeline.kind_of(people.faces[0]) == "human"
+    assert pictures.kind_of(people.faces[0]) == "human"
 
 
 def rig_settings(room, **changes):

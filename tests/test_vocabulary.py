@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from exprgen.networks import vocabulary as v
-from exprgen.networks.footage import preview_film
+from exprgen.networks.footage import film_composer
 
 
 def test_counts_are_the_fields():
@@ -20,7 +20,7 @@ def test_expression_colours_are_told_apart_and_readable_on_the_film():
     apart = np.linalg.norm(colours[:, None] - colours[None], axis=-1)
     assert apart[~np.eye(7, dtype=bool)].min() > 60
     assert (
-        (_luminance(colours) + 0.05) / (_luminance(np.array(preview_film.PANEL)) + 0.05)
+        (_luminance(colours) + 0.05) / (_luminance(np.array(film_composer.PANEL)) + 0.05)
     ).min() > 4
 
 

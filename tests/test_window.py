@@ -12,7 +12,7 @@ import pytest
 
 from exprgen.networks.characters.profile import from_unit, to_unit
 from exprgen.networks.errors import ExprGenError
-from exprgen.networks.pipeline import WEIGHTS_VARIABLE
+from exprgen.networks.models.weights_places import WEIGHTS_VARIABLE
 from exprgen.networks.track import FaceTrack
 from exprgen.networks.tracking import landmark_model
 from exprgen.tests import synthetic, tiny_weights
@@ -24,7 +24,7 @@ from mathutils import Vector
 
 import exprgen
 from exprgen.exprgen_addon.characters import in_scene
-from exprgen.exprgen_addon.engine import jobs, task_queue
+from exprgen.exprgen_addon.engine import engine_python, jobs, task_queue, worker_process
 from exprgen.exprgen_addon.keying import corrections, fcurves
 from exprgen.exprgen_addon.window import applying, job_timer, reference_overlay, references
 
@@ -164,7 +164,7 @@ def _stopped_after(frames: int):
 def test_the_landmark_model_may_come_with_the_extension(tmp_path, monkeypatch):
     from exprgen.exprgen_addon.window import preferences
 
-    monkeypatch.setattr(jobs, "_engine", jobs.Engine(cache=str(tmp_path)))
+    monkeypatch.setattr(engine_python, "_engine", engine_python.Engine(cache=str(tmp_path)))
     monkeypatch.setattr(landmark_model, "BUNDLED", tmp_path / "bundled.task")
     assert not preferences.model_there()
     (tmp_path / "bundled.task").write_bytes(bytes(landmark_model.LANDMARK_SIZE))
@@ -203,7 +203,7 @@ def test_another_engine_gets_another_worker(house, monkeypatch):
 
     first = job_timer.worker()
     assert job_timer.worker() is first
-    monkeypatch.setattr(jobs, "_engine", replace(jobs.engine(), threads=1))
+    monkeypatch.setattr(engine_python, "_engine", replace(engine_python.engine(), threads=1))
     second = job_timer.worker()
     assert second is not first
     assert second.alive
@@ -485,8 +485,8 @@ def test_nothing_is_left_behind_by_disabling(house):
         assert not any("exprgen" in f.__module__ for f in bpy.app.handlers.load_pre)
         assert not any("exprgen" in f.__module__ for f in bpy.app.handlers.undo_post)
         assert bpy.utils.preset_paths("exprgen/apply") == []
-        assert jobs.engine() == jobs.Engine()
-        assert all(not w.alive for w in list(jobs._running))
+        assert engine_python.engine() == engine_python.Engine()
+        assert all(not w.alive for w in list(worker_process.running_workers))
     finally:
         exprgen.register()
 

@@ -15,7 +15,8 @@ bpy = pytest.importorskip("bpy")
 import exprgen
 from exprgen.exprgen_addon.characters import casting, in_scene
 from exprgen.exprgen_addon.keying import corrections
-from exprgen.exprgen_addon.window import job_timer, panels, preferences, references
+from exprgen.exprgen_addon.window import job_timer, preferences, references
+from exprgen.exprgen_addon.window.panels import drawing
 
 
 @pytest.fixture(scope="module")
@@ -109,10 +110,10 @@ def test_apply_is_grey_while_the_analysis_is_gone(scene, house):
 
 def test_long_words_are_wrapped_too():
     path = "/a/very/long/folder/name/without/any/spaces/python"
-    lines = panels.wrapped(f"tried: {path}", 20)
+    lines = drawing.wrapped(f"tried: {path}", 20)
     assert max(map(len, lines)) <= 20
     assert "".join(lines).replace(" ", "") == f"tried:{path}"
-    assert panels.wrapped("", 20) == []
+    assert drawing.wrapped("", 20) == []
 
 
 def test_a_character_chosen_in_the_list_has_its_rig_selected(scene, house):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from exprgen.exprgen_addon.engine import jobs
+from exprgen.exprgen_addon.engine import engine_python, jobs, worker_process
 from exprgen.networks.errors import ExprGenError, InputError, ModelError, UsageError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,7 +23,7 @@ WORKER = ROOT / "networks" / "worker.py"
 
 @pytest.fixture
 def worker():
-    worker = jobs.WorkerProcess()
+    worker = worker_process.WorkerProcess()
     yield worker
     worker.kill()
 
@@ -102,7 +102,7 @@ def test_the_last_lines_of_stderr_are_told(tmp_path, monkeypatch):
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho 'ImportError: libfoo.so is missing' >&2\nexit 3\n")
     python.chmod(0o755)
-    monkeypatch.setenv(jobs.PYTHON_VARIABLE, str(python))
+    monkeypatch.setenv(engine_python.PYTHON_VARIABLE, str(python))
     with pytest.raises(ExprGenError, match=r"exit code 3.*libfoo\.so is missing"):
         jobs.Job("ping", {}).run_blocking()
     python.write_text("#!/bin/sh\necho \"ModuleNotFoundError: No module named 'x'\" >&2\nexit 1\n")
@@ -117,7 +117,7 @@ def test_the_last_lines_of_stderr_are_told(tmp_path, monkeypatch):
         jobs.Job("ping", {}).run_blocking()
     assert "preferences" in caught.value.fix
     monkeypatch.setattr(jobs, "_numbers", itertools.count(1000))
-    monkeypatch.setenv(jobs.PYTHON_VARIABLE, str(tmp_path / "nowhere"))
+    monkeypatch.setenv(engine_python.PYTHON_VARIABLE, str(tmp_path / "nowhere"))
     with pytest.raises(ModelError, match="can't be started"):
         jobs.Job("ping", {})
 

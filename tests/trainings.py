@@ -7,7 +7,8 @@ import numpy as np
 
 from exprgen.networks.characters.profile import load_profile
 from exprgen.networks.track import save_arrays
-from exprgen.networks.training.datasets import CED_KIND, SEEN_KIND, synthetic_faces
+from exprgen.networks.training.shared.datasets import synthetic_faces
+from exprgen.networks.training.shared.sets import CED_KIND, SEEN_KIND
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS
 
 

@@ -39,9 +39,9 @@ from ...networks.errors import (
     OutputError,
     UsageError,
 )
-from ...networks.pipeline import solving_weights
+from ...networks.perception.needed_weights import solving_weights
 from ...networks.tracking.landmark_model import LANDMARK_SHA256, sha256
-from ..engine.jobs import PYTHON_VARIABLE, worker_environment, worker_python
+from ..engine.engine_python import PYTHON_VARIABLE, worker_environment, worker_python
 from .console import Console, check_folder
 from .shot_list import OUTPUTS, Shot, ShotListError, load_shots
 
@@ -152,13 +152,13 @@ def digest(shot: Shot) -> str:
     """SHA-256 of all that decides a shot's outputs: its options, its footage's content, its
     characters, the networks that drive them and ExprGen's version. Where things lie does not count,
     so a list and its footage can move to another machine."""
-    from .main import _version
+    from ..addon import version
 
     options = {c: list(t) for c, t in shot.cells.items() if c not in ("reference", *OUTPUTS)}
     for column in ("primary", "secondary"):
         options.pop(column, None)
     made_of = {
-        "exprgen": _version(),
+        "exprgen": version(),
         "options": options,
         "outputs": sorted(shot.outputs),
         "reference": [_content(p) for p in shot.references],
@@ -491,7 +491,7 @@ def _terminated_is_interrupted() -> Iterator[None]:
 def shot_command() -> list[str]:
     """The command that runs `main` below, with the words that follow: in this Blender without a
     window, or in this Python, where Blender is a module."""
-    from ..studio.capture import package_code
+    from ..engine.other_blender import package_code
 
     code = package_code("exprgen_addon.command_line.batch")
     bpy = sys.modules.get("bpy")

@@ -11,7 +11,8 @@ from ...networks.characters.profile import SAMPLE_RIGS, RigProfile, sample_chara
 from ...networks.errors import ExprGenError
 from ...networks.packages import lacking
 from ...networks.tracking import landmark_model
-from ..engine.jobs import Job, WorkerProcess
+from ..engine.jobs import Job
+from ..engine.worker_process import WorkerProcess
 from .console import Console
 
 

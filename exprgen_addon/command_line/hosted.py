@@ -15,7 +15,7 @@ import threading
 import time
 
 from ...networks.errors import EXIT_OK, ExprGenError, UsageError
-from ...networks.worker import GRACE, _plain, step_back
+from ...networks.worker import GRACE, plain, step_back
 from .console import Console
 from .main import run_words
 
@@ -60,7 +60,7 @@ class MessageConsole(Console):
 
     def send(self, message: dict) -> None:
         """Write one message; nobody listening is no fault."""
-        line = json.dumps(message, default=_plain) + "\n"
+        line = json.dumps(message, default=plain) + "\n"
         with contextlib.suppress(OSError, TypeError):
             os.write(self._stdout, line.encode())
 

@@ -21,7 +21,7 @@ from ...networks.characters.profile import RigProfile, find_character
 from ...networks.errors import ExprGenError, InputError, UsageError
 from ...networks.models.playable import check_follow, check_lead
 from .console import check_file, check_folder
-from .main import check_options, retarget_options
+from .options import check_options, retarget_options
 
 SHOT = "shot"
 REQUIRED = (SHOT, "reference", "primary", "out")

@@ -7,6 +7,7 @@ A process of the engine's own is asked, by a timer that never waits; nothing is 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import bpy
 
@@ -21,6 +22,9 @@ trouble: ExprGenError | None = None
 tried."""
 
 _job: jobs.Job | None = None
+
+listeners: list[Callable[[], None]] = []
+"""Called when an answer has come: what shows it draws anew."""
 
 
 def look() -> None:
@@ -82,9 +86,8 @@ def step() -> bool:
 
 
 def _tick() -> float | None:
-    from ..window import job_timer
-
     if not step():
         return INTERVAL
-    job_timer.redraw()
+    for tell in listeners:
+        tell()
     return None

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ...networks.errors import ExprGenError, UsageError
-from .jobs import LOG_LINES, Messages
+from .jobs import Messages
+from .worker_process import LOG_LINES
 
 WAITING, RUNNING, STOPPING, FINISHING = "waiting", "running", "stopping", "finishing"
 DONE, STOPPED, FAILED = "done", "stopped", "failed"

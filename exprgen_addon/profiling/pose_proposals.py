@@ -294,7 +294,7 @@ class Mirror:
         self.known = False
 
     def __enter__(self) -> Mirror:
-        from ..studio.capture import FaceStudio, StudioSettings
+        from ..studio.face_studio import FaceStudio, StudioSettings
 
         self._folder = tempfile.TemporaryDirectory(prefix="exprgen_")
         self.studio = FaceStudio(self.profile, StudioSettings(size=SIZE))

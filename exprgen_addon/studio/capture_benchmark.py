@@ -20,8 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from ...networks.characters.profile import RigProfile, find_character
-from .capture import CED, FaceStudio, StudioSettings, read_bmp
-from .ced_poses import Look, draw_samples
+from .ced_poses import draw_samples
+from .face_studio import CED, FaceStudio, StudioSettings, read_bmp
+from .look import Look
 
 PICTURES = 8000
 CORES = 2

@@ -12,12 +12,13 @@ label, since nobody has said what they express.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from ...networks.characters.profile import Control, RigProfile, arkit_to_unit, from_unit, to_unit
 from ...networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, NEUTRAL, ROLES
+from .look import Look
 
 UNLABELLED = -1
 CYCLE = 10
@@ -78,50 +79,6 @@ _SPEECH = (
     {"jawOpen": 0.10, "mouthRollLower": 0.7, "mouthUpperUpLeft": 0.2, "mouthUpperUpRight": 0.2},
     {"jawOpen": 0.25, "mouthUpperUpLeft": 0.25, "mouthUpperUpRight": 0.25},
 )
-
-
-@dataclass(frozen=True)
-class Look:
-    """Light, background and camera of one picture.
-
-    key_azimuth, key_elevation: where the main light stands seen from the face, radians; positive
-    azimuth is the viewer's right. key, ambient: strengths (1 is a plain portrait). key_tint, tint,
-    background: linear RGB of the main light, of the ambient light, of what is behind. zoom: size of
-    the face against the profile's framing. shift: of the picture, in parts of its side. orbit:
-    camera's (pitch, yaw, roll) about the face, radians, for heads that can't turn themselves.
-    """
-
-    key_azimuth: float = -0.55
-    key_elevation: float = 0.6
-    key: float = 1.0
-    ambient: float = 1.0
-    key_tint: tuple[float, float, float] = (1.0, 0.97, 0.92)
-    tint: tuple[float, float, float] = (0.92, 0.96, 1.0)
-    background: tuple[float, float, float] = (0.16, 0.18, 0.21)
-    zoom: float = 1.0
-    shift: tuple[float, float] = (0.0, 0.0)
-    orbit: tuple[float, float, float] = (0.0, 0.0, 0.0)
-
-    def to_row(self) -> np.ndarray:
-        """The look as one vector (LOOK_SIZE,), for arrays of looks."""
-        return np.concatenate([np.atleast_1d(v) for v in asdict(self).values()]).astype(float)
-
-    @staticmethod
-    def from_row(row: np.ndarray) -> Look:
-        """The inverse of `to_row`."""
-        values, start = {}, 0
-        for f in fields(Look):
-            if isinstance(f.default, tuple):
-                end = start + len(f.default)
-                values[f.name] = tuple(float(v) for v in row[start:end])
-            else:
-                end = start + 1
-                values[f.name] = float(row[start])
-            start = end
-        return Look(**values)
-
-
-LOOK_SIZE = len(Look().to_row())
 
 
 @dataclass(frozen=True)

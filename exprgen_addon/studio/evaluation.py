@@ -35,7 +35,7 @@ from ...networks.files import write_text
 from ...networks.settings import RetargetSettings
 from ...networks.track import FaceTrack, RigTrack
 from ...networks.vocabulary import EXPRESSIONS
-from .ced_poses import Look
+from .look import Look
 
 Run = Callable[[str, dict], dict]
 """(worker command, arguments) -> the job's result."""
@@ -189,7 +189,7 @@ def _recognition(plan: Plan, run: Run) -> dict:
 def _clarity(plan: Plan, run: Run, counter, stop) -> dict:
     """Clarity of each character's key poses by `exprgen clarity`, or what it wrote earlier with the
     same weights and poses."""
-    from .clarity import check_clarity
+    from .key_pose_clarity import check_clarity
 
     measured = {}
     for profile in plan.profiles:
@@ -330,7 +330,8 @@ def _render(
 
     A picture is made again only where its pose has changed.
     """
-    from .capture import CED, Shots, full_values, render_shots
+    from .face_studio import CED, full_values
+    from .render_processes import Shots, render_shots
 
     folder = _folder(out / profile.name)
     paths = [folder / f"{name}.png" for name in names]
@@ -557,6 +558,6 @@ def _digest(values) -> str:
 
 
 def _folder(path: Path) -> Path:
-    from .capture import make_folder
+    from .render_processes import make_folder
 
     return make_folder(path)

@@ -27,7 +27,7 @@ import numpy as np
 from ...networks.characters.profile import RigProfile, load_profile
 from ...networks.errors import ExprGenError
 from ...networks.worker import NICE_VARIABLE, step_back
-from ..engine import jobs
+from ..engine import engine_python, jobs, worker_process
 
 SIZE = 96
 """Side of the pictures in pixels: a little more than SCNN's input."""
@@ -51,19 +51,22 @@ class Mirror:
     """
 
     def __init__(
-        self, profile: RigProfile, blender: list[str], worker: jobs.WorkerProcess | None = None
+        self,
+        profile: RigProfile,
+        blender: list[str],
+        worker: worker_process.WorkerProcess | None = None,
     ):
         self.profile = profile
         self._folder = tempfile.TemporaryDirectory(prefix="exprgen_mirror_")
         self._own_worker = worker is None
-        self._worker = worker or jobs.WorkerProcess(nice=NICE, threads=THREADS)
+        self._worker = worker or worker_process.WorkerProcess(nice=NICE, threads=THREADS)
         self._answers: SimpleQueue = SimpleQueue()
         self._waiting = False
         self._last_words = ""
         self.known = False
-        self._process = jobs.start_piped(
+        self._process = worker_process.start_piped(
             [*blender, str(profile.path.resolve()), self._folder.name],
-            jobs.command_environment() | {NICE_VARIABLE: str(NICE)},
+            engine_python.command_environment() | {NICE_VARIABLE: str(NICE)},
         )
         for target in (self._read, self._listen):
             threading.Thread(target=target, daemon=True).start()
@@ -142,7 +145,7 @@ class Mirror:
         self._folder.cleanup()
 
     def _death(self) -> ExprGenError:
-        how = jobs.how_ended(self._process.wait())
+        how = worker_process.how_ended(self._process.wait())
         return ExprGenError(
             f"the picture maker ended ({how}); it said last: {self._last_words or 'nothing'}",
             fix="switch the clarity view on again",
@@ -178,7 +181,8 @@ def main(words: list[str]) -> None:
 
     Of lines that came while a picture was made only the last counts.
     """
-    from .capture import FaceStudio, Look, StudioSettings
+    from .face_studio import FaceStudio, StudioSettings
+    from .look import Look
 
     step_back()
     out = os.fdopen(os.dup(1), "w", buffering=1)

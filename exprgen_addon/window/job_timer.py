@@ -15,18 +15,18 @@ from pathlib import Path
 import bpy
 
 from ...networks.errors import ExprGenError, UsageError
-from ..engine import jobs
+from ..engine import engine_python, jobs, worker_process
 from ..engine.task_queue import FAILED, FINISHING, Task, TaskQueue
 
 INTERVAL = 0.1
 
 queue = TaskQueue()
-_worker: jobs.WorkerProcess | None = None
-_engine: jobs.Engine | None = None
+_worker: worker_process.WorkerProcess | None = None
+_engine: engine_python.Engine | None = None
 _folder: tempfile.TemporaryDirectory | None = None
 
 
-def worker() -> jobs.WorkerProcess:
+def worker() -> worker_process.WorkerProcess:
     """The worker that jobs share: what it has loaded serves the next one. A dead one is replaced,
     and one that runs otherwise than the preferences now say; called between jobs.
 
@@ -34,10 +34,10 @@ def worker() -> jobs.WorkerProcess:
         ExprGenError: no Python to run it in.
     """
     global _worker, _engine
-    if _worker is not None and _engine != jobs.engine():
+    if _worker is not None and _engine != engine_python.engine():
         _worker.kill()
     if _worker is None or not _worker.alive:
-        _worker, _engine = jobs.WorkerProcess(), jobs.engine()
+        _worker, _engine = worker_process.WorkerProcess(), engine_python.engine()
     return _worker
 
 
@@ -58,7 +58,7 @@ def command(*words) -> Callable[[], jobs.Command]:
     """A task's `begin`: a command of the command line in a Blender of its own."""
 
     def begin() -> jobs.Command:
-        from ..studio.capture import blender_command
+        from ..engine.other_blender import blender_command
 
         return jobs.Command(
             [str(w) for w in words], blender_command("exprgen_addon.command_line.hosted")

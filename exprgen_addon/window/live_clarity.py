@@ -77,7 +77,7 @@ def mirror_for(profile: RigProfile) -> Mirror:
     Raises:
         ExprGenError: a process can't be started.
     """
-    from ..studio.capture import blender_command
+    from ..engine.other_blender import blender_command
 
     return Mirror(profile, blender_command("exprgen_addon.studio.pose_reading"))
 

@@ -8,9 +8,9 @@ import bpy
 from bpy.props import IntProperty, StringProperty
 
 from ...networks.errors import ExprGenError
-from ..engine import jobs, python_check
+from ..addon import ADDON
+from ..engine import engine_python, python_check
 
-ADDON = __package__.rpartition(".exprgen_addon")[0]
 """The extension's name in Blender's list, whatever repository it came from."""
 CHECK = "Check the Engine"
 """Title of the job that looks whether the engine is whole."""
@@ -68,7 +68,7 @@ class EXPRGEN_AP_preferences(bpy.types.AddonPreferences):
         box.label(text="The networks run on the processor; jobs step back behind the window.")
         _draw_findings(box)
         box = layout.box().column()
-        box.prop(self, "cache", placeholder=str(jobs.cache_folder()))
+        box.prop(self, "cache", placeholder=str(engine_python.cache_folder()))
         row = box.row(align=True)
         row.label(text=f"{cache_size() / 1e6:.1f} MB")
         row.operator("exprgen.clear_cache", icon="TRASH")
@@ -102,8 +102,8 @@ def preferences() -> EXPRGEN_AP_preferences | None:
 def use() -> None:
     """Start processes as the preferences say from now on."""
     chosen = preferences()
-    jobs.use_engine(
-        jobs.Engine(
+    engine_python.use_engine(
+        engine_python.Engine(
             python=bpy.path.abspath(chosen.python) if chosen and chosen.python else "",
             cache=bpy.path.abspath(chosen.cache) if chosen and chosen.cache else "",
             threads=chosen.threads if chosen else 0,
@@ -116,7 +116,7 @@ def use() -> None:
 
 def cache_size() -> int:
     """Bytes in the cache folder."""
-    return size_of([jobs.cache_folder()])
+    return size_of([engine_python.cache_folder()])
 
 
 def size_of(paths: list[Path]) -> int:
@@ -130,21 +130,21 @@ def model_there() -> bool:
     check tells."""
     from ...networks.tracking import landmark_model
 
-    places = (landmark_model.BUNDLED, jobs.cache_folder() / landmark_model.LANDMARK_MODEL)
+    places = (landmark_model.BUNDLED, engine_python.cache_folder() / landmark_model.LANDMARK_MODEL)
     path = next((p for p in places if p.is_file()), None)
     return path is not None and path.stat().st_size == landmark_model.LANDMARK_SIZE
 
 
 def _found_python() -> str:
     try:
-        return jobs.own_python()
+        return engine_python.own_python()
     except ExprGenError:
         return "none found"
 
 
 def _draw_findings(layout) -> None:
     from . import job_timer
-    from .panels import wrapped
+    from .wording import wrapped
 
     task = job_timer.queue.running
     if task is not None and task.title == CHECK:

@@ -21,7 +21,7 @@ from ...networks.errors import ExprGenError, InputError
 from ...networks.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, spool_prefix
 from ...networks.solving import worst_frames
 from ...networks.track import FaceTrack
-from ..engine import jobs
+from ..engine import engine_python
 from ..keying.keyframes import scene_fps
 
 TRACKS = "exprgen_tracks"
@@ -104,7 +104,7 @@ def new_track_path(settings) -> Path:
 
 def cached_tracks() -> Path:
     """The folder of analyses of files that were never saved."""
-    return jobs.cache_folder() / "tracks"
+    return engine_python.cache_folder() / "tracks"
 
 
 def in_cache(track: Path) -> bool:

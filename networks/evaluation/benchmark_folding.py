@@ -17,11 +17,11 @@ import torch
 from ..models.cnn_3d import rig_regressor
 from ..models.perceptual import PerceptualNetwork, hcnn, prepare_faces
 from ..models.weights_io import load_network
+from ..perception.drawn_faces import calibration_faces
 from ..perception.folding import (
     FoldedNetwork,
     SharedStem,
     bfloat16_change,
-    calibration_faces,
     faces_a_pass,
     native_bfloat16,
 )

@@ -8,7 +8,6 @@ far down it had to go. No picture is shown twice while there is another.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import zipfile
@@ -19,8 +18,8 @@ import numpy as np
 
 from ..errors import InputError, OutputError, UsageError
 from ..files import write_text
-from ..training.copies import prints, repeated
-from ..training.datasets import AGREED
+from ..training.shared.copies import prints, repeated
+from ..training.shared.sets import AGREED, half_of
 from ..vocabulary import EXPRESSIONS
 from .parts import Part
 
@@ -39,15 +38,6 @@ class Chosen:
     source: str
     half: int
     seen: bool = False
-
-
-def half_of(source: str) -> int:
-    """0 or 1: by the name alone, so that it is the same on every machine.
-
-    The two judges learn from one half each, and each picture is judged by the one that has not
-    seen it.
-    """
-    return hashlib.sha256(f"judge:{source}".encode()).digest()[0] & 1
 
 
 def choose(parts: list[Part], each: int, seed: int = 0, agreement: float = AGREED) -> list[Chosen]:

@@ -18,7 +18,7 @@ from ..models.weights_io import WEIGHTS, file_digest, load_network
 from ..track import FaceTrack
 from ..tracking.registration import centred_affine, register, warp_face
 from ..tracking.track_recorder import decode_face
-from ..training.hcnn import classify
+from ..training.shared.classifying import classify
 from ..vocabulary import EXPRESSIONS
 
 

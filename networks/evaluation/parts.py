@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, UsageError
-from ..training.copies import seen_in_training
-from ..training.datasets import TRAIN, VALIDATION, CharacterSet, load_ced
-from ..training.hed import load_hed
+from ..training.shared.copies import seen_in_training
+from ..training.shared.datasets import load_ced
+from ..training.shared.hed_cache import load_hed
+from ..training.shared.sets import TRAIN, VALIDATION, CharacterSet
 from ..vocabulary import EXPRESSIONS
 
 RELIABLE = {"mux": ("joy", "neutral", "surprise")}

@@ -9,9 +9,9 @@ import numpy as np
 from torch import nn
 
 from ..models.weights_io import load_network
-from ..training.hcnn import classify
-from ..training.hed import load_hed
-from ..training.report import confusion_matrix
+from ..training.shared.classifying import classify
+from ..training.shared.hed_cache import load_hed
+from ..training.shared.report import confusion_matrix
 from ..vocabulary import EXPRESSIONS
 from .correlation import told
 from .parts import Part
@@ -99,7 +99,7 @@ def read_as_in_use(hed: str | Path, part: Part, batch: int = 32) -> list[Recogni
     Raises:
         ModelError: weights are missing or damaged.
     """
-    from ..pipeline import load_runner
+    from ..perception.needed_weights import load_runner
 
     data, (runner, _) = load_hed(hed), load_runner([])
     answers = [

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..files import write_text
-from ..training.report import _COLORS, _confusion
+from ..training.shared.report import COLOURS, confusion_svg
 from ..vocabulary import EXPRESSION_COLOURS, EXPRESSIONS
 
 _STYLE = (
@@ -73,7 +73,7 @@ def _recognition(figures: dict) -> str:
         text += _table(("character", "Spearman"), figures["pose_intensity"].items())
     for r in rows:
         if r["network"] in ("HCNN", "RATERS"):
-            matrix = _confusion(np.array(r["confusion"]), EXPRESSIONS).partition("</h2>")[2]
+            matrix = confusion_svg(np.array(r["confusion"]), EXPRESSIONS).partition("</h2>")[2]
             text += f"<h3>{r['network']} on {html.escape(r['part'])}</h3>{matrix}"
     return text
 
@@ -154,7 +154,7 @@ def _transfer(figures: dict) -> str:
     )
     text += _geometry(t)
     for name, g in t["groups"].items():
-        matrix = _confusion(np.array(g[who]["named"]["confusion"]), EXPRESSIONS)
+        matrix = confusion_svg(np.array(g[who]["named"]["confusion"]), EXPRESSIONS)
         text += f"<h3>{html.escape(name)}</h3>{matrix.partition('</h2>')[2]}"
     return text
 
@@ -200,8 +200,8 @@ def _intensity(figures: dict) -> str:
     text += _table(head, table, signed=True)
     for i, (name, r) in enumerate(rows.items()):
         curves = (r["actor"], r["character"])
-        text += _curves(f"{name}: probability", curves, _COLORS[i % len(_COLORS)])
-        text += _curves(f"{name}: intensity", (r["true"], r["units"]), _COLORS[i % len(_COLORS)])
+        text += _curves(f"{name}: probability", curves, COLOURS[i % len(COLOURS)])
+        text += _curves(f"{name}: intensity", (r["true"], r["units"]), COLOURS[i % len(COLOURS)])
     return text
 
 

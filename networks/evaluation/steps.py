@@ -11,9 +11,9 @@ import numpy as np
 from ..errors import UsageError
 from ..files import write_text
 from ..models.weights_io import load_network, weights_path
-from ..pipeline import weights_folder
+from ..models.weights_places import weights_folder
 from ..track import FaceTrack
-from ..training.ced import characters
+from ..training.shared.datasets import characters
 from ..vocabulary import EXPRESSIONS, NEUTRAL
 from .choice import choose, save_choice, write_originals
 from .correlation import rank_correlation, told
@@ -71,7 +71,7 @@ def recognition(emit: Emit, hed: str, ced: str, parts: list) -> dict:
 
 
 def _judged_part(judges: list[Judge], part, human: bool) -> dict:
-    from .choice import half_of
+    from ..training.shared.sets import half_of
     from .recognition import Recognition
 
     halves = np.array([half_of(s) if human else -1 for s in part.sources])
@@ -91,7 +91,7 @@ def _judged_part(judges: list[Judge], part, human: bool) -> dict:
 def _pose_intensity(ced: str, folder: Path, posed: dict) -> dict:
     """Character -> Spearman's correlation of a key pose's share with how surely it reads, over the
     labelled validation pictures that are not neutral."""
-    from ..training.datasets import load_ced
+    from ..training.shared.datasets import load_ced
 
     if not posed:
         return {}

@@ -15,10 +15,11 @@ import numpy as np
 
 from ..characters.profile import load_profile
 from ..errors import InputError
-from ..pipeline import expression_units, weights_folder
+from ..models.weights_places import weights_folder
+from ..solving.solve import expression_units
 from ..track import FaceTrack, RigTrack
 from ..tracking.registration import geometric_features
-from ..training.datasets import load_ced
+from ..training.shared.datasets import load_ced
 from ..vocabulary import EXPRESSIONS
 from .agreement import Agreement, consistency, correlations, spread, worst
 from .choice import Chosen, describe, load_choice

@@ -88,7 +88,7 @@ def read_expressions(pictures: Sequence[dict], emit: Emit, stop: threading.Event
     """
     from ..footage.media import read_image
     from ..models.weights_io import weights_path
-    from ..pipeline import weights_folder
+    from ..models.weights_places import weights_folder
     from ..tracking.face_tracker import FaceDetector
 
     path = weights_path("scnn", folder=weights_folder())
@@ -132,9 +132,9 @@ def _scnn(path: Path, written: int):
     """SCNN and what its file says, kept between requests as long as the file is not `written` anew;
     a clarity view asks several times a second."""
     from ..models.weights_io import read_info
-    from ..pipeline import _classifier
+    from .pictures import classifier_of
 
-    return _classifier("character"), read_info(path)
+    return classifier_of("character"), read_info(path)
 
 
 def _registered(rgb: np.ndarray, points) -> np.ndarray:

@@ -18,8 +18,8 @@ from ..models.kind import KINDS
 from ..models.registry import network_names
 from ..models.weights_io import WeightsInfo, file_digest, load_network
 from ..models.weights_places import POSED, file_name, weights_folder
-from ..pipeline import needed_weights
 from ..vocabulary import EXPRESSIONS
+from .needed_weights import needed_weights
 
 SIZE_LIMIT = 15_000_000
 """Bytes that all weight files together may take: they lie in the repository and in the add-on."""

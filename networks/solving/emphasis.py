@@ -10,8 +10,6 @@ stays closed, and never away from poses that an animator has made.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from ..characters.profile import Control, KeyPose, to_unit
@@ -27,15 +25,6 @@ each of two reads as neither."""
 
 LIFT = 0.6
 """Exponent on the intensity that a pose has of a key pose: 0.3 is drawn to 0.49, 0.6 to 0.74."""
-
-EVEN_READING = 0.5
-"""How far a reading's leaning to frequent classes is undone (see `unprejudiced`): on ferplus/val a
-point and a half of accuracy for three of the mean over classes, and for four of it where training
-held no near copy. All of it would take an actor's calm moments for sad ones."""
-
-EVEN_STILLS = 1.0
-"""How much of what is left is undone before single pictures are emphasised: nobody is photographed
-between two expressions, and who chooses pictures chooses disgust as often as joy."""
 
 STRONG = 75
 """Percentile of the key poses' sizes that counts as a strong one; subtle key poses are as much a
@@ -114,31 +103,6 @@ def at_least(units: np.ndarray, goal: np.ndarray) -> np.ndarray:
     that is wider open than any key pose has it is no weaker surprise."""
     more = (goal * units > 0) & (np.abs(units) > np.abs(goal)) & (np.abs(goal) > USED)
     return np.where(more, units, goal)
-
-
-def unprejudiced(perceived: np.ndarray, prior: Sequence[float], share: float = 1.0) -> np.ndarray:
-    """Probabilities (N, 7) as if each expression had been as frequent as any other in training.
-
-    An actor plays disgust and fear as often as joy; photographs from the web show them in one of a
-    hundred, and a classifier that learned from those hardly ever dares to say so.
-
-    Args:
-        prior: (7,) shares of the classes in what was learned from; empty changes nothing.
-        share: how far the leaning is undone, 0..1.
-    """
-    perceived = np.asarray(perceived, float)
-    if len(prior) != len(EXPRESSIONS):
-        return perceived
-    even = perceived / np.maximum(prior, 1e-3) ** share
-    return even / even.sum(1, keepdims=True)
-
-
-def leaning(prior: Sequence[float], undone: float) -> tuple[float, ...]:
-    """What answers still lean to, (7,), after a share of their leaning `prior` was undone."""
-    if not len(prior):
-        return ()
-    left = np.asarray(prior, float) ** (1.0 - undone)
-    return tuple(float(p) for p in left / left.sum())
 
 
 def key_pose_units(

@@ -19,11 +19,11 @@ import numpy as np
 
 from ..errors import InputError, OutputError
 from ..files import spool_prefix
-from ..solving.smoothing import BRIDGE_SECONDS, classify_losses, fill_lost, loss_weights
 from ..track import RESTING, TRACKED, FaceTrack, Spooled
 from ..vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, GEOMETRIC_FEATURES, NEUTRAL
 from ..vocabulary import MEDIAPIPE_LANDMARKS as POINTS
 from .face_tracker import TrackedFace
+from .lost_frames import BRIDGE_SECONDS, classify_losses, fill_lost, loss_weights
 
 JPEG_QUALITY = 92
 

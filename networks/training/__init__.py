@@ -1,1 +1,1 @@
-"""See the modules of this package."""
+"""The trainings, a file each: what `exprgen train NAME` runs is the `main(words)` in it."""

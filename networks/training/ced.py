@@ -26,9 +26,10 @@ from ..track import load_arrays, save_arrays
 from ..tracking.face_tracker import FaceDetector
 from ..tracking.registration import centred_affine, geometric_features, register, warp_face
 from ..vocabulary import ARKIT_CHANNELS, GEOMETRIC_FEATURES, REGISTERED_SIZE
-from .datasets import CED_KIND, SEEN_KIND
-from .loop import say
-from .options import option, run_command
+from .shared.datasets import characters
+from .shared.loop import say
+from .shared.options import option, run_command
+from .shared.sets import CED_KIND, SEEN_KIND
 
 SAVE_EVERY = 200
 
@@ -52,11 +53,6 @@ def prepare(s: CedSettings) -> dict[str, float]:
     if not names:
         raise InputError("holds no captured character", file=folder, fix="run the capture first")
     return {name: prepare_character(folder / name, s.again, s.detect) for name in names}
-
-
-def characters(folder: Path) -> list[str]:
-    """Names of the captured characters in a folder."""
-    return sorted(path.parent.name for path in folder.glob("*/samples.npz"))
 
 
 def prepare_character(folder: Path, again: bool = False, detect: bool = False) -> float:

@@ -22,10 +22,10 @@ from ..models.perceptual import PerceptualNetwork
 from ..models.weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from ..vocabulary import REGISTERED_SIZE
 from .cnn_3d import explained
-from .datasets import TRAIN, VALIDATION, CharacterSet, load_ced_to_train
-from .hcnn import classify
-from .loop import LoopSettings, Outcome, Stage, run, say
-from .matching import (
+from .shared.classifying import classify
+from .shared.datasets import load_ced_to_train
+from .shared.loop import LoopSettings, Outcome, Stage, run, say
+from .shared.matching import (
     Described,
     DomainScale,
     MatchSettings,
@@ -33,8 +33,9 @@ from .matching import (
     perceptual_distances,
     spread_report,
 )
-from .options import changed_options, fixed, option, run_command
-from .report import write_report
+from .shared.options import changed_options, fixed, option, run_command
+from .shared.report import write_report
+from .shared.sets import TRAIN, VALIDATION, CharacterSet
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,18 @@ from ..models.cnn_3d import EXTRA_NAMES, GEOMETRY, GEOMETRY_AND_ARKIT, rig_regre
 from ..models.perceptual import PerceptualNetwork, pool, probabilities
 from ..models.weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from ..vocabulary import EXPRESSIONS, NEUTRAL
-from .datasets import TRAIN, VALIDATION, CharacterSet, FaceSet, load_ced_to_train, load_faces
-from .features import Features, check_frozen, compute_features, freeze, start_from, train_mode
-from .hcnn import measures
-from .loop import LoopSettings, Outcome, Stage, run, say
-from .matching import (
+from .shared.classifying import measures
+from .shared.datasets import load_ced_to_train, load_faces
+from .shared.features import (
+    Features,
+    check_frozen,
+    compute_features,
+    freeze,
+    start_from,
+    train_mode,
+)
+from .shared.loop import LoopSettings, Outcome, Stage, run, say
+from .shared.matching import (
     ArkitScale,
     Described,
     DomainScale,
@@ -37,11 +44,15 @@ from .matching import (
     mirrored_columns,
     spread_report,
 )
-from .mixing import PEOPLE_HELP, SHARE_HELP, balanced_chances
-from .options import changed_options, fixed, option, run_command
-from .pose_reader import PoseReader, learn_reader
-from .report import write_report
-from .teaching import kept_opinions
+from .shared.mixing import PEOPLE_HELP, SHARE_HELP, balanced_chances
+from .shared.options import changed_options, fixed, option, run_command
+from .shared.pose_reader import PoseReader, learn_reader
+from .shared.report import write_report
+from .shared.sets import TRAIN, VALIDATION, CharacterSet, FaceSet
+from .shared.teaching import kept_opinions
+
+COMMAND = "rig"
+"""`exprgen train rig`."""
 
 
 @dataclass(frozen=True)

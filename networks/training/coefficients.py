@@ -18,11 +18,13 @@ from ..models.coefficient_reader import (
 )
 from ..models.weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from ..vocabulary import EXPRESSIONS
-from .datasets import VALIDATION, FaceSet, load_faces
-from .hcnn import HUMAN_LICENCE, classify, measures, named, soft_cross_entropy
-from .loop import LoopSettings, Outcome, Stage, run, say
-from .mixing import PEOPLE_HELP, SHARE_HELP, Pool, draw, held_out, pools
-from .options import changed_options, fixed, option, run_command
+from .hcnn import named
+from .shared.classifying import HUMAN_LICENCE, classify, measures, soft_cross_entropy
+from .shared.datasets import load_faces
+from .shared.loop import LoopSettings, Outcome, Stage, run, say
+from .shared.mixing import PEOPLE_HELP, SHARE_HELP, Pool, draw, held_out, pools
+from .shared.options import changed_options, fixed, option, run_command
+from .shared.sets import VALIDATION, FaceSet
 
 NOISE = 0.02
 """Deviation of the noise on the coefficients: the tracker's own trembling on a held face."""

@@ -20,13 +20,14 @@ from ..models.fcnn import FusedNetwork, distance, fcnn, hard_triplet_loss
 from ..models.perceptual import pool
 from ..models.weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from .cnn_3d import Domains, choose_humans, perceived
-from .datasets import TRAIN, VALIDATION, load_ced_to_train, load_faces
-from .features import Features, check_frozen, compute_features, freeze, train_mode
-from .loop import LoopSettings, Outcome, Stage, run, say
-from .matching import MatchSettings, retrieve, squared_distances
-from .mixing import balanced_chances
-from .options import changed_options, fixed, option, run_command
-from .report import write_report
+from .shared.datasets import load_ced_to_train, load_faces
+from .shared.features import Features, check_frozen, compute_features, freeze, train_mode
+from .shared.loop import LoopSettings, Outcome, Stage, run, say
+from .shared.matching import MatchSettings, retrieve, squared_distances
+from .shared.mixing import balanced_chances
+from .shared.options import changed_options, fixed, option, run_command
+from .shared.report import write_report
+from .shared.sets import TRAIN, VALIDATION
 
 FAR = 2.0
 """A picture of the same label is a negative if its distance is this many times the match's."""

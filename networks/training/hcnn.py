@@ -12,30 +12,26 @@ from dataclasses import MISSING, asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..errors import UsageError
-from ..models.perceptual import hcnn, probabilities, standardise
+from ..models.perceptual import hcnn, standardise
 from ..models.weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from ..vocabulary import EXPRESSIONS, REGISTERED_SIZE
-from .augment import AugmentSettings, augment, plain
-from .datasets import VALIDATION, FaceSet, load_faces, synthetic_faces
-from .distributed import start
-from .folds import cross_validate, in_fold, test_faces, without_folds
-from .loop import LoopSettings, Outcome, Stage, run, say
-from .mixing import PEOPLE_HELP, SHARE_HELP, Pool, draw, held_out, pools, prior
-from .options import changed_options, fixed, option, run_command
-from .report import confusion_matrix, write_report
-from .teaching import TEACHER_HELP, TEACHER_SHARE_HELP, taught
+from .shared.augment import AugmentSettings, augment
+from .shared.classifying import HUMAN_LICENCE, classify, measures, shrink, soft_cross_entropy
+from .shared.datasets import open_faces
+from .shared.distributed import start
+from .shared.folds import cross_validate, in_fold, test_faces, without_folds
+from .shared.loop import LoopSettings, Outcome, Stage, run, say
+from .shared.mixing import PEOPLE_HELP, SHARE_HELP, Pool, draw, held_out, pools, prior
+from .shared.options import changed_options, fixed, option, run_command
+from .shared.report import confusion_matrix, write_report
+from .shared.sets import VALIDATION
+from .shared.teaching import TEACHER_HELP, TEACHER_SHARE_HELP, taught
 
-HUMAN_LICENCE = (
-    "FER+ votes: MIT. FER2013 pictures: as given out by the challenge, for research. mux: "
-    "Apache-2.0 for the collection; rights of photographers and people shown are not settled. "
-    "No picture is part of this file."
-)
 HUMAN_DATA = "the human expression set (FER+ votes and mux)"
 SYNTHETIC_DATA = "synthetic people (rendered, CC0)"
 _PURPOSE = "Tells the seven expressions from a registered human face (ExprGen, Table 1)."
@@ -138,56 +134,6 @@ class ExpressionTask:
 
     def _shrink(self, size: int) -> list[np.ndarray]:
         return [shrink(part.data.faces, part.rows, size) for part in self.parts]
-
-
-def shrink(faces: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:
-    """The faces of `rows` at `size` pixels, in memory; uint8 (len(rows), size, size)."""
-    small = np.empty((len(rows), size, size), np.uint8)
-    for i, row in enumerate(rows):
-        face = np.asarray(faces[row])
-        small[i] = cv2.resize(face, (size, size), interpolation=cv2.INTER_AREA)
-    return small
-
-
-def soft_cross_entropy(logits: Tensor, targets: np.ndarray | Tensor) -> Tensor:
-    """Mean cross-entropy of logits (B, 7) with distributions (B, 7)."""
-    return -(torch.as_tensor(targets) * torch.log_softmax(logits, 1)).sum(1).mean()
-
-
-@torch.inference_mode()
-def classify(
-    model: nn.Module, faces: np.ndarray, rows: np.ndarray, size: int, batch: int = 64
-) -> np.ndarray:
-    """Probabilities float32 (len(rows), 7)."""
-    model.eval()
-    parts = [
-        probabilities(model(standardise(plain(np.stack(faces[part]), size)), folded=True))
-        for part in np.array_split(rows, max(1, len(rows) // batch))
-        if len(part)
-    ]
-    return np.concatenate(parts)
-
-
-def measures(answers: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """Accuracy, mean recall of the classes present, cross-entropy; score (of the first two)."""
-    truth, answer = targets.argmax(1), answers.argmax(1)
-    matrix = confusion_matrix(truth, answer, len(EXPRESSIONS))
-    present = matrix.sum(1) > 0
-    recall = matrix.diagonal()[present] / matrix.sum(1)[present]
-    accuracy = float((truth == answer).mean())
-    return {
-        "accuracy": accuracy,
-        "mean_recall": float(recall.mean()),
-        "cross_entropy": float(-(targets * np.log(answers + 1e-9)).sum(1).mean()),
-        "score": float((accuracy + recall.mean()) / 2),
-    }
-
-
-def open_faces(s: HcnnSettings) -> FaceSet:
-    """The faces that the settings name; raises InputError where there are none."""
-    if s.data.startswith("drawn:"):
-        return synthetic_faces(int(s.data.partition(":")[2]), s.seed)
-    return load_faces(s.data)
 
 
 def train(s: HcnnSettings) -> Outcome:

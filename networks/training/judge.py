@@ -20,20 +20,19 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError, UsageError
-from ..evaluation.choice import half_of
 from ..models.judge import JUDGE_SIZE, judge
 from ..models.perceptual import standardise
 from ..models.weights_io import ModelCard, WeightsInfo, save_network, write_card
 from ..vocabulary import EXPRESSIONS
-from .augment import AugmentSettings, augment
-from .ced import characters
-from .datasets import TRAIN, VALIDATION, load_ced, load_ced_to_train
-from .hcnn import HUMAN_LICENCE, classify, measures, shrink, soft_cross_entropy
-from .hed import NO_FACE, load_hed
-from .loop import LoopSettings, Outcome, Stage, run, say
-from .mixing import balanced_chances
-from .options import fixed, option, run_command
-from .report import confusion_matrix, write_report
+from .shared.augment import AugmentSettings, augment
+from .shared.classifying import HUMAN_LICENCE, classify, measures, shrink, soft_cross_entropy
+from .shared.datasets import characters, load_ced, load_ced_to_train
+from .shared.hed_cache import NO_FACE, load_hed
+from .shared.loop import LoopSettings, Outcome, Stage, run, say
+from .shared.mixing import balanced_chances
+from .shared.options import fixed, option, run_command
+from .shared.report import confusion_matrix, write_report
+from .shared.sets import TRAIN, VALIDATION, half_of
 
 SURE = 0.9
 """Share of the label in a character picture's target; the rest is spread over all classes."""

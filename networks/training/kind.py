@@ -14,12 +14,12 @@ from ..errors import InputError
 from ..models.kind import KIND_SIZE, KINDS, character_chance, kind
 from ..models.perceptual import standardise
 from ..models.weights_io import ModelCard, WeightsInfo, save_network, write_card
-from .augment import AugmentSettings, augment, plain
-from .ced import characters
-from .datasets import TRAIN, VALIDATION, load_ced, load_ced_to_train, load_faces
-from .hcnn import HUMAN_LICENCE, shrink
-from .loop import LoopSettings, Outcome, Stage, run, say
-from .options import fixed, option, run_command
+from .shared.augment import AugmentSettings, augment, plain
+from .shared.classifying import HUMAN_LICENCE, shrink
+from .shared.datasets import characters, load_ced, load_ced_to_train, load_faces
+from .shared.loop import LoopSettings, Outcome, Stage, run, say
+from .shared.options import fixed, option, run_command
+from .shared.sets import TRAIN, VALIDATION
 
 CHANGES = AugmentSettings(blur=0.6, noise=0.5, jpeg=0.3, contrast=0.5)
 """Strong, so that no trace of how a picture was made decides."""

@@ -18,10 +18,17 @@ from ..errors import InputError
 from ..models.perceptual import PerceptualNetwork, pool, probabilities, scnn
 from ..models.weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from ..vocabulary import EXPRESSIONS
-from .ced import characters
-from .datasets import TRAIN, VALIDATION, load_ced_to_train, pose_targets
-from .features import Features, check_frozen, compute_features, freeze, start_from, train_mode
-from .folds import (
+from .shared.classifying import measures, soft_cross_entropy
+from .shared.datasets import characters, load_ced_to_train
+from .shared.features import (
+    Features,
+    check_frozen,
+    compute_features,
+    freeze,
+    start_from,
+    train_mode,
+)
+from .shared.folds import (
     BY_CHARACTER,
     BY_PICTURE,
     cross_validate,
@@ -30,11 +37,11 @@ from .folds import (
     test_characters,
     without_folds,
 )
-from .hcnn import measures, soft_cross_entropy
-from .loop import LoopSettings, Outcome, Stage, run, say
-from .mixing import balanced_chances
-from .options import changed_options, fixed, option, run_command
-from .report import confusion_matrix, write_report
+from .shared.loop import LoopSettings, Outcome, Stage, run, say
+from .shared.mixing import balanced_chances
+from .shared.options import changed_options, fixed, option, run_command
+from .shared.report import confusion_matrix, write_report
+from .shared.sets import TRAIN, VALIDATION, pose_targets
 
 SURE = 0.9
 """Share of what viewers would say in a picture's target; the rest is spread over all classes."""

@@ -14,13 +14,14 @@ import torch
 
 from ..models.perceptual import standardise
 from ..models.teacher import TEACHER_SIZE, teacher
-from .augment import AugmentSettings, plain
-from .distributed import start
-from .hcnn import Card, ExpressionTask, finish, open_faces, starting_network
-from .loop import LoopSettings, Outcome, Stage, run, say
-from .mixing import PEOPLE_HELP, SHARE_HELP, pools
-from .options import changed_options, fixed, option, run_command
-from .pretrained import start_from
+from .hcnn import Card, ExpressionTask, finish, starting_network
+from .shared.augment import AugmentSettings, plain
+from .shared.datasets import open_faces
+from .shared.distributed import start
+from .shared.loop import LoopSettings, Outcome, Stage, run, say
+from .shared.mixing import PEOPLE_HELP, SHARE_HELP, pools
+from .shared.options import changed_options, fixed, option, run_command
+from .shared.pretrained import start_from
 
 CALIBRATION_FACES = 400
 _PURPOSE = (

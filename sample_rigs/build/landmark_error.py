@@ -12,8 +12,9 @@ import sys
 
 import numpy as np
 
-from ...exprgen_addon.characters.landmarks import open_jaw, project, world_vertices
-from ...exprgen_addon.studio.capture import CED, FaceStudio
+from ...exprgen_addon.characters.landmark_anchors import project, world_vertices
+from ...exprgen_addon.studio.face_studio import CED, FaceStudio
+from ...exprgen_addon.studio.landmark_finding import open_jaw
 from ...networks.characters.profile import RigProfile, find_character
 from ...networks.vocabulary import LANDMARK_INDEX
 from .stylise import fit_sphere

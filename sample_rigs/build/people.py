@@ -17,10 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ...exprgen_addon.studio.ced_poses import Look, Samples, draw_samples
+from ...exprgen_addon.studio.ced_poses import Samples, draw_samples
+from ...exprgen_addon.studio.look import Look
 from ...networks.characters.profile import RigProfile
 from ...networks.files import write_text
-from ...networks.training.datasets import pose_targets
+from ...networks.training.shared.sets import pose_targets
 from ...networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS
 from .config import Brow, CharacterConfig, Palette, Style
 
@@ -163,7 +164,8 @@ def draw(profile: RigProfile, s: PeopleSettings, number: int) -> Samples:
 
 def build_people(out: Path, s: PeopleSettings, say=print) -> Path:
     """Render all people into `out` and write its table of labels; returns the table."""
-    from ...exprgen_addon.studio.capture import Shots, StudioSettings, render_shots
+    from ...exprgen_addon.studio.face_studio import StudioSettings
+    from ...exprgen_addon.studio.render_processes import Shots, render_shots
     from .assemble import build_once
 
     rows = []

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ...exprgen_addon.studio.ced_poses import Look, gaze_channels
+from ...exprgen_addon.studio.ced_poses import gaze_channels
+from ...exprgen_addon.studio.look import Look
 from ...networks.characters.profile import RigProfile, arkit_to_unit, from_unit
 from ...networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, ROLES
 from .poses import arkit_weights
@@ -134,7 +135,8 @@ def control_values(profile: RigProfile, performance: Performance) -> np.ndarray:
 
 def build_reference(folder: Path = FOLDER, processes: int | None = None, say=print) -> Path:
     """Make the clip, its true curves and its README in `folder`; returns the clip's path."""
-    from ...exprgen_addon.studio.capture import Shots, StudioSettings, render_shots
+    from ...exprgen_addon.studio.face_studio import StudioSettings
+    from ...exprgen_addon.studio.render_processes import Shots, render_shots
 
     performance = perform()
     profile = _build_actor()

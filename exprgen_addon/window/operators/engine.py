@@ -8,7 +8,7 @@ import shutil
 import bpy
 from bpy.props import StringProperty
 
-from ...engine import jobs, python_check
+from ...engine import engine_python, python_check
 from ...engine.task_queue import Task, Thinking
 from .. import job_timer, preferences, references
 
@@ -114,7 +114,7 @@ class EXPRGEN_OT_clear_cache(bpy.types.Operator):
             else:
                 with contextlib.suppress(OSError):
                     path.unlink()
-        for part in jobs.cache_folder().glob("*.part"):
+        for part in engine_python.cache_folder().glob("*.part"):
             part.unlink(missing_ok=True)
         freed = (before - preferences.cache_size()) / 1e6
         self.report({"INFO"}, f"{freed:.1f} MB removed")

@@ -10,7 +10,7 @@ from bpy.props import BoolProperty, StringProperty
 
 from ....networks.characters.profile import clamp, from_unit, to_unit
 from ....networks.errors import ExprGenError
-from ....networks.solving import nudge
+from ....networks.solving import clearer_pose
 from ...characters.in_scene import active_collection, character_of
 from ...engine.task_queue import Task, Thinking
 from ...keying.corrections import add_correction, posed_offsets
@@ -47,7 +47,7 @@ class EXPRGEN_OT_make_clearer(bpy.types.Operator):
         except ExprGenError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        found: list[nudge.Nudge] = []
+        found: list[clearer_pose.Nudge] = []
 
         def think(emit, stopped) -> dict:
             try:
@@ -111,7 +111,7 @@ class EXPRGEN_OT_take_pose(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _search(profile, values, expression: str, mirror, emit, stopped) -> nudge.Nudge:
+def _search(profile, values, expression: str, mirror, emit, stopped) -> clearer_pose.Nudge:
     """Runs in a thread; touches no Blender data."""
     controls = profile.expression_controls
     columns = [profile.names.index(c.name) for c in controls]
@@ -129,7 +129,9 @@ def _search(profile, values, expression: str, mirror, emit, stopped) -> nudge.Nu
         return row
 
     units = to_unit(controls, values[columns])
-    return nudge.make_clearer(read, units, controls, profile.key_poses, expression, budget=budget)
+    return clearer_pose.make_clearer(
+        read, units, controls, profile.key_poses, expression, budget=budget
+    )
 
 
 classes = (EXPRGEN_OT_make_clearer, EXPRGEN_OT_take_pose)

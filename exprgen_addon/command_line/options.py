@@ -1,0 +1,169 @@
+"""Options that verbs share, and what they mean: `retarget`'s are a shot list's columns."""
+
+from __future__ import annotations
+
+import argparse
+
+from ...networks.errors import UsageError
+from ...networks.settings import RetargetSettings
+from ...networks.vocabulary import OUTPUTS, REGIONS
+from ..keying.key_options import KeyOptions, check_fps
+
+
+def retarget_options(sub: argparse.ArgumentParser) -> None:
+    """All that `exprgen retarget` takes; the columns of a shot list are the same."""
+    reference_options(sub)
+    character_options(sub)
+    take_options(sub)
+    sub.add_argument("--tracks", metavar="DIR", help="also keep the solved tracks (.npz) there")
+
+
+def reference_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "reference", nargs="+", metavar="REFERENCE", help="a clip, pictures, or a folder of them"
+    )
+    sub.add_argument(
+        "--face",
+        default="largest",
+        metavar="WHICH",
+        help="largest, left, right, or a number from the left, from 0 (default: %(default)s)",
+    )
+    range_option(sub)
+
+
+def range_option(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--range",
+        type=_range,
+        default=(None, None),
+        metavar="START:END",
+        help="seconds of the reference, such as 2:6; either side may be empty (2: is from 2 s on)",
+    )
+
+
+def character_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--primary", required=True, metavar="NAME", help="name, or a profile's .json")
+    sub.add_argument(
+        "--secondary", action="append", default=[], metavar="NAME", help="may be given again"
+    )
+
+
+def take_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--out", required=True, metavar="FILE.blend")
+    sub.add_argument("--preview", metavar="FILE.mp4", help="film of reference and characters")
+    sub.add_argument("--render", metavar="DIR", help="one picture a character and frame")
+    sub.add_argument("--size", type=int, default=256, help="of --render (default: %(default)s)")
+    defaults = RetargetSettings()
+    solving = sub.add_argument_group("solving")
+    for part in ("eyes", "mouth", "head"):
+        name = f"smoothing_{part}"
+        solving.add_argument(
+            f"--smoothing-{part}",
+            type=float,
+            default=getattr(defaults, name),
+            metavar="0..1",
+            help="default: %(default)s",
+        )
+    solving.add_argument(
+        "--calibrate",
+        type=_calibration,
+        default=defaults.calibration,
+        metavar="auto|none|SECONDS",
+        help="the actor's neutral: found, unused, or at this time (default: %(default)s)",
+    )
+    solving.add_argument(
+        "--emphasis",
+        type=float,
+        default=defaults.emphasis,
+        metavar="0..1",
+        help="pull towards key poses of the perceived expression (default: %(default)s)",
+    )
+    solving.add_argument(
+        "--gain",
+        type=_gain,
+        action="append",
+        default=[],
+        metavar="REGION=X",
+        help=f"may be given again; regions: {', '.join(REGIONS)}",
+    )
+    for output in OUTPUTS:
+        solving.add_argument(
+            f"--no-{output}", action="store_true", help=f"leave the {output} unkeyed"
+        )
+    keying = sub.add_argument_group("keying")
+    keying.add_argument("--fps", type=float, help="of the scene (default: the reference's)")
+    keying.add_argument("--start-frame", type=float, default=1.0, help="frame of time zero")
+    keying.add_argument("--interpolation", choices=("linear", "bezier"), default="linear")
+    keying.add_argument(
+        "--reduce",
+        type=float,
+        default=0.0,
+        metavar="ERROR",
+        help="leave out keys; largest error as a part of a control's range, such as 0.01",
+    )
+    keying.add_argument(
+        "--subframes", action="store_true", help="keys at the reference's own times"
+    )
+
+
+def _range(text: str) -> tuple[float | None, float | None]:
+    start, colon, end = text.partition(":")
+    try:
+        if colon:
+            return (float(start) if start else None, float(end) if end else None)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is not START:END in seconds")
+
+
+def _calibration(text: str) -> str | float:
+    if text in ("auto", "none"):
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not auto, none or seconds") from None
+
+
+def _gain(text: str) -> tuple[str, float]:
+    region, _, number = text.partition("=")
+    try:
+        return region, float(number)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not REGION=NUMBER") from None
+
+
+def settings_of(args: argparse.Namespace) -> RetargetSettings:
+    return RetargetSettings(
+        smoothing_eyes=args.smoothing_eyes,
+        smoothing_mouth=args.smoothing_mouth,
+        smoothing_head=args.smoothing_head,
+        calibration=args.calibrate,
+        emphasis=args.emphasis,
+        gain=dict(args.gain),
+        start=args.range[0],
+        end=args.range[1],
+        outputs=tuple(o for o in OUTPUTS if not getattr(args, f"no_{o}")),
+    )
+
+
+def check_options(args: argparse.Namespace) -> None:
+    """Refuse options of a retarget that make no sense; looks at no file.
+
+    Raises:
+        UsageError: what is wrong and what to write instead.
+    """
+    settings_of(args)
+    check_fps(args.fps)
+    key_options_of(args)
+    if not 16 <= args.size <= 4096:
+        raise UsageError(f"pictures of {args.size} pixels can't be made", fix="use 16 to 4096")
+
+
+def key_options_of(args: argparse.Namespace) -> KeyOptions:
+    return KeyOptions(
+        start_frame=args.start_frame,
+        subframes=args.subframes,
+        interpolation=args.interpolation.upper(),
+        reduce=args.reduce,
+    )

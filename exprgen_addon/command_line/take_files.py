@@ -1,0 +1,128 @@
+"""Solved tracks to the files that were asked for: .blend, pictures, film."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from .console import Console, check_file, check_folder, quiet
+from .options import check_options, key_options_of
+from .verb_steps import analysis_text, exit_code
+
+
+def check_take(args: argparse.Namespace) -> None:
+    """Refuse bad options and places before the long work begins."""
+    check_options(args)
+    check_file(args.out, (".blend",))
+    if args.preview:
+        check_file(args.preview, (".mp4",))
+    if args.render:
+        check_folder(args.render)
+
+
+def write_take_files(
+    args, console, profiles, tracks, face_track, result: dict, began: float
+) -> int:
+    """Tracks -> the files that were asked for; what is finished stays if the rest is stopped."""
+    began_blender = time.monotonic()
+    from ..keying import takes
+
+    console.catch_interrupts()
+    options = key_options_of(args)
+    tracks = takes.matched(tracks, profiles)
+    take = takes.build_take(tracks, profiles, name=_name(args), fps=args.fps, options=options)
+    with quiet():  # Blender would tell the temporary name
+        result = {"out": str(takes.save_file(args.out)), **result}
+    result["fps"] = take.fps
+    result["characters"] = [
+        {"name": p.name, "controls": len(t.controls)} for p, t in zip(profiles, tracks, strict=True)
+    ]
+    result["keys"], result["curves"] = take.report.keys, take.report.curves
+    result["keyed_frames"] = [take.report.first, take.report.last]
+    seconds = result.setdefault("seconds", {})
+    seconds["keying"] = round(take.report.seconds, 4)
+    seconds["blend"] = round(time.monotonic() - began_blender, 2)
+    if args.render and not console.interrupted:
+        result["pictures"] = _render(args, console, profiles, tracks)
+        result["render"] = str(args.render)
+    if args.preview and not console.interrupted:
+        result["preview"] = _preview(args, console, profiles, tracks, face_track, take.fps)
+    seconds["total"] = round(time.monotonic() - began, 2)
+    console.result(result, _take_text(result))
+    return exit_code(result, console)
+
+
+def _name(args: argparse.Namespace) -> str:
+    """The take's name: the footage's, or the track's."""
+    return Path(args.track if args.command == "apply" else args.reference[0]).resolve().stem
+
+
+def _render(args, console: Console, profiles, tracks) -> int:
+    """Pictures of every frame in which a face was seen; their number."""
+    import dataclasses
+
+    from ...networks.track import TRACKED
+    from ..studio import render_processes
+
+    count = 0
+    for profile, track in zip(profiles, tracks, strict=True):
+        if console.interrupted:
+            break
+        seen = track.state == TRACKED if track.meta.get("stills") else slice(None)
+        names = track.meta.get("names") or [f"{i:06d}" for i in range(len(track))]
+        stems = [n for n, keep in zip(names, _mask(seen, len(track)), strict=True) if keep]
+        part = dataclasses.replace(
+            track,
+            times=track.times[seen],
+            values=track.values[seen],
+            state=track.state[seen],
+            expression=track.expression[seen],
+        )
+        paths = render_processes.render_stills(
+            profile,
+            part,
+            args.render,
+            stems,
+            args.size,
+            progress=console.counter(f"render {profile.name}"),
+            stop=lambda: console.interrupted,
+        )
+        count += sum(p.is_file() for p in paths)
+    return count
+
+
+def _preview(args, console: Console, profiles, tracks, face_track, fps: float) -> str | None:
+    """The film's path, or None if it was stopped."""
+    from ...networks.track import FaceTrack
+    from ..studio import preview_film
+
+    reference = args.reference if args.command == "apply" else args.reference[0]
+    made = preview_film.make_preview(
+        reference,
+        FaceTrack.load(face_track),
+        tracks,
+        args.preview,
+        fps=min(fps, preview_film.MAX_FPS),
+        profiles=profiles,
+        progress=console.counter("preview, pictures and film frames"),
+        stop=lambda: console.interrupted,
+    )
+    return None if made is None else str(made)
+
+
+def _mask(seen, n: int) -> list[bool]:
+    return [True] * n if isinstance(seen, slice) else list(seen)
+
+
+def _take_text(result: dict) -> str:
+    names = ", ".join(f"{c['name']} ({c['controls']} controls)" for c in result["characters"])
+    first, last = result["keyed_frames"]
+    lines = [analysis_text(result)] if "found" in result else []
+    lines.append(
+        f"keyed {names}: {result['keys']} keys, "
+        f"frames {first:g} to {last:g} at {result['fps']:g} fps"
+    )
+    if "pictures" in result:
+        lines.append(f"{result['pictures']} pictures in {result['render']}")
+    return "\n".join([*lines, result["out"], *filter(None, [result.get("preview")])])

@@ -1,0 +1,113 @@
+"""Steps that verbs share: their characters, a worker, a job, its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...networks.characters.profile import SAMPLE_RIGS, RigProfile, find_character
+from ...networks.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PARTIAL, InputError, UsageError
+from ..engine.jobs import Job
+from ..engine.worker_process import WorkerProcess
+from .console import Console, check_folder
+
+
+def chosen_profiles(args: argparse.Namespace) -> list[RigProfile]:
+    profiles = [find_character(name) for name in [args.primary, *args.secondary]]
+    names = [p.name for p in profiles]
+    if len(set(names)) != len(names):
+        raise UsageError("a character is named twice", fix="name each character once")
+    return profiles
+
+
+def check_references(paths: list[str]) -> None:
+    for path in paths:
+        if not Path(path).exists():
+            raise InputError("does not exist", file=path, fix="check the path")
+
+
+@contextlib.contextmanager
+def tracks_folder(kept: str | None) -> Iterator[Path]:
+    """Where the tracks go: the user's folder, or one that vanishes."""
+    if kept:
+        yield check_folder(kept)
+        return
+    with tempfile.TemporaryDirectory(prefix="exprgen-") as folder:
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def running_worker(console: Console) -> Iterator[WorkerProcess]:
+    worker = WorkerProcess()
+    try:
+        yield worker
+    except BaseException:
+        worker.kill()
+        raise
+    worker.close()
+
+
+def run_job(worker: WorkerProcess, command: str, arguments: dict, console: Console) -> dict:
+    """One job, with progress on the console; Ctrl-C asks it to stop."""
+    job = Job(command, arguments, worker)
+    console.on_interrupt(job.stop)
+    return job.run_blocking(console.message)
+
+
+def draw_sheet(console: Console, cells: list, out: str, title: str, columns: int, side: int) -> str:
+    """Have the worker draw a sheet of pictures; its path."""
+    request = {"cells": cells, "out": str(Path(out).resolve()), "columns": columns, "side": side}
+    with running_worker(console) as worker:
+        return run_job(worker, "sheet", {**request, "title": title}, console)["sheet"]
+
+
+def analysis_request(args: argparse.Namespace, out: Path, profiles: list) -> dict:
+    return {
+        "reference": [str(Path(p).resolve()) for p in args.reference],
+        "out": str(out.resolve()),
+        "face": args.face,
+        "start": args.range[0],
+        "end": args.range[1],
+        "profiles": [str(p) for p in profiles],
+    }
+
+
+def solve_tracks(worker, track, profiles, settings, folder: Path, console: Console) -> list:
+    from ...networks.track import RigTrack
+
+    request = {
+        "track": str(Path(track).resolve()),
+        "primary": str(profiles[0].path),
+        "secondary": [str(p.path) for p in profiles[1:]],
+        "settings": settings.to_json(),
+        "out": str(folder.resolve()),
+    }
+    solved = run_job(worker, "solve", request, console)
+    return [RigTrack.load(t["path"]) for t in solved["tracks"]]
+
+
+def exit_code(result: dict, console: Console) -> int:
+    if console.interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_PARTIAL if result.get("partial") else EXIT_OK
+
+
+def analysis_summary(analysis: dict) -> dict:
+    names = ("frames", "found", "partial", "reason", "stopped", "without_face", "rate", "stages")
+    return {name: analysis[name] for name in names if name in analysis}
+
+
+def analysis_text(result: dict) -> str:
+    lines = [f"{result['found']} of {result['frames']} frames show the face"]
+    if result.get("partial"):
+        lines.append(f"PARTIAL: {result.get('reason') or 'not all of it could be read'}")
+    return "\n".join(lines)
+
+
+def no_characters() -> InputError:
+    return InputError(
+        "there are no characters", file=SAMPLE_RIGS, fix="build them: make characters"
+    )

@@ -1,0 +1,76 @@
+"""`exprgen capture`: labelled pictures of a character (CED)."""
+
+from __future__ import annotations
+
+import argparse
+
+from ....networks.characters.profile import find_character
+from ....networks.errors import UsageError
+from ..console import Console, check_file, check_folder
+from ..verb_steps import draw_sheet, exit_code
+
+NAME, ORDER = "capture", 9
+HELP = "Render labelled pictures of a character (CED) for training"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What follows the verb."""
+    parser.add_argument("character", metavar="NAME")
+    parser.add_argument("--out", required=True, metavar="DIR")
+    parser.add_argument("--count", type=int, default=1000, help="pictures (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--size", type=int, default=256, help="side in pixels (default: %(default)s)"
+    )
+    parser.add_argument("--processes", type=int, help="Blender processes (default: as cores)")
+    parser.add_argument(
+        "--samples", type=int, default=4, help="renderer's paths a pixel (default: %(default)s)"
+    )
+    parser.add_argument("--sheet", metavar="FILE.png", help="also 64 random pictures as one")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Labelled pictures of a character."""
+    profile = find_character(args.character)
+    if args.count < 1:
+        raise UsageError(f"{args.count} pictures can't be made", fix="give a count of at least 1")
+    folder = check_folder(args.out)
+    from ...studio import ced_capture, face_studio
+
+    if args.sheet:
+        check_file(args.sheet, (".png",))
+    console.catch_interrupts()
+    if not profile.landmarks:
+        console.say(
+            f"warning: {profile.name} has no landmarks, so training will have to look for faces; "
+            f"to place them: exprgen landmarks {args.character}"
+        )
+    made = ced_capture.capture_ced(
+        profile,
+        folder,
+        args.count,
+        seed=args.seed,
+        processes=args.processes,
+        settings=face_studio.StudioSettings(size=args.size, samples=args.samples),
+        progress=console.counter("capture"),
+        stop=lambda: console.interrupted,
+    )
+    names = ("count", "done", "rejected", "classes", "landmarks", "seconds")
+    result = {
+        "out": str(folder / profile.name),
+        "character": profile.name,
+        **{name: made[name] for name in names},
+        "partial": not ced_capture.is_complete(made),
+    }
+    text = f"{made['done']} of {made['count']} pictures of {profile.name} in {result['out']}"
+    lost = [f"{n} {reason}" for reason, n in made["rejected"].items() if n]
+    if lost:
+        text += f"; rejected: {', '.join(lost)}"
+    if args.sheet and made["done"] and not console.interrupted:
+        cells = ced_capture.sheet_cells(folder / profile.name, args.seed)
+        result["sheet"] = draw_sheet(
+            console, cells, args.sheet, f"{profile.title}: capture", 8, 150
+        )
+        text += f"\n{result['sheet']}"
+    console.result(result, text)
+    return exit_code(result, console)

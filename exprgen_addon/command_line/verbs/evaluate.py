@@ -1,0 +1,79 @@
+"""`exprgen evaluate`: all measures, into one folder."""
+
+from __future__ import annotations
+
+import argparse
+
+from ....networks.characters.profile import find_character, sample_characters
+from ....networks.errors import EXIT_INTERRUPTED
+from ..console import Console, check_folder
+from ..verb_steps import exit_code, no_characters, run_job, running_worker
+
+NAME, ORDER = "evaluate", 14
+HELP = "Measure recognition and transfer; one report, one JSON"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What follows the verb."""
+    parser.add_argument("--out", required=True, metavar="DIR", help="goes on with what is there")
+    parser.add_argument("--hed", metavar="DIR", help="prepared human faces (exprgen train hed)")
+    parser.add_argument("--source", metavar="DIR", help="what they were prepared from")
+    parser.add_argument("--ced", metavar="DIR", help="prepared character pictures")
+    parser.add_argument("--part", action="append", metavar="PACK/val", help="default: ferplus/val")
+    parser.add_argument("--clip", metavar="FILE", help="footage to compare over its time")
+    parser.add_argument("--primary", metavar="NAME", help="default: the sample primary")
+    parser.add_argument("--secondary", action="append", default=[], metavar="NAME")
+    parser.add_argument("--each", type=int, default=20, help="pictures an expression (%(default)s)")
+    parser.add_argument(
+        "--agreement", type=float, default=0.6, help="least share of votes (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sheet-each", type=int, default=5, help="of them on the blind sheets")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=("recognition", "clarity", "transfer", "motion", "clip"),
+        help="may be given again; default: all that the options allow",
+    )
+    parser.add_argument("--folds", action="append", default=[], metavar="FILE.json")
+    parser.add_argument("--ratings", action="append", default=[], metavar="FILE.csv")
+    parser.add_argument("--processes", type=int, help="Blender processes (default: as cores)")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """All measures of `exprgen evaluate`, into one folder."""
+    from ...studio import evaluation as evaluating
+
+    if not args.primary and not sample_characters():
+        raise no_characters()
+    primary = find_character(args.primary) if args.primary else sample_characters()[0]
+    plan = evaluating.Plan(
+        out=check_folder(args.out).resolve(),
+        profiles=(primary, *map(find_character, args.secondary)),
+        hed=args.hed,
+        source=args.source,
+        ced=args.ced,
+        clip=args.clip,
+        parts=tuple(args.part or evaluating.PARTS),
+        each=args.each,
+        agreement=args.agreement,
+        seed=args.seed,
+        sheet_each=args.sheet_each,
+        only=tuple(args.only or evaluating.SECTIONS),
+        folds=tuple(args.folds),
+        ratings=tuple(args.ratings),
+        processes=args.processes,
+    )
+    console.catch_interrupts()
+    with running_worker(console) as worker:
+        figures = evaluating.evaluate(
+            plan,
+            lambda command, arguments: run_job(worker, command, arguments, console),
+            counter=console.counter,
+            stop=lambda: console.interrupted,
+            say=console.say,
+        )
+    if figures is None:
+        return EXIT_INTERRUPTED
+    console.result(figures, evaluating.summary(figures))
+    return exit_code(figures, console)

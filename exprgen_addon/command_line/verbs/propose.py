@@ -1,0 +1,84 @@
+"""`exprgen propose`: proposed key poses, to accept or refuse."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from ....networks.characters.profile import find_character
+from ....networks.errors import EXIT_OK
+from ...engine.jobs import Job
+from ..console import Console, check_file
+from ..verb_steps import exit_code, running_worker
+
+NAME, ORDER = "propose", 13
+HELP = "Propose key poses for a character, to accept or refuse"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What follows the verb."""
+    parser.add_argument("character", metavar="PROFILE.json|FILE.blend")
+    parser.add_argument(
+        "--object", metavar="NAME", help="of a FILE.blend without profile: its face"
+    )
+    parser.add_argument("--out", metavar="SHEET.png", help="default: beside the profile")
+    parser.add_argument("--method", choices=("auto", "names", "search"), default="auto")
+    parser.add_argument(
+        "--budget", type=int, default=240, help="pictures of a search (%(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--accept", metavar="NAME,...|all", help="NAME=EXPRESSION relabels")
+    parser.add_argument("--refuse", metavar="NAME,...|all")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Proposed key poses: a sheet and a list, or what was decided about them."""
+    from ...profiling import pose_proposals as proposing
+
+    path = Path(args.character)
+    out = path.with_suffix(".json")
+    if path.suffix == ".blend" and not out.exists() and not (args.accept or args.refuse):
+        from ... import profiling
+
+        check_file(out, (".json",))
+        character = profiling.profile_file(path, out, mesh_name=args.object).profile
+        profiling.close_scene()
+    else:
+        name = out if path.suffix == ".blend" else args.character
+        character = find_character(str(name))
+    if args.accept or args.refuse:
+        gone = proposing.refuse(character, args.refuse) if args.refuse else []
+        made, gained = proposing.accept(character, args.accept) if args.accept else (character, [])
+        result = {"accepted": gained, "refused": gone, "key_poses": len(made.key_poses)}
+        text = f"{len(gained)} accepted, {len(gone)} refused: {made.name} has "
+        console.result(result, f"{text}{len(made.key_poses)} key poses")
+        return EXIT_OK
+    began = time.monotonic()
+    sheet = check_file(args.out or character.path.with_suffix(".proposals.png"), (".png",))
+    console.catch_interrupts()
+    with running_worker(console) as worker:
+        proposals = proposing.propose_poses(
+            character,
+            sheet,
+            lambda command, arguments: Job(command, arguments, worker).run_blocking(),
+            method=args.method,
+            budget=args.budget,
+            seed=args.seed,
+            progress=console.counter("proposing"),
+            stop=lambda: console.interrupted,
+        )
+    rows = [
+        {"name": p.name, "expression": p.expression, "origin": p.origin, "own": p.own}
+        for p in proposals
+    ]
+    result = {
+        "profile": str(character.path),
+        "sheet": str(sheet),
+        "proposals": rows,
+        "clear": sum(p.own >= proposing.CLEAR for p in proposals),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    lines = [f"{r['name']:<28}{r['origin']:<8}{r['own']:>5.0%}" for r in rows]
+    console.result(result, "\n".join([*lines, f"{result['clear']} read clearly", str(sheet)]))
+    return exit_code(result, console)

@@ -1,0 +1,30 @@
+"""`exprgen train`: a training of networks/training by its name."""
+
+from __future__ import annotations
+
+import argparse
+
+from ....networks.worker import training, trainings
+from ..console import Console
+
+NAME, ORDER = "train", 15
+HELP = "Run a training; `exprgen train NAME --help` shows its options"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What follows the verb."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "trainings:\n" + "\n".join(f"  {n:<14}{t}" for n, t in trainings().items())
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="...")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Hand over to networks/training/<name>.py; its Ctrl-C is its own."""
+    import signal
+
+    run = training(args.name)
+    words = [*(w for w in args.words if w != "--json"), *(["--json"] if args.json else [])]
+    console.release()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return int(run(words) or 0)

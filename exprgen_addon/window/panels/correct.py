@@ -1,0 +1,56 @@
+"""Corrections by hand, and the worst frames."""
+
+from __future__ import annotations
+
+import bpy
+
+from ...characters.in_scene import collections_in
+from ...keying.corrections import is_changed
+from .. import references
+from ..operators.correct import posed_collection
+from .drawing import Part, button, draw_wrapped
+
+
+class EXPRGEN_PT_correct(Part, bpy.types.Panel):
+    """What the solver got wrong"""
+
+    bl_label = "Correct"
+    bl_order = 5
+
+    @classmethod
+    def poll(cls, context):
+        return bool(collections_in(context.scene))
+
+    def draw(self, context):
+        layout = self.layout
+        row = layout.row(align=True)
+        row.operator("exprgen.worst_frame", text="", icon="TRIA_LEFT").back = True
+        row.operator("exprgen.worst_frame", text="Next Worst Frame", icon="ERROR")
+        seen = references.seen(context.scene.exprgen)
+        doubt = (
+            references.doubt_at(context.scene, seen, context.scene.frame_current) if seen else ""
+        )
+        draw_wrapped(layout, doubt, "QUESTION")
+        found = posed_collection(context)
+        text = f"Key Correction of {found.name}"
+        button(layout, "exprgen.key_correction", 1.2, text=text, icon="KEY_HLT")
+        entries = found.exprgen.corrections
+        if len(entries):
+            column = layout.column(align=True)
+            row = column.row(align=True)
+            for word in ("", "Strength", "Reach (s)"):
+                row.label(text=word)
+            row.label(text="", icon="BLANK1")
+        for i, entry in enumerate(entries):
+            row = column.row(align=True)
+            frame = references.frame_of(context.scene, entry.time)
+            row.operator("exprgen.go_to", text=f"Frame {frame:.0f}").seconds = entry.time
+            row.prop(entry, "strength", text="")
+            row.prop(entry, "radius", text="")
+            row.operator("exprgen.remove_correction", text="", icon="X").index = i
+        if any(is_changed(entry) for entry in entries):
+            layout.label(text="Changes count at the next Apply", icon="INFO")
+        layout.operator("exprgen.clear_keys", icon="KEYFRAME")
+
+
+classes = (EXPRGEN_PT_correct,)

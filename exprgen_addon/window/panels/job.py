@@ -1,0 +1,36 @@
+"""What failed that was begun elsewhere."""
+
+from __future__ import annotations
+
+import bpy
+
+from ...engine import task_queue
+from .. import job_timer
+from ..operators import analyse, apply, make_clearer, new_character, show_reference
+from .drawing import Part, draw_failed
+
+
+class EXPRGEN_PT_job(Part, bpy.types.Panel):
+    """What failed that was begun elsewhere. All else is shown where it was begun, and what runs in
+    the status bar too"""
+
+    bl_label = "Job"
+    bl_order = 0
+    bl_options = {"HIDE_HEADER"}
+
+    @classmethod
+    def poll(cls, context):
+        return bool(_begun_elsewhere())
+
+    def draw(self, context):
+        for task in _begun_elsewhere():
+            draw_failed(self.layout.column(), task)
+
+
+def _begun_elsewhere() -> list[task_queue.Task]:
+    """What failed and has no button in these panels."""
+    shown = {m.TITLE for m in (analyse, apply, make_clearer, new_character, show_reference)}
+    return [t for t in job_timer.queue.failures if t.title not in shown]
+
+
+classes = (EXPRGEN_PT_job,)

@@ -1,0 +1,103 @@
+"""Which weight files a set of characters needs, and loading them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..characters.profile import RigProfile
+from ..models.weights_places import POSED, file_name, find_weights, weights_folder
+
+BATCH = 2
+"""Faces handed to the networks at once."""
+
+
+def needed_weights(profiles: list[RigProfile]) -> dict[str, Path]:
+    """What is shown to a user -> weight file, for these characters, the primary first."""
+    needed = {"HCNN": find_weights("hcnn")}
+    if profiles:
+        primary = profiles[0]
+        needed[regressor_name(primary)] = find_weights("rig_regressor", primary)
+        for p in profiles[1:]:
+            needed[mapping_name(primary, p)] = find_weights("character_mlp", primary, p)
+    return needed
+
+
+def load_runner(profiles: list[RigProfile], threads: int | None = None):
+    """HCNN and the profiles' 3D-CNNs: (PerceptionRunner, character -> key of FaceTrack.rig_units).
+
+    Raises:
+        ModelError: weights are missing, damaged, or of other controls than the profile's.
+    """
+    from ..models.weights_io import file_digest, load_network
+    from .joint_opinion import PerceptionRunner
+
+    regressors, keys = {}, {}
+    for profile in profiles:
+        path = needed_weights([profile])[regressor_name(profile)]
+        names = tuple(c.name for c in profile.expression_controls)
+        regressors[profile.name] = load_network(
+            path, "rig_regressor", character=profile.name, controls=names
+        )
+        keys[profile.name] = f"{profile.name}:{file_digest(path)}"
+    classifier = load_network(needed_weights([])["HCNN"], "hcnn")
+    runner = PerceptionRunner(classifier, regressors, **load_advisers(), threads=threads)
+    return runner, keys
+
+
+def adviser_weights() -> dict[str, Path]:
+    """Weight files of what joins in HCNN's opinion on people: "second", an HCNN trained on posed
+    people, "teacher", the larger network, and "coefficients", the coefficient reader. Any may be
+    missing, since HCNN can do without."""
+    return {
+        "second": weights_folder() / file_name("hcnn", POSED),
+        "teacher": find_weights("teacher"),
+        "coefficients": find_weights("coefficient_reader"),
+    }
+
+
+def solving_weights(profiles: list[RigProfile]) -> list[Path]:
+    """The weight files that have a say in what these characters do, the primary first; those that
+    are missing are left out."""
+    paths = [*needed_weights(profiles).values(), *adviser_weights().values()]
+    return [path for path in paths if path.is_file()]
+
+
+def load_advisers() -> dict:
+    """The networks of `adviser_weights`; None for what is not there.
+
+    Raises:
+        ModelError: a file is damaged.
+    """
+    from ..models.weights_io import load_network
+
+    paths = adviser_weights()
+    posed, teacher, reader = paths["second"], paths["teacher"], paths["coefficients"]
+    return {
+        "second": load_network(posed, "hcnn") if posed.is_file() else None,
+        "teacher": load_network(teacher, "teacher") if teacher.is_file() else None,
+        "coefficients": load_network(reader, "coefficient_reader")[0] if reader.is_file() else None,
+    }
+
+
+def load_mapping(primary: RigProfile, secondary: RigProfile):
+    """The C-MLP between two characters: primary's unit values (N, M) -> secondary's (N, K).
+
+    Raises:
+        ModelError: weights are missing, damaged, or of other controls than the profiles'.
+    """
+    from ..models.cmlp import CharacterMlp
+
+    path = needed_weights([primary, secondary])[mapping_name(primary, secondary)]
+    return CharacterMlp.load(
+        path,
+        source_controls=tuple(c.name for c in primary.expression_controls),
+        controls=tuple(c.name for c in secondary.expression_controls),
+    )
+
+
+def regressor_name(primary: RigProfile) -> str:
+    return f"3D-CNN {primary.name}"
+
+
+def mapping_name(primary: RigProfile, secondary: RigProfile) -> str:
+    return f"C-MLP {primary.name} to {secondary.name}"

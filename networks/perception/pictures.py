@@ -1,0 +1,121 @@
+"""What single pictures of faces express: `exprgen perceive`."""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..models.weights_places import weights_folder
+from ..progress import Emit, Progress
+from ..vocabulary import EXPRESSIONS
+from .needed_weights import load_advisers
+
+
+def perceive(images: list[str], kind: str, emit: Emit, stop: threading.Event) -> dict:
+    """The seven probabilities of pictures: {"pictures": [{"file", "as", "face", "expression",
+    "probabilities"}], "partial"}; expression and probabilities are null where no face was found.
+
+    Args:
+        images: pictures, or folders of them. kind: "human" (HCNN), "character" (SCNN) or "auto".
+
+    Raises:
+        InputError: a picture can't be read. ModelError: weights are missing or damaged.
+    """
+    from ..tracking.face_tracker import FaceDetector
+
+    emit({"type": "stage", "stage": "loading"})
+    files = _pictures(images)
+    runners: dict = {}
+    pictures = []
+    progress = Progress(emit, "perceive", len(files))
+    with FaceDetector(faces=8) as detector:
+        for path in files:
+            if stop.is_set():
+                break
+            pictures.append(_perceive_one(path, kind, detector, runners))
+            progress.show(len(pictures))
+    progress.show(len(pictures), last=True)
+    missed = any(p["expression"] is None for p in pictures)
+    return {"pictures": pictures, "partial": missed or len(pictures) < len(files)}
+
+
+def _perceive_one(path: Path, kind: str, detector, runners: dict) -> dict:
+    from ..footage.media import read_image
+    from ..tracking.registration import centred_affine, geometric_features, register, warp_face
+
+    picture = read_image(path)
+    faces = detector.search(picture)
+    if faces:
+        found = max(faces, key=lambda f: f.area)
+        face = register(picture, found.landmarks49)
+    elif kind == "character":
+        # Drawn faces are often not found; character pictures are framed on the face.
+        face = warp_face(picture, centred_affine(picture.shape[1], picture.shape[0]))
+    else:
+        return {"file": str(path), "as": kind, "face": False} | dict.fromkeys(
+            ("expression", "probabilities")
+        )
+    chosen = kind_of(face) if kind == "auto" else kind
+    if chosen not in runners:
+        runners[chosen] = classifier_of(chosen)
+    measured = ()
+    if chosen == "human" and faces:
+        measured = (geometric_features(found.landmarks49)[None], found.arkit[None])
+    probabilities = runners[chosen](face[None], *measured)["expression"][0]
+    return {
+        "file": str(path),
+        "as": chosen,
+        "face": bool(faces),
+        "expression": EXPRESSIONS[int(probabilities.argmax())],
+        "probabilities": {
+            e: round(float(p), 5) for e, p in zip(EXPRESSIONS, probabilities, strict=True)
+        },
+    }
+
+
+def kind_of(face: np.ndarray) -> str:
+    """ "human" or "character" for a registered face (256, 256) uint8, when nobody says which.
+
+    Raises:
+        ModelError: the kind network's weights are missing or damaged.
+    """
+    from ..models.kind import KIND_SIZE, KINDS, character_chance
+    from ..models.perceptual import prepare_faces
+
+    chance = character_chance(_kind_network(weights_folder()), prepare_faces(face[None], KIND_SIZE))
+    return KINDS[int(chance[0] > 0.5)]
+
+
+@cache
+def _kind_network(folder: Path):
+    from ..models.weights_io import load_network, weights_path
+
+    return load_network(weights_path("kind", folder=folder), "kind")[0]
+
+
+def _pictures(paths: list[str]) -> list[Path]:
+    from ..footage.media import IMAGE_SUFFIXES
+
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            found = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+            if not found:
+                raise InputError("the folder holds no images", file=path, fix="give one with some")
+            files += found
+        else:
+            files.append(path)
+    return files
+
+
+def classifier_of(kind: str):
+    from ..models.weights_io import load_network, weights_path
+    from .joint_opinion import PerceptionRunner
+
+    name = "hcnn" if kind == "human" else "scnn"
+    classifier = load_network(weights_path(name, folder=weights_folder()), name)
+    return PerceptionRunner(classifier, **(load_advisers() if kind == "human" else {}))

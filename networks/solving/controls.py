@@ -1,0 +1,164 @@
+"""Unit values to control values that can be keyed: calibrated, filled, emphasised, smoothed,
+limited.
+
+Everything works on columns of numbers (numpy only), so it runs again in a moment when a setting
+changes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..characters.profile import RigProfile, from_unit
+from ..errors import UsageError
+from ..perception.prior import EVEN_STILLS, unprejudiced
+from ..settings import RetargetSettings
+from ..track import FaceTrack, RigTrack
+from ..tracking.lost_frames import fill_lost
+from .blinks import blend_blink, for_one_eye
+from .emphasis import SHARPEN, SHARPEN_STILLS, emphasise
+from .head_and_gaze import directed_by_tracker
+from .neutral import Neutral, find_neutral, neutral_offset, subtract_neutral
+from .smoothing import smooth, smooth_units
+
+JUMP_PERCEIVED = 0.6  # probability; one that flickers within a second says little
+
+
+def solve_controls(
+    face_track: FaceTrack,
+    profile: RigProfile,
+    unit_values: np.ndarray,
+    settings: RetargetSettings,
+) -> RigTrack:
+    """What the primary does: calibrated, filled, emphasised, smoothed, amplified, within limits.
+
+    Args:
+        unit_values: (N, M) of the profile's M expression controls, as the 3D-CNN gives them for the
+            N frames of the track; rows of frames without a face don't matter.
+
+    Returns:
+        The controls of `settings.outputs` in profile order, for the frames of the settings' range.
+
+    Raises:
+        UsageError: the range holds no frame, or there is no face at the calibration's second.
+    """
+    controls = profile.expression_controls
+    units = _checked(unit_values, len(face_track), len(controls))
+    rows = selected_rows(face_track, settings)
+    stills = bool(face_track.meta.get("stills"))
+    neutral = find_neutral(face_track, settings.calibration)
+    units = subtract_neutral(units, neutral_offset(units, controls, neutral))
+    units = fill_lost(face_track.times, face_track.state, units, stills=stills)
+    perceived = _perceived(face_track)
+    calm = 1.0 - neutral.trust
+    poses, amount = profile.key_poses, settings.emphasis
+    units = emphasise(units, perceived, controls, poses, amount, calm, _sharpening(face_track))
+    if not stills:
+        units = smooth_units(face_track, controls, units, settings)
+    units = units * [settings.gain.get(c.region, 1.0) for c in controls]
+    return _assemble(face_track, profile, units[rows], settings, neutral)
+
+
+def follow_controls(
+    face_track: FaceTrack,
+    profile: RigProfile,
+    unit_values: np.ndarray,
+    settings: RetargetSettings,
+) -> RigTrack:
+    """What a secondary does: its C-MLP's answer to the primary's final expression, emphasised.
+
+    That expression is calibrated, smoothed and amplified already; but the C-MLP is a regression
+    too, and answers weaker poses than its own character has. Head, eyes and blinks come from the
+    tracker as for the primary.
+
+    Args:
+        unit_values: (K, M) of the profile's M expression controls, for the K frames of the range.
+
+    Raises:
+        UsageError: as `solve_controls`.
+    """
+    rows = selected_rows(face_track, settings)
+    controls = profile.expression_controls
+    units = _checked(unit_values, len(rows), len(controls))
+    neutral = find_neutral(face_track, settings.calibration)
+    perceived = _perceived(face_track)[rows]
+    poses, amount, sharpen = profile.key_poses, settings.emphasis, _sharpening(face_track)
+    units = emphasise(units, perceived, controls, poses, amount, sharpen=sharpen)
+    return _assemble(face_track, profile, units, settings, neutral)
+
+
+def selected_rows(face_track: FaceTrack, settings: RetargetSettings) -> np.ndarray:
+    """Indices of the frames with start <= time < end.
+
+    Raises:
+        UsageError: there is none.
+    """
+    times = face_track.times
+    keep = np.ones(len(times), bool)
+    if settings.start is not None:
+        keep &= times >= settings.start - 1e-6
+    if settings.end is not None:
+        keep &= times < settings.end - 1e-6
+    if not keep.any():
+        last = f"{times[-1]:.2f}" if len(times) else "0"
+        raise UsageError(
+            "the range holds no frame of the footage.",
+            fix=f"choose a start and an end between 0 and {last} s",
+        )
+    return np.flatnonzero(keep)
+
+
+def _checked(unit_values: np.ndarray, frames: int, controls: int) -> np.ndarray:
+    units = np.asarray(unit_values, float)
+    if units.shape != (frames, controls):
+        raise ValueError(f"unit values are {units.shape}, not {(frames, controls)}")
+    return np.clip(np.nan_to_num(units), -1.0, 1.0)
+
+
+def _perceived(track: FaceTrack) -> np.ndarray:
+    """(N, 7) probabilities, steadied: a flicker of the classifier must not shake the face."""
+    if track.meta.get("stills"):
+        return unprejudiced(track.expression, track.meta.get("prior") or (), EVEN_STILLS)
+    return smooth(track.times, track.expression, 1.0, JUMP_PERCEIVED)
+
+
+def _sharpening(track: FaceTrack) -> float:
+    """Exponent on the perceived probabilities that suits the footage."""
+    return SHARPEN_STILLS if track.meta.get("stills") else SHARPEN
+
+
+def _assemble(
+    track: FaceTrack,
+    profile: RigProfile,
+    units: np.ndarray,
+    settings: RetargetSettings,
+    neutral: Neutral,
+) -> RigTrack:
+    """Expression units (K, M) of the range's K frames, with blinks, head and eyes -> values."""
+    rows = selected_rows(track, settings)
+    directed = for_one_eye(directed_by_tracker(track, settings, neutral), profile)
+    columns: dict[str, np.ndarray] = {}
+    expression = profile.expression_controls
+    for i, control in enumerate(expression):
+        if control.role in directed:
+            gain = settings.gain.get(control.region, 1.0)
+            blink = np.clip(gain * directed[control.role][rows], 0.0, 1.0)
+            units[:, i] = blend_blink(units[:, i], blink)
+    values = from_unit(expression, units)
+    columns |= {c.name: values[:, i] for i, c in enumerate(expression)}
+    for control in profile.controls:
+        if control.output != "expression":
+            angle = directed[control.role][rows] if control.role in directed else 0.0
+            value = np.broadcast_to(control.rest + angle, len(rows))
+            columns[control.name] = np.clip(value, control.minimum, control.maximum)
+    names = tuple(c.name for c in profile.controls if c.output in settings.outputs)
+    chosen = [columns[n] for n in names]
+    return RigTrack(
+        character=profile.name,
+        times=np.array(track.times[rows]),
+        controls=names,
+        values=np.stack(chosen, axis=1).astype(np.float32) if names else np.zeros((len(rows), 0)),
+        state=np.array(track.state[rows]),
+        expression=np.array(track.expression[rows]),
+        meta={"settings": settings.to_json(), "neutral_trust": round(neutral.trust, 3)},
+    )

@@ -1,0 +1,80 @@
+"""What the tracker drives directly: head and gaze as angles, blinks as amounts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..settings import RetargetSettings
+from ..track import FaceTrack
+from ..tracking.lost_frames import fill_lost
+from .neutral import Neutral, weighted_median
+from .smoothing import smooth
+
+MAX_HEAD_OFFSET = np.radians(20.0)
+JUMP_BLINK = 0.08
+JUMP_HEAD = 0.10  # radians
+JUMP_GAZE = 0.08  # radians; a saccade is a jump
+
+
+def head_angles(poses: np.ndarray, neutral: np.ndarray | None = None) -> np.ndarray:
+    """Rotations -> (N, 3) pitch, yaw, roll in radians, signs as in ROLES.
+
+    The head turns by yaw about its upright axis, then by pitch, then by roll.
+
+    Args:
+        poses: (N, 4, 4) face -> camera, x to the subject's left, y up, z to the camera.
+        neutral: (3, 3) rotation from which they are counted; by default facing the camera.
+    """
+    rotation = np.asarray(poses, float)[:, :3, :3]
+    rotation = rotation / np.cbrt(np.linalg.det(rotation))[:, None, None]
+    if neutral is not None:
+        rotation = neutral.T @ rotation
+    yaw = np.arctan2(rotation[:, 0, 2], rotation[:, 2, 2])
+    pitch = np.arcsin(np.clip(-rotation[:, 1, 2], -1.0, 1.0))
+    roll = -np.arctan2(rotation[:, 1, 0], rotation[:, 1, 1])
+    return np.stack([pitch, yaw, roll], axis=1)
+
+
+def rotation_of(pitch: float, yaw: float, roll: float) -> np.ndarray:
+    """The (3, 3) rotation whose `head_angles` these are."""
+    cy, sy, cp, sp, cr, sr = (f(a) for a in (yaw, pitch, -roll) for f in (np.cos, np.sin))
+    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    return about_y @ about_x @ about_z
+
+
+def neutral_head(track: FaceTrack, neutral: Neutral, exact: bool) -> np.ndarray:
+    """The rotation of the head in neutral frames; limited, unless the user named the frame."""
+    if neutral.trust <= 0 or not neutral.weights.any():
+        return np.eye(3)
+    angles = head_angles(track.head_pose)
+    middle = np.array([weighted_median(column, neutral.weights) for column in angles.T])
+    if not exact:
+        middle = np.clip(middle, -MAX_HEAD_OFFSET, MAX_HEAD_OFFSET)
+    return rotation_of(*(neutral.trust * middle))
+
+
+def directed_by_tracker(
+    track: FaceTrack, settings: RetargetSettings, neutral: Neutral
+) -> dict[str, np.ndarray]:
+    """Role -> (N,) what the tracker says: blinks as amounts, the rest as angles in radians."""
+    stills = bool(track.meta.get("stills"))
+    exact = not isinstance(settings.calibration, str)
+    head = head_angles(track.head_pose, neutral_head(track, neutral, exact))
+    gaze = track.gaze.reshape(len(track), 4).astype(float)
+    if exact:  # the user says that the actor looks ahead in this frame
+        gaze = gaze - [weighted_median(column, neutral.weights) for column in gaze.T]
+    head, gaze = (fill_lost(track.times, track.state, x, stills=stills) for x in (head, gaze))
+    blink = track.blink.astype(float)
+    if not stills:
+        head = smooth(track.times, head, settings.smoothing_head, JUMP_HEAD)
+        gaze = smooth(track.times, gaze, settings.smoothing_eyes, JUMP_GAZE)
+        blink = smooth(track.times, blink, settings.smoothing_eyes, JUMP_BLINK)
+    head = head * settings.gain.get("head", 1.0)
+    gaze = gaze * settings.gain.get("gaze", 1.0)
+    directed = dict(zip(("head_pitch", "head_yaw", "head_roll"), head.T, strict=True))
+    names = ("gaze_left_yaw", "gaze_left_pitch", "gaze_right_yaw", "gaze_right_pitch")
+    directed |= dict(zip(names, gaze.T, strict=True))
+    directed |= dict(zip(("blink_left", "blink_right"), blink.T, strict=True))
+    return directed

@@ -1,0 +1,1 @@
+"""What trainings share: sets of pictures, the loop, checkpoints, options, reports, pairs."""

@@ -1,0 +1,80 @@
+"""Checkpoints: a training that is killed at any moment goes on where it was.
+
+Every random choice of a step comes from (seed, step) alone (see `seed_step`), so a checkpoint needs
+no random states: weights, running average, optimiser and the step number are the whole state, and a
+resumed training equals an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ...errors import InputError, OutputError, UsageError
+
+FILE = "checkpoint.pt"
+VERSION = 1
+
+
+def seed_step(seed: int, step: int) -> np.random.Generator:
+    """Seed torch for one step (dropout, augmentation) and return numpy's generator for it."""
+    torch.manual_seed((seed * 1_000_003 + step) % 2**63)
+    return np.random.default_rng((seed, step))
+
+
+def save_checkpoint(folder: str | Path, settings: dict, state: dict) -> None:
+    """Write the state of a training; the previous one stays until the new one is complete.
+
+    Raises:
+        OutputError: the folder can't be written.
+    """
+    folder = Path(folder)
+    path = folder / FILE
+    temporary = path.with_name(FILE + ".part")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as f:
+            torch.save({"version": VERSION, "settings": json.dumps(settings), **state}, f)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(
+            f"can't be written ({error.strerror})", file=path, fix="choose a writable folder"
+        ) from error
+
+
+def load_checkpoint(folder: str | Path, settings: dict) -> dict | None:
+    """The last state written to `folder`, or None if there is none.
+
+    Raises:
+        InputError: the file is damaged.
+        UsageError: it belongs to a training with other settings.
+    """
+    path = Path(folder) / FILE
+    if not path.exists():
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError) as error:
+        raise InputError(
+            "is a damaged checkpoint", file=path, fix="delete it and start the training again"
+        ) from error
+    if state.get("version") != VERSION:
+        raise InputError("is of another version", file=path, fix="start the training again")
+    before = json.loads(state["settings"])
+    now = json.loads(json.dumps(settings))
+    changed = sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k))
+    if changed:
+        k = changed[0]
+        raise UsageError(
+            f"the checkpoint was made with {k} = {before.get(k)!r}, not {now.get(k)!r}",
+            file=path,
+            fix="give the same settings, or start anew without --resume",
+        )
+    return state

@@ -1,0 +1,133 @@
+"""What the trainings read: sets of registered human faces and sets of posed character pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import InputError
+from ...perception.drawn_faces import LOOKS, draw_face
+from ...track import load_arrays
+from ...vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES, NEUTRAL, REGISTERED_SIZE
+from .sets import (
+    CED_KIND,
+    REJECTED,
+    SEEN_KIND,
+    TRAIN,
+    VALIDATION,
+    CharacterSet,
+    FaceSet,
+    as_face_set,
+)
+
+
+def load_faces(folder: str | Path) -> FaceSet:
+    """The prepared human faces of `folder`; faces the tracker did not find are left out.
+
+    Raises:
+        InputError: the folder holds no prepared set.
+    """
+    try:
+        from .hed_cache import load_hed
+    except ImportError as error:
+        raise InputError("can't be read", file=folder, fix="prepare the set first") from error
+    loaded = load_hed(folder)
+    return loaded if isinstance(loaded, FaceSet) else as_face_set(loaded, str(folder))
+
+
+def load_ced(folder: str | Path, character: str) -> CharacterSet:
+    """One character's pictures under `folder`, prepared by `ced.py`; every tenth is for validation.
+
+    Raises:
+        InputError: the capture or its preparation is missing or incomplete.
+    """
+    place = Path(folder) / character
+    meta, samples = load_arrays(place / "samples.npz", CED_KIND)
+    _, seen = load_arrays(place / "seen.npz", SEEN_KIND)
+    count = len(seen["found"])
+    try:
+        faces = np.load(place / "faces.npy", mmap_mode="r")
+        labels = samples["label"][:count].astype(int)
+        columns = {
+            "units": samples["units"][:count].astype(np.float32),
+            "intended": samples["arkit"][:count].astype(np.float32),
+            "intensity": samples["intensity"][:count].astype(np.float32),
+        }
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"is incomplete ({error})", file=place, fix="capture and prepare it again"
+        ) from error
+    # Blocks of ten pictures hold one of each class: every tenth block is kept for validation.
+    block = np.arange(count) // 10
+    check = block % 10 == 9 if count >= 100 else block == block.max()
+    split = np.where(check, VALIDATION, TRAIN)
+    if "rejected" in samples:  # rows without a picture belong to neither
+        rejected = samples["rejected"][:count] > 0
+        split, labels = np.where(rejected, REJECTED, split), np.where(rejected, -1, labels)
+    found = seen["found"]
+    calm = np.median(seen["geometry"][found & (labels == NEUTRAL)], axis=0)
+    geometry = np.where(found[:, None], seen["geometry"], calm).astype(np.float32)
+    return CharacterSet(
+        character=character,
+        faces=faces[:count],
+        labels=labels,
+        geometry=geometry,
+        arkit=seen["arkit"],
+        found=found,
+        split=split,
+        controls=tuple(meta["controls"]),
+        **columns,
+    )
+
+
+def load_ced_to_train(folder: str | Path, character: str) -> CharacterSet:
+    """`load_ced` for those who learn from it: pictures are left both to learn from and to check by.
+
+    Raises:
+        InputError: as `load_ced`, or the capture is too small.
+    """
+    posed = load_ced(folder, character)
+    if not len(posed.rows(TRAIN)) or not len(posed.rows(VALIDATION)):
+        raise InputError(
+            f"holds too few pictures ({len(posed)}) to train with",
+            file=Path(folder) / character,
+            fix="capture at least 20, then prepare them: exprgen train ced",
+        )
+    return posed
+
+
+def synthetic_faces(count: int, seed: int = 0, size: int = REGISTERED_SIZE) -> FaceSet:
+    """Drawn faces, for tests and calibration: mouth, lids and brows follow the expression.
+
+    Not people. The seven classes take turns; a fifth of the faces is for validation.
+    """
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % len(EXPRESSIONS)
+    arkit = np.zeros((count, len(ARKIT_CHANNELS)), np.float32)
+    geometry = np.zeros((count, len(GEOMETRIC_FEATURES)), np.float32)
+    faces = np.stack([draw_face(int(k), rng, size) for k in labels])
+    for i, k in enumerate(labels):
+        smile, frown, opening, brow, lid = LOOKS[k]
+        geometry[i] = (brow, brow, lid, lid, 0.2, 0.3 + 0.1 * smile, opening, 0.3, 0.3)
+        geometry[i] += rng.normal(0, 0.01, len(GEOMETRIC_FEATURES))
+        arkit[i, ARKIT_CHANNELS.index("jawOpen")] = opening
+        for side in ("Left", "Right"):
+            arkit[i, ARKIT_CHANNELS.index(f"mouthSmile{side}")] = smile
+            arkit[i, ARKIT_CHANNELS.index(f"mouthFrown{side}")] = frown
+    targets = np.eye(len(EXPRESSIONS), dtype=np.float32)[labels] * 0.9 + 0.1 / len(EXPRESSIONS)
+    block = np.arange(count) // len(EXPRESSIONS)
+    split = np.where(block % 5 == 4, VALIDATION, TRAIN)
+    return FaceSet(faces, targets, split, geometry, arkit, "drawn faces")
+
+
+def characters(folder: Path) -> list[str]:
+    """Names of the captured characters in a folder."""
+    return sorted(path.parent.name for path in folder.glob("*/samples.npz"))
+
+
+def open_faces(s) -> FaceSet:
+    """The faces that the settings name; raises InputError where there are none."""
+    if s.data.startswith("drawn:"):
+        return synthetic_faces(int(s.data.partition(":")[2]), s.seed)
+    return load_faces(s.data)

@@ -1,0 +1,168 @@
+"""Outputs of frozen layers, computed once: what makes the later trainings cheap.
+
+SCNN, f-CNN and 3D-CNN start from HCNN and keep its first layers. What those layers say of a face
+never changes, so it is kept in a file, for the face as it is, mirrored, and changed a few times.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...errors import OutputError, UsageError
+from ...models.perceptual import TABLE_1, PerceptualNetwork, standardise
+from ...perception.folding import FoldedNetwork
+from ...vocabulary import REGISTERED_SIZE
+from .augment import AugmentSettings, augment, plain
+from .loop import say
+
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class Features:
+    """Outputs of the frozen layers for V variants of N faces.
+
+    maps: float16 memory map (V, N, 64, h, w). flipped: bool (V, N), the variant is mirrored.
+    Variant 0 is the face as it is, variant 1 its mirror image, the others are changed at random.
+    """
+
+    maps: np.ndarray
+    flipped: np.ndarray
+
+    def take(self, variants: np.ndarray, rows: np.ndarray) -> Tensor:
+        """float32 (B, 64, h, w) of the given variants and rows."""
+        picked = np.stack([self.maps[v, r] for v, r in zip(variants, rows, strict=True)])
+        return torch.from_numpy(picked.astype(np.float32))
+
+
+def check_frozen(layers: int) -> None:
+    """Raises UsageError where layers can't be parted after this one."""
+    if layers not in (4, 6, 8, 10, 11):
+        raise UsageError(f"{layers} frozen layers", fix="freeze 4, 6, 8, 10 or 11 layers")
+
+
+def freeze(network: PerceptualNetwork, layers: int) -> None:
+    """Keep the first `layers` layers as they are: no gradients, statistics unchanged."""
+    for layer in network.layers[:layers]:
+        layer.requires_grad_(False)
+
+
+def train_mode(network: PerceptualNetwork, frozen: int) -> None:
+    """Training mode for all but the first `frozen` layers."""
+    network.train()
+    for layer in network.layers[:frozen]:
+        layer.eval()
+
+
+def start_from(network: PerceptualNetwork, parent: PerceptualNetwork) -> None:
+    """Take the parent's convolutions and batch norms; the FC layers stay as they are."""
+    network.layers.load_state_dict(parent.layers.state_dict())
+
+
+@torch.inference_mode()
+def compute_features(
+    path: str | Path,
+    network: PerceptualNetwork,
+    faces: np.ndarray,
+    rows: np.ndarray,
+    frozen: int,
+    variants: int = 4,
+    size: int = REGISTERED_SIZE,
+    seed: int = 0,
+    changes: AugmentSettings | None = None,
+) -> Features:
+    """The frozen layers' outputs on `faces[rows]`, read from `path` if they are there already.
+
+    Args:
+        path: .npy file; a .json beside it says what it was made from.
+
+    Raises:
+        OutputError: the file can't be written.
+    """
+    check_frozen(frozen)
+    folded = FoldedNetwork(network)
+    key = _key(folded, faces, rows, frozen, variants, size, seed)
+    path = Path(path)
+    flipped = _flips(variants, len(rows), seed)
+    if not _is_there(path, key):
+        _compute(path, folded, faces, rows, frozen, flipped, size, seed, changes)
+        path.with_suffix(".json").write_text(json.dumps(key))
+    return Features(np.load(path, mmap_mode="r"), flipped)
+
+
+def _compute(path, folded, faces, rows, frozen, flipped, size, seed, changes) -> None:
+    variants = len(flipped)
+    h = size
+    for spec in TABLE_1[:frozen]:
+        h = -(-h // spec.stride)
+    shape = (variants, len(rows), folded.layers[0].weight.shape[0], h, h)
+    path.with_suffix(".json").unlink(missing_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        maps = np.lib.format.open_memmap(path, "w+", np.float16, shape)
+    except OSError as error:
+        raise OutputError(
+            f"can't be written ({error.strerror})", file=path, fix="choose a writable folder"
+        ) from error
+    changes = changes or AugmentSettings(flip=0)
+    started, done, spoken = time.perf_counter(), 0, 0.0
+    for v in range(variants):
+        for i in range(0, len(rows), BATCH):
+            part = slice(i, min(i + BATCH, len(rows)))
+            pictures = np.stack([faces[r] for r in rows[part]])
+            x = _variant(v, pictures, flipped[v, part], size, seed + i, changes)
+            maps[v, part] = folded.maps(standardise(x), 0, frozen).numpy().astype(np.float16)
+            done += len(pictures)
+            spent = time.perf_counter() - started
+            if spent - spoken > 15:
+                spoken = spent
+                left = spent / done * (variants * len(rows) - done)
+                say(f"frozen layers: {done} of {variants * len(rows)}, {left / 60:.1f} min left")
+    maps.flush()
+
+
+def _variant(v, pictures, flipped, size, seed, changes) -> Tensor:
+    if v < 2:
+        return plain(pictures, size, flipped)
+    rng = np.random.default_rng((seed, v))
+    mirrored = np.where(flipped[:, None, None], pictures[:, :, ::-1], pictures)
+    return augment(mirrored, size, changes, rng)[0]
+
+
+def _flips(variants: int, count: int, seed: int) -> np.ndarray:
+    flipped = np.random.default_rng((seed, 9)).random((variants, count)) < 0.5
+    flipped[0] = False
+    flipped[1:2] = True
+    return flipped
+
+
+def _key(folded, faces, rows, frozen, variants, size, seed) -> dict:
+    sha = hashlib.sha256()
+    for layer in folded.layers[:frozen]:
+        sha.update(layer.weight.numpy().tobytes() + layer.bias.numpy().tobytes())
+    pictures = hashlib.sha256(np.ascontiguousarray(rows).tobytes())
+    for r in rows[:: max(1, len(rows) // 50)]:
+        pictures.update(np.ascontiguousarray(faces[r]).tobytes())
+    return {
+        "layers": sha.hexdigest(),
+        "faces": pictures.hexdigest(),
+        "frozen": frozen,
+        "variants": variants,
+        "size": size,
+        "seed": seed,
+    }
+
+
+def _is_there(path: Path, key: dict) -> bool:
+    try:
+        return json.loads(path.with_suffix(".json").read_text()) == key and path.exists()
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,151 @@
+"""Settings of a training as command line options: one dataclass field, one option."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import sys
+import types
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, asdict, field, fields
+from pathlib import Path
+
+from ...errors import EXIT_INTERRUPTED, EXIT_OK, ExprGenError
+from .distributed import leave, processes
+
+
+def option(default, help: str, choices: Sequence[str] | None = None):
+    """A dataclass field with its help text; `default` MISSING makes the option required."""
+    metadata = {"help": help, "choices": choices}
+    if default is MISSING:
+        return field(metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def add_options(parser: argparse.ArgumentParser, settings: type) -> None:
+    """Give `parser` one option for each field of the dataclass `settings`."""
+    hints = typing.get_type_hints(settings)
+    for f in fields(settings):
+        flag = "--" + f.name.replace("_", "-")
+        text = f.metadata.get("help", "")
+        kind = hints[f.name]
+        if isinstance(kind, types.UnionType):
+            kind = next(k for k in typing.get_args(kind) if k is not type(None))
+        if kind is bool:
+            parser.add_argument(
+                flag, action=argparse.BooleanOptionalAction, default=f.default, help=text
+            )
+            continue
+        if f.default not in (MISSING, None, ""):
+            text += f" (default: {f.default})"
+        parser.add_argument(
+            flag,
+            type=kind,
+            default=None if f.default is MISSING else f.default,
+            required=f.default is MISSING,
+            choices=f.metadata.get("choices"),
+            help=text,
+        )
+
+
+def settings_from(settings: type, arguments: argparse.Namespace):
+    """The dataclass `settings` filled from parsed arguments."""
+    return settings(**{f.name: getattr(arguments, f.name) for f in fields(settings)})
+
+
+FREE = ("out", "checkpoints", "resume", "threads", "minutes")
+"""Settings that say where and how fast, not what: a resumed training may change them."""
+
+
+def fixed(settings, *free: str) -> dict:
+    """The settings that a resumed training must share: all but FREE and those named in `free`."""
+    return {k: v for k, v in asdict(settings).items() if k not in (*FREE, *free)}
+
+
+def changed_options(settings, *without: str) -> str:
+    """What a command line must say of the settings: all that are not at their default, with a space
+    before each; files and folders by their names. For model cards.
+
+    Args:
+        without: fields that the card names itself, beside FREE and those that have no default.
+    """
+    words = []
+    for f in fields(settings):
+        value = getattr(settings, f.name)
+        if f.default is MISSING or f.name in (*FREE, *without) or value == f.default:
+            continue
+        shown = Path(value).name if isinstance(value, str) else value
+        words.append(f" --{f.name.replace('_', '-')} {shown}")
+    return "".join(words)
+
+
+def run_command(name: str, description: str, settings: type, train, args=None) -> int:
+    """Parse `args`, train, tell the result, and return an exit code (see errors.py)."""
+    parser = command_parser(name, description)
+    add_options(parser, settings)
+    given = parser.parse_args(args)
+
+    def work() -> dict:
+        s = settings_from(settings, given)
+        made = train(s)
+        return {**written(s), "metrics": getattr(made, "metrics", made)}
+
+    code = conclude(name, work, given.json, "--resume goes on from here")
+    if code == EXIT_OK:
+        leave()
+    return code
+
+
+def command_parser(name: str, description: str) -> argparse.ArgumentParser:
+    """The parser of a training, without its settings."""
+    parser = argparse.ArgumentParser(prog=f"exprgen train {name}", description=description)
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    return parser
+
+
+def conclude(name: str, work: Callable[[], dict], as_json: bool, again: str) -> int:
+    """Run a training; with `as_json` its result, or its error, is the only thing on stdout.
+
+    Args:
+        work: does it; returns what there is to tell. again: how to go on after Ctrl-C.
+
+    Returns:
+        the exit code.
+    """
+    stdout = sys.stdout
+    try:
+        with contextlib.redirect_stdout(sys.stderr if as_json else stdout):
+            result = work()
+        told, code = {"training": name, **result}, EXIT_OK
+    except ExprGenError as error:
+        print(f"error: {error}", file=sys.stderr)
+        told, code = {"error": error.to_message()}, error.exit_code
+        del told["error"]["type"]
+    except KeyboardInterrupt:
+        print(f"stopped; {again}", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    if as_json and processes().main:
+        print(json.dumps(_plain(told)), file=stdout, flush=True)
+    return code
+
+
+def written(settings) -> dict[str, str]:
+    """{"out": the file or folder that a training with these settings has written}."""
+    place = Path(getattr(settings, "out", "") or settings.data)
+    if getattr(settings, "folds", 0) and settings.fold < 0:  # cross-validation leaves a table
+        place = place.with_suffix(".folds.json")
+    return {"out": str(place)}
+
+
+def _plain(value):
+    """What JSON can hold: numbers of numpy as Python's, those that are none (NaN) as null."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value

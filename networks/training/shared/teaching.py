@@ -1,0 +1,69 @@
+"""A larger network's answers as targets (distillation): what it sees beyond the label.
+
+Ten people's votes are a coarse distribution, and those on rare expressions are few; the teacher's
+answers tell of every face how near it is to each expression.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from ...files import write_array
+from ...models.perceptual import standardise
+from ...models.teacher import TeacherNetwork, teacher_opinion
+from ...models.weights_io import file_digest, load_network
+from .augment import plain
+from .loop import say
+from .mixing import Pool
+
+TEACHER_HELP = "weights of the teacher to learn from as well (see `exprgen train teacher`)"
+TEACHER_SHARE_HELP = "share of the teacher's answers in the targets; the rest is people's votes"
+BATCH = 32
+
+
+def taught(
+    parts: tuple[Pool, ...], file: str, share: float, folder: str | Path
+) -> list[np.ndarray]:
+    """For each part the targets (len(rows), 7): what people said, and a share of what the teacher
+    answers. The answers are kept in `folder`, where a resumed training finds them.
+
+    Raises:
+        ModelError: the file is missing, damaged or holds another network.
+    """
+    targets = []
+    for name, part in zip(("humans", "people"), parts, strict=False):
+        answers = kept_opinions(part.data.faces, part.rows, file, folder, name)
+        targets.append((1 - share) * part.data.targets[part.rows] + share * answers)
+    return targets
+
+
+def kept_opinions(
+    faces: np.ndarray, rows: np.ndarray, file: str, folder: str | Path, name: str
+) -> np.ndarray:
+    """What the teacher perceives in some faces of a set, (len(rows), 7), kept in `folder`.
+
+    Raises:
+        ModelError: the file is missing, damaged or holds another network.
+    """
+    which = hashlib.sha256(np.ascontiguousarray(rows, np.int64).tobytes()).hexdigest()[:8]
+    kept = Path(folder) / f"teacher_{name}_{file_digest(file)}_{which}.npy"
+    if kept.is_file():
+        return np.load(kept)
+    network, info = load_network(file, "teacher")
+    say(f"the teacher looks at {len(rows)} faces")
+    answers = opinions(network, faces, rows, info.input_size)
+    write_array(kept, answers)
+    return answers
+
+
+def opinions(network: TeacherNetwork, faces: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:
+    """What the teacher perceives in some faces of a set: float32 (len(rows), 7)."""
+    parts = [
+        teacher_opinion(network, standardise(plain(np.stack(faces[part]), size)))
+        for part in np.array_split(rows, max(1, len(rows) // BATCH))
+        if len(part)
+    ]
+    return np.concatenate(parts)
