@@ -1,0 +1,137 @@
+"""`exprgen evaluate` from chosen pictures to the report, with a made-up character and random
+weights; only the tracker is replaced."""
+
+import json
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("bpy")
+
+from exprgen.exprgen_addon.studio import evaluation as evaluating
+from exprgen.networks.characters.profile import arkit_to_unit, load_profile
+from exprgen.networks.errors import UsageError
+from exprgen.networks.evaluation.steps import run_step
+from exprgen.networks.models.weights_io import file_digest
+from exprgen.networks.perception.needed_weights import needed_weights
+from exprgen.networks.pipeline import SolveRequest, solve_file
+from exprgen.tests.networks.evaluation.test_evaluation import hed  # noqa: F401
+from exprgen.tests.support import synthetic, tiny_weights
+
+
+def silent(message):
+    pass
+
+
+def track_of(reference: list[str], out: str, primary: str) -> None:
+    """What analysis would write: pictures in the order of their names, or 192 frames; the primary's
+    units are the tracker's coefficients."""
+    if reference[0].endswith(".mp4"):
+        track = synthetic.face_track(frames=192, fps=24.0)
+    else:
+        track = synthetic.face_track(frames=len(reference), stills=True)
+        names = [Path(p).stem for p in reference]
+        state = np.array(track.state)
+        state[0] = 3  # one picture without a face
+        track = replace(track, meta={**track.meta, "names": names}, state=state)
+    profile = load_profile(primary)
+    weights = needed_weights([profile])[f"3D-CNN {profile.name}"]
+    units = arkit_to_unit(profile.expression_controls, track.arkit).astype(np.float32)
+    replace(track, rig_units={f"{profile.name}:{file_digest(weights)}": units}).save(out)
+
+
+def answer(command: str, arguments: dict) -> dict:
+    """The worker's answers, here and now."""
+    if command == "analyse":
+        track_of(arguments["reference"], arguments["out"], arguments["profiles"][0])
+        return {"track": arguments["out"]}
+    if command == "solve":
+        request = SolveRequest.from_json(arguments)
+        return {"tracks": solve_file(request, silent, threading.Event())}
+    options = {k: v for k, v in arguments.items() if k != "step"}
+    return run_step(arguments["step"], options, silent)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stage")
+    profiles = (synthetic.build(folder, "ann", primary=True),)
+    return profiles, tiny_weights.write(folder / "weights", [*profiles])
+
+
+@pytest.fixture
+def plan(stage, hed, tmp_path, monkeypatch):  # noqa: F811
+    profiles, weights = stage
+    monkeypatch.setenv("EXPRGEN_WEIGHTS_DIR", str(weights))
+    return evaluating.Plan(
+        out=tmp_path / "out",
+        profiles=profiles,
+        hed=str(hed),
+        source=str(hed),
+        each=1,
+        sheet_each=1,
+        only=("transfer",),
+        processes=0,
+    )
+
+
+def measure(plan, run=answer, stop=lambda: False):
+    plan.out.mkdir(exist_ok=True)
+    return evaluating.evaluate(plan, run, counter=lambda stage: lambda done, all: None, stop=stop)
+
+
+def test_transfer_is_rendered_read_and_reported(plan):
+    figures = measure(plan)
+    groups = figures["transfer"]["groups"]
+    assert set(groups) == {"exprgen/ann", "blendshapes/ann"}
+    assert len(figures["transfer"]["without_face"]) == 1
+    for group in groups.values():
+        assert group["own"]["named"]["count"] == 6
+        assert group["consistency"]["ratio"] is None  # one picture each
+    assert json.loads((plan.out / "evaluation.json").read_text())["transfer"]["groups"] == groups
+    for file in ("evaluation.html", "worst.png", "sheets/blind_1.png", "sheets/blind_key.csv"):
+        assert (plan.out / file).is_file()
+    key = (plan.out / "sheets" / "blind_key.csv").read_text().splitlines()
+    assert len(key) == 6 * 3  # people and two groups
+    assert "exprgen/ann" in evaluating.summary(figures)
+    # A second run renders nothing anew, and a choice of other pictures is refused.
+    still = next((plan.out / "stills" / "exprgen" / "ann").glob("*.png"))
+    before = still.stat().st_mtime_ns
+    assert measure(plan)["transfer"]["groups"] == groups
+    assert still.stat().st_mtime_ns == before
+    with pytest.raises(UsageError, match="other pictures"):
+        measure(replace(plan, seed=5))
+
+
+def test_ratings_come_back_into_the_report(plan, tmp_path):
+    measure(plan)
+    answers = tmp_path / "anna.csv"
+    answers.write_text("".join(f"{n},joy\n" for n in range(1, 19)))
+    figures = measure(replace(plan, only=(), ratings=(str(answers),)))
+    assert figures["ratings"]["human/people"]["count"] == 6
+    assert figures["transfer"]["groups"]  # kept from before
+
+
+def test_motion_is_measured_against_the_true_curves(plan, monkeypatch):
+    monkeypatch.setattr(evaluating, "SEQUENCES", ("surprise",))
+    figures = measure(replace(plan, only=("motion",), hed=None, source=None))
+    assert set(figures["intensity"]) == {"surprise"}
+    for way in figures["intensity"].values():
+        assert len(way["actor"]) == len(way["character"]) == len(way["frames"])
+    stability = figures["stability"]
+    assert stability["jitter"] <= stability["jitter without smoothing"]
+    assert len(stability["blinks"]) > 3
+
+
+def test_a_stop_ends_it_without_a_report(plan):
+    assert measure(plan, stop=lambda: True) is None
+    assert not (plan.out / "evaluation.html").exists()
+
+
+def test_a_plan_without_pictures_can_not_measure_transfer(plan):
+    with pytest.raises(UsageError, match="human pictures"):
+        replace(plan, hed=None)
+    assert not replace(plan, only=evaluating.SECTIONS, hed=None).wants("transfer")

@@ -1,0 +1,377 @@
+"""Reference -> FaceTrack -> RigTracks with small random networks, and what bad input leads to."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import threading
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exprgen.exprgen_addon.command_line import main
+from exprgen.networks import pipeline
+from exprgen.networks.characters.profile import RigProfile, from_unit, load_profile, to_unit
+from exprgen.networks.errors import (
+    EXIT_INPUT,
+    EXIT_MODEL,
+    EXIT_OK,
+    EXIT_PARTIAL,
+    ExprGenError,
+    InputError,
+    ModelError,
+)
+from exprgen.networks.models import weights_places
+from exprgen.networks.perception import needed_weights, pictures
+from exprgen.networks.settings import RetargetSettings
+from exprgen.networks.solving import solve
+from exprgen.networks.track import FaceTrack
+from exprgen.networks.tracking import landmark_model
+from exprgen.networks.vocabulary import EXPRESSIONS
+from exprgen.tests.support import synthetic, tiny_weights
+
+av = pytest.importorskip("av")
+
+
+def _landmark_model_is_there() -> bool:
+    try:
+        landmark_model.landmark_model()
+    except ExprGenError:
+        return False
+    return True
+
+
+needs_landmarks = pytest.mark.skipif(
+    not _landmark_model_is_there(), reason="the face landmark model is not here"
+)
+
+
+@pytest.fixture(scope="module")
+def profiles(tmp_path_factory) -> list[RigProfile]:
+    folder = tmp_path_factory.mktemp("profiles")
+    paths = []
+    for name in ("ann", "bob"):
+        paths.append(folder / f"{name}.json")
+        synthetic.profile(name, primary=name == "ann").save(paths[-1])
+    return [load_profile(p) for p in paths]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory, profiles) -> Path:
+    return tiny_weights.write(tmp_path_factory.mktemp("weights"), profiles)
+
+
+@pytest.fixture(autouse=True)
+def use_weights(weights, monkeypatch):
+    monkeypatch.setenv(weights_places.WEIGHTS_VARIABLE, str(weights))
+
+
+def write_clip(path: Path, frames: int = 12, size: tuple[int, int] = (160, 120)) -> Path:
+    """A clip of coloured noise: no face in it."""
+    rng = np.random.default_rng(0)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(25))
+        stream.width, stream.height = size
+        for _ in range(frames):
+            picture = rng.integers(0, 255, (size[1] // 8, size[0] // 8, 3), np.uint8)
+            frame = av.VideoFrame.from_ndarray(picture.repeat(8, 0).repeat(8, 1), "rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def analyse(reference, out: Path, profiles=(), stop=None, emit=lambda m: None, **options):
+    request = pipeline.AnalyseRequest(
+        reference=(str(reference),),
+        out=str(out),
+        profiles=tuple(str(p.path) for p in profiles),
+        **options,
+    )
+    return pipeline.analyse(request, emit, stop or threading.Event())
+
+
+# --- analysis ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    """Two seconds of a drawn face that speaks and blinks."""
+    return synthetic.speaking_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", frames=50)
+
+
+@pytest.fixture(scope="module")
+def analysed(tmp_path_factory, profiles, weights, clip):
+    """One second of the clip -> (Analysis, FaceTrack, messages)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(weights_places.WEIGHTS_VARIABLE, str(weights))
+        out = tmp_path_factory.mktemp("track") / "face.npz"
+        messages: list[dict] = []
+        done = analyse(clip, out, profiles, emit=messages.append, start=0.5, end=1.5)
+    return done, FaceTrack.load(out), messages
+
+
+@needs_landmarks
+class TestAnalysis:
+    def test_every_frame_is_there_once_and_in_order(self, analysed):
+        done, track, _ = analysed
+        assert len(track) == done.frames >= 20
+        assert done.found == track.found.sum() > 0.9 * len(track)
+        assert track.times[0] == pytest.approx(0.5, abs=0.05)
+        assert np.all(np.diff(track.times) > 0)
+        assert not done.partial
+
+    def test_networks_are_run_on_every_face(self, analysed, profiles):
+        _, track, _ = analysed
+        np.testing.assert_allclose(track.expression.sum(1), 1, atol=1e-5)
+        (key,) = track.rig_units
+        assert key.startswith("ann:")
+        assert track.rig_units[key].shape == (len(track), len(profiles[0].expression_controls))
+        assert np.abs(track.rig_units[key]).max() > 0
+
+    def test_progress_ends_at_the_number_of_frames(self, analysed):
+        done, _, messages = analysed
+        shown = [m for m in messages if m["type"] == "progress"]
+        assert shown[-1]["done"] == shown[-1]["total"] == done.frames
+        assert set(shown[-1]) == {"type", "stage", "done", "total", "rate", "eta"}
+        assert {"decoding", "tracking", "networks"} <= set(done.stages)
+
+    def test_kept_units_equal_those_computed_again(self, analysed, profiles):
+        _, track, _ = analysed
+        kept = solve.primary_units(track, profiles[0])
+        again = solve.primary_units(dataclasses.replace(track, rig_units={}), profiles[0])
+        assert np.abs(kept - again).max() < 0.1, "but for the JPEG"
+
+    def test_a_stop_keeps_what_is_done(self, tmp_path, profiles, clip):
+        stop = threading.Event()
+
+        def emit(message):
+            if message["type"] == "progress" and message["done"] > 3:
+                stop.set()
+
+        done = analyse(clip, tmp_path / "t.npz", profiles, stop, emit)
+        assert done.stopped
+        assert done.partial
+        track = FaceTrack.load(tmp_path / "t.npz")
+        assert 0 < len(track) == done.frames < 50
+        assert track.meta["partial"] is True
+
+    def test_truncated_clip(self, tmp_path, clip):
+        cut = tmp_path / "cut.mp4"
+        data = clip.read_bytes()
+        cut.write_bytes(data[: len(data) * 2 // 3])
+        done = analyse(cut, tmp_path / "t.npz")
+        assert done.partial
+        assert done.reason
+        assert done.found > 3
+
+
+@needs_landmarks
+def test_stills_are_frames_of_their_own(tmp_path, profiles, clip):
+    import cv2
+
+    from exprgen.networks.footage.media import open_reference
+
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    with open_reference(clip, start=0.0, end=0.3) as reader:
+        for frame in list(reader)[:3]:
+            path = folder / f"face_{frame.index}.png"
+            cv2.imwrite(str(path), cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR))
+    cv2.imwrite(str(folder / "wall.png"), np.full((200, 200, 3), 90, np.uint8))
+    done = analyse(folder, tmp_path / "t.npz", profiles)
+    track = FaceTrack.load(tmp_path / "t.npz")
+    assert done.stills
+    assert track.meta["names"] == ["face_0", "face_1", "face_2", "wall"]
+    assert done.without_face == ["wall"]
+    assert done.partial
+    assert "wall" in done.reason
+    lead, follower = solve.solve(track, profiles[0], profiles[1:], RetargetSettings())
+    for solved in (lead, follower):
+        assert solved.meta["stills"] is True
+        assert solved.meta["names"] == track.meta["names"]
+        assert len(solved) == 4
+
+
+# --- solving -------------------------------------------------------------------------------------
+
+
+def test_solving_needs_no_footage(profiles):
+    track = synthetic.face_track(frames=90)
+    lead, follower = solve.solve(track, profiles[0], profiles[1:], RetargetSettings())
+    assert (lead.character, follower.character) == ("ann", "bob")
+    for solved, profile in ((lead, profiles[0]), (follower, profiles[1])):
+        assert solved.controls == profile.names
+        assert solved.values.shape == (90, len(profile.names))
+        low = [c.minimum for c in profile.controls]
+        high = [c.maximum for c in profile.controls]
+        assert np.all(solved.values >= np.float32(low) - 1e-6)
+        assert np.all(solved.values <= np.float32(high) + 1e-6)
+
+
+def test_a_secondary_plays_what_the_primary_plays(profiles):
+    """Its expression is the C-MLP's answer to the primary's final one; the head is the actor's."""
+    track = synthetic.face_track(frames=90)
+    settings = RetargetSettings(gain={"mouth": 1.5}, smoothing_head=0.0, emphasis=0.0)
+    lead, follower = solve.solve(track, profiles[0], profiles[1:], settings)
+    mapping = needed_weights.load_mapping(*profiles)
+    controls = profiles[1].expression_controls
+    answer = mapping(solve.expression_units(lead, profiles[0]))
+    wanted = to_unit(controls, from_unit(controls, answer))  # inside the limits
+    got = solve.expression_units(follower, profiles[1])
+    plain = [i for i, c in enumerate(controls) if not c.role]
+    np.testing.assert_allclose(got[:, plain], wanted[:, plain], atol=1e-4)
+    yaw = follower.controls.index("head_yaw")
+    np.testing.assert_allclose(follower.values[:, yaw], lead.values[:, yaw], atol=1e-5)
+    blink = follower.controls.index("blink_l")
+    assert follower.values[:, blink].max() > 0.9
+    assert follower.values[45:, blink].max() < 0.2
+
+
+def test_outputs_can_be_switched_off(profiles):
+    track = synthetic.face_track(frames=30)
+    settings = RetargetSettings(outputs=("head",))
+    for solved in solve.solve(track, profiles[0], profiles[1:], settings):
+        assert solved.controls == ("head_pitch", "head_yaw", "head_roll")
+
+
+def test_other_weights_are_not_confused_with_kept_units(profiles):
+    track = synthetic.face_track(frames=10)
+    wrong = np.full((10, len(profiles[0].expression_controls)), 0.5, np.float32)
+    track = dataclasses.replace(track, rig_units={"ann:000000000000": wrong})
+    assert np.abs(solve.primary_units(track, profiles[0]) - 0.5).max() > 0.01
+
+
+def test_weights_of_another_set_of_controls_are_refused(profiles, tmp_path):
+    data = json.loads(profiles[0].path.read_text())
+    data["controls"][0]["name"] = "grin"
+    data["key_poses"] = []
+    (tmp_path / "ann.json").write_text(json.dumps(data))
+    with pytest.raises(ModelError, match=r"grin|smile"):
+        needed_weights.load_runner([load_profile(tmp_path / "ann.json")])
+
+
+# --- bad input, through the command line ---------------------------------------------------------
+
+
+@pytest.fixture
+def retarget(tmp_path, profiles, capfd):
+    def retarget(reference, *options):
+        out = tmp_path / "take.blend"
+        words = ["retarget", reference, "--primary", profiles[0].path, "--out", out, *options]
+        code = main.main([str(w) for w in words])
+        assert not out.exists()
+        return code, capfd.readouterr().err
+
+    return retarget
+
+
+@needs_landmarks
+def test_no_face(retarget, tmp_path):
+    code, err = retarget(write_clip(tmp_path / "noise.mp4"))
+    assert code == EXIT_INPUT
+    assert "no face" in err
+    assert "noise.mp4" in err
+
+
+def test_empty_file(retarget, tmp_path):
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    code, err = retarget(tmp_path / "empty.mp4")
+    assert code == EXIT_INPUT
+    assert "empty.mp4: is empty" in err
+
+
+def test_text_renamed(retarget, tmp_path):
+    (tmp_path / "text.mp4").write_text("This is no film.\n" * 100)
+    code, err = retarget(tmp_path / "text.mp4")
+    assert code == EXIT_INPUT
+    assert "text.mp4" in err
+
+
+def test_folder_without_pictures(retarget, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, err = retarget(tmp_path / "empty")
+    assert code == EXIT_INPUT
+    assert "no images" in err
+
+
+@needs_landmarks
+def test_range_behind_the_end(retarget, tmp_path):
+    code, err = retarget(write_clip(tmp_path / "noise.mp4"), "--range", "50:60")
+    assert code == EXIT_INPUT
+    assert "range" in err
+
+
+@pytest.mark.parametrize("damage", ["cut", "missing", "nonsense"])
+@pytest.mark.parametrize(
+    "name", ["hcnn", "rig_regressor_ann", "character_mlp_ann_bob"], ids=lambda n: n[:4]
+)
+def test_damaged_weights(tmp_path, profiles, weights, monkeypatch, damage, name):
+    path = damaged(tmp_path, weights, monkeypatch, damage, name)
+    with pytest.raises(ModelError) as raised:
+        analyse(write_clip(tmp_path / "noise.mp4"), tmp_path / "t.npz", profiles)
+    assert raised.value.file == str(path)
+    assert raised.value.fix
+
+
+def test_damaged_weights_on_the_command_line(retarget, tmp_path, weights, monkeypatch):
+    path = damaged(tmp_path, weights, monkeypatch, "cut", "hcnn")
+    code, err = retarget(write_clip(tmp_path / "noise.mp4"))
+    assert code == EXIT_MODEL
+    assert str(path) in err
+    assert "fix:" in err
+
+
+def damaged(tmp_path, weights, monkeypatch, damage: str, name: str) -> Path:
+    copy = tmp_path / "weights"
+    shutil.copytree(weights, copy)
+    path = copy / f"{name}.safetensors"
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    elif damage == "nonsense":
+        path.write_text("weights")
+    else:
+        path.unlink()
+    monkeypatch.setenv(weights_places.WEIGHTS_VARIABLE, str(copy))
+    return path
+
+
+def test_no_landmark_model(retarget, tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPRGEN_CACHE_DIR", str(tmp_path / "cache"))
+    code, err = retarget(write_clip(tmp_path / "noise.mp4"))
+    assert code == EXIT_MODEL
+    assert "face_landmarker.task" in err
+    assert "doctor --fetch" in err
+
+
+def test_damaged_track(tmp_path, profiles, capfd):
+    track = tmp_path / "track.npz"
+    track.write_bytes(b"PK\x03\x04 nothing")
+    words = ["apply", track, "--primary", profiles[0].path, "--out", tmp_path / "a.blend"]
+    assert main.main([str(w) for w in words]) == EXIT_INPUT
+    assert "track.npz" in capfd.readouterr().err
+
+
+# --- perceiving ----------------------------------------------------------------------------------
+
+
+@needs_landmarks
+def test_perceive_gives_seven_probabilities(tmp_path, capfd):
+    import cv2
+
+    path = tmp_path / "drawing.png"
+    rng = np.random.default_rng(0)
+    cv2.imwrite(str(path), rng.integers(0, 255, (64, 64, 3), np.uint8))
+    assert main.main(["perceive", str(path), "--as", "character", "--json"]) == EXIT_OK
+    (picture,) = json.loads(capfd.readouterr().out)["pictures"]
+    assert tuple(picture["probabilities"]) == EXPRESSIONS
+    assert sum(picture["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+    assert picture["as"] == "character"
+    assert main.main(["perceive", str(path), "--as", "character"]) == EXIT_OK
+    assert f"{picture['expression']} (character)" in capfd.readouterr().out
+    assert main.main(["perceive", str(path), "--as", "human"]) == EXIT_PARTIAL
+    assert "no face found" in capfd.readouterr().out
+    with pytest.raises(InputError):
+        pictures.perceive([str(tmp_path)[:-1] + "x.png"], "human", print, threading.Event())

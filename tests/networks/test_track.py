@@ -1,0 +1,259 @@
+"""FaceTracks recorded frame by frame, and the files that hold them."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from exprgen.networks import track
+from exprgen.networks.errors import InputError, OutputError
+from exprgen.networks.track import BRIDGED, HELD, RESTING, TRACKED, FaceTrack
+from exprgen.networks.tracking import track_recorder
+from exprgen.networks.tracking.face_tracker import FaceObservation, TrackedFace
+from exprgen.networks.tracking.track_recorder import TrackRecorder
+from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, NEUTRAL
+
+FPS = 25
+
+
+def seen(index, *, level=0.5, lids=0.3, x=100.0, name=""):
+    """A frame with a face whose every number is `level`, at `x`."""
+    arkit = np.full(len(ARKIT_CHANNELS), level, np.float32)
+    if lids > 0.2:
+        arkit[[ARKIT_INDEX["eyeBlinkLeft"], ARKIT_INDEX["eyeBlinkRight"]]] = 0.05
+    observation = FaceObservation(
+        landmarks=np.full((478, 3), x, np.float32),
+        arkit=arkit,
+        head_pose=np.eye(4, dtype=np.float32),
+        size=(640, 360),
+    )
+    return TrackedFace(
+        index=index,
+        time=index / FPS,
+        size=(640, 360),
+        found=True,
+        observation=observation,
+        face=np.full((256, 256), index % 256, np.uint8),
+        geometry=np.full(9, level, np.float32),
+        gaze=np.full((2, 2), level, np.float32),
+        lids=np.full(2, lids, np.float32),
+        confidence=0.9,
+        name=name,
+    )
+
+
+def unseen(index, name=""):
+    return TrackedFace(index, index / FPS, (640, 360), name=name)
+
+
+def record(path, frames, *, stills=False, partial=False, **extra):
+    joy = np.eye(len(EXPRESSIONS))[EXPRESSIONS.index("joy")]
+    with TrackRecorder(path, source="x.mp4", fps=FPS, stills=stills) as rec:
+        for frame in frames:
+            rec.add(frame, joy if frame.found else None, **extra)
+        rec.finish(partial=partial)
+    return FaceTrack.load(path)
+
+
+def test_what_is_recorded_comes_back(tmp_path):
+    made = record(tmp_path / "t.npz", [seen(i, level=i / 20) for i in range(20)], partial=True)
+    assert len(made) == 20
+    assert made.found.all()
+    np.testing.assert_allclose(made.times, np.arange(20) / FPS)
+    np.testing.assert_allclose(made.geometry[:, 3], np.arange(20) / 20, atol=1e-6)
+    assert made.expression[:, EXPRESSIONS.index("joy")].min() == pytest.approx(1.0)
+    assert made.meta == {
+        "source": "x.mp4", "size": [640, 360], "fps": FPS, "partial": True,
+        "face": "largest", "stills": False, "names": [],
+    }  # fmt: skip
+    for i in (0, 7, 19):
+        face = track_recorder.decode_face(made.face_jpeg(i))
+        assert abs(int(face.mean()) - i) <= 2
+
+
+def test_spool_is_gone_and_nothing_is_half_written(tmp_path):
+    record(tmp_path / "t.npz", [seen(0), seen(1)])
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(tmp_path / "u.npz")
+    assert [p.name for p in tmp_path.iterdir()] == ["t.npz"]
+
+
+def interrupted(path):
+    with TrackRecorder(path, source="x") as rec:
+        rec.add(seen(0))
+        raise KeyboardInterrupt
+
+
+def test_stop_keeps_what_is_finished(tmp_path):
+    with TrackRecorder(tmp_path / "t.npz", source="x") as rec:
+        for i in range(5):
+            rec.add(seen(i))
+        rec.finish(partial=True)
+        rec.add(seen(5))
+    made = FaceTrack.load(tmp_path / "t.npz")
+    assert len(made) == 5
+    assert made.meta["partial"] is True
+
+
+def test_short_loss_is_bridged_long_loss_held_then_relaxed(tmp_path):
+    frames = [unseen(i) for i in range(5)]
+    frames += [seen(i, level=0.2, x=100) for i in range(5, 15)]
+    frames += [unseen(i) for i in range(15, 20)]
+    frames += [seen(i, level=0.8, x=200) for i in range(20, 30)]
+    frames += [unseen(i) for i in range(30, 90)]
+    frames += [seen(i, level=0.6, x=300) for i in range(90, 95)]
+    made = record(tmp_path / "t.npz", frames)
+
+    assert set(made.state[:5]) == {RESTING}
+    assert set(made.state[15:20]) == {BRIDGED}
+    assert made.state[30] == HELD
+    assert made.state[60] == RESTING
+    assert (made.state[90:] == TRACKED).all()
+    assert (made.confidence[~made.found] == 0).all()
+    assert all(made.face_jpeg(i) == b"" for i in range(15, 20))
+
+    smile = made.arkit[:, ARKIT_INDEX["mouthSmileLeft"]]
+    assert (np.diff(smile[14:21]) >= 0).all()
+    np.testing.assert_allclose(smile[30:38], 0.8, atol=1e-5)
+    np.testing.assert_allclose(smile[60:75], 0.0, atol=1e-5)
+    assert np.abs(np.diff(smile)).max() < 0.2, "it jumps"
+    assert np.abs(np.diff(made.landmarks[:, 0, 0])).max() < 40
+    np.testing.assert_allclose(made.expression.sum(1), 1.0, atol=1e-5)
+    assert made.expression[65, NEUTRAL] == pytest.approx(1.0)
+    assert np.isfinite(made.head_pose).all()
+
+
+def test_head_turns_the_short_way_through_a_loss(tmp_path):
+    def turned(index, degrees):
+        frame = seen(index)
+        a = np.radians(degrees)
+        frame.observation.head_pose[:3, :3] = [
+            [np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)],
+        ]  # fmt: skip
+        return frame
+
+    frames = [turned(0, -20), *(unseen(i) for i in range(1, 8)), turned(8, 20)]
+    pose = record(tmp_path / "t.npz", frames).head_pose
+    yaw = np.degrees(np.arctan2(pose[:, 0, 2], pose[:, 2, 2]))
+    assert (np.diff(yaw) > 0).all()
+    assert yaw[4] == pytest.approx(0, abs=1e-3)
+    np.testing.assert_allclose(np.linalg.det(pose[:, :3, :3]), 1.0, atol=1e-5)
+
+
+def test_lost_pictures_are_at_rest_and_keep_their_names(tmp_path):
+    frames = [seen(0, name="a"), unseen(1, "b"), seen(2, name="c")]
+    made = record(tmp_path / "t.npz", frames, stills=True)
+    assert made.meta["names"] == ["a", "b", "c"]
+    assert list(made.state) == [TRACKED, RESTING, TRACKED]
+    assert (made.arkit[1] == 0).all()
+    assert (made.arkit[0] > 0).any()
+
+
+def test_rig_units_may_be_left_out_where_there_is_no_face(tmp_path):
+    with TrackRecorder(tmp_path / "t.npz", source="x") as rec:
+        rec.add(unseen(0))
+        rec.add(seen(1), None, {"mira:abc": np.full(4, 0.5)})
+        rec.add(unseen(2))
+        rec.add(seen(3), None, {"mira:abc": np.full(4, 0.7)})
+        rec.finish()
+    units = FaceTrack.load(tmp_path / "t.npz").rig_units["mira:abc"]
+    assert units.shape == (4, 4)
+    assert units.dtype == np.float32
+    np.testing.assert_allclose(units[[1, 3], 0], [0.5, 0.7])
+    assert 0.5 < units[2, 0] < 0.7
+
+
+def test_no_face_and_no_frame_are_told_apart(tmp_path):
+    with TrackRecorder(tmp_path / "t.npz", source="park.mp4") as rec:
+        with pytest.raises(InputError, match="no frame"):
+            rec.finish()
+        rec.add(unseen(0))
+        with pytest.raises(InputError, match=r"park\.mp4: no face was found in its 1 frames"):
+            rec.finish()
+    assert not (tmp_path / "t.npz").exists()
+
+
+def test_output_that_cannot_be_written(tmp_path):
+    with pytest.raises(OutputError, match=r"t\.npz"):
+        TrackRecorder(tmp_path / "nowhere" / "t.npz", source="x")
+
+
+def test_memory_does_not_grow_with_the_clip(tmp_path):
+    code = (
+        "import sys, resource, numpy as np\n"
+        "from exprgen.tests.networks.test_track import seen, TrackRecorder\n"
+        "rng = np.random.default_rng(0)\n"
+        "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "noise = rng.integers(0, 255, (256, 256), dtype=np.uint8)\n"
+        "from dataclasses import replace\n"
+        "def run(n):\n"
+        "    with TrackRecorder(sys.argv[1], source='x') as r:\n"
+        "        for i in range(n): r.add(replace(seen(i), face=noise))\n"
+        "        r.finish()\n"
+        "run(60); early = peak(); run(600); print(peak() - early)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "t.npz"], capture_output=True, check=True
+    )
+    assert int(done.stdout) < 6_000  # KiB; 600 frames' faces and landmarks are 30 MB
+
+
+def test_blinks_are_measured_against_the_clips_own_eyes():
+    arkit = np.zeros((60, len(ARKIT_CHANNELS)), np.float32)
+    found = np.ones(60, bool)
+    for usual in (0.18, 0.27, 0.38):  # narrow, usual and large eyes
+        lids = np.full((60, 2), usual, np.float32)
+        lids += np.random.default_rng(0).normal(0, 0.004, lids.shape).astype(np.float32)
+        lids[30:33] = [[0.5 * usual] * 2, [0.03] * 2, [0.5 * usual] * 2]
+        blink = track_recorder.blink_amounts(lids, arkit, found)
+        assert blink[31].min() == 1.0
+        assert blink[:29].max() < 0.06
+
+
+def test_gaze_does_not_dive_behind_a_blink():
+    times = np.arange(40) / FPS
+    found = np.ones(40, bool)
+    blink = np.zeros((40, 2))
+    blink[18:22] = 1.0
+    gaze = np.zeros((40, 2, 2))
+    gaze[16:24, :, 1] = 0.4
+    mended = track_recorder.bridge_closed_eyes(times, found, gaze, blink)
+    assert np.abs(mended[18:22]).max() <= 0.41 * 1.0
+    gaze[16:18], gaze[22:24] = 0, 0
+    assert np.abs(track_recorder.bridge_closed_eyes(times, found, gaze, blink)).max() < 1e-9
+
+
+def test_eyes_that_stay_shut_keep_their_downward_look():
+    times = np.arange(100) / FPS
+    blink = np.zeros((100, 2))
+    blink[20:80] = 1.0
+    gaze = np.zeros((100, 2, 2))
+    gaze[20:80, :, 1] = 0.4
+    mended = track_recorder.bridge_closed_eyes(times, np.ones(100, bool), gaze, blink)
+    assert mended[50, 0, 1] == pytest.approx(0.4)
+
+
+def test_saving_again_keeps_everything(tmp_path):
+    made = record(tmp_path / "t.npz", [seen(i) for i in range(300)])
+    assert made.landmarks.nbytes > track.LARGE
+    made.save(tmp_path / "t.npz")
+    again = FaceTrack.load(tmp_path / "t.npz")
+    for name in ("times", "landmarks", "face_bytes", "face_offsets", "arkit"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(made, name))
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "field"])
+def test_damaged_track_is_refused_by_name(tmp_path, damage):
+    path = tmp_path / "t.npz"
+    made = record(path, [seen(i) for i in range(3)])
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif damage == "text":
+        path.write_text("not a track")
+    else:
+        columns = {n: getattr(made, n) for n in track._FACE_COLUMNS if n != "gaze"}
+        track.save_arrays(path, "exprgen.face_track", {}, columns | {"face_bytes": made.face_bytes})
+    with pytest.raises(InputError, match=r"t\.npz") as caught:
+        FaceTrack.load(path)
+    assert damage != "field" or "'gaze'" in str(caught.value)
