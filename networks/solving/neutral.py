@@ -19,7 +19,7 @@ MIN_SECONDS = 0.2  # of neutral frames that a clip must show for automatic calib
 MAX_OFFSET = 0.35  # unit value; a larger one is not a face's build but an expression
 OPEN_EYE = 0.2  # blink amount below which an eye is open
 # The channels that tell activity: not gaze, which a neutral face is free in; not lids, see below.
-_ACTIVE = np.array([not c.startswith(("eyeLook", "eyeBlink", "eyeSquint")) for c in ARKIT_CHANNELS])
+ACTIVE = np.array([not c.startswith(("eyeLook", "eyeBlink", "eyeSquint")) for c in ARKIT_CHANNELS])
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def find_neutral(track: FaceTrack, calibration: str | float) -> Neutral:
 
 
 def _find_automatically(track: FaceTrack, found: np.ndarray, open_eyes: np.ndarray) -> Neutral:
-    activity = track.arkit[:, _ACTIVE].max(1)
+    activity = track.arkit[:, ACTIVE].max(1)
     score = track.expression[:, NEUTRAL] * np.exp(-((activity / ACTIVITY_SCALE) ** 2))
     score = np.where(found, score, 0.0)
     step = float(np.median(np.diff(track.times))) if len(track) > 1 else 1.0

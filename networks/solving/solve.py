@@ -35,25 +35,27 @@ def solve(
 
     The primary's expression comes from its 3D-CNN, calibrated, smoothed and limited. A secondary's
     is its C-MLP's answer to the primary's final expression, so that all play the same performance.
-    Head, eyes and blinks of each come straight from the tracker.
+    Head, eyes and blinks of each come straight from the tracker. In a clip each then performs the
+    actor's relations on its own geometry, with that as its prior (see perform.py).
 
     Raises:
         ModelError: weights are missing, damaged or another character's.
         UsageError: the range holds no frame.
     """
     from .controls import follow_controls, solve_controls
+    from .perform import performer
 
     mappings = [load_mapping(primary, p) for p in secondaries]  # told before the work is done
     units = primary_units(face_track, primary, emit)
     # Solved whole, since the C-MLPs need the expression even where it is not to be keyed.
     whole = replace(settings, outputs=OUTPUTS)
-    lead = solve_controls(face_track, primary, units, whole)
+    perform = performer(face_track, whole, emit)
+    lead = perform(solve_controls(face_track, primary, units, whole), primary)
     final = expression_units(lead, primary)
     tracks = [_with_outputs(lead, primary, settings)]
-    tracks += [
-        follow_controls(face_track, profile, mapping(final), settings)
-        for profile, mapping in zip(secondaries, mappings, strict=True)
-    ]
+    for profile, mapping in zip(secondaries, mappings, strict=True):
+        followed = perform(follow_controls(face_track, profile, mapping(final), whole), profile)
+        tracks.append(_with_outputs(followed, profile, settings))
     meta = {k: face_track.meta.get(k) for k in ("stills", "names", "partial", "source", "fps")}
     return [replace(t, meta={**t.meta, **meta}) for t in tracks]
 

@@ -1,0 +1,210 @@
+"""A character's response, measured by posing it without rendering; needs bpy.
+
+See `networks.characters.response` for what a response is. A pose costs 7 to 30 ms, so the halves
+of all controls take seconds; pairs are many, and only those that move a common point are tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ...networks.characters.profile import Anchor, Control, RigProfile, from_unit, to_unit
+from ...networks.characters.response import (
+    AMOUNTS,
+    POINTS,
+    PROBES,
+    ResponseModel,
+    accuracy,
+    load_response,
+    moving_controls,
+    profile_digest,
+    response_path,
+    rig_digest,
+)
+from ...networks.errors import InputError, OutputError
+from ...networks.tracking.registration import FRONTAL_FACE
+from ...networks.vocabulary import LANDMARK_INDEX, LANDMARK_NAMES
+from ..characters.landmark_anchors import FaceAnchors
+from .ced_poses import draw_samples
+from .face_studio import FaceStudio, full_values
+from .skin_rays import Surface
+
+TOGETHER = 0.02
+"""Eye distances that both halves of a pair must move a common point to be tried together."""
+BEND = 0.004
+"""Least bend of a pair that is kept, eye distances; smaller ones are not seen."""
+MOST_PAIRS = 600
+TRIED = 60
+"""Poses, drawn as for a capture, on which the model is tried."""
+
+Progress = Callable[[int, int], None]
+Stop = Callable[[], bool]
+
+
+def ensure_response(profile: RigProfile, progress: Progress | None = None) -> str:
+    """Measure a character's response where there is none or rig, landmarks or controls changed.
+
+    Returns:
+        a note for the user where there can be none (no landmarks, a folder that can't be written),
+        else "".
+    """
+    if not profile.landmarks:
+        return f"{profile.name} has no landmarks: its relations are not solved"
+    try:
+        if load_response(profile).rig == rig_digest(profile):
+            return ""
+    except InputError:
+        pass
+    try:
+        measure_response(profile, progress).save(response_path(profile))
+    except (InputError, OutputError) as error:
+        return f"no response of {profile.name}: {error.problem}"
+    return ""
+
+
+def measure_response(
+    profile: RigProfile, progress: Progress | None = None, stop: Stop | None = None
+) -> ResponseModel:
+    """Pose a character and see how each control, and pairs of them, move its points.
+
+    Args:
+        progress: called with (poses taken, poses in all). stop: True ends the measuring of pairs;
+            what is measured so far is kept.
+
+    Raises:
+        InputError: no landmarks, or the character's .blend is missing or has changed.
+    """
+    with FaceStudio(profile) as studio:
+        bench = _Bench(studio, progress or (lambda done, total: None))
+        return _measure(bench, stop or (lambda: False))
+
+
+def _measure(bench: _Bench, stop: Stop) -> ResponseModel:
+    halves = halves_of(bench.controls)
+    bench.expect(len(halves) * len(AMOUNTS) + TRIED)
+    curves = np.array([[bench.moved({h: a}) for a in AMOUNTS] for h in map(tuple, halves)])
+    full = np.abs(curves[:, -1]).max(-1)
+    pairs = _pairs(bench.controls, halves, full)
+    bench.expect(len(pairs))
+    kept, bends = [], []
+    for a, b in pairs:
+        if stop():
+            break
+        bend = bench.moved({tuple(halves[a]): 1.0, tuple(halves[b]): 1.0})
+        bend = bend - curves[a, -1] - curves[b, -1]
+        if np.abs(bend).max() > BEND:
+            kept.append((a, b))
+            bends.append(bend)
+    strongest = np.argsort([-np.abs(b).max() for b in bends])[:MOST_PAIRS]
+    model = ResponseModel(
+        character=bench.profile.name,
+        controls=tuple(c.name for c in bench.controls),
+        points=POINTS,
+        digest=profile_digest(bench.profile),
+        rig=rig_digest(bench.profile),
+        rest=bench.rest,
+        halves=halves,
+        amounts=np.array(AMOUNTS),
+        curves=curves,
+        pairs=np.array(kept, int).reshape(-1, 2)[strongest],
+        bends=np.array(bends).reshape(-1, *bench.rest.shape)[strongest],
+    )
+    return replace(model, meta=_tried(bench, model))
+
+
+def _tried(bench: _Bench, model: ResponseModel) -> dict:
+    """How well the model predicts poses drawn at random, and the scale."""
+    samples = draw_samples(bench.profile, 7, range(TRIED))
+    columns = [bench.profile.names.index(n) for n in model.controls]
+    units = to_unit(bench.controls, samples.values[:, columns])
+    points = np.array([bench.rest + bench.moved_by(row) for row in units])
+    return {"accuracy": accuracy(model, units, points), "scale": round(bench.scale, 6)}
+
+
+def halves_of(controls: Sequence[Control]) -> np.ndarray:
+    """(H, 2) int: control and sign of each half that has a reach."""
+    out = []
+    for i, control in enumerate(controls):
+        out += [(i, 1)] if control.maximum > control.rest else []
+        out += [(i, -1)] if control.minimum < control.rest else []
+    return np.array(out, int).reshape(-1, 2)
+
+
+def _pairs(controls, halves: np.ndarray, full: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs of halves that move a common point, of different controls; eyes only with lids.
+
+    Args:
+        full: (H, P) how far each half moves each point.
+    """
+    moves = full > TOGETHER
+    eyes = [controls[c].output == "eyes" for c, _ in halves]
+    return [
+        (a, b)
+        for a in range(len(halves))
+        for b in range(a + 1, len(halves))
+        if halves[a, 0] != halves[b, 0]
+        and not (eyes[a] and eyes[b])
+        and (moves[a] & moves[b]).any()
+    ]
+
+
+class _Bench:
+    """A character on which halves are tried: poses in, displacements in the face's frame out."""
+
+    def __init__(self, studio: FaceStudio, progress: Progress):
+        self._studio, self._progress = studio, progress
+        self._done = self._total = 0
+        self.profile = studio.profile
+        self.controls = moving_controls(self.profile)
+        self._axes = studio.axes()
+        resting = studio.world_landmarks()
+        centres = [_eye_centre(resting, side) for side in ("left", "right")]
+        self._origin = 0.5 * (centres[0] + centres[1])
+        self.scale = float(np.linalg.norm(centres[0] - centres[1]))
+        landmarks = [self.profile.landmarks[n] for n in LANDMARK_NAMES]
+        anchors = [*landmarks, *_place_probes(studio, resting)]
+        self._anchors = FaceAnchors(self.profile, studio.character.collection, anchors)
+        self.rest = self._points()
+
+    def expect(self, poses: int) -> None:
+        self._total += poses
+
+    def moved(self, amounts: dict[tuple[int, int], float]) -> np.ndarray:
+        """(P, 3) displacement with some halves (control, sign) at some amounts."""
+        units = np.zeros(len(self.controls))
+        for (control, sign), amount in amounts.items():
+            units[control] = sign * amount
+        return self.moved_by(units)
+
+    def moved_by(self, units: np.ndarray) -> np.ndarray:
+        """(P, 3) displacement at unit values (C,)."""
+        names = [c.name for c in self.controls]
+        self._studio.pose(full_values(self.profile, names, from_unit(self.controls, units)))
+        self._done += 1
+        self._progress(self._done, max(self._total, self._done))
+        return self._points() - self.rest
+
+    def _points(self) -> np.ndarray:
+        places = self._anchors.world(self._studio.depsgraph)
+        return (places - self._origin) @ self._axes.T / self.scale
+
+
+def _eye_centre(landmarks: np.ndarray, side: str) -> np.ndarray:
+    ends = [landmarks[LANDMARK_INDEX[f"eye_{side}_{e}"]] for e in ("inner", "outer")]
+    return 0.5 * (ends[0] + ends[1])
+
+
+def _place_probes(studio: FaceStudio, landmarks: np.ndarray) -> list[Anchor]:
+    """Anchors of PROBES at rest: where the average face, laid over the landmarks, has them, on the
+    nearest skin (the connected piece of mesh that the nose is on)."""
+    flat = np.array([[*FRONTAL_FACE[n], 1.0] for n in LANDMARK_NAMES])
+    laid = np.linalg.lstsq(flat, landmarks, rcond=None)[0]
+    surface = Surface(studio.profile, studio.character.collection, studio.depsgraph)
+    nose = studio.profile.landmarks["nose_tip"]
+    start = dict(surface.objects)[nose.object]
+    touching = (surface.triangles == nose.vertices[0] + start).any(1)
+    skin = int(surface.piece[np.flatnonzero(touching)[0]])
+    return [surface.anchor(skin, np.array([*place, 1.0]) @ laid) for place, _ in PROBES.values()]

@@ -1,0 +1,306 @@
+"""How a character's controls move its landmarks: measured once by posing, predicted in a moment.
+
+A response is kept beside the profile as `<profile>.response.npz`, so that whoever solves (the
+worker, a farm machine) knows the character's geometry without Blender. It must not know footage or
+actors.
+
+The model: every control has up to two *halves*, from rest to its maximum and from rest to its
+minimum. A half's displacement is a curve through samples at several amounts, so a lid that turns
+over an eyeball is no straight line. Two halves at once move the points by the sum of both, and by a
+*bend* that grows with the product of their amounts: an open jaw takes the lower lip along, and what
+the lip does is turned with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..track import load_arrays, save_arrays
+from ..vocabulary import LANDMARK_NAMES, OUTPUTS
+from .profile import Control, RigProfile
+
+KIND = "exprgen.response"
+SUFFIX = ".response.npz"
+AMOUNTS = (0.25, 0.5, 0.75, 1.0)
+"""Shares of a half's reach at which it is measured."""
+GRAIN = 1e-4
+"""Eye distances between two numbers that the file can tell apart."""
+
+PROBES = {
+    "chin": ((0.0, 1.66), 199),
+    "cheek_right": ((-0.62, 0.62), 205),
+    "cheek_left": ((0.62, 0.62), 425),
+    "cheekbone_right": ((-0.66, 0.30), 101),
+    "cheekbone_left": ((0.66, 0.30), 330),
+}
+"""Points beside the 49 landmarks, which every face has and nobody need place: name -> (x, y) on the
+average frontal face (see `registration.FRONTAL_FACE`), and the MediaPipe mesh point of an actor."""
+
+POINTS = (*LANDMARK_NAMES, *PROBES)
+"""The points of every response, in order: the landmarks, then the probes."""
+
+
+def response_path(profile: RigProfile) -> Path:
+    """Where a profile's response is kept.
+
+    Raises:
+        InputError: the profile was never saved.
+    """
+    if profile.path is None:
+        raise InputError(f"profile {profile.name!r} was never saved", fix="save it first")
+    return profile.path.with_suffix(SUFFIX)
+
+
+def moving_controls(profile: RigProfile) -> tuple[Control, ...]:
+    """The controls of a response, in profile order: all but the head's, which moves everything."""
+    return tuple(c for c in profile.controls if c.output != "head")
+
+
+def profile_digest(profile: RigProfile) -> str:
+    """Tells one state of a profile's landmarks and controls from another."""
+    controls = [
+        (c.name, [asdict(t) for t in c.targets], c.rest, c.minimum, c.maximum)
+        for c in moving_controls(profile)
+    ]
+    landmarks = [asdict(profile.landmarks[n]) for n in LANDMARK_NAMES if n in profile.landmarks]
+    text = json.dumps([POINTS, AMOUNTS, OUTPUTS, controls, landmarks])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def rig_digest(profile: RigProfile) -> str:
+    """Tells one state of a character's .blend from another; "" where it can't be read."""
+    digest = hashlib.sha256()
+    try:
+        with open(profile.blend, "rb") as f:
+            while block := f.read(1 << 20):
+                digest.update(block)
+    except (OSError, InputError):
+        return ""
+    return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class LinearResponse:
+    """A response seen through K linear measures of the points (see `ResponseModel.through`).
+
+    rest (K,); halves (H, 2): control, sign; amounts (A,); curves (H, A, K) displacement of each
+    half at each amount; pairs (Q, 2) of halves; bends (Q, K) beyond the sum, with both at full;
+    count: C, the number of controls.
+    """
+
+    rest: np.ndarray
+    halves: np.ndarray
+    amounts: np.ndarray
+    curves: np.ndarray
+    pairs: np.ndarray
+    bends: np.ndarray
+    count: int
+
+    def predict(self, units: np.ndarray) -> np.ndarray:
+        """(N, K) measures at unit values (N, C)."""
+        amount = self._amounts(units)
+        out = np.tile(self.rest, (len(amount), 1))
+        for knot, share in enumerate(self._shares(amount)):
+            out += share @ self.curves[:, knot]
+        product = amount[:, self.pairs[:, 0]] * amount[:, self.pairs[:, 1]]
+        return out + product @ self.bends
+
+    def slopes(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """((N, K, C), (N, K, C)) how the measures change with each unit value, upwards on the
+        positive half and on the negative half; zero where a control has no such half."""
+        units = np.asarray(units, float)
+        amount = self._amounts(units)
+        slopes = np.einsum("nha,hak->nhk", self._pieces(amount), self._steps(), optimize=True)
+        first, second = self.pairs.T if len(self.pairs) else (np.zeros(0, int),) * 2
+        by_half = np.zeros((len(self.halves), len(self.halves), self.bends.shape[1]))
+        by_half[first, second] = self.bends
+        by_half[second, first] = self.bends
+        slopes += np.tensordot(amount, by_half, axes=1)
+        out = np.zeros((2, len(units), self.curves.shape[2], self.count))
+        for half, (control, sign) in enumerate(self.halves):
+            out[int(sign < 0), :, :, control] = sign * slopes[:, half]
+        return out[0], out[1]
+
+    def jacobian(self, units: np.ndarray) -> np.ndarray:
+        """(N, K, C) how the measures change with each unit value, on the half that it is on."""
+        up, down = self.slopes(units)
+        return np.where((np.asarray(units) < 0)[:, None], down, up)
+
+    def reach(self) -> np.ndarray:
+        """(C, 2, K) displacement of each control alone, at its minimum and at its maximum."""
+        out = np.zeros((self.count, 2, self.curves.shape[2]))
+        for (control, sign), curve in zip(self.halves, self.curves, strict=True):
+            out[control, int(sign > 0)] = curve[-1]
+        return out
+
+    def _amounts(self, units: np.ndarray) -> np.ndarray:
+        control, sign = self.halves.T
+        return np.clip(np.asarray(units, float)[:, control] * sign, 0.0, 1.0)
+
+    def _shares(self, amount: np.ndarray) -> list[np.ndarray]:
+        """For each knot (N, H) its share in the curve's value."""
+        knots = np.concatenate([[0.0], self.amounts])
+        shares = []
+        for k in range(1, len(knots)):
+            share = np.clip((amount - knots[k - 1]) / (knots[k] - knots[k - 1]), 0.0, 1.0)
+            if k + 1 < len(knots):
+                share = share - np.clip((amount - knots[k]) / (knots[k + 1] - knots[k]), 0.0, 1.0)
+            shares.append(share)
+        return shares
+
+    def _steps(self) -> np.ndarray:
+        """(H, A, K) slope of each piece of the curves."""
+        knots = np.concatenate([[0.0], self.amounts])
+        first = np.concatenate([np.zeros_like(self.curves[:, :1]), self.curves], axis=1)
+        return np.diff(first, axis=1) / np.diff(knots)[None, :, None]
+
+    def _pieces(self, amount: np.ndarray) -> np.ndarray:
+        """(N, H, A) which piece of its curve each half is on, softened where two meet, so that a
+        step across a knot doesn't swing to and fro."""
+        knots = np.concatenate([[0.0], self.amounts])
+        middle = 0.5 * (knots[:-1] + knots[1:])
+        width = np.diff(knots).min()
+        near = np.clip(1.0 - np.abs(amount[..., None] - middle) / width, 0.0, None)
+        near[..., 0] = np.where(amount < middle[0], 1.0, near[..., 0])
+        near[..., -1] = np.where(amount > middle[-1], 1.0, near[..., -1])
+        return near / np.maximum(near.sum(-1, keepdims=True), 1e-9)
+
+
+@dataclass(frozen=True)
+class ResponseModel:
+    """What a character's controls do to its points, in the face's own frame.
+
+    The frame: x to the subject's left, y up, z out of the face; zero between the eyes' centres at
+    rest; in eye distances (between the eyes' centres at rest).
+
+    character: the profile's name. controls: names, see `moving_controls`. points: names, see
+    POINTS. digest, rig: see `profile_digest`, `rig_digest`. rest (P, 3); halves, amounts, pairs as
+    in LinearResponse; curves (H, A, P, 3), bends (Q, P, 3). meta: how well it predicts (`accuracy`:
+    see `accuracy`), scale (metres an eye distance).
+    """
+
+    character: str
+    controls: tuple[str, ...]
+    points: tuple[str, ...]
+    digest: str
+    rig: str
+    rest: np.ndarray
+    halves: np.ndarray
+    amounts: np.ndarray
+    curves: np.ndarray
+    pairs: np.ndarray
+    bends: np.ndarray
+    meta: dict = field(default_factory=dict)
+
+    def predict(self, units: np.ndarray) -> np.ndarray:
+        """(N, 49, 3) the landmarks at unit values (N, C) of `controls`."""
+        points = self.through(np.eye(3 * len(self.points))).predict(units)
+        return points.reshape(len(points), -1, 3)[:, : len(LANDMARK_NAMES)]
+
+    def through(self, weights: np.ndarray) -> LinearResponse:
+        """The same, seen through linear measures (K, P * 3) of the points."""
+        weights = np.asarray(weights, float)
+        return LinearResponse(
+            rest=weights @ self.rest.reshape(-1),
+            halves=self.halves,
+            amounts=self.amounts,
+            curves=self.curves.reshape(*self.curves.shape[:2], -1) @ weights.T,
+            pairs=self.pairs,
+            bends=self.bends.reshape(len(self.bends), self.rest.size) @ weights.T,
+            count=len(self.controls),
+        )
+
+    def fits(self, profile: RigProfile) -> bool:
+        """It was measured on this profile's landmarks and controls."""
+        return self.digest == profile_digest(profile)
+
+    def save(self, path: str | Path) -> None:
+        """Write as .npz (temporary name first, then renamed); raises OutputError."""
+        meta = {
+            **self.meta,
+            "character": self.character,
+            "controls": list(self.controls),
+            "points": list(self.points),
+            "digest": self.digest,
+            "rig": self.rig,
+        }
+        arrays = {
+            "rest": self.rest,
+            "halves": self.halves.astype(np.int16),
+            "amounts": self.amounts,
+            "pairs": self.pairs.astype(np.int16),
+            **{name: _grains(getattr(self, name)) for name in ("curves", "bends")},
+        }
+        save_arrays(path, KIND, meta, arrays)
+
+
+def load_response(profile: RigProfile) -> ResponseModel:
+    """The response kept beside a profile.
+
+    Raises:
+        InputError: there is none, it can't be read, or it is of other landmarks or controls.
+    """
+    path, fix = response_path(profile), f"measure it: exprgen response {_word(profile)}"
+    try:
+        meta, arrays = load_arrays(path, KIND)
+        model = _read(meta, arrays)
+    except InputError as error:
+        raise InputError(f"no usable response ({error.problem})", file=path, fix=fix) from error
+    except (KeyError, ValueError) as error:
+        raise InputError(f"lacks or misspells a field ({error})", file=path, fix=fix) from error
+    if not model.fits(profile):
+        raise InputError(
+            f"was measured on other landmarks or controls of {profile.name!r}", file=path, fix=fix
+        )
+    return model
+
+
+def _read(meta: dict, arrays: dict) -> ResponseModel:
+    meta = dict(meta)
+    names = {k: meta.pop(k) for k in ("character", "controls", "points", "digest", "rig")}
+    return ResponseModel(
+        **{**names, "controls": tuple(names["controls"]), "points": tuple(names["points"])},
+        rest=np.asarray(arrays["rest"], float),
+        halves=arrays["halves"].astype(int),
+        amounts=np.asarray(arrays["amounts"], float),
+        curves=arrays["curves"] * GRAIN,
+        pairs=arrays["pairs"].astype(int).reshape(-1, 2),
+        bends=arrays["bends"] * GRAIN,
+        meta=meta,
+    )
+
+
+def _grains(values: np.ndarray) -> np.ndarray:
+    return np.clip(np.round(values / GRAIN), -32767, 32767).astype(np.int16)
+
+
+def _word(profile: RigProfile) -> str:
+    return str(profile.path or profile.name)
+
+
+def accuracy(model: ResponseModel, units: np.ndarray, points: np.ndarray) -> dict:
+    """How well it predicts poses that it was not measured at.
+
+    Args:
+        units: (N, C). points: (N, P, 3) as measured, in the face's frame.
+
+    Returns:
+        poses (N), r2 (share of the points' variance that is explained), error (mean distance in
+        eye distances), worst (95th percentile of it).
+    """
+    predicted = model.through(np.eye(3 * len(model.points))).predict(units)
+    flat = np.asarray(points, float).reshape(len(units), -1)
+    left, whole = ((flat - predicted) ** 2).sum(), ((flat - flat.mean(0)) ** 2).sum()
+    apart = np.linalg.norm((flat - predicted).reshape(len(units), -1, 3), axis=-1)
+    return {
+        "poses": len(units),
+        "r2": round(float(1.0 - left / max(whole, 1e-12)), 4),
+        "error": round(float(apart.mean()), 4),
+        "worst": round(float(np.percentile(apart, 95)), 4),
+    }

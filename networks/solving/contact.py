@@ -1,0 +1,69 @@
+"""When an actor's lips and lids touch: decided once, for every character alike.
+
+A gap that is small is shut or nearly so, and which of the two decides how speech is read; so it is
+decided with a margin between closing and opening again, from the absolute gap, which in a tracked
+face is close to zero for closed lips and lids whatever the build.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+LIPS_MEET, LIPS_PART = 0.035, 0.045
+"""Lip gap, in eye distances, below which lips touch, and above which they no longer do."""
+LIPS_BIAS = (-0.02, 0.02)
+"""How far a tracked gap of closed lips may be from zero."""
+LIDS_MEET, LIDS_PART = 0.16, 0.28
+"""The same for lids, as shares of the open eye."""
+LIDS_SHUT_GAP = 0.008
+"""Lid gap of closed lids as tracked, in eye distances."""
+BLINK_SECONDS = 0.5
+"""A dip of the lids up to this long is a blink,"""
+BLINK_DEPTH = 0.5
+"""if it goes below this share of the open eye; the tracker often misses the frame in which lids
+meet, but nobody blinks by halves so quickly."""
+
+
+def held_below(values: np.ndarray, meet: float, part: float) -> np.ndarray:
+    """(N,) bool: the stretches below `part` in which some frame is below `meet`."""
+    out = np.zeros(len(values), bool)
+    for start, end in stretches(values < part):
+        out[start:end] = values[start:end].min() < meet
+    return out
+
+
+def stretches(inside: np.ndarray) -> list[tuple[int, int]]:
+    """(start, end) of each run of True in (N,) bool."""
+    padded = np.concatenate([[False], inside, [False]])
+    edges = np.flatnonzero(padded[1:] != padded[:-1])
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def opening(values: np.ndarray, shut: np.ndarray, meet: float) -> np.ndarray:
+    """A gap (N,) with touching frames at zero, continuous where it passes from one to the other."""
+    eased = np.where(values < 2 * meet, np.maximum(2 * (values - meet), 0.0), values)
+    return np.where(shut, 0.0, eased)
+
+
+def lips_bias(gap: np.ndarray, found: np.ndarray) -> float:
+    """What a tracked gap (N,) of closed lips adds for this actor."""
+    low = float(np.percentile(gap[found], 3)) if found.any() else 0.0
+    return float(np.clip(low, *LIPS_BIAS))
+
+
+def deepen_blinks(times: np.ndarray, open_share: np.ndarray) -> np.ndarray:
+    """Shares of the open eye (N,) with short dips carried down to zero.
+
+    Each dip below BLINK_DEPTH that lasts no longer than BLINK_SECONDS is stretched, so that its
+    lowest frame is shut and its edges stay where they are.
+    """
+    out = np.array(open_share, float)
+    half = 0.5 * (1.0 + BLINK_DEPTH)
+    for start, end in stretches(out < half):
+        least = out[start:end].min()
+        inside = start > 0 and end < len(out)
+        short = inside and times[end] - times[start - 1] <= BLINK_SECONDS
+        if short and least < BLINK_DEPTH:
+            dip = out[start:end]
+            out[start:end] = half - (half - dip) * half / (half - least)
+    return out

@@ -1,0 +1,110 @@
+"""Box-limited weighted least squares for all frames at once: the controls that make a response meet
+its targets, near a prior. Numpy only; it knows nothing of faces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..characters.response import LinearResponse
+
+AIMS = 6
+"""How often the response is made linear anew, at what was found so far."""
+SWEEPS = 16
+"""Rounds of coordinate descent for each."""
+STEPS = (1.0, 0.5, 0.2)
+"""Shares of a step that are tried; the best is taken."""
+STILL = 0.01
+"""Unit value below which a control may leave rest to either side."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What is asked: unit values (N, C) that minimise, frame by frame,
+
+        sum_k (weights_k (F_k(u) - targets_k))^2 + sum_c (hold_c (u_c - prior_c))^2
+
+    with low <= u <= high. The problem is convex where the response is linear, so its solution moves
+    continuously with targets and prior: smooth targets give smooth controls.
+
+    response: C controls seen through K measures. targets, weights: (N, K). prior: (N, C). hold:
+    (C,), above 0; infinite keeps a control where it is. low, high: (C,).
+    """
+
+    response: LinearResponse
+    targets: np.ndarray
+    weights: np.ndarray
+    prior: np.ndarray
+    hold: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def solve(self, aims: int = AIMS) -> np.ndarray:
+        """The unit values (N, C)."""
+        free = np.isfinite(self.hold)
+        units = np.where(free, np.clip(self.prior, self.low, self.high), self.prior)
+        if not free.any():
+            return units
+        cost = self.cost(units)
+        for _ in range(aims):
+            step = np.zeros_like(units)
+            step[:, free] = self._step(units, np.flatnonzero(free))
+            cost = _best_step(self, units, step, cost)
+        return units
+
+    def cost(self, units: np.ndarray) -> np.ndarray:
+        """(N,) what is minimised."""
+        hold = np.where(np.isfinite(self.hold), self.hold, 0.0)
+        missed = self.weights * (self.response.predict(units) - self.targets)
+        return (missed**2).sum(1) + ((hold * (units - self.prior)) ** 2).sum(1)
+
+    def _step(self, units: np.ndarray, free: np.ndarray) -> np.ndarray:
+        """(N, len(free)) the step that is best for the response made linear at `units`.
+
+        Both halves of a control have slopes of their own, so no step leads across rest; from rest
+        it goes to the side on which it gains.
+        """
+        missing = self.weights * (self.targets - self.response.predict(units))
+        up, down = (s[:, :, free] * self.weights[:, :, None] for s in self.response.slopes(units))
+        now, hold = units[:, free], self.hold[free] ** 2
+        back = hold * (self.prior[:, free] - now)
+        gain_up, gain_down = (np.einsum("nkc,nk->nc", s, missing) + back for s in (up, down))
+        still = np.abs(now) <= STILL
+        below = np.where(still, (gain_down < 0) & (-gain_down > gain_up), now < 0)
+        jacobian = np.where(below[:, None], down, up)
+        gram = np.swapaxes(jacobian, 1, 2) @ jacobian
+        diagonal = np.arange(len(free))
+        gram[:, diagonal, diagonal] += hold
+        low = np.where(below, self.low[free], np.maximum(self.low[free], 0.0))
+        high = np.where(below, np.minimum(self.high[free], 0.0), self.high[free])
+        pull = np.where(below, gain_down, gain_up)
+        return _descend(gram, pull, np.minimum(low - now, 0.0), np.maximum(high - now, 0.0))
+
+
+def _best_step(fit: Fit, units: np.ndarray, step: np.ndarray, cost: np.ndarray) -> np.ndarray:
+    """Take, frame by frame, the share of a step that costs least, in place; the cost (N,) then."""
+    start, best = units.copy(), cost
+    for share in STEPS:
+        tried = start + share * step
+        now = fit.cost(tried)
+        better = now < best
+        units[better] = tried[better]
+        best = np.where(better, now, best)
+    return best
+
+
+def _descend(gram: np.ndarray, pull: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """(N, C) the steps x in [low, high] that minimise x'Gx/2 - x'p, by coordinate descent."""
+    # Frames last, so that each operation runs over memory in order.
+    gram = np.ascontiguousarray(np.moveaxis(gram, 0, -1))
+    left, low, high = (np.ascontiguousarray(x.T) for x in (pull, low, high))
+    step = np.zeros_like(left)
+    over = 1.0 / np.maximum(np.einsum("ccn->cn", gram), 1e-12)
+    for _ in range(SWEEPS):
+        for c in range(len(step)):
+            new = np.clip(step[c] + left[c] * over[c], low[c], high[c])
+            left -= gram[c] * (new - step[c])
+            step[c] = new
+    return step.T

@@ -1,0 +1,156 @@
+"""A character's controls from an actor's relations and a prior: what binds and what stays free."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from ..characters.profile import Control, RigProfile, arkit_to_unit, from_unit, to_unit
+from ..characters.response import ResponseModel, load_response
+from ..errors import InputError
+from ..settings import RetargetSettings
+from ..track import FaceTrack, RigTrack
+from ..tracking.lost_frames import fill_lost
+from .actor import ActorRelations, actor_relations
+from .controls import selected_rows
+from .fit import Fit
+from .people import people
+from .relations import RELATIONS
+from .smoothing import JUMP_UNITS, smooth
+from .targets import HOLD, Geometry, kind_of, slow, targets_for
+
+STIRRED = 0.01
+"""Eye distances from which on an actor's slow motion has a direction."""
+FEELING = {"brow": 1.0, "eye": 0.5, "nose": 1.0, "cheek": 0.7, "mouth": 0.5, "jaw": 0.2}
+"""Region -> how far the slow part of what the relations leave free is the emphasised pose's."""
+FEELING_SHOWN = {"brow": 0.5, "nose": 0.5, "cheek": 0.5, "mouth_width": 0.4, "mouth_corner": 0.4}
+"""Region, or name without side -> how far the slow part of a relation may be carried on towards
+the emphasised pose."""
+
+
+def performer(
+    face_track: FaceTrack, settings: RetargetSettings, emit: Callable[[dict], None]
+) -> Callable[[RigTrack, RigProfile], RigTrack]:
+    """What makes a character's track perform the actor's relations.
+
+    Separate pictures stay as they are: a photograph has no speech and no neutral to start from. So
+    does a character whose geometry is not known; `emit` is told.
+    """
+    if face_track.meta.get("stills"):
+        return lambda track, profile: track
+    rows = selected_rows(face_track, settings)
+    actor = actor_relations(face_track, settings).at(rows)
+    arkit = _steady_coefficients(face_track, settings)[rows]
+
+    def perform(track: RigTrack, profile: RigProfile) -> RigTrack:
+        try:
+            model = load_response(profile)
+        except InputError as error:
+            text = f"{profile.name}'s relations are not solved: {error}"
+            emit({"type": "log", "level": "warning", "text": text})
+            return track
+        return with_relations(track, actor, arkit, profile, model, settings)
+
+    return perform
+
+
+def with_relations(
+    track: RigTrack,
+    actor: ActorRelations,
+    arkit: np.ndarray,
+    profile: RigProfile,
+    model: ResponseModel,
+    settings: RetargetSettings,
+) -> RigTrack:
+    """A character's track, solved so that its relations follow the actor's.
+
+    Args:
+        track: with all controls of the profile; what it expresses is kept where it is slow.
+        actor, arkit: the relations and the tracker's coefficients (N, 52) of the same frames.
+        model: the character's response.
+    """
+    controls = tuple(profile.control(n) for n in model.controls)
+    columns = [track.controls.index(n) for n in model.controls]
+    felt = to_unit(controls, track.values[:, columns])
+    plain = plain_prior(controls, felt, arkit)
+    units = solve_relations(track.times, actor, profile, model, plain, felt, settings.emphasis)
+    values = np.array(track.values, np.float32)
+    values[:, columns] = from_unit(controls, units)
+    return replace(track, values=values, meta={**track.meta, "neutral": actor.source})
+
+
+def plain_prior(controls: tuple[Control, ...], felt: np.ndarray, arkit: np.ndarray) -> np.ndarray:
+    """(N, C) what the tracker's coefficients say of each control; the network's pose where a
+    control stands for none.
+
+    Two networks answer a frame: the tracker's own tells in which way a face makes its shape (lips
+    pursed, not drawn in), the 3D-CNN what it expresses.
+    """
+    said = arkit_to_unit(controls, arkit)
+    mapped = np.array([bool(c.channels) and c.output == "expression" for c in controls])
+    return np.where(mapped, said, felt)
+
+
+def _steady_coefficients(track: FaceTrack, settings: RetargetSettings) -> np.ndarray:
+    """(N, 52) the tracker's coefficients seen from those of a neutral face, filled and smoothed."""
+    calm = people().calm
+    arkit = np.clip((track.arkit - calm) / (1.0 - calm), 0.0, 1.0)
+    arkit = fill_lost(track.times, track.state, arkit)
+    return smooth(track.times, arkit, settings.smoothing_mouth, JUMP_UNITS)
+
+
+def solve_relations(
+    times: np.ndarray,
+    actor: ActorRelations,
+    profile: RigProfile,
+    model: ResponseModel,
+    plain: np.ndarray,
+    felt: np.ndarray,
+    emphasis: float,
+) -> np.ndarray:
+    """Unit values (N, C) of `model.controls` with which the character does what the actor does.
+
+    Args:
+        times: (N,) seconds. plain, felt: (N, C) unit values of `model.controls`: what the actor's
+            motion says, and what the actor's expression says. Where the relations leave a control
+            free it is the first, with the second's slow part as far as `emphasis` (0..1) goes. The
+            controls of the eyes are taken from `felt` as they are.
+    """
+    geometry = Geometry.of(model, profile)
+    aim = targets_for(times, actor, geometry)
+    values = _carried_on(times, aim.values, geometry, felt, emphasis)
+    controls = [profile.control(n) for n in model.controls]
+    share = emphasis * np.array([FEELING.get(c.region, 0.0) for c in controls])
+    prior = plain + share * slow(times, felt - plain)
+    hold = np.array([HOLD if c.output == "expression" else np.inf for c in controls])
+    prior[:, ~np.isfinite(hold)] = felt[:, ~np.isfinite(hold)]
+    low = np.array([-1.0 if c.minimum < c.rest else 0.0 for c in controls])
+    high = np.array([1.0 if c.maximum > c.rest else 0.0 for c in controls])
+    return Fit(geometry.response, values, aim.weights, prior, hold, low, high).solve()
+
+
+def _carried_on(
+    times: np.ndarray,
+    values: np.ndarray,
+    geometry: Geometry,
+    felt: np.ndarray,
+    emphasis: float,
+) -> np.ndarray:
+    """Targets (N, K) whose slow part goes on towards the emphasised pose's.
+
+    Only onwards: where the pose shows more of what the actor does, in the same direction. It can
+    neither weaken a motion nor turn it round.
+    """
+    share = emphasis * np.array(
+        [
+            FEELING_SHOWN.get(r.region, FEELING_SHOWN.get(kind_of(name), 0.0))
+            for name, r in RELATIONS.items()
+        ]
+    )
+    rest = geometry.response.rest
+    own = slow(times, values) - rest
+    more = slow(times, geometry.response.predict(felt)) - rest - own
+    onwards = np.tanh(own * np.sign(more) / STIRRED)  # 1: the same way; -1: the other
+    return values + share * np.maximum(onwards, 0.0) * more

@@ -1,0 +1,242 @@
+"""An actor's relations -> what a character's relations should be, and how much each binds.
+
+Scaled by the character's proportions (a wide mouth opens more), fitted into its reach without
+cutting peaks off, and with its own contacts: where its lips and lids touch is told by its response.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..characters.profile import RigProfile, to_unit
+from ..characters.response import LinearResponse, ResponseModel
+from .actor import ActorRelations
+from .relations import (
+    INDEX,
+    LID_GAPS,
+    LIP_GAPS,
+    NAMES,
+    SIDES,
+    by_size,
+    neutral_sizes,
+    relation_weights,
+)
+
+WEIGHTS = {
+    "lip_gap": 3.0,
+    "lid_gap": 2.5,
+    "mouth_width": 2.5,
+    "mouth_corner": 1.5,
+    "mouth_side": 1.0,
+    "mouth_outline": 1.0,
+    "upper_lip": 1.2,
+    "lower_lip": 0.8,
+    "upper_lip_full": 0.5,
+    "lower_lip_full": 0.5,
+    "upper_lip_forward": 0.6,
+    "lower_lip_forward": 0.6,
+    "mouth_corners_forward": 0.2,
+    "jaw_height": 1.0,
+    "jaw_side": 0.5,
+    "jaw_forward": 0.1,
+    "lower_lid": 1.0,
+    "brow_height": 3.0,
+    "brow_inner": 1.5,
+    "brow_middle": 1.0,
+    "brow_outer": 1.2,
+    "brow_apart": 0.5,
+    "nostril": 0.5,
+    "cheek": 0.1,
+    "cheekbone": 0.1,
+    "nose_width": 0.3,
+}
+"""How much each relation binds, by name without side or place."""
+TOUCH = 8.0
+"""Factor on the weight of a gap that must be shut."""
+HOLD = 0.06
+"""How much a unit value away from the prior weighs against an eye distance's error."""
+SIZE_LIMITS = (0.4, 4.0)
+"""How far a character's proportions may scale an actor's motion."""
+LEAST_SCALE = 0.6
+"""Share of its proportional scale below which a motion is not shrunk to fit a reach."""
+KNEE = 0.75
+"""Share of its reach up to which a target is kept as it is."""
+SLOW_HERTZ = 0.8
+"""Below it motion is meaning, above it speech."""
+AJAR = 0.12
+"""Gap of lips in mouth widths; a character whose lips are further apart at rest rests ajar."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What a character's relations should be. values, weights: (N, K)."""
+
+    values: np.ndarray
+    weights: np.ndarray
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What of a character's response decides its targets.
+
+    response: its controls seen through the relations. low, high (K,): how far it can move each
+    relation, up and down from rest. lips, lids: the gaps (3,), (2,) at which they touch.
+    """
+
+    response: LinearResponse
+    low: np.ndarray
+    high: np.ndarray
+    lips: np.ndarray
+    lids: np.ndarray
+
+    @staticmethod
+    def of(model: ResponseModel, profile: RigProfile) -> Geometry:
+        """Look at a character's response; `profile` is the one it was measured on."""
+        response = model.through(relation_weights())
+        poses = _telling_poses(model, profile)
+        moved = response.predict(poses) - response.rest
+        low, high = _halfway(moved, response)
+        return Geometry(
+            response, low, high, _touching_lips(response, low), _touching_lids(response, poses)
+        )
+
+
+def _telling_poses(model: ResponseModel, profile: RigProfile) -> np.ndarray:
+    """(J, C) poses that show a character's reach: each control alone, both sides together, and the
+    key poses that its makers think of as strong."""
+    names, controls = model.controls, [profile.control(n) for n in model.controls]
+    poses = []
+    for i, control in enumerate(controls):
+        for limit, sign in ((control.maximum, 1.0), (control.minimum, -1.0)):
+            pose = np.zeros(len(names))
+            pose[i] = sign if limit != control.rest else 0.0
+            poses.append(pose)
+            if control.mirror in names:
+                both = pose.copy()
+                both[names.index(control.mirror)] = pose[i]
+                poses.append(both)
+    rest = {c.name: c.rest for c in controls}
+    keyed = [[(rest | p.values)[n] for n in names] for p in profile.key_poses]
+    if keyed:
+        poses += list(to_unit(tuple(controls), np.array(keyed, float)))
+    return np.array(poses)
+
+
+def _halfway(moved: np.ndarray, response: LinearResponse) -> tuple[np.ndarray, np.ndarray]:
+    """(K,), (K,) the reach: half-way from what single controls and key poses show to what all
+    controls together might, since some of them go together and some don't."""
+    alone = response.reach()
+    low, high = alone.min(1).clip(max=0.0).sum(0), alone.max(1).clip(min=0.0).sum(0)
+    return 0.5 * (moved.min(0) + low), 0.5 * (moved.max(0) + high)
+
+
+def _touching_lips(response: LinearResponse, low: np.ndarray) -> np.ndarray:
+    """(3,) the gaps of the closed mouth: those at rest, unless it rests ajar and can be closed."""
+    rest = response.rest[LIP_GAPS]
+    ajar = rest.mean() > AJAR * response.rest[INDEX["mouth_width"]]
+    return np.maximum(rest + low[LIP_GAPS], 0.0) if ajar else rest
+
+
+def _touching_lids(response: LinearResponse, poses: np.ndarray) -> np.ndarray:
+    """(2,) the gaps of the closed eyes: as far as the character's poses shut them, and not more
+    than just past each other."""
+    least = response.predict(poses)[:, LID_GAPS].min(0)
+    return np.maximum(least, -0.2 * response.rest[LID_GAPS])
+
+
+def targets_for(times: np.ndarray, actor: ActorRelations, geometry: Geometry) -> Targets:
+    """The targets of a character at the frames' `times` (N,) seconds."""
+    response = geometry.response
+    scale = _scales(actor, geometry)
+    moved = _into_reach(times, actor.moved * scale, geometry)
+    values = response.rest + moved
+    sizes = np.clip(by_size(_proportions(actor, response)), *SIZE_LIMITS)
+    weights = np.tile(_base_weights() / sizes, (len(values), 1))
+    _set_lips(values, weights, actor, geometry, scale)
+    _set_lids(values, weights, actor, geometry)
+    can = np.maximum(geometry.high, -geometry.low) > 0.01 * sizes
+    return Targets(values, weights * can)
+
+
+def slow(times: np.ndarray, values: np.ndarray, hertz: float = SLOW_HERTZ) -> np.ndarray:
+    """The part of values (N, ...) that is slower than `hertz`, without delay: a Gaussian mean over
+    the frames' own times, half as strong at that frequency."""
+    sigma = np.sqrt(np.log(2.0) / 2.0) / (np.pi * hertz)
+    apart = (times[:, None] - times[None]) / sigma
+    weights = np.exp(-0.5 * apart**2)
+    return (weights / weights.sum(1, keepdims=True)) @ values
+
+
+def _base_weights() -> np.ndarray:
+    return np.array([WEIGHTS[kind_of(name)] for name in NAMES])
+
+
+def kind_of(name: str) -> str:
+    """A relation's name without its side or place."""
+    for end in (*SIDES, "middle"):
+        if name.removesuffix(f"_{end}") in WEIGHTS:
+            return name.removesuffix(f"_{end}")
+    return name
+
+
+def _proportions(actor: ActorRelations, response: LinearResponse) -> np.ndarray:
+    """(4,) the character's sizes over the actor's."""
+    return neutral_sizes(response.rest) / np.maximum(neutral_sizes(actor.neutral), 1e-3)
+
+
+def _scales(actor: ActorRelations, geometry: Geometry) -> np.ndarray:
+    """(K,) factor on each of the actor's motions: the proportions', and less where the actor's
+    whole span would not fit into the character's reach."""
+    scale = np.clip(by_size(_proportions(actor, geometry.response)), *SIZE_LIMITS)
+    span = np.subtract(*np.percentile(actor.moved, (98, 2), axis=0)) * scale
+    fits = (geometry.high - geometry.low) / np.maximum(span, 1e-3)
+    return scale * np.clip(fits, LEAST_SCALE, 1.0)
+
+
+def _into_reach(times: np.ndarray, moved: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """Motions (N, K) eased into the character's reach.
+
+    What is held (slow) gives way first, so that a brow that is low throughout still moves; what is
+    then too far grows ever slower towards the reach.
+    """
+    held = slow(times, moved)
+    quick = moved - held
+    up, down = (np.percentile(side * quick, 95, axis=0) for side in (1.0, -1.0))
+    low, high = np.minimum(geometry.low, -1e-3), np.maximum(geometry.high, 1e-3)
+    held = _eased(held, low + np.minimum(down, -0.5 * low), high - np.minimum(up, 0.5 * high))
+    return _eased(held + quick, low, high)
+
+
+def _eased(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Values as they are up to KNEE of a limit (below or above zero), then ever slower to it."""
+    out = values
+    for limit, sign in ((high, 1.0), (-low, -1.0)):
+        share = sign * values / limit
+        eased = KNEE + (1 - KNEE) * np.tanh((share - KNEE) / (1 - KNEE))
+        out = np.where(share > KNEE, sign * eased * limit, out)
+    return out
+
+
+def _set_lips(values, weights, actor: ActorRelations, geometry: Geometry, scale) -> None:
+    """Gaps of the lips, counted from the character's own contact."""
+    gaps = actor.lip_gaps * scale[LIP_GAPS]
+    room = (geometry.response.rest + geometry.high)[LIP_GAPS] - geometry.lips
+    room = np.maximum(room, 1e-3)
+    values[:, LIP_GAPS] = geometry.lips + _eased(gaps, -room, room)
+    weights[np.ix_(actor.lips_meet, LIP_GAPS)] *= TOUCH
+
+
+def _set_lids(values, weights, actor: ActorRelations, geometry: Geometry) -> None:
+    """Gaps of the lids, between the character's own shut and open."""
+    rest = geometry.response.rest[LID_GAPS]
+    room = np.maximum(geometry.high[LID_GAPS], 1e-3)
+    wide = np.maximum(actor.lids - 1.0, 0.0) * rest
+    wide = room * np.tanh(wide / room)
+    values[:, LID_GAPS] = (
+        geometry.lids + np.minimum(actor.lids, 1.0) * (rest - geometry.lids) + wide
+    )
+    shut = actor.lids <= 0
+    for column, k in enumerate(LID_GAPS):
+        weights[shut[:, column], k] *= TOUCH

@@ -1,0 +1,126 @@
+"""Statistics of neutral faces, from face tracks of many actors."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..solving.people import PEOPLE, People
+from ..solving.relations import LIP_GAPS, RELATIONS, actor_points, measure
+from ..track import FaceTrack
+from ..vocabulary import ARKIT_CHANNELS, NEUTRAL
+from .shared.options import option, run_command
+
+RIDGE = 0.02
+"""On the slopes, beside each coefficient's variance within a clip."""
+BLOCK = 2.0
+"""Seconds of a clip that are asked for an estimate of their own."""
+LEAST_BELIEVED = 0.3
+CLOSED = 0.05
+"""Lip gap of a mouth that is at rest, eye distances."""
+
+
+@dataclass(frozen=True)
+class NeutralSettings:
+    """What the statistics need; each option's help says what it is."""
+
+    tracks: str = option(MISSING, "folder of face tracks (.npz), one of each actor")
+    out: str = option(str(PEOPLE), "file to write")
+
+
+def main(args: list[str] | None = None) -> int:
+    """Command line; returns an exit code."""
+    return run_command("neutral", __doc__.partition("\n")[0], NeutralSettings, gather, args)
+
+
+def gather(settings: NeutralSettings) -> dict:
+    """Read the tracks and write the file.
+
+    Raises:
+        InputError: fewer than three tracks.
+    """
+    files = sorted(Path(settings.tracks).glob("*.npz"))
+    if len(files) < 3:
+        raise InputError("holds fewer than three face tracks", file=settings.tracks)
+    found = people_of([FaceTrack.load(f) for f in files])
+    found.save(Path(settings.out), {"actors": len(files)})
+    return {"actors": len(files)}
+
+
+def people_of(tracks: list[FaceTrack]) -> People:
+    """The statistics of actors, one clip each."""
+    clips = [_Clip.of(t) for t in tracks]
+    slopes = _slopes(clips)
+    calm = np.average(
+        [c.arkit.T @ c.neutral / max(c.neutral.sum(), 1e-6) for c in clips],
+        axis=0,
+        weights=[min(c.neutral.sum(), 25.0) + 1e-3 for c in clips],
+    )
+    bare = [c.values - (c.arkit - calm) @ slopes.T for c in clips]
+    middle = np.array([c.median(b) for c, b in zip(clips, bare, strict=True)])
+    within = np.mean([c.scatter(b) for c, b in zip(clips, bare, strict=True)], axis=0)
+    between = middle.var(0, ddof=1)
+    believed = np.clip(1.0 - within / np.maximum(between, 1e-9), LEAST_BELIEVED, 1.0)
+    return People(slopes, calm, middle.mean(0), believed)
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """The frames of a clip that show open eyes. neutral (N,): how neutral each is perceived."""
+
+    times: np.ndarray
+    values: np.ndarray
+    arkit: np.ndarray
+    neutral: np.ndarray
+
+    @staticmethod
+    def of(track: FaceTrack) -> _Clip:
+        values = measure(actor_points(track))
+        seen = track.found & (track.blink.max(1) < 0.2)
+        closed = values[:, LIP_GAPS].mean(1) < CLOSED
+        neutral = track.expression[:, NEUTRAL] * closed
+        arkit = track.arkit.astype(float)
+        return _Clip(track.times[seen], values[seen], arkit[seen], neutral[seen])
+
+    def median(self, bare: np.ndarray) -> np.ndarray:
+        return np.median(bare, axis=0)
+
+    def scatter(self, bare: np.ndarray) -> np.ndarray:
+        """(K,) variance of the estimates of the clip's parts."""
+        part = ((self.times - self.times[0]) / BLOCK).astype(int)
+        each = [np.median(bare[part == p], axis=0) for p in np.unique(part)]
+        return np.var(each, axis=0)
+
+
+def _slopes(clips: list[_Clip]) -> np.ndarray:
+    """(K, 52) by ridge regression within clips, each clip with the same say; both sides alike."""
+    own, own_values = (
+        np.concatenate([(x - x.mean(0)) / np.sqrt(len(x)) for x in columns])
+        for columns in ([c.arkit for c in clips], [c.values for c in clips])
+    )
+    channels, signs = _mirrored()
+    inputs = np.concatenate([own, own[:, channels]])
+    outputs = np.concatenate([own_values, own_values[:, signs[0]] * signs[1]])
+    gram = inputs.T @ inputs + RIDGE * np.eye(len(ARKIT_CHANNELS))
+    return np.linalg.solve(gram, inputs.T @ outputs).T
+
+
+def _mirrored() -> tuple[list[int], tuple[list[int], np.ndarray]]:
+    """Columns of the mirrored face: of the channels, and of the relations with their signs."""
+    from ..vocabulary import ARKIT_INDEX, mirror_name
+
+    names = list(RELATIONS)
+    channels = [ARKIT_INDEX.get(mirror_name(c), ARKIT_INDEX[c]) for c in ARKIT_CHANNELS]
+    rows = [
+        names.index(mirror_name(n)) if mirror_name(n) in names else i for i, n in enumerate(names)
+    ]
+    signs = np.array([-1.0 if n.endswith("_side") else 1.0 for n in names])
+    return channels, (rows, signs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

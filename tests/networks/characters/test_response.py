@@ -1,0 +1,144 @@
+"""A character's response: what its controls do to its landmarks, predicted and measured."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from exprgen.networks.characters.profile import find_character, from_unit, sample_characters
+from exprgen.networks.characters.response import (
+    POINTS,
+    LinearResponse,
+    ResponseModel,
+    accuracy,
+    load_response,
+    profile_digest,
+    response_path,
+    rig_digest,
+)
+from exprgen.networks.errors import InputError
+from exprgen.tests.support import synthetic
+
+SAMPLES = [p.name for p in sample_characters()]
+
+
+def bent() -> LinearResponse:
+    """Two measures of three controls: a curved one, one with two sides, and a bend of both."""
+    return LinearResponse(
+        rest=np.array([1.0, 2.0]),
+        halves=np.array([(0, 1), (1, 1), (1, -1), (2, 1)]),
+        amounts=np.array([0.5, 1.0]),
+        curves=np.array(
+            [[(0.1, 0), (0.4, 0)], [(0, 1), (0, 2)], [(0, -0.2), (0, -0.5)], [(1, 1), (2, 2)]]
+        ),
+        pairs=np.array([(0, 1)]),
+        bends=np.array([(0.3, 0.1)]),
+        count=3,
+    )
+
+
+def test_curves_are_met_at_their_samples_and_halves_are_apart():
+    model = bent()
+    units = np.array(
+        [(0, 0, 0), (0.5, 0, 0), (1, 0, 0), (0, -1, 0), (0, 0.25, 0), (1, 1, 0)], float
+    )
+    assert np.allclose(
+        model.predict(units), [(1, 2), (1.1, 2), (1.4, 2), (1, 1.5), (1, 2.5), (1.7, 4.1)]
+    )
+
+
+def test_slopes_are_the_prediction_s_own():
+    model, rng = bent(), np.random.default_rng(0)
+    # The middle of a curve's piece, where it is straight around.
+    units = rng.choice([0.25, 0.75], (40, 3))
+    units[:, 1] *= rng.choice([-1, 1], 40)
+    jacobian, step = model.jacobian(units), 1e-4
+    for c in range(3):
+        moved = units.copy()
+        moved[:, c] += step
+        slope = (model.predict(moved) - model.predict(units)) / step
+        assert np.allclose(jacobian[:, :, c], slope, atol=1e-6)
+
+
+def test_a_response_is_kept_and_read_again(tmp_path):
+    made = replace(find_character("tobi"), path=tmp_path / "tobi.json")
+    model = load_response(find_character("tobi"))
+    model.save(response_path(made))
+    again = load_response(made)
+    units = np.random.default_rng(1).uniform(0, 1, (5, len(model.controls)))
+    assert np.allclose(again.predict(units), model.predict(units), atol=1e-3)
+    assert again.meta == model.meta
+    assert again.controls == model.controls
+
+
+def test_a_response_of_other_landmarks_is_refused(tmp_path):
+    made = replace(find_character("tobi"), path=tmp_path / "tobi.json")
+    with pytest.raises(InputError, match="no usable response"):
+        load_response(made)
+    load_response(find_character("tobi")).save(response_path(made))
+    names = ("nose_tip", "nose_base")
+    swapped = dict(zip(names, (made.landmarks[n] for n in reversed(names)), strict=True))
+    with pytest.raises(InputError, match="other landmarks or controls"):
+        load_response(replace(made, landmarks=made.landmarks | swapped))
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_samples_ship_with_a_response_of_their_present_rig(name):
+    profile = find_character(name)
+    model = load_response(profile)
+    assert model.points == POINTS
+    assert model.digest == profile_digest(profile)
+    assert model.rig == rig_digest(profile)
+    assert model.meta["accuracy"]["r2"] > 0.99
+    assert response_path(profile).stat().st_size < 200_000
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_an_open_jaw_takes_the_chin_and_the_lower_lip_down(name):
+    profile = find_character(name)
+    model = load_response(profile)
+    units = np.zeros((2, len(model.controls)))
+    jaw = next(c for c in profile.controls if c.channels.get("jawOpen", 0) >= 0.99)
+    units[1, model.controls.index(jaw.name)] = 1.0
+    lip = POINTS.index("lip_bottom_inner_2"), POINTS.index("lip_top_inner_2")
+    points = model.predict(units)
+    assert points[1, lip[0], 1] < points[0, lip[0], 1] - 0.2
+    gap = points[:, lip[1], 1] - points[:, lip[0], 1]
+    assert gap[1] > gap[0] + 0.3
+    chin = model.through(np.eye(3 * len(POINTS))).predict(units).reshape(2, -1, 3)
+    assert chin[1, POINTS.index("chin"), 1] < chin[0, POINTS.index("chin"), 1] - 0.2
+
+
+def test_measured_by_posing(tmp_path):
+    pytest.importorskip("bpy")
+    from exprgen.exprgen_addon.studio.face_studio import FaceStudio
+    from exprgen.exprgen_addon.studio.response import ensure_response, measure_response
+
+    made = synthetic.with_landmarks(synthetic.build(tmp_path, "figure"))
+    model = measure_response(made)
+    rng = np.random.default_rng(3)
+    units = rng.uniform(0, 1, (4, len(model.controls)))
+    controls = [made.control(n) for n in model.controls]
+    with FaceStudio(made) as studio:
+        rest = studio.world_landmarks()
+        for row in units:
+            native = np.array([c.rest for c in made.controls], float)
+            for c, value in zip(controls, from_unit(tuple(controls), row), strict=True):
+                native[made.names.index(c.name)] = value
+            studio.pose(native)
+            moved = (studio.world_landmarks() - rest) @ studio.axes().T / model.meta["scale"]
+            predicted = model.predict(row[None])[0] - model.predict(0 * row[None])[0]
+            assert np.allclose(predicted, moved, atol=2e-3)
+    assert ensure_response(made) == ""
+    written = response_path(made).stat().st_mtime_ns
+    assert ensure_response(made) == ""
+    assert response_path(made).stat().st_mtime_ns == written
+
+
+def test_accuracy_of_a_perfect_and_of_a_useless_prediction():
+    model = load_response(find_character("tobi"))
+    units = np.random.default_rng(2).uniform(0, 0.5, (8, len(model.controls)))
+    points = model.through(np.eye(3 * len(POINTS))).predict(units).reshape(8, -1, 3)
+    assert accuracy(model, units, points)["r2"] == 1.0
+    assert accuracy(model, 0 * units, points)["r2"] < 0.1
+    assert isinstance(model, ResponseModel)

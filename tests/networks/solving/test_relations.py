@@ -1,0 +1,183 @@
+"""Relations are solved: the character does what the actor does, on its own geometry."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from exprgen.networks.characters.profile import find_character, sample_characters
+from exprgen.networks.characters.response import LinearResponse, load_response
+from exprgen.networks.settings import RetargetSettings
+from exprgen.networks.solving.actor import actor_relations
+from exprgen.networks.solving.contact import deepen_blinks, held_below, opening
+from exprgen.networks.solving.fit import Fit
+from exprgen.networks.solving.perform import performer, solve_relations
+from exprgen.networks.solving.relations import (
+    INDEX,
+    LID_GAPS,
+    LIP_GAPS,
+    NAMES,
+    actor_points,
+    measure,
+    relation_weights,
+)
+from exprgen.networks.solving.targets import WEIGHTS, Geometry
+from exprgen.tests.support import acted, synthetic
+
+SAMPLES = [p.name for p in sample_characters()]
+STILL = RetargetSettings(smoothing_eyes=0.0, smoothing_mouth=0.0)
+
+
+def sentence(model, frames: int = 120) -> np.ndarray:
+    """(N, C) unit values of Tobi: calm at first, then lips that close and open, brows, a blink."""
+    units = np.zeros((frames, len(model.controls)))
+    t = np.arange(frames) / 25.0
+    talks = np.clip((np.arange(frames) - 20) / 5, 0, 1)
+
+    def put(value, *names):
+        for name in names:
+            units[:, model.controls.index(name)] = np.clip(value * talks, 0, 1)
+
+    put(0.5 * np.maximum(np.sin(2 * np.pi * 2.3 * t), 0), "jawOpen")
+    put(0.5 + 0.5 * np.sin(2 * np.pi * 1.1 * t), "mouthSmileLeft")
+    put(0.3 + 0.3 * np.sin(2 * np.pi * 1.7 * t), "browInnerUp")
+    blink = np.exp(-((np.arange(frames) - 60) ** 2) / 4.0)
+    put(blink, "eyeBlinkLeft", "eyeBlinkRight")
+    # Lips that rest a little apart, as a model's landmarks do, are the actor's touching lips.
+    return units
+
+
+@pytest.fixture(scope="module")
+def actor_model():
+    """Tobi's response with landmarks that meet where his lips and lids do, as a tracker's do."""
+    model = load_response(find_character("tobi"))
+    rest = model.rest.copy()
+    for top, bottom in (("1", "3"), ("2", "2"), ("3", "1")):
+        upper, lower = f"lip_top_inner_{top}", f"lip_bottom_inner_{bottom}"
+        rest[model.points.index(lower), 1] = rest[model.points.index(upper), 1]
+    return replace(model, rest=rest)
+
+
+def fast(values: np.ndarray) -> np.ndarray:
+    kernel = np.ones(17) / 17
+    return values - np.stack([np.convolve(c, kernel, "same") for c in values.T], axis=1)
+
+
+def alike(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.corrcoef(fast(a).ravel(), fast(b).ravel())[0, 1])
+
+
+def test_every_relation_has_a_weight_and_a_place():
+    assert len(relation_weights()) == len(NAMES) == len(INDEX)
+    for name in NAMES:
+        kind = name
+        while kind not in WEIGHTS and "_" in kind:
+            kind = kind.rpartition("_")[0]
+        assert kind in WEIGHTS, name
+
+
+def test_relations_of_an_actor_know_no_head_motion(actor_model):
+    units = sentence(actor_model)
+    t = np.arange(len(units)) / 25.0
+    head = 0.3 * np.stack([np.sin(3 * t), np.sin(2 * t), 0.5 * np.sin(5 * t)], axis=1)
+    still, turned = (measure(actor_points(acted.worn(actor_model, units, h))) for h in (None, head))
+    assert np.abs(still - turned).max() < 0.02
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_character_does_what_the_actor_does(name, actor_model):
+    profile, units = find_character(name), sentence(actor_model)
+    track = acted.worn(actor_model, units)
+    actor, model = actor_relations(track, STILL), load_response(profile)
+    prior = np.zeros((len(units), len(model.controls)))
+    solved = solve_relations(track.times, actor, profile, model, prior, prior, 0.0)
+    geometry = Geometry.of(model, profile)
+    got = geometry.response.predict(solved)
+    least = 0.9 if name == "blip" else 0.97  # one eye, 16 controls
+    assert alike(got[:, LIP_GAPS], actor.lip_gaps) > least
+    assert alike(got[:, LID_GAPS], actor.lids) > least
+    scale = geometry.response.rest[INDEX["mouth_width"]]
+    apart = (got[:, LIP_GAPS] - geometry.lips).mean(1) / scale
+    assert actor.lips_meet.sum() > 30
+    assert (apart[actor.lips_meet] < 0.02).mean() > 0.97
+    assert (apart[actor.lip_gaps.mean(1) > 0.1] > 0.02).all()
+    low = np.array([profile.control(n).minimum < profile.control(n).rest for n in model.controls])
+    assert (solved <= 1).all()
+    assert (solved >= -1.0 * low - 1e-9).all()
+
+
+def test_a_blink_shuts_both_eyes(actor_model):
+    profile, units = find_character("mira"), sentence(actor_model)
+    track = acted.worn(actor_model, units)
+    actor, model = actor_relations(track, STILL), load_response(profile)
+    solved = solve_relations(
+        track.times, actor, profile, model, *np.zeros((2, len(units), len(model.controls))), 0.0
+    )
+    geometry = Geometry.of(model, profile)
+    gaps = geometry.response.predict(solved)[:, LID_GAPS]
+    assert (gaps[60] < geometry.lids + 0.02).all()
+    assert (gaps[40] > 0.8 * geometry.response.rest[LID_GAPS]).all()
+
+
+def test_nothing_to_follow_leaves_the_prior(actor_model):
+    """An actor who rests says nothing: controls that no relation sees keep what the prior says."""
+    profile = find_character("anselm")
+    model = load_response(profile)
+    track = acted.worn(actor_model, 0 * sentence(actor_model))
+    prior = np.zeros((len(track), len(model.controls)))
+    prior[:, model.controls.index("iris_small")] = 0.4
+    solved = solve_relations(
+        track.times, actor_relations(track, STILL), profile, model, prior, prior, 0.0
+    )
+    assert np.allclose(solved[:, model.controls.index("iris_small")], 0.4)
+    assert np.abs(np.delete(solved, model.controls.index("iris_small"), 1)).max() < 0.25
+
+
+def test_pictures_and_unknown_geometry_keep_what_they_have(tmp_path):
+    made = replace(find_character("tobi"), path=tmp_path / "tobi.json")
+    told = []
+    stills = synthetic.face_track(frames=3, stills=True)
+    track = object()
+    assert performer(stills, RetargetSettings(), told.append)(track, made) is track
+    assert not told
+    clip = synthetic.face_track(frames=30)
+    assert performer(clip, RetargetSettings(), told.append)(track, made) is track
+    assert "relations are not solved" in told[0]["text"]
+
+
+def test_a_fit_goes_around_a_kink():
+    """A control that opens on both sides of rest: the step from one side must not overshoot."""
+    response = LinearResponse(
+        rest=np.zeros(1),
+        halves=np.array([(0, 1), (0, -1)]),
+        amounts=np.array([1.0]),
+        curves=np.array([[[0.05]], [[0.6]]]),
+        pairs=np.zeros((0, 2), int),
+        bends=np.zeros((0, 1)),
+        count=1,
+    )
+    goals = np.array([[0.0], [0.03], [0.3]])
+    fit = Fit(
+        response, goals, np.full((3, 1), 10.0), np.array([[0.5], [-0.5], [-0.5]]),
+        np.array([0.01]), np.array([-1.0]), np.array([1.0]),
+    )  # fmt: skip
+    assert np.allclose(response.predict(fit.solve()), goals, atol=0.01)
+
+
+def test_contacts_have_a_margin_and_openings_no_step():
+    gap = np.array([0.2, 0.04, 0.03, 0.04, 0.03, 0.04, 0.2])
+    shut = held_below(gap, 0.035, 0.045)
+    assert list(shut) == [False, True, True, True, True, True, False]
+    line = np.linspace(0, 0.2, 400)
+    assert np.abs(np.diff(opening(line, line < 0.035, 0.035))).max() < 0.0015
+
+
+def test_half_seen_blinks_are_carried_down_and_squints_are_not():
+    times = np.arange(60) / 25
+    eyes = np.ones(60)
+    eyes[20:24] = (0.6, 0.3, 0.35, 0.7)
+    eyes[35:55] = 0.4
+    deep = deepen_blinks(times, eyes)
+    assert deep[21] == pytest.approx(0.0, abs=1e-9)
+    assert np.array_equal(deep[35:55], eyes[35:55])
+    assert np.array_equal(deep[:20], eyes[:20])
