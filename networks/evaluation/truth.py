@@ -39,16 +39,16 @@ class ClipTruth:
 
     times (N,) float64 seconds, the clip's own timestamps, strictly increasing.
     arkit (N, 52) float32 weights 0..1 in the order of ARKIT_CHANNELS.
-    landmarks (N, 49, 3) float32 in the order of LANDMARK_NAMES, in the face's own frame, which moves
-        with the skull: x to the subject's own left, y up, z out of the face. Any unit of length and
-        any origin, the same in every frame; measures are taken in eye distances.
+    landmarks (N, 49, 3) float32 in the order of LANDMARK_NAMES, in the face's own frame, which
+        moves with the skull: x to the subject's own left, y up, z out of the face. Any unit of
+        length and any origin, the same in every frame; measures are taken in eye distances.
     chin (N, 3) float32: the middle of the chin's front (MediaPipe's point 199), like the landmarks;
         it moves with the jaw alone.
     head (N, 3) float32: pitch, yaw, roll in radians, signs as in vocabulary.ROLES.
     phonemes (P,) str, IPA, one sound each, stress and length marks may follow it; silence is "".
     starts, ends (P,) float64 seconds on the clip's clock, starts increasing, ends after starts.
         A clip without speech has P = 0.
-    meta: what else is known; "person", "sentence", "expression" (of EXPRESSIONS), "strength" (0..1).
+    meta: "person", "sentence", "expression" (of EXPRESSIONS), "strength" (0..1).
     """
 
     times: np.ndarray
