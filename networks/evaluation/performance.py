@@ -243,15 +243,23 @@ def actor_performance(track: FaceTrack) -> Performance:
 
 
 def true_performance(truth: ClipTruth, times: np.ndarray) -> Performance:
-    """What a made face did at these moments. Its lips touch at the least gap of the sounds that
-    close them (of the whole clip, if there are none)."""
-    own = true_points(truth, truth.times)
-    scale = unit(own)
-    gaps = features(own, scale)["gap"]
-    closing = [gaps[f] for f in _frames(truth.times, truth.spans(BILABIALS)) if len(f)]
-    contact = float(np.min([g.min() for g in closing])) if closing else float(gaps.min())
+    """What a made face did at these moments."""
+    scale = unit(true_points(truth, truth.times))
     seen = features(true_points(truth, times), scale)
-    return Performance(seen, seen["gap"] < contact + TOUCH, seen["gap"] > contact + OPEN)
+    gap = _true_gap(truth, scale)
+    apart = np.interp(times, truth.times, gap)
+    return Performance(seen, apart < TOUCH, apart > OPEN)
+
+
+def _true_gap(truth: ClipTruth, scale: float) -> np.ndarray:
+    """(N,) how far the lips are from touching, in eye distances: as the truth tells it, else by its
+    landmarks, over the least gap of the sounds that close the lips (of the clip if it has none)."""
+    if "lip_gap" in truth.extra:
+        return np.asarray(truth.extra["lip_gap"], float).mean(1) / scale
+    gap = features(true_points(truth, truth.times), scale)["gap"]
+    closing = [*_frames(truth.times, truth.spans(BILABIALS))]
+    frames = np.concatenate(closing) if sum(map(len, closing)) else np.arange(len(gap))
+    return gap - gap[frames].min()
 
 
 def character_performance(points: np.ndarray, build: Build) -> Performance:

@@ -16,6 +16,7 @@ from ..vocabulary import ARKIT_CHANNELS, LANDMARK_NAMES
 
 KIND = "exprgen.clip_truth"
 SUFFIX = ".truth.npz"
+_EXTRA = "extra:"
 
 BILABIALS = frozenset("pbm")
 """Phonemes in which the lips touch each other."""
@@ -48,6 +49,9 @@ class ClipTruth:
     phonemes (P,) str, IPA, one sound each, stress and length marks may follow it; silence is "".
     starts, ends (P,) float64 seconds on the clip's clock, starts increasing, ends after starts.
         A clip without speech has P = 0.
+    extra: name -> array of N rows: what else is true in each frame. Read here, where it is there:
+        "lip_gap" (N, 3), the nearest that upper and lower lip come in the mouth's right, middle and
+        left third, 0 where they touch, in the landmarks' unit.
     meta: "person", "sentence", "expression" (of EXPRESSIONS), "strength" (0..1).
     """
 
@@ -59,6 +63,7 @@ class ClipTruth:
     phonemes: tuple[str, ...] = ()
     starts: np.ndarray = field(default_factory=lambda: np.zeros(0))
     ends: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    extra: dict[str, np.ndarray] = field(default_factory=dict)
     meta: dict = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -78,6 +83,7 @@ class ClipTruth:
         """
         arrays = {n: np.asarray(getattr(self, n), t) for n, (_, t) in _COLUMNS.items()}
         arrays |= {"starts": np.asarray(self.starts, float), "ends": np.asarray(self.ends, float)}
+        arrays |= {f"{_EXTRA}{n}": np.asarray(a) for n, a in self.extra.items()}
         _check(path, arrays, self.phonemes)
         meta = {**self.meta, "phonemes": list(self.phonemes), "channels": list(ARKIT_CHANNELS)}
         save_arrays(path, KIND, meta, arrays)
@@ -94,7 +100,8 @@ class ClipTruth:
             raise InputError("is of another order of channels", file=path, fix="make it again")
         phonemes = tuple(meta.pop("phonemes", ()))
         _check(path, arrays, phonemes)
-        return ClipTruth(**arrays, phonemes=phonemes, meta=meta)
+        extra = {n.removeprefix(_EXTRA): arrays.pop(n) for n in list(arrays) if n[:6] == _EXTRA}
+        return ClipTruth(**arrays, phonemes=phonemes, extra=extra, meta=meta)
 
 
 def truth_of(clip: str | Path) -> ClipTruth | None:
@@ -119,7 +126,8 @@ def _check(path, arrays: dict, phonemes: tuple) -> None:
 
 def _faults(arrays: dict, phonemes: tuple):
     """What is wrong with the fields, in words; nothing if they are right."""
-    wanted = {**_COLUMNS, "starts": ((-1,), np.float64), "ends": ((-1,), np.float64)}
+    more = {n: (a.shape, a.dtype) for n, a in arrays.items() if n.startswith(_EXTRA)}
+    wanted = {**_COLUMNS, "starts": ((-1,), np.float64), "ends": ((-1,), np.float64), **more}
     if set(arrays) != set(wanted):
         yield f"has not the fields {', '.join(wanted)}"
         return
