@@ -12,49 +12,52 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..track import FaceTrack
-from ..vocabulary import LANDMARK_NAMES, LANDMARKS
 from .correlation import correlation, told
+from .face_features import actor_points, features, one_eyed, true_points, unit
 from .motion import jitter
 from .truth import BILABIALS, VOWELS, ClipTruth
 
-POINTS = (*LANDMARK_NAMES, "chin")
-"""The points that are measured: the 49 landmarks and the middle of the chin's front."""
-CHIN = 199
-"""MediaPipe's mesh point of the chin."""
-CHIN_DROP = 1.5
-"""How far the chin lies below the nose, in heights of the lower lip's edge below it: the median of
-filmed people."""
-EYE_TO_MOUTH = 1.1
-"""Height of the eyes over the mouth in eye distances: the median of filmed people."""
-ONE_EYE = 0.3
-"""Inner corners of the eyes nearer than this, in distances of the eyes, are one eye's middle."""
 FAST = 1.5
 """Hz; what moves faster than this is speech and blinks rather than mood."""
 ACTOR_CLOSED = 0.035
-"""Largest lip gap of a filmed mouth that counts as closed."""
+"""Largest lip gap of a filmed mouth that counts as closed, if its tracker sees touching at 0."""
+MOST_CONTACT = 0.06
+"""Largest gap at which a tracker sees touching lips; a clip with no less never shows them."""
 OPEN = 0.08
 """Lip gap above which a mouth is open beyond doubt."""
+SLIT = 0.015
+"""Largest opening between a character's lips, seen from the front, that counts as closed."""
 TOUCH = 0.02
-"""Lip gap over a character's contact that still counts as closed."""
+"""The same by landmarks alone: lip gap over that of rest."""
+ACTOR_SHUT, ACTOR_LOOKS = 0.3, 0.6
+"""A filmed or true lid is shut below the first share of its open gap, open above the second."""
+LIDS_MEET = 0.01
+"""Gap of a character's lids below which nothing of the eye is seen between them."""
 LEAST_REACH = 0.03
 """Range below which a character does not have a feature."""
+LEAST_MOTION = 0.003
+"""Deviation of the reference below which nothing moves but what the tracker trembles."""
 DELAYS = 8
 """Frames within which a delay is looked for."""
-SURE = 0.3
+SURE = 0.5
 """Correlation below which no delay can be told."""
 STILL, STILL_SECONDS = 0.03, 0.5
 """A face whose features all stay within this for so long is still."""
+BLINK_NEAR = 1
+"""Frames around a blink in which the character's lids must meet."""
 NEAR = 2
 """Frames around the moment of a sound's contact in which the character's lips must meet."""
 
 COLUMNS = {
     "lip gap": ("gap",),
+    "opening": ("opening",),
     "mouth width": ("width",),
     "lids": ("lids",),
     "each lid": ("lid_left", "lid_right"),
     "brows": ("brows",),
     "inner brows": ("brow_inner_left", "brow_inner_right"),
     "outer brows": ("brow_outer_left", "brow_outer_right"),
+    "brows over eyes": ("brows_over_eyes",),
     "lip corners": ("corner_left", "corner_right"),
     "mouth sideways": ("sideways",),
     "protrusion": ("protrusion",),
@@ -67,129 +70,7 @@ COLUMNS = {
 """What a table shows -> the features whose mean it is."""
 _DELAYED = ("gap", "width", "lids")
 _HELD = ("gap", "width", "lid_left", "lid_right", "brows", "sideways", "corner_left")
-_INDEX = {name: i for i, name in enumerate(POINTS)}
-_OUTLINE = [
-    "mouth_right_corner",
-    *(f"lip_top_outer_{k}" for k in range(1, 6)),
-    "mouth_left_corner",
-    *(f"lip_bottom_outer_{k}" for k in range(1, 6)),
-]
-_TOP = [f"lip_top_inner_{k}" for k in (1, 2, 3)]
-_BOTTOM = [f"lip_bottom_inner_{k}" for k in (1, 2, 3)]
-# Of each brow the two points nearer the nose and the two nearer the temple.
-_BROW_ENDS = {
-    "brow_inner_left": ("brow_left_1", "brow_left_2"),
-    "brow_outer_left": ("brow_left_4", "brow_left_5"),
-    "brow_inner_right": ("brow_right_4", "brow_right_5"),
-    "brow_outer_right": ("brow_right_1", "brow_right_2"),
-}
-
-
-# --- features ------------------------------------------------------------------------------------
-
-
-def actor_points(track: FaceTrack) -> np.ndarray:
-    """(N, 50, 3) POINTS of the actor, the head's turn taken out: x to the subject's own left, y up,
-    z out of the face; in pixels, from the nose's bridge, which the face itself does not move."""
-    mesh = [*LANDMARKS.values(), CHIN]
-    points = np.asarray(track.landmarks[:, mesh], float) * (1.0, -1.0, -1.0)
-    turn = np.asarray(track.head_pose[:, :3, :3], float)
-    turn = turn / np.cbrt(np.linalg.det(turn))[:, None, None]
-    bridge = _mean(points, "nose_bridge_1", "nose_bridge_2")
-    return (points - bridge[:, None]) @ turn
-
-
-def true_points(truth: ClipTruth, times: np.ndarray) -> np.ndarray:
-    """(N, 50, 3) true POINTS at these moments, seconds; between two frames on the straight way."""
-    points = np.concatenate([truth.landmarks, truth.chin[:, None]], axis=1).astype(float)
-    flat = points.reshape(len(points), -1)
-    columns = [np.interp(times, truth.times, column) for column in flat.T]
-    return np.stack(columns, axis=1).reshape(len(times), *points.shape[1:])
-
-
-def one_eyed(points: np.ndarray) -> bool:
-    """The face (N, 50, 3) has one eye, whose middle stands for the inner corners of two."""
-    inner = _mean(points, "eye_left_inner") - _mean(points, "eye_right_inner")
-    return bool(_length(inner) < ONE_EYE * _length(_eye(points, "left") - _eye(points, "right")))
-
-
-def unit(points: np.ndarray) -> float:
-    """The length in which a face (N, 50, 3) is measured: the distance of the eyes' middles, the
-    median over the frames; for one eye what that would be by the height over the mouth."""
-    if one_eyed(points):
-        eyes = 0.5 * (_eye(points, "left") + _eye(points, "right"))
-        mouth = _mean(points, "mouth_left_corner", "mouth_right_corner")
-        return float(np.median(eyes[:, 1] - mouth[:, 1])) / EYE_TO_MOUTH
-    return _length(_eye(points, "left") - _eye(points, "right"))
-
-
-def features(points: np.ndarray, scale: float) -> dict[str, np.ndarray]:
-    """Name -> (N,) of each feature of a face (N, 50, 3), as seen from the front.
-
-    All are in eye distances but `roundness`, the outer lips' 4 pi area / perimeter^2: 1 for a
-    circle. `gap` and lids are negative where the edges have passed each other. Brows, corners and
-    lips are heights in the frame of the skull: over the eyes' corners a blink would lift brows.
-    `lip_upper` is the height of the upper lip's inner edge, `lip_lower` that of the lower one's
-    over the chin, `jaw` how low the chin hangs, `jaw_apart` that less the gap.
-
-    Args:
-        scale: the face's eye distance, see `unit`.
-    """
-    points = points / scale
-    top, bottom = _mean(points, *_TOP), _mean(points, *_BOTTOM)
-    corners = {s: _mean(points, f"mouth_{s}_corner") for s in ("left", "right")}
-    lips = _mean(
-        points, "lip_top_outer_3", "lip_top_inner_2", "lip_bottom_inner_2", "lip_bottom_outer_3"
-    )
-    brows = [n for n in POINTS if n.startswith("brow_")]
-    lids = {s: _lid(points, s) for s in ("left", "right")}
-    apart = top - bottom
-    gap = np.linalg.norm(apart[:, :2], axis=1) * np.where(apart[:, 1] < 0.0, -1.0, 1.0)
-    chin = _mean(points, "chin")[:, 1]
-    return {
-        "gap": gap,
-        "width": np.linalg.norm((corners["left"] - corners["right"])[:, :2], axis=1),
-        "lids": 0.5 * (lids["left"] + lids["right"]),
-        "lid_left": lids["left"],
-        "lid_right": lids["right"],
-        "brows": _mean(points, *brows)[:, 1],
-        **{name: _mean(points, *ends)[:, 1] for name, ends in _BROW_ENDS.items()},
-        **{f"corner_{s}": place[:, 1] for s, place in corners.items()},
-        "sideways": lips[:, 0],
-        "protrusion": lips[:, 2],
-        "roundness": _roundness(points[:, [_INDEX[n] for n in _OUTLINE], :2]),
-        "jaw": -chin,
-        "jaw_apart": -chin - gap,
-        "lip_upper": top[:, 1],
-        "lip_lower": bottom[:, 1] - chin,
-    }
-
-
-def _mean(points: np.ndarray, *names: str) -> np.ndarray:
-    return points[:, [_INDEX[n] for n in names]].mean(1)
-
-
-def _eye(points: np.ndarray, side: str) -> np.ndarray:
-    return _mean(points, f"eye_{side}_inner", f"eye_{side}_outer")
-
-
-def _lid(points: np.ndarray, side: str) -> np.ndarray:
-    top = _mean(points, f"eye_{side}_top_1", f"eye_{side}_top_2")
-    return (top - _mean(points, f"eye_{side}_bottom_1", f"eye_{side}_bottom_2"))[:, 1]
-
-
-def _length(vectors: np.ndarray) -> float:
-    """Median length in the picture of vectors (N, 3)."""
-    return float(np.median(np.linalg.norm(vectors[:, :2], axis=1)))
-
-
-def _roundness(outline: np.ndarray) -> np.ndarray:
-    """(N,) 4 pi area / perimeter^2 of polygons (N, K, 2)."""
-    following = np.roll(outline, -1, axis=1)
-    x, y = outline[..., 0], outline[..., 1]
-    area = 0.5 * np.abs((x * following[..., 1] - following[..., 0] * y).sum(1))
-    around = np.linalg.norm(following - outline, axis=2).sum(1)
-    return 4.0 * np.pi * area / np.maximum(around, 1e-9) ** 2
+_LIDS = ("lids", "lid_left", "lid_right")
 
 
 # --- who performs --------------------------------------------------------------------------------
@@ -197,8 +78,8 @@ def _roundness(outline: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Build:
-    """What a character's face can do: unit, see `unit`; contact: the lip gap at which its lips
-    meet; has: names of the features that some control of it moves."""
+    """What a character's face can do: unit, see `unit`; contact: the lip gap of its landmarks at
+    rest; has: names of the features that some control of it moves."""
 
     unit: float
     contact: float
@@ -206,49 +87,75 @@ class Build:
 
     @staticmethod
     def of(poses: np.ndarray) -> Build:
-        """From its points (K, 50, 3): at rest first, then with each control at each of its limits.
-
-        Lips that rest closed meet at the gap of rest: their landmarks lie a little apart even then.
-        Lips that rest ajar meet at no gap, or at the least that a control reaches.
-        """
+        """From its points (K, 50, 3): at rest first, then with each control at each of its
+        limits."""
         scale = unit(poses[:1])
         seen = features(poses, scale)
-        rest, least = float(seen["gap"][0]), float(seen["gap"].min())
         has = {name for name, values in seen.items() if np.ptp(values) >= LEAST_REACH}
         if one_eyed(poses[:1]):
             has -= {"lid_left", "lid_right"}
-        return Build(scale, rest if rest <= OPEN else max(least, 0.0), frozenset(has))
+        return Build(scale, float(seen["gap"][0]), frozenset(has))
 
     @property
     def lacks(self) -> list[str]:
         """The columns of COLUMNS of which the character has nothing."""
-        return [name for name, parts in COLUMNS.items() if not self.has & set(parts)]
+        has = self.has | {"opening"}
+        return [name for name, parts in COLUMNS.items() if not has & set(parts)]
 
 
 @dataclass(frozen=True)
 class Performance:
     """A face over N frames: features (name -> (N,)), those it has; closed and open (N,) bool: its
-    lips touch, are apart beyond doubt."""
+    lips touch, are apart beyond doubt; near (N,) bool: closed, by landmarks alone; shut and looks,
+    name of a lid -> (N,) bool: it is shut, it is open beyond doubt."""
 
     features: dict[str, np.ndarray]
     closed: np.ndarray
     open: np.ndarray
+    near: np.ndarray
+    shut: dict[str, np.ndarray]
+    looks: dict[str, np.ndarray]
 
 
 def actor_performance(track: FaceTrack) -> Performance:
     """What the tracker saw of the actor."""
     points = actor_points(track)
     seen = features(points, unit(points[track.found]))
-    return Performance(seen, seen["gap"] < ACTOR_CLOSED, seen["gap"] > OPEN)
+    closed, apart = closed_and_open(seen["gap"], track.found)
+    lids = shut_and_open(seen, track.found)
+    return Performance({**seen, "opening": seen["gap"]}, closed, apart, closed, *lids)
+
+
+def closed_and_open(gap: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) bool each: frames in which an actor's lips touch, are apart beyond doubt.
+
+    Trackers see touching lips of some faces .04 apart, of most not apart. The least gap of the clip
+    (its second percentile) tells which, if it is small enough to be one.
+
+    Args:
+        gap: (N,) eye distances. seen: (N,) bool.
+    """
+    least = float(np.percentile(gap[seen], 2.0)) if seen.any() else 0.0
+    contact = max(least, 0.0) if least <= MOST_CONTACT else 0.0
+    return gap < max(ACTOR_CLOSED, contact + TOUCH), gap > contact + OPEN
+
+
+def shut_and_open(features: dict, seen: np.ndarray) -> tuple[dict, dict]:
+    """Name of each lid -> (N,) bool each: frames in which it is shut, is open beyond doubt; by its
+    gap against that of most of the frames seen, for trackers see shut lids a little apart."""
+    opened = {n: np.percentile(features[n][seen], 75) if seen.any() else 1.0 for n in _LIDS}
+    shut = {n: features[n] < ACTOR_SHUT * gap for n, gap in opened.items()}
+    return shut, {n: features[n] > ACTOR_LOOKS * gap for n, gap in opened.items()}
 
 
 def true_performance(truth: ClipTruth, times: np.ndarray) -> Performance:
     """What a made face did at these moments."""
     scale = unit(true_points(truth, truth.times))
     seen = features(true_points(truth, times), scale)
-    gap = _true_gap(truth, scale)
-    apart = np.interp(times, truth.times, gap)
-    return Performance(seen, apart < TOUCH, apart > OPEN)
+    apart = np.interp(times, truth.times, _true_gap(truth, scale))
+    closed = apart < TOUCH
+    lids = shut_and_open(seen, np.ones(len(times), bool))
+    return Performance({**seen, "opening": apart}, closed, apart > OPEN, closed, *lids)
 
 
 def _true_gap(truth: ClipTruth, scale: float) -> np.ndarray:
@@ -262,12 +169,22 @@ def _true_gap(truth: ClipTruth, scale: float) -> np.ndarray:
     return gap - gap[frames].min()
 
 
-def character_performance(points: np.ndarray, build: Build) -> Performance:
-    """What a character did, from its points (N, 50, 3) in its own frame, head at rest."""
-    seen = features(points, build.unit)
-    gap = seen["gap"] - build.contact
-    kept = {name: values for name, values in seen.items() if name in build.has}
-    return Performance(kept, gap < TOUCH, gap > OPEN)
+def character_performance(points: np.ndarray, opening: np.ndarray, build: Build) -> Performance:
+    """What a character did.
+
+    Its landmarks can't tell contact: closed lips lie .04 to .06 apart at rest, less in a smile. So
+    whether its lips touch is told by what is seen between them.
+
+    Args:
+        points: (N, 50, 3) in its own frame, head at rest. opening: (N,) the height at which one can
+            look between its lips from the front, in the points' unit.
+    """
+    seen = {**features(points, build.unit), "opening": opening / build.unit}
+    kept = {name: values for name, values in seen.items() if name in (*build.has, "opening")}
+    near = seen["gap"] - build.contact < TOUCH
+    shut = {name: kept[name] < LIDS_MEET for name in _LIDS if name in kept}
+    looks = {name: ~closed for name, closed in shut.items()}
+    return Performance(kept, seen["opening"] < SLIT, seen["opening"] > OPEN, near, shut, looks)
 
 
 def _frames(times: np.ndarray, spans: np.ndarray) -> list[np.ndarray]:
@@ -284,11 +201,15 @@ def compare(
     """What of a performance is shown.
 
     Returns:
-        for JSON: "features": name -> {"all", "fast" (correlations), "amplitude" (the deviation
+        for JSON: "features": name -> {"all", "fast" (correlations; None for what the reference
+        does not do, or those shown do not), "amplitude" (the deviation
         shown for each of the reference's), "delay" (frames, later is positive)}, for the features
         both have; "closures": frames in which the reference's lips touch and the share in which
         those shown do, frames in which they are apart and the share in which those shown touch;
-        "delay", the mean; "jitter" and "reference_jitter" of the still stretches, eye distances.
+        "closures_by_landmarks", the same; "blinks": how often a lid of the reference shuts, the
+        share in which that shown does within `BLINK_NEAR` frames, frames in which it is open and
+        the share in which that shown is shut; "delay", the mean; "jitter" and "reference_jitter" of
+        the still stretches, eye distances.
 
     Args:
         times: (N,) seconds. seen: (N,) bool: frames that count.
@@ -303,7 +224,9 @@ def compare(
     still = still_stretches(reference, rate, seen)
     return {
         "features": measured,
-        "closures": _closures(reference, shown, seen),
+        "closures": _closures(reference, shown.closed, seen),
+        "closures_by_landmarks": _closures(reference, shown.near, seen),
+        "blinks": _blinks(reference, shown, seen),
         "delay": mean_of(delays),
         "jitter": told(_held_jitter(shown, still), 6),
         "reference_jitter": told(_held_jitter(reference, still), 6),
@@ -393,6 +316,8 @@ def summarise(measured: Iterable[dict]) -> dict:
         },
         "reached": mean_of(m["closures"]["reached"] for m in clips),
         "false": mean_of(m["closures"]["false"] for m in clips),
+        "blinks_met": mean_of(m["blinks"]["met"] for m in clips),
+        "blinks_false": mean_of(m["blinks"]["false"] for m in clips),
         **{key: mean_of(m.get(key) for m in clips)
            for key in ("delay", "jitter", "reference_jitter", "switches")},
     }  # fmt: skip
@@ -405,24 +330,47 @@ def mean_of(values: Iterable[float | None]) -> float | None:
 
 
 def _compare_one(reference: np.ndarray, shown: np.ndarray, rate: float, seen: np.ndarray) -> dict:
-    quick_reference, quick_shown = fast(reference, rate), fast(shown, rate)
-    moved = float(reference[seen].std())
-    lag = delay(np.where(seen, quick_reference, 0.0), np.where(seen, quick_shown, 0.0))
+    """See `compare`; None for what the reference does not do."""
+    pairs = {
+        "all": (reference[seen], shown[seen]),
+        "fast": (fast(reference, rate)[seen], fast(shown, rate)[seen]),
+    }
+    moves = {key: bool(pair[0].std() >= LEAST_MOTION) for key, pair in pairs.items()}
+    out = {k: told(correlation(*pair)) if moves[k] else None for k, pair in pairs.items()}
+    amplitude = pairs["all"][1].std() / max(pairs["all"][0].std(), 1e-9)
+    quick = (np.where(seen, fast(values, rate), 0.0) for values in (reference, shown))
     return {
-        "all": told(correlation(reference[seen], shown[seen])),
-        "fast": told(correlation(quick_reference[seen], quick_shown[seen])),
-        "amplitude": told(float(shown[seen].std()) / moved if moved > 1e-9 else np.nan),
-        "delay": told(lag, 3),
+        **out,
+        "amplitude": told(amplitude) if moves["all"] else None,
+        "delay": told(delay(*quick), 3) if moves["fast"] else None,
     }
 
 
-def _closures(reference: Performance, shown: Performance, seen: np.ndarray) -> dict:
+def _closures(reference: Performance, touching: np.ndarray, seen: np.ndarray) -> dict:
     closed, apart = reference.closed & seen, reference.open & seen
     return {
         "closed_frames": int(closed.sum()),
-        "reached": _share(shown.closed[closed]),
+        "reached": _share(touching[closed]),
         "open_frames": int(apart.sum()),
-        "false": _share(shown.closed[apart]),
+        "false": _share(touching[apart]),
+    }
+
+
+def _blinks(reference: Performance, shown: Performance, seen: np.ndarray) -> dict:
+    """Of each lid, where the character has two, else of both together."""
+    lids = [n for n in _LIDS[1:] if n in shown.shut] or [n for n in _LIDS[:1] if n in shown.shut]
+    met, false = [], []
+    for name in lids:
+        shut = np.flatnonzero(reference.shut[name] & seen)
+        for run in np.split(shut, np.flatnonzero(np.diff(shut) > 1) + 1) if len(shut) else []:
+            near = slice(max(0, run[0] - BLINK_NEAR), run[-1] + BLINK_NEAR + 1)
+            met.append(shown.shut[name][near].any())
+        false += shown.shut[name][reference.looks[name] & seen].tolist()
+    return {
+        "count": len(met),
+        "met": _share(met),
+        "open_frames": len(false),
+        "false": _share(false),
     }
 
 
