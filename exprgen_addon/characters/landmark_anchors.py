@@ -10,10 +10,11 @@ counted differently at every level; the pictures of a capture are rendered witho
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
-from ...networks.characters.profile import RigProfile
+from ...networks.characters.profile import Anchor, RigProfile
 from ...networks.errors import InputError
 from ...networks.vocabulary import LANDMARK_NAMES
 
@@ -25,16 +26,16 @@ class FaceAnchors:
     """A profile's anchors on one copy of the character, read at whatever pose it is in.
 
     Args:
-        profile: its landmarks are read. collection: the copy's.
+        profile: its landmarks are read. collection: the copy's. extra: E anchors that are read too.
 
     Raises:
         InputError: the profile has no landmarks, or they are on objects or vertices that are gone.
     """
 
-    def __init__(self, profile: RigProfile, collection):
+    def __init__(self, profile: RigProfile, collection, extra: Sequence[Anchor] = ()):
         require_landmarks(profile)
         self._profile = profile
-        anchors = [profile.landmarks[name] for name in LANDMARK_NAMES]
+        anchors = [*(profile.landmarks[name] for name in LANDMARK_NAMES), *extra]
         self._weights = np.array([a.weights for a in anchors], float)[..., None]
         self._parts = []
         for name in sorted({a.object for a in anchors}):
@@ -43,8 +44,9 @@ class FaceAnchors:
             self._parts.append((find_object(profile, collection, name), rows, corners))
 
     def world(self, depsgraph) -> np.ndarray:
-        """(49, 3) float64: the landmarks in world space, metres, at the graph's evaluated pose."""
-        triangles = np.zeros((len(LANDMARK_NAMES), 3, 3))
+        """(49 + E, 3) float64: the landmarks in world space, metres, at the graph's evaluated pose,
+        then what else is read."""
+        triangles = np.zeros((len(self._weights), 3, 3))
         for obj, rows, corners in self._parts:
             points = world_vertices(obj.evaluated_get(depsgraph))
             if corners.max() >= len(points):

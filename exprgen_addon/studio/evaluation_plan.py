@@ -15,7 +15,7 @@ from ...networks.errors import InputError, UsageError
 from ...networks.files import write_text
 from ...networks.settings import RetargetSettings
 from ...networks.track import RigTrack
-from .ced_poses import Look
+from .look import Look
 
 Run = Callable[[str, dict], dict]
 """(worker command, arguments) -> the job's result."""
@@ -37,7 +37,7 @@ class Plan:
     rating, 0 for none; window_starts: clip's file name -> seconds at which its windows begin
     instead. sheet_each: pictures an expression and group on the blind sheets, 0 for no sheets.
     only: of SECTIONS. folds: results of trainings with --folds. ratings: people's answers to the
-    blind sheets and strips. processes: see `capture.render_shots`.
+    blind sheets and strips. processes: see `render_processes.render_shots`.
     """
 
     out: Path
@@ -153,7 +153,8 @@ def render(
 
     A picture is made again only where its pose has changed.
     """
-    from .capture import CED, Shots, full_values, render_shots
+    from .face_studio import CED, full_values
+    from .render_processes import Shots, render_shots
 
     folder = folder_at(out / profile.name)
     paths = [folder / f"{name}.png" for name in names]
@@ -212,6 +213,6 @@ def digest(values) -> str:
 
 
 def folder_at(path: Path) -> Path:
-    from .capture import make_folder
+    from .render_processes import make_folder
 
     return make_folder(path)

@@ -34,7 +34,8 @@ def choose_windows(
         times: (N,) seconds. found: (N,) bool. name: the clip's, so that each gets its own choice.
     """
     windows = [w for t in times if (w := _frames_from(times, t)) and found[w].all()]
-    parts = np.array_split(np.arange(len(windows)), min(count, len(windows))) if windows else []
+    count = min(count, len(windows))
+    parts = np.array_split(np.arange(len(windows)), count) if count else []
     rng = random.Random(seed + zlib.crc32(name.encode()))
     return [windows[rng.choice(part.tolist())] for part in parts]
 

@@ -16,7 +16,7 @@ from exprgen.networks.evaluation.strips import SIDE, Strip, actor_crop, write_st
 from exprgen.networks.evaluation.truth import BILABIALS, VOWELS, ClipTruth, truth_of, truth_path
 from exprgen.networks.tracking.registration import average_face
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, LANDMARK_NAMES, LANDMARKS
-from exprgen.tests import synthetic
+from exprgen.tests.support import synthetic
 
 RATE = 25.0
 FRAMES = 200
@@ -298,6 +298,7 @@ def test_windows_are_seeded_spread_and_see_the_face():
     assert len(chosen) == 3
     assert all(found[w].all() and len(w) == windows.FRAMES for w in chosen)
     assert [w[0] for w in chosen] == sorted(w[0] for w in chosen)
+    assert windows.choose_windows(TIMES, found, 0, 1, "a.mp4") == []
     assert windows.choose_windows(TIMES[:20], SEEN[:20], 3, 1, "a.mp4") == []
     (at,) = windows.windows_at(TIMES, [2.0], "a.mp4")
     assert TIMES[at[0]] == 2.0

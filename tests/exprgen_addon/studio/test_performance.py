@@ -13,7 +13,7 @@ pytest.importorskip("bpy")
 
 from exprgen.exprgen_addon.studio import evaluation as evaluating
 from exprgen.exprgen_addon.studio import evaluation_plan as planning
-from exprgen.exprgen_addon.studio.performance import Poser, open_share
+from exprgen.exprgen_addon.studio.posed_face import Poser, open_share
 from exprgen.networks.characters.profile import find_character, load_profile
 from exprgen.networks.errors import UsageError
 from exprgen.networks.evaluation import windows
@@ -21,8 +21,9 @@ from exprgen.networks.evaluation.face_features import CHIN, POINTS, features
 from exprgen.networks.evaluation.truth import truth_path
 from exprgen.networks.track import FaceTrack
 from exprgen.networks.vocabulary import LANDMARKS
-from exprgen.tests import synthetic, test_evaluation_blender, tiny_weights
-from exprgen.tests.test_performance import face, truth_with, words
+from exprgen.tests.exprgen_addon.studio import test_evaluation
+from exprgen.tests.networks.evaluation.test_performance import face, truth_with, words
+from exprgen.tests.support import synthetic, tiny_weights
 
 FRAMES = 50
 
@@ -59,7 +60,7 @@ def answer(command: str, arguments: dict) -> dict:
     """The worker's answers; the tracker sees a face that speaks."""
     if command == "weights":
         return {"weights": [{"detail": "tiny"}]}
-    told = test_evaluation_blender.answer(command, arguments)
+    told = test_evaluation.answer(command, arguments)
     if command == "analyse":
         track = FaceTrack.load(arguments["out"])
         mesh = np.zeros((len(track), 478, 3), np.float32)
