@@ -7,10 +7,9 @@ so an evaluation that was stopped goes on; another choice of pictures wants anot
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,81 +30,27 @@ from ...networks.evaluation.motion import (
     shown_intensity,
     true_intensity,
 )
+from ...networks.evaluation.windows import rates_strips, score_strips
 from ...networks.files import write_text
 from ...networks.settings import RetargetSettings
 from ...networks.track import FaceTrack, RigTrack
 from ...networks.vocabulary import EXPRESSIONS
-from .look import Look
+from .evaluation_plan import (
+    BLENDSHAPES,
+    EXPRGEN,
+    Plan,
+    Run,
+    analyse,
+    digest,
+    read_json,
+    render,
+    rows_of,
+    solve,
+)
+from .performance import measure_performance
 
-Run = Callable[[str, dict], dict]
-"""(worker command, arguments) -> the job's result."""
-SECTIONS = ("recognition", "clarity", "transfer", "motion", "clip")
 CLIP_RATE = 4.0
 """Frames a second of a clip that are compared."""
-PARTS = ("ferplus/val",)
-EXPRGEN, BLENDSHAPES = "exprgen", "blendshapes"
-_LOOK = Look(ambient=1.1)
-"""As the clarity check: plain light, so that the face is what is judged."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is measured.
-
-    out: folder. profiles: the characters, the primary first. hed, ced: prepared data; source: what
-    the human faces were prepared from. parts: of the human data. each: pictures an expression.
-    agreement: least share of people's votes. clip: footage over whose time actor and primary are
-    compared. sheet_each: pictures an expression and group on the
-    blind sheets, 0 for no sheets. only: of SECTIONS. folds: results of trainings with --folds.
-    ratings: people's answers to the blind sheets. processes: see `capture.render_shots`.
-    """
-
-    out: Path
-    profiles: tuple[RigProfile, ...]
-    hed: str | None = None
-    source: str | None = None
-    ced: str | None = None
-    clip: str | None = None
-    parts: tuple[str, ...] = PARTS
-    each: int = 20
-    agreement: float = 0.6
-    seed: int = 0
-    sheet_each: int = 5
-    only: tuple[str, ...] = SECTIONS
-    folds: tuple[str, ...] = ()
-    ratings: tuple[str, ...] = ()
-    processes: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.each < 1 or self.sheet_each < 0 or not 0.0 <= self.agreement <= 1.0:
-            raise UsageError(
-                "the choice of pictures makes no sense",
-                fix="give --each above 0, --sheet-each from 0, --agreement from 0 to 1",
-            )
-        if len({p.name for p in self.profiles}) < len(self.profiles):
-            raise UsageError("a character is named twice", fix="name each character once")
-        if "transfer" in self.only and self.only != SECTIONS and not (self.hed and self.source):
-            raise UsageError(
-                "the transfer needs human pictures", fix="give --hed DIR and --source DIR"
-            )
-
-    def wants(self, section: str) -> bool:
-        """This section is asked for and the plan has what it needs."""
-        has = {
-            "recognition": bool(self.hed or self.ced),
-            "transfer": bool(self.hed and self.source),
-            "clip": bool(self.clip),
-        }
-        return section in self.only and has.get(section, True)
-
-    def to_json(self) -> dict:
-        return {
-            "characters": [p.name for p in self.profiles],
-            "parts": list(self.parts),
-            "each": self.each,
-            "agreement": self.agreement,
-            "seed": self.seed,
-        }
 
 
 def evaluate(
@@ -133,6 +78,7 @@ def evaluate(
         "transfer": lambda: _transfer(plan, run, counter, stop),
         "motion": lambda: _motion(plan, run, counter, stop),
         "clip": lambda: _clip(plan, run, counter, stop),
+        "performance": lambda: measure_performance(plan, run, counter, stop),
     }
     for section, measure in work.items():
         if stop():
@@ -143,7 +89,7 @@ def evaluate(
     if stop():
         return None
     if plan.folds:
-        figures["folds"] = [_json(Path(f)) for f in plan.folds]
+        figures["folds"] = [read_json(Path(f)) for f in plan.folds]
     if plan.ratings:
         figures |= _ratings(plan, run)
     figures = _without_fields(figures)
@@ -167,11 +113,32 @@ def summary(figures: dict) -> str:
         )
     for name, rated in figures.get("ratings", {}).items():
         lines.append(f"{name:<22} by people {rated['mean_recall']:.1%} (n={rated['count']})")
+    lines += _performance_lines(figures.get("performance", {}))
+    for name, rated in figures.get("strip_ratings", {}).items():
+        lines.append(
+            f"{name:<22} closeness {rated['closeness']:.2f}, feeling {rated['feeling']:.2f}, "
+            f"kept {rated['kept']:.0%} (n={rated['answers']})"
+        )
     stability = figures.get("stability", {})
     if stability:
         names = ("jitter", "jitter of one still", "blink delay")
         lines.append(", ".join(f"{n} {_number(stability[n], 5)}" for n in names))
     return "\n".join([*lines, *figures.get("files", {}).values()])
+
+
+def _performance_lines(measured: dict) -> list[str]:
+    """One line a method and character: fast motion, closures."""
+    lines = []
+    for character, methods in measured.get("means", {}).items():
+        for method, m in methods.items():
+            shown = ", ".join(
+                f"{n} {_number(m['columns'][n]['fast'])}"
+                for n in ("lip gap", "mouth width", "lids", "brows")
+            )
+            closed, false = (_number(m[k]) for k in ("reached", "false"))
+            who = f"{method}/{character}"
+            lines.append(f"{who:<22} {shown}, closed {closed}, false {false}")
+    return lines
 
 
 def _number(value: float | None, digits: int = 2) -> str:
@@ -196,9 +163,9 @@ def _clarity(plan: Plan, run: Run, counter, stop) -> dict:
         if not profile.key_poses:
             continue
         kept = plan.out / "clarity" / f"{profile.name}.json"
-        key = _digest([[p.name, p.expression, p.values] for p in profile.key_poses])
+        key = digest([[p.name, p.expression, p.values] for p in profile.key_poses])
         key += _scnn_digest(run, profile)
-        report = _json(kept) if kept.is_file() else {}
+        report = read_json(kept) if kept.is_file() else {}
         if report.get("key") != key:
             made = check_clarity(
                 profile,
@@ -241,9 +208,9 @@ def _transfer(plan: Plan, run: Run, counter, stop) -> dict | None:
     """Choose, analyse, solve, render, judge."""
     pictures = _pictures(plan, run)
     track_path = plan.out / "face.npz"
-    _analyse(plan, run, pictures, track_path)
-    ours = _solve(plan, run, track_path, plan.out / "tracks", RetargetSettings())
-    plain = _solve(plan, run, track_path, plan.out / "tracks0", RetargetSettings(emphasis=0.0))
+    analyse(plan, run, pictures, track_path)
+    ours = solve(plan, run, track_path, plan.out / "tracks", RetargetSettings())
+    plain = solve(plan, run, track_path, plan.out / "tracks0", RetargetSettings(emphasis=0.0))
     face_track = FaceTrack.load(track_path)
     seen = np.flatnonzero(face_track.found)
     names = [face_track.meta["names"][i] for i in seen]
@@ -258,7 +225,7 @@ def _transfer(plan: Plan, run: Run, counter, stop) -> dict | None:
             track.save(path)
             row = {"method": method, "character": profile.name, "track": str(path)}
             folder = plan.out / "stills" / method
-            shown = _render(plan, profile, _rows(track, seen), folder, names, counter, stop)
+            shown = render(plan, profile, rows_of(track, seen), folder, names, counter, stop)
             if shown is None:
                 return None
             groups.append({**row, "profile": str(profile.path.resolve()), **shown})
@@ -286,7 +253,7 @@ def _add_plain_spread(transfer: dict, plan: Plan, plain: dict, ours: dict, seen)
 
 def _pictures(plan: Plan, run: Run) -> list[str]:
     """The chosen originals; chosen anew where the folder has none, refused where it has others."""
-    key = _digest([plan.parts, plan.each, plan.seed, plan.agreement])
+    key = digest([plan.parts, plan.each, plan.seed, plan.agreement])
     mark = plan.out / "choice.txt"
     if mark.is_file():
         if mark.read_text(encoding="utf-8") != key:
@@ -303,85 +270,21 @@ def _pictures(plan: Plan, run: Run) -> list[str]:
     return sorted(chosen)
 
 
-def _analyse(plan: Plan, run: Run, reference: list[str], out: Path) -> None:
-    """A FaceTrack with the primary's units; always anew, since weights may have changed."""
-    request = {"reference": [str(Path(p).resolve()) for p in reference], "out": str(out)}
-    run("analyse", {**request, "face": "largest", "profiles": [str(plan.profiles[0].path)]})
-
-
-def _solve(plan: Plan, run: Run, track: Path, out: Path, settings: RetargetSettings) -> dict:
-    """Character -> RigTrack."""
-    _folder(out)
-    request = {
-        "track": str(track),
-        "primary": str(plan.profiles[0].path),
-        "secondary": [str(p.path) for p in plan.profiles[1:]],
-        "settings": settings.to_json(),
-        "out": str(out),
-    }
-    solved = run("solve", request)["tracks"]
-    return {t["character"]: RigTrack.load(t["path"]) for t in solved}
-
-
-def _render(
-    plan: Plan, profile: RigProfile, track: RigTrack, out: Path, names: list[str], counter, stop
-) -> dict | None:
-    """One still a row and the landmarks on it: {"files", "landmarks"}; None if stopped.
-
-    A picture is made again only where its pose has changed.
-    """
-    from .face_studio import CED, full_values
-    from .render_processes import Shots, render_shots
-
-    folder = _folder(out / profile.name)
-    paths = [folder / f"{name}.png" for name in names]
-    values = full_values(profile, track.controls, track.values)
-    marks = [_digest([np.round(row, 4).tolist()]) for row in values]
-    known = _json(folder / "poses.json") if (folder / "poses.json").is_file() else {}
-    todo = [i for i, p in enumerate(paths) if known.get(p.stem) != marks[i] or not p.is_file()]
-    for i in todo:
-        paths[i].unlink(missing_ok=True)
-    looks = np.tile(_LOOK.to_row(), (len(paths), 1))
-    shots = Shots(values[todo], looks[todo], [paths[i] for i in todo])
-    progress = counter(f"{out.name} {profile.name}")
-    try:
-        render_shots(profile, shots, CED, processes=plan.processes, progress=progress, stop=stop)
-    finally:
-        made = {p.stem: m for p, m in zip(paths, marks, strict=True) if p.is_file()}
-        write_text(folder / "poses.json", json.dumps(made))
-    if not all(p.is_file() for p in paths):
-        return None
-    landmarks: list = [None] * len(paths)
-    if profile.landmarks:
-
-        def keep(shot: int, shown) -> None:
-            landmarks[shot] = shown.landmarks.round(3).tolist()
-
-        measured = Shots(values, looks, paths, measure=True)
-        render_shots(profile, measured, CED, processes=0, stop=stop, keep=keep)
-        if None in landmarks:
-            return None
-    return {
-        "files": [str(p) for p in paths],
-        "landmarks": landmarks if profile.landmarks else None,
-    }
-
-
 def _motion(plan: Plan, run: Run, counter, stop) -> dict | None:
     """Intensity along sequences and stability, on the embedded clip."""
     if not REFERENCE.is_file():
         raise InputError("the embedded reference is missing", file=REFERENCE, fix="build it again")
     primary, truth = plan.profiles[0], Truth.load()
     path = plan.out / "reference.npz"
-    _analyse(plan, run, [str(REFERENCE)], path)
+    analyse(plan, run, [str(REFERENCE)], path)
     face_track = FaceTrack.load(path)
     rows = np.searchsorted(face_track.times, truth.times - 1e-3).clip(0, len(face_track) - 1)
     lead = replace(plan, profiles=plan.profiles[:1])
-    solved = _solve(lead, run, path, plan.out / "tracks_reference", RetargetSettings())
+    solved = solve(lead, run, path, plan.out / "tracks_reference", RetargetSettings())
     raw_settings = RetargetSettings(
         smoothing_eyes=0.0, smoothing_mouth=0.0, smoothing_head=0.0, emphasis=0.0
     )
-    raw = _solve(lead, run, path, plan.out / "tracks_raw", raw_settings)
+    raw = solve(lead, run, path, plan.out / "tracks_raw", raw_settings)
     track = solved[primary.name]
     figures = {"stability": _stability(plan, run, truth, track, raw[primary.name], rows)}
     intensity = _intensity(plan, run, truth, track, path, rows, counter, stop)
@@ -398,9 +301,9 @@ def _stability(plan: Plan, run: Run, truth: Truth, track, raw, rows: np.ndarray)
     frame = int(rows[still])
     run("evaluation", {"step": "hold", "clip": str(REFERENCE), "frame": frame, "out": str(held)})
     path = plan.out / "held.npz"
-    _analyse(plan, run, [str(held)], path)
+    analyse(plan, run, [str(held)], path)
     lead = replace(plan, profiles=plan.profiles[:1])
-    calm = _solve(lead, run, path, plan.out / "tracks_held", RetargetSettings())[primary.name]
+    calm = solve(lead, run, path, plan.out / "tracks_held", RetargetSettings())[primary.name]
     shown = _lid_units(primary, track)[rows]
     found = blinks(lids(truth.arkit), shown)
     delays = [b.delay for b in found if np.isfinite(b.delay)]
@@ -431,8 +334,8 @@ def _intensity(
     ways = {e: sequence_frames(truth, e) for e in SEQUENCES}
     frames = sorted({int(f) for chosen, _ in ways.values() for f in chosen})
     names = [f"{f:04d}" for f in frames]
-    shown = _render(
-        plan, primary, _rows(track, rows[frames]), plan.out / "sequence", names, counter, stop
+    shown = render(
+        plan, primary, rows_of(track, rows[frames]), plan.out / "sequence", names, counter, stop
     )
     if shown is None:
         return None
@@ -462,15 +365,15 @@ def _intensity(
 def _clip(plan: Plan, run: Run, counter, stop) -> dict | None:
     """What actor and primary express over the time of a clip, side by side."""
     primary, path = plan.profiles[0], plan.out / "clip.npz"
-    _analyse(plan, run, [plan.clip], path)
+    analyse(plan, run, [plan.clips[0]], path)
     face_track = FaceTrack.load(path)
     lead = replace(plan, profiles=plan.profiles[:1])
-    track = _solve(lead, run, path, plan.out / "tracks_clip", RetargetSettings())[primary.name]
+    track = solve(lead, run, path, plan.out / "tracks_clip", RetargetSettings())[primary.name]
     seen = np.flatnonzero(face_track.found)
     wanted = np.arange(face_track.times[seen[0]], face_track.times[seen[-1]], 1.0 / CLIP_RATE)
     frames = np.unique(seen[np.abs(face_track.times[seen][:, None] - wanted).argmin(0)])
     names = [f"{f:06d}" for f in frames]
-    shown = _render(plan, primary, _rows(track, frames), plan.out / "clip", names, counter, stop)
+    shown = render(plan, primary, rows_of(track, frames), plan.out / "clip", names, counter, stop)
     if shown is None:
         return None
     request = {"track": str(path), "frames": frames.tolist(), **shown}
@@ -479,7 +382,7 @@ def _clip(plan: Plan, run: Run, counter, stop) -> dict | None:
     alike = [correlation(a, c) for a, c in zip(actor.T, character.T, strict=True)]
     return {
         "clip": {
-            "name": Path(plan.clip).name,
+            "name": Path(plan.clips[0]).name,
             "times": face_track.times[frames].round(3).tolist(),
             "actor": actor.round(4).tolist(),
             "character": character.round(4).tolist(),
@@ -490,12 +393,25 @@ def _clip(plan: Plan, run: Run, counter, stop) -> dict | None:
 
 
 def _ratings(plan: Plan, run: Run) -> dict:
-    key, truth = (plan.out / "sheets" / f"blind_{n}.csv" for n in ("key", "truth"))
-    for file in (key, truth):
-        if not file.is_file():
-            raise InputError("is missing", file=file, fix="evaluate the transfer first")
-    request = {"key": str(key), "truth": str(truth), "files": list(plan.ratings)}
-    return run("evaluation", {"step": "ratings", **request})
+    """Of pictures and of strips, told apart by their fields."""
+    strips = [f for f in plan.ratings if rates_strips(Path(f))]
+    pictures = [f for f in plan.ratings if f not in strips]
+    out = {}
+    if pictures:
+        key, truth = (_sheet_file(plan, f"blind_{n}.csv", "transfer") for n in ("key", "truth"))
+        request = {"key": str(key), "truth": str(truth), "files": pictures}
+        out |= run("evaluation", {"step": "ratings", **request})
+    if strips:
+        key = _sheet_file(plan, "strips_key.csv", "performance")
+        out["strip_ratings"] = score_strips(key, [Path(f) for f in strips])
+    return out
+
+
+def _sheet_file(plan: Plan, name: str, section: str) -> Path:
+    file = plan.out / "sheets" / name
+    if not file.is_file():
+        raise InputError("is missing", file=file, fix=f"evaluate --only {section} first")
+    return file
 
 
 # --- what sections share -------------------------------------------------------------------------
@@ -522,21 +438,10 @@ def _lid_units(profile: RigProfile, track: RigTrack) -> np.ndarray:
     return _units(profile, track)[:, lids_there].mean(1)
 
 
-def _rows(track: RigTrack, rows: np.ndarray) -> RigTrack:
-    """The track's frames `rows`."""
-    return replace(
-        track,
-        times=track.times[rows],
-        values=track.values[rows],
-        state=track.state[rows],
-        expression=track.expression[rows],
-    )
-
-
 def _earlier(folder: Path) -> dict:
     """Figures of sections that were measured earlier; nothing where the file is damaged."""
     try:
-        return _without_fields(_json(folder / "evaluation.json"))
+        return _without_fields(read_json(folder / "evaluation.json"))
     except InputError:
         return {}
 
@@ -544,20 +449,3 @@ def _earlier(folder: Path) -> dict:
 def _without_fields(figures: dict) -> dict:
     """Figures without what the worker's messages and the report add."""
     return {k: v for k, v in figures.items() if k not in ("type", "id", "partial", "files")}
-
-
-def _json(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"can't be read ({error})", file=path, fix="remove it") from error
-
-
-def _digest(values) -> str:
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
-
-
-def _folder(path: Path) -> Path:
-    from .render_processes import make_folder
-
-    return make_folder(path)

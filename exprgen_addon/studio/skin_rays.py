@@ -114,6 +114,18 @@ class Surface:
         return self._of_piece[piece]
 
 
+def anchor_seen(studio, pixel: np.ndarray) -> Anchor | None:
+    """The anchor of what is seen at a pixel (2,) of the present view and pose; None for nothing."""
+    surface = Surface(studio.profile, studio.character.collection, studio.depsgraph)
+    rays = _Rays(studio)
+    direction = rays.through(pixel)
+    hit = surface.first(rays.origin, direction)
+    if hit is None:
+        return None
+    triangle, distance = hit
+    return surface.anchor(int(surface.piece[triangle]), rays.origin + distance * direction)
+
+
 def _triangles(evaluated) -> tuple[np.ndarray, np.ndarray]:
     mesh = evaluated.data
     mesh.calc_loop_triangles()

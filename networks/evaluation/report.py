@@ -12,6 +12,7 @@ import numpy as np
 from ..files import write_text
 from ..training.shared.report import COLOURS, confusion_svg
 from ..vocabulary import EXPRESSION_COLOURS, EXPRESSIONS
+from .performance import COLUMNS, FAST, summarise
 
 _STYLE = (
     "body{font:14px sans-serif;margin:2em;max-width:72em}td,th{padding:.2em .6em;text-align:right;"
@@ -35,7 +36,8 @@ def write_html(figures: dict, path: Path) -> Path:
         OutputError: the place can't be written.
     """
     sections = (
-        _recognition, _folds, _clarity, _transfer, _ratings, _intensity, _stability, _clip, _worst,
+        _recognition, _folds, _clarity, _transfer, _ratings, _intensity, _stability, _clip,
+        _performance, _strip_ratings, _worst,
     )  # fmt: skip
     parts = [part for section in sections if (part := section(figures))]
     text = [
@@ -230,6 +232,77 @@ def _clip(figures: dict) -> str:
         f'<span style="color:rgb{EXPRESSION_COLOURS[e]}">&#9632; {e}</span>' for e in EXPRESSIONS
     )
     return f"{text}</p>" + _table(EXPRESSIONS, [clip["correlation"].values()], signed=True)
+
+
+def _performance(figures: dict) -> str:
+    measured = figures.get("performance")
+    if not measured:
+        return ""
+    clips = ", ".join(f"{n} ({c['frames']} frames)" for n, c in measured["clips"].items())
+    text = "<h2>Performances</h2>" + _paragraph(
+        f"Landmarks of the posed character against the actor's, head motion taken out; means over "
+        f"{clips}. Correlations; the second table of what moves faster than {FAST} Hz. Closed: of "
+        "the frames in which the actor's lips touch those in which the character's do. False "
+        "closed: of those in which the actor's are apart those in which the character's touch. "
+        "Blinks: of the times a lid of the actor's shuts those in which the character's does. "
+        "Delay in frames, jitter of a still face in thousandths of an eye distance, switches of "
+        "the perceived class a second."
+    )
+    for key, about in (("all", "All motion"), ("fast", "Fast motion"), ("amplitude", "Amplitude")):
+        text += f"<h3>{about}</h3>" + _performance_table(measured, key)
+    if any("truth" in m for who in measured["means"].values() for m in who.values()):
+        text += "<h3>Fast motion, against what is true</h3>"
+        text += _performance_table(measured, "fast", "truth")
+    return text
+
+
+_COUNTS = {
+    "closed": "reached",
+    "false closed": "false",
+    "blinks": "blinks_met",
+    "false blinks": "blinks_false",
+}
+"""Columns of shares -> their names in `performance.summarise`."""
+
+
+def _performance_table(measured: dict, key: str, against: str | None = None) -> str:
+    """One row a method and character; what a character lacks is told in words.
+
+    Args:
+        key: of `performance.summarise`'s columns. against: "truth", or None for the tracker.
+    """
+    head = ("method/character", *COLUMNS, *_COUNTS, "delay", "jitter", "switches")
+    rows = []
+    for character, methods in measured["means"].items():
+        lacks = measured["lacks"][character]
+        for method, figures in methods.items():
+            m = figures.get(against, {}) if against else figures
+            if m:
+                shown = ("not there" if n in lacks else m["columns"][n][key] for n in COLUMNS)
+                jitter = m["jitter"] and 1000.0 * m["jitter"]
+                row = (*(m[k] for k in _COUNTS.values()), m["delay"], jitter, figures["switches"])
+                rows.append((f"{method}/{character}", *shown, *row))
+    rows += _tracker_rows(measured, key) if against else []
+    return _table(head, rows, signed=True)
+
+
+def _tracker_rows(measured: dict, key: str) -> list[tuple]:
+    """What the tracker itself sees of what is true: no method can know more."""
+    known = [c["tracker"] for c in measured["clips"].values() if "tracker" in c]
+    m = summarise(known)
+    jitter = m["jitter"] and 1000.0 * m["jitter"]
+    shown = (m["columns"][n][key] for n in COLUMNS)
+    counts = (m[k] for k in _COUNTS.values())
+    return [("tracker", *shown, *counts, m["delay"], jitter, None)]
+
+
+def _strip_ratings(figures: dict) -> str:
+    rows = figures.get("strip_ratings") or {}
+    if not rows:
+        return ""
+    table = [(n, r["answers"], r["closeness"], r["feeling"], r["kept"]) for n, r in rows.items()]
+    head = ("method", "answers", "closeness", "feeling", "kept")
+    return "<h2>Blind rating of strips</h2>" + _table(head, table, signed=True)
 
 
 def _over_time(title: str, times: list[float], chances: np.ndarray) -> str:

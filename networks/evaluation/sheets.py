@@ -53,8 +53,8 @@ def write_sheets(files: list[Path], truth: dict[str, str], prefix: Path, seed: i
         write_picture(path, draw(files[first : first + A_SHEET], first + 1))
         sheets.append(path)
     key, answers = (prefix.with_name(f"{prefix.name}_{n}.csv") for n in ("key", "truth"))
-    write_text(key, _csv([(n, str(f)) for n, f in enumerate(files, start=1)]))
-    write_text(answers, _csv(sorted(truth.items())))
+    write_text(key, csv_text([(n, str(f)) for n, f in enumerate(files, start=1)]))
+    write_text(answers, csv_text(sorted(truth.items())))
     return Sheets(tuple(sheets), key, answers)
 
 
@@ -161,7 +161,8 @@ def _rows(path: Path, columns: int) -> list[list[str]]:
     return rows
 
 
-def _csv(rows) -> str:
+def csv_text(rows) -> str:
+    """Rows as the text of a .csv file."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()

@@ -147,6 +147,15 @@ def hold(emit: Emit, clip: str, frame: int, out: str) -> dict:
     return {"clip": str(write_held_clip(out, still))}
 
 
+def strips(emit: Emit, strips: list, out: str, seed: int) -> dict:
+    """Blind strips of performances (see `strips.Strip`): {"strips": {"sheets", "key"}}."""
+    from .strips import Strip, write_strips
+
+    prefix = Path(out) / "sheets" / "strips"
+    sheets, key = write_strips([Strip(**s) for s in strips], prefix, seed)
+    return {"strips": {"sheets": [str(p) for p in sheets], "key": str(key)}}
+
+
 def ratings(emit: Emit, key: str, truth: str, files: list) -> dict:
     """People's ratings of the blind sheets, by group: {"ratings": {group: recognition}}."""
     scored = score_ratings(Path(key), Path(truth), [Path(f) for f in files])
@@ -184,6 +193,7 @@ _STEPS = (
     transfer,
     read_frames,
     hold,
+    strips,
     ratings,
     pose_sheets,
     pose_ratings,

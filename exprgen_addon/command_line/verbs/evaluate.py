@@ -20,7 +20,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", metavar="DIR", help="what they were prepared from")
     parser.add_argument("--ced", metavar="DIR", help="prepared character pictures")
     parser.add_argument("--part", action="append", metavar="PACK/val", help="default: ferplus/val")
-    parser.add_argument("--clip", metavar="FILE", help="footage to compare over its time")
+    parser.add_argument(
+        "--clip",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="footage of a performance; may be given again (the first is for the section clip too)",
+    )
+    parser.add_argument(
+        "--windows",
+        action="append",
+        default=[],
+        metavar="COUNT|CLIP:SECONDS,...",
+        help="of each clip on strips for blind rating (3), or where those of one clip begin",
+    )
     parser.add_argument("--primary", metavar="NAME", help="default: the sample primary")
     parser.add_argument("--secondary", action="append", default=[], metavar="NAME")
     parser.add_argument("--each", type=int, default=20, help="pictures an expression (%(default)s)")
@@ -32,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only",
         action="append",
-        choices=("recognition", "clarity", "transfer", "motion", "clip"),
+        choices=("recognition", "clarity", "transfer", "motion", "clip", "performance"),
         help="may be given again; default: all that the options allow",
     )
     parser.add_argument("--folds", action="append", default=[], metavar="FILE.json")
@@ -43,23 +56,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """All measures of `exprgen evaluate`, into one folder."""
     from ...studio import evaluation as evaluating
+    from ...studio import evaluation_plan as planning
 
     if not args.primary and not sample_characters():
         raise no_characters()
     primary = find_character(args.primary) if args.primary else sample_characters()[0]
-    plan = evaluating.Plan(
+    plan = planning.Plan(
         out=check_folder(args.out).resolve(),
         profiles=(primary, *map(find_character, args.secondary)),
         hed=args.hed,
         source=args.source,
         ced=args.ced,
-        clip=args.clip,
-        parts=tuple(args.part or evaluating.PARTS),
+        clips=tuple(args.clip),
+        **planning.chosen_windows(args.windows),
+        parts=tuple(args.part or planning.PARTS),
         each=args.each,
         agreement=args.agreement,
         seed=args.seed,
         sheet_each=args.sheet_each,
-        only=tuple(args.only or evaluating.SECTIONS),
+        only=tuple(args.only or planning.SECTIONS),
         folds=tuple(args.folds),
         ratings=tuple(args.ratings),
         processes=args.processes,

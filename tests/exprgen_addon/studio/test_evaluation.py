@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("bpy")
 
 from exprgen.exprgen_addon.studio import evaluation as evaluating
+from exprgen.exprgen_addon.studio import evaluation_plan as planning
 from exprgen.networks.characters.profile import arkit_to_unit, load_profile
 from exprgen.networks.errors import UsageError
 from exprgen.networks.evaluation.steps import run_step
@@ -66,7 +67,7 @@ def stage(tmp_path_factory):
 def plan(stage, hed, tmp_path, monkeypatch):  # noqa: F811
     profiles, weights = stage
     monkeypatch.setenv("EXPRGEN_WEIGHTS_DIR", str(weights))
-    return evaluating.Plan(
+    return planning.Plan(
         out=tmp_path / "out",
         profiles=profiles,
         hed=str(hed),
@@ -134,4 +135,4 @@ def test_a_stop_ends_it_without_a_report(plan):
 def test_a_plan_without_pictures_can_not_measure_transfer(plan):
     with pytest.raises(UsageError, match="human pictures"):
         replace(plan, hed=None)
-    assert not replace(plan, only=evaluating.SECTIONS, hed=None).wants("transfer")
+    assert not replace(plan, only=planning.SECTIONS, hed=None).wants("transfer")

@@ -1,0 +1,168 @@
+"""Which moments of a clip are shown on strips, and what raters said of them; numpy alone.
+
+A strip shows a window: `FRAMES` frames, `STEP` seconds apart.
+"""
+
+from __future__ import annotations
+
+import csv
+import random
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError, UsageError
+
+FRAMES = 8
+STEP = 0.18
+"""Seconds between two frames of a window: the eight see about six syllables."""
+LETTERS = "ABCDEFGH"
+"""What the methods are called on a sheet."""
+LOWEST, HIGHEST = 1.0, 5.0
+"""Of closeness and feeling."""
+
+
+def choose_windows(
+    times: np.ndarray, found: np.ndarray, count: int, seed: int, name: str
+) -> list[list[int]]:
+    """Frames of at most `count` windows, spread over the parts of a clip where the face is seen.
+
+    Args:
+        times: (N,) seconds. found: (N,) bool. name: the clip's, so that each gets its own choice.
+    """
+    windows = [w for t in times if (w := _frames_from(times, t)) and found[w].all()]
+    count = min(count, len(windows))
+    parts = np.array_split(np.arange(len(windows)), count) if count else []
+    rng = random.Random(seed + zlib.crc32(name.encode()))
+    return [windows[rng.choice(part.tolist())] for part in parts]
+
+
+def windows_at(times: np.ndarray, starts: Sequence[float], name: str) -> list[list[int]]:
+    """Frames of the windows that begin at these seconds.
+
+    Raises:
+        UsageError: the clip ends before one of them does.
+    """
+    windows = [_frames_from(times, start) for start in starts]
+    if not all(windows):
+        raise UsageError(
+            f"a window of {name} would end after the clip",
+            fix=f"begin it before {times[-1] - STEP * (FRAMES - 1):.2f} s",
+        )
+    return windows
+
+
+def _frames_from(times: np.ndarray, start: float) -> list[int]:
+    """The frames nearest to the window's moments; none where the clip ends before."""
+    moments = start + STEP * np.arange(FRAMES)
+    if moments[-1] > times[-1] + 0.5 * STEP:
+        return []
+    return np.abs(times[:, None] - moments).argmin(0).tolist()
+
+
+# --- ratings -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a numbered sheet shows: clip, character, seconds at its start, methods in the order of
+    their letters."""
+
+    number: int
+    clip: str
+    character: str
+    start: float
+    methods: tuple[str, ...]
+
+    def to_row(self) -> tuple:
+        return (self.number, self.clip, self.character, round(self.start, 3), *self.methods)
+
+
+def rates_strips(path: Path) -> bool:
+    """The file rates strips (five fields a line), not single pictures.
+
+    Raises:
+        InputError: it can't be read.
+    """
+    return any(len(row) == 5 for row in _rows(path)[:1])
+
+
+def load_key(path: Path) -> dict[int, Shown]:
+    """Number of a sheet -> what it shows.
+
+    Raises:
+        InputError: it can't be read.
+    """
+    try:
+        shown = [Shown(int(n), c, who, float(s), tuple(m)) for n, c, who, s, *m in _rows(path)]
+    except ValueError as error:
+        raise InputError(
+            f"is no key of strips ({error})", file=path, fix="measure the performance again"
+        ) from error
+    return {s.number: s for s in shown}
+
+
+def score_strips(key: Path, ratings: Sequence[Path]) -> dict[str, dict]:
+    """What raters said, by method, and by "method/character" where there are several characters.
+
+    A rater writes one line for each row of a sheet: window,letter,closeness,feeling,kept; closeness
+    and feeling from 1 to 5, kept 1 for the one row that the rater would keep, else 0. All raters'
+    answers count alike.
+
+    Returns:
+        group -> {"closeness", "feeling" (means), "kept" (share of the windows), "answers"}.
+
+    Raises:
+        InputError: a file is missing, or a line names no row of a sheet or no rating.
+    """
+    shown = load_key(key)
+    several = len({s.character for s in shown.values()}) > 1
+    given: dict[str, list[tuple[float, float, float]]] = {}
+    for path in ratings:
+        for sheet, method, answer in _answers(path, shown):
+            groups = [method, *([f"{method}/{sheet.character}"] if several else [])]
+            for group in groups:
+                given.setdefault(group, []).append(answer)
+    return {group: _means(answers) for group, answers in sorted(given.items())}
+
+
+def _means(answers: list) -> dict:
+    closeness, feeling, kept = np.mean(answers, axis=0)
+    return {
+        "closeness": round(float(closeness), 3),
+        "feeling": round(float(feeling), 3),
+        "kept": round(float(kept), 4),
+        "answers": len(answers),
+    }
+
+
+def _answers(path: Path, shown: dict[int, Shown]):
+    """(sheet, method, (closeness, feeling, kept)) of each line of a rater."""
+    for row in _rows(path):
+        number, letter, *said = (field.strip() for field in row)
+        if not number.isdigit():
+            continue  # a heading
+        try:
+            sheet = shown[int(number)]
+            closeness, feeling, kept = map(float, said)
+            method = sheet.methods[LETTERS.index(letter.upper())]
+        except (KeyError, IndexError, ValueError):
+            closeness = np.nan
+        if not (LOWEST <= closeness <= HIGHEST and LOWEST <= feeling <= HIGHEST and kept in (0, 1)):
+            raise InputError(
+                f"has the line {','.join(row)}, which rates no row of a sheet",
+                file=path,
+                fix="write WINDOW,LETTER,CLOSENESS,FEELING,KEPT, two of 1 to 5, then 0 or 1",
+            )
+        yield sheet, method, (closeness, feeling, kept)
+
+
+def _rows(path: Path) -> list[list[str]]:
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as f:
+            return [row for row in csv.reader(f) if row]
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"can't be read ({error})", file=path, fix="save it as .csv") from error

@@ -1,0 +1,170 @@
+"""`exprgen evaluate --only performance` from a clip to figures and strips, with a made-up character
+and random weights; only the tracker is replaced."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("bpy")
+
+from exprgen.exprgen_addon.studio import evaluation as evaluating
+from exprgen.exprgen_addon.studio import evaluation_plan as planning
+from exprgen.exprgen_addon.studio.posed_face import Poser, open_share
+from exprgen.networks.characters.profile import find_character, load_profile
+from exprgen.networks.errors import UsageError
+from exprgen.networks.evaluation import windows
+from exprgen.networks.evaluation.face_features import CHIN, POINTS, features
+from exprgen.networks.evaluation.truth import truth_path
+from exprgen.networks.track import FaceTrack
+from exprgen.networks.vocabulary import LANDMARKS
+from exprgen.tests.exprgen_addon.studio import test_evaluation
+from exprgen.tests.networks.evaluation.test_performance import face, truth_with, words
+from exprgen.tests.support import synthetic, tiny_weights
+
+FRAMES = 50
+
+
+def silent(made, total):
+    pass
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stage")
+    ann = synthetic.with_landmarks(synthetic.build(folder, "ann", primary=True))
+    ann.save(ann.path)
+    ann = load_profile(ann.path)
+    return ann, tiny_weights.write(folder / "weights", [ann])
+
+
+@pytest.fixture
+def plan(stage, tmp_path, monkeypatch):
+    ann, weights = stage
+    monkeypatch.setenv("EXPRGEN_WEIGHTS_DIR", str(weights))
+    clip = synthetic.speaking_clip(tmp_path / "talk.mp4", frames=FRAMES)
+    return planning.Plan(
+        out=tmp_path / "out",
+        profiles=(ann,),
+        clips=(str(clip),),
+        windows=1,
+        only=("performance",),
+        processes=0,
+    )
+
+
+def answer(command: str, arguments: dict) -> dict:
+    """The worker's answers; the tracker sees a face that speaks."""
+    if command == "weights":
+        return {"weights": [{"detail": "tiny"}]}
+    told = test_evaluation.answer(command, arguments)
+    if command == "analyse":
+        track = FaceTrack.load(arguments["out"])
+        mesh = np.zeros((len(track), 478, 3), np.float32)
+        points = face(jaw=np.resize(words(), len(track)))
+        mesh[:, [*LANDMARKS.values(), CHIN]] = points * (1, -1, -1) + (100, 100, 0)
+        straight = np.tile(np.eye(4, dtype=np.float32), (len(track), 1, 1))
+        track = replace(track, landmarks=mesh, head_pose=straight)
+        track = replace(track, times=np.arange(len(track)) / 25.0)
+        track.save(arguments["out"])
+    return told
+
+
+def measure(plan, run=answer, stop=lambda: False):
+    plan.out.mkdir(exist_ok=True)
+    return evaluating.evaluate(plan, run, counter=lambda stage: silent, stop=stop)
+
+
+def test_performances_are_measured_shown_and_rated(plan, monkeypatch, tmp_path):
+    monkeypatch.setattr(synthetic, "face_track", _short(synthetic.face_track))
+    monkeypatch.setattr(windows, "FRAMES", 2)
+    truth_with(words()).save(truth_path(plan.clips[0]))
+    measured = measure(plan)["performance"]
+    methods = measured["means"]["ann"]
+    assert set(methods) == {"exprgen", "emphasis-0", "blendshapes"}
+    clip = measured["clips"]["talk.mp4"]
+    assert clip["frames"] == FRAMES
+    assert clip["tracker"]["features"]["gap"]["fast"] is not None
+    assert clip["measured"]["ann"]["exprgen"]["truth"]["speech"]["contacts"] >= 0
+    assert "mouth sideways" in measured["lacks"]["ann"]
+    (sheet,), key = measured["strips"]["sheets"], measured["strips"]["key"]
+    assert Path(sheet).is_file()
+    with open(key, newline="") as f:
+        (row,) = csv.reader(f)
+    assert row[1:3] == ["talk.mp4", "ann"]
+    assert sorted(row[4:]) == sorted(methods)
+    assert json.loads((plan.out / "evaluation.json").read_text())["performance"] == measured
+    # What is there is neither analysed, posed nor rendered again.
+    posed = next((plan.out / "performance").rglob("exprgen_ann.npz"))
+    before = posed.stat().st_mtime_ns
+
+    def run(command, arguments):
+        assert command != "analyse"
+        return answer(command, arguments)
+
+    assert measure(plan, run)["performance"] == measured
+    assert posed.stat().st_mtime_ns == before
+    answers = tmp_path / "anna.csv"
+    answers.write_text("".join(f"1,{letter},3,2,{int(letter == 'A')}\n" for letter in "ABC"))
+    rated = measure(replace(plan, only=(), ratings=(str(answers),)))["strip_ratings"]
+    assert rated[row[4]] == {"closeness": 3, "feeling": 2, "kept": 1, "answers": 1}
+
+
+def _short(made):
+    return lambda **options: made(**{**options, "frames": FRAMES, "fps": 25.0})
+
+
+def test_a_stop_leaves_no_figures(plan):
+    assert measure(plan, stop=lambda: True) is None
+
+
+def test_clips_that_make_no_sense_are_refused(plan):
+    for changes in (
+        {"clips": ()},
+        {"clips": ("a/talk.mp4", "b/talk.mov")},
+        {"windows": -1},
+        {"window_starts": {"other.mp4": (1.0,)}},
+    ):
+        with pytest.raises(UsageError):
+            replace(plan, **changes)
+
+
+def test_windows_are_counted_or_named():
+    assert planning.chosen_windows([]) == {"window_starts": {}}
+    assert planning.chosen_windows(["5", "a/talk.mp4:2.5,4"]) == {
+        "windows": 5,
+        "window_starts": {"talk.mp4": (2.5, 4.0)},
+    }
+    for word in ("many", "talk.mp4:", "talk.mp4:2;3"):
+        with pytest.raises(UsageError, match="understood"):
+            planning.chosen_windows([word])
+
+
+def test_an_opening_is_found_between_its_edges():
+    for low, high in ((0.31, 0.64), (-0.1, 1.1), (0.44, 0.58)):
+        found = open_share(lambda at, low=low, high=high: low < at < high, 13)
+        assert found == pytest.approx(high - low, abs=0.01)
+    assert open_share(lambda at: False, 13) == 0.0
+
+
+@pytest.mark.parametrize(("name", "jaw"), [("tobi", "jawOpen"), ("blip", "jaw")])
+def test_lips_of_a_sample_touch_at_rest_and_open_with_the_jaw(name, jaw, tmp_path):
+    profile = find_character(name)
+    rest = np.array([c.rest for c in profile.controls], float)
+    poses = np.tile(rest, (3, 1))
+    column = profile.names.index(profile.control(jaw).name)
+    poses[1, column] += 0.15 * (profile.controls[column].maximum - rest[column])
+    poses[2, column] = profile.controls[column].maximum
+    with Poser(profile, tmp_path) as poser:
+        read = poser.read(poses, "poses", silent)
+        assert read["points"].shape == (3, len(POINTS), 3)
+        opening = read["opening"] / poser.build.unit
+        seen = features(read["points"], poser.build.unit)
+        assert opening[0] < 0.01 < 0.05 < opening[1] < 0.2 < opening[2]
+        assert np.diff(seen["jaw"]).min() > 0.02
+        assert ("each lid" in poser.build.lacks) == (name == "blip")
+        kept = poser.read(poses, "poses", silent, stop=lambda: True)  # read from the file
+        assert np.array_equal(kept["points"], read["points"])
