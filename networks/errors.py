@@ -13,6 +13,9 @@ EXIT_MODEL = 5
 EXIT_OUTPUT = 6
 EXIT_INTERRUPTED = 130
 
+LONGEST = 2000
+"""Characters of what an error says."""
+
 
 class ExprGenError(Exception):
     """Something the user can mend.
@@ -26,13 +29,13 @@ class ExprGenError(Exception):
     exit_code = EXIT_BUG
 
     def __init__(self, problem: str, *, file: str | Path | None = None, fix: str = ""):
-        self.problem = problem.removesuffix(".")
+        self.problem = _one_line(problem).removesuffix(".")
         self.file = None if file is None else str(file)
-        self.fix = fix
+        self.fix = _one_line(fix)
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        head = f"{self.file}: {self.problem}" if self.file else self.problem
+        head = f"{_one_line(self.file)}: {self.problem}" if self.file else self.problem
         return f"{head}. Fix: {self.fix}" if self.fix else head
 
     def to_message(self) -> dict:
@@ -50,8 +53,18 @@ class ExprGenError(Exception):
     def from_message(message: dict) -> ExprGenError:
         """The inverse of `to_message`; unknown kinds become plain ExprGenErrors."""
         kinds = {c.__name__: c for c in (InputError, ModelError, OutputError, UsageError)}
-        cls = kinds.get(message.get("kind", ""), ExprGenError)
-        return cls(message["problem"], file=message.get("file"), fix=message.get("fix", ""))
+        cls = kinds.get(str(message.get("kind")), ExprGenError)
+        return cls(message["problem"], file=message.get("file"), fix=message.get("fix") or "")
+
+
+def _one_line(text: str) -> str:
+    """A text as one line that every terminal can show, whatever a file has brought into it; the
+    middle of a very long one is left out."""
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c.isspace() else repr(c)[1:-1] for c in text)
 
 
 class UsageError(ExprGenError):

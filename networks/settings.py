@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 
 from .errors import UsageError
+from .records import FieldError, as_record
 from .vocabulary import OUTPUTS, REGIONS
+
+FARTHEST = 200_000.0
+"""Seconds from zero that a setting may name, as in track.py."""
+MOST_GAIN = 100.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,10 @@ class RetargetSettings:
     outputs: tuple[str, ...] = OUTPUTS
 
     def __post_init__(self) -> None:
+        for name in ("calibration", "start", "end"):
+            value = getattr(self, name)
+            if isinstance(value, (int, float)) and not abs(value) < FARTHEST:
+                raise UsageError(f"{name} is {value:g}", fix="give seconds of the footage")
         for name in ("smoothing_eyes", "smoothing_mouth", "smoothing_head", "emphasis"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise UsageError(f"{name} must lie in 0..1", fix="give a number from 0 to 1")
@@ -48,6 +57,12 @@ class RetargetSettings:
             raise UsageError(
                 f"unknown gain region {min(unknown)!r}", fix=f"use one of {', '.join(REGIONS)}"
             )
+        for region, factor in self.gain.items():
+            if not 0.0 <= factor <= MOST_GAIN:
+                raise UsageError(
+                    f"the gain of {region} is {factor:g}",
+                    fix=f"give a number from 0 to {MOST_GAIN:g}",
+                )
         if set(self.outputs) - set(OUTPUTS) or not self.outputs:
             raise UsageError("unknown or empty outputs", fix=f"use some of {', '.join(OUTPUTS)}")
         if None not in (self.start, self.end) and self.end <= self.start:
@@ -60,11 +75,13 @@ class RetargetSettings:
 
     @staticmethod
     def from_json(data: dict) -> RetargetSettings:
-        known = {f.name for f in fields(RetargetSettings)}
-        unknown = set(data) - known
-        if unknown:
-            raise UsageError(f"unknown setting {min(unknown)!r}", fix=f"use {', '.join(known)}")
-        data = dict(data)
-        if "outputs" in data:
-            data["outputs"] = tuple(data["outputs"])
-        return RetargetSettings(**data)
+        """The inverse of `to_json`.
+
+        Raises:
+            UsageError: a setting that is unknown, of another kind, or out of its range.
+        """
+        try:
+            return as_record(RetargetSettings, data)
+        except FieldError as error:
+            known = ", ".join(f.name for f in fields(RetargetSettings))
+            raise UsageError(f"setting {error}", fix=f"use {known}") from error

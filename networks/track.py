@@ -11,12 +11,16 @@ import math
 import os
 import shutil
 import zipfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
 
+from .arrays import ANY, LARGE, ROWS, Column, check_columns, read_archive
 from .errors import InputError, OutputError
+from .names import as_name, is_name
+from .reading import parse_json
+from .records import FieldError, as_record, as_type
 from .vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES, MEDIAPIPE_LANDMARKS
 
 VERSION = 1
@@ -27,22 +31,53 @@ BRIDGED = 1  # a short loss, interpolated between the frames on both sides
 HELD = 2  # a long loss: the last seen face, held
 RESTING = 3  # a long loss: on the way to rest, or at rest; also before the first sighting
 
-LARGE = 1 << 20  # bytes
+LONGEST_STEP, LONGEST = 600.0, 86_400.0
+"""Seconds between two frames of a track, and of all of it: what is made of it may have a picture or
+a key for each of the scene's frames."""
+FARTHEST = 200_000.0
+"""Seconds from zero at which a frame may lie. Clocks of broadcast streams reach 95,444."""
 
-_N = -1
+ANALYSE_AGAIN = "analyse the footage again"
+SOLVE = "solve it again"
+
+_SHARE = {"low": -0.5, "high": 1.5}  # what lies in 0..1, with room for a filter's overshoot
 _FACE_COLUMNS = {
-    "times": ((_N,), np.float64),  # seconds, the clip's own timestamps, strictly increasing
-    "state": ((_N,), np.uint8),  # TRACKED, BRIDGED, HELD or RESTING
-    "landmarks": ((_N, MEDIAPIPE_LANDMARKS, 3), np.float32),  # pixels of the upright frame; z alike
-    "head_pose": ((_N, 4, 4), np.float32),  # face -> camera, centimetres, MediaPipe's axes
-    "gaze": ((_N, 2, 2), np.float32),  # (left eye, right eye) x (yaw, pitch), radians, see ROLES
-    "blink": ((_N, 2), np.float32),  # (left, right), 0 open .. 1 closed
-    "confidence": ((_N,), np.float32),  # 0..1; 0 where the face was not found
-    "arkit": ((_N, len(ARKIT_CHANNELS)), np.float32),  # the tracker's own coefficients, 0..1
-    "geometry": ((_N, len(GEOMETRIC_FEATURES)), np.float32),  # fractions of the face box
-    "expression": ((_N, len(EXPRESSIONS)), np.float32),  # HCNN probabilities, rows sum to 1
-    "face_offsets": ((_N,), np.int64),  # end of frame i's registered face in face_bytes
+    # seconds, the clip's own timestamps, strictly increasing
+    "times": Column((ROWS,), np.float64, -FARTHEST, FARTHEST),
+    "state": Column((ROWS,), np.uint8, TRACKED, RESTING),  # TRACKED, BRIDGED, HELD or RESTING
+    # pixels of the upright frame; z alike
+    "landmarks": Column((ROWS, MEDIAPIPE_LANDMARKS, 3), np.float32, -1e6, 1e6),
+    # face -> camera, centimetres, MediaPipe's axes
+    "head_pose": Column((ROWS, 4, 4), np.float32, -1e6, 1e6),
+    # (left eye, right eye) x (yaw, pitch), radians, see ROLES
+    "gaze": Column((ROWS, 2, 2), np.float32, -10.0, 10.0),
+    "blink": Column((ROWS, 2), np.float32, **_SHARE),  # (left, right), 0 open .. 1 closed
+    "confidence": Column((ROWS,), np.float32, **_SHARE),  # 0..1; 0 where no face was found
+    # the tracker's own coefficients, 0..1
+    "arkit": Column((ROWS, len(ARKIT_CHANNELS)), np.float32, **_SHARE),
+    # fractions of the face box
+    "geometry": Column((ROWS, len(GEOMETRIC_FEATURES)), np.float32, -1e3, 1e3),
+    # HCNN probabilities, rows sum to 1
+    "expression": Column((ROWS, len(EXPRESSIONS)), np.float32, **_SHARE),
+    # end of frame i's registered face in face_bytes
+    "face_offsets": Column((ROWS,), np.int64, 0, 2.0**60),
 }
+_FACE_BYTES = {"face_bytes": Column((ANY,), np.uint8)}
+_RIG_UNITS = Column((ROWS, ANY), np.float32, -10.0, 10.0)
+
+
+@dataclass(frozen=True)
+class FaceMeta:
+    """What the `meta` of a FaceTrack may say, see there; of a RigTrack, what it has from it."""
+
+    source: str | None = ""
+    size: tuple[int, int] = (0, 0)
+    fps: float | None = 0.0
+    partial: bool | None = False
+    face: str | float | None = "largest"
+    stills: bool | None = False
+    names: tuple[str, ...] | None = ()
+    prior: tuple[float, ...] | None = ()
 
 
 @dataclass(frozen=True)
@@ -105,9 +140,13 @@ class FaceTrack:
             for k in list(arrays)
             if k.startswith("rig_units/")
         }
-        _check_columns(path, arrays, {**_FACE_COLUMNS, "face_bytes": ((_N,), np.uint8)})
-        if np.any(np.diff(arrays["times"]) <= 0):
-            raise InputError("field 'times' does not increase", file=path, fix="analyse it again")
+        _check_known(path, arrays, {**_FACE_COLUMNS, **_FACE_BYTES})
+        rows = len(arrays["times"])
+        for key, units in rig_units.items():
+            check_columns(path, {key: units}, {key: _RIG_UNITS}, ANALYSE_AGAIN, rows)
+        _check_times(path, arrays["times"])
+        _check_offsets(path, arrays["face_offsets"], len(arrays["face_bytes"]))
+        _check_meta(path, meta, rows)
         return FaceTrack(**arrays, meta=meta, rig_units=rig_units)
 
 
@@ -140,18 +179,22 @@ class RigTrack:
     def load(path: str | Path) -> RigTrack:
         """Read and check a RigTrack; raises InputError like `FaceTrack.load`."""
         meta, arrays = load_arrays(path, "exprgen.rig_track")
-        controls = tuple(meta.pop("controls", ()))
-        character = meta.pop("character", "")
-        _check_columns(
-            path,
-            arrays,
-            {
-                "times": ((_N,), np.float64),
-                "values": ((_N, len(controls)), np.float32),
-                "state": ((_N,), np.uint8),
-                "expression": ((_N, len(EXPRESSIONS)), np.float32),
-            },
-        )
+        controls, character = meta.pop("controls", ()), meta.pop("character", "")
+        try:
+            controls = as_type(tuple[str, ...], controls, "controls")
+        except FieldError as error:
+            raise InputError(f"its header is wrong ({error})", file=path, fix=SOLVE) from error
+        if not is_name(character):
+            raise InputError(f"{str(character)[:60]!r} names no character", file=path, fix=SOLVE)
+        columns = {
+            "times": _FACE_COLUMNS["times"],
+            "values": Column((ROWS, len(controls)), np.float32),
+            "state": _FACE_COLUMNS["state"],
+            "expression": _FACE_COLUMNS["expression"],
+        }
+        _check_known(path, arrays, columns)
+        _check_times(path, arrays["times"])
+        _check_meta(path, meta, len(arrays["times"]))
         return RigTrack(character=character, controls=controls, meta=meta, **arrays)
 
     def with_values(self, values: np.ndarray) -> RigTrack:
@@ -213,63 +256,88 @@ def _write_member(archive: zipfile.ZipFile, name: str, array: np.ndarray | Spool
             shutil.copyfileobj(source, f, 1 << 20)
 
 
-def _read_member(path: str | Path, archive: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
-    """One array of an .npz; a large one that was stored uncompressed is mapped, not read. (Not on
-    Windows, where a mapped file could not be replaced by a newer one.)"""
-    info = archive.zip.getinfo(f"{name}.npy")
-    if os.name == "nt" or info.compress_type != zipfile.ZIP_STORED or info.file_size <= LARGE:
-        return archive[name]
-    with open(path, "rb") as f:
-        f.seek(info.header_offset + 26)
-        name_length, extra_length = np.frombuffer(f.read(4), "<u2")
-        f.seek(int(name_length) + int(extra_length), os.SEEK_CUR)
-        np.lib.format.read_magic(f)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(f)
-        return np.memmap(path, dtype, "r", offset=f.tell(), shape=shape)
+def load_arrays(
+    path: str | Path, kind: str, fix: str = ANALYSE_AGAIN
+) -> tuple[dict, dict[str, np.ndarray]]:
+    """Read what `save_arrays` wrote: (meta, arrays).
 
+    Args:
+        kind: what it must hold. fix: what to do where it does not.
 
-def load_arrays(path: str | Path, kind: str) -> tuple[dict, dict[str, np.ndarray]]:
-    """Read what `save_arrays` wrote: (meta, arrays)."""
-    try:
-        with np.load(path, allow_pickle=False) as f:
-            arrays = {name: _read_member(path, f, name) for name in f.files}
-        header = json.loads(str(arrays.pop("header")))
-    except FileNotFoundError as error:
-        raise InputError("does not exist", file=path, fix="check the path") from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"is not a readable ExprGen track ({error})", file=path, fix="analyse the footage again"
-        ) from error
+    Raises:
+        InputError: it is not there, is damaged, holds something else, or is of another version.
+    """
+    arrays = read_archive(path, fix)
+    header = _parsed_header(path, arrays.pop("header", None), fix)
     if header.get("kind") != kind:
         raise InputError(
-            f"holds {header.get('kind')!r}, not {kind!r}", file=path, fix="give the right file"
+            f"holds {str(header.get('kind'))[:60]!r}, not {kind!r}",
+            file=path,
+            fix="give the right file",
         )
     if header.get("version") != VERSION:
         raise InputError(
-            f"has track version {header.get('version')}, this ExprGen reads {VERSION}",
+            f"has track version {str(header.get('version'))[:20]}, this ExprGen reads {VERSION}",
             file=path,
-            fix="analyse the footage again",
+            fix=fix,
         )
+    if not isinstance(header.get("meta"), dict):
+        raise InputError("its header lacks 'meta'", file=path, fix=fix)
     return header["meta"], arrays
 
 
-def _check_columns(path: str | Path, arrays: dict, columns: dict) -> None:
-    missing = set(columns) - set(arrays)
+def _parsed_header(path: str | Path, header: np.ndarray | None, fix: str) -> dict:
+    try:
+        if header is None or header.shape != () or header.dtype.kind != "U":
+            raise ValueError("without a header")
+        found = parse_json(str(header))
+        if not isinstance(found, dict):
+            raise ValueError("its header is no object")
+    except ValueError as error:
+        raise InputError(f"is no file of ExprGen ({error})", file=path, fix=fix) from error
+    return found
+
+
+def _check_known(path: str | Path, arrays: dict, columns: dict[str, Column]) -> None:
     extra = set(arrays) - set(columns)
-    if missing or extra:
-        word = f"lacks field {min(missing)!r}" if missing else f"has unknown field {min(extra)!r}"
-        raise InputError(word, file=path, fix="analyse the footage again")
-    n = len(arrays["times"])
-    for name, (shape, dtype) in columns.items():
-        want = tuple(n if s == _N else s for s in shape)
-        if name == "face_bytes":
-            want = arrays[name].shape
-        if arrays[name].shape != want or arrays[name].dtype != dtype:
-            raise InputError(
-                f"field {name!r} is {arrays[name].dtype} {arrays[name].shape}, "
-                f"not {np.dtype(dtype)} {want}",
-                file=path,
-                fix="analyse the footage again",
-            )
-        if np.issubdtype(dtype, np.floating) and not np.isfinite(arrays[name]).all():
-            raise InputError(f"field {name!r} is not finite", file=path, fix="analyse it again")
+    if extra:
+        raise InputError(f"has unknown field {min(extra)[:60]!r}", file=path, fix=ANALYSE_AGAIN)
+    check_columns(path, arrays, columns, ANALYSE_AGAIN)
+
+
+def _check_times(path: str | Path, times: np.ndarray) -> None:
+    steps, word = np.diff(times), ""
+    if not len(times):
+        word = "is empty"
+    elif np.any(steps <= 0):
+        word = "does not increase"
+    elif np.any(steps > LONGEST_STEP):
+        word = f"has a gap of {steps.max():.0f} s, more than {LONGEST_STEP:.0f}"
+    elif times[-1] - times[0] > LONGEST:
+        word = f"spans {times[-1] - times[0]:.0f} s, more than a day"
+    if word:
+        raise InputError(f"field 'times' {word}", file=path, fix="analyse it again")
+
+
+def _check_offsets(path: str | Path, offsets: np.ndarray, size: int) -> None:
+    if np.any(np.diff(offsets) < 0) or offsets[-1] > size:
+        raise InputError("field 'face_offsets' points outside", file=path, fix=ANALYSE_AGAIN)
+
+
+def _check_meta(path: str | Path, meta: dict, rows: int) -> None:
+    """Refuse a meta whose known fields are of another kind, and names that are paths."""
+    known = {f.name for f in fields(FaceMeta)}
+    try:
+        about = as_record(FaceMeta, {k: v for k, v in meta.items() if k in known})
+    except FieldError as error:
+        raise InputError(f"its header is wrong ({error})", file=path, fix=ANALYSE_AGAIN) from error
+    names = about.names or ()
+    if about.stills and len(names) not in (0, rows):
+        raise InputError(
+            f"its header has {len(names)} names for {rows} pictures", file=path, fix=ANALYSE_AGAIN
+        )
+    for name in names:
+        if "/" in name or "\\" in name:
+            raise InputError(f"{name[:60]!r} is a path, not a name", file=path, fix=ANALYSE_AGAIN)
+    if names:  # those of pictures, which their owner may call anything
+        meta["names"] = [as_name(name) for name in names]

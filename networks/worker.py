@@ -15,6 +15,7 @@ Messages, one JSON object a line, each with the request's id:
     {"type": "progress", "stage", "done", "total", "rate", "eta"}   total and eta (s) may be null
     {"type": "log", "level": "info" | "warning", "text"}
     {"type": "result", "partial": bool, ...}              the request is done; see each command
+    {"type": "alive"}                                     without an id, every few seconds
     {"type": "error", "kind", "problem", "file", "fix", "exit_code"}   ExprGenError.to_message
 
 End of stdin or SIGINT is a stop of everything: what is finished is kept, the running request gives
@@ -55,14 +56,19 @@ import queue
 import re
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, ExprGenError, UsageError
+from .messages import ALIVE, read_messages
 
 NICE_VARIABLE = "EXPRGEN_NICE"
 """How far the process steps back behind others (POSIX niceness), so that a window stays quick."""
+
+HEARTBEAT = 5.0
+"""Seconds between two signs of life."""
 
 GRACE = 20.0
 """Seconds that a request has to end by itself once nobody listens any more."""
@@ -341,11 +347,17 @@ def claim_stdout():
 
 
 class Worker:
-    """Reads requests, runs them one after the other, writes messages."""
+    """Reads requests, runs them one after the other, writes messages.
 
-    def __init__(self, requests, stream):
+    Args:
+        grace: seconds after the end of the requests from which the process is ended, whatever it
+            still does; None where others need it.
+    """
+
+    def __init__(self, requests, stream, grace: float | None = None):
         self._requests = requests
         self._stream = stream
+        self._grace = grace
         self._lock = threading.Lock()
         self._queue: queue.Queue[dict | None] = queue.Queue()
         self._stops: dict[object, threading.Event] = {}
@@ -376,33 +388,49 @@ class Worker:
             self._serve(request)
         return EXIT_OK
 
+    def say_alive(self) -> None:
+        """For ever tell that the process works: a caller need not wait for one that does not."""
+        while True:
+            time.sleep(HEARTBEAT)
+            self.emit({"type": ALIVE})
+
     def _read(self) -> None:
-        for request in self._parsed():
-            if request.get("command") == "stop":
-                stop = self._stops.get(request.get("id"))
-                if stop is not None:
-                    stop.set()
-            else:
-                self._stops[request.get("id")] = threading.Event()
-                self._queue.put(request)
+        with contextlib.suppress(OSError, ValueError):  # a broken stream ends like a closed one
+            for request in self._parsed():
+                if request["command"] == "stop":
+                    stop = self._stops.get(request.get("id"))
+                    if stop is not None:
+                        stop.set()
+                else:
+                    self._stops[request.get("id")] = threading.Event()
+                    self._queue.put(request)
         self.end()
+        if self._grace is None:
+            return
         # A library call that never comes back must not keep a process that nobody listens to.
-        timer = threading.Timer(GRACE, lambda: os._exit(EXIT_BUG))
+        timer = threading.Timer(self._grace, lambda: os._exit(EXIT_BUG))
         timer.daemon = True
         timer.start()
 
     def _parsed(self) -> Iterator[dict]:
-        for line in self._requests:
-            if not line.strip():
-                continue
-            try:
-                request = json.loads(line)
-                if not isinstance(request, dict):
-                    raise ValueError("not an object")
-            except ValueError as error:
-                self.emit(UsageError(f"the request is no JSON object ({error})").to_message())
-                continue
-            yield request
+        for request in read_messages(self._requests):
+            if problem := self._problem(request):
+                number = request.get("id") if isinstance(request, dict) else None
+                self.emit({**UsageError(problem).to_message(), "id": number})
+            else:
+                yield request
+
+    def _problem(self, request: dict | str) -> str:
+        """Why a line can't be served, or ""."""
+        if isinstance(request, str):
+            return "the request is no JSON object with a number for its id"
+        if not isinstance(request.get("command"), str):
+            return "the request names no command"
+        if not isinstance(request.get("arguments") or {}, dict):
+            return "the request's arguments are no object"
+        if request["command"] != "stop" and request.get("id") in self._stops:
+            return f"a request {request.get('id')!r} is under way"
+        return ""
 
     def _serve(self, request: dict) -> None:
         number = request.get("id")
@@ -412,7 +440,7 @@ class Worker:
             self.emit({**message, "id": number})
 
         try:
-            name = request.get("command")
+            name = request["command"]
             if name not in _COMMANDS:
                 raise UsageError(
                     f"the worker has no command {name!r}", fix=f"use one of {', '.join(_COMMANDS)}"
@@ -463,7 +491,10 @@ def plain(value: object):
 def main() -> int:
     """Serve requests on stdin until it ends."""
     step_back()
-    worker = Worker(sys.stdin, claim_stdout())
+    # Whatever the locale: a byte that is no text must not end the reading.
+    requests = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace")
+    worker = Worker(requests, claim_stdout(), GRACE)
+    threading.Thread(target=worker.say_alive, daemon=True).start()
     signal.signal(signal.SIGINT, lambda *_: worker.end())
     code = worker.run()
     sys.stderr.flush()

@@ -81,7 +81,7 @@ class State:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             return State(**{f.name: data[f.name] for f in fields(State)})
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
     def save(self, path: Path) -> None:

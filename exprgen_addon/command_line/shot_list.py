@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import csv
 import difflib
-import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -20,6 +19,8 @@ from pathlib import Path
 from ...networks.characters.profile import RigProfile, find_character
 from ...networks.errors import ExprGenError, InputError, UsageError
 from ...networks.models.playable import check_follow, check_lead
+from ...networks.names import NAME_FIX, is_name
+from ...networks.reading import parse_json, read_text
 from .console import check_file, check_folder
 from .options import check_options, retarget_options
 
@@ -32,7 +33,6 @@ ALIASES = {"secondaries": "secondary", "references": "reference", "name": SHOT}
 YES = ("yes", "true", "1", "x", "on")
 NO = ("no", "false", "0", "off")
 SEPARATOR = re.compile(r"\s*[;|]\s*")
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
@@ -116,13 +116,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, object]]]:
     """(row, column -> cell as it stands) of each shot."""
     if path.suffix.lower() not in (".csv", ".json"):
         raise InputError("is no shot list", file=path, fix="give a .csv or a .json")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        fix = "check the path"
-        raise InputError(f"can't be read ({error.strerror})", file=path, fix=fix) from error
-    except UnicodeDecodeError as error:
-        raise InputError("is not in UTF-8", file=path, fix="save it as CSV UTF-8") from error
+    text = read_text(path, "save it as CSV UTF-8", encoding="utf-8-sig")
     return _json_rows(path, text) if path.suffix.lower() == ".json" else _csv_rows(path, text)
 
 
@@ -130,7 +124,10 @@ def _csv_rows(path: Path, text: str) -> list[tuple[int, dict[str, object]]]:
     head, _, _ = text.partition("\n")
     # Spreadsheets of half the world part cells by semicolons.
     delimiter = max(",;\t", key=head.count)
-    table = list(csv.reader(text.splitlines(), delimiter=delimiter))
+    try:
+        table = list(csv.reader(text.splitlines(), delimiter=delimiter))
+    except csv.Error as error:
+        raise InputError(f"is no table ({error})", file=path, fix="save it as CSV UTF-8") from error
     if not table:
         return []
     header = [_column(name) for name in table[0]]
@@ -153,7 +150,7 @@ def _csv_rows(path: Path, text: str) -> list[tuple[int, dict[str, object]]]:
 
 def _json_rows(path: Path, text: str) -> list[tuple[int, dict[str, object]]]:
     try:
-        data = json.loads(text)
+        data = parse_json(text)
     except ValueError as error:
         raise InputError(f"is no JSON ({error})", file=path, fix="mend it there") from error
     defaults = {}
@@ -265,9 +262,9 @@ class _Reader:
     def _name(self, row: int, cell: object) -> str:
         name = str(cell if cell is not None else "").strip()
         with _at(self.path, row, name, SHOT):
-            if not NAME.fullmatch(name):
-                fix = "use letters, digits, and . _ - within"
-                raise UsageError(f"{name!r} can't name a file" if name else "is empty", fix=fix)
+            if not is_name(name):
+                what = f"{name[:60]!r} can't name a file" if name else "is empty"
+                raise UsageError(what, fix=NAME_FIX)
         return name
 
     def _texts(self, column: str, cell: object) -> tuple[str, ...]:
@@ -326,6 +323,8 @@ class _at:
         pass
 
     def __exit__(self, kind, error, trace) -> None:
+        if isinstance(error, OSError):  # a name that the system refuses to look up
+            error = UsageError(f"can't be a path ({error.strerror})", fix="check the path")
         if isinstance(error, ExprGenError):
             what = f"{error.file} {error.problem}" if error.file else error.problem
             raise type(error)(f"{self.place}: {what}", file=self.path, fix=error.fix) from error

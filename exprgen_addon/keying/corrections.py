@@ -15,6 +15,8 @@ import numpy as np
 
 from ...networks.characters.profile import from_unit, to_unit
 from ...networks.errors import UsageError
+from ...networks.reading import parse_json
+from ...networks.records import as_type
 from ...networks.track import RigTrack
 from ..characters.in_scene import Character
 from .fcurves import curve_of, sample
@@ -67,8 +69,8 @@ def _as_keyed(entry) -> str:
 def offsets_of(entry) -> dict[str, float]:
     """Control -> unit offset of a stored correction."""
     try:
-        return {str(k): float(v) for k, v in json.loads(entry.offsets or "{}").items()}
-    except (ValueError, AttributeError):
+        return as_type(dict[str, float], parse_json(entry.offsets or "{}"), "offsets")
+    except ValueError:
         return {}
 
 

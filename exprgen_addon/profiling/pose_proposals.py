@@ -26,6 +26,8 @@ import numpy as np
 from ...networks.characters.key_poses import POSES, arkit_weights, label
 from ...networks.characters.profile import KeyPose, RigProfile, arkit_to_unit, from_unit
 from ...networks.errors import InputError, OutputError, UsageError
+from ...networks.reading import read_object
+from ...networks.records import FieldError, as_type
 from ...networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, NEUTRAL
 
 FORMAT = "exprgen.pose_proposals"
@@ -481,29 +483,45 @@ def load_proposals(profile: RigProfile) -> list[PoseProposal]:
         InputError: there are none, or the file is damaged or another character's.
     """
     path = proposals_path(profile)
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if data["format"] != FORMAT or data["character"] != profile.name:
-            raise ValueError("another file's")
-        return [
-            PoseProposal(
-                p["name"],
-                p["expression"],
-                {str(k): float(v) for k, v in p["values"].items()},
-                p["origin"],
-                tuple(p["probabilities"].get(e, 0.0) for e in EXPRESSIONS),
-                float(p["folded"]),
-            )
-            for p in data["poses"]
-        ]
-    except OSError as error:
+    if not path.exists():
         raise InputError(
             "there are no proposals for this character", file=path, fix="run exprgen propose first"
-        ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        )
+    data = read_object(path, "propose again")
+    try:
+        if data.get("format") != FORMAT or data.get("character") != profile.name:
+            raise FieldError("another file's")
+        written = as_type(tuple[_Written, ...], data.get("poses"), "poses")
+        unknown = {p.expression for p in written} - set(EXPRESSIONS)
+        if unknown:
+            raise FieldError(f"there is no expression {min(unknown)[:60]!r}")
+    except FieldError as error:
         raise InputError(
             f"holds no proposals of {profile.name!r} ({error})", file=path, fix="propose again"
         ) from error
+    return [
+        PoseProposal(
+            p.name,
+            p.expression,
+            p.values,
+            p.origin,
+            tuple(p.probabilities.get(e, 0.0) for e in EXPRESSIONS),
+            p.folded,
+        )
+        for p in written
+    ]
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A proposal as its file has it."""
+
+    name: str
+    expression: str
+    values: dict[str, float]
+    origin: str
+    probabilities: dict[str, float]
+    folded: float
 
 
 def accept(profile: RigProfile, words: str) -> tuple[RigProfile, list[str]]:

@@ -6,7 +6,6 @@ that drive it, and the pictures it is trained on in `exprgen_training`.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +14,8 @@ from ...networks.characters.profile import RigProfile, load_profile
 from ...networks.errors import ExprGenError
 from ...networks.models.playable import can_lead
 from ...networks.models.weights_places import file_name, find_weights
+from ...networks.reading import read_object
+from ...networks.records import FieldError, as_type
 from ...networks.vocabulary import EXPRESSIONS
 
 CONTROLS, LANDMARKS, POSES = "controls", "landmarks", "poses"
@@ -80,10 +81,11 @@ def captured(folder: Path, name: str) -> tuple[int, int]:
     """(pictures made or rejected, pictures planned) of a character's capture; (0, 0) where there is
     none."""
     try:
-        manifest = json.loads((folder / name / "manifest.json").read_text("utf-8"))
-        made = int(manifest["done"]) + sum(manifest["rejected"].values())
-        return made, int(manifest["count"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        manifest = read_object(folder / name / "manifest.json")
+        rejected = as_type(dict[str, int], manifest.get("rejected"), "rejected")
+        done, count = (as_type(int, manifest.get(n), n) for n in ("done", "count"))
+        return done + sum(rejected.values()), count
+    except (ExprGenError, FieldError):
         return 0, 0
 
 
@@ -166,13 +168,13 @@ def _test(profile: RigProfile) -> Step:
     path = clarity_folder(profile) / f"{profile.name}_clarity.json"
     picture = _there(path.with_suffix(".png"))
     try:
-        report = json.loads(path.read_text("utf-8"))
-        verdicts = [p["verdict"] for p in report["poses"]]
+        poses = as_type(tuple[dict[str, object], ...], read_object(path).get("poses"), "poses")
+        verdicts = [p["verdict"] for p in poses]
         clear = sum(v == "clear" for v in verdicts)
         return Step(
             TEST, "Test", True, True, f"{clear} of {len(verdicts)} poses read clearly", picture
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ExprGenError, FieldError, KeyError):
         ready = bool(profile.key_poses)
         return Step(TEST, "Test", False, ready, "How do its key poses read?", picture)
 

@@ -8,19 +8,24 @@ is a named number with a rest value and limits.
 from __future__ import annotations
 
 import json
-import math
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError, UsageError
+from ..names import NAME_FIX, is_name
+from ..reading import read_object
+from ..records import FieldError, as_record
 from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS, LANDMARK_NAMES, OUTPUTS, REGIONS, ROLES
 
 FORMAT = "exprgen.rig_profile"
 VERSION = 1
 SAMPLE_RIGS = Path(__file__).resolve().parents[2] / "sample_rigs"
+FARTHEST = 1e6
+"""Limit of a control's values and of lengths in metres: single precision ends not far above."""
+MOST_VERTICES = 2**31 - 1
 PLACE_FIX = "place them again: exprgen landmarks CHARACTER"
 
 
@@ -110,7 +115,8 @@ class RigProfile:
     primary: bool = False
     license: str = ""
     file: str = ""
-    """The .blend that holds the character, relative to the profile; empty: see `blend`."""
+    """The .blend that holds the character, relative to the profile; empty: see `blend`. It may lie
+    anywhere, and is only ever read: see `_file_problem`."""
     parts: tuple[str, ...] = ()
     """Names of the character's objects where no `collection` holds them (it is "" then)."""
     path: Path | None = None
@@ -206,63 +212,38 @@ def load_profile(path: str | Path) -> RigProfile:
         InputError: the file is missing, is no profile, or a field is wrong; it names the field.
     """
     path = Path(path)
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"can't read the profile ({error.strerror})", file=path) from error
-    except ValueError as error:
-        raise InputError(
-            f"is not valid JSON ({error})", file=path, fix="restore it or build it again"
-        ) from error
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
+    data = read_object(path, "restore it or build it again")
+    if data.pop("format", None) != FORMAT:
         raise InputError("is not an ExprGen rig profile", file=path, fix="give a profile .json")
-    if data.get("version") != VERSION:
+    version = data.pop("version", None)
+    if version != VERSION:
         raise InputError(
-            f"has profile version {data.get('version')}, this ExprGen reads {VERSION}",
+            f"has profile version {str(version)[:20]}, this ExprGen reads {VERSION}",
             file=path,
             fix="build the profile again with this version",
         )
+    data.pop("path", None)  # where it lies is not the file's to say
     try:
-        profile = _parse(data, path)
-    except (KeyError, TypeError, AttributeError) as error:
+        profile = replace(as_record(RigProfile, data), path=path)
+    except FieldError as error:
         raise InputError(
-            f"lacks or misspells a field ({error})", file=path, fix="build the profile again"
+            f"has a wrong field: {error}", file=path, fix="mend it there or build the profile again"
         ) from error
     _check(profile)
     return profile
-
-
-def _parse(data: dict, path: Path) -> RigProfile:
-    controls = tuple(
-        Control(**{**c, "targets": tuple(Target(**t) for t in c["targets"])})
-        for c in data["controls"]
-    )
-    framing = data["framing"]
-    return RigProfile(
-        name=data["name"],
-        title=data["title"],
-        family=data["family"],
-        collection=data["collection"],
-        controls=controls,
-        framing=Framing(tuple(framing["center"]), tuple(framing["forward"]), framing["size"]),
-        key_poses=tuple(KeyPose(**p) for p in data["key_poses"]),
-        primary=bool(data.get("primary", False)),
-        license=data.get("license", ""),
-        file=data.get("file", ""),
-        parts=tuple(data.get("parts", ())),
-        path=path,
-        landmarks={n: _anchor(a) for n, a in data.get("landmarks", {}).items()},
-    )
-
-
-def _anchor(data: dict) -> Anchor:
-    return Anchor(data["object"], tuple(data["vertices"]), tuple(data["weights"]))
 
 
 def _check(profile: RigProfile) -> None:
     def fail(problem: str, fix: str) -> None:
         raise InputError(problem, file=profile.path, fix=fix)
 
+    if not is_name(profile.name):
+        fail(f"its name {profile.name[:60]!r} can't name a file", NAME_FIX)
+    if problem := _file_problem(profile.file):
+        fail(f"its file {profile.file[:60]!r} {problem}", "name the character's .blend")
+    framing = profile.framing
+    if not 0.0 < framing.size < FARTHEST or not any(framing.forward):
+        fail("its framing shows nothing", "give a size above 0 and a direction")
     names = profile.names
     if not names:
         fail("has no controls", "add at least one control")
@@ -271,8 +252,8 @@ def _check(profile: RigProfile) -> None:
         fail(f"names control {twice[0]!r} twice", "give every control its own name")
     for c in profile.controls:
         where = f"control {c.name!r}"
-        if not all(math.isfinite(x) for x in (c.rest, c.minimum, c.maximum)):
-            fail(f"{where} has a limit that is not a number", "give finite rest and limits")
+        if max(abs(x) for x in (c.rest, c.minimum, c.maximum)) > FARTHEST:
+            fail(f"{where} has a limit beyond {FARTHEST:g}", "give rest and limits in its own unit")
         if not c.minimum <= c.rest <= c.maximum or c.minimum == c.maximum:
             fail(f"{where}: rest {c.rest} is not inside its limits", "mend rest or limits")
         if not c.targets:
@@ -304,17 +285,22 @@ def _check(profile: RigProfile) -> None:
         word = "unknown" if odd in profile.landmarks else "no"
         fail(f"has {word} landmark {odd!r}", PLACE_FIX)
     for name, anchor in profile.landmarks.items():
-        whole = all(isinstance(v, int) and v >= 0 for v in anchor.vertices)
-        if not whole or len(anchor.vertices) != 3 or not _barycentric(anchor.weights):
+        whole = all(0 <= v <= MOST_VERTICES for v in anchor.vertices)
+        if not whole or abs(sum(anchor.weights) - 1.0) > 1e-3:
             fail(f"landmark {name!r} is on no triangle", PLACE_FIX)
 
 
-def _barycentric(weights: tuple[float, ...]) -> bool:
-    return (
-        len(weights) == 3
-        and all(math.isfinite(w) for w in weights)
-        and abs(sum(weights) - 1.0) < 1e-3
-    )
+def _file_problem(file: str) -> str:
+    """Why a profile's `file` is refused, or "". It may lie anywhere, as the profile of a rig in a
+    shared library does; it is only ever read, and never runs a script. On Windows, asking for a
+    file of another host tells that host who asks."""
+    if not file:
+        return ""
+    if file.startswith(("//", "\\\\")):
+        return "lies on another host"
+    if not file.lower().endswith(".blend") or not file.isprintable():
+        return "is no .blend"
+    return ""
 
 
 def sample_characters() -> list[RigProfile]:

@@ -18,6 +18,9 @@ import numpy as np
 
 from ..errors import InputError, OutputError, UsageError
 from ..files import write_text
+from ..names import is_name
+from ..reading import read_object
+from ..records import FieldError, as_type
 from ..training.shared.copies import prints, repeated
 from ..training.shared.sets import AGREED, half_of
 from ..vocabulary import EXPRESSIONS
@@ -109,15 +112,18 @@ def load_choice(path: str | Path) -> list[Chosen]:
     Raises:
         InputError: it is none.
     """
+    fix = "evaluate into an empty folder"
+    data = read_object(path, fix)
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-        if data["format"] != FORMAT:
-            raise ValueError("another format")
-        return [Chosen(**row) for row in data["pictures"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"is no choice of pictures ({error})", file=path, fix="evaluate into an empty folder"
-        ) from error
+        if data.get("format") != FORMAT:
+            raise FieldError("another format")
+        chosen = as_type(list[Chosen], data.get("pictures"), "pictures")
+        for picture in chosen:
+            if not is_name(picture.stem) or picture.label not in EXPRESSIONS:
+                raise FieldError(f"{picture.stem[:60]!r} names no picture of an expression")
+    except FieldError as error:
+        raise InputError(f"is no choice of pictures ({error})", file=path, fix=fix) from error
+    return chosen
 
 
 def write_originals(chosen: list[Chosen], source: str | Path, folder: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..arrays import ANY, ROWS, Column, check_columns, read_archive
 from ..characters.profile import SAMPLE_RIGS
 from ..errors import InputError
 from ..vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS
@@ -28,6 +29,14 @@ BLINK = 0.5
 WINDOW = 8
 """Frames around a true blink in which the character's is looked for."""
 
+BUILD = "build the reference again"
+_CURVES = {
+    "times": Column((ROWS,), np.floating, 0.0, 1e6),
+    "arkit": Column((ROWS, len(ARKIT_CHANNELS)), np.floating, 0.0, 1.0),
+    "label": Column((ROWS,), np.integer, -1, len(EXPRESSIONS) - 1),
+    "head": Column((ROWS, 3), np.floating, -10.0, 10.0),
+    **dict.fromkeys(("channels", "expressions"), Column((ANY,), str)),
+}
 _LIDS = [ARKIT_INDEX["eyeBlinkLeft"], ARKIT_INDEX["eyeBlinkRight"]]
 _FACE = [i for i, name in enumerate(ARKIT_CHANNELS) if not name.startswith(("eyeLook", "eyeBlink"))]
 
@@ -52,15 +61,10 @@ class Truth:
         Raises:
             InputError: they are missing, or in another order of channels.
         """
-        try:
-            with np.load(path, allow_pickle=False) as f:
-                data = {name: f[name] for name in f.files}
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"can't be read ({error})", file=path, fix="build the reference again"
-            ) from error
+        data = read_archive(path, BUILD)
+        check_columns(path, data, _CURVES, BUILD)
         if tuple(data["channels"]) != ARKIT_CHANNELS or tuple(data["expressions"]) != EXPRESSIONS:
-            raise InputError("is of another order", file=path, fix="build the reference again")
+            raise InputError("is of another order", file=path, fix=BUILD)
         return Truth(data["times"], data["arkit"].astype(float), data["label"], data["head"])
 
 

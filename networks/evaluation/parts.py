@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import InputError, UsageError
 from ..training.shared.copies import seen_in_training
 from ..training.shared.datasets import load_ced
-from ..training.shared.hed_cache import load_hed
+from ..training.shared.hed_cache import load_hed, load_table
 from ..training.shared.sets import TRAIN, VALIDATION, CharacterSet
 from ..vocabulary import EXPRESSIONS
 
@@ -86,7 +86,7 @@ def human_part(folder: str | Path, name: str) -> Part:
     """
     pack, split = split_name(name)
     data = load_hed(folder)  # checks the cache
-    table = np.load(Path(folder) / "table.npz")
+    table = load_table(folder)
     targets = np.asarray(data.targets, np.float32)
     wanted = (table["pack"] == pack) & (table["split"] == split)
     if pack in RELIABLE:

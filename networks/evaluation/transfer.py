@@ -6,7 +6,6 @@ pictures and writes down, in groups.json, where they and their landmarks are.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,9 @@ import numpy as np
 from ..characters.profile import load_profile
 from ..errors import InputError
 from ..models.weights_places import weights_folder
+from ..names import is_name
+from ..reading import read_object
+from ..records import FieldError, as_type
 from ..solving.solve import expression_units
 from ..track import FaceTrack, RigTrack
 from ..tracking.registration import geometric_features
@@ -56,13 +58,14 @@ def load_groups(path: str | Path) -> list[Group]:
     Raises:
         InputError: it is none.
     """
+    fix = "evaluate into an empty folder"
     try:
-        rows = json.loads(Path(path).read_text(encoding="utf-8"))["groups"]
-        return [Group(**row) for row in rows]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"is no table of transfers ({error})", file=path, fix="evaluate into an empty folder"
-        ) from error
+        groups = as_type(list[Group], read_object(path, fix).get("groups"), "groups")
+        if not all(is_name(g.method) and is_name(g.character) for g in groups):
+            raise FieldError("a method's or character's name can't name a file")
+    except FieldError as error:
+        raise InputError(f"is no table of transfers ({error})", file=path, fix=fix) from error
+    return groups
 
 
 def found_pictures(choice: list[Chosen], track: FaceTrack) -> tuple[list[Chosen], np.ndarray]:

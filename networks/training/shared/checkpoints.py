@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from ...arrays import check_members
 from ...errors import InputError, OutputError, UsageError
+from ...reading import parse_json, plain_file
 
 FILE = "checkpoint.pt"
 VERSION = 1
+MOST_TENSORS = 10_000
+DELETE = "delete it and start the training again"
 
 
 def seed_step(seed: int, step: int) -> np.random.Generator:
@@ -59,15 +63,12 @@ def load_checkpoint(folder: str | Path, settings: dict) -> dict | None:
     path = Path(folder) / FILE
     if not path.exists():
         return None
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError) as error:
-        raise InputError(
-            "is a damaged checkpoint", file=path, fix="delete it and start the training again"
-        ) from error
+    state = _read(path)
     if state.get("version") != VERSION:
         raise InputError("is of another version", file=path, fix="start the training again")
-    before = json.loads(state["settings"])
+    before = _parsed(state.get("settings"))
+    if before is None:
+        raise InputError("is a damaged checkpoint", file=path, fix=DELETE)
     now = json.loads(json.dumps(settings))
     changed = sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k))
     if changed:
@@ -78,3 +79,31 @@ def load_checkpoint(folder: str | Path, settings: dict) -> dict | None:
             fix="give the same settings, or start anew without --resume",
         )
     return state
+
+
+def _read(path: Path) -> dict:
+    """The object that a checkpoint holds: tensors and plain values, no code.
+
+    Raises:
+        InputError: the file is damaged, or no checkpoint.
+    """
+    size = plain_file(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = check_members(archive, size, most=MOST_TENSORS)
+            if any(m.compress_type != zipfile.ZIP_STORED for m in members.values()):
+                raise ValueError("it is compressed")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # what a damaged pickle raises is anybody's guess
+        raise InputError("is a damaged checkpoint", file=path, fix=DELETE) from error
+    if not isinstance(state, dict):
+        raise InputError("is no checkpoint", file=path, fix=DELETE)
+    return state
+
+
+def _parsed(settings: object) -> dict | None:
+    try:
+        found = parse_json(settings) if isinstance(settings, str) else None
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ...arrays import read_array
 from ...files import write_array
 from .sets import TRAIN, VALIDATION, FaceSet
 
@@ -61,9 +62,9 @@ def seen_in_training(folder: str | Path, data: FaceSet) -> np.ndarray:
     """
     path = Path(folder) / KEPT
     if path.is_file():
-        seen = np.load(path)
-        if len(seen) == len(data):
-            return seen
+        seen = read_array(path, fix="delete it")
+        if seen.shape == (len(data),) and seen.dtype == bool:
+            return np.array(seen)
     seen = np.zeros(len(data), bool)
     rows = data.rows(VALIDATION)
     seen[rows] = copied(prints(data.faces, rows), prints(data.faces, data.rows(TRAIN)))

@@ -6,10 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
+from ...arrays import ANY, ROWS, Column, check_columns, read_array
 from ...errors import InputError
+from ...names import NAME_FIX, is_name
 from ...perception.drawn_faces import LOOKS, draw_face
+from ...records import FieldError, as_type, text
 from ...track import load_arrays
-from ...vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES, NEUTRAL, REGISTERED_SIZE
+from ...vocabulary import (
+    ARKIT_CHANNELS,
+    EXPRESSIONS,
+    GEOMETRIC_FEATURES,
+    LANDMARK_NAMES,
+    NEUTRAL,
+    REGISTERED_SIZE,
+)
 from .sets import (
     CED_KIND,
     REJECTED,
@@ -20,6 +30,30 @@ from .sets import (
     FaceSet,
     as_face_set,
 )
+
+CAPTURE = "capture and prepare it again"
+PREPARE = "prepare it again: exprgen train ced"
+
+_SAMPLES = {  # see `studio.ced_poses.Samples` and `studio.ced_capture.Measured`
+    "label": Column((ROWS,), np.integer, -1, len(EXPRESSIONS) - 1),
+    "arkit": Column((ROWS, len(ARKIT_CHANNELS)), np.floating),
+    "intensity": Column((ROWS,), np.floating),
+    "values": Column((ROWS, ANY), np.floating),
+    "head": Column((ROWS, 3), np.floating),
+    "gaze": Column((ROWS, 2), np.floating),
+    "looks": Column((ROWS, ANY), np.floating),
+    "landmarks": Column((ROWS, len(LANDMARK_NAMES), 2), np.floating, gaps=True),
+    "geometry": Column((ROWS, len(GEOMETRIC_FEATURES)), np.floating, gaps=True),
+    "camera": Column((ROWS, 3, 4), np.floating, gaps=True),
+    "rejected": Column((ROWS,), np.integer, 0, 255),
+}
+_ALWAYS = ("label", "arkit", "intensity")
+_SEEN = {
+    "found": Column((ROWS,), np.bool_),
+    "geometry": Column((ROWS, len(GEOMETRIC_FEATURES)), np.floating),
+    "arkit": Column((ROWS, len(ARKIT_CHANNELS)), np.floating),
+}
+_FACES = Column((ROWS, REGISTERED_SIZE, REGISTERED_SIZE), np.uint8)
 
 
 def load_faces(folder: str | Path) -> FaceSet:
@@ -42,22 +76,22 @@ def load_ced(folder: str | Path, character: str) -> CharacterSet:
     Raises:
         InputError: the capture or its preparation is missing or incomplete.
     """
+    if not is_name(character):
+        raise InputError(f"{character[:60]!r} names no character", file=folder, fix=NAME_FIX)
     place = Path(folder) / character
-    meta, samples = load_arrays(place / "samples.npz", CED_KIND)
-    _, seen = load_arrays(place / "seen.npz", SEEN_KIND)
+    meta, samples = load_samples(place / "samples.npz")
+    _, seen = load_seen(place / "seen.npz")
+    faces = read_array(place / "faces.npy", fix=PREPARE)
+    check_columns(place / "faces.npy", {"faces": faces}, {"faces": _FACES}, PREPARE)
     count = len(seen["found"])
-    try:
-        faces = np.load(place / "faces.npy", mmap_mode="r")
-        labels = samples["label"][:count].astype(int)
-        columns = {
-            "units": samples["units"][:count].astype(np.float32),
-            "intended": samples["arkit"][:count].astype(np.float32),
-            "intensity": samples["intensity"][:count].astype(np.float32),
-        }
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f"is incomplete ({error})", file=place, fix="capture and prepare it again"
-        ) from error
+    if count > min(len(samples["label"]), len(faces)) or not count:
+        raise InputError("is incomplete", file=place, fix=CAPTURE)
+    labels = samples["label"][:count].astype(int)
+    columns = {
+        "units": samples["units"][:count].astype(np.float32),
+        "intended": samples["arkit"][:count].astype(np.float32),
+        "intensity": samples["intensity"][:count].astype(np.float32),
+    }
     # Blocks of ten pictures hold one of each class: every tenth block is kept for validation.
     block = np.arange(count) // 10
     check = block % 10 == 9 if count >= 100 else block == block.max()
@@ -76,9 +110,38 @@ def load_ced(folder: str | Path, character: str) -> CharacterSet:
         arkit=seen["arkit"],
         found=found,
         split=split,
-        controls=tuple(meta["controls"]),
+        controls=meta["controls"],
         **columns,
     )
+
+
+def load_samples(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
+    """(meta, columns) of a capture's samples.npz, checked.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    meta, samples = load_arrays(path, CED_KIND, CAPTURE)
+    try:
+        controls = as_type(tuple[str, ...], meta.get("controls"), "controls")
+        about = {"anchors": text(meta.get("anchors", ""), "anchors")}
+    except FieldError as error:
+        raise InputError(f"its header is wrong ({error})", file=path, fix=CAPTURE) from error
+    units = Column((ROWS, len(controls)), np.floating, -10.0, 10.0)
+    there = {n: c for n, c in _SAMPLES.items() if n in samples or n in _ALWAYS}
+    check_columns(path, samples, {**there, "units": units}, CAPTURE)
+    return {**meta, **about, "controls": controls}, samples
+
+
+def load_seen(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
+    """(meta, columns) of a prepared capture's seen.npz, checked.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    meta, seen = load_arrays(path, SEEN_KIND, PREPARE)
+    check_columns(path, seen, _SEEN, PREPARE)
+    return meta, seen
 
 
 def load_ced_to_train(folder: str | Path, character: str) -> CharacterSet:

@@ -16,9 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...errors import OutputError, UsageError
+from ...arrays import read_array
+from ...errors import InputError, OutputError, UsageError
 from ...models.perceptual import TABLE_1, PerceptualNetwork, standardise
 from ...perception.folding import FoldedNetwork
+from ...reading import read_json
 from ...vocabulary import REGISTERED_SIZE
 from .augment import AugmentSettings, augment, plain
 from .loop import say
@@ -95,7 +97,10 @@ def compute_features(
     if not _is_there(path, key):
         _compute(path, folded, faces, rows, frozen, flipped, size, seed, changes)
         path.with_suffix(".json").write_text(json.dumps(key))
-    return Features(np.load(path, mmap_mode="r"), flipped)
+    maps = read_array(path, fix="delete it")
+    if maps.ndim != 5 or maps.shape[:2] != flipped.shape or maps.dtype != np.float16:
+        raise InputError("holds other features", file=path, fix="delete it")
+    return Features(maps, flipped)
 
 
 def _compute(path, folded, faces, rows, frozen, flipped, size, seed, changes) -> None:
@@ -163,6 +168,6 @@ def _key(folded, faces, rows, frozen, variants, size, seed) -> dict:
 
 def _is_there(path: Path, key: dict) -> bool:
     try:
-        return json.loads(path.with_suffix(".json").read_text()) == key and path.exists()
-    except (OSError, ValueError):
+        return read_json(path.with_suffix(".json")) == key and path.exists()
+    except InputError:
         return False

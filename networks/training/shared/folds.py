@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +19,8 @@ import numpy as np
 
 from ...errors import InputError, OutputError, UsageError
 from ...models.weights_io import load_network
+from ...reading import read_object
+from ...records import FieldError, as_type
 from ...vocabulary import EXPRESSIONS, NEUTRAL
 from .datasets import characters, load_ced
 from .distributed import processes
@@ -97,11 +99,11 @@ def in_fold(data: FaceSet, s) -> FaceSet:
 
 def _subjects(folder: str, count: int) -> np.ndarray:
     """(N,) who is shown, by the prepared set's table; "" where it does not say."""
-    path = Path(folder) / "table.npz"
-    if not path.is_file():
+    if not (Path(folder) / "table.npz").is_file():
         return np.full(count, "")
-    with np.load(path) as table:
-        return table["subject"]
+    from .hed import load_table
+
+    return load_table(folder)["subject"]
 
 
 def sets_in_fold(sets: dict, s) -> dict:
@@ -226,6 +228,19 @@ def cross_validate(s: Settings, network: str, train: Callable, test: Tester) -> 
     return outcome
 
 
+@dataclass(frozen=True)
+class Fold:
+    """A finished fold's figures, as its table keeps them."""
+
+    fold: int
+    count: int
+    accuracy: float
+    mean_recall: float
+    confusion: list[list[int]]
+    clear: int = 0
+    accuracy_clear: float | None = None
+
+
 def measured(labels: np.ndarray, answers: np.ndarray) -> dict:
     """A fold's figures; the confusion matrix holds them all."""
     matrix = confusion_matrix(labels, answers, len(EXPRESSIONS))
@@ -258,11 +273,12 @@ def summed_up(network: str, settings: dict, folds: list[dict]) -> dict:
 def _finished(path: Path, settings: dict) -> list[dict]:
     if not path.is_file():
         return []
+    table = read_object(path, "delete it")
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-        before, folds = table["settings"], table["folds"]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"can't be read ({error})", file=path, fix="delete it") from error
+        before = as_type(dict, table.get("settings"), "settings")
+        folds = [vars(f) for f in as_type(tuple[Fold, ...], table.get("folds"), "folds")]
+    except FieldError as error:
+        raise InputError(f"holds no folds ({error})", file=path, fix="delete it") from error
     changed = [k for k in settings if before.get(k) != settings[k]]
     if changed:
         raise UsageError(

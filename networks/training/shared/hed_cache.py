@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 
+from ...arrays import ROWS, Column, check_columns, read_archive, read_array
 from ...errors import InputError
-from ...vocabulary import ARKIT_CHANNELS, GEOMETRIC_FEATURES, LANDMARK_NAMES, REGISTERED_SIZE
+from ...reading import read_object
+from ...vocabulary import (
+    ARKIT_CHANNELS,
+    EXPRESSIONS,
+    GEOMETRIC_FEATURES,
+    LANDMARK_NAMES,
+    REGISTERED_SIZE,
+)
 from .sets import FaceSet
 
 VERSION = 1
@@ -24,6 +31,12 @@ _COLUMNS = {
     "found": ((), np.bool_),  # False: no face was found, the picture's middle stands in
     "done": ((), np.bool_),
 }
+_TABLE = {
+    "target": Column((ROWS, len(EXPRESSIONS)), np.floating, 0.0, 1.0 + 1e-6),
+    "label": Column((ROWS,), np.integer, 0, len(EXPRESSIONS) - 1),
+    **dict.fromkeys(("split", "source", "pack", "subject"), Column((ROWS,), str)),
+    "posed": Column((ROWS, len(ARKIT_CHANNELS)), np.floating, gaps=True),
+}
 
 
 def load_hed(folder: str | Path) -> FaceSet:
@@ -35,12 +48,16 @@ def load_hed(folder: str | Path) -> FaceSet:
         InputError: there is none, it is not finished, or it is of another version.
     """
     folder = Path(folder)
-    try:
-        meta = json.loads((folder / "hed.json").read_text(encoding="utf-8"))
-        columns = {n: np.load(folder / f"{n}.npy", mmap_mode="r") for n in _COLUMNS}
-        table = dict(np.load(folder / "table.npz"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"holds no HED cache ({error}).", file=folder, fix=FIX) from error
+    if not (folder / "hed.json").is_file():
+        raise InputError("holds no HED cache.", file=folder, fix=FIX)
+    meta = read_object(folder / "hed.json", FIX)
+    table = load_table(folder)
+    rows = len(table["target"])
+    columns = {}
+    for name, (shape, dtype) in _COLUMNS.items():
+        path = folder / f"{name}.npy"
+        columns[name] = read_array(path, fix=FIX)
+        check_columns(path, columns, {name: Column((ROWS, *shape), dtype)}, FIX, rows)
     if meta.get("version") != VERSION:
         raise InputError("holds a HED cache of another version.", file=folder, fix=FIX)
     if not columns["done"].all():
@@ -54,3 +71,17 @@ def load_hed(folder: str | Path) -> FaceSet:
         name=str(folder),
         posed=table.get("posed", np.empty((0, len(ARKIT_CHANNELS)), np.float32)),
     )
+
+
+def load_table(folder: str | Path) -> dict[str, np.ndarray]:
+    """What a cache knows of its N pictures: target (N, 7), label, split, source, pack, subject (N,)
+    and, where faces were rendered, posed (N, 52).
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    path = Path(folder) / "table.npz"
+    table = read_archive(path, FIX)
+    there = {n: c for n, c in _TABLE.items() if n in table or n != "posed"}
+    check_columns(path, table, there, FIX)
+    return table

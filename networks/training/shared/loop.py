@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...errors import UsageError
+from ...errors import InputError, UsageError
 from ...perception.folding import native_bfloat16
-from .checkpoints import load_checkpoint, save_checkpoint, seed_step
+from ...records import FieldError, as_type
+from .checkpoints import DELETE, FILE, load_checkpoint, save_checkpoint, seed_step
 from .distributed import start
 
 WARM_UP = 50  # steps
@@ -104,13 +105,28 @@ def run(
     settings = {**settings, "loop": loop, "stages": [asdict(stage) for stage in stages]}
     state = load_checkpoint(folder, settings) if resume else None
     if state:
-        stages = tuple(Stage(**stage) for stage in state["plan"])
+        stages = _plan(state, folder)
     elif s.minutes:
         stages = here.from_main(lambda: fit_to_time(task, stages, s))
     training = _Training(task, stages, Path(folder), s, settings)
     if state:
         training.restore(state)
     return training.run()
+
+
+def _plan(state: dict, folder: str | Path) -> tuple[Stage, ...]:
+    """The stages of a checkpoint's training."""
+    try:
+        stages = as_type(tuple[Stage, ...], state.get("plan"), "plan")
+    except FieldError as error:
+        raise _no_state(folder) from error
+    if not stages or any(min(g.size, g.images, g.batch) < 1 for g in stages):
+        raise _no_state(folder)
+    return stages
+
+
+def _no_state(folder: str | Path) -> InputError:
+    return InputError("holds no state of this training", file=Path(folder) / FILE, fix=DELETE)
 
 
 def fit_to_time(task: Task, stages: tuple[Stage, ...], s: LoopSettings) -> tuple[Stage, ...]:
@@ -149,13 +165,25 @@ class _Training:
         self.total = sum(stage.steps for stage in stages)
 
     def restore(self, state: dict) -> None:
-        self.task.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.best, self.best_score = state["best"], state["best_score"]
-        self.history, self.stale = state["history"], state["stale"]
-        self.step, self.running_loss = state["step"], state["running_loss"]
+        """Go on from a checkpoint.
+
+        Raises:
+            InputError: it is of another network, or damaged.
+        """
+        try:
+            self._take(state)
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise _no_state(self.folder) from error
         print(f"going on from step {self.step} of {self.total}")
+
+    def _take(self, state: dict) -> None:
+        self.task.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.average.load_state_dict(state["best"])  # fits as well
+        self.best, self.best_score = state["best"], float(state["best_score"])
+        self.average.load_state_dict(state["average"])
+        self.history, self.stale = list(state["history"]), int(state["stale"])
+        self.step, self.running_loss = int(state["step"]), float(state["running_loss"])
 
     def save(self) -> None:
         if not self.processes.main:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ...arrays import ROWS, Column, check_columns, read_array
 from ...files import write_array
 from ...models.perceptual import standardise
 from ...models.teacher import TeacherNetwork, teacher_opinion
 from ...models.weights_io import file_digest, load_network
+from ...vocabulary import EXPRESSIONS
 from .augment import plain
 from .loop import say
 from .mixing import Pool
@@ -51,7 +53,10 @@ def kept_opinions(
     which = hashlib.sha256(np.ascontiguousarray(rows, np.int64).tobytes()).hexdigest()[:8]
     kept = Path(folder) / f"teacher_{name}_{file_digest(file)}_{which}.npy"
     if kept.is_file():
-        return np.load(kept)
+        answers = read_array(kept, fix="delete it")
+        wanted = Column((ROWS, len(EXPRESSIONS)), np.floating, 0.0, 1.0 + 1e-5)
+        check_columns(kept, {"answers": answers}, {"answers": wanted}, "delete it", len(rows))
+        return np.array(answers)
     network, info = load_network(file, "teacher")
     say(f"the teacher looks at {len(rows)} faces")
     answers = opinions(network, faces, rows, info.input_size)

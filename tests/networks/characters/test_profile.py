@@ -105,5 +105,5 @@ def test_unknown_names_are_refused_with_the_known_ones(profile):
         profile.control("wink")
     with pytest.raises(UsageError, match="no character 'nobody'"):
         find_character("nobody")
-    with pytest.raises(InputError, match="can't read"):
+    with pytest.raises(InputError, match="does not exist"):
         find_character("missing.json")
