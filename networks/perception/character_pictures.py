@@ -37,7 +37,7 @@ def locate(images: Sequence[str], emit: Emit, stop: threading.Event) -> dict:
     Raises:
         InputError: a picture can't be read. ModelError: the landmark model is missing.
     """
-    from ..footage.media import read_image
+    from ..footage.pictures import read_image
     from ..tracking.face_tracker import FaceDetector
 
     found = []
@@ -86,7 +86,7 @@ def read_expressions(pictures: Sequence[dict], emit: Emit, stop: threading.Event
     Raises:
         InputError: a picture can't be read. ModelError: weights are missing or damaged.
     """
-    from ..footage.media import read_image
+    from ..footage.pictures import read_image
     from ..models.weights_io import weights_path
     from ..models.weights_places import weights_folder
     from ..tracking.face_tracker import FaceDetector

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from ..errors import ModelError, UsageError
-from ..footage.media import Frame
+from ..footage.frames import Frame
 from ..vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, LANDMARKS, MEDIAPIPE_LANDMARKS
 from . import landmark_model
 from .registration import geometric_features, register

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from ..errors import InputError, UsageError
-from ..footage.media import IMAGE_SUFFIXES
+from ..files import IMAGE_SUFFIXES
 from ..tracking.face_tracker import FaceDetector
 from ..tracking.registration import (
     apply_affine,
