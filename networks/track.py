@@ -28,6 +28,8 @@ HELD = 2  # a long loss: the last seen face, held
 RESTING = 3  # a long loss: on the way to rest, or at rest; also before the first sighting
 
 LARGE = 1 << 20  # bytes
+STILL_SECONDS = 1.0
+"""Between the times of separate pictures, which fill a frame of the scene each."""
 
 _N = -1
 _FACE_COLUMNS = {
@@ -43,6 +45,12 @@ _FACE_COLUMNS = {
     "expression": ((_N, len(EXPRESSIONS)), np.float32),  # HCNN probabilities, rows sum to 1
     "face_offsets": ((_N,), np.int64),  # end of frame i's registered face in face_bytes
 }
+
+
+def still_places(times: np.ndarray) -> np.ndarray:
+    """Times (N,) of separate pictures -> (N,) whole numbers: how many frames of the scene each lies
+    behind its start. A gap in their numbering stays a gap."""
+    return np.rint(np.asarray(times, float) / STILL_SECONDS)
 
 
 @dataclass(frozen=True)

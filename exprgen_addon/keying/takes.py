@@ -17,6 +17,7 @@ import bpy
 
 from ...networks.characters.profile import RigProfile
 from ...networks.errors import InputError, OutputError, UsageError
+from ...networks.footage.clock import own_rate
 from ...networks.track import RigTrack
 from ..characters.in_scene import Character, append_characters, characters_in, frame_camera
 from .key_options import KeyOptions
@@ -92,10 +93,11 @@ def apply_file(
 
 
 def reference_fps(track: RigTrack) -> float:
-    """The usual rate nearest to that of the track's own timestamps."""
+    """The usual rate nearest to that of the track's own timestamps; pauses and dropped frames do
+    not count."""
     if len(track) < 2 or track.meta.get("stills"):
         return DEFAULT_FPS
-    return nearest_common_fps((len(track) - 1) / float(track.times[-1] - track.times[0]))
+    return nearest_common_fps(own_rate(track.times))
 
 
 def new_file() -> bpy.types.Scene:

@@ -23,6 +23,7 @@ import numpy as np
 
 from ..errors import InputError, OutputError
 from ..vocabulary import EXPRESSION_COLOURS, EXPRESSIONS, NEUTRAL
+from .pictures import read_image
 
 BACKGROUND = (24, 26, 31)
 PANEL = (34, 37, 44)
@@ -177,10 +178,7 @@ class Board:
     def _picture(self, k: int, path: str) -> np.ndarray:
         """A character's picture; the one shown last is kept, since most are held for a while."""
         if self._last[k] is None or self._last[k][0] != path:
-            picture = cv2.imread(path, cv2.IMREAD_COLOR)
-            if picture is None:
-                raise InputError("the rendered picture can't be read", file=path)
-            self._last[k] = (path, _fit(picture[:, :, ::-1], self.plan.size, self.plan.size))
+            self._last[k] = (path, _fit(read_image(path), self.plan.size, self.plan.size))
         return self._last[k][1]
 
 

@@ -1,5 +1,5 @@
-"""One picture: a file -> RGB, RGB -> a file. Bytes are read and written here and decoded by OpenCV,
-which can't open every file name on Windows."""
+"""One picture: a file -> RGB. Its bytes are read here and decoded by OpenCV, which can't open every
+file name on Windows by itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import av
 import cv2
 import numpy as np
 
-from ..errors import InputError, OutputError
+from ..errors import InputError
 from ..files import IMAGE_SUFFIXES
 from . import picture_size
 from .heif import is_tiled
@@ -113,26 +113,6 @@ def check_pixels(width: int, height: int, path: Path) -> None:
             file=path,
             fix="export it smaller",
         )
-
-
-def write_image(path: str | Path, rgb: np.ndarray) -> None:
-    """Write a picture (H, W, 3) RGB or (H, W) grey uint8, of the kind that its ending says.
-
-    Raises:
-        OutputError: it can't be written.
-    """
-    path = Path(path)
-    picture = rgb[..., ::-1] if rgb.ndim == 3 else rgb
-    try:
-        done, data = cv2.imencode(path.suffix, np.ascontiguousarray(picture))
-        if not done:
-            raise OSError(0, f"no {path.suffix or 'picture without an ending'}")
-        path.write_bytes(data.tobytes())
-    except (cv2.error, OSError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise OutputError(
-            f"can't be written ({reason})", file=path, fix="choose a writable folder"
-        ) from error
 
 
 def _decoded(data: np.ndarray, path: Path) -> np.ndarray:

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..track import STILL_SECONDS
 from . import picture_size
 from .animations import is_animated
 from .frames import Frame, Reader
 from .pictures import read_bytes, read_image
 
-STILL_SECONDS = 1.0  # between two pictures that are no clip
 WHOLE_ENOUGH = 0.5  # share of a numbered sequence that has to be there for its gaps to be gaps
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError, OutputError
+from ..errors import OutputError
 from ..vocabulary import LANDMARK_INDEX, LANDMARK_NAMES, mirror_landmark
 
 Emit = Callable[[dict], None]
@@ -218,14 +218,14 @@ def draw_sheet(
 def _draw_cell(cell: Cell, side: int, lines: int) -> np.ndarray:
     import cv2
 
-    bgr = cv2.imread(cell.file, cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise InputError("can't be read as a picture", file=cell.file, fix="render it again")
-    height, width = bgr.shape[:2]
+    from ..footage.pictures import read_image
+
+    rgb = read_image(cell.file)
+    height, width = rgb.shape[:2]
     scale = side / max(height, width)
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    picture = cv2.resize(bgr, size, interpolation=way)[:, :, ::-1].copy()
+    picture = cv2.resize(rgb, size, interpolation=way)
     if cell.landmarks is not None:
         for x, y in np.asarray(cell.landmarks) * scale:
             centre = (round(16 * float(x)), round(16 * float(y)))
