@@ -38,7 +38,7 @@ def locate(images: Sequence[str], emit: Emit, stop: threading.Event) -> dict:
         InputError: a picture can't be read. ModelError: the landmark model is missing.
     """
     from ..footage.pictures import read_image
-    from ..tracking.face_tracker import FaceDetector
+    from ..tracking.face_detector import FaceDetector
 
     found = []
     with FaceDetector(faces=4) as detector:
@@ -89,7 +89,7 @@ def read_expressions(pictures: Sequence[dict], emit: Emit, stop: threading.Event
     from ..footage.pictures import read_image
     from ..models.weights_io import weights_path
     from ..models.weights_places import weights_folder
-    from ..tracking.face_tracker import FaceDetector
+    from ..tracking.face_detector import FaceDetector
 
     path = weights_path("scnn", folder=weights_folder())
     classify, info = _scnn(path, path.stat().st_mtime_ns if path.is_file() else 0)

@@ -25,7 +25,7 @@ def perceive(images: list[str], kind: str, emit: Emit, stop: threading.Event) ->
     Raises:
         InputError: a picture can't be read. ModelError: weights are missing or damaged.
     """
-    from ..tracking.face_tracker import FaceDetector
+    from ..tracking.face_detector import FaceDetector
 
     emit({"type": "stage", "stage": "loading"})
     files = _pictures(images)

@@ -23,7 +23,7 @@ import numpy as np
 from ..errors import InputError
 from ..footage.pictures import read_image
 from ..track import load_arrays, save_arrays
-from ..tracking.face_tracker import FaceDetector
+from ..tracking.face_detector import FaceDetector
 from ..tracking.registration import centred_affine, geometric_features, register, warp_face
 from ..vocabulary import ARKIT_CHANNELS, GEOMETRIC_FEATURES, REGISTERED_SIZE
 from .shared.datasets import characters

@@ -31,7 +31,7 @@ from numpy.lib.format import open_memmap
 
 from ..errors import InputError, UsageError
 from ..files import IMAGE_SUFFIXES
-from ..tracking.face_tracker import FaceDetector
+from ..tracking.face_detector import FaceDetector
 from ..tracking.registration import (
     apply_affine,
     average_face,
