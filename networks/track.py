@@ -47,6 +47,12 @@ _FACE_COLUMNS = {
 }
 
 
+def turns_of(meta: dict, row: int) -> int:
+    """Quarters counterclockwise by which a row's frame has to be turned as the tracker saw it."""
+    turns = meta.get("turns") or 0
+    return int(turns[row]) if isinstance(turns, list) else int(turns)
+
+
 def still_places(times: np.ndarray) -> np.ndarray:
     """Times (N,) of separate pictures -> (N,) whole numbers: how many frames of the scene each lies
     behind its start. A gap in their numbering stays a gap."""
@@ -60,10 +66,12 @@ class FaceTrack:
     `face_bytes` (B,) uint8 holds the registered 256x256 faces as JPEG, one after the other, so that
     another character's network can be run without the footage; frame i ends at `face_offsets[i]`
     and is empty where no face was found.
-    `meta` holds: source (file name), size (width, height in pixels), fps (mean), partial (bool: the
-    reference ended before its header said), face (the choice of face), stills (bool: separate
-    pictures, not a clip), names (file stems, for stills), prior ((7,) what the expressions still
-    lean to, see `emphasis.leaning`; empty where it is not known).
+    `meta` holds: source (file name), size (width, height in pixels), fps (the clip's own rate),
+    partial (bool: the reference ended before its header said), face (the choice of face), stills
+    (bool: separate pictures, not a clip), names (file stems, for stills), prior ((7,) what the
+    expressions still lean to, see `emphasis.leaning`; empty where it is not known), stamp (of the
+    files, see `footage.stamp`), turns (quarters counterclockwise by which the frames were turned
+    for the face to stand upright, for stills one number each; absent where they were not).
     `rig_units` caches 3D-CNN outputs: key "<character>:<weights digest>" -> (N, M) unit values.
     """
 

@@ -49,7 +49,8 @@ class Curve:
 
 @dataclass(frozen=True)
 class KeyReport:
-    """What was written. first, last: scene frames; seconds: time taken to compute and write."""
+    """What was written. first, last: scene frames; seconds: time taken to compute and write.
+    notes: what a person should know of it, sentences without a full stop."""
 
     action: str
     curves: int
@@ -57,6 +58,7 @@ class KeyReport:
     first: float
     last: float
     seconds: float
+    notes: tuple[str, ...] = ()
 
 
 def scene_fps(scene: bpy.types.Scene) -> float:

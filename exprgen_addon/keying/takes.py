@@ -10,7 +10,7 @@ import contextlib
 import math
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import bpy
@@ -18,6 +18,7 @@ import bpy
 from ...networks.characters.profile import RigProfile
 from ...networks.errors import InputError, OutputError, UsageError
 from ...networks.footage.clock import own_rate
+from ...networks.footage.stamp import replaced_note
 from ...networks.track import RigTrack
 from ..characters.in_scene import Character, append_characters, characters_in, frame_camera
 from .key_options import KeyOptions
@@ -89,7 +90,9 @@ def apply_file(
             f"the scene has no character {character or track.character!r}",
             fix=f"add it first (in the scene: {names})",
         )
-    return apply_tracks([track], wanted[:1], scene, take=take, options=options)
+    report = apply_tracks([track], wanted[:1], scene, take=take, options=options)
+    replaced = replaced_note(track.meta)
+    return replace(report, notes=(*report.notes, replaced)) if replaced else report
 
 
 def reference_fps(track: RigTrack) -> float:

@@ -19,6 +19,7 @@ import numpy as np
 
 from ...networks.errors import ExprGenError, InputError
 from ...networks.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, spool_prefix
+from ...networks.footage.stamp import is_replaced
 from ...networks.solving import worst_frames
 from ...networks.track import FaceTrack, still_places
 from ..engine import engine_python
@@ -45,6 +46,9 @@ class Seen:
 
 _kept: dict[tuple, Seen | ExprGenError] = {}
 _pictures = None
+_replaced: tuple[tuple, float, bool] | None = None
+LOOKED_UP = 3.0
+"""Seconds between two looks at whether the reference was replaced."""
 
 
 def reference_path(settings) -> str:
@@ -174,6 +178,17 @@ def seen(settings) -> Seen | None:
             _kept[key] = error
     found = _kept[key]
     return found if isinstance(found, Seen) else None
+
+
+def was_replaced(settings, found: Seen) -> bool:
+    """The reference's file is another than the one that was analysed; looked up every few seconds,
+    since panels ask at every redraw."""
+    global _replaced
+    path, now = reference_path(settings), time.monotonic()
+    key = (path, id(found.track))
+    if _replaced is None or _replaced[0] != key or now - _replaced[1] > LOOKED_UP:
+        _replaced = (key, now, is_replaced(found.track.meta.get("stamp"), [path] if path else None))
+    return _replaced[2]
 
 
 def frame_of(scene: bpy.types.Scene, seconds: float, *, stills: bool = False) -> float:

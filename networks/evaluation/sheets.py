@@ -96,9 +96,11 @@ def write_picture(path: Path, rgb: np.ndarray) -> None:
         OutputError: the place can't be written.
     """
     part = path.with_name(f".{path.stem}.part.png")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(part), rgb[:, :, ::-1]):
-        raise OutputError("can't be written", file=path, fix="choose a writable folder")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(cv2.imencode(".png", rgb[:, :, ::-1])[1].tobytes())
+    except OSError as error:
+        raise OutputError("can't be written", file=path, fix="choose a writable folder") from error
     part.replace(path)
 
 

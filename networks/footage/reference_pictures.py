@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, OutputError
-from ..track import FaceTrack, still_places
+from ..track import FaceTrack, still_places, turns_of
 from ..vocabulary import LANDMARKS
 
 Emit = Callable[[dict], None]
@@ -142,7 +142,7 @@ def _pictures(request: FramesRequest, track, rows) -> Iterator[tuple[int, bytes,
 
 
 def _decoded(reference: Sequence[str], track: FaceTrack, first: int = 0) -> Iterator[tuple]:
-    """(row of the track, media.Frame) of the frames that the track was made from, from a row on."""
+    """(row of the track, Frame as the tracker saw it) of what it was made from, from a row on."""
     from .media import open_reference
 
     stills = bool(track.meta.get("stills"))
@@ -156,7 +156,7 @@ def _decoded(reference: Sequence[str], track: FaceTrack, first: int = 0) -> Iter
                     return
             if row >= len(track):
                 return
-            yield row, frame
+            yield row, frame.turned(turns_of(track.meta, row))
 
 
 def _frame_of(

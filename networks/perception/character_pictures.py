@@ -209,9 +209,12 @@ def draw_sheet(
         sheet[: 2 * LINE] = sheet[:, rows[0].shape[1] :] = PAPER
         _write(sheet, title, 6, LINE + 5, INK, 0.55)
     out, part = Path(out), Path(out).with_name(f".{Path(out).stem}.{os.getpid()}.png")
-    if not cv2.imwrite(str(part), sheet[:, :, ::-1]):
-        raise OutputError("the sheet can't be written", file=out, fix="choose a writable folder")
-    os.replace(part, out)
+    try:
+        part.write_bytes(cv2.imencode(".png", sheet[:, :, ::-1])[1].tobytes())
+        os.replace(part, out)
+    except OSError as error:
+        told = "the sheet can't be written"
+        raise OutputError(told, file=out, fix="choose a writable folder") from error
     return out
 
 

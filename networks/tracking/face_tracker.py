@@ -16,7 +16,7 @@ from ..footage.frames import Frame
 from .face_detector import FaceDetector, FaceObservation, same_face, scaled
 from .face_finder import SMALLEST, SURE, FaceFinder
 from .face_measures import confidence, gaze_angles, lid_openings, roll
-from .people import COAST, FORGOTTEN, NEAR, SPEED, Person, match, outgrown
+from .people import COAST, NEAR, SPEED, Person, match, outgrown
 from .registration import geometric_features, register
 from .view import BORDER_GREY, View, around
 
@@ -262,8 +262,7 @@ class FaceTracker:
         self._clip = FaceDetector(clip=True)
         alone = frame.rgb if not self._others else _cover_all_but(frame.rgb, chosen)
         started = self._clip.detect(alone, frame.time, self._view)
-        near = started and np.linalg.norm(started[0].centre - chosen.centre) < NEAR * chosen.width
-        return started[0] if near else chosen
+        return started[0] if started and same_face(started[0], chosen) else chosen
 
     def _go_on(self, frame: Frame) -> FaceObservation | None:
         """The face where the landmarker follows it, unless it is another one by now."""
@@ -320,7 +319,7 @@ class FaceTracker:
 
     def _sort(self, faces: list[FaceObservation], time: float) -> FaceObservation | None:
         """The chosen one's face among these; the others' people are brought up to date."""
-        self._others = [p for p in self._others if time - p.time < FORGOTTEN]
+        self._others = [p for p in self._others if not p.has_left(time)]
         own, *theirs = match([self._chosen, *self._others], faces, time)
         for person, face in zip(self._others, theirs, strict=True):
             if face is None:

@@ -21,6 +21,7 @@ DOUBT = 0.15  # unlikenesses nearer to each other than this decide nothing
 STEADY = 0.15  # seconds over which a speed is averaged
 COAST = 1.0  # seconds for which a hidden face is taken to move on
 CLOSE = 1.6  # widths between two faces that may soon cover each other
+KNOWN = 3  # looks at which somebody was there before they can be hidden
 FORGOTTEN = 10.0  # seconds after which somebody who was not seen again has left
 # Points that expressions hardly move: eye corners, nose, temples and forehead.
 _RIGID = np.array(
@@ -30,10 +31,10 @@ _RIGID = np.array(
 
 class Person:
     """Somebody in the picture: face: as it was seen last; time: when, in seconds; velocity (2,)
-    pixels a second; hidden: was not there at the last look."""
+    pixels a second; hidden: was not there at the last look; looks: at how many they were."""
 
     def __init__(self, face: FaceObservation, time: float):
-        self.face, self.time, self.hidden = face, time, False
+        self.face, self.time, self.hidden, self.looks = face, time, False, 1
         self.velocity = np.zeros(2)
 
     def see(self, face: FaceObservation, time: float) -> None:
@@ -43,6 +44,11 @@ class Person:
             speed = (face.centre - self.face.centre) / passed
             self.velocity += (1 - math.exp(-passed / STEADY)) * (speed - self.velocity)
         self.face, self.time, self.hidden = face, time, False
+        self.looks += 1
+
+    def has_left(self, time: float) -> bool:
+        """Not seen for long; or hardly seen at all: where faces overlap, more may seem to be."""
+        return self.hidden and (time - self.time > FORGOTTEN or self.looks < KNOWN)
 
     def expected(self, time: float) -> np.ndarray:
         """(2,) pixels: where the face is by its speed."""

@@ -43,7 +43,7 @@ def test_pauses_and_dropped_frames_do_not_count():
 
 def test_pictures_with_a_gap_in_their_numbers_keep_it(tmp_path):
     from exprgen.exprgen_addon.characters.in_scene import append_characters, characters_in
-    from exprgen.tests import synthetic
+    from exprgen.tests.support import synthetic
 
     profile = synthetic.build(tmp_path, "ann", primary=True)
     scene = takes.new_file()
