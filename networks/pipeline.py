@@ -123,6 +123,7 @@ def analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Analy
 
 def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Analysis:
     from .footage.media import open_reference, prefetch
+    from .footage.stamp import stamp
     from .tracking.face_tracker import FaceTracker
     from .tracking.track_recorder import TrackRecorder
 
@@ -143,6 +144,7 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
                 face=request.face,
                 stills=reader.stills,
                 prior=runner.prior,
+                stamp=stamp(request.reference),
             ) as recorder,
         ):
             progress = Progress(emit, "analyse", reader.count)
@@ -166,7 +168,7 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
             partial, reason = _partial(reader, recorder, stopped)
             with watch.stage("saving"):
                 recorder.finish(partial=partial)
-            for note in reader.notes:
+            for note in (notes := [*reader.notes, *tracker.notes]):
                 emit({"type": "log", "level": "warning", "text": note})
             return Analysis(
                 track=str(request.out),
@@ -177,7 +179,7 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
                 stopped=stopped,
                 stills=reader.stills,
                 without_face=recorder.without_face if reader.stills else [],
-                notes=list(reader.notes),
+                notes=notes,
                 seconds=round(time.monotonic() - began, 2),
                 rate=round(len(recorder) / max(spent, 1e-6), 1),
                 stages={name: round(s, 2) for name, s in watch.seconds.items()},

@@ -36,6 +36,9 @@ LONGEST_STEP, LONGEST = 600.0, 86_400.0
 a key for each of the scene's frames."""
 FARTHEST = 200_000.0
 """Seconds from zero at which a frame may lie. Clocks of broadcast streams reach 95,444."""
+LARGE = 1 << 20  # bytes
+STILL_SECONDS = 1.0
+"""Between the times of separate pictures, which fill a frame of the scene each."""
 
 ANALYSE_AGAIN = "analyse the footage again"
 SOLVE = "solve it again"
@@ -78,6 +81,19 @@ class FaceMeta:
     stills: bool | None = False
     names: tuple[str, ...] | None = ()
     prior: tuple[float, ...] | None = ()
+    turns: tuple[int, ...] | int | None = 0
+
+
+def turns_of(meta: dict, row: int) -> int:
+    """Quarters counterclockwise by which a row's frame has to be turned as the tracker saw it."""
+    turns = meta.get("turns") or 0
+    return int(turns[row]) if isinstance(turns, list) else int(turns)
+
+
+def still_places(times: np.ndarray) -> np.ndarray:
+    """Times (N,) of separate pictures -> (N,) whole numbers: how many frames of the scene each lies
+    behind its start. A gap in their numbering stays a gap."""
+    return np.rint(np.asarray(times, float) / STILL_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -87,10 +103,12 @@ class FaceTrack:
     `face_bytes` (B,) uint8 holds the registered 256x256 faces as JPEG, one after the other, so that
     another character's network can be run without the footage; frame i ends at `face_offsets[i]`
     and is empty where no face was found.
-    `meta` holds: source (file name), size (width, height in pixels), fps (mean), partial (bool: the
-    reference ended before its header said), face (the choice of face), stills (bool: separate
-    pictures, not a clip), names (file stems, for stills), prior ((7,) what the expressions still
-    lean to, see `emphasis.leaning`; empty where it is not known).
+    `meta` holds: source (file name), size (width, height in pixels), fps (the clip's own rate),
+    partial (bool: the reference ended before its header said), face (the choice of face), stills
+    (bool: separate pictures, not a clip), names (file stems, for stills), prior ((7,) what the
+    expressions still lean to, see `emphasis.leaning`; empty where it is not known), stamp (of the
+    files, see `footage.stamp`), turns (quarters counterclockwise by which the frames were turned
+    for the face to stand upright, for stills one number each; absent where they were not).
     `rig_units` caches 3D-CNN outputs: key "<character>:<weights digest>" -> (N, M) unit values.
     """
 

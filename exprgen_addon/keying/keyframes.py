@@ -20,13 +20,13 @@ import bpy
 import numpy as np
 
 from ...networks.errors import InputError
-from ...networks.track import RigTrack
+from ...networks.track import RigTrack, still_places
 from ..characters.in_scene import Character
 from .key_options import KeyOptions
 
 TAKE_TAG = "exprgen_take"
 
-_COMMON_FPS = (24.0, 25.0, 30.0, 48.0, 50.0, 60.0, 90.0, 100.0, 120.0)
+_COMMON_FPS = (24.0, 25.0, 30.0, 48.0, 50.0, 60.0)
 _NTSC = 1.001
 _SAME_FRAME = 0.01  # keys nearer than this (in frames) are on one frame
 _MERGED_FLOATS = ("amplitude", "back", "period")
@@ -49,7 +49,8 @@ class Curve:
 
 @dataclass(frozen=True)
 class KeyReport:
-    """What was written. first, last: scene frames; seconds: time taken to compute and write."""
+    """What was written. first, last: scene frames; seconds: time taken to compute and write.
+    notes: what a person should know of it, sentences without a full stop."""
 
     action: str
     curves: int
@@ -57,6 +58,7 @@ class KeyReport:
     first: float
     last: float
     seconds: float
+    notes: tuple[str, ...] = ()
 
 
 def scene_fps(scene: bpy.types.Scene) -> float:
@@ -76,16 +78,20 @@ def set_scene_fps(scene: bpy.types.Scene, fps: float) -> float:
     return scene_fps(scene)
 
 
-def nearest_common_fps(mean_fps: float) -> float:
-    """The usual rate within 2% of a clip's mean rate, else the nearest whole number, at least 1.
+def nearest_common_fps(rate: float) -> float:
+    """The usual rate within 2% of a clip's own, else the nearest whole number, at least 1.
 
-    Variable-rate clips have means such as 29.4 that nobody wants in a scene.
+    Variable-rate clips have rates such as 29.4 that nobody wants in a scene. A camera's rates for
+    slow motion are no scene's either: of those it is the highest usual rate that they are a whole
+    multiple of (240 -> 60, 100 -> 50, 144 -> 48), so that frames of the clip fall on the scene's.
     """
-    rates = [*_COMMON_FPS, *(f / _NTSC for f in (24.0, 30.0, 60.0, 120.0))]
-    nearest = min(rates, key=lambda f: abs(f - mean_fps))
-    if abs(nearest - mean_fps) <= 0.02 * mean_fps:
-        return nearest
-    return float(max(1, round(mean_fps)))
+    rates = [*_COMMON_FPS, *(f / _NTSC for f in (24.0, 30.0, 60.0))]
+    divisors = range(1, max(1, round(rate / min(rates))) + 1)
+    for part in (rate / n for n in divisors):
+        nearest = min(rates, key=lambda f, part=part: abs(f - part))
+        if abs(nearest - part) <= 0.02 * part:
+            return nearest
+    return float(min(max(1, round(rate)), max(rates)))
 
 
 def apply_tracks(
@@ -139,7 +145,7 @@ def compute_curves(
         return []
     if track.meta.get("stills"):  # separate pictures: one a frame, nothing between them
         options = replace(options, interpolation="CONSTANT", reduce=0.0)
-        frames = options.start_frame + np.arange(len(track), dtype=float)
+        frames = options.start_frame + still_places(track.times)
         values = track.values.astype(float)
     else:
         frames, values = to_frames(track.times, track.values, fps, options)

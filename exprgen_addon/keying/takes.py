@@ -10,13 +10,15 @@ import contextlib
 import math
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import bpy
 
 from ...networks.characters.profile import RigProfile
 from ...networks.errors import InputError, OutputError, UsageError
+from ...networks.footage.clock import own_rate
+from ...networks.footage.stamp import replaced_note
 from ...networks.track import RigTrack
 from ..characters.in_scene import Character, append_characters, characters_in, frame_camera
 from .key_options import KeyOptions
@@ -88,14 +90,17 @@ def apply_file(
             f"the scene has no character {character or track.character!r}",
             fix=f"add it first (in the scene: {names})",
         )
-    return apply_tracks([track], wanted[:1], scene, take=take, options=options)
+    report = apply_tracks([track], wanted[:1], scene, take=take, options=options)
+    replaced = replaced_note(track.meta)
+    return replace(report, notes=(*report.notes, replaced)) if replaced else report
 
 
 def reference_fps(track: RigTrack) -> float:
-    """The usual rate nearest to that of the track's own timestamps."""
+    """The usual rate nearest to that of the track's own timestamps; pauses and dropped frames do
+    not count."""
     if len(track) < 2 or track.meta.get("stills"):
         return DEFAULT_FPS
-    return nearest_common_fps((len(track) - 1) / float(track.times[-1] - track.times[0]))
+    return nearest_common_fps(own_rate(track.times))
 
 
 def new_file() -> bpy.types.Scene:

@@ -119,6 +119,7 @@ def make_preview(
             "fps": fps,
             "size": size,
             "out": str(out.resolve()),
+            "turns": face_track.meta.get("turns") or 0,
         }
         path = Path(folder) / "plan.json"
         path.write_text(json.dumps(plan), encoding="utf-8")

@@ -19,8 +19,9 @@ import numpy as np
 
 from ...networks.errors import ExprGenError, InputError
 from ...networks.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, spool_prefix
+from ...networks.footage.stamp import is_replaced
 from ...networks.solving import worst_frames
-from ...networks.track import FaceTrack
+from ...networks.track import FaceTrack, still_places
 from ..engine import engine_python
 from ..keying.keyframes import scene_fps
 
@@ -45,6 +46,9 @@ class Seen:
 
 _kept: dict[tuple, Seen | ExprGenError] = {}
 _pictures = None
+_replaced: tuple[tuple, float, bool] | None = None
+LOOKED_UP = 3.0
+"""Seconds between two looks at whether the reference was replaced."""
 
 
 def reference_path(settings) -> str:
@@ -176,15 +180,26 @@ def seen(settings) -> Seen | None:
     return found if isinstance(found, Seen) else None
 
 
-def frame_of(scene: bpy.types.Scene, seconds: float, stills_row: int | None = None) -> float:
-    """The scene frame of a moment of the reference; of a still by its row."""
-    start = scene.exprgen.start_frame
-    return start + stills_row if stills_row is not None else start + seconds * scene_fps(scene)
+def was_replaced(settings, found: Seen) -> bool:
+    """The reference's file is another than the one that was analysed; looked up every few seconds,
+    since panels ask at every redraw."""
+    global _replaced
+    path, now = reference_path(settings), time.monotonic()
+    key = (path, id(found.track))
+    if _replaced is None or _replaced[0] != key or now - _replaced[1] > LOOKED_UP:
+        _replaced = (key, now, is_replaced(found.track.meta.get("stamp"), [path] if path else None))
+    return _replaced[2]
+
+
+def frame_of(scene: bpy.types.Scene, seconds: float, *, stills: bool = False) -> float:
+    """The scene frame of a moment of the reference, a clip or separate pictures."""
+    frames = float(still_places(seconds)) if stills else seconds * scene_fps(scene)
+    return scene.exprgen.start_frame + frames
 
 
 def frame_of_row(scene: bpy.types.Scene, found: Seen, row: int) -> float:
     """The scene frame of a row of the track."""
-    return frame_of(scene, float(found.track.times[row]), row if found.stills else None)
+    return frame_of(scene, float(found.track.times[row]), stills=found.stills)
 
 
 def doubt_at(scene: bpy.types.Scene, found: Seen, frame: int) -> str:
@@ -205,8 +220,9 @@ def row_at(scene: bpy.types.Scene, found: Seen, frame: float) -> int | None:
     """The row of the track nearest to a scene frame; None outside of the clip."""
     track = found.track
     if found.stills:
-        row = round(frame - scene.exprgen.start_frame)
-        return row if 0 <= row < len(track) else None
+        place, places = frame - scene.exprgen.start_frame, still_places(track.times)
+        row = int(np.searchsorted(places, place + 0.5, side="right")) - 1
+        return row if row >= 0 and place < places[-1] + 0.5 else None
     seconds = seconds_at(scene, frame)
     margin = 0.75 / scene_fps(scene)
     if not track.times[0] - margin <= seconds <= track.times[-1] + margin:

@@ -13,7 +13,7 @@ import numpy as np
 from torch import nn
 
 from ..errors import InputError
-from ..footage.media import read_image
+from ..footage.pictures import read_image
 from ..models.weights_io import WEIGHTS, file_digest, load_network
 from ..track import FaceTrack
 from ..tracking.registration import centred_affine, register, warp_face

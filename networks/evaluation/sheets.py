@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import InputError, OutputError
 from ..files import write_text
+from ..footage.pictures import read_image
 from ..vocabulary import EXPRESSIONS
 from .recognition import Recognition
 
@@ -79,13 +80,11 @@ def square(path: Path, side: int) -> np.ndarray:
     Raises:
         InputError: it can't be read.
     """
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise InputError("can't be read as a picture", file=path, fix="evaluate again")
-    height, width = bgr.shape[:2]
+    rgb = read_image(path)
+    height, width = rgb.shape[:2]
     short = min(height, width)
     top, left = (height - short) // 2, (width - short) // 2
-    part = bgr[top : top + short, left : left + short, ::-1]
+    part = rgb[top : top + short, left : left + short]
     way = cv2.INTER_AREA if short > side else cv2.INTER_CUBIC
     return cv2.resize(np.ascontiguousarray(part), (side, side), interpolation=way)
 
@@ -97,9 +96,11 @@ def write_picture(path: Path, rgb: np.ndarray) -> None:
         OutputError: the place can't be written.
     """
     part = path.with_name(f".{path.stem}.part.png")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(part), rgb[:, :, ::-1]):
-        raise OutputError("can't be written", file=path, fix="choose a writable folder")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(cv2.imencode(".png", rgb[:, :, ::-1])[1].tobytes())
+    except OSError as error:
+        raise OutputError("can't be written", file=path, fix="choose a writable folder") from error
     part.replace(path)
 
 

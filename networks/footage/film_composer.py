@@ -22,7 +22,9 @@ import cv2
 import numpy as np
 
 from ..errors import InputError, OutputError
+from ..track import turns_of
 from ..vocabulary import EXPRESSION_COLOURS, EXPRESSIONS, NEUTRAL
+from .pictures import read_image
 
 BACKGROUND = (24, 26, 31)
 PANEL = (34, 37, 44)
@@ -44,7 +46,8 @@ class Plan:
 
     reference: clip, picture or folder. titles: a character's title each. pictures: for each
     character the path of each frame's picture (F,). times: (F,) seconds of the reference.
-    expression (F, 7) probabilities; seen (F,) bool; fps of the film; size: side of a tile, pixels.
+    expression (F, 7) probabilities; seen (F,) bool; fps of the film; size: side of a tile, pixels;
+    turns: as in the meta of a FaceTrack.
     """
 
     reference: str
@@ -56,6 +59,7 @@ class Plan:
     fps: float
     size: int
     out: str
+    turns: int | list[int] = 0
 
     @staticmethod
     def load(path: str | Path) -> Plan:
@@ -73,7 +77,7 @@ def make_film(plan: Plan, progress: Callable[[int, int], None] = lambda done, to
         InputError: the reference or a picture can't be read.
         OutputError: the film can't be written.
     """
-    frames = _held(reference_frames(plan.reference), plan.times)
+    frames = _held(reference_frames(plan.reference, plan.turns), plan.times)
     with _Writer(plan.out, plan.fps) as writer:
         board = None
         for i, picture in enumerate(frames):
@@ -177,20 +181,17 @@ class Board:
     def _picture(self, k: int, path: str) -> np.ndarray:
         """A character's picture; the one shown last is kept, since most are held for a while."""
         if self._last[k] is None or self._last[k][0] != path:
-            picture = cv2.imread(path, cv2.IMREAD_COLOR)
-            if picture is None:
-                raise InputError("the rendered picture can't be read", file=path)
-            self._last[k] = (path, _fit(picture[:, :, ::-1], self.plan.size, self.plan.size))
+            self._last[k] = (path, _fit(read_image(path), self.plan.size, self.plan.size))
         return self._last[k][1]
 
 
-def reference_frames(path: str) -> Iterator[tuple[float, np.ndarray]]:
-    """(seconds, upright RGB picture) of a reference, in order."""
+def reference_frames(path: str, turns: int | list[int] = 0) -> Iterator[tuple[float, np.ndarray]]:
+    """(seconds, upright RGB picture) of a reference, in order; turns: see `Plan`."""
     from .media import open_reference
 
     with open_reference(path) as reader:
         for frame in reader:
-            yield frame.time, frame.rgb
+            yield frame.time, frame.turned(turns_of({"turns": turns}, frame.index)).rgb
 
 
 def _held(frames: Iterator[tuple[float, np.ndarray]], times: np.ndarray) -> Iterator[np.ndarray]:

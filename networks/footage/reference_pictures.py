@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, OutputError
-from ..track import FaceTrack
+from ..track import FaceTrack, still_places, turns_of
 from ..vocabulary import LANDMARKS
 
 Emit = Callable[[dict], None]
@@ -114,7 +114,10 @@ _PATTERN = "reference_%05d.jpg"
 def rows_on_screen(track: FaceTrack, fps: float, start_frame: float) -> tuple[int, np.ndarray]:
     """(first scene frame, (K,) row of the track on screen at it and at each frame after it)."""
     if track.meta.get("stills"):
-        return round(start_frame), np.arange(len(track))
+        places = still_places(track.times)
+        frames = np.arange(places[0], places[-1] + 1)
+        rows = np.searchsorted(places, frames, side="right") - 1
+        return round(start_frame + places[0]), rows
     exact = start_frame + np.asarray(track.times) * fps
     first, last = int(np.ceil(exact[0] - 0.01)), int(np.floor(exact[-1] + 0.01))
     frames = np.arange(first, max(first, last) + 1)
@@ -139,7 +142,7 @@ def _pictures(request: FramesRequest, track, rows) -> Iterator[tuple[int, bytes,
 
 
 def _decoded(reference: Sequence[str], track: FaceTrack, first: int = 0) -> Iterator[tuple]:
-    """(row of the track, media.Frame) of the frames that the track was made from, from a row on."""
+    """(row of the track, Frame as the tracker saw it) of what it was made from, from a row on."""
     from .media import open_reference
 
     stills = bool(track.meta.get("stills"))
@@ -153,7 +156,7 @@ def _decoded(reference: Sequence[str], track: FaceTrack, first: int = 0) -> Iter
                     return
             if row >= len(track):
                 return
-            yield row, frame
+            yield row, frame.turned(turns_of(track.meta, row))
 
 
 def _frame_of(

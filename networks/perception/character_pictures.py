@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError, OutputError
+from ..errors import OutputError
 from ..vocabulary import LANDMARK_INDEX, LANDMARK_NAMES, mirror_landmark
 
 Emit = Callable[[dict], None]
@@ -37,8 +37,8 @@ def locate(images: Sequence[str], emit: Emit, stop: threading.Event) -> dict:
     Raises:
         InputError: a picture can't be read. ModelError: the landmark model is missing.
     """
-    from ..footage.media import read_image
-    from ..tracking.face_tracker import FaceDetector
+    from ..footage.pictures import read_image
+    from ..tracking.face_detector import FaceDetector
 
     found = []
     with FaceDetector(faces=4) as detector:
@@ -86,10 +86,10 @@ def read_expressions(pictures: Sequence[dict], emit: Emit, stop: threading.Event
     Raises:
         InputError: a picture can't be read. ModelError: weights are missing or damaged.
     """
-    from ..footage.media import read_image
+    from ..footage.pictures import read_image
     from ..models.weights_io import weights_path
     from ..models.weights_places import weights_folder
-    from ..tracking.face_tracker import FaceDetector
+    from ..tracking.face_detector import FaceDetector
 
     path = weights_path("scnn", folder=weights_folder())
     classify, info = _scnn(path, path.stat().st_mtime_ns if path.is_file() else 0)
@@ -209,23 +209,26 @@ def draw_sheet(
         sheet[: 2 * LINE] = sheet[:, rows[0].shape[1] :] = PAPER
         _write(sheet, title, 6, LINE + 5, INK, 0.55)
     out, part = Path(out), Path(out).with_name(f".{Path(out).stem}.{os.getpid()}.png")
-    if not cv2.imwrite(str(part), sheet[:, :, ::-1]):
-        raise OutputError("the sheet can't be written", file=out, fix="choose a writable folder")
-    os.replace(part, out)
+    try:
+        part.write_bytes(cv2.imencode(".png", sheet[:, :, ::-1])[1].tobytes())
+        os.replace(part, out)
+    except OSError as error:
+        told = "the sheet can't be written"
+        raise OutputError(told, file=out, fix="choose a writable folder") from error
     return out
 
 
 def _draw_cell(cell: Cell, side: int, lines: int) -> np.ndarray:
     import cv2
 
-    bgr = cv2.imread(cell.file, cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise InputError("can't be read as a picture", file=cell.file, fix="render it again")
-    height, width = bgr.shape[:2]
+    from ..footage.pictures import read_image
+
+    rgb = read_image(cell.file)
+    height, width = rgb.shape[:2]
     scale = side / max(height, width)
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    picture = cv2.resize(bgr, size, interpolation=way)[:, :, ::-1].copy()
+    picture = cv2.resize(rgb, size, interpolation=way)
     if cell.landmarks is not None:
         for x, y in np.asarray(cell.landmarks) * scale:
             centre = (round(16 * float(x)), round(16 * float(y)))

@@ -25,7 +25,7 @@ def perceive(images: list[str], kind: str, emit: Emit, stop: threading.Event) ->
     Raises:
         InputError: a picture can't be read. ModelError: weights are missing or damaged.
     """
-    from ..tracking.face_tracker import FaceDetector
+    from ..tracking.face_detector import FaceDetector
 
     emit({"type": "stage", "stage": "loading"})
     files = _pictures(images)
@@ -44,7 +44,7 @@ def perceive(images: list[str], kind: str, emit: Emit, stop: threading.Event) ->
 
 
 def _perceive_one(path: Path, kind: str, detector, runners: dict) -> dict:
-    from ..footage.media import read_image
+    from ..footage.pictures import read_image
     from ..tracking.registration import centred_affine, geometric_features, register, warp_face
 
     picture = read_image(path)
@@ -98,7 +98,7 @@ def _kind_network(folder: Path):
 
 
 def _pictures(paths: list[str]) -> list[Path]:
-    from ..footage.media import IMAGE_SUFFIXES
+    from ..files import IMAGE_SUFFIXES
 
     files: list[Path] = []
     for path in map(Path, paths):

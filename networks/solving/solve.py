@@ -23,6 +23,9 @@ from ..settings import RetargetSettings
 from ..track import FaceTrack, RigTrack
 from ..vocabulary import OUTPUTS
 
+PASSED_ON = ("stills", "names", "partial", "source", "fps", "stamp")
+"""What a RigTrack's meta has from its FaceTrack's."""
+
 
 def solve(
     face_track: FaceTrack,
@@ -56,7 +59,7 @@ def solve(
     for profile, mapping in zip(secondaries, mappings, strict=True):
         followed = perform(follow_controls(face_track, profile, mapping(final), whole), profile)
         tracks.append(_with_outputs(followed, profile, settings))
-    meta = {k: face_track.meta.get(k) for k in ("stills", "names", "partial", "source", "fps")}
+    meta = {k: face_track.meta.get(k) for k in PASSED_ON}
     return [replace(t, meta={**t.meta, **meta}) for t in tracks]
 
 

@@ -1,286 +1,47 @@
-"""Frames -> face observations, by the MediaPipe Face Landmarker.
+"""Frames of a clip, or pictures -> what each says of one chosen face, upright.
 
-`FaceDetector` finds the faces of one picture or of the frames of a clip; `FaceTracker` chooses one
-of them and keeps to it. What it says of each frame goes into a FaceTrack by `recorder`.
+`FaceTracker` chooses one of the faces that the detector finds and keeps to it. What it says of each
+frame goes into a FaceTrack by `track_recorder`.
 """
 
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
-from ..errors import ModelError, UsageError
-from ..footage.media import Frame
-from ..vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, LANDMARKS, MEDIAPIPE_LANDMARKS
-from . import landmark_model
+from ..errors import UsageError
+from ..footage.frames import Frame
+from .face_detector import FaceDetector, FaceObservation, same_face, scaled
+from .face_finder import SMALLEST, SURE, FaceFinder
+from .face_measures import confidence, gaze_angles, lid_openings, roll
+from .people import COAST, NEAR, SPEED, Person, match, outgrown
 from .registration import geometric_features, register
+from .view import BORDER_GREY, View, around
 
-os.environ.setdefault("GLOG_minloglevel", "2")  # the library's start-up chatter is no news
-
-STILL_THRESHOLD = 0.3  # finds most of the small, grey faces that 0.5 loses
-CLIP_THRESHOLD = 0.5
 MAX_FACES = 8  # in one picture
-MAX_SIDE = 1280  # pixels; the landmarker looks at 256x256 of a face, more would only cost time
-SMALL_SIDE = 160  # pixels; below this a picture is taken for a crop of a face
-ENLARGED_SIDE = 320
-BORDER_GREY = 127
-_CHOSEN = np.array(list(LANDMARKS.values()))
-
-
-@dataclass(frozen=True)
-class FaceObservation:
-    """One face in one picture.
-
-    landmarks (478, 3) float32: pixels of the upright picture, x right, y down, z alike (smaller is
-    nearer, zero at the head's centre); arkit (52,) float32 in 0..1, in the order of ARKIT_CHANNELS;
-    head_pose (4, 4) float32: face -> camera, centimetres, x right, y up, z to the camera; size:
-    (width, height) of the picture in pixels.
-    """
-
-    landmarks: np.ndarray
-    arkit: np.ndarray
-    head_pose: np.ndarray
-    size: tuple[int, int]
-
-    @property
-    def landmarks49(self) -> np.ndarray:
-        """(49, 2) float32: the landmarks of ExprGen, section 3, in the order of LANDMARK_NAMES."""
-        return self.landmarks[_CHOSEN, :2]
-
-    @property
-    def box(self) -> np.ndarray:
-        """(4,) left, top, right, bottom of the face mesh in pixels."""
-        return np.concatenate([self.landmarks[:, :2].min(0), self.landmarks[:, :2].max(0)])
-
-    @property
-    def area(self) -> float:
-        """Of the box, square pixels."""
-        return float(np.prod(np.ptp(self.landmarks[:, :2], axis=0)))
-
-
-class FaceDetector:
-    """The landmarker, made once and used for many pictures; a context manager.
-
-    Args:
-        clip: frames of one clip follow each other (faster and steadier); False: separate pictures.
-        faces: at most this many faces.
-        threshold: of detection, presence and tracking; by default 0.3 for pictures, 0.5 for clips.
-
-    Raises:
-        ModelError: the landmark model is missing, damaged or can't be loaded.
-    """
-
-    def __init__(self, *, clip: bool = False, faces: int = 1, threshold: float | None = None):
-        if threshold is None:
-            threshold = CLIP_THRESHOLD if clip else STILL_THRESHOLD
-        self.clip = clip
-        self.view: _View | None = None  # what the last search was lucky with
-        self._landmarker = _landmarker(clip, faces, threshold)
-        self._last_ms = -1
-
-    def __enter__(self) -> FaceDetector:
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.close()
-
-    def close(self) -> None:
-        if self._landmarker is not None:
-            self._landmarker.close()
-            self._landmarker = None
-
-    def detect(
-        self, rgb: np.ndarray, seconds: float = 0.0, view: _View | None = None
-    ) -> list[FaceObservation]:
-        """The faces of a picture, from left to right.
-
-        Args:
-            rgb: (H, W, 3) uint8, or (H, W) grey.
-            seconds: the frame's time (clips only); it has to increase.
-            view: of a search in a picture of the same size; by default the whole picture.
-        """
-        return self._detect(rgb, view or _whole(rgb.shape[1], rgb.shape[0]), seconds)
-
-    def search(self, rgb: np.ndarray) -> list[FaceObservation]:
-        """Like `detect` for a separate picture, but not content with a first failure.
-
-        A tight crop gets a border of mid grey before it is enlarged (the detector was trained on
-        faces with surroundings); a large picture is searched in overlapping quarters, because the
-        detector sees the whole at 128x128 and overlooks small faces.
-        """
-        height, width = rgb.shape[:2]
-        for view in _views(width, height):
-            found = self._detect(rgb, view)
-            if found:
-                self.view = view
-                return found
-        return []
-
-    def _detect(self, rgb, view: _View, seconds: float = 0.0) -> list[FaceObservation]:
-        import mediapipe as mp
-
-        image = mp.Image(image_format=mp.ImageFormat.SRGB, data=view.render(rgb))
-        if self.clip:
-            self._last_ms = max(self._last_ms + 1, round(seconds * 1000))
-            result = self._landmarker.detect_for_video(image, self._last_ms)
-        else:
-            result = self._landmarker.detect(image)
-        found = [
-            FaceObservation(
-                landmarks=view.to_picture(_points(points)),
-                arkit=_arkit(scores),
-                head_pose=np.asarray(pose, np.float32),
-                size=(rgb.shape[1], rgb.shape[0]),
-            )
-            for points, scores, pose in zip(
-                result.face_landmarks,
-                result.face_blendshapes,
-                result.facial_transformation_matrixes,
-                strict=True,
-            )
-        ]
-        return sorted(found, key=lambda face: float(face.landmarks[:, 0].mean()))
-
-
-@dataclass(frozen=True)
-class _View:
-    """What the landmarker is shown: a part of the picture, with a grey border, scaled.
-
-    left, top, right, bottom: the part, in picture pixels; border: picture pixels on each side;
-    scale: canvas pixels per picture pixel.
-    """
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-    scale: float = 1.0
-    border: int = 0
-
-    def render(self, rgb: np.ndarray) -> np.ndarray:
-        """The canvas, (h, w, 3) uint8, contiguous."""
-        rgb = rgb[self.top : self.bottom, self.left : self.right]
-        if rgb.ndim == 2:
-            rgb = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_GRAY2RGB)
-        if self.border:
-            b, grey = self.border, (BORDER_GREY,) * 3
-            rgb = cv2.copyMakeBorder(rgb, b, b, b, b, cv2.BORDER_CONSTANT, value=grey)
-        if self.scale != 1.0:
-            way = cv2.INTER_AREA if self.scale < 1 else cv2.INTER_CUBIC
-            size = [max(1, round(n * self.scale)) for n in rgb.shape[1::-1]]
-            rgb = cv2.resize(rgb, size, interpolation=way)
-        return np.ascontiguousarray(rgb)
-
-    def to_picture(self, points: np.ndarray) -> np.ndarray:
-        """Points (478, 3) as fractions of the canvas -> pixels of the picture."""
-        width = self.right - self.left + 2 * self.border
-        height = self.bottom - self.top + 2 * self.border
-        pixels = points * np.array([width, height, width], np.float32)  # z is scaled like x
-        pixels[:, 0] += self.left - self.border
-        pixels[:, 1] += self.top - self.border
-        return pixels
-
-
-def _whole(width: int, height: int, border: float = 0.0) -> _View:
-    """The whole picture; border as a fraction of its longer side."""
-    longer = max(width, height)
-    pixels = round(border * longer)
-    side = longer + 2 * pixels
-    scale = min(1.0, MAX_SIDE / side)
-    if longer < SMALL_SIDE:
-        scale = ENLARGED_SIDE / side
-    return _View(0, 0, width, height, scale, pixels)
-
-
-def _views(width: int, height: int) -> Iterator[_View]:
-    """What `FaceDetector.search` tries, in this order."""
-    borders = (0.25, 0.5, 0.0) if max(width, height) < SMALL_SIDE else (0.0, 0.25, 0.5)
-    for border in borders:
-        yield _whole(width, height, border)
-    if min(width, height) < 2 * SMALL_SIDE:
-        return
-    for top in (0, height // 4, height - height // 2):
-        for left in (0, width // 4, width - width // 2):
-            right, bottom = left + width // 2, top + height // 2
-            yield _View(left, top, right, bottom, min(1.0, 2 * MAX_SIDE / max(width, height)))
-
-
-def _points(landmarks: list) -> np.ndarray:
-    """MediaPipe's list of points -> (478, 3) float32."""
-    flat = [value for p in landmarks for value in (p.x, p.y, p.z)]
-    return np.array(flat, np.float32).reshape(MEDIAPIPE_LANDMARKS, 3)
-
-
-def _arkit(scores: list) -> np.ndarray:
-    """MediaPipe's 52 categories (with _neutral, without tongueOut) -> (52,) by ARKIT_CHANNELS."""
-    arkit = np.zeros(len(ARKIT_CHANNELS), np.float32)
-    for category in scores:
-        column = ARKIT_INDEX.get(category.category_name)
-        if column is not None:
-            arkit[column] = category.score
-    return arkit
-
-
-def _landmarker(clip: bool, faces: int, threshold: float):
-    """A MediaPipe landmarker with everything switched on that a FaceObservation needs."""
-    from mediapipe.tasks.python import BaseOptions, vision
-
-    model = landmark_model.landmark_model()
-    mode = vision.RunningMode.VIDEO if clip else vision.RunningMode.IMAGE
-    try:
-        return vision.FaceLandmarker.create_from_options(
-            vision.FaceLandmarkerOptions(
-                base_options=BaseOptions(model_asset_path=str(model)),
-                running_mode=mode,
-                num_faces=faces,
-                min_face_detection_confidence=threshold,
-                min_face_presence_confidence=threshold,
-                min_tracking_confidence=threshold,
-                output_face_blendshapes=True,
-                output_facial_transformation_matrixes=True,
-            )
-        )
-    except (RuntimeError, ValueError, OSError) as error:
-        raise ModelError(
-            f"the landmarker can't be started ({error}).", file=model, fix=landmark_model.FETCH_FIX
-        ) from error
-
-
-# --- one face through a clip ---------------------------------------------------------------------
-
 CHOICES = ("largest", "left", "right")
 SEARCH_EVERY = 8  # lost frames between two thorough searches
-LOOK_ROUND = 1.0  # seconds between two looks at who else is there
-NEAR = 0.7  # widths of the face that it may move between two frames,
-SPEED = 3.0  # and in a second more
-GROWTH = 1.6  # factor by which its size may change between two frames
-REUNION = 2.0  # widths within which a lost face is looked for at first
-SHAPE_WEIGHT = 5.0  # of a different shape against one width of distance; see `_shape`
-# Points that expressions hardly move: eye corners, nose, temples and forehead.
-_RIGID = np.array(
-    [33, 133, 362, 263, 168, 6, 197, 4, 1, 2, 98, 327, 10, 109, 338, 54, 284, 127, 356]
+LOOK_ROUND = 1 / 3  # seconds between two looks at who else is there
+SURPRISE = 0.35  # widths off the expected place that are a reason for another look
+HERE = 0.5  # widths off the expected place within which it is still this face
+SMALL_SHARE = (
+    0.08  # of the picture's longer side: of a smaller face only its surroundings are shown
 )
-_LIDS = {  # upper, lower, outer and inner corner
-    "left": ((385, 386, 387), (380, 374, 373), 263, 362),
-    "right": ((160, 159, 158), (144, 145, 153), 33, 133),
-}
-GAZE_YAW = 0.6  # radians at a look-in or look-out coefficient of 1
-GAZE_PITCH = 0.5  # radians at a look-up or look-down coefficient of 1
+FEW_PIXELS = 100  # width below which a face is looked at in frames that are not reduced
+ASKEW = 60.0  # degrees between two ways that a face stands
 
 
 @dataclass(frozen=True)
 class TrackedFace:
     """What one frame says of the chosen face.
 
-    Where found is False everything but index, time, size and name is None or 0. face: the
-    registered face (256, 256) uint8; geometry (9,); gaze (2, 2) left and right eye's yaw and pitch
-    in radians, see ROLES; lids (2,) left and right lid opening over eye width; confidence: see
-    `confidence`; name: of a picture.
+    Where found is False everything but index, time, size, turns and name is None or 0. turns:
+    quarters counterclockwise by which the frame was turned for the face to stand upright; size and
+    observation are of the turned frame. face: the registered face (256, 256) uint8; geometry (9,);
+    gaze (2, 2) left and right eye's yaw and pitch in radians, see ROLES; lids (2,) left and right
+    lid opening over eye width; confidence: see `confidence`; name: of a picture.
     """
 
     index: int
@@ -294,6 +55,7 @@ class TrackedFace:
     lids: np.ndarray | None = None
     confidence: float = 0.0
     name: str = ""
+    turns: int = 0
 
 
 class FaceTracker:
@@ -301,8 +63,11 @@ class FaceTracker:
 
     The face is chosen in the first frame that shows enough faces: "largest", "left" or "right" (of
     the picture, as the viewer sees it), or a number, counted from 0 at the left. From then on it is
-    the one that goes on smoothly from where it was; when it is lost, another person's face is not
-    taken for it, and only a face near by, or one that belongs to no other person seen so far, is.
+    the one that goes on smoothly from where it was. Who is near is followed too: while the chosen
+    face is hidden behind another, it is lost, and found again where its speed has led it.
+
+    A face that lies on its side or upside down is read wrongly as it is. The frames are turned
+    then, all of a clip alike: a phone was held so. `notes` says so.
 
     Args:
         face: the choice. stills: the frames are separate pictures; each is chosen from anew.
@@ -314,14 +79,18 @@ class FaceTracker:
     def __init__(self, face: str = "largest", *, stills: bool = False):
         self._choice = _parse_choice(face)
         self.face, self.stills = str(face), stills
+        self.turns = 0
+        self._turned_pictures = 0
         self._still = FaceDetector(faces=MAX_FACES)
+        self._finder = FaceFinder()
         self._clip = None if stills else FaceDetector(clip=True)
-        self._last: FaceObservation | None = None
-        self._last_time = 0.0
-        self._others: list[FaceObservation] = []
+        self._chosen: Person | None = None
+        self._others: list[Person] = []
         self._looked = -math.inf
         self._lost = 0
-        self._view: _View | None = None  # how the face is best shown to the landmarker
+        self._view: View | None = None  # how the face is best shown to the landmarker
+        self._around = False  # that view moves with the face
+        self._close = False  # frames are looked at unreduced
 
     def __enter__(self) -> FaceTracker:
         return self
@@ -331,19 +100,71 @@ class FaceTracker:
 
     def close(self) -> None:
         self._still.close()
+        self._finder.close()
         if self._clip is not None:
             self._clip.close()
 
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of how the frames were looked at, one line each."""
+        if self.stills and self._turned_pictures:
+            return [f"{self._turned_pictures} pictures were turned: the face was not upright"]
+        if self.turns:
+            return [f"the clip was turned by {90 * self.turns} degrees: the face was not upright"]
+        return []
+
     def track(self, frame: Frame) -> TrackedFace:
         """The chosen face in the next frame; frames come in the order of their times."""
-        observation = self._choose_still(frame) if self.stills else self._follow(frame)
-        if observation is None:
-            return TrackedFace(frame.index, frame.time, frame.size, name=frame.name)
-        return _describe(frame, observation)
+        if self.stills:
+            return self._choose_still(frame)
+        frame = frame.turned(self.turns)
+        frame = frame.unreduced() if self._close else frame
+        turned, observation = self._follow(frame)
+        return self._told(turned, observation, self.turns)
 
-    def _choose_still(self, frame: Frame) -> FaceObservation | None:
-        faces = self._still.search(frame.rgb)
-        return self._pick(faces)
+    def _told(self, frame: Frame, observation: FaceObservation | None, turns: int) -> TrackedFace:
+        if observation is None:
+            return TrackedFace(frame.index, frame.time, frame.size, name=frame.name, turns=turns)
+        return replace(_describe(frame, observation), turns=turns)
+
+    # --- the way a face stands ---
+
+    def _search(self, frame: Frame) -> list[FaceObservation]:
+        """The faces of a frame, thoroughly searched for."""
+        return self._still.search(frame.rgb, SMALLEST / float(frame.scale.max()), self._finder)
+
+    def _upright(
+        self, frame: Frame, faces: list[FaceObservation]
+    ) -> tuple[int, list[FaceObservation]]:
+        """(quarters by which the frame has to be turned for the chosen face to stand upright, the
+        faces in the turned frame)."""
+        turns = self._turns_needed(frame, faces)
+        if turns:
+            found = self._search(frame.turned(turns))
+            if self._pick(found) is not None:
+                return turns, found
+        return 0, faces
+
+    def _turns_needed(self, frame: Frame, faces: list[FaceObservation]) -> int:
+        chosen = self._pick(faces)
+        if chosen is not None:
+            return self._finder.turns(frame.rgb, chosen.box)
+        if faces:
+            return 0  # there are some, but the chosen one is not among them
+        spots = [spot for spot in self._finder.find(frame.rgb) if spot.score >= SURE]
+        return self._finder.turns(frame.rgb, spots[0].box) if spots else 0
+
+    def _is_misread(self, frame: Frame, face: FaceObservation) -> bool:
+        """The face stands otherwise than its landmarks say: they are nonsense then."""
+        turns = self._finder.turns(frame.rgb, face.box)
+        return turns > 0 and abs((roll(face) - 90 * turns + 180) % 360 - 180) > ASKEW
+
+    # --- separate pictures ---
+
+    def _choose_still(self, frame: Frame) -> TrackedFace:
+        turns, faces = self._upright(frame, self._search(frame))
+        self._turned_pictures += turns > 0
+        return self._told(frame.turned(turns), self._pick(faces), turns)
 
     def _pick(self, faces: list[FaceObservation]) -> FaceObservation | None:
         """The face of the choice; None where there are not enough."""
@@ -355,76 +176,162 @@ class FaceTracker:
             return max(faces, key=lambda face: face.area)
         return faces[0 if self._choice == "left" else -1]
 
-    def _follow(self, frame: Frame) -> FaceObservation | None:
-        if self._last is not None and self._lost == 0:
-            self._look_round(frame)
-            observation = self._go_on(frame)
-            if observation is not None:
-                return self._keep(observation, frame.time)
-        observation = self._find(frame)
+    # --- a clip ---
+
+    def _follow(self, frame: Frame) -> tuple[Frame, FaceObservation | None]:
+        """(the frame as it was looked at, the chosen face in it)."""
+        observation = None
+        if self._chosen is None:
+            frame, observation = self._find_first(frame)
+        else:
+            if self._lost == 0:
+                observation = self._go_on(frame)
+            if observation is None and not (self._lost == 0 and self._is_crowded(frame.time)):
+                frame, observation = self._find_again(frame)
         if observation is None:
-            self._lost += 1
-            return None
-        return self._keep(observation, frame.time)
+            self._lose()
+        else:
+            self._keep(frame, observation)
+        return frame, observation
 
-    def _keep(self, observation: FaceObservation, time: float) -> FaceObservation:
-        self._last, self._last_time, self._lost = observation, time, 0
-        return observation
+    def _lose(self) -> None:
+        self._lost += 1
+        if self._chosen is not None:
+            self._chosen.hidden = True
 
-    def _go_on(self, frame: Frame) -> FaceObservation | None:
-        """The face where the landmarker follows it, unless it has jumped to another one."""
-        faces = self._clip.detect(frame.rgb, frame.time, self._view)
-        if not faces:
-            return None
-        width = _width(self._last)
-        reach = NEAR + SPEED * (frame.time - self._last_time)
-        far = _distance(faces[0], self._last) > reach * width
-        grown = abs(math.log(_width(faces[0]) / width)) > math.log(GROWTH)
-        return None if far or grown else faces[0]
+    def _keep(self, frame: Frame, observation: FaceObservation) -> None:
+        self._lost = 0
+        if self._chosen is None:
+            self._chosen = Person(observation, frame.time)
+        else:
+            self._chosen.see(observation, frame.time)
 
-    def _find(self, frame: Frame) -> FaceObservation | None:
-        """The chosen face among all that are in the frame, and the landmarker set on it."""
-        faces = self._still.detect(frame.rgb, view=self._view)
-        if not faces and self._lost % SEARCH_EVERY == 0:
-            faces = self._still.search(frame.rgb)
-        chosen = self._pick(faces) if self._last is None else self._recognise(faces, frame.time)
+    def _find_first(self, frame: Frame) -> tuple[Frame, FaceObservation | None]:
+        """The chosen face where there was none so far; the frame, turned if need be."""
+        faces = self._seen_or_searched(frame)
+        if faces is None:
+            return frame, None
+        turns, faces = self._upright(frame, faces)
+        chosen = self._pick(faces)
         if chosen is None:
-            return None
-        self._others = [face for face in faces if face is not chosen]
+            return frame, None
+        self.turns, frame = turns, frame.turned(turns)
+        self._others = [Person(face, frame.time) for face in faces if face is not chosen]
+        return self._begin(frame, chosen)
+
+    def _find_again(self, frame: Frame) -> tuple[Frame, FaceObservation | None]:
+        """The chosen face after it was lost, among all that are in the frame."""
+        self._chosen.hidden = True
+        chosen = self._sort(self._seen_or_searched(frame) or [], frame.time)
+        if chosen is None or self._is_misread(frame, chosen):
+            return frame, None
+        return self._begin(frame, chosen)
+
+    def _seen_or_searched(self, frame: Frame) -> list[FaceObservation] | None:
+        """All faces of a frame as it is shown now; every so often, if there are none, as a thorough
+        search finds them; None between such searches."""
+        faces = self._still.detect(frame.rgb, view=self._view)
+        if faces:
+            return faces
+        return None if self._lost % SEARCH_EVERY else self._search(frame)
+
+    def _begin(self, frame: Frame, chosen: FaceObservation) -> tuple[Frame, FaceObservation]:
+        """Set the landmarker on the chosen face; (the frame, unreduced if need be, the face)."""
         self._looked = frame.time
-        self._view = self._still.view or self._view
-        # Made anew: the old one may be following somebody else. It sees this frame with the others
-        # covered, so that it starts on the right face; the next ones it sees as they are.
+        self._view = self._still.view
+        self._around = self._view is None or chosen.width < SMALL_SHARE * max(frame.rgb.shape)
+        if self._around:
+            if frame.full is not None and chosen.width < FEW_PIXELS:
+                frame, chosen = self._come_closer(frame, chosen)
+            self._view = around(chosen.box, frame.rgb.shape[1], frame.rgb.shape[0])
+        return frame, self._restart(frame, chosen)
+
+    def _come_closer(self, frame: Frame, chosen: FaceObservation) -> tuple[Frame, FaceObservation]:
+        """Look at unreduced frames from now on; what was seen so far is put in their pixels."""
+        self._close, factor = True, frame.scale
+        for person in filter(None, [self._chosen, *self._others]):
+            person.face = scaled(person.face, factor)
+            person.velocity = person.velocity * factor
+        return frame.unreduced(), scaled(chosen, factor)
+
+    def _restart(self, frame: Frame, chosen: FaceObservation) -> FaceObservation:
+        """The landmarker made anew: the old one may be following somebody else. It sees this frame
+        with the others covered, so that it starts on the right face; the next ones it sees as they
+        are."""
         self._clip.close()
         self._clip = FaceDetector(clip=True)
         alone = frame.rgb if not self._others else _cover_all_but(frame.rgb, chosen)
         started = self._clip.detect(alone, frame.time, self._view)
-        near = started and _distance(started[0], chosen) < NEAR * _width(chosen)
-        return started[0] if near else chosen
+        return started[0] if started and same_face(started[0], chosen) else chosen
 
-    def _recognise(self, faces: list[FaceObservation], time: float) -> FaceObservation | None:
-        lost = time - self._last_time
-        candidates = []
-        for face in faces:
-            cost = _difference(face, self._last)
-            if any(_difference(face, other) < cost for other in self._others):
-                continue
-            # Somebody seen beside other people may have left; alone, they can come back anywhere.
-            reach = REUNION + SPEED * lost if not self._others else REUNION
-            if _distance(face, self._last) < reach * _width(self._last):
-                candidates.append((cost, face))
-        return min(candidates, key=lambda c: c[0])[1] if candidates else None
+    def _go_on(self, frame: Frame) -> FaceObservation | None:
+        """The face where the landmarker follows it, unless it is another one by now."""
+        if self._is_crowded(frame.time):
+            return self._among(frame, self._followed(frame))
+        face = self._followed(frame)
+        if face is None or self._has_jumped(face, frame.time):
+            return None
+        surprise = self._chosen.off(face, frame.time) > SURPRISE
+        if surprise or frame.time - self._looked >= LOOK_ROUND:
+            self._look_round(frame)
+            if self._is_crowded(frame.time):
+                return self._among(frame, face)
+        if self._around and not self._view.holds(face.box):
+            self._view = around(face.box, frame.rgb.shape[1], frame.rgb.shape[0])
+            return self._restart(frame, face)
+        return face
+
+    def _followed(self, frame: Frame) -> FaceObservation | None:
+        faces = self._clip.detect(frame.rgb, frame.time, self._view)
+        return faces[0] if faces else None
+
+    def _has_jumped(self, face: FaceObservation, time: float) -> bool:
+        last = self._chosen
+        moved = float(np.linalg.norm(face.centre - last.face.centre)) / last.face.width
+        return moved > NEAR + SPEED * (time - last.time) or outgrown(last, face)
+
+    def _is_crowded(self, time: float) -> bool:
+        """Somebody is so near that the landmarker may go over to them, or was until just now."""
+        return any(
+            self._chosen.is_near(other, time, LOOK_ROUND)
+            for other in self._others
+            if not other.hidden or time - other.time < COAST
+        )
+
+    def _among(self, frame: Frame, followed: FaceObservation | None) -> FaceObservation | None:
+        """The chosen face among others near it: every face of the frame is given to somebody."""
+        own = self._sort(self._still.detect(frame.rgb, view=self._view), frame.time)
+        if own is not None:
+            if followed is not None and same_face(followed, own):
+                return followed
+            return self._restart(frame, own)
+        if followed is None or self._chosen.off(followed, frame.time) > HERE:
+            return None
+        here = (other for other in self._others if other.time == frame.time)
+        return None if any(same_face(followed, other.face) for other in here) else followed
 
     def _look_round(self, frame: Frame) -> None:
-        """Now and then note where other people are, so as not to take one for the chosen face."""
-        if frame.time - self._looked < LOOK_ROUND:
-            return
+        """Note where other people are, so as not to take one for the chosen face."""
         self._looked = frame.time
-        faces = self._still.detect(frame.rgb, view=self._view)
-        if len(faces) < 2:
-            return  # those who were there may only be hidden: keep their last places
-        own = min(faces, key=lambda face: _distance(face, self._last))
-        self._others = [face for face in faces if face is not own]
+        somebody = any(not other.hidden for other in self._others)
+        if somebody or len(self._finder.find(frame.rgb, self._view)) > 1:
+            self._sort(self._still.detect(frame.rgb, view=self._view), frame.time)
+
+    def _sort(self, faces: list[FaceObservation], time: float) -> FaceObservation | None:
+        """The chosen one's face among these; the others' people are brought up to date."""
+        self._others = [p for p in self._others if not p.has_left(time)]
+        own, *theirs = match([self._chosen, *self._others], faces, time)
+        for person, face in zip(self._others, theirs, strict=True):
+            if face is None:
+                person.hidden = True
+            else:
+                person.see(face, time)
+        if own is not None:
+            known = [own, *(face for face in theirs if face is not None)]
+            self._others += [
+                Person(f, time) for f in faces if not any(f is k or same_face(f, k) for k in known)
+            ]
+        return own
 
 
 def _parse_choice(face: str) -> str | int:
@@ -458,89 +365,7 @@ def _describe(frame: Frame, observation: FaceObservation) -> TrackedFace:
 
 def _in_full_pixels(observation: FaceObservation, frame: Frame) -> FaceObservation:
     """The observation in pixels of the full picture, where the frame was reduced."""
-    x, y = frame.scale
-    scale = np.array([x, y, x], np.float32)
-    return replace(observation, landmarks=observation.landmarks * scale, size=frame.size)
-
-
-def gaze_angles(arkit: np.ndarray) -> np.ndarray:
-    """(..., 52) coefficients -> (..., 2, 2) yaw and pitch of the left and the right eye, radians.
-
-    Relative to the head; signs as in ROLES. The look coefficients are proportional to the iris's
-    offset between the eye's corners (correlation 0.98 over a clip), but agree better between both
-    eyes and keep their zero when the head turns; so they are used and scaled to angles by that
-    proportion, for an eyeball of 12 mm in an eye of 30 mm.
-    """
-
-    def of(name: str) -> np.ndarray:
-        return arkit[..., ARKIT_INDEX[name]]
-
-    left_yaw = of("eyeLookOutLeft") - of("eyeLookInLeft")
-    right_yaw = of("eyeLookInRight") - of("eyeLookOutRight")
-    left_pitch = of("eyeLookDownLeft") - of("eyeLookUpLeft")
-    right_pitch = of("eyeLookDownRight") - of("eyeLookUpRight")
-    left = np.stack([GAZE_YAW * left_yaw, GAZE_PITCH * left_pitch], axis=-1)
-    right = np.stack([GAZE_YAW * right_yaw, GAZE_PITCH * right_pitch], axis=-1)
-    return np.stack([left, right], axis=-2).astype(np.float32)
-
-
-def lid_openings(observation: FaceObservation) -> np.ndarray:
-    """(2,) float32, left and right: distance of the lids over that of the eye's corners, 0 closed
-    and about 0.3 wide awake; measured in the head's own frame, so that looking up or down with the
-    whole head does not count."""
-    points = _in_head(observation)
-    openings = []
-    for upper, lower, outer, inner in _LIDS.values():
-        height = points[list(upper), 1].mean() - points[list(lower), 1].mean()
-        openings.append(height / np.hypot(*(points[outer] - points[inner])[:2]))
-    return np.array(openings, np.float32)
-
-
-def confidence(observation: FaceObservation) -> float:
-    """0..1: how well the camera sees this face.
-
-    The product of: its width in pixels (1 from 64 on), its turn away from the camera (1 up to 30
-    degrees, 0 from 90), and the share of its landmarks that lie inside the picture. The landmarker
-    itself tells no score; something held before the face does not show here.
-    """
-    width, height = observation.size
-    points = observation.landmarks[:, :2]
-    inside = ((points >= 0) & (points < [width, height])).all(1).mean()
-    pose = observation.head_pose
-    facing = pose[2, 2] / max(float(np.linalg.norm(pose[:3, 2])), 1e-6)
-    turn = math.degrees(math.acos(max(-1.0, min(1.0, facing))))
-    seen = min(1.0, max(0.0, (90.0 - turn) / 60.0))
-    return float(min(1.0, _width(observation) / 64.0) * seen * inside)
-
-
-def _in_head(observation: FaceObservation) -> np.ndarray:
-    """The landmarks (478, 3) turned into the head's axes: x to the subject's left, y up."""
-    rotation = observation.head_pose[:3, :3]
-    return (observation.landmarks * np.array([1, -1, -1], np.float32)) @ rotation
-
-
-def _width(face: FaceObservation) -> float:
-    return max(1.0, float(np.sqrt(face.area)))
-
-
-def _distance(a: FaceObservation, b: FaceObservation) -> float:
-    return math.dist(a.landmarks[:, :2].mean(0), b.landmarks[:, :2].mean(0))
-
-
-def _difference(a: FaceObservation, b: FaceObservation) -> float:
-    """How unlike two faces are: place and size first, shape to decide where these don't."""
-    width = math.sqrt(_width(a) * _width(b))
-    size = abs(math.log(_width(a) / _width(b)))
-    shape = float(np.sqrt(((_shape(a) - _shape(b)) ** 2).sum(1).mean()))
-    return _distance(a, b) / width + size + SHAPE_WEIGHT * shape
-
-
-def _shape(face: FaceObservation) -> np.ndarray:
-    """Where the rigid points of a face are, seen from the front, in eye distances. It differs by
-    about 0.03 for one person and 0.08 between people: a hint, not proof."""
-    points = _in_head(face)[_RIGID, :2]
-    points = points - points[:4].mean(0)
-    return points / max(float(np.hypot(*(points[0] - points[3]))), 1e-6)
+    return replace(scaled(observation, frame.scale), size=frame.size)
 
 
 def _cover_all_but(rgb: np.ndarray, face: FaceObservation) -> np.ndarray:

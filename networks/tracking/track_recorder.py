@@ -19,6 +19,7 @@ import numpy as np
 
 from ..errors import InputError, OutputError
 from ..files import spool_prefix
+from ..footage.clock import own_rate
 from ..names import as_name
 from ..track import RESTING, TRACKED, FaceTrack, Spooled
 from ..vocabulary import (
@@ -30,6 +31,7 @@ from ..vocabulary import (
     REGISTERED_SIZE,
 )
 from ..vocabulary import MEDIAPIPE_LANDMARKS as POINTS
+from .face_finder import SMALLEST
 from .face_tracker import TrackedFace
 from .lost_frames import BRIDGE_SECONDS, classify_losses, fill_lost, loss_weights
 
@@ -63,8 +65,10 @@ class TrackRecorder:
     Args:
         out: the FaceTrack's file (.npz).
         source: the reference, for messages and the track's meta data.
-        fps: mean rate; face: the choice of face; stills: separate pictures.
+        fps: mean rate, kept where the frames don't tell their own; face: the choice of face;
+        stills: separate pictures.
         prior: (7,) what the readings still lean to, or empty.
+        stamp: of the files, see `footage.stamp`; empty where it is not known.
 
     Raises:
         OutputError: nothing can be written beside `out`.
@@ -79,12 +83,16 @@ class TrackRecorder:
         face: str = "largest",
         stills: bool = False,
         prior: Sequence[float] = (),
+        stamp: dict | None = None,
     ):
         self.out, self.stills = Path(out), stills
         self._meta = {"source": source, "fps": fps, "face": face, "stills": stills, "names": []}
         self._meta["size"] = [0, 0]
         if prior:
             self._meta["prior"] = list(prior)
+        if stamp:
+            self._meta["stamp"] = stamp
+        self._turns: list[int] = []
         self._frames = self.found = 0
         self.without_face: list[str] = []
         try:
@@ -146,8 +154,9 @@ class TrackRecorder:
             self._add_units(rig_units or {})
         except OSError as error:
             raise self._failed(error) from error
-        if self._frames == 0:
+        if self._frames == 0 or (tracked.found and not self.found):
             self._meta["size"] = list(tracked.size)
+        self._turns.append(tracked.turns)
         if self.stills:
             self._meta["names"].append(as_name(tracked.name))
         self._frames += 1
@@ -179,7 +188,8 @@ class TrackRecorder:
             raise InputError(
                 f"no face was found in its {self._frames} {what}.",
                 file=self._meta["source"],
-                fix="use footage that shows a face from the front, lit, at least 50 pixels wide",
+                fix="use footage that shows a face from the front, lit, "
+                f"at least {SMALLEST} pixels wide",
             )
         try:
             for file in self._files.values():
@@ -193,6 +203,7 @@ class TrackRecorder:
         small = [n for n in (*_SPOOLED, *self._units) if n != "landmarks"]
         columns = {n: self._column(n) for n in small}
         times, found = columns["times"], columns.pop("found")
+        self._meta |= self._told(times)
         state = np.where(found, TRACKED, RESTING).astype(np.uint8)
         if not self.stills:
             state = classify_losses(times, found)
@@ -220,6 +231,15 @@ class TrackRecorder:
             meta={**self._meta, "partial": partial},
             rig_units=units,
         ).save(self.out)
+
+    def _told(self, times: np.ndarray) -> dict:
+        """What the frames say of the clip: its own rate, and how they were turned."""
+        told = {}
+        if not self.stills and len(times) > 1:
+            told["fps"] = own_rate(times)
+        if any(self._turns):
+            told["turns"] = self._turns if self.stills else max(self._turns)
+        return told
 
     def _spool(self, name: str) -> BinaryIO:
         return self._open.enter_context(open(self._folder / name, "wb"))

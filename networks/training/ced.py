@@ -18,13 +18,13 @@ import time
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from ..arrays import read_array
 from ..errors import InputError
+from ..footage.pictures import read_image
 from ..track import save_arrays
-from ..tracking.face_tracker import FaceDetector
+from ..tracking.face_detector import FaceDetector
 from ..tracking.registration import centred_affine, geometric_features, register, warp_face
 from ..vocabulary import ARKIT_CHANNELS, GEOMETRIC_FEATURES, REGISTERED_SIZE
 from .shared.datasets import characters, load_samples, load_seen
@@ -74,7 +74,7 @@ def prepare_character(folder: Path, again: bool = False, detect: bool = False) -
             if images[i] is None:
                 faces[i] = 0
             elif told:
-                faces[i] = register(_read(images[i]), samples["landmarks"][i].astype(float))
+                faces[i] = register(read_image(images[i]), samples["landmarks"][i].astype(float))
                 seen["geometry"][i], seen["arkit"][i] = samples["geometry"][i], samples["arkit"][i]
                 seen["found"][i] = True
             else:
@@ -94,14 +94,6 @@ def prepare_character(folder: Path, again: bool = False, detect: bool = False) -
     return share
 
 
-def _read(image: Path) -> np.ndarray:
-    """A picture (H, W, 3) uint8 RGB; raises InputError where it is none."""
-    bgr = cv2.imread(str(image), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise InputError("can't be read as a picture", file=image, fix="capture it again")
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-
-
 def look(detector: FaceDetector, image: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
     """A picture -> registered face (256, 256) uint8, geometry (9,), arkit (52,), found.
 
@@ -110,7 +102,7 @@ def look(detector: FaceDetector, image: Path) -> tuple[np.ndarray, np.ndarray, n
     Raises:
         InputError: the file is no picture.
     """
-    rgb = _read(image)
+    rgb = read_image(image)
     observed = detector.search(rgb)
     if not observed:
         face = warp_face(rgb, centred_affine(rgb.shape[1], rgb.shape[0]))

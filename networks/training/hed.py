@@ -31,9 +31,9 @@ from numpy.lib.format import open_memmap
 
 from ..arrays import read_array
 from ..errors import InputError, UsageError
-from ..footage.media import IMAGE_SUFFIXES
+from ..files import IMAGE_SUFFIXES
 from ..reading import read_json
-from ..tracking.face_tracker import FaceDetector
+from ..tracking.face_detector import FaceDetector
 from ..tracking.registration import (
     apply_affine,
     average_face,

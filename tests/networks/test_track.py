@@ -10,7 +10,8 @@ from exprgen.networks import track
 from exprgen.networks.errors import InputError, OutputError
 from exprgen.networks.track import BRIDGED, HELD, RESTING, TRACKED, FaceTrack
 from exprgen.networks.tracking import track_recorder
-from exprgen.networks.tracking.face_tracker import FaceObservation, TrackedFace
+from exprgen.networks.tracking.face_detector import FaceObservation
+from exprgen.networks.tracking.face_tracker import TrackedFace
 from exprgen.networks.tracking.track_recorder import TrackRecorder
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, NEUTRAL
 

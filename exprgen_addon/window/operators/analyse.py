@@ -144,8 +144,8 @@ class EXPRGEN_OT_go_to(bpy.types.Operator):
 
     def execute(self, context):
         scene = context.scene
-        row = self.row if self.row >= 0 else None
-        scene.frame_set(round(references.frame_of(scene, self.seconds, row)))
+        frame = references.frame_of(scene, self.seconds, stills=self.row >= 0)
+        scene.frame_set(round(frame))
         return {"FINISHED"}
 
 

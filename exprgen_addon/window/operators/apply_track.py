@@ -70,7 +70,8 @@ class EXPRGEN_OT_apply_track(bpy.types.Operator):
         except ExprGenError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        self.report({"INFO"}, f"{report.keys} keys on {report.curves} curves")
+        said = f"{report.keys} keys on {report.curves} curves"
+        self.report({"WARNING" if report.notes else "INFO"}, "; ".join((said, *report.notes)))
         return {"FINISHED"}
 
     def _options(self) -> KeyOptions:

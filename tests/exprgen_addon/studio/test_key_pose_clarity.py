@@ -159,7 +159,7 @@ def test_a_sheet_has_room_for_all_cells(tmp_path):
     told = cv2.imread(str(draw_sheet(cells, out, columns=10, side=64, title="far too long " * 9)))
     assert told.shape[1] > 3 * 72, "room for the title"
     assert told[-1, -1].min() >= 250
-    with pytest.raises(InputError, match="can't be read"):
+    with pytest.raises(InputError, match="does not exist"):
         draw_sheet([Cell(str(tmp_path / "lost.png"))], tmp_path / "sheet.png")
 
 

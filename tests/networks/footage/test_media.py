@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from exprgen.networks.errors import InputError, UsageError
-from exprgen.networks.footage import media
+from exprgen.networks.footage import media, pictures, video
 
 WIDTH, HEIGHT = 96, 64
 CODECS = {
@@ -118,7 +118,7 @@ def test_large_video_is_reduced_but_speaks_in_its_own_pixels(tmp_path):
     path = write_video(tmp_path / "4k.mp4", [0], size=(3840, 2160))
     frame = next(iter(media.open_reference(path)))
     assert frame.size == (3840, 2160)
-    assert max(frame.rgb.shape) == media.MAX_VIDEO_SIDE
+    assert max(frame.rgb.shape) == video.MAX_VIDEO_SIDE
     np.testing.assert_allclose(frame.scale, 2.0)
 
 
@@ -221,19 +221,19 @@ def encode(tmp_path, array, name="x.png"):
 
 def test_grey_alpha_and_sixteen_bits(tmp_path):
     rgb = picture(20)
-    grey = media.read_image(encode(tmp_path, cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)))
+    grey = pictures.read_image(encode(tmp_path, cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)))
     assert grey.shape == rgb.shape
     assert (np.ptp(grey, axis=2) == 0).all()
 
-    deep = media.read_image(encode(tmp_path, rgb[..., ::-1].astype(np.uint16) * 257))
+    deep = pictures.read_image(encode(tmp_path, rgb[..., ::-1].astype(np.uint16) * 257))
     np.testing.assert_array_equal(deep, rgb)
 
     for depth in (np.uint8, np.uint16):
         full = np.iinfo(depth).max
         bgra = np.dstack([rgb[..., ::-1].astype(depth) * (full // 255), np.full((64, 96), full)])
         bgra[:, :48, 3] = 0
-        over = media.read_image(encode(tmp_path, bgra.astype(depth)))
-        assert (over[:, :48] == media.ALPHA_GREY).all()
+        over = pictures.read_image(encode(tmp_path, bgra.astype(depth)))
+        assert (over[:, :48] == pictures.ALPHA_GREY).all()
         np.testing.assert_array_equal(over[:, 48:], rgb[:, 48:])
 
 
@@ -253,7 +253,7 @@ def test_exif_orientation_of_stills(tmp_path):
     segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
     path = tmp_path / "phone.jpg"
     path.write_bytes(data.tobytes()[:2] + segment + data.tobytes()[2:])
-    assert quarters(media.read_image(path)) == quarters(np.rot90(picture(), -1))
+    assert quarters(pictures.read_image(path)) == quarters(np.rot90(picture(), -1))
 
 
 def test_memory_does_not_grow_with_the_clip(tmp_path):

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from exprgen.networks.errors import ModelError, UsageError
-from exprgen.networks.footage.media import Frame, open_reference
-from exprgen.networks.tracking import face_tracker, landmark_model
-from exprgen.networks.tracking.face_tracker import FaceDetector, FaceObservation, FaceTracker
+from exprgen.networks.footage.frames import Frame
+from exprgen.networks.footage.media import open_reference
+from exprgen.networks.tracking import face_measures, landmark_model
+from exprgen.networks.tracking.face_detector import FaceDetector, FaceObservation
+from exprgen.networks.tracking.face_tracker import FaceTracker
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, LANDMARK_INDEX
 from exprgen.tests.support.drawn_face import draw, scene, write_clip
 
@@ -190,7 +192,7 @@ def test_gaze_signs():
         arkit = np.zeros(len(ARKIT_CHANNELS), np.float32)
         for name, value in channels.items():
             arkit[ARKIT_INDEX[name]] = value
-        return face_tracker.gaze_angles(arkit)
+        return face_measures.gaze_angles(arkit)
 
     to_own_left = gaze(eyeLookOutLeft=0.5, eyeLookInRight=0.5)
     assert (to_own_left[:, 0] > 0.2).all()
@@ -204,7 +206,7 @@ def test_lids_tell_open_from_shut():
     with FaceDetector() as detector:
         (awake,) = detector.detect(draw(scene(), 160, 110, lids=1.0))
         (shut,) = detector.detect(draw(scene(), 160, 110, lids=0.0))
-    opened, closed = face_tracker.lid_openings(awake), face_tracker.lid_openings(shut)
+    opened, closed = face_measures.lid_openings(awake), face_measures.lid_openings(shut)
     assert (opened > 0.2).all()
     assert (closed < 0.75 * opened).all()
 
@@ -216,7 +218,7 @@ def test_confidence_falls_with_size_turn_and_what_is_cut_off():
         pose = np.eye(4, dtype=np.float32)
         a = np.radians(degrees)
         pose[:3, :3] = [[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]]
-        return face_tracker.confidence(FaceObservation(points, np.zeros(52), pose, (640, 480)))
+        return face_measures.confidence(FaceObservation(points, np.zeros(52), pose, (640, 480)))
 
     assert face() == pytest.approx(1.0)
     assert face(width=32) == pytest.approx(0.5, abs=0.02)

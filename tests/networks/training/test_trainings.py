@@ -15,7 +15,7 @@ from exprgen.networks.models.cmlp import CharacterMlp
 from exprgen.networks.models.perceptual import hcnn
 from exprgen.networks.models.weights_io import WeightsInfo, load_network, read_info, save_network
 from exprgen.networks.perception import pictures
-from exprgen.networks.tracking.face_tracker import FaceObservation
+from exprgen.networks.tracking.face_detector import FaceObservation
 from exprgen.networks.tracking.registration import average_face
 from exprgen.networks.training import ced, cmlp, cnn_3d, fcnn, kind, scnn
 from exprgen.networks.training import hcnn as hcnn_training

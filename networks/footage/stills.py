@@ -1,0 +1,114 @@
+"""Separate pictures, one after the other. Numbered files keep the gaps in their numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..track import STILL_SECONDS
+from . import picture_size
+from .animations import is_animated
+from .frames import Frame, Reader
+from .pictures import read_bytes, read_image
+
+WHOLE_ENOUGH = 0.5  # share of a numbered sequence that has to be there for its gaps to be gaps
+
+
+class StillReader(Reader):
+    """Separate pictures, STILL_SECONDS apart. A damaged one of several is skipped with a note; its
+    place in time stays empty, and so do those of numbers that are missing in a sequence."""
+
+    stills = True
+
+    def __init__(self, paths: list[Path], *, source: str):
+        super().__init__(source)
+        self._paths = paths
+        self._names = _unique_stems(paths)
+        self._places, missing = places(paths)
+        self.count = len(paths)
+        if missing:
+            self.notes.append(f"{source}: {missing}; their time is kept")
+
+    def __iter__(self) -> Iterator[Frame]:
+        index, first, failure = 0, 0.0, None
+        for path, name, place in zip(self._paths, self._names, self._places, strict=True):
+            try:
+                rgb = read_image(path)
+            except InputError as error:
+                failure = error
+                self.partial = True
+                self.notes.append(f"{path.name}: skipped, {error.problem}")
+                continue
+            self._note_more(path)
+            size = (rgb.shape[1], rgb.shape[0])
+            if index == 0:
+                self.size, first = size, place
+            yield Frame(index, (place - first) * STILL_SECONDS, rgb, size, name)
+            index += 1
+        if index == 0 and failure is not None:
+            raise failure
+
+    def _note_more(self, path: Path) -> None:
+        """A file that holds more pictures than the one that is read."""
+        if path.suffix.lower() in (".tif", ".tiff"):
+            pages = picture_size.pages(read_bytes(path))
+            if pages > 1:
+                self.notes.append(f"{path.name}: holds {pages} pictures, the first is read")
+        elif is_animated(path):
+            self.notes.append(f"{path.name}: moves, its first picture is read; give it alone")
+
+
+def places(paths: list[Path]) -> tuple[list[float], str]:
+    """(where each file stands, from 0; what is missing, "" for nothing).
+
+    Files whose names differ in one number are a sequence if at least half of it is there; its step
+    is the usual difference of the numbers. Anything else stands side by side.
+    """
+    numbers = _numbers(paths)
+    plain = [float(i) for i in range(len(paths))]
+    if numbers is None:
+        return plain, ""
+    steps = np.diff(numbers)
+    step = int(np.median(steps))
+    span = (numbers[-1] - numbers[0]) / step + 1
+    if len(paths) < WHOLE_ENOUGH * span or not (steps > step).any():
+        return plain, ""
+    gaps = [(a + step, b - step) for a, b in pairwise(numbers) if b - a > step]
+    told = ", ".join(str(a) if a >= b else f"{a}-{b}" for a, b in gaps[:5])
+    more = f" and {len(gaps) - 5} more gaps" if len(gaps) > 5 else ""
+    return [(n - numbers[0]) / step for n in numbers], f"lacks number {told}{more}"
+
+
+def _numbers(paths: list[Path]) -> list[int] | None:
+    """The one number that differs in the files' names, if it grows from file to file."""
+    if len(paths) < 3:
+        return None
+    split = [re.split(r"(\d+)", path.name) for path in paths]
+    if len({len(parts) for parts in split}) != 1:
+        return None
+    columns = list(zip(*split, strict=True))
+    varying = [i for i, column in enumerate(columns) if len(set(column)) > 1]
+    if len(varying) != 1 or varying[0] % 2 == 0:
+        return None
+    numbers = [int(number) for number in columns[varying[0]]]
+    return numbers if all(a < b for a, b in pairwise(numbers)) else None
+
+
+def _unique_stems(paths: list[Path]) -> list[str]:
+    """File stems; where two files share one, the suffix is added, then a number."""
+    stems = [p.stem for p in paths]
+    names: list[str] = []
+    for path in paths:
+        name = path.stem
+        if stems.count(name) > 1:
+            name = f"{name}_{path.suffix.lstrip('.').lower()}"
+        unique, number = name, 2
+        while unique in names:
+            unique, number = f"{name}_{number}", number + 1
+        names.append(unique)
+    return names

@@ -1,0 +1,232 @@
+"""Pictures -> faces: landmarks, coefficients and head pose, by the MediaPipe Face Landmarker."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import ModelError
+from ..vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, LANDMARKS, MEDIAPIPE_LANDMARKS
+from . import landmark_model
+from .face_finder import SMALLEST, FaceFinder, Spot
+from .view import View, around, whole, wholes
+
+os.environ.setdefault("GLOG_minloglevel", "2")  # the library's start-up chatter is no news
+
+STILL_THRESHOLD = 0.3  # finds most of the small, grey faces that 0.5 loses
+CLIP_THRESHOLD = 0.5
+MAX_FACES = 8  # in one picture
+_CHOSEN = np.array(list(LANDMARKS.values()))
+
+
+@dataclass(frozen=True)
+class FaceObservation:
+    """One face in one picture.
+
+    landmarks (478, 3) float32: pixels of the upright picture, x right, y down, z alike (smaller is
+    nearer, zero at the head's centre); arkit (52,) float32 in 0..1, in the order of ARKIT_CHANNELS;
+    head_pose (4, 4) float32: face -> camera, centimetres, x right, y up, z to the camera; size:
+    (width, height) of the picture in pixels.
+    """
+
+    landmarks: np.ndarray
+    arkit: np.ndarray
+    head_pose: np.ndarray
+    size: tuple[int, int]
+
+    @property
+    def landmarks49(self) -> np.ndarray:
+        """(49, 2) float32: the landmarks of ExprGen, section 3, in the order of LANDMARK_NAMES."""
+        return self.landmarks[_CHOSEN, :2]
+
+    @property
+    def box(self) -> np.ndarray:
+        """(4,) left, top, right, bottom of the face mesh in pixels."""
+        return np.concatenate([self.landmarks[:, :2].min(0), self.landmarks[:, :2].max(0)])
+
+    @property
+    def centre(self) -> np.ndarray:
+        """(2,) pixels: the middle of the landmarks."""
+        return self.landmarks[:, :2].mean(0)
+
+    @property
+    def width(self) -> float:
+        """The side of a square as large as the box, pixels; at least 1."""
+        return max(1.0, float(np.sqrt(self.area)))
+
+    @property
+    def area(self) -> float:
+        """Of the box, square pixels."""
+        return float(np.prod(np.ptp(self.landmarks[:, :2], axis=0)))
+
+
+class FaceDetector:
+    """The landmarker, made once and used for many pictures; a context manager.
+
+    Args:
+        clip: frames of one clip follow each other (faster and steadier); False: separate pictures.
+        faces: at most this many faces.
+        threshold: of detection, presence and tracking; by default 0.3 for pictures, 0.5 for clips.
+
+    Raises:
+        ModelError: the landmark model is missing, damaged or can't be loaded.
+    """
+
+    def __init__(self, *, clip: bool = False, faces: int = 1, threshold: float | None = None):
+        if threshold is None:
+            threshold = CLIP_THRESHOLD if clip else STILL_THRESHOLD
+        self.clip = clip
+        self.view: View | None = None  # of the last finding; None after a closer look
+        self._landmarker = _landmarker(clip, faces, threshold)
+        self._last_ms = -1
+        self._finder: FaceFinder | None = None
+
+    def __enter__(self) -> FaceDetector:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._landmarker is not None:
+            self._landmarker.close()
+            self._landmarker = None
+        if self._finder is not None:
+            self._finder.close()
+            self._finder = None
+
+    def detect(
+        self, rgb: np.ndarray, seconds: float = 0.0, view: View | None = None
+    ) -> list[FaceObservation]:
+        """The faces of a picture, from left to right.
+
+        Args:
+            rgb: (H, W, 3) uint8, or (H, W) grey.
+            seconds: the frame's time (clips only); it has to increase.
+            view: of a search in a picture of the same size; by default the whole picture.
+        """
+        self.view = view or whole(rgb.shape[1], rgb.shape[0])
+        return self._detect(rgb, self.view, seconds)
+
+    def search(
+        self, rgb: np.ndarray, smallest: float = SMALLEST, finder: FaceFinder | None = None
+    ) -> list[FaceObservation]:
+        """Like `detect` for a separate picture, but not content with a first failure.
+
+        A tight crop gets a border of mid grey before it is enlarged; a large picture is looked at
+        more closely, since the detector sees the whole at 128x128 and overlooks small faces.
+
+        Args:
+            smallest: width in pixels of the smallest face that is looked for; finder: used for the
+                closer look, by default one of its own.
+        """
+        height, width = rgb.shape[:2]
+        for view in wholes(width, height):
+            found = self._detect(rgb, view)
+            if found:
+                self.view = view
+                return found
+        self.view = None
+        return self.look_at(rgb, (finder or self._own_finder()).scan(rgb, smallest))
+
+    def look_at(self, rgb: np.ndarray, spots: list[Spot]) -> list[FaceObservation]:
+        """The faces at these spots, from left to right, each seen in its surroundings."""
+        faces: list[FaceObservation] = []
+        for spot in spots:
+            view = around(spot.box, rgb.shape[1], rgb.shape[0])
+            for face in self._detect(rgb, view):
+                middle = face.landmarks[:, :2].mean(0)
+                inside = (spot.box[:2] <= middle).all() and (middle <= spot.box[2:]).all()
+                if inside and not any(same_face(face, other) for other in faces):
+                    faces.append(face)
+        return sorted(faces, key=lambda face: float(face.landmarks[:, 0].mean()))
+
+    def _own_finder(self) -> FaceFinder:
+        if self._finder is None:
+            self._finder = FaceFinder()
+        return self._finder
+
+    def _detect(self, rgb, view: View, seconds: float = 0.0) -> list[FaceObservation]:
+        import mediapipe as mp
+
+        image = mp.Image(image_format=mp.ImageFormat.SRGB, data=view.render(rgb))
+        if self.clip:
+            self._last_ms = max(self._last_ms + 1, round(seconds * 1000))
+            result = self._landmarker.detect_for_video(image, self._last_ms)
+        else:
+            result = self._landmarker.detect(image)
+        found = [
+            FaceObservation(
+                landmarks=view.to_picture(_points(points)),
+                arkit=_arkit(scores),
+                head_pose=np.asarray(pose, np.float32),
+                size=(rgb.shape[1], rgb.shape[0]),
+            )
+            for points, scores, pose in zip(
+                result.face_landmarks,
+                result.face_blendshapes,
+                result.facial_transformation_matrixes,
+                strict=True,
+            )
+        ]
+        return sorted(found, key=lambda face: float(face.landmarks[:, 0].mean()))
+
+
+def scaled(face: FaceObservation, factor: np.ndarray) -> FaceObservation:
+    """The face in a picture that is (2,) `factor` times as wide and high."""
+    x, y = factor
+    size = (round(face.size[0] * x), round(face.size[1] * y))
+    return replace(face, landmarks=face.landmarks * np.array([x, y, x], np.float32), size=size)
+
+
+SAME = 0.35  # widths within which two faces found in one picture are one
+
+
+def same_face(a: FaceObservation, b: FaceObservation) -> bool:
+    """Two findings in one picture are of one face."""
+    apart = float(np.linalg.norm(a.centre - b.centre))
+    return apart < SAME * min(a.width, b.width) and 0.5 < a.width / b.width < 2.0
+
+
+def _points(landmarks: list) -> np.ndarray:
+    """MediaPipe's list of points -> (478, 3) float32."""
+    flat = [value for p in landmarks for value in (p.x, p.y, p.z)]
+    return np.array(flat, np.float32).reshape(MEDIAPIPE_LANDMARKS, 3)
+
+
+def _arkit(scores: list) -> np.ndarray:
+    """MediaPipe's 52 categories (with _neutral, without tongueOut) -> (52,) by ARKIT_CHANNELS."""
+    arkit = np.zeros(len(ARKIT_CHANNELS), np.float32)
+    for category in scores:
+        column = ARKIT_INDEX.get(category.category_name)
+        if column is not None:
+            arkit[column] = category.score
+    return arkit
+
+
+def _landmarker(clip: bool, faces: int, threshold: float):
+    """A MediaPipe landmarker with everything switched on that a FaceObservation needs."""
+    from mediapipe.tasks.python import BaseOptions, vision
+
+    model = landmark_model.landmark_model()
+    mode = vision.RunningMode.VIDEO if clip else vision.RunningMode.IMAGE
+    try:
+        return vision.FaceLandmarker.create_from_options(
+            vision.FaceLandmarkerOptions(
+                # Its bytes, not its name: the library can't open every name on Windows.
+                base_options=BaseOptions(model_asset_buffer=model.read_bytes()),
+                running_mode=mode,
+                num_faces=faces,
+                min_face_detection_confidence=threshold,
+                min_face_presence_confidence=threshold,
+                min_tracking_confidence=threshold,
+                output_face_blendshapes=True,
+                output_facial_transformation_matrixes=True,
+            )
+        )
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ModelError(
+            f"the landmarker can't be started ({error}).", file=model, fix=landmark_model.FETCH_FIX
+        ) from error
