@@ -36,7 +36,6 @@ LONGEST_STEP, LONGEST = 600.0, 86_400.0
 a key for each of the scene's frames."""
 FARTHEST = 200_000.0
 """Seconds from zero at which a frame may lie. Clocks of broadcast streams reach 95,444."""
-LARGE = 1 << 20  # bytes
 STILL_SECONDS = 1.0
 """Between the times of separate pictures, which fill a frame of the scene each."""
 

@@ -65,7 +65,7 @@ def moving_controls(profile: RigProfile) -> tuple[Control, ...]:
 def profile_digest(profile: RigProfile) -> str:
     """Tells one state of a profile's landmarks and controls from another."""
     controls = [
-        (c.name, [asdict(t) for t in c.targets], c.rest, c.minimum, c.maximum)
+        (c.name, [asdict(t) for t in c.targets], float(c.rest), float(c.minimum), float(c.maximum))
         for c in moving_controls(profile)
     ]
     landmarks = [asdict(profile.landmarks[n]) for n in LANDMARK_NAMES if n in profile.landmarks]
