@@ -127,18 +127,21 @@ def summary(figures: dict) -> str:
 
 
 def _performance_lines(measured: dict) -> list[str]:
-    """One line a method and character: fast motion, closures."""
+    """One line a method and character: fast motion, closures; one more against the truth."""
     lines = []
     for character, methods in measured.get("means", {}).items():
         for method, m in methods.items():
-            shown = ", ".join(
-                f"{n} {_number(m['columns'][n]['fast'])}"
-                for n in ("lip gap", "mouth width", "lids", "brows")
-            )
-            closed, false = (_number(m[k]) for k in ("reached", "false"))
-            who = f"{method}/{character}"
-            lines.append(f"{who:<22} {shown}, closed {closed}, false {false}")
+            lines.append(f"{f'{method}/{character}':<22} {_performed(m)}")
+            if "truth" in m:
+                reached = _number(m["truth"]["speech"]["reached"])
+                lines.append(f"{'  against the truth':<22} {_performed(m['truth'])}, pbm {reached}")
     return lines
+
+
+def _performed(m: dict) -> str:
+    names = ("lip gap", "mouth width", "lids", "brows")
+    shown = ", ".join(f"{n} {_number(m['columns'][n]['fast'])}" for n in names)
+    return f"{shown}, closed {_number(m['reached'])}, false {_number(m['false'])}"
 
 
 def _number(value: float | None, digits: int = 2) -> str:

@@ -25,8 +25,9 @@ MOST_CONTACT = 0.06
 """Largest gap at which a tracker sees touching lips; a clip with no less never shows them."""
 OPEN = 0.08
 """Lip gap above which a mouth is open beyond doubt."""
-SLIT = 0.015
-"""Largest opening between a character's lips, seen from the front, that counts as closed."""
+SLIT = 0.03
+"""Largest opening between a character's lips, seen from the front, that counts as closed: rendered
+it is a thin dark line between lips that look closed."""
 TOUCH = 0.02
 """The same by landmarks alone: lip gap over that of rest."""
 ACTOR_SHUT, ACTOR_LOOKS = 0.3, 0.6

@@ -252,7 +252,7 @@ def _performance(figures: dict) -> str:
         text += f"<h3>{about}</h3>" + _performance_table(measured, key)
     if any("truth" in m for who in measured["means"].values() for m in who.values()):
         text += "<h3>Fast motion, against what is true</h3>"
-        text += _performance_table(measured, "fast", "truth")
+        text += _performance_table(measured, "fast", "truth") + _speech_table(measured)
     return text
 
 
@@ -284,6 +284,17 @@ def _performance_table(measured: dict, key: str, against: str | None = None) -> 
                 rows.append((f"{method}/{character}", *shown, *row))
     rows += _tracker_rows(measured, key) if against else []
     return _table(head, rows, signed=True)
+
+
+def _speech_table(measured: dict) -> str:
+    """Contacts of p, b and m that are reached, false ones on vowels."""
+    rows = [
+        (f"{method}/{character}", m["truth"]["speech"]["reached"], m["truth"]["speech"]["false"])
+        for character, methods in measured["means"].items()
+        for method, m in methods.items()
+        if "truth" in m
+    ]
+    return _table(("method/character", "contacts of p, b, m", "false on vowels"), rows, signed=True)
 
 
 def _tracker_rows(measured: dict, key: str) -> list[tuple]:
