@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 BLENDER = ("bpy", "mathutils", "bmesh", "bl_ui", "gpu", "gpu_extras", "addon_utils", "aud", "blf")
 
 NETWORKS = (
-    "vocabulary errors cores packages settings files progress track",
+    "vocabulary errors names reading records arrays messages cores packages settings files "
+    "progress track",
     "characters footage tracking models perception face_model solving training evaluation",
     "pipeline worker",
 )

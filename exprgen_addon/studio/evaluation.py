@@ -32,6 +32,7 @@ from ...networks.evaluation.motion import (
     true_intensity,
 )
 from ...networks.files import write_text
+from ...networks.reading import read_object
 from ...networks.settings import RetargetSettings
 from ...networks.track import FaceTrack, RigTrack
 from ...networks.vocabulary import EXPRESSIONS
@@ -547,10 +548,7 @@ def _without_fields(figures: dict) -> dict:
 
 
 def _json(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"can't be read ({error})", file=path, fix="remove it") from error
+    return read_object(path, "remove it")
 
 
 def _digest(values) -> str:
