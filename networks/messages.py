@@ -7,7 +7,11 @@ nobody waits for an answer that it has thrown away.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from .reading import parse_json
@@ -20,6 +24,40 @@ MOST = 1e15
 
 ALIVE = "alive"
 """Type of the message that says nothing but that its sender still works."""
+
+HEARTBEAT = 5.0
+"""Seconds between two signs of life."""
+
+
+class Sender:
+    """Writes messages to a stream, each in one piece and from any thread, and signs of life between
+    them until the process ends.
+
+    Raises (when called):
+        OSError: nobody listens any more.
+    """
+
+    def __init__(self, stream: TextIO):
+        self._stream, self._lock = stream, threading.Lock()
+        keep_alive(self)
+
+    def __call__(self, message: dict) -> None:
+        with self._lock:
+            self._stream.write(json.dumps(message) + "\n")
+            self._stream.flush()
+
+
+def keep_alive(send: Callable[[dict], None]) -> None:
+    """Send a sign of life every HEARTBEAT seconds from a thread of its own, so that nobody waits
+    for a process that does nothing any more."""
+
+    def beat() -> None:
+        with contextlib.suppress(OSError, ValueError):  # nobody listens any more
+            while True:
+                time.sleep(HEARTBEAT)
+                send({"type": ALIVE})
+
+    threading.Thread(target=beat, daemon=True).start()
 
 
 def read_messages(stream: TextIO) -> Iterator[dict | str]:
@@ -74,6 +112,14 @@ def _is_text_or_none(value: object) -> bool:
     return value is None or isinstance(value, str)
 
 
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)
+
+
+def _is_list_or_none(value: object) -> bool:
+    return value is None or isinstance(value, list)
+
+
 _NEEDED = {
     "stage": {"stage": _is_text},
     "progress": {
@@ -84,6 +130,8 @@ _NEEDED = {
         "eta": _is_count_or_none,
     },
     "log": {"text": _is_text},
+    "picture": {"file": _is_text, "landmarks": _is_list_or_none},
+    "shown": {"shot": _is_count, "reason": _is_text, "landmarks": _is_list, "camera": _is_list},
     "error": {"problem": _is_text, "file": _is_text_or_none, "fix": _is_text_or_none},
 }
 """Type -> the fields that a reader relies on."""

@@ -124,6 +124,15 @@ def number(value: object, where: str) -> float:
     return float(value)
 
 
+def number_of(written: str) -> float:
+    """The finite number that a text writes, up to LARGEST_NUMBER either way.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return number(float(written), written)
+
+
 def whole_number(value: object, where: str) -> int:
     """A whole number, up to LARGEST_NUMBER either way.
 

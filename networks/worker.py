@@ -56,19 +56,15 @@ import queue
 import re
 import signal
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, ExprGenError, UsageError
-from .messages import ALIVE, read_messages
+from .messages import keep_alive, read_messages
 
 NICE_VARIABLE = "EXPRGEN_NICE"
 """How far the process steps back behind others (POSIX niceness), so that a window stays quick."""
-
-HEARTBEAT = 5.0
-"""Seconds between two signs of life."""
 
 GRACE = 20.0
 """Seconds that a request has to end by itself once nobody listens any more."""
@@ -220,8 +216,11 @@ def train(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
     """
     main = training(arguments["name"])
     words = [str(w) for w in arguments.get("arguments", [])]
-    with _told(emit, arguments["name"]), _interrupted_by(stop):
-        code = main(words) or 0
+    try:
+        with _told(emit, arguments["name"]), _interrupted_by(stop):
+            code = main(words) or 0
+    except KeyboardInterrupt:  # before the training began, or at its very end
+        code = EXIT_INTERRUPTED
     if code not in (EXIT_OK, EXIT_INTERRUPTED):
         raise ExprGenError(f"the training {arguments['name']!r} failed", fix="read the log")
     return {"exit_code": code, "partial": code == EXIT_INTERRUPTED}
@@ -388,12 +387,6 @@ class Worker:
             self._serve(request)
         return EXIT_OK
 
-    def say_alive(self) -> None:
-        """For ever tell that the process works: a caller need not wait for one that does not."""
-        while True:
-            time.sleep(HEARTBEAT)
-            self.emit({"type": ALIVE})
-
     def _read(self) -> None:
         with contextlib.suppress(OSError, ValueError):  # a broken stream ends like a closed one
             for request in self._parsed():
@@ -494,7 +487,7 @@ def main() -> int:
     # Whatever the locale: a byte that is no text must not end the reading.
     requests = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace")
     worker = Worker(requests, claim_stdout(), GRACE)
-    threading.Thread(target=worker.say_alive, daemon=True).start()
+    keep_alive(worker.emit)
     signal.signal(signal.SIGINT, lambda *_: worker.end())
     code = worker.run()
     sys.stderr.flush()

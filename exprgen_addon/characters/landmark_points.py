@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ...networks.errors import InputError, UsageError
+from ...networks.reading import read_object
+from ...networks.records import FieldError, as_type
 from ...networks.tracking.registration import FRONTAL_FACE
 from ...networks.vocabulary import LANDMARK_INDEX, LANDMARK_NAMES
 
@@ -24,29 +26,23 @@ def load_points(path: str | Path) -> dict[str, tuple[float, float]]:
         InputError: the file is missing, is no such file, or a point is not two numbers.
     """
     path = Path(path)
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"can't be read ({error.strerror})", file=path) from error
-    except ValueError as error:
-        raise InputError(f"is not valid JSON ({error})", file=path, fix="mend it") from error
-    if not isinstance(data, dict) or data.get("format") != POINTS_FORMAT:
+    data = read_object(path, "mend it")
+    if data.get("format") != POINTS_FORMAT:
         raise InputError(
             "holds no landmark points", file=path, fix=f'let it say "format": "{POINTS_FORMAT}"'
         )
     points = {}
-    for name, place in data.get("points", {}).items():
-        try:
-            x, y = (float(v) for v in place)
-        except (TypeError, ValueError):
-            x = y = float("nan")
-        if not (0.0 <= x <= 1.0 and 0.0 <= y <= 1.0):
-            raise InputError(
-                f"point {name!r} is not two numbers in 0..1",
-                file=path,
-                fix="give shares of the neutral view's side",
-            )
-        points[name] = (x, y)
+    try:
+        for name, place in as_type(dict[str, object], data.get("points", {}), "points").items():
+            points[name] = as_type(tuple[float, float], place, f"point {name[:60]!r}")
+            if not all(0.0 <= share <= 1.0 for share in points[name]):
+                raise FieldError(f"point {name[:60]!r} is outside")
+    except FieldError as error:
+        raise InputError(
+            f"{error}: a point is two numbers in 0..1",
+            file=path,
+            fix="give shares of the neutral view's side",
+        ) from error
     return points
 
 

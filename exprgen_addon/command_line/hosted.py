@@ -15,6 +15,7 @@ import threading
 import time
 
 from ...networks.errors import EXIT_OK, ExprGenError, UsageError
+from ...networks.messages import keep_alive
 from ...networks.worker import GRACE, plain, step_back
 from .console import Console
 from .main import run_words
@@ -80,6 +81,7 @@ def main(words: list[str]) -> None:
 
     def make_console(as_json: bool) -> MessageConsole:
         made.append(MessageConsole())
+        keep_alive(made[0].send)
         threading.Thread(target=_wait_for_the_end, args=(made[0],), daemon=True).start()
         return _Kept(made[0], words)
 

@@ -13,15 +13,21 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ...networks.errors import EXIT_INTERRUPTED, ExprGenError
-from .console import Console
-from .parser import build_parser
+
+if TYPE_CHECKING:
+    from .console import Console
 
 
 def main(words: list[str] | None = None) -> int:
     """Run one command and return its exit code; without `words` the process's own, which ends."""
-    code = run_words(sys.argv[1:] if words is None else words)
+    try:
+        code = run_words(sys.argv[1:] if words is None else words)
+    except KeyboardInterrupt:  # before there was a console
+        print("interrupted", file=sys.stderr, flush=True)
+        code = EXIT_INTERRUPTED
     if words is None:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):
@@ -30,19 +36,23 @@ def main(words: list[str] | None = None) -> int:
     return code
 
 
-def run_words(words: list[str], make_console: Callable[[bool], Console] = Console) -> int:
+def run_words(words: list[str], make_console: Callable[[bool], Console] | None = None) -> int:
     """Parse the words and run their command; its exit code.
 
     Args:
-        make_console: who is told; see command_line/hosted.py for one that is no terminal.
+        make_console: who is told, by default the terminal; see command_line/hosted.py.
     """
+    # All verbs load here: Ctrl-C must find `main` meanwhile.
+    from .console import Console
+    from .parser import build_parser
+
     try:
         args = build_parser().parse_args(words)
     except SystemExit as stop:  # argparse: 0 after --help, 2 after a bad option
         return int(stop.code or 0)
     if "--json" in getattr(args, "words", ()):  # `train NAME --json`: its own words follow its name
         args.json = True
-    with make_console(args.json) as console:
+    with (make_console or Console)(args.json) as console:
         try:
             return args.run(args, console)
         except ExprGenError as error:

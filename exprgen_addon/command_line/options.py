@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ...networks.errors import UsageError
+from ...networks.records import number_of
 from ...networks.settings import RetargetSettings
 from ...networks.vocabulary import OUTPUTS, REGIONS
 from ..keying.key_options import KeyOptions, check_fps
@@ -59,7 +60,7 @@ def take_options(sub: argparse.ArgumentParser) -> None:
         name = f"smoothing_{part}"
         solving.add_argument(
             f"--smoothing-{part}",
-            type=float,
+            type=finite,
             default=getattr(defaults, name),
             metavar="0..1",
             help="default: %(default)s",
@@ -73,7 +74,7 @@ def take_options(sub: argparse.ArgumentParser) -> None:
     )
     solving.add_argument(
         "--emphasis",
-        type=float,
+        type=finite,
         default=defaults.emphasis,
         metavar="0..1",
         help="pull towards key poses of the perceived expression (default: %(default)s)",
@@ -91,12 +92,12 @@ def take_options(sub: argparse.ArgumentParser) -> None:
             f"--no-{output}", action="store_true", help=f"leave the {output} unkeyed"
         )
     keying = sub.add_argument_group("keying")
-    keying.add_argument("--fps", type=float, help="of the scene (default: the reference's)")
-    keying.add_argument("--start-frame", type=float, default=1.0, help="frame of time zero")
+    keying.add_argument("--fps", type=finite, help="of the scene (default: the reference's)")
+    keying.add_argument("--start-frame", type=finite, default=1.0, help="frame of time zero")
     keying.add_argument("--interpolation", choices=("linear", "bezier"), default="linear")
     keying.add_argument(
         "--reduce",
-        type=float,
+        type=finite,
         default=0.0,
         metavar="ERROR",
         help="leave out keys; largest error as a part of a control's range, such as 0.01",
@@ -106,11 +107,23 @@ def take_options(sub: argparse.ArgumentParser) -> None:
     )
 
 
+def finite(text: str) -> float:
+    """A number, for options; NaN and infinity are none.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is no such number.
+    """
+    try:
+        return number_of(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+
+
 def _range(text: str) -> tuple[float | None, float | None]:
     start, colon, end = text.partition(":")
     try:
         if colon:
-            return (float(start) if start else None, float(end) if end else None)
+            return (number_of(start) if start else None, number_of(end) if end else None)
     except ValueError:
         pass
     raise argparse.ArgumentTypeError(f"{text!r} is not START:END in seconds")
@@ -120,7 +133,7 @@ def _calibration(text: str) -> str | float:
     if text in ("auto", "none"):
         return text
     try:
-        return float(text)
+        return number_of(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not auto, none or seconds") from None
 
@@ -128,7 +141,7 @@ def _calibration(text: str) -> str | float:
 def _gain(text: str) -> tuple[str, float]:
     region, _, number = text.partition("=")
     try:
-        return region, float(number)
+        return region, number_of(number)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not REGION=NUMBER") from None
 

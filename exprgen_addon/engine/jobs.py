@@ -14,7 +14,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import itertools
-import json
 import os
 import queue
 import signal
@@ -25,14 +24,19 @@ from collections import deque
 from collections.abc import Callable
 
 from ...networks.errors import ExprGenError
+from ...networks.messages import ALIVE
 from .engine_python import command_environment
 from .worker_process import (
     CHATTER,
     LOG_LINES,
+    SILENCE,
+    Silence,
     WorkerProcess,
+    answers,
     explained,
     how_ended,
     last_words,
+    lines_of,
     running_workers,
     start_piped,
 )
@@ -54,6 +58,7 @@ class Messages:
         self.error: ExprGenError | None = None
         self.stopping = False
         self._mailbox: queue.SimpleQueue = queue.SimpleQueue()
+        self._silence = Silence(SILENCE)
 
     @property
     def done(self) -> bool:
@@ -72,7 +77,7 @@ class Messages:
             try:
                 message = self._mailbox.get_nowait()
             except queue.Empty:
-                break
+                return messages + self._watch()
             messages += self._take(message)
         return messages
 
@@ -87,8 +92,10 @@ class Messages:
                 # A short wait, so that Ctrl-C is handled at once on every system.
                 message = self._mailbox.get(timeout=0.2)
             except queue.Empty:
-                continue
-            for m in self._take(message):
+                told = self._watch()
+            else:
+                told = self._take(message)
+            for m in told:
                 on_message(m)
         if self.error is not None:
             raise self.error
@@ -107,6 +114,23 @@ class Messages:
 
     def _ended(self) -> None:
         """Called once, after the result or the error has come."""
+
+    def _heard(self) -> int | None:
+        """How many messages of any kind have come; None if silence means nothing."""
+        return None
+
+    def _watch(self) -> list[dict]:
+        """Give up a process that has been silent for too long; what there is to tell of it."""
+        heard = self._heard()
+        if heard is None or not self._silence.is_over(heard):
+            return []
+        self.kill()
+        self.error = ExprGenError(
+            f"the engine gave no sign of life for {SILENCE:.0f} s and was ended",
+            fix="try again; if it happens again, report it with the log",
+        )
+        self._ended()
+        return [self.error.to_message()]
 
     def _take(self, message: dict | None) -> list[dict]:
         if message is None:
@@ -149,6 +173,9 @@ class Job(Messages):
     def kill(self) -> None:
         self.worker.kill()
 
+    def _heard(self) -> int:
+        return self.worker.heard
+
     def _death(self) -> ExprGenError:
         return self.worker.death()
 
@@ -169,6 +196,7 @@ class Command(Messages):
     def __init__(self, words: list[str], blender: list[str]):
         super().__init__()
         self._lines: deque[str] = deque(maxlen=LOG_LINES)
+        self._count = 0
         try:
             self._process = start_piped([*blender, *words], command_environment())
         except OSError as error:
@@ -205,7 +233,13 @@ class Command(Messages):
                     os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
+    def _heard(self) -> int:
+        return self._count
+
     def _death(self) -> ExprGenError:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5.0)
+        self.kill()
         how = how_ended(self._process.wait())
         lines = [line for line in self._lines if line and not CHATTER.match(line)][-6:]
         return ExprGenError(
@@ -218,19 +252,20 @@ class Command(Messages):
             self._process.wait(5.0)
 
     def _read_messages(self) -> None:
-        for line in self._process.stdout:
-            try:
-                message = json.loads(line)
-            except ValueError:
-                self._lines.append(line.rstrip())
-                continue
-            if isinstance(message, dict) and "type" in message:
-                self._mailbox.put(message)
-        self._mailbox.put(None)
+        try:
+            for message in answers(self._process.stdout, self._take_line):
+                self._count += 1
+                if message["type"] != ALIVE:
+                    self._mailbox.put(message)
+        finally:
+            self._mailbox.put(None)
+
+    def _take_line(self, line: str) -> None:
+        self._lines.append(line.rstrip()[:1000])
 
     def _read_stderr(self) -> None:
-        for line in self._process.stderr:
-            self._lines.append(line.rstrip()[:1000])
+        for line in lines_of(self._process.stderr):
+            self._take_line(line)
 
 
 _commands: weakref.WeakSet[Command] = weakref.WeakSet()

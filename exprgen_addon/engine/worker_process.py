@@ -10,11 +10,15 @@ import re
 import signal
 import subprocess
 import threading
+import time
 import weakref
 from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from ...networks.errors import ExprGenError, ModelError
+from ...networks.messages import LONGEST_LINE, is_answer, read_messages
 from ...networks.packages import lacking
 from ...networks.worker import NICE_VARIABLE
 from .engine_python import (
@@ -29,6 +33,12 @@ from .engine_python import (
 WORKER = Path(__file__).resolve().parents[2] / "networks" / "worker.py"
 LOG_LINES = 2000
 """Lines of what processes said that are kept for a person to read."""
+SILENCE = 300.0
+"""Seconds without a sign of life after which a process counts as hung. The worker gives one every
+few seconds, but not while a library holds Python's lock: loading the packages from a slow disk may
+take a minute."""
+LOOK = 1.0
+"""Seconds that count at most between two looks at a silent process."""
 running_workers: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
 
 # What libraries print for their own developers; never the reason why a worker died.
@@ -63,6 +73,50 @@ def start_piped(command: list[str], environment: dict[str, str]) -> subprocess.P
     )
 
 
+def lines_of(stream: TextIO) -> Iterator[str]:
+    """The lines of a stream to its end, each cut where it is longer than a line may be; a stream
+    that breaks ends."""
+    with contextlib.suppress(OSError, ValueError):
+        while line := stream.readline(LONGEST_LINE):
+            yield line
+
+
+def answers(stream: TextIO, printed: Callable[[str], None]) -> Iterator[dict]:
+    """The messages of a process (see networks/worker.py) to the end of its stream.
+
+    Args:
+        printed: is given every other line that it prints there.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        for message in read_messages(stream):
+            if isinstance(message, dict) and is_answer(message):
+                yield message
+            else:
+                printed(str(message))
+
+
+class Silence:
+    """Tells when a process that should speak has been silent for too long.
+
+    Only time in which somebody looks counts, so that neither a machine that slept nor a window that
+    stood still is taken for a silent process.
+    """
+
+    def __init__(self, limit: float):
+        self._limit, self._heard = limit, -1
+        self._silent, self._looked = 0.0, time.monotonic()
+
+    def is_over(self, heard: int) -> bool:
+        """Look: `heard` counts what has come so far."""
+        now = time.monotonic()
+        if heard != self._heard:
+            self._heard, self._silent = heard, 0.0
+        else:
+            self._silent += min(now - self._looked, LOOK)
+        self._looked = now
+        return self._silent > self._limit
+
+
 class WorkerProcess:
     """One worker process; it serves any number of jobs, one at a time. Ends with this process.
 
@@ -89,6 +143,9 @@ class WorkerProcess:
                 f"Python), or set {PYTHON_VARIABLE}",
             ) from error
         self._mailboxes: dict[int, queue.SimpleQueue] = {}
+        self._ended = False
+        self.heard = 0
+        """Messages that have come, signs of life too."""
         self._last_lines: deque[str] = deque(maxlen=12)
         self.log: deque[str] = deque(maxlen=LOG_LINES)
         self._write_lock = threading.Lock()
@@ -117,7 +174,7 @@ class WorkerProcess:
     def open_mailbox(self, number: int) -> queue.SimpleQueue:
         """The messages of one request; None comes last if the worker ended."""
         mailbox = self._mailboxes[number] = queue.SimpleQueue()
-        if not self._readers[0].is_alive():
+        if self._ended:
             mailbox.put(None)
         return mailbox
 
@@ -141,7 +198,11 @@ class WorkerProcess:
         self._process.wait()
 
     def death(self) -> ExprGenError:
-        """Why the worker ended, as far as can be told."""
+        """Why the worker ended, as far as can be told; it is ended if it has not."""
+        if self._ended:  # its stdout is closed: it is about to end, if it can
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(5.0)
+        self.kill()
         for reader in self._readers:
             reader.join(2.0)
         how = how_ended(self._process.wait())
@@ -161,23 +222,25 @@ class WorkerProcess:
         )
 
     def _read_messages(self) -> None:
-        for line in self._process.stdout:
-            try:
-                message = json.loads(line)
-            except ValueError:
-                self._last_lines.append(line.strip())
-                continue
-            mailbox = self._mailboxes.get(message.get("id"))
-            if mailbox is not None:
-                mailbox.put(message)
-        for mailbox in list(self._mailboxes.values()):
-            mailbox.put(None)
+        try:
+            for message in answers(self._process.stdout, self._take_line):
+                self.heard += 1
+                mailbox = self._mailboxes.get(message.get("id"))
+                if mailbox is not None:
+                    mailbox.put(message)
+        finally:
+            self._ended = True
+            for mailbox in list(self._mailboxes.values()):
+                mailbox.put(None)
+
+    def _take_line(self, line: str) -> None:
+        self._last_lines.append(line.strip()[:300])
 
     def _read_stderr(self) -> None:
-        for line in self._process.stderr:
+        for line in lines_of(self._process.stderr):
             self.log.append(line.rstrip()[:1000])
             if not CHATTER.match(line):
-                self._last_lines.append(line.strip()[:300])
+                self._take_line(line)
 
 
 def explained(error: ExprGenError, python: str) -> ExprGenError:

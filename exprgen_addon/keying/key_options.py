@@ -14,6 +14,8 @@ INTERPOLATION_ITEMS = (
 )
 """Those that a menu offers: identifier, name, what it does."""
 FPS_RANGE = (1.0, 240.0)
+LAST_FRAME = 1_048_574
+"""The last one that Blender knows."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ class KeyOptions:
             raise UsageError(
                 f"unknown interpolation {self.interpolation!r}",
                 fix=f"use one of {', '.join(INTERPOLATIONS)}",
+            )
+        if not abs(self.start_frame) <= LAST_FRAME:
+            raise UsageError(
+                f"Blender has no frame {self.start_frame:g}", fix="give a frame of the scene"
             )
         if not 0.0 <= self.reduce < 1.0:
             raise UsageError(

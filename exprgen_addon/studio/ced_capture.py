@@ -13,8 +13,9 @@ import numpy as np
 
 from ...networks.characters.profile import RigProfile
 from ...networks.errors import InputError, OutputError, UsageError
-from ...networks.track import load_arrays, save_arrays
+from ...networks.track import save_arrays
 from ...networks.tracking.registration import geometric_features
+from ...networks.training.shared.datasets import load_samples
 from ...networks.vocabulary import EXPRESSIONS, GEOMETRIC_FEATURES, LANDMARK_NAMES
 from .ced_poses import class_balance, draw_samples
 from .face_studio import CED, Shown, StudioSettings
@@ -187,7 +188,7 @@ def sheet_cells(folder: Path, seed: int = 0, count: int = 64) -> list[dict]:
     Raises:
         InputError: the folder holds no pictures.
     """
-    _, samples = load_arrays(folder / "samples.npz", CED_KIND)
+    _, samples = load_samples(folder / "samples.npz")
     there = [i for i in range(len(samples["label"])) if _image(folder, i).exists()]
     if not there:
         raise InputError("holds no pictures", file=folder, fix="run the capture first")
@@ -224,7 +225,7 @@ def _keep_or_refuse(path: Path, columns: dict[str, np.ndarray]) -> tuple[dict, d
     """(meta, columns) of the capture that is there, if any; refuses to mix two draws."""
     if not path.exists():
         return {}, {}
-    meta, old = load_arrays(path, CED_KIND)
+    meta, old = load_samples(path)
     for name in ("values", "looks", "label"):
         a, b = old.get(name), columns[name]
         n = 0 if a is None else min(len(a), len(b))

@@ -26,6 +26,7 @@ import numpy as np
 
 from ...networks.characters.profile import RigProfile, load_profile
 from ...networks.errors import ExprGenError
+from ...networks.messages import Sender
 from ...networks.worker import NICE_VARIABLE, step_back
 from ..engine import engine_python, jobs, worker_process
 
@@ -154,12 +155,12 @@ class Mirror:
     def _read(self) -> None:
         """Each picture goes on to the worker from this thread: a window that draws slowly asks
         seldom, and would lose a turn between the two."""
-        for line in self._process.stdout:
-            with contextlib.suppress(ValueError):
-                message = json.loads(line)
-                if isinstance(message, dict) and "type" in message:
+        try:
+            for message in worker_process.answers(self._process.stdout, self._take_line):
+                if message["type"] in ("picture", "error"):
                     self._answers.put(self._reading(message))
-        self._answers.put(None)
+        finally:
+            self._answers.put(None)
 
     def _reading(self, message: dict) -> dict | ExprGenError:
         if message["type"] == "error":
@@ -171,9 +172,12 @@ class Mirror:
             return error
 
     def _listen(self) -> None:
-        for line in self._process.stderr:
-            if line.strip():
-                self._last_words = line.strip()[:300]
+        for line in worker_process.lines_of(self._process.stderr):
+            self._take_line(line)
+
+    def _take_line(self, line: str) -> None:
+        if line.strip():
+            self._last_words = line.strip()[:300]
 
 
 def main(words: list[str]) -> None:
@@ -187,7 +191,7 @@ def main(words: list[str]) -> None:
     step_back()
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    code, lines = 0, SimpleQueue()
+    code, lines, send = 0, SimpleQueue(), Sender(out)
     threading.Thread(target=_take_lines, args=(lines,), daemon=True).start()
     try:
         profile = load_profile(words[0])
@@ -200,11 +204,10 @@ def main(words: list[str]) -> None:
                 path = Path(words[1]) / f"pose_{number % 2}.png"
                 studio.render_to(path)
                 points = studio.landmarks().tolist() if profile.landmarks else None
-                answer = {"type": "picture", "file": str(path), "landmarks": points}
-                print(json.dumps(answer), file=out)
+                send({"type": "picture", "file": str(path), "landmarks": points})
                 number += 1
     except ExprGenError as error:
-        print(json.dumps(error.to_message()), file=out)
+        send(error.to_message())
         code = error.exit_code
     except BrokenPipeError:
         code = 1

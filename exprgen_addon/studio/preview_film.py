@@ -31,6 +31,7 @@ from ...networks.characters.profile import RigProfile, find_character, to_unit
 from ...networks.errors import ExprGenError, UsageError
 from ...networks.track import TRACKED, FaceTrack, RigTrack
 from ..engine.other_blender import package_code
+from ..engine.worker_process import SILENCE, Silence, answers, lines_of
 from .face_studio import CED, full_values
 from .look import Look
 from .render_processes import Progress, Shots, Stop, make_folder, render_shots
@@ -190,12 +191,14 @@ def _run_film(plan: Path, progress: Progress, stop: Stop) -> bool:
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
         env=worker_environment(),
-        text=True,
+        encoding="utf-8",
+        errors="replace",
     )
     queue: Queue = Queue()
+    silence, heard = Silence(SILENCE), 0
     last_words: deque = deque(maxlen=1)
     readers = [
-        threading.Thread(target=_drain, args=(process.stdout, queue.put), daemon=True),
+        threading.Thread(target=_listen, args=(process, queue.put), daemon=True),
         threading.Thread(target=_drain, args=(process.stderr, last_words.append), daemon=True),
     ]
     for reader in readers:
@@ -204,11 +207,15 @@ def _run_film(plan: Path, progress: Progress, stop: Stop) -> bool:
         while readers[0].is_alive() or not queue.empty():
             if stop():
                 return False
-            with contextlib.suppress(Empty, ValueError):
-                message = json.loads(queue.get(timeout=0.1))
+            if silence.is_over(heard):
+                raise ExprGenError(f"the film's maker gave no sign of life for {SILENCE:.0f} s")
+            with contextlib.suppress(Empty):
+                message = queue.get(timeout=0.1)
+                heard += 1
                 if message["type"] == "error":
                     raise ExprGenError.from_message(message)
-                progress(message["done"], message["total"])
+                if message["type"] == "progress":
+                    progress(message["done"], message["total"])
     finally:
         if process.poll() is None and readers[0].is_alive():
             process.terminate()
@@ -220,6 +227,11 @@ def _run_film(plan: Path, progress: Progress, stop: Stop) -> bool:
     return True
 
 
+def _listen(process, take) -> None:
+    for message in answers(process.stdout, lambda line: None):
+        take(message)
+
+
 def _drain(stream, take) -> None:
-    for line in stream:
+    for line in lines_of(stream):
         take(line)

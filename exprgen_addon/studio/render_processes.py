@@ -9,12 +9,12 @@ open file of the caller alone. With `processes=0` the pictures are made in this 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,8 +25,10 @@ import numpy as np
 from ...networks.characters.profile import RigProfile, load_profile
 from ...networks.cores import cores
 from ...networks.errors import ExprGenError, InputError, OutputError, UsageError
+from ...networks.messages import Sender
 from ...networks.track import RigTrack, load_arrays, save_arrays
 from ..engine.other_blender import blender_command
+from ..engine.worker_process import SILENCE, Silence, answers
 from .face_studio import STILL, FaceStudio, Shown, StudioSettings, full_values
 from .look import Look
 
@@ -180,6 +182,8 @@ def _start(request: Path) -> subprocess.Popen:
             stdout=subprocess.PIPE,
             stderr=log,
             stdin=subprocess.DEVNULL,
+            encoding="utf-8",
+            errors="replace",
         )
     process.log = request.with_suffix(".log")
     return process
@@ -191,21 +195,26 @@ def _watch(processes: list, total: int, progress: Progress, stop: Stop, keep) ->
     for process in processes:
         threading.Thread(target=_read, args=(process, queue), daemon=True).start()
     made, open_ends = 0, len(processes)
+    silences = {process: Silence(SILENCE) for process in processes}
+    heard = Counter()
     try:
         while open_ends and not stop():
             try:
                 process, message = queue.get(timeout=0.1)
             except Empty:
+                _check_alive(silences, heard)
                 continue
+            heard[process] += 1
             if message is None:
                 open_ends -= 1
+                silences.pop(process)
                 if process.wait() != 0:
                     raise ExprGenError(f"Blender stopped while rendering ({_last_words(process)})")
             elif message["type"] == "error":
                 raise ExprGenError.from_message(message)
             elif message["type"] == "shown":
                 keep(message["shot"], Shown.from_json(message))
-            else:
+            elif message["type"] == "progress":
                 made += 1
                 progress(made, total)
     finally:
@@ -225,12 +234,17 @@ def _sweep(processes: list, shots: Shots) -> None:
 
 
 def _read(process, queue: Queue) -> None:
-    for line in process.stdout:
-        with contextlib.suppress(ValueError):  # Blender's own chatter is no message
-            message = json.loads(line)
-            if isinstance(message, dict) and "type" in message:
-                queue.put((process, message))
-    queue.put((process, None))
+    try:
+        for message in answers(process.stdout, lambda chatter: None):
+            queue.put((process, message))
+    finally:
+        queue.put((process, None))
+
+
+def _check_alive(silences: dict, heard: Counter) -> None:
+    for process, silence in silences.items():
+        if silence.is_over(heard[process]):
+            raise ExprGenError(f"Blender gave no sign of life for {SILENCE:.0f} s", fix="try again")
 
 
 def _last_words(process) -> str:
@@ -248,7 +262,7 @@ def main(words: list[str]) -> None:
     """
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Blender's C code prints every picture it saves
-    code = 0
+    code, send = 0, Sender(out)
     try:
         meta, arrays = load_arrays(words[0], "exprgen.shots")
         paths = [Path(p) for p in meta["paths"]]
@@ -257,15 +271,14 @@ def main(words: list[str]) -> None:
         settings = StudioSettings(**meta["settings"])
 
         def say(made: int, total: int) -> None:
-            print(json.dumps({"type": "progress", "done": made, "total": total}), file=out)
+            send({"type": "progress", "stage": "render", "done": made, "total": total})
 
         def keep(shot: int, shown: Shown) -> None:
-            message = {"type": "shown", "shot": meta["numbers"][shot], **shown.to_json()}
-            print(json.dumps(message), file=out)
+            send({"type": "shown", "shot": meta["numbers"][shot], **shown.to_json()})
 
         _render_here(profile, shots, settings, say, lambda: False, keep)
     except ExprGenError as error:
-        print(json.dumps(error.to_message()), file=out)
+        send(error.to_message())
         code = error.exit_code
     except BrokenPipeError:  # whoever asked is gone
         code = 1

@@ -10,7 +10,6 @@ lines. One frame at a time is held in memory.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +21,9 @@ import cv2
 import numpy as np
 
 from ..errors import InputError, OutputError
+from ..messages import Sender
+from ..reading import read_object
+from ..records import FieldError, as_record
 from ..track import turns_of
 from ..vocabulary import EXPRESSION_COLOURS, EXPRESSIONS, NEUTRAL
 from .pictures import read_image
@@ -64,10 +66,28 @@ class Plan:
     @staticmethod
     def load(path: str | Path) -> Plan:
         """Read a plan written by exprgen_addon/studio/preview.py."""
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-        for name, dtype in (("times", float), ("expression", float), ("seen", bool)):
-            data[name] = np.array(data[name], dtype)
-        return Plan(**data)
+        try:
+            told = as_record(_Told, read_object(path))
+        except FieldError as error:
+            raise InputError(f"is no plan of a film ({error})", file=path) from error
+        arrays = {"times": (told.times, float), "seen": (told.seen, bool)}
+        arrays["expression"] = (told.expression, float)
+        return Plan(**{**vars(told), **{n: np.array(v, kind) for n, (v, kind) in arrays.items()}})
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A plan as its file has it."""
+
+    reference: str
+    titles: list[str]
+    pictures: list[list[str]]
+    times: list[float]
+    expression: list[tuple[float, float, float, float, float, float, float]]
+    seen: list[bool]
+    fps: float
+    size: int
+    out: str
 
 
 def make_film(plan: Plan, progress: Callable[[int, int], None] = lambda done, total: None) -> None:
@@ -312,14 +332,13 @@ def main(words: list[str]) -> int:
     """Make the film of the plan whose path is the first word; messages on stdout."""
     from ..errors import ExprGenError
 
-    def say(message: dict) -> None:
-        print(json.dumps(message), flush=True)
+    say = Sender(sys.stdout)
+
+    def progress(done: int, total: int) -> None:
+        say({"type": "progress", "stage": "preview", "done": done, "total": total})
 
     try:
-        make_film(
-            Plan.load(words[0]),
-            lambda done, total: say({"type": "progress", "done": done, "total": total}),
-        )
+        make_film(Plan.load(words[0]), progress)
     except ExprGenError as error:
         say(error.to_message())
         return error.exit_code

@@ -233,6 +233,13 @@ def make_points(folder: Path) -> Path:
     return path
 
 
+@reader("points", make_points, _json)
+def read_points(path: Path) -> object:
+    from exprgen.exprgen_addon.characters.landmark_points import load_points
+
+    return load_points(path)
+
+
 # --- weights, checkpoints ------------------------------------------------------------------------
 
 
@@ -459,6 +466,40 @@ def read_labels(path: Path) -> object:
     from exprgen.networks.training.hed import list_items
 
     return list_items(path)
+
+
+def make_plan(folder: Path) -> Path:
+    """What a preview's film shows."""
+    path = folder / "plan.json"
+    plan = {
+        "reference": "x.mp4", "titles": ["Mira"], "pictures": [["a.png", "b.png"]],
+        "times": [0.0, 0.04], "expression": [[0.1] * 7] * 2, "seen": [True, False], "fps": 24.0,
+        "size": 256, "out": "film.mp4",
+    }  # fmt: skip
+    path.write_text(json.dumps(plan))
+    return path
+
+
+@reader("film plan", make_plan, _json)
+def read_plan(path: Path) -> object:
+    from exprgen.networks.footage.film_composer import Plan
+
+    return Plan.load(path)
+
+
+def make_folds(folder: Path) -> Path:
+    """The table of a cross-validation's finished folds."""
+    fold = {"fold": 0, "count": 2, "accuracy": 0.5, "mean_recall": 0.5, "confusion": [[1, 1]] * 2}
+    path = folder / "hcnn.folds.json"
+    path.write_text(json.dumps({"settings": {"seed": 1}, "folds": [fold], "accuracy": 0.5}))
+    return path
+
+
+@reader("folds", make_folds, _json)
+def read_folds(path: Path) -> object:
+    from exprgen.networks.training.shared.folds import _finished
+
+    return _finished(path, {"seed": 1})
 
 
 # --- requests, settings, messages ----------------------------------------------------------------

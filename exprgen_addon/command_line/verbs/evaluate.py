@@ -7,6 +7,7 @@ import argparse
 from ....networks.characters.profile import find_character, sample_characters
 from ....networks.errors import EXIT_INTERRUPTED
 from ..console import Console, check_folder
+from ..options import finite
 from ..verb_steps import exit_code, no_characters, run_job, running_worker
 
 NAME, ORDER = "evaluate", 14
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--secondary", action="append", default=[], metavar="NAME")
     parser.add_argument("--each", type=int, default=20, help="pictures an expression (%(default)s)")
     parser.add_argument(
-        "--agreement", type=float, default=0.6, help="least share of votes (default: %(default)s)"
+        "--agreement", type=finite, default=0.6, help="least share of votes (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sheet-each", type=int, default=5, help="of them on the blind sheets")

@@ -23,7 +23,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Hand over to networks/training/<name>.py; its Ctrl-C is its own."""
     import signal
 
-    run = training(args.name)
+    run = training(args.name)  # takes seconds, in which Ctrl-C is only noted
+    if console.interrupted:
+        raise KeyboardInterrupt
     words = [*(w for w in args.words if w != "--json"), *(["--json"] if args.json else [])]
     console.release()
     signal.signal(signal.SIGINT, signal.default_int_handler)

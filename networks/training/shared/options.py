@@ -14,6 +14,7 @@ from dataclasses import MISSING, asdict, field, fields
 from pathlib import Path
 
 from ...errors import EXIT_INTERRUPTED, EXIT_OK, ExprGenError
+from ...records import number_of
 from .distributed import leave, processes
 
 
@@ -43,7 +44,7 @@ def add_options(parser: argparse.ArgumentParser, settings: type) -> None:
             text += f" (default: {f.default})"
         parser.add_argument(
             flag,
-            type=kind,
+            type=number_of if kind is float else kind,
             default=None if f.default is MISSING else f.default,
             required=f.default is MISSING,
             choices=f.metadata.get("choices"),

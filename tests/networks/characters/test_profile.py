@@ -58,6 +58,21 @@ def test_round_trip(profile, tmp_path):
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_a_profile_may_lie_apart_from_its_blend(profile, tmp_path):
+    data = json.loads(profile.path.read_text())
+    (tmp_path / "library").mkdir()
+    data["file"] = "../shared/hero.blend"
+    path = tmp_path / "library" / "toy.json"
+    path.write_text(json.dumps(data))
+    assert load_profile(path).blend.resolve() == (tmp_path / "shared" / "hero.blend").resolve()
+
+
+def test_a_file_does_not_say_where_it_lies(profile):
+    data = json.loads(profile.path.read_text())
+    profile.path.write_text(json.dumps({**data, "path": "/elsewhere/x.json"}))
+    assert load_profile(profile.path).path == profile.path
+
+
 def test_units_round_trip_and_stay_inside_limits(profile):
     units = np.random.default_rng(0).uniform(-1.5, 1.5, (50, 3))
     values = from_unit(profile.controls, units)
@@ -88,6 +103,25 @@ def test_arkit_channels_reach_their_controls(profile):
         (lambda d: d["key_poses"][0].update(expression="envy"), "'envy'"),
         (lambda d: d["key_poses"][0].update(values={"wink": 1}), "'wink'"),
         (lambda d: d["controls"][0].pop("rest"), "rest"),
+        (lambda d: d["controls"][0].update(rest="0"), r"controls\[0\]\.rest is no number"),
+        (lambda d: d["controls"][0].update(maximum=1e9), "limit beyond"),
+        (lambda d: d["controls"][0].update(maximum=1e308), "maximum is too large"),
+        (
+            lambda d: d["controls"][0]["targets"][0].update(scale=float("inf")),
+            "scale is not a number",
+        ),
+        (lambda d: d["controls"][0].update(channels={"jawOpen": float("nan")}), "jawOpen"),
+        (lambda d: d["key_poses"][0]["values"].update(nod=float("nan")), "nod is not a number"),
+        (lambda d: d["framing"].update(size=float("nan")), "framing.size"),
+        (lambda d: d["framing"].update(size=-1.0), "framing shows nothing"),
+        (lambda d: d["framing"].update(center=[0.0, 1.0]), "framing.center holds 2 values"),
+        (lambda d: d.update(name="../toy"), "can't name a file"),
+        (lambda d: d.update(name="a/b"), "can't name a file"),
+        (lambda d: d.update(name=""), "can't name a file"),
+        (lambda d: d.update(file="/dev/zero"), "is no .blend"),
+        (lambda d: d.update(file="//host/share/x.blend"), "another host"),
+        (lambda d: d.update(file="\\\\host\\x.blend"), "another host"),
+        (lambda d: d.update(surprise=1), "surprise is unknown"),
     ],
 )
 def test_damage_is_named(profile, change, word):
