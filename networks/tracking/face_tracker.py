@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import UsageError
 from ..footage.frames import Frame
 from .face_detector import FaceDetector, FaceObservation, same_face, scaled
-from .face_finder import SMALLEST, SURE, FaceFinder
+from .face_finder import SMALLEST, FaceFinder
 from .face_measures import confidence, gaze_angles, lid_openings, roll
 from .people import COAST, NEAR, SPEED, Person, match, outgrown
 from .registration import geometric_features, register
@@ -151,7 +151,7 @@ class FaceTracker:
             return self._finder.turns(frame.rgb, chosen.box)
         if faces:
             return 0  # there are some, but the chosen one is not among them
-        spots = [spot for spot in self._finder.find(frame.rgb) if spot.score >= SURE]
+        spots = self._finder.find(frame.rgb)
         return self._finder.turns(frame.rgb, spots[0].box) if spots else 0
 
     def _is_misread(self, frame: Frame, face: FaceObservation) -> bool:
