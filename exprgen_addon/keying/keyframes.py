@@ -86,10 +86,10 @@ def nearest_common_fps(rate: float) -> float:
     multiple of (240 -> 60, 100 -> 50, 144 -> 48), so that frames of the clip fall on the scene's.
     """
     rates = [*_COMMON_FPS, *(f / _NTSC for f in (24.0, 30.0, 60.0))]
-    divisors = range(1, max(1, round(rate / min(rates))) + 1)
-    for part in (rate / n for n in divisors):
+    for divisor in range(1, max(1, round(rate / min(rates))) + 1):
+        part = rate / divisor
         nearest = min(rates, key=lambda f, part=part: abs(f - part))
-        if abs(nearest - part) <= 0.02 * part:
+        if abs(nearest - part) <= (0.02 if divisor == 1 else 0.002) * part:
             return nearest
     return float(min(max(1, round(rate)), max(rates)))
 

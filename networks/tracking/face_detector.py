@@ -28,13 +28,15 @@ class FaceObservation:
     landmarks (478, 3) float32: pixels of the upright picture, x right, y down, z alike (smaller is
     nearer, zero at the head's centre); arkit (52,) float32 in 0..1, in the order of ARKIT_CHANNELS;
     head_pose (4, 4) float32: face -> camera, centimetres, x right, y up, z to the camera; size:
-    (width, height) of the picture in pixels.
+    (width, height) of the picture in pixels; colour (3,) float32: mean RGB of bare skin, 0..255,
+    where it is known.
     """
 
     landmarks: np.ndarray
     arkit: np.ndarray
     head_pose: np.ndarray
     size: tuple[int, int]
+    colour: np.ndarray | None = None
 
     @property
     def landmarks49(self) -> np.ndarray:
@@ -157,20 +159,23 @@ class FaceDetector:
             result = self._landmarker.detect_for_video(image, self._last_ms)
         else:
             result = self._landmarker.detect(image)
-        found = [
-            FaceObservation(
-                landmarks=view.to_picture(_points(points)),
-                arkit=_arkit(scores),
-                head_pose=np.asarray(pose, np.float32),
-                size=(rgb.shape[1], rgb.shape[0]),
+        found = []
+        for points, scores, pose in zip(
+            result.face_landmarks,
+            result.face_blendshapes,
+            result.facial_transformation_matrixes,
+            strict=True,
+        ):
+            landmarks = view.to_picture(_points(points))
+            found.append(
+                FaceObservation(
+                    landmarks=landmarks,
+                    arkit=_arkit(scores),
+                    head_pose=np.asarray(pose, np.float32),
+                    size=(rgb.shape[1], rgb.shape[0]),
+                    colour=_skin(rgb, landmarks),
+                )
             )
-            for points, scores, pose in zip(
-                result.face_landmarks,
-                result.face_blendshapes,
-                result.facial_transformation_matrixes,
-                strict=True,
-            )
-        ]
         return sorted(found, key=lambda face: float(face.landmarks[:, 0].mean()))
 
 
@@ -181,13 +186,25 @@ def scaled(face: FaceObservation, factor: np.ndarray) -> FaceObservation:
     return replace(face, landmarks=face.landmarks * np.array([x, y, x], np.float32), size=size)
 
 
-SAME = 0.35  # widths within which two faces found in one picture are one
+SAME = 0.25  # widths within which two faces found in one picture are one
 
 
 def same_face(a: FaceObservation, b: FaceObservation) -> bool:
     """Two findings in one picture are of one face."""
     apart = float(np.linalg.norm(a.centre - b.centre))
     return apart < SAME * min(a.width, b.width) and 0.5 < a.width / b.width < 2.0
+
+
+# Forehead, cheeks, nose and chin: where hair, eyes and lips are not.
+_SKIN = np.array([151, 108, 337, 50, 280, 101, 330, 36, 266, 205, 425, 6, 197, 195, 5, 199])
+
+
+def _skin(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """(3,) float32: mean colour of the skin; a face outside of the picture has its edge's."""
+    height, width = rgb.shape[:2]
+    x, y = np.rint(landmarks[_SKIN, :2]).astype(int).T
+    colours = rgb[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
+    return np.broadcast_to(colours.reshape(len(_SKIN), -1).mean(0), 3).astype(np.float32)
 
 
 def _points(landmarks: list) -> np.ndarray:

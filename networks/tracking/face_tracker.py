@@ -14,17 +14,17 @@ import numpy as np
 from ..errors import UsageError
 from ..footage.frames import Frame
 from .face_detector import FaceDetector, FaceObservation, same_face, scaled
-from .face_finder import SMALLEST, SURE, FaceFinder
+from .face_finder import SMALLEST, FaceFinder
 from .face_measures import confidence, gaze_angles, lid_openings, roll
-from .people import COAST, NEAR, SPEED, Person, match, outgrown
+from .people import COAST, KNOWN, NEAR, SPEED, Person, match, outgrown
 from .registration import geometric_features, register
 from .view import BORDER_GREY, View, around
 
 MAX_FACES = 8  # in one picture
 CHOICES = ("largest", "left", "right")
 SEARCH_EVERY = 8  # lost frames between two thorough searches
-LOOK_ROUND = 1 / 3  # seconds between two looks at who else is there
-SURPRISE = 0.35  # widths off the expected place that are a reason for another look
+LOOK_ROUND = 0.25  # seconds between two looks at who else is there
+SURPRISE = 0.2  # widths off the expected place that are a reason for another look
 HERE = 0.5  # widths off the expected place within which it is still this face
 SMALL_SHARE = (
     0.08  # of the picture's longer side: of a smaller face only its surroundings are shown
@@ -151,7 +151,7 @@ class FaceTracker:
             return self._finder.turns(frame.rgb, chosen.box)
         if faces:
             return 0  # there are some, but the chosen one is not among them
-        spots = [spot for spot in self._finder.find(frame.rgb) if spot.score >= SURE]
+        spots = self._finder.find(frame.rgb)
         return self._finder.turns(frame.rgb, spots[0].box) if spots else 0
 
     def _is_misread(self, frame: Frame, face: FaceObservation) -> bool:
@@ -271,8 +271,7 @@ class FaceTracker:
         face = self._followed(frame)
         if face is None or self._has_jumped(face, frame.time):
             return None
-        surprise = self._chosen.off(face, frame.time) > SURPRISE
-        if surprise or frame.time - self._looked >= LOOK_ROUND:
+        if self._has_to_look(face, frame.time):
             self._look_round(frame)
             if self._is_crowded(frame.time):
                 return self._among(frame, face)
@@ -280,6 +279,13 @@ class FaceTracker:
             self._view = around(face.box, frame.rgb.shape[1], frame.rgb.shape[0])
             return self._restart(frame, face)
         return face
+
+    def _has_to_look(self, face: FaceObservation, time: float) -> bool:
+        """It is time to see who else is there: again, or since the face moved as it did not
+        before, or since somebody new came, whose speed is not known yet."""
+        new = any(not other.hidden and other.looks < KNOWN for other in self._others)
+        surprise = self._chosen.off(face, time) > SURPRISE
+        return new or surprise or time - self._looked >= LOOK_ROUND
 
     def _followed(self, frame: Frame) -> FaceObservation | None:
         faces = self._clip.detect(frame.rgb, frame.time, self._view)

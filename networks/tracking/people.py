@@ -17,7 +17,10 @@ SPEED = 3.0  # and in a second more
 GROWTH = 1.6  # factor by which its size may change between two looks
 REUNION = 2.0  # widths within which a lost face is looked for at first
 SHAPE_WEIGHT = 5.0  # of a different shape against one width of distance; see `_shape`
+COLOUR_WEIGHT = 3.0  # of a difference of 255 in colour, likewise
+REAPPEARS = 0.3  # unlikeness of being seen again just now
 DOUBT = 0.15  # unlikenesses nearer to each other than this decide nothing
+SAME_LOOK = 0.1  # share of a new sighting in a person's colour
 STEADY = 0.15  # seconds over which a speed is averaged
 COAST = 1.0  # seconds for which a hidden face is taken to move on
 CLOSE = 1.6  # widths between two faces that may soon cover each other
@@ -36,6 +39,7 @@ class Person:
     def __init__(self, face: FaceObservation, time: float):
         self.face, self.time, self.hidden, self.looks = face, time, False, 1
         self.velocity = np.zeros(2)
+        self.colour = face.colour
 
     def see(self, face: FaceObservation, time: float) -> None:
         """The face is here now."""
@@ -43,6 +47,8 @@ class Person:
         if passed > 0:
             speed = (face.centre - self.face.centre) / passed
             self.velocity += (1 - math.exp(-passed / STEADY)) * (speed - self.velocity)
+        if face.colour is not None and self.colour is not None:
+            self.colour = self.colour + SAME_LOOK * (face.colour - self.colour)
         self.face, self.time, self.hidden = face, time, False
         self.looks += 1
 
@@ -71,41 +77,27 @@ def match(
 ) -> list[FaceObservation | None]:
     """Which of the faces found at a time is each person's; None: hidden, or nobody can tell.
 
-    Those who were there at the last look come first: each goes on smoothly from where they were.
-    What remains may be those who were hidden, where their speed has led them.
+    The likeliest pair comes first. Those who were there at the last look go on smoothly from where
+    they were; those who were hidden may be where their speed has led them, which is less likely.
     """
-    mine: list[FaceObservation | None] = [None] * len(people)
-    free = list(range(len(faces)))
-    for hidden in (False, True):
-        group = [i for i, p in enumerate(people) if p.hidden == hidden]
-        free = _share_out(people, faces, time, group, free, mine)
-    return mine
-
-
-def _share_out(people, faces, time, group, free, mine) -> list[int]:
-    """Give faces to a group of people, the likeliest pair first; the numbers of those left."""
     alone = len(people) == 1
     costs = {
-        (i, k): unlikeness(people[i], faces[k], time)
-        for i in group
-        for k in free
-        if _in_reach(people[i], faces[k], time, alone)
+        (i, k): unlikeness(person, face, time) + REAPPEARS * person.hidden
+        for i, person in enumerate(people)
+        for k, face in enumerate(faces)
+        if _in_reach(person, face, time, alone)
     }
-    taken: set[int] = set()
+    mine: dict[int, int] = {}
     for i, k in sorted(costs, key=costs.get):
-        if mine[i] is None and k not in taken:
-            mine[i] = faces[k]
-            taken.add(k)
-    for i in group:
-        if mine[i] is not None and _doubtful(i, group, costs, faces, mine):
-            mine[i] = None
-    return [k for k in free if k not in taken]
+        if i not in mine and k not in mine.values():
+            mine[i] = k
+    clear = {i: k for i, k in mine.items() if not _is_doubtful(i, k, costs, mine)}
+    return [faces[clear[i]] if i in clear else None for i in range(len(people))]
 
 
-def _doubtful(i: int, group: list[int], costs: dict, faces: list, mine: list) -> bool:
-    """Somebody else of the group, who got no face, is as likely to be behind this one's."""
-    k = next(k for k, face in enumerate(faces) if face is mine[i])
-    rivals = (costs.get((j, k), math.inf) for j in group if j != i and mine[j] is None)
+def _is_doubtful(i: int, k: int, costs: dict[tuple[int, int], float], mine: dict) -> bool:
+    """Somebody else, who got no face, is as likely to be behind this one."""
+    rivals = [cost for (j, face), cost in costs.items() if face == k and j not in mine]
     return min(rivals, default=math.inf) < costs[i, k] + DOUBT
 
 
@@ -125,13 +117,16 @@ def outgrown(person: Person, face: FaceObservation) -> bool:
 
 
 def unlikeness(person: Person, face: FaceObservation, time: float) -> float:
-    """How little a face is this person's: place and size first, shape to decide where these
-    don't."""
+    """How little a face is this person's: place and size first, shape and colour to decide where
+    these don't."""
     width = math.sqrt(person.face.width * face.width)
     apart = float(np.linalg.norm(face.centre - person.expected(time))) / width
     size = abs(math.log(face.width / person.face.width))
     shape = float(np.sqrt(((_shape(face) - _shape(person.face)) ** 2).sum(1).mean()))
-    return apart + size + SHAPE_WEIGHT * shape
+    colour = 0.0
+    if face.colour is not None and person.colour is not None:
+        colour = float(np.linalg.norm(face.colour - person.colour)) / 255
+    return apart + size + SHAPE_WEIGHT * shape + COLOUR_WEIGHT * colour
 
 
 def _shape(face: FaceObservation) -> np.ndarray:

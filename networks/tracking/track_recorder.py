@@ -236,7 +236,7 @@ class TrackRecorder:
         """What the frames say of the clip: its own rate, and how they were turned."""
         told = {}
         if not self.stills and len(times) > 1:
-            told["fps"] = own_rate(times)
+            told["fps"] = round(own_rate(times), 6)
         if any(self._turns):
             told["turns"] = self._turns if self.stills else max(self._turns)
         return told
