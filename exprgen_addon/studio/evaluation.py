@@ -32,6 +32,7 @@ from ...networks.evaluation.motion import (
 )
 from ...networks.evaluation.windows import rates_strips, score_strips
 from ...networks.files import write_text
+from ...networks.reading import read_object
 from ...networks.settings import RetargetSettings
 from ...networks.track import FaceTrack, RigTrack
 from ...networks.vocabulary import EXPRESSIONS
@@ -42,7 +43,6 @@ from .evaluation_plan import (
     Run,
     analyse,
     digest,
-    read_json,
     render,
     rows_of,
     solve,
@@ -89,7 +89,7 @@ def evaluate(
     if stop():
         return None
     if plan.folds:
-        figures["folds"] = [read_json(Path(f)) for f in plan.folds]
+        figures["folds"] = [read_object(Path(f), "remove it") for f in plan.folds]
     if plan.ratings:
         figures |= _ratings(plan, run)
     figures = _without_fields(figures)
@@ -168,7 +168,7 @@ def _clarity(plan: Plan, run: Run, counter, stop) -> dict:
         kept = plan.out / "clarity" / f"{profile.name}.json"
         key = digest([[p.name, p.expression, p.values] for p in profile.key_poses])
         key += _scnn_digest(run, profile)
-        report = read_json(kept) if kept.is_file() else {}
+        report = read_object(kept, "remove it") if kept.is_file() else {}
         if report.get("key") != key:
             made = check_clarity(
                 profile,
@@ -444,7 +444,7 @@ def _lid_units(profile: RigProfile, track: RigTrack) -> np.ndarray:
 def _earlier(folder: Path) -> dict:
     """Figures of sections that were measured earlier; nothing where the file is damaged."""
     try:
-        return _without_fields(read_json(folder / "evaluation.json"))
+        return _without_fields(read_object(folder / "evaluation.json", "remove it"))
     except InputError:
         return {}
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from ...networks.characters.profile import RigProfile
-from ...networks.errors import InputError, UsageError
+from ...networks.errors import UsageError
 from ...networks.files import write_text
+from ...networks.reading import read_object
 from ...networks.settings import RetargetSettings
 from ...networks.track import RigTrack
 from .look import Look
@@ -160,7 +161,9 @@ def render(
     paths = [folder / f"{name}.png" for name in names]
     values = full_values(profile, track.controls, track.values)
     marks = [digest([np.round(row, 4).tolist()]) for row in values]
-    known = read_json(folder / "poses.json") if (folder / "poses.json").is_file() else {}
+    known = (
+        read_object(folder / "poses.json", "remove it") if (folder / "poses.json").is_file() else {}
+    )
     todo = [i for i, p in enumerate(paths) if known.get(p.stem) != marks[i] or not p.is_file()]
     for i in todo:
         paths[i].unlink(missing_ok=True)
@@ -199,13 +202,6 @@ def rows_of(track: RigTrack, rows: np.ndarray) -> RigTrack:
         state=track.state[rows],
         expression=track.expression[rows],
     )
-
-
-def read_json(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"can't be read ({error})", file=path, fix="remove it") from error
 
 
 def digest(values) -> str:

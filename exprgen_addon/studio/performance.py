@@ -29,6 +29,7 @@ from ...networks.evaluation.performance import (
 from ...networks.evaluation.truth import ClipTruth, truth_of
 from ...networks.evaluation.windows import choose_windows, windows_at
 from ...networks.files import write_text
+from ...networks.reading import read_object
 from ...networks.settings import RetargetSettings
 from ...networks.track import FaceTrack
 from .evaluation_plan import (
@@ -39,7 +40,6 @@ from .evaluation_plan import (
     analyse,
     digest,
     folder_at,
-    read_json,
     render,
     rows_of,
     solve,
@@ -91,7 +91,9 @@ def _tracks(plan: Plan, run: Run, clip: str) -> tuple[str, FaceTrack, dict]:
     folder = folder_at(plan.out / "performance" / Path(clip).stem)
     path = folder / "face.npz"
     mark, known = _mark(plan, run, clip), folder / "face.json"
-    if not (path.is_file() and known.is_file() and read_json(known).get("of") == mark):
+    if not (
+        path.is_file() and known.is_file() and read_object(known, "remove it").get("of") == mark
+    ):
         analyse(plan, run, [clip], path)
         write_text(known, json.dumps({"of": mark}))
     face_track = FaceTrack.load(path)
