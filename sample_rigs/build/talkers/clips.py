@@ -42,7 +42,7 @@ KINDS: tuple[tuple[str, ...], ...] = (
 )  # fmt: skip
 """Feelings of one clip after the other, in turn: plain speech is the commonest."""
 
-BEFORE, AFTER = 0.5, 0.7
+BEFORE, AFTER = 0.6, 1.0
 """Seconds of silence around a sentence, so that lips are seen at rest."""
 ROM_SECONDS = 6.0
 """Length of one piece of a recording."""

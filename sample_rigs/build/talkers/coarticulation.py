@@ -118,7 +118,7 @@ def contact(phonemes: Sequence[str], viseme: str, starts, ends, times) -> np.nda
         start, end = starts[i] - min(lack, before / 2), ends[i] + min(lack, after / 2)
         rise = smooth(starts[i] - min(CLOSE_LEAD, before) - 1e-4, start, times)
         fall = smooth(ends[i] + min(CLOSE_LAG, after) + 1e-4, end, times)
-        demand = np.maximum(demand, rise * fall)
+        demand = np.maximum(demand, np.minimum(rise * fall, 1.0))
     return demand
 
 

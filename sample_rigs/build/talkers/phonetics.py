@@ -90,7 +90,7 @@ VISEMES = {
                          {"jaw": 1.1, "round": 1.1, "spread": 0.9, "lips": 0.5}),
     "mid_round": Viseme({"jawOpen": 0.27, "mouthFunnel": 0.4, "mouthPucker": 0.65},
                         {"jaw": 1.0, "round": 1.3, "spread": 1.0, "lips": 0.5}),
-    "near_close_round": Viseme({"jawOpen": 0.15, "mouthFunnel": 0.3, "mouthPucker": 0.6},
+    "near_close_round": Viseme({"jawOpen": 0.15, "mouthFunnel": 0.35, "mouthPucker": 0.75},
                                {"jaw": 0.9, "round": 1.0, "spread": 0.9, "lips": 0.5}),
     "close_round": Viseme({"jawOpen": 0.10, "mouthPucker": 0.95, "mouthFunnel": 0.35},
                           {"jaw": 1.0, "round": 1.6, "spread": 1.2, "lips": 0.6}),
