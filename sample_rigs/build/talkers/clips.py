@@ -58,7 +58,7 @@ class TalkerSettings:
     split: str = "train"
     people: int = 8
     clips: int = 24
-    size: int = 256
+    size: int = 224
     fps: int = 25
     samples: int = 1
     seed: int = 0
@@ -139,7 +139,7 @@ def script(s: TalkerSettings, clip: int) -> Line:
         pitch=round(float(rng.uniform(0.9, 1.02) if male else rng.uniform(1.1, 1.2)), 2),
         reach=float(rng.uniform(0.85, 1.2)),
         feelings=tuple((pose, strength) for pose in poses),
-        look=replace(look, zoom=float(rng.uniform(1.12, 1.3)), shift=(0.0, -0.03)),
+        look=replace(look, zoom=float(rng.uniform(1.2, 1.4)), shift=(0.0, -0.04)),
     )
 
 
