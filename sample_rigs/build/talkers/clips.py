@@ -51,7 +51,8 @@ ROM_SECONDS = 6.0
 @dataclass(frozen=True)
 class TalkerSettings:
     """split: of SPLITS. people: how many. clips: of them all. size: pixels of a side. fps: frames a
-    second. samples: of the renderer. seed: of everything. processes: Blenders. rom: a Live Link
+    second. samples: of the renderer. seed: of everything. processes: Blenders, 0
+    renders in this one. rom: a Live Link
     Face table to play instead of speech, or "".
     """
 
@@ -68,7 +69,7 @@ class TalkerSettings:
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
             raise UsageError(f"there is no split {self.split!r}", fix=f"use {' or '.join(SPLITS)}")
-        if min(self.people, self.clips, self.fps, self.processes) < 1:
+        if min(self.people, self.clips, self.fps) < 1 or self.processes < 0:
             raise UsageError("nothing to make", fix="give numbers from 1 up")
 
 
