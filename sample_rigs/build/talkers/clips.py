@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ....exprgen_addon.studio.ced_poses import Look, random_look
+from ....exprgen_addon.studio.ced_poses import random_look
+from ....exprgen_addon.studio.look import Look
 from ....networks.characters.key_poses import POSES, label
 from ....networks.characters.profile import RigProfile
 from ....networks.errors import UsageError
@@ -30,7 +31,7 @@ from . import sentences
 from .acting import STRENGTHS, Feeling, act
 from .coarticulation import Articulation, articulate
 from .mouth import THIRDS, Mouth, bring_to_teeth, close_lips
-from .range_of_motion import read_recording, seconds
+from .recording import read_recording, seconds
 from .speech import RATE, Utterance, say
 
 SPLITS = ("train", "val")
@@ -211,7 +212,7 @@ def build_talkers(out: Path, s: TalkerSettings, say=print) -> list[Path]:
 
 
 def _build_clip(out: Path, s: TalkerSettings, number: int, clip: Path) -> None:
-    from ....exprgen_addon.studio.capture import FaceStudio, StudioSettings
+    from ....exprgen_addon.studio.face_studio import FaceStudio, StudioSettings
 
     line = script(s, number)
     profile = talker_profile(s.seed, line.number, out / "people")
@@ -229,7 +230,7 @@ def _build_clip(out: Path, s: TalkerSettings, number: int, clip: Path) -> None:
 
 
 def _render(profile: RigProfile, settings, s: TalkerSettings, line: Line, played, clip) -> None:
-    from ....exprgen_addon.studio.capture import Shots, render_shots
+    from ....exprgen_addon.studio.render_processes import Shots, render_shots
 
     values = control_values(profile, played.performance)
     frames = clip.with_name(f".{clip.stem}.frames")
@@ -246,7 +247,7 @@ def _render(profile: RigProfile, settings, s: TalkerSettings, line: Line, played
 
 def talker_profile(seed: int, number: int, folder: Path) -> RigProfile:
     """A talker's profile with its 49 landmarks, built and placed once in `folder`."""
-    from ....exprgen_addon.characters.landmarks import place_landmarks
+    from ....exprgen_addon.studio.landmark_finding import place_landmarks
     from ..assemble import build_once
 
     config = talker(seed, number)
@@ -267,8 +268,8 @@ def _locate(paths: list[Path]) -> list[np.ndarray | None]:
 
 def _rims(profile: RigProfile) -> RigProfile:
     """The profile with the landmarks of the inner lips on the rims that meet when they close."""
-    from ....exprgen_addon.characters.landmarks import own_name, world_vertices
-    from ....exprgen_addon.studio.capture import FaceStudio
+    from ....exprgen_addon.characters.landmark_anchors import own_name, world_vertices
+    from ....exprgen_addon.studio.face_studio import FaceStudio
     from ....networks.characters.profile import Anchor
 
     landmarks = dict(profile.landmarks)
@@ -288,7 +289,7 @@ def _rims(profile: RigProfile) -> RigProfile:
 
 def _head(studio):
     """The head object of a character of `assemble` in a studio."""
-    from ....exprgen_addon.characters.landmarks import find_object
+    from ....exprgen_addon.characters.landmark_anchors import find_object
 
     name = f"{studio.profile.name}_head"
     return find_object(studio.profile, studio.character.collection, name)
@@ -296,7 +297,7 @@ def _head(studio):
 
 def _measure(studio, head, mouth: Mouth, performance: Performance) -> dict[str, np.ndarray]:
     """What the evaluated mesh shows in each frame, in the face's own frame: the head at rest."""
-    from ....exprgen_addon.characters.landmarks import world_vertices
+    from ....exprgen_addon.characters.landmark_anchors import world_vertices
 
     still = replace(performance, head=np.zeros_like(performance.head))
     rest = world_vertices(head.evaluated_get(studio.depsgraph))

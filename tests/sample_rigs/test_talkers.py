@@ -26,7 +26,7 @@ from exprgen.sample_rigs.build.talkers.clips import (
     talker,
 )
 from exprgen.sample_rigs.build.talkers.coarticulation import VISEMES, articulate, sides
-from exprgen.sample_rigs.build.talkers.range_of_motion import read_recording
+from exprgen.sample_rigs.build.talkers.recording import read_recording
 
 FPS = 100
 
@@ -230,7 +230,7 @@ def test_a_recording_is_played_by_its_own_clock(tmp_path):
 def studio():
     """The head of Tobi: lips of the same base mesh, which is in the repository."""
     pytest.importorskip("bpy")
-    from exprgen.exprgen_addon.studio.capture import FaceStudio
+    from exprgen.exprgen_addon.studio.face_studio import FaceStudio
     from exprgen.networks.characters.profile import find_character
 
     with FaceStudio(find_character("tobi")) as opened:
@@ -293,7 +293,7 @@ def test_a_demanded_f_brings_the_lip_to_the_teeth(mouth):
 
 
 def test_the_mouth_is_what_blender_shows(studio, head, mouth):
-    from exprgen.exprgen_addon.characters.landmarks import world_vertices
+    from exprgen.exprgen_addon.characters.landmark_anchors import world_vertices
     from exprgen.networks.characters.profile import arkit_to_unit
 
     posed = weights(OPEN[2:4])
