@@ -190,7 +190,7 @@ class _Drawer:
         if label != UNLABELLED and rng.random() < 0.25:
             self._speak(rng, units, label)
         self._blink(rng, units, intended, label)
-        head, gaze, look = self._head(rng), self._gaze(rng), _look(rng)
+        head, gaze, look = self._head(rng), self._gaze(rng), random_look(rng)
         values = from_unit(self.controls, np.clip(units, -1.0, 1.0))
         self._aim(values, head, gaze)
         if not self.turns_head:
@@ -320,7 +320,7 @@ def gaze_channels(gaze: np.ndarray) -> np.ndarray:
     return out
 
 
-def _look(rng) -> Look:
+def random_look(rng) -> Look:
     """A random portrait light and background."""
 
     def tint(spread: float) -> tuple[float, float, float]:

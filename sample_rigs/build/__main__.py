@@ -2,7 +2,8 @@
 
 `... build reference` makes the embedded reference clip instead (see reference.py), in minutes;
 `... build people --out DIR` renders synthetic people to learn from (see people.py), in half an
-hour.
+hour; `... build talkers --out DIR` films such people talking (see talkers/clips.py), about a minute
+a clip.
 """
 
 from __future__ import annotations
@@ -26,9 +27,13 @@ from .pose_assets import store_poses, write_catalogs
 from .reference import build_reference
 from .rigify_character import NAME as ROSA
 from .rigify_character import build_rosa
+from .talkers.clips import TalkerSettings, build_talkers
+from .talkers.sheet import draw_talkers
 from .viewers import rated
 
 FOLDER = Path(__file__).resolve().parent.parent
+FILMED = {"people": PeopleSettings, "talkers": TalkerSettings}
+"""What is made into a folder of its own, with its settings, each an option."""
 
 
 def build(name: str, folder: Path = FOLDER) -> Path:
@@ -55,20 +60,38 @@ def build(name: str, folder: Path = FOLDER) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="exprgen.sample_rigs.build", description=__doc__)
     names = [*CHARACTERS, BLIP, ROSA]
-    choices = [*names, "all", "reference", "people"]
+    choices = [*names, "all", "reference", *FILMED]
     parser.add_argument("name", nargs="?", default="all", choices=choices)
-    parser.add_argument("--out", type=Path, help="people: folder for the pictures")
-    for f in fields(PeopleSettings):
-        text = f"people: see PeopleSettings (default: {f.default})"
-        parser.add_argument(f"--{f.name}", type=int, default=f.default, help=text)
+    parser.add_argument("--out", type=Path, help="people, talkers: folder for the pictures")
+    parser.add_argument("--sheet", type=Path, help="talkers: a PNG that shows what was made")
+    for name, options in _options().items():
+        text = "; ".join(f"{who}: default {f.default!r}" for who, f in options.items())
+        kind = type(next(iter(options.values())).default)
+        parser.add_argument(f"--{name}", type=kind, default=None, help=text)
     given = parser.parse_args()
-    if given.name == "people" and not given.out:
-        parser.error("people needs --out, a folder for the pictures")
+    if given.name in FILMED and not given.out:
+        parser.error(f"{given.name} needs --out, a folder for the pictures")
     try:
         _make(given, names)
     except ExprGenError as error:
         print(f"error: {error}", file=sys.stderr)
         _leave(error.exit_code)
+
+
+def _options() -> dict[str, dict]:
+    """Option -> who has it -> its field in the settings."""
+    out: dict[str, dict] = {}
+    for who, settings in FILMED.items():
+        for f in fields(settings):
+            out.setdefault(f.name, {})[who] = f
+    return out
+
+
+def _settings(given: argparse.Namespace):
+    """The settings of what is filmed: what was given, the rest by default."""
+    settings = FILMED[given.name]
+    named = {f.name: getattr(given, f.name) for f in fields(settings)}
+    return settings(**{name: value for name, value in named.items() if value is not None})
 
 
 def _make(given: argparse.Namespace, names: list[str]) -> None:
@@ -77,8 +100,12 @@ def _make(given: argparse.Namespace, names: list[str]) -> None:
         print(build_reference())
         return
     if choice == "people":
-        settings = {f.name: getattr(given, f.name) for f in fields(PeopleSettings)}
-        print(build_people(given.out, PeopleSettings(**settings)))
+        print(build_people(given.out, _settings(given)))
+        return
+    if choice == "talkers":
+        clips = build_talkers(given.out, _settings(given))
+        if given.sheet:
+            print(draw_talkers(clips, given.sheet))
         return
     chosen = names if choice == "all" else [choice]
     try:

@@ -61,9 +61,8 @@ def _round_corner(skin: Part, head: StyledHead, side: str, sign: float) -> np.nd
     return relax(skin.faces, total, near, ROUND) - total
 
 
-def drive_correctives(head) -> None:
-    """Drivers of the corrective keys that the head object has."""
-    keys = head.data.shape_keys
+def _products() -> dict[str, tuple[str, ...]]:
+    """Corrective key -> (expression of a and b, the key that is a, the one that is b)."""
     products = {}
     for side in SIDES:
         products[f"fixSmileJaw{side}"] = ("max(0,a)*max(0,b)", f"mouthSmile{side}", "jawOpen")
@@ -72,7 +71,22 @@ def drive_correctives(head) -> None:
             "max(0,a)*max(0,b)", f"mouthStretch{side}", f"mouthLowerDown{side}",
         )  # fmt: skip
     products["fixSeal"] = ("max(0,a-b)", "mouthClose", "jawOpen")
-    for name, (expression, *sources) in products.items():
+    return products
+
+
+def corrective_values(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What the drivers make of the other keys' values (N,): corrective key -> (N,)."""
+    out = {}
+    for name, (expression, *sources) in _products().items():
+        words = {"max": np.maximum, **dict(zip("ab", (values[s] for s in sources), strict=False))}
+        out[name] = eval(expression, {"__builtins__": {}}, words)  # a driver's: plain arithmetic
+    return out
+
+
+def drive_correctives(head) -> None:
+    """Drivers of the corrective keys that the head object has."""
+    keys = head.data.shape_keys
+    for name, (expression, *sources) in _products().items():
         if name in keys.key_blocks and all(s in keys.key_blocks for s in sources):
             variables = {
                 letter: ("KEY", keys, f'key_blocks["{source}"].value')

@@ -33,7 +33,7 @@ def known_landmarks(studio: FaceStudio) -> tuple[dict[str, np.ndarray], float]:
     objects = {o.name: o for o in studio.character.collection.all_objects}
     name = studio.profile.name
     head = objects[f"{name}_head"]
-    skin, brow = _vertices(head, "_skin"), _vertices(head, "_brow")
+    skin, brow = material_vertices(head, "_skin"), material_vertices(head, "_brow")
     rest = world_vertices(head.evaluated_get(studio.depsgraph))
     known: dict[str, np.ndarray] = {}
     for side, letter, sign in (("left", "L", 1.0), ("right", "R", -1.0)):
@@ -68,8 +68,8 @@ def errors(profile: RigProfile) -> dict[str, float]:
     return out
 
 
-def _vertices(head, ending: str) -> np.ndarray:
-    """Indices of the vertices of the faces whose material's name ends so."""
+def material_vertices(head, ending: str) -> np.ndarray:
+    """Indices of the head's vertices on faces whose material's name ends so."""
     mesh = head.data
     kinds = [i for i, m in enumerate(mesh.materials) if m.name.split(".")[0].endswith(ending)]
     return np.unique([v for p in mesh.polygons if p.material_index in kinds for v in p.vertices])
@@ -129,10 +129,7 @@ def _lips(rest, opened, nose) -> dict[str, np.ndarray]:
     near = np.flatnonzero(
         (np.abs(rest[:, 0]) < 0.05) & (rest[:, 2] < nose[2]) & (rest[:, 1] < nose[1] + 0.045)
     )
-    gap = np.linalg.norm(rest[near][:, None] - rest[near][None], axis=-1)
-    moved = opened[near] - rest[near]
-    parting = moved[:, None, 2] - moved[None, :, 2]  # first stays up, second goes down
-    upper, lower = np.nonzero((gap < TOUCHING) & (parting > PARTED))
+    upper, lower = parting_pairs(rest[near], opened[near])
     pairs = (rest[near][upper] + rest[near][lower]) / 2
     middle = np.abs(pairs[:, 0]) < 0.003
     front = np.flatnonzero(middle)[pairs[middle][:, 1].argmin()]
@@ -142,6 +139,15 @@ def _lips(rest, opened, nose) -> dict[str, np.ndarray]:
         "lip_top_inner_2": rest[near][upper[front]],
         "lip_bottom_inner_2": rest[near][lower[front]],
     }
+
+
+def parting_pairs(rest: np.ndarray, opened: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of points (N, 3) that touch at rest and part when the jaw opens: rows of the upper
+    lip's, which stay up, and of the lower lip's."""
+    gap = np.linalg.norm(rest[:, None] - rest[None], axis=-1)
+    moved = opened - rest
+    parting = moved[:, None, 2] - moved[None, :, 2]
+    return np.nonzero((gap < TOUCHING) & (parting > PARTED))
 
 
 def main(words: list[str]) -> int:

@@ -115,7 +115,7 @@ def perform() -> Performance:
     head = head + _sway(times)
     for side in ("Left", "Right"):
         channel = ARKIT_INDEX[f"eyeBlink{side}"]
-        arkit[:, channel] = np.maximum(arkit[:, channel], _blinks(times))
+        arkit[:, channel] = np.maximum(arkit[:, channel], blink_curve(times, BLINKS))
     arkit = np.clip(arkit + gaze_channels(gaze), 0.0, 1.0)
     return Performance(times, arkit, head, gaze, _labels(times))
 
@@ -159,7 +159,7 @@ def build_reference(folder: Path = FOLDER, processes: int | None = None, say=pri
     )
     folder.mkdir(parents=True, exist_ok=True)
     clip = folder / "reference.mp4"
-    encode(paths, clip)
+    encode(paths, clip, FPS)
     shutil.rmtree(frames)
     save_truth(performance, folder / "reference.npz")
     (folder / "README.md").write_text(README, encoding="utf-8")
@@ -180,22 +180,46 @@ def save_truth(performance: Performance, path: Path) -> None:
     )
 
 
-def encode(paths: list[Path], clip: Path) -> None:
-    """PNG files to an H.264 mp4 of FPS frames a second."""
+def encode(
+    paths: list[Path], clip: Path, fps: int, sound: np.ndarray | None = None, rate: int = 0
+) -> None:
+    """PNG files to an H.264 mp4 of `fps` frames a second.
+
+    Args:
+        sound: (S,) int16 samples at `rate` a second, from the clip's beginning; None: no sound.
+    """
     import av
 
     part = clip.with_name(f".{clip.stem}.part.mp4")
     with av.open(str(part), "w", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=FPS, options={"crf": "19", "preset": "slow"})
-        stream.width = stream.height = SIZE
+        stream = container.add_stream("libx264", rate=fps, options={"crf": "19", "preset": "slow"})
+        audio = None if sound is None else container.add_stream("aac", rate=rate, layout="mono")
         stream.pix_fmt = "yuv420p"
+        stream.width, stream.height = _read_frame(paths[0]).shape[1::-1]
         for path in paths:
-            with av.open(str(path)) as picture:
-                frame = next(picture.decode(video=0))
-            plain = av.VideoFrame.from_ndarray(frame.to_ndarray(format="rgb24"), format="rgb24")
+            plain = av.VideoFrame.from_ndarray(_read_frame(path), format="rgb24")
             container.mux(stream.encode(plain))
         container.mux(stream.encode())
+        if audio is not None:
+            _add_sound(container, audio, sound, rate)
     os.replace(part, clip)
+
+
+def _read_frame(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 RGB."""
+    import av
+
+    with av.open(str(path)) as picture:
+        return next(picture.decode(video=0)).to_ndarray(format="rgb24")
+
+
+def _add_sound(container, stream, sound: np.ndarray, rate: int) -> None:
+    import av
+
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound[None]), "s16", "mono")
+    frame.sample_rate, frame.pts = rate, 0
+    container.mux(stream.encode(frame))
+    container.mux(stream.encode())
 
 
 def _build_actor() -> RigProfile:
@@ -259,10 +283,10 @@ def _sway(times: np.ndarray) -> np.ndarray:
     return fade * size * np.sin(2 * np.pi * times[:, None] * rates + np.array([0.0, 1.0, 2.0]))
 
 
-def _blinks(times: np.ndarray) -> np.ndarray:
-    """(N,) how far the lids are shut."""
+def blink_curve(times: np.ndarray, moments) -> np.ndarray:
+    """(N,) 0..1: how far the lids are shut by blinks at these moments, seconds."""
     shut = np.zeros(len(times))
-    for t in BLINKS:
+    for t in moments:
         shut = np.maximum(shut, np.interp(times - t, [-0.085, -0.02, 0.03, 0.14], [0, 1, 1, 0]))
     return shut
 
