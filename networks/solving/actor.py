@@ -20,6 +20,7 @@ from .contact import (
     lips_bias,
     opening,
 )
+from .head_and_gaze import head_angles
 from .neutral import ACTIVE, OPEN_EYE, Neutral, find_neutral, weighted_median
 from .people import people
 from .relations import LID_GAPS, LIP_GAPS, NAMES, RELATIONS, actor_points, measure
@@ -31,6 +32,8 @@ by .0005 (lips) to .003 (brows)."""
 
 CALM = 0.3
 """Activity (strongest ARKit coefficient) above which a face is hardly calm."""
+SURE_SECONDS = 1.0
+"""Seconds of neutral frames from which on they alone tell the neutral."""
 CALM_SAY = 0.05
 """Weight of a calm frame beside one that is perceived as neutral."""
 
@@ -40,12 +43,13 @@ class ActorRelations:
     """A clip's performance. N frames, K relations (`relations.NAMES`), eye distances.
 
     moved (N, K): relations less the neutral's; 0 where the face was lost for long. neutral (K,).
-    lip_gaps (N, 3): openings, 0 exactly where lips touch; lips_meet (N,) bool. lids (N, 2): share
+    facing (N,): 1 for a face that looks at the camera .. 0 in profile. lip_gaps (N, 3): openings, 0 exactly where lips touch; lips_meet (N,) bool. lids (N, 2): share
     of the open eye, left and right, 0 exactly where lids touch. source: where the neutral is from.
     """
 
     moved: np.ndarray
     neutral: np.ndarray
+    facing: np.ndarray
     lip_gaps: np.ndarray
     lips_meet: np.ndarray
     lids: np.ndarray
@@ -53,7 +57,7 @@ class ActorRelations:
 
     def at(self, rows: np.ndarray) -> ActorRelations:
         """The same at some frames."""
-        of_frames = ("moved", "lip_gaps", "lips_meet", "lids")
+        of_frames = ("moved", "facing", "lip_gaps", "lips_meet", "lids")
         return replace(self, **{name: getattr(self, name)[rows] for name in of_frames})
 
 
@@ -72,7 +76,9 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
     shut = held_below(raw[:, LIP_GAPS].mean(1) - bias, LIPS_MEET, LIPS_PART)
     gaps = moved[:, LIP_GAPS] + neutral[LIP_GAPS] - bias
     lips = np.stack([opening(gap, shut, LIPS_MEET) for gap in gaps.T], axis=1)
-    return ActorRelations(moved, neutral, lips, shut, _lids(track, moved, neutral), source)
+    facing = np.cos(head_angles(track.head_pose)[:, 1]).clip(0.0, 1.0)
+    lids = _lids(track, moved, neutral)
+    return ActorRelations(moved, neutral, facing, lips, shut, lids, source)
 
 
 def actor_neutral(
@@ -85,7 +91,7 @@ def actor_neutral(
         bare = values
     frames = _calm_frames(track, found)
     lips = frames * _closed(values, track.found)
-    neutral = np.zeros(len(NAMES))
+    neutral, seen = np.zeros(len(NAMES)), np.zeros(len(NAMES))
     for k, relation in enumerate(RELATIONS.values()):
         weights = frames
         if relation.region in ("mouth", "jaw") and lips.any():
@@ -94,9 +100,19 @@ def actor_neutral(
             weights = frames * (track.blink.max(1) < OPEN_EYE)
         weights = weights if weights.any() else track.found.astype(float)
         neutral[k] = weighted_median(bare[:, k], weights)
-    neutral = found.trust * neutral + (1.0 - found.trust) * known.drawn(neutral)
+        seen[k] = weighted_median(values[:, k], weights)
+    trust = found.trust
+    if isinstance(settings.calibration, str):
+        trust *= min(_seconds(track.times, found.weights) / SURE_SECONDS, 1.0)
+    neutral = trust * neutral + (1.0 - trust) * known.drawn(seen, neutral)
     neutral[LIP_GAPS] = 0.0
-    return neutral, "clip" if found.trust > 0.5 else "clip and people"
+    return neutral, "clip" if trust > 0.5 else "clip and people"
+
+
+def _seconds(times: np.ndarray, weights: np.ndarray) -> float:
+    """How long the frames with a weight are together."""
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    return step * float(np.count_nonzero(weights))
 
 
 def _calm_frames(track: FaceTrack, neutral: Neutral) -> np.ndarray:

@@ -25,7 +25,7 @@ STIRRED = 0.01
 """Eye distances from which on an actor's slow motion has a direction."""
 FEELING = {"brow": 1.0, "eye": 0.5, "nose": 1.0, "cheek": 0.7, "mouth": 0.5, "jaw": 0.2}
 """Region -> how far the slow part of what the relations leave free is the emphasised pose's."""
-FEELING_SHOWN = {"brow": 0.5, "nose": 0.5, "cheek": 0.5, "mouth_width": 0.4, "mouth_corner": 0.4}
+FEELING_SHOWN = {"brow": 0.5, "nose": 0.5, "cheek": 0.5, "mouth_width": 0.4, "mouth_bend": 0.6}
 """Region, or name without side -> how far the slow part of a relation may be carried on towards
 the emphasised pose."""
 
