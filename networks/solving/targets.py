@@ -12,6 +12,7 @@ import numpy as np
 
 from ..characters.profile import RigProfile, to_unit
 from ..characters.response import LinearResponse, ResponseModel
+from ..settings import RetargetSettings
 from .actor import ActorRelations
 from .relations import (
     INDEX,
@@ -59,7 +60,8 @@ TURNED = 6.0
 """Exponent on how far a face looks at the camera, for what is seen badly from the side: at 30
 degrees such relations have 42% of their weight."""
 SIDEWAYS = [
-    i for i, (name, r) in enumerate(RELATIONS.items())
+    i
+    for i, (name, r) in enumerate(RELATIONS.items())
     if name.endswith("_side") or {axis for axis, _ in r.plus} == {"z"}
 ]
 TOUCH = 8.0
@@ -158,10 +160,12 @@ def _touching_lids(response: LinearResponse, poses: np.ndarray) -> np.ndarray:
     return np.maximum(least, -LIDS_OVERLAP * response.rest[LID_GAPS])
 
 
-def targets_for(times: np.ndarray, actor: ActorRelations, geometry: Geometry) -> Targets:
+def targets_for(
+    times: np.ndarray, actor: ActorRelations, geometry: Geometry, settings: RetargetSettings
+) -> Targets:
     """The targets of a character at the frames' `times` (N,) seconds."""
     response = geometry.response
-    scale = _scales(actor, geometry)
+    scale = _scales(actor, geometry) * _amplified(settings)
     moved = _into_reach(times, actor.moved * scale, geometry)
     values = response.rest + moved
     sizes = np.clip(by_size(_proportions(actor, response)), *SIZE_LIMITS)
@@ -180,6 +184,13 @@ def slow(times: np.ndarray, values: np.ndarray, hertz: float = SLOW_HERTZ) -> np
     apart = (times[:, None] - times[None]) / sigma
     weights = np.exp(-0.5 * apart**2)
     return (weights / weights.sum(1, keepdims=True)) @ values
+
+
+def _amplified(settings: RetargetSettings) -> np.ndarray:
+    """(K,) the user's factors: gain by region, articulation of mouth and jaw."""
+    gain = [settings.gain.get(r.region, 1.0) for r in RELATIONS.values()]
+    mouth = [r.region in ("mouth", "jaw") for r in RELATIONS.values()]
+    return np.array(gain) * np.where(mouth, settings.articulation, 1.0)
 
 
 def _base_weights() -> np.ndarray:
@@ -203,7 +214,7 @@ def _scales(actor: ActorRelations, geometry: Geometry) -> np.ndarray:
     """(K,) factor on each of the actor's motions: the proportions', and less where the actor's
     whole span would not fit into the character's reach."""
     scale = np.clip(by_size(_proportions(actor, geometry.response)), *SIZE_LIMITS)
-    span = np.subtract(*np.percentile(actor.moved, (98, 2), axis=0)) * scale
+    span = (actor.reach[1] - actor.reach[0]) * scale
     fits = (geometry.high - geometry.low) / np.maximum(span, 1e-3)
     return scale * np.clip(fits, LEAST_SCALE, 1.0)
 
