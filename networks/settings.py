@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
+
+import numpy as np
 
 from .errors import UsageError
 from .records import FieldError, as_record
@@ -11,6 +14,14 @@ from .vocabulary import OUTPUTS, REGIONS
 FARTHEST = 200_000.0
 """Seconds from zero that a setting may name, as in track.py."""
 MOST_GAIN = 100.0
+EMPHASIS_PARTS = {
+    "brows": ("brow",),
+    "eyes": ("eye", "cheek"),
+    "mouth": ("mouth", "jaw", "nose"),
+}
+"""Parts of the face that may have an emphasis of their own -> their regions."""
+SPAN_EDGE = 0.2
+"""Seconds in which a span of emphasis comes and goes."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +34,13 @@ class RetargetSettings:
     calibration: "auto" (the actor's neutral found in the clip), "none", or seconds of a frame in
         which the actor is neutral.
     emphasis: 0 none .. 1: how far a character's pose is drawn to its key poses of the perceived
-        expression (see emphasis.py).
+        expression (see emphasis.py); in a clip only in what is slow and what the actor's relations
+        leave free.
+    emphasis_parts: part of EMPHASIS_PARTS -> its own emphasis.
+    emphasis_spans: (start, end, emphasis) in seconds; over all parts, the later over the earlier.
+    emphasis_curve: (time, emphasis) samples, in order of time, instead of the one number.
+    articulation: 0.5..1.5, factor on what the actor's mouth and jaw do in a clip.
+    actor: name under which the actor's neutral and reach are kept from clip to clip; "" for none.
     gain: region -> factor on the unit values, 1 by default (head and gaze: on the angle).
     start, end: seconds; None means the clip's own.
     outputs: what is solved and keyed, of OUTPUTS.
@@ -34,6 +51,11 @@ class RetargetSettings:
     smoothing_head: float = 0.5
     calibration: str | float = "auto"
     emphasis: float = 0.9
+    emphasis_parts: dict[str, float] = field(default_factory=dict)
+    emphasis_spans: tuple[tuple[float, float, float], ...] = ()
+    emphasis_curve: tuple[tuple[float, float], ...] = ()
+    articulation: float = 1.0
+    actor: str = ""
     gain: dict[str, float] = field(default_factory=dict)
     start: float | None = None
     end: float | None = None
@@ -47,6 +69,13 @@ class RetargetSettings:
         for name in ("smoothing_eyes", "smoothing_mouth", "smoothing_head", "emphasis"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise UsageError(f"{name} must lie in 0..1", fix="give a number from 0 to 1")
+        self._check_emphasis()
+        if not 0.5 <= self.articulation <= 1.5:
+            raise UsageError("articulation must lie in 0.5..1.5", fix="1 is the actor's own")
+        if self.actor and not self.actor.replace("-", "").replace("_", "").isalnum():
+            raise UsageError(
+                f"{self.actor!r} can't be an actor's name", fix="use letters, digits, - and _"
+            )
         if isinstance(self.calibration, str) and self.calibration not in ("auto", "none"):
             raise UsageError(
                 f"unknown calibration {self.calibration!r}",
@@ -69,6 +98,41 @@ class RetargetSettings:
             raise UsageError(
                 f"the range {self.start:g}-{self.end:g} s is empty", fix="end must be after start"
             )
+
+    def _check_emphasis(self) -> None:
+        unknown = set(self.emphasis_parts) - set(EMPHASIS_PARTS)
+        if unknown:
+            raise UsageError(
+                f"unknown part {min(unknown)!r} of emphasis",
+                fix=f"use one of {', '.join(EMPHASIS_PARTS)}",
+            )
+        for start, end, _ in self.emphasis_spans:
+            if end <= start:
+                raise UsageError(
+                    f"the span {start:g}:{end:g} of emphasis is empty",
+                    fix="end must be after start",
+                )
+        times = [t for t, _ in self.emphasis_curve]
+        if times != sorted(set(times)):
+            raise UsageError("the curve of emphasis runs backwards", fix="sort it by time")
+        amounts = [*self.emphasis_parts.values(), *(v for *_, v in self.emphasis_spans)]
+        amounts += [v for _, v in self.emphasis_curve]
+        if not all(0.0 <= v <= 1.0 for v in amounts):
+            raise UsageError("emphasis must lie in 0..1", fix="give numbers from 0 to 1")
+
+    def emphasis_at(self, times: np.ndarray, regions: Sequence[str]) -> np.ndarray:
+        """(N, R) the emphasis at times (N,) seconds for things of these regions."""
+        whole = np.full(len(times), self.emphasis)
+        if self.emphasis_curve:
+            whole = np.interp(times, *np.transpose(self.emphasis_curve))
+        of = {region: part for part, own in EMPHASIS_PARTS.items() for region in own}
+        parts = [self.emphasis_parts.get(of.get(region, "")) for region in regions]
+        out = np.stack([whole if p is None else np.full(len(times), p) for p in parts], axis=1)
+        for start, end, value in self.emphasis_spans:
+            inside = np.minimum(times - start, end - times) / SPAN_EDGE + 0.5
+            share = np.clip(inside, 0.0, 1.0)[:, None]
+            out += share * (value - out)
+        return out
 
     def to_json(self) -> dict:
         return asdict(self)

@@ -6,9 +6,12 @@ import argparse
 
 from ...networks.errors import UsageError
 from ...networks.records import number_of
-from ...networks.settings import RetargetSettings
+from ...networks.settings import EMPHASIS_PARTS, RetargetSettings
 from ...networks.vocabulary import OUTPUTS, REGIONS
 from ..keying.key_options import KeyOptions, check_fps
+
+LONGEST = 1e6
+"""Seconds; no clip is longer."""
 
 
 def retarget_options(sub: argparse.ArgumentParser) -> None:
@@ -74,10 +77,25 @@ def take_options(sub: argparse.ArgumentParser) -> None:
     )
     solving.add_argument(
         "--emphasis",
+        type=_emphasis,
+        action="append",
+        default=[],
+        metavar="X|START:END=X|PART=X",
+        help="0..1, pull towards key poses of the perceived expression; for seconds of the clip or "
+        f"for {', '.join(EMPHASIS_PARTS)}; may be given again (default: {defaults.emphasis})",
+    )
+    solving.add_argument(
+        "--articulation",
         type=finite,
-        default=defaults.emphasis,
-        metavar="0..1",
-        help="pull towards key poses of the perceived expression (default: %(default)s)",
+        default=defaults.articulation,
+        metavar="0.5..1.5",
+        help="factor on what mouth and jaw do in a clip (default: %(default)s)",
+    )
+    solving.add_argument(
+        "--actor",
+        default="",
+        metavar="NAME",
+        help="keep this actor's neutral and reach from clip to clip",
     )
     solving.add_argument(
         "--gain",
@@ -138,6 +156,27 @@ def _calibration(text: str) -> str | float:
         raise argparse.ArgumentTypeError(f"{text!r} is not auto, none or seconds") from None
 
 
+def _emphasis(text: str) -> tuple[str, float]:
+    where, _, number = text.rpartition("=")
+    try:
+        if ":" in where:
+            _range(where)
+        return where, number_of(number)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not X, START:END=X or PART=X") from None
+
+
+def _emphasis_settings(given: list[tuple[str, float]]) -> dict:
+    """The settings of emphasis that the words mean."""
+    spans = [(*_range(where), x) for where, x in given if ":" in where]
+    whole = [x for where, x in given if not where]
+    return {
+        "emphasis": whole[-1] if whole else RetargetSettings().emphasis,
+        "emphasis_parts": {where: x for where, x in given if where and ":" not in where},
+        "emphasis_spans": tuple((a or 0.0, LONGEST if b is None else b, x) for a, b, x in spans),
+    }
+
+
 def _gain(text: str) -> tuple[str, float]:
     region, _, number = text.partition("=")
     try:
@@ -152,7 +191,9 @@ def settings_of(args: argparse.Namespace) -> RetargetSettings:
         smoothing_mouth=args.smoothing_mouth,
         smoothing_head=args.smoothing_head,
         calibration=args.calibrate,
-        emphasis=args.emphasis,
+        **_emphasis_settings(args.emphasis),
+        articulation=args.articulation,
+        actor=args.actor,
         gain=dict(args.gain),
         start=args.range[0],
         end=args.range[1],

@@ -76,8 +76,17 @@ def analysis_request(args: argparse.Namespace, out: Path, profiles: list) -> dic
 
 
 def solve_tracks(worker, track, profiles, settings, folder: Path, console: Console) -> list:
-    from ...networks.track import RigTrack
+    """Have the worker solve a face track; the tracks, in the order of the profiles.
 
+    A character whose geometry is not known, or has changed, is measured first.
+    """
+    from ...networks.track import RigTrack
+    from ..studio.response import ensure_response
+
+    for profile in profiles:
+        note = ensure_response(profile, console.counter(f"poses of {profile.name}"))
+        if note:
+            console.say(f"warning: {note}")
     request = {
         "track": str(Path(track).resolve()),
         "primary": str(profiles[0].path),

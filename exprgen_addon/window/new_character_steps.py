@@ -11,7 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from ...networks.characters.profile import RigProfile, load_profile
-from ...networks.errors import ExprGenError
+from ...networks.characters.response import load_response
+from ...networks.errors import ExprGenError, InputError
 from ...networks.models.playable import can_lead
 from ...networks.models.weights_places import file_name, find_weights
 from ...networks.reading import read_object
@@ -123,8 +124,16 @@ def _loaded(path: Path, written: int) -> RigProfile:
 
 def _landmarks(profile: RigProfile) -> Step:
     there = bool(profile.landmarks)
-    detail = "49 landmarks" if there else "Found on a picture of the face"
+    detail = _landmark_detail(profile) if there else "Found on a picture of the face"
     return Step(LANDMARKS, "Landmarks", there, True, detail, _there(sheet(profile, "landmarks")))
+
+
+def _landmark_detail(profile: RigProfile) -> str:
+    try:
+        known = load_response(profile).meta["accuracy"]["r2"]
+    except InputError:
+        return "49 landmarks; how controls move them is not measured: find them again"
+    return f"49 landmarks; how controls move them is known to {known:.1%}"
 
 
 def _poses(profile: RigProfile) -> Step:

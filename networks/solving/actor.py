@@ -9,6 +9,8 @@ import numpy as np
 from ..settings import RetargetSettings
 from ..track import FaceTrack
 from ..tracking.lost_frames import fill_lost
+from .actor_file import NOBODY, footage_name, load_actor
+from .actor_neutral import estimate_neutral
 from .contact import (
     LIDS_MEET,
     LIDS_PART,
@@ -20,19 +22,13 @@ from .contact import (
     lips_bias,
     opening,
 )
-from .neutral import ACTIVE, OPEN_EYE, Neutral, find_neutral, weighted_median
-from .people import people
-from .relations import LID_GAPS, LIP_GAPS, NAMES, RELATIONS, actor_points, measure
+from .head_and_gaze import head_angles
+from .relations import LID_GAPS, LIP_GAPS, RELATIONS, actor_points, measure
 from .smoothing import STRENGTH, smooth
 
 JUMP = 0.012
 """Eye distances; changes well above it are motion, not noise: the landmarks of a still face waver
 by .0005 (lips) to .003 (brows)."""
-
-CALM = 0.3
-"""Activity (strongest ARKit coefficient) above which a face is hardly calm."""
-CALM_SAY = 0.05
-"""Weight of a calm frame beside one that is perceived as neutral."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +36,16 @@ class ActorRelations:
     """A clip's performance. N frames, K relations (`relations.NAMES`), eye distances.
 
     moved (N, K): relations less the neutral's; 0 where the face was lost for long. neutral (K,).
-    lip_gaps (N, 3): openings, 0 exactly where lips touch; lips_meet (N,) bool. lids (N, 2): share
-    of the open eye, left and right, 0 exactly where lids touch. source: where the neutral is from.
+    reach (2, K): how far down and up this actor moves each, in all footage that is known.
+    facing (N,): 1 for a face that looks at the camera .. 0 in profile. lip_gaps (N, 3): openings,
+    0 exactly where lips touch; lips_meet (N,) bool. lids (N, 2): share of the open eye, left and
+    right, 0 exactly where lids touch. source: for the user, where the neutral is from.
     """
 
     moved: np.ndarray
     neutral: np.ndarray
+    reach: np.ndarray
+    facing: np.ndarray
     lip_gaps: np.ndarray
     lips_meet: np.ndarray
     lids: np.ndarray
@@ -53,63 +53,41 @@ class ActorRelations:
 
     def at(self, rows: np.ndarray) -> ActorRelations:
         """The same at some frames."""
-        of_frames = ("moved", "lip_gaps", "lips_meet", "lids")
+        of_frames = ("moved", "facing", "lip_gaps", "lips_meet", "lids")
         return replace(self, **{name: getattr(self, name)[rows] for name in of_frames})
 
 
 def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelations:
     """The relations of a clip's actor, smoothed as the settings say, lost frames filled.
 
+    Where the settings name an actor, what other footage of the same person showed counts too, and
+    what this clip shows is kept.
+
     Raises:
-        UsageError: no face at the calibration's second.
+        UsageError: no face at the calibration's second. InputError, OutputError: the actor's file
+        is damaged or can't be written.
     """
     values = measure(actor_points(track))
-    neutral, source = actor_neutral(track, values, settings)
+    own = estimate_neutral(track, values, settings.calibration)
+    known = load_actor(settings.actor) if settings.actor else NOBODY
+    footage = footage_name(track)
+    found = own.beside(known.without(footage), settings.actor)
+    neutral = found.relations
     raw = fill_lost(track.times, track.state, values - neutral)
     moved = _smoothed(track.times, raw, settings)
+    reach = np.percentile(moved[track.found] if track.found.any() else moved, (2, 98), axis=0)
+    if settings.actor:
+        known = known.seen(footage, own.relations, own.seconds, reach)
+        known.save(settings.actor)
+        reach = np.stack([known.reach[:, 0].min(0), known.reach[:, 1].max(0)])
     bias = lips_bias(values[:, LIP_GAPS].mean(1), track.found)
     # Whether lips touch is told by the frame itself: smoothing would open a quick "p".
     shut = held_below(raw[:, LIP_GAPS].mean(1) - bias, LIPS_MEET, LIPS_PART)
     gaps = moved[:, LIP_GAPS] + neutral[LIP_GAPS] - bias
     lips = np.stack([opening(gap, shut, LIPS_MEET) for gap in gaps.T], axis=1)
-    return ActorRelations(moved, neutral, lips, shut, _lids(track, moved, neutral), source)
-
-
-def actor_neutral(
-    track: FaceTrack, values: np.ndarray, settings: RetargetSettings
-) -> tuple[np.ndarray, str]:
-    """((K,) the relations of the actor's neutral face, where they are from)."""
-    found, known = find_neutral(track, settings.calibration), people()
-    bare = known.without_expression(values, track.arkit)
-    if not isinstance(settings.calibration, str):  # the user says that this is the neutral
-        bare = values
-    frames = _calm_frames(track, found)
-    lips = frames * _closed(values, track.found)
-    neutral = np.zeros(len(NAMES))
-    for k, relation in enumerate(RELATIONS.values()):
-        weights = frames
-        if relation.region in ("mouth", "jaw") and lips.any():
-            weights = lips
-        elif relation.region == "eye":
-            weights = frames * (track.blink.max(1) < OPEN_EYE)
-        weights = weights if weights.any() else track.found.astype(float)
-        neutral[k] = weighted_median(bare[:, k], weights)
-    neutral = found.trust * neutral + (1.0 - found.trust) * known.drawn(neutral)
-    neutral[LIP_GAPS] = 0.0
-    return neutral, "clip" if found.trust > 0.5 else "clip and people"
-
-
-def _calm_frames(track: FaceTrack, neutral: Neutral) -> np.ndarray:
-    activity = track.arkit[:, ACTIVE].max(1)
-    calm = track.found * np.exp(-((activity / CALM) ** 2))
-    calm = calm if calm.sum() > 1e-6 else track.found.astype(float)
-    return neutral.trust * neutral.weights + CALM_SAY * calm
-
-
-def _closed(values: np.ndarray, found: np.ndarray) -> np.ndarray:
-    gap = values[:, LIP_GAPS].mean(1)
-    least = max(2 * LIPS_MEET, float(np.percentile(gap[found], 10)) if found.any() else 0.0)
-    return gap <= least
+    facing = np.cos(head_angles(track.head_pose)[:, 1]).clip(0.0, 1.0)
+    lids = _lids(track, moved, neutral)
+    return ActorRelations(moved, neutral, reach, facing, lips, shut, lids, found.source)
 
 
 def _smoothed(times: np.ndarray, moved: np.ndarray, settings: RetargetSettings) -> np.ndarray:

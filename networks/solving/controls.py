@@ -51,7 +51,8 @@ def solve_controls(
     units = fill_lost(face_track.times, face_track.state, units, stills=stills)
     perceived = _perceived(face_track)
     calm = 1.0 - neutral.trust
-    poses, amount = profile.key_poses, settings.emphasis
+    amount = settings.emphasis_at(face_track.times, [c.region for c in controls])
+    poses = profile.key_poses
     units = emphasise(units, perceived, controls, poses, amount, calm, _sharpening(face_track))
     if not stills:
         units = smooth_units(face_track, controls, units, settings)
@@ -82,7 +83,8 @@ def follow_controls(
     units = _checked(unit_values, len(rows), len(controls))
     neutral = find_neutral(face_track, settings.calibration)
     perceived = _perceived(face_track)[rows]
-    poses, amount, sharpen = profile.key_poses, settings.emphasis, _sharpening(face_track)
+    amount = settings.emphasis_at(face_track.times[rows], [c.region for c in controls])
+    poses, sharpen = profile.key_poses, _sharpening(face_track)
     units = emphasise(units, perceived, controls, poses, amount, sharpen=sharpen)
     return _assemble(face_track, profile, units, settings, neutral)
 

@@ -49,7 +49,7 @@ def emphasise(
     perceived: np.ndarray,
     controls: tuple[Control, ...],
     poses: tuple[KeyPose, ...],
-    amount: float,
+    amount: float | np.ndarray,
     calm: float = 0.0,
     sharpen: float = SHARPEN,
 ) -> np.ndarray:
@@ -61,7 +61,8 @@ def emphasise(
 
     Args:
         units: (N, M) unit values of `controls`. perceived: (N, 7) probabilities.
-        poses: the character's labelled key poses. amount: 0 (nothing changes) .. 1.
+        poses: the character's labelled key poses. amount: 0 (nothing changes) .. 1,
+            one for all or (N, M).
         calm: 0 for a face whose neutral is known, since what is left after calibration is motion
             (speech looks neutral too) .. 1 for one whose build is not known from its motion.
         sharpen: exponent on the probabilities.
@@ -75,13 +76,14 @@ def emphasise(
     perceived = perceived / perceived.sum(1, keepdims=True)
     drawn = units.copy()
     shuts = lid_closing(controls)
+    amount = np.broadcast_to(amount, units.shape)
     for index, expression in enumerate(EXPRESSIONS):
         own = [p for p in poses if p.expression == expression]
         targets, clarity = key_pose_units(controls, own)
         chance = perceived[:, index]
         neutral = index == NEUTRAL
         chance = chance * (calm if neutral else 1.0)
-        if not len(targets) or not amount or not chance.any():
+        if not len(targets) or not amount.any() or not chance.any():
             continue
         # However little of it the regression has found, an expression that is perceived for certain
         # is shown strongly: a crying face with the mouth of a smile is still a sad one.

@@ -25,7 +25,7 @@ STIRRED = 0.01
 """Eye distances from which on an actor's slow motion has a direction."""
 FEELING = {"brow": 1.0, "eye": 0.5, "nose": 1.0, "cheek": 0.7, "mouth": 0.5, "jaw": 0.2}
 """Region -> how far the slow part of what the relations leave free is the emphasised pose's."""
-FEELING_SHOWN = {"brow": 0.5, "nose": 0.5, "cheek": 0.5, "mouth_width": 0.4, "mouth_corner": 0.4}
+FEELING_SHOWN = {"brow": 0.5, "nose": 0.5, "cheek": 0.5, "mouth_width": 0.4, "mouth_bend": 0.6}
 """Region, or name without side -> how far the slow part of a relation may be carried on towards
 the emphasised pose."""
 
@@ -75,7 +75,7 @@ def with_relations(
     columns = [track.controls.index(n) for n in model.controls]
     felt = to_unit(controls, track.values[:, columns])
     plain = plain_prior(controls, felt, arkit)
-    units = solve_relations(track.times, actor, profile, model, plain, felt, settings.emphasis)
+    units = solve_relations(track.times, actor, profile, model, plain, felt, settings)
     values = np.array(track.values, np.float32)
     values[:, columns] = from_unit(controls, units)
     return replace(track, values=values, meta={**track.meta, "neutral": actor.source})
@@ -108,21 +108,22 @@ def solve_relations(
     model: ResponseModel,
     plain: np.ndarray,
     felt: np.ndarray,
-    emphasis: float,
+    settings: RetargetSettings,
 ) -> np.ndarray:
     """Unit values (N, C) of `model.controls` with which the character does what the actor does.
 
     Args:
         times: (N,) seconds. plain, felt: (N, C) unit values of `model.controls`: what the actor's
             motion says, and what the actor's expression says. Where the relations leave a control
-            free it is the first, with the second's slow part as far as `emphasis` (0..1) goes. The
+            free it is the first, with the second's slow part as far as the emphasis goes. The
             controls of the eyes are taken from `felt` as they are.
     """
     geometry = Geometry.of(model, profile)
-    aim = targets_for(times, actor, geometry)
-    values = _carried_on(times, aim.values, geometry, felt, emphasis)
+    aim = targets_for(times, actor, geometry, settings)
+    values = _carried_on(times, aim.values, geometry, felt, settings)
     controls = [profile.control(n) for n in model.controls]
-    share = emphasis * np.array([FEELING.get(c.region, 0.0) for c in controls])
+    regions = [c.region for c in controls]
+    share = settings.emphasis_at(times, regions) * [FEELING.get(r, 0.0) for r in regions]
     prior = plain + share * slow(times, felt - plain)
     hold = np.array([HOLD if c.output == "expression" else np.inf for c in controls])
     prior[:, ~np.isfinite(hold)] = felt[:, ~np.isfinite(hold)]
@@ -136,19 +137,17 @@ def _carried_on(
     values: np.ndarray,
     geometry: Geometry,
     felt: np.ndarray,
-    emphasis: float,
+    settings: RetargetSettings,
 ) -> np.ndarray:
     """Targets (N, K) whose slow part goes on towards the emphasised pose's.
 
     Only onwards: where the pose shows more of what the actor does, in the same direction. It can
     neither weaken a motion nor turn it round.
     """
-    share = emphasis * np.array(
-        [
-            FEELING_SHOWN.get(r.region, FEELING_SHOWN.get(kind_of(name), 0.0))
-            for name, r in RELATIONS.items()
-        ]
-    )
+    share = settings.emphasis_at(times, [r.region for r in RELATIONS.values()]) * [
+        FEELING_SHOWN.get(r.region, FEELING_SHOWN.get(kind_of(name), 0.0))
+        for name, r in RELATIONS.items()
+    ]
     rest = geometry.response.rest
     own = slow(times, values) - rest
     more = slow(times, geometry.response.predict(felt)) - rest - own

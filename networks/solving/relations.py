@@ -46,6 +46,8 @@ def _of(axis: str, *points: str) -> tuple[tuple[str, str], ...]:
 
 def _mouth() -> dict[str, Relation]:
     out = {}
+    corners = ("mouth_left_corner", "mouth_right_corner")
+    middle = ("lip_top_outer_3", "lip_bottom_outer_3")
     for place, (top, bottom) in _LIP_INNER.items():
         upper, lower = f"lip_top_inner_{top}", f"lip_bottom_inner_{bottom}"
         out[f"lip_gap_{place}"] = Relation(_of("y", upper), _of("y", lower))
@@ -54,9 +56,9 @@ def _mouth() -> dict[str, Relation]:
     for side, (top, bottom) in _LIP_OUTER.items():
         upper, lower = f"lip_top_outer_{top}", f"lip_bottom_outer_{bottom}"
         out[f"mouth_outline_{side}"] = Relation(_of("y", upper), _of("y", lower))
-        out[f"mouth_corner_{side}"] = Relation(_of("y", f"mouth_{side}_corner"))
-    corners = ("mouth_left_corner", "mouth_right_corner")
-    middle = ("lip_top_outer_3", "lip_bottom_outer_3")
+        corner = _of("y", f"mouth_{side}_corner")
+        out[f"mouth_corner_{side}"] = Relation(corner)
+        out[f"mouth_bend_{side}"] = Relation(corner, _of("y", *middle))
     return out | {
         "mouth_width": Relation(_of("x", corners[0]), _of("x", corners[1])),
         "mouth_side": Relation(_of("x", *corners, *middle)),

@@ -12,12 +12,14 @@ import numpy as np
 
 from ..characters.profile import RigProfile, to_unit
 from ..characters.response import LinearResponse, ResponseModel
+from ..settings import RetargetSettings
 from .actor import ActorRelations
 from .relations import (
     INDEX,
     LID_GAPS,
     LIP_GAPS,
     NAMES,
+    RELATIONS,
     SIDES,
     by_size,
     neutral_sizes,
@@ -28,24 +30,25 @@ WEIGHTS = {
     "lip_gap": 3.0,
     "lid_gap": 2.5,
     "mouth_width": 2.5,
-    "mouth_corner": 1.5,
+    "mouth_corner": 1.0,
+    "mouth_bend": 2.0,
     "mouth_side": 1.0,
     "mouth_outline": 1.0,
-    "upper_lip": 1.2,
-    "lower_lip": 0.8,
+    "upper_lip": 0.6,
+    "lower_lip": 0.4,
     "upper_lip_full": 0.5,
     "lower_lip_full": 0.5,
     "upper_lip_forward": 0.6,
     "lower_lip_forward": 0.6,
     "mouth_corners_forward": 0.2,
-    "jaw_height": 1.0,
+    "jaw_height": 1.2,
     "jaw_side": 0.5,
     "jaw_forward": 0.1,
     "lower_lid": 1.0,
-    "brow_height": 3.0,
-    "brow_inner": 1.5,
-    "brow_middle": 1.0,
-    "brow_outer": 1.2,
+    "brow_height": 6.0,
+    "brow_inner": 0.6,
+    "brow_middle": 0.3,
+    "brow_outer": 0.5,
     "brow_apart": 0.5,
     "nostril": 0.5,
     "cheek": 0.1,
@@ -53,9 +56,17 @@ WEIGHTS = {
     "nose_width": 0.3,
 }
 """How much each relation binds, by name without side or place."""
+TURNED = 6.0
+"""Exponent on how far a face looks at the camera, for what is seen badly from the side: at 30
+degrees such relations have 42% of their weight."""
+SIDEWAYS = [
+    i
+    for i, (name, r) in enumerate(RELATIONS.items())
+    if name.endswith("_side") or {axis for axis, _ in r.plus} == {"z"}
+]
 TOUCH = 8.0
 """Factor on the weight of a gap that must be shut."""
-HOLD = 0.06
+HOLD = 0.12
 """How much a unit value away from the prior weighs against an eye distance's error."""
 SIZE_LIMITS = (0.4, 4.0)
 """How far a character's proportions may scale an actor's motion."""
@@ -65,6 +76,9 @@ KNEE = 0.75
 """Share of its reach up to which a target is kept as it is."""
 SLOW_HERTZ = 0.8
 """Below it motion is meaning, above it speech."""
+LIDS_OVERLAP = 0.1
+"""How far, in shares of the open eye, an upper lid must pass the lower one until nothing of the eye
+is seen between them; the landmarks are on their rims."""
 AJAR = 0.12
 """Gap of lips in mouth widths; a character whose lips are further apart at rest rests ajar."""
 
@@ -143,17 +157,20 @@ def _touching_lids(response: LinearResponse, poses: np.ndarray) -> np.ndarray:
     """(2,) the gaps of the closed eyes: as far as the character's poses shut them, and not more
     than just past each other."""
     least = response.predict(poses)[:, LID_GAPS].min(0)
-    return np.maximum(least, -0.2 * response.rest[LID_GAPS])
+    return np.maximum(least, -LIDS_OVERLAP * response.rest[LID_GAPS])
 
 
-def targets_for(times: np.ndarray, actor: ActorRelations, geometry: Geometry) -> Targets:
+def targets_for(
+    times: np.ndarray, actor: ActorRelations, geometry: Geometry, settings: RetargetSettings
+) -> Targets:
     """The targets of a character at the frames' `times` (N,) seconds."""
     response = geometry.response
-    scale = _scales(actor, geometry)
+    scale = _scales(actor, geometry) * _amplified(settings)
     moved = _into_reach(times, actor.moved * scale, geometry)
     values = response.rest + moved
     sizes = np.clip(by_size(_proportions(actor, response)), *SIZE_LIMITS)
     weights = np.tile(_base_weights() / sizes, (len(values), 1))
+    weights[:, SIDEWAYS] *= (actor.facing**TURNED)[:, None]
     _set_lips(values, weights, actor, geometry, scale)
     _set_lids(values, weights, actor, geometry)
     can = np.maximum(geometry.high, -geometry.low) > 0.01 * sizes
@@ -167,6 +184,13 @@ def slow(times: np.ndarray, values: np.ndarray, hertz: float = SLOW_HERTZ) -> np
     apart = (times[:, None] - times[None]) / sigma
     weights = np.exp(-0.5 * apart**2)
     return (weights / weights.sum(1, keepdims=True)) @ values
+
+
+def _amplified(settings: RetargetSettings) -> np.ndarray:
+    """(K,) the user's factors: gain by region, articulation of mouth and jaw."""
+    gain = [settings.gain.get(r.region, 1.0) for r in RELATIONS.values()]
+    mouth = [r.region in ("mouth", "jaw") for r in RELATIONS.values()]
+    return np.array(gain) * np.where(mouth, settings.articulation, 1.0)
 
 
 def _base_weights() -> np.ndarray:
@@ -190,7 +214,7 @@ def _scales(actor: ActorRelations, geometry: Geometry) -> np.ndarray:
     """(K,) factor on each of the actor's motions: the proportions', and less where the actor's
     whole span would not fit into the character's reach."""
     scale = np.clip(by_size(_proportions(actor, geometry.response)), *SIZE_LIMITS)
-    span = np.subtract(*np.percentile(actor.moved, (98, 2), axis=0)) * scale
+    span = (actor.reach[1] - actor.reach[0]) * scale
     fits = (geometry.high - geometry.low) / np.maximum(span, 1e-3)
     return scale * np.clip(fits, LEAST_SCALE, 1.0)
 

@@ -17,9 +17,6 @@ from .shared.options import option, run_command
 
 RIDGE = 0.02
 """On the slopes, beside each coefficient's variance within a clip."""
-BLOCK = 2.0
-"""Seconds of a clip that are asked for an estimate of their own."""
-LEAST_BELIEVED = 0.3
 CLOSED = 0.05
 """Lip gap of a mouth that is at rest, eye distances."""
 
@@ -61,18 +58,14 @@ def people_of(tracks: list[FaceTrack]) -> People:
         weights=[min(c.neutral.sum(), 25.0) + 1e-3 for c in clips],
     )
     bare = [c.values - (c.arkit - calm) @ slopes.T for c in clips]
-    middle = np.array([c.median(b) for c, b in zip(clips, bare, strict=True)])
-    within = np.mean([c.scatter(b) for c, b in zip(clips, bare, strict=True)], axis=0)
-    between = middle.var(0, ddof=1)
-    believed = np.clip(1.0 - within / np.maximum(between, 1e-9), LEAST_BELIEVED, 1.0)
-    return People(slopes, calm, middle.mean(0), believed)
+    middle = np.array([np.median(b, axis=0) for b in bare])
+    return People(slopes, calm, middle.mean(0), middle.std(0, ddof=1))
 
 
 @dataclass(frozen=True)
 class _Clip:
     """The frames of a clip that show open eyes. neutral (N,): how neutral each is perceived."""
 
-    times: np.ndarray
     values: np.ndarray
     arkit: np.ndarray
     neutral: np.ndarray
@@ -84,16 +77,7 @@ class _Clip:
         closed = values[:, LIP_GAPS].mean(1) < CLOSED
         neutral = track.expression[:, NEUTRAL] * closed
         arkit = track.arkit.astype(float)
-        return _Clip(track.times[seen], values[seen], arkit[seen], neutral[seen])
-
-    def median(self, bare: np.ndarray) -> np.ndarray:
-        return np.median(bare, axis=0)
-
-    def scatter(self, bare: np.ndarray) -> np.ndarray:
-        """(K,) variance of the estimates of the clip's parts."""
-        part = ((self.times - self.times[0]) / BLOCK).astype(int)
-        each = [np.median(bare[part == p], axis=0) for p in np.unique(part)]
-        return np.var(each, axis=0)
+        return _Clip(values[seen], arkit[seen], neutral[seen])
 
 
 def _slopes(clips: list[_Clip]) -> np.ndarray:

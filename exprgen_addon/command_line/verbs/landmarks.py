@@ -32,6 +32,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     profile = find_character(args.character)
     from ...characters import landmark_points
     from ...studio import landmark_finding
+    from ...studio.response import ensure_response
 
     for file in filter(None, [args.view, args.sheet]):
         check_file(file, (".png",))
@@ -46,6 +47,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         locate = landmark_finding.locate_with(lambda c, a: run_job(worker, c, a, console))
         placed = landmark_finding.place_landmarks(profile, locate, points)
     placed.profile.save(profile.path)
+    note = ensure_response(placed.profile, console.counter(f"poses of {profile.name}"))
     result = {
         "character": profile.name,
         "profile": str(profile.path),
@@ -55,7 +57,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         "moved": list(placed.moved),
         "warnings": placed.warnings,
     }
-    for warning in placed.warnings:
+    for warning in [*placed.warnings, *filter(None, [note])]:
         console.say(f"warning: {warning}")
     seen = f"in {placed.found} of {placed.looked} views"
     how = "by the points given" if placed.template else seen

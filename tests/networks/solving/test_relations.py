@@ -25,7 +25,7 @@ from exprgen.networks.solving.targets import WEIGHTS, Geometry
 from exprgen.tests.support import acted, synthetic
 
 SAMPLES = [p.name for p in sample_characters()]
-STILL = RetargetSettings(smoothing_eyes=0.0, smoothing_mouth=0.0)
+STILL = RetargetSettings(smoothing_eyes=0.0, smoothing_mouth=0.0, emphasis=0.0)
 
 
 def sentence(model, frames: int = 120) -> np.ndarray:
@@ -90,7 +90,7 @@ def test_a_character_does_what_the_actor_does(name, actor_model):
     track = acted.worn(actor_model, units)
     actor, model = actor_relations(track, STILL), load_response(profile)
     prior = np.zeros((len(units), len(model.controls)))
-    solved = solve_relations(track.times, actor, profile, model, prior, prior, 0.0)
+    solved = solve_relations(track.times, actor, profile, model, prior, prior, STILL)
     geometry = Geometry.of(model, profile)
     got = geometry.response.predict(solved)
     least = 0.9 if name == "blip" else 0.97  # one eye, 16 controls
@@ -111,7 +111,7 @@ def test_a_blink_shuts_both_eyes(actor_model):
     track = acted.worn(actor_model, units)
     actor, model = actor_relations(track, STILL), load_response(profile)
     solved = solve_relations(
-        track.times, actor, profile, model, *np.zeros((2, len(units), len(model.controls))), 0.0
+        track.times, actor, profile, model, *np.zeros((2, len(units), len(model.controls))), STILL
     )
     geometry = Geometry.of(model, profile)
     gaps = geometry.response.predict(solved)[:, LID_GAPS]
@@ -127,7 +127,7 @@ def test_nothing_to_follow_leaves_the_prior(actor_model):
     prior = np.zeros((len(track), len(model.controls)))
     prior[:, model.controls.index("iris_small")] = 0.4
     solved = solve_relations(
-        track.times, actor_relations(track, STILL), profile, model, prior, prior, 0.0
+        track.times, actor_relations(track, STILL), profile, model, prior, prior, STILL
     )
     assert np.allclose(solved[:, model.controls.index("iris_small")], 0.4)
     assert np.abs(np.delete(solved, model.controls.index("iris_small"), 1)).max() < 0.25
@@ -181,3 +181,44 @@ def test_half_seen_blinks_are_carried_down_and_squints_are_not():
     assert deep[21] == pytest.approx(0.0, abs=1e-9)
     assert np.array_equal(deep[35:55], eyes[35:55])
     assert np.array_equal(deep[:20], eyes[:20])
+
+
+def test_articulation_widens_the_mouth_and_emphasis_breaks_no_contact(actor_model):
+    """Whatever the key poses want, lips that touch go on touching, and motion keeps its side."""
+    profile, units = find_character("mira"), sentence(actor_model)
+    track = acted.worn(actor_model, units)
+    actor, model = actor_relations(track, STILL), load_response(profile)
+    plain = np.zeros((len(units), len(model.controls)))
+    agape = plain.copy()
+    agape[:, model.controls.index("jaw_open")] = 0.8
+    geometry = Geometry.of(model, profile)
+
+    def gaps(felt, **settings):
+        asked = replace(STILL, **settings)
+        solved = solve_relations(track.times, actor, profile, model, plain, felt, asked)
+        return geometry.response.predict(solved)[:, LIP_GAPS].mean(1) - geometry.lips.mean()
+
+    own, wide, felt = gaps(plain), gaps(plain, articulation=1.4), gaps(agape, emphasis=1.0)
+    assert wide.max() > 1.2 * own.max()
+    assert (felt[actor.lips_meet] < 0.02).mean() > 0.97
+    assert np.corrcoef(fast(own[:, None])[:, 0], fast(felt[:, None])[:, 0])[0, 1] > 0.97
+
+
+def test_an_actor_is_known_from_clip_to_clip(actor_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPRGEN_ACTORS_DIR", str(tmp_path))
+    calm = acted.worn(actor_model, 0 * sentence(actor_model))
+    asked = replace(STILL, actor="anna")
+    first = actor_relations(calm, asked)
+    frown = 0 * sentence(actor_model)
+    for name in ("browDownLeft", "browDownRight"):
+        frown[:, actor_model.controls.index(name)] = 1.0
+    scowl = acted.worn(actor_model, frown)
+    scowl = replace(scowl, meta={**scowl.meta, "source": "scowl.mp4"})
+    brow = INDEX["brow_inner_left"]
+    alone, known = (actor_relations(scowl, s).moved[:, brow].mean() for s in (STILL, asked))
+    true = measure(actor_points(scowl) - actor_points(calm))[:, brow].mean()
+    assert abs(known - true) < 0.3 * abs(true)
+    assert abs(known - true) < abs(alone - true)
+    assert "anna" in actor_relations(scowl, asked).source
+    again = actor_relations(calm, asked)
+    assert np.abs(again.neutral - first.neutral).max() < 0.02

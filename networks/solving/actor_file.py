@@ -1,0 +1,95 @@
+"""What is kept of an actor from clip to clip: the neutral face and the reach of each relation.
+
+`--actor NAME` keeps a small file under the user's folder. A clip that shows no neutral moment is
+then seen against what other footage of the same person showed, and a second clip starts calibrated.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import OutputError
+from ..track import FaceTrack, load_arrays, save_arrays
+from .relations import NAMES
+
+KIND = "exprgen.actor"
+ACTORS_VARIABLE = "EXPRGEN_ACTORS_DIR"
+MOST_SECONDS = 5.0
+"""Seconds of neutral frames from which on a clip has the full say."""
+
+
+def actor_path(name: str) -> Path:
+    """Where an actor is kept: $EXPRGEN_ACTORS_DIR, else `.exprgen/actors` in the home folder."""
+    given = os.environ.get(ACTORS_VARIABLE)
+    return (Path(given) if given else Path.home() / ".exprgen" / "actors") / f"{name}.npz"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """An actor's clips. sources: names of the footage, one of each clip; neutral (S, K); seconds
+    (S,) of neutral frames behind each; reach (S, 2, K): the 2nd and 98th percentile of motion."""
+
+    sources: tuple[str, ...]
+    neutral: np.ndarray
+    seconds: np.ndarray
+    reach: np.ndarray
+
+    def without(self, source: str) -> Actor:
+        """What other footage showed."""
+        rows = [i for i, s in enumerate(self.sources) if s != source]
+        names = tuple(self.sources[i] for i in rows)
+        return Actor(names, self.neutral[rows], self.seconds[rows], self.reach[rows])
+
+    def seen(self, source: str, neutral, seconds: float, reach) -> Actor:
+        """With a clip added, in place of an earlier look at it."""
+        old = self.without(source)
+        return Actor(
+            (*old.sources, source),
+            np.concatenate([old.neutral, [neutral]]),
+            np.append(old.seconds, min(seconds, MOST_SECONDS)),
+            np.concatenate([old.reach, [reach]]),
+        )
+
+    def save(self, name: str) -> None:
+        """Raises OutputError where the folder can't be written."""
+        path = actor_path(name)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"can't be made ({error.strerror})",
+                file=path.parent,
+                fix=f"set {ACTORS_VARIABLE} to a folder that can be written",
+            ) from error
+        meta = {"name": name, "sources": list(self.sources), "relations": list(NAMES)}
+        arrays = {n: getattr(self, n) for n in ("neutral", "seconds", "reach")}
+        save_arrays(path, KIND, meta, arrays)
+
+
+NOBODY = Actor((), np.zeros((0, len(NAMES))), np.zeros(0), np.zeros((0, 2, len(NAMES))))
+"""An actor of whom nothing is known."""
+
+
+def footage_name(track: FaceTrack) -> str:
+    """What tells a clip from another one of the same actor."""
+    last = f"{track.times[-1]:.2f}" if len(track) else "0"
+    return f"{track.meta.get('source', '')}, {len(track)} frames to {last} s"
+
+
+def load_actor(name: str) -> Actor:
+    """What is kept of an actor; nothing where there is no file, or one of other relations.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    path = actor_path(name)
+    if not path.is_file():
+        return NOBODY
+    meta, arrays = load_arrays(path, KIND)
+    if meta["relations"] != list(NAMES):
+        return NOBODY
+    return Actor(tuple(meta["sources"]), **arrays)

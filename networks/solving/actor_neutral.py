@@ -1,0 +1,100 @@
+"""The actor's neutral face as relations: from the clip, from people, from other footage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..track import FaceTrack
+from .actor_file import Actor
+from .contact import LIPS_MEET
+from .neutral import ACTIVE, OPEN_EYE, Neutral, find_neutral, weighted_median
+from .people import people
+from .relations import LIP_GAPS, NAMES, RELATIONS
+
+CALM = 0.3
+"""Activity (strongest ARKit coefficient) above which a face is hardly calm."""
+CALM_SAY = 0.05
+"""Weight of a calm frame beside one that is perceived as neutral."""
+SURE_SECONDS = 1.0
+"""Seconds of neutral frames from which on they alone tell the neutral."""
+GUESSED = 0.2
+"""Seconds of neutral frames that a guess from no neutral frame is worth."""
+
+NAMED, CLIP = "the frame you named", "neutral frames of the clip"
+PEOPLE = "how people look, since the clip shows no neutral moment"
+
+
+@dataclass(frozen=True)
+class NeutralEstimate:
+    """relations (K,) of the neutral face; seconds of neutral frames behind it; source: for the
+    user, where it is from."""
+
+    relations: np.ndarray
+    seconds: float
+    source: str
+
+    def beside(self, others: Actor, name: str) -> NeutralEstimate:
+        """The same with what other footage of the actor `name` showed."""
+        if not len(others.seconds) or self.source == NAMED:
+            return self
+        say = np.array([self.seconds + GUESSED, *(others.seconds + GUESSED)])
+        each = np.concatenate([[self.relations], others.neutral])
+        more = float(others.seconds.sum()) > self.seconds
+        source = f"other footage of {name}" if more else self.source
+        return NeutralEstimate(say @ each / say.sum(), self.seconds, source)
+
+
+def estimate_neutral(
+    track: FaceTrack, values: np.ndarray, calibration: str | float
+) -> NeutralEstimate:
+    """What one clip shows of its actor's neutral face.
+
+    Args:
+        values: (N, K) the relations of its frames. calibration: as in RetargetSettings.
+
+    Raises:
+        UsageError: no face at the calibration's second.
+    """
+    found, known = find_neutral(track, calibration), people()
+    bare = known.without_expression(values, track.arkit)
+    named = not isinstance(calibration, str)
+    if named:  # the user says that this is the neutral
+        bare = values
+    frames = _calm_frames(track, found)
+    lips = frames * _closed(values, track.found)
+    neutral, seen = np.zeros(len(NAMES)), np.zeros(len(NAMES))
+    for k, relation in enumerate(RELATIONS.values()):
+        weights = frames
+        if relation.region in ("mouth", "jaw") and lips.any():
+            weights = lips
+        elif relation.region == "eye":
+            weights = frames * (track.blink.max(1) < OPEN_EYE)
+        weights = weights if weights.any() else track.found.astype(float)
+        neutral[k] = weighted_median(bare[:, k], weights)
+        seen[k] = weighted_median(values[:, k], weights)
+    seconds = found.trust * _seconds(track.times, found.weights)
+    trust = 1.0 if named else min(seconds / SURE_SECONDS, found.trust)
+    neutral = trust * neutral + (1.0 - trust) * known.drawn(seen, neutral)
+    neutral[LIP_GAPS] = 0.0
+    return NeutralEstimate(neutral, seconds, NAMED if named else CLIP if trust > 0.5 else PEOPLE)
+
+
+def _seconds(times: np.ndarray, weights: np.ndarray) -> float:
+    """How long the frames with a weight are together."""
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    return step * float(np.count_nonzero(weights))
+
+
+def _calm_frames(track: FaceTrack, neutral: Neutral) -> np.ndarray:
+    activity = track.arkit[:, ACTIVE].max(1)
+    calm = track.found * np.exp(-((activity / CALM) ** 2))
+    calm = calm if calm.sum() > 1e-6 else track.found.astype(float)
+    return neutral.trust * neutral.weights + CALM_SAY * calm
+
+
+def _closed(values: np.ndarray, found: np.ndarray) -> np.ndarray:
+    gap = values[:, LIP_GAPS].mean(1)
+    least = max(2 * LIPS_MEET, float(np.percentile(gap[found], 10)) if found.any() else 0.0)
+    return gap <= least

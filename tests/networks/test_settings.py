@@ -1,0 +1,58 @@
+"""The settings of a retarget: checked, carried as JSON, emphasis over the shot and the face."""
+
+import json
+
+import numpy as np
+import pytest
+
+from exprgen.networks.errors import UsageError
+from exprgen.networks.settings import RetargetSettings
+
+TIMES = np.arange(0, 10, 0.1)
+
+
+def test_one_number_is_the_same_everywhere():
+    amount = RetargetSettings(emphasis=0.7).emphasis_at(TIMES, ["brow", "mouth"])
+    assert amount.shape == (100, 2)
+    assert (amount == 0.7).all()
+
+
+def test_spans_hold_inside_and_fade_at_their_edges():
+    settings = RetargetSettings(emphasis=0.9, emphasis_spans=((4.0, 6.0, 0.3),))
+    amount = settings.emphasis_at(TIMES, ["jaw"])[:, 0]
+    assert amount[50] == pytest.approx(0.3)
+    assert amount[[30, 70]] == pytest.approx(0.9)
+    assert np.abs(np.diff(amount)).max() < 0.31
+
+
+def test_parts_and_curve():
+    settings = RetargetSettings(
+        emphasis_parts={"mouth": 0.2}, emphasis_curve=((0.0, 0.0), (9.9, 0.99))
+    )
+    brow, jaw = settings.emphasis_at(TIMES, ["brow", "jaw"]).T
+    assert np.allclose(brow, TIMES / 10)
+    assert (jaw == 0.2).all()
+
+
+def test_there_and_back_as_json():
+    settings = RetargetSettings(
+        emphasis_parts={"eyes": 0.5}, emphasis_spans=((1.0, 2.0, 0.1),),
+        emphasis_curve=((0.0, 0.3),), articulation=1.2, actor="anna_2",
+    )  # fmt: skip
+    assert RetargetSettings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"emphasis_parts": {"ears": 0.1}}, "unknown part"),
+        ({"emphasis_spans": ((2.0, 1.0, 0.5),)}, "is empty"),
+        ({"emphasis_spans": ((1.0, 2.0, 1.5),)}, "0..1"),
+        ({"emphasis_curve": ((1.0, 0.5), (0.5, 0.5))}, "backwards"),
+        ({"articulation": 3.0}, "articulation"),
+        ({"actor": "../x"}, "name"),
+    ],
+)
+def test_nonsense_is_refused(wrong, said):
+    with pytest.raises(UsageError, match=said):
+        RetargetSettings(**wrong)
