@@ -228,9 +228,9 @@ def load_profile(path: str | Path) -> RigProfile:
     try:
         profile = replace(as_record(RigProfile, data), path=path)
     except FieldError as error:
-        raise InputError(
-            f"has a wrong field: {error}", file=path, fix="mend it there or build the profile again"
-        ) from error
+        placed = str(error).startswith("landmarks")
+        fix = PLACE_FIX if placed else "mend it there or build the profile again"
+        raise InputError(f"has a wrong field: {error}", file=path, fix=fix) from error
     _check(profile)
     return profile
 
