@@ -80,10 +80,10 @@ def parse_message(line: str) -> dict | None:
         found = parse_json(line)
     except ValueError:
         return None
-    return found if isinstance(found, dict) and is_request_id(found.get("id")) else None
+    return found if isinstance(found, dict) and _is_request_id(found.get("id")) else None
 
 
-def is_request_id(value: object) -> bool:
+def _is_request_id(value: object) -> bool:
     """It can number a request: a whole number, a text, or None for what belongs to no request."""
     return value is None or isinstance(value, (int, str))
 

@@ -156,7 +156,7 @@ def table(value: object, where: str) -> dict:
     return _as_table(object, value, where)
 
 
-def anything(value: object, where: str) -> list:
+def any_list(value: object, where: str) -> list:
     """A list whose values may be anything; raises FieldError otherwise."""
     return _items(list, (object,), value, where)
 
@@ -167,7 +167,7 @@ _PLAIN: dict[object, Callable[[object, str], object]] = {
     int: whole_number,
     bool: switch,
     dict: table,
-    list: anything,
+    list: any_list,
 }
 
 

