@@ -69,16 +69,17 @@ class Clock:
 
     def _seconds(self, stamp: float | None) -> float:
         """A timestamp by the clock so far; without one, a step after the last frame."""
-        following = 0.0 if self._last is None else self._last + self.step
-        if stamp is None:
-            return following
-        if self._shift is None:
+        if stamp is None or self._shift is None:
+            following = 0.0 if self._last is None else self._last + self.step
+            if stamp is None:
+                return following
             self._shift = following - stamp
         return stamp + self._shift
 
     def _after_pause(self, seconds: float) -> float:
         """The same, unless it is too long after the last frame for a pause."""
-        if seconds - self._last <= max(self._pause, SLOWEST * self.step):
+        pause = seconds - self._last
+        if pause <= self._pause or pause <= SLOWEST * self.step:
             return seconds
         self._jump(seconds)
         return self._last + self.step

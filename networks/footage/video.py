@@ -44,7 +44,7 @@ class VideoReader(Reader):
         self._container = self._opened()
         try:
             self._number = self._choose_stream()
-            self._rewind()
+            self._prepare()
             self._read_header()
         except BaseException:
             self._container.close()
@@ -81,24 +81,25 @@ class VideoReader(Reader):
 
     def _fullest(self, streams: list[av.VideoStream]) -> int:
         """Of several streams one with many pictures, then the marked one, then the first."""
-        counts: Counter[int] = Counter()
+        counts = Counter(dict.fromkeys((stream.index for stream in streams), 0))
+        marked = {s.index for s in streams if s.disposition & av.stream.Disposition.default}
         try:
             packets = self._container.demux(streams)
             counts.update(packet.stream.index for packet in islice(packets, PROBED))
         except (av.FFmpegError, OSError):
             pass  # damaged behind here: what was seen has to do
-        usual = max(counts.values(), default=0)
-
-        def rank(stream: av.VideoStream) -> tuple[bool, bool]:
-            default = bool(stream.disposition & av.stream.Disposition.default)
-            return 2 * counts[stream.index] >= usual, default
-
-        return max(streams, key=rank).index
+        self._container.close()
+        self._container = self._opened()  # from its beginning
+        usual = max(counts.values())
+        return max(counts, key=lambda n: (2 * counts[n] >= usual, n in marked, -n))
 
     def _rewind(self) -> None:
         """To the clip's beginning, for certain: not every file can be searched."""
         self._container.close()
         self._container = self._opened()
+        self._prepare()
+
+    def _prepare(self) -> None:
         self._stream = self._container.streams[self._number]
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}

@@ -19,7 +19,7 @@ from exprgen.networks.characters.profile import (
     Target,
     load_profile,
 )
-from exprgen.networks.track import FaceTrack, RigTrack
+from exprgen.networks.track import STILL_SECONDS, FaceTrack, RigTrack
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, NEUTRAL
 
 
@@ -170,7 +170,7 @@ def face_track(*, frames: int = 60, fps: float = 30.0, stills: bool = False) -> 
     """A face that smiles, opens its jaw, blinks once and turns its head; JPEGs are grey squares."""
     import cv2
 
-    times = np.arange(frames) / fps
+    times = np.arange(frames) * STILL_SECONDS if stills else np.arange(frames) / fps
     arkit = np.zeros((frames, len(ARKIT_CHANNELS)), np.float32)
     smile = np.clip(np.sin(np.linspace(0, math.pi, frames)), 0, 1)
     arkit[:, ARKIT_INDEX["mouthSmileLeft"]] = arkit[:, ARKIT_INDEX["mouthSmileRight"]] = smile

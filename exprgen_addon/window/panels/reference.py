@@ -51,6 +51,8 @@ class EXPRGEN_PT_reference(Part, bpy.types.Panel):
         if last is None or last.state != task_queue.DONE or last.warnings:  # else told above
             draw_outcome(layout, analyse.TITLE)
         if found is not None:
+            if references.was_replaced(settings, found):
+                alert(layout, "The file was replaced since")
             row = layout.row(align=True)
             row.label(text="", icon="IMAGE_REFERENCE")
             for way, text in (("off", "Hidden"), ("beside", "Beside"), ("behind", "Behind")):
