@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from exprgen.networks.characters.key_poses import label
+from exprgen.networks.characters.profile import find_character
 from exprgen.networks.errors import InputError, ModelError, UsageError
+from exprgen.networks.evaluation.truth import ClipTruth, truth_path
 from exprgen.networks.vocabulary import (
     ARKIT_CHANNELS,
     ARKIT_INDEX,
@@ -15,7 +17,7 @@ from exprgen.networks.vocabulary import (
     LANDMARK_NAMES,
     NEUTRAL,
 )
-from exprgen.sample_rigs.build.talkers import acting, phonetics, sentences, speech
+from exprgen.sample_rigs.build.talkers import acting, clips, phonetics, sentences, sheet, speech
 from exprgen.sample_rigs.build.talkers.clips import (
     KINDS,
     SPLITS,
@@ -226,12 +228,57 @@ def test_a_recording_is_played_by_its_own_clock(tmp_path):
         read_recording(tmp_path / "none.csv", np.zeros(1))
 
 
+def test_a_clip_is_filmed_with_its_truth_and_only_once(tmp_path, monkeypatch):
+    pytest.importorskip("bpy")
+
+    names, starts, ends, _ = sounds(("m", 0.12), ("ɑˈː", 0.2), ("p", 0.12), ("uː", 0.2))
+    spoken = speech.Utterance(
+        np.zeros(round(ends[-1] * speech.RATE), np.int16), names, starts, ends
+    )
+    monkeypatch.setattr(clips, "talker_profile", lambda *_: find_character("tobi"))
+    monkeypatch.setattr(clips, "say", lambda *_: spoken)
+    s = TalkerSettings("val", people=1, clips=1, size=64, fps=10, processes=0)
+    (clip,) = clips.build_talkers(tmp_path, s, say=lambda _: None)
+    truth = ClipTruth.load(truth_path(clip))
+    assert len(truth) == int((ends[-1] + clips.BEFORE + clips.AFTER) * 10)
+    assert "".join(p[:1] for p in truth.phonemes) == "mɑpu"
+    held = truth.extra["closure"] > 0.99
+    assert held.any()
+    assert truth.extra["lip_gap"][held].max() < 5e-4
+    assert truth.extra["lip_gap"].max() > 4e-3
+    place = dict(zip(LANDMARK_NAMES, truth.landmarks[0], strict=True))
+    assert place["eye_left_outer"][0] > 0 > place["eye_right_outer"][0]
+    assert truth.chin[0, 1] < place["nose_tip"][1] < place["brow_left_3"][1]
+    assert place["nose_tip"][2] > place["eye_left_outer"][2]
+    assert truth.meta["sentence"] in sentences.VAL
+    made = clip.stat().st_mtime_ns
+    assert not list(tmp_path.glob(".val*"))
+    clips.build_talkers(tmp_path, s, say=lambda _: None)
+    assert clip.stat().st_mtime_ns == made
+    assert sheet.draw_talkers([clip], tmp_path / "sheet.png").stat().st_size > 1000
+
+
+def test_a_recording_is_filmed_on_a_talker(tmp_path, monkeypatch):
+    pytest.importorskip("bpy")
+
+    monkeypatch.setattr(clips, "talker_profile", lambda *_: find_character("tobi"))
+    monkeypatch.setattr(clips, "ROM_SECONDS", 0.3)
+    rom = str(recording(tmp_path / "rom.csv"))
+    s = TalkerSettings(people=1, clips=1, size=32, fps=10, processes=0, rom=rom)
+    (clip,) = clips.build_talkers(tmp_path, s, say=lambda _: None)
+    truth = ClipTruth.load(truth_path(clip))
+    assert clip.name == "rom_000.mp4"
+    assert truth.phonemes == ()
+    assert truth.meta["recording"] == "rom.csv"
+    opened = truth.arkit[:, ARKIT_INDEX["jawOpen"]]
+    assert np.corrcoef(opened, truth.extra["lip_gap"].mean(1))[0, 1] > 0.99
+
+
 @pytest.fixture(scope="module")
 def studio():
     """The head of Tobi: lips of the same base mesh, which is in the repository."""
     pytest.importorskip("bpy")
     from exprgen.exprgen_addon.studio.face_studio import FaceStudio
-    from exprgen.networks.characters.profile import find_character
 
     with FaceStudio(find_character("tobi")) as opened:
         yield opened
@@ -301,34 +348,3 @@ def test_the_mouth_is_what_blender_shows(studio, head, mouth):
         studio.pose_units(arkit_to_unit(studio.profile.expression_controls, row))
         seen = world_vertices(head.evaluated_get(studio.depsgraph))
         np.testing.assert_allclose(mouth.seen_gaps(seen), gaps, atol=2e-4)
-
-
-def test_a_clip_is_filmed_with_its_truth_and_only_once(tmp_path, monkeypatch, studio):
-    from exprgen.networks.evaluation.truth import ClipTruth, truth_path
-    from exprgen.sample_rigs.build.talkers import clips, sheet
-
-    names, starts, ends, _ = sounds(("m", 0.12), ("ɑˈː", 0.2), ("p", 0.12), ("uː", 0.2))
-    spoken = speech.Utterance(
-        np.zeros(round(ends[-1] * speech.RATE), np.int16), names, starts, ends
-    )
-    monkeypatch.setattr(clips, "talker_profile", lambda *_: studio.profile)
-    monkeypatch.setattr(clips, "say", lambda *_: spoken)
-    s = TalkerSettings("val", people=1, clips=1, size=64, fps=10, processes=0)
-    (clip,) = clips.build_talkers(tmp_path, s, say=lambda _: None)
-    truth = ClipTruth.load(truth_path(clip))
-    assert len(truth) == int((ends[-1] + clips.BEFORE + clips.AFTER) * 10)
-    assert "".join(p[:1] for p in truth.phonemes) == "mɑpu"
-    held = truth.extra["closure"] > 0.99
-    assert held.any()
-    assert truth.extra["lip_gap"][held].max() < 5e-4
-    assert truth.extra["lip_gap"].max() > 4e-3
-    place = dict(zip(LANDMARK_NAMES, truth.landmarks[0], strict=True))
-    assert place["eye_left_outer"][0] > 0 > place["eye_right_outer"][0]
-    assert truth.chin[0, 1] < place["nose_tip"][1] < place["brow_left_3"][1]
-    assert place["nose_tip"][2] > place["eye_left_outer"][2]
-    assert truth.meta["sentence"] in sentences.VAL
-    made = clip.stat().st_mtime_ns
-    assert not list(tmp_path.glob(".val*"))
-    clips.build_talkers(tmp_path, s, say=lambda _: None)
-    assert clip.stat().st_mtime_ns == made
-    assert sheet.draw_talkers([clip], tmp_path / "sheet.png").stat().st_size > 1000
