@@ -11,7 +11,12 @@ from ..rigs.base import Property
 
 def curve_of(prop: Property):
     """The F-curve that moves a property, or None."""
-    animation = getattr(prop.owner, "animation_data", None)
+    return find_curve(prop.owner, prop.data_path, max(prop.index, 0))
+
+
+def find_curve(owner, data_path: str, index: int = 0):
+    """The F-curve of a datablock's property, by its path, or None."""
+    animation = getattr(owner, "animation_data", None)
     if animation is None or animation.action is None or animation.action_slot is None:
         return None
     handle = animation.action_slot.handle
@@ -19,7 +24,7 @@ def curve_of(prop: Property):
         for strip in layer.strips:
             for bag in strip.channelbags:
                 if bag.slot_handle == handle:
-                    return bag.fcurves.find(prop.data_path, index=max(prop.index, 0))
+                    return bag.fcurves.find(data_path, index=index)
     return None
 
 

@@ -117,6 +117,7 @@ def write_take(scene: bpy.types.Scene, folder: Path) -> KeyReport:
     if settings.new_take:
         take = free_take(take)
         settings.take, settings.new_take = take, False
+    settings.neutral_used = str(tracks[0].meta.get("neutral", ""))
     report = apply_tracks(tracks, characters, scene, take=take, options=key_options(settings))
     if settings.fit_range and not settings.use_apply_range:
         fit_range(scene, report)

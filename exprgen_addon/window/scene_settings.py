@@ -7,8 +7,10 @@ uses (`retarget_settings`, `key_options`), so that a wrong one is refused in the
 from __future__ import annotations
 
 import contextlib
+import math
 
 import bpy
+import numpy as np
 from bpy.props import (
     BoolProperty,
     CollectionProperty,
@@ -20,10 +22,12 @@ from bpy.props import (
 )
 
 from ...networks.errors import ExprGenError
-from ...networks.settings import RetargetSettings
+from ...networks.settings import EMPHASIS_PARTS, RetargetSettings
 from ...networks.vocabulary import EXPRESSIONS, OUTPUTS, REGIONS
 from ..characters.in_scene import CHARACTER_TAG, active_collection, character_of, select_rig
+from ..keying.fcurves import find_curve
 from ..keying.key_options import INTERPOLATION_ITEMS, KeyOptions
+from ..keying.keyframes import scene_fps
 
 _DEFAULTS = RetargetSettings()
 EXPRESSION_ITEMS = [(e, e.capitalize(), f"Towards {e}", i) for i, e in enumerate(EXPRESSIONS)]
@@ -32,7 +36,8 @@ _PATH = {"ANIMATABLE", "PATH_SUPPORTS_BLEND_RELATIVE"}
 
 PRESET_FIELDS = (
     "key_expression", "key_head", "key_eyes", "smoothing_eyes", "smoothing_mouth",
-    "smoothing_head", "calibration", "emphasis", "interpolation", "reduce", "subframes",
+    "smoothing_head", "calibration", "emphasis", "articulation", "own_emphasis",
+    *(f"emphasis_{p}" for p in EMPHASIS_PARTS), "interpolation", "reduce", "subframes",
     "replace_hand_made", "blend_in", "blend_out", *(f"gain_{r}" for r in REGIONS),
 )  # fmt: skip
 """What a preset of the Apply panel holds."""
@@ -204,7 +209,28 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
     emphasis: _part(
         "Emphasis",
         _DEFAULTS.emphasis,
-        "How far poses are drawn to the character's own key poses of what the face expresses",
+        "How far the face is drawn to the character's own key poses of what is perceived: in what "
+        "is slow and what the actor's lips, lids and brows leave free. Key it to change it over "
+        "the shot",
+    )
+    own_emphasis: BoolProperty(
+        name="By Part", description="Brows, eyes and mouth have an emphasis of their own"
+    )
+    emphasis_brows: _part("Brows", _DEFAULTS.emphasis, "Emphasis of the brows")
+    emphasis_eyes: _part("Eyes", _DEFAULTS.emphasis, "Emphasis of lids and cheeks")
+    emphasis_mouth: _part("Mouth", _DEFAULTS.emphasis, "Emphasis of mouth, jaw and nose")
+    articulation: FloatProperty(
+        name="Articulation",
+        default=_DEFAULTS.articulation,
+        min=0.5,
+        max=1.5,
+        subtype="FACTOR",
+        description="How far mouth and jaw go beyond what the actor's do; closed lips stay closed",
+    )
+    actor: StringProperty(
+        name="Actor",
+        description="A name under which this actor's neutral face and reach are kept: another clip "
+        "of the same actor starts calibrated",
     )
     gain_brow: _gain("brow")
     gain_eye: _gain("eye")
@@ -307,6 +333,8 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         ],
     )
 
+    neutral_used: StringProperty(description="Where the actor's neutral of the last Apply is from")
+
     written: IntProperty(description="How often a job has written into this scene; undone with it")
 
     @property
@@ -359,18 +387,38 @@ def retarget_settings(settings: EXPRGEN_PG_scene) -> RetargetSettings:
         UsageError: nothing is to be keyed.
     """
     calibration = settings.calibration
+    parts = EMPHASIS_PARTS if settings.own_emphasis else ()
     return RetargetSettings(
         smoothing_eyes=settings.smoothing_eyes,
         smoothing_mouth=settings.smoothing_mouth,
         smoothing_head=settings.smoothing_head,
         calibration=settings.neutral_time if calibration == "frame" else calibration,
         emphasis=settings.emphasis,
+        emphasis_parts={part: getattr(settings, f"emphasis_{part}") for part in parts},
+        emphasis_curve=emphasis_curve(settings.id_data),
+        articulation=settings.articulation,
+        actor=settings.actor,
         gain={
             r: getattr(settings, f"gain_{r}")
             for r in REGIONS
             if abs(getattr(settings, f"gain_{r}") - 1.0) > 1e-6
         },
         outputs=settings.outputs,
+    )
+
+
+def emphasis_curve(scene: bpy.types.Scene) -> tuple[tuple[float, float], ...]:
+    """(seconds of the reference, emphasis) on each frame on which the keyed emphasis changes; empty
+    where it is not keyed."""
+    curve = find_curve(scene, "exprgen.emphasis")
+    if curve is None or not len(curve.keyframe_points):
+        return ()
+    first, last = (float(f) for f in curve.range())
+    frames = first + np.arange(max(1, math.ceil(last - first) + 1))
+    fps = scene_fps(scene)
+    start = scene.exprgen.start_frame
+    return tuple(
+        (float(f - start) / fps, min(max(float(curve.evaluate(f)), 0.0), 1.0)) for f in frames
     )
 
 

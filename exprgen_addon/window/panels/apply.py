@@ -5,10 +5,11 @@ from __future__ import annotations
 import bpy
 from bl_ui.utils import PresetPanel
 
+from ....networks.settings import EMPHASIS_PARTS
 from ....networks.vocabulary import REGIONS
 from ..operators import apply
 from ..operators.presets import FOLDER
-from .drawing import Part, button, draw_job, draw_outcome, split_column
+from .drawing import Part, button, draw_job, draw_outcome, draw_wrapped, split_column
 
 KEYED = (
     ("expression", "Face", "SHAPEKEY_DATA"),
@@ -38,7 +39,13 @@ class EXPRGEN_PT_apply(Part, bpy.types.Panel):
         column.prop(settings, "smoothing_mouth", text="Mouth")
         column.prop(settings, "smoothing_head", text="Head")
         column.separator()
-        column.prop(settings, "emphasis")
+        keyed = column.column(align=True)
+        keyed.use_property_decorate = True  # its keys change it over the shot
+        keyed.prop(settings, "emphasis")
+        column.prop(settings, "own_emphasis")
+        for part in EMPHASIS_PARTS if settings.own_emphasis else ():
+            column.prop(settings, f"emphasis_{part}")
+        column.prop(settings, "articulation")
         if not draw_job(layout, apply.TITLE, 1.4):
             button(layout, "exprgen.apply", 1.4, icon="ACTION")
         draw_outcome(layout, apply.TITLE)
@@ -89,6 +96,9 @@ class EXPRGEN_PT_apply_actor(Part, bpy.types.Panel):
         if settings.calibration == "frame":
             column.prop(settings, "neutral_time")
         column.operator("exprgen.neutral_here", icon="EYEDROPPER")
+        column.prop(settings, "actor")
+        if settings.neutral_used:
+            draw_wrapped(column, f"Neutral: {settings.neutral_used}", "INFO")
         sub = column.column(align=True)
         for region in REGIONS:
             sub.prop(settings, f"gain_{region}", slider=True)

@@ -701,8 +701,30 @@ def test_presets_hold_every_setting_of_apply(house):
     settings = bpy.context.scene.exprgen
     assert all(hasattr(settings, name) for name in PRESET_FIELDS)
     shipped = sorted(folder.glob("*.py"))
-    assert len(shipped) == 3
+    assert len(shipped) == 6
     for preset in shipped:
         exec(compile(preset.read_text(), str(preset), "exec"))  # as Blender does
         applying.key_options(settings)
         applying.retarget_settings(settings)
+
+
+def test_emphasis_is_keyed_over_the_shot(house):
+    from exprgen.exprgen_addon.window.scene_settings import retarget_settings
+
+    scene = bpy.context.scene
+    settings = scene.exprgen
+    assert retarget_settings(settings).emphasis_curve == ()
+    for frame, value in ((1, 0.2), (13, 1.0)):
+        settings.emphasis = value
+        scene.keyframe_insert("exprgen.emphasis", frame=frame)
+    made = retarget_settings(settings)
+    fps = scene.render.fps / scene.render.fps_base
+    times, amounts = np.transpose(made.emphasis_curve)
+    np.testing.assert_allclose(times, np.arange(13) / fps)
+    assert (amounts[0], amounts[-1]) == pytest.approx((0.2, 1.0))
+    assert (np.diff(amounts) > 0).all()
+    np.testing.assert_allclose(made.emphasis_at(times, ["mouth"])[:, 0], amounts)
+    settings.own_emphasis, settings.emphasis_mouth = True, 0.1
+    both = retarget_settings(settings).emphasis_at(times, ["mouth", "nose", "gaze"])
+    np.testing.assert_allclose(both[:, 0], 0.1)
+    np.testing.assert_allclose(both[:, 2], amounts)
