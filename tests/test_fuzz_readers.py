@@ -253,6 +253,13 @@ def test_records_name_the_field():
     assert as_type(str | float, 3, "x") == 3.0
 
 
+def test_the_name_of_an_actor_never_leaves_the_folder():
+    from exprgen.networks.solving.actor_file import load_actor
+
+    with pytest.raises(UsageError, match="can't name an actor"):
+        load_actor("../../x")
+
+
 # --- weights -------------------------------------------------------------------------------------
 
 

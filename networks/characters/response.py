@@ -15,18 +15,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
 
+from ..arrays import ROWS, Column, check_columns
 from ..errors import InputError
+from ..records import FieldError, as_record
 from ..track import load_arrays, save_arrays
 from ..vocabulary import LANDMARK_NAMES, OUTPUTS
 from .profile import Control, RigProfile
 
 KIND = "exprgen.response"
 SUFFIX = ".response.npz"
+FAR = 1e3
+"""Eye distances from between the eyes at which a point may lie."""
 AMOUNTS = (0.25, 0.5, 0.75, 1.0)
 """Shares of a half's reach at which it is measured."""
 GRAIN = 1e-4
@@ -248,12 +252,11 @@ def load_response(profile: RigProfile) -> ResponseModel:
     """
     path, fix = response_path(profile), f"measure it: exprgen response {_word(profile)}"
     try:
-        meta, arrays = load_arrays(path, KIND)
-        model = _read(meta, arrays)
+        model = _read(path, *load_arrays(path, KIND))
     except InputError as error:
         raise InputError(f"no usable response ({error.problem})", file=path, fix=fix) from error
-    except (KeyError, ValueError) as error:
-        raise InputError(f"lacks or misspells a field ({error})", file=path, fix=fix) from error
+    except FieldError as error:
+        raise InputError(f"has a wrong field: {error}", file=path, fix=fix) from error
     if not model.fits(profile):
         raise InputError(
             f"was measured on other landmarks or controls of {profile.name!r}", file=path, fix=fix
@@ -261,11 +264,51 @@ def load_response(profile: RigProfile) -> ResponseModel:
     return model
 
 
-def _read(meta: dict, arrays: dict) -> ResponseModel:
-    meta = dict(meta)
-    names = {k: meta.pop(k) for k in ("character", "controls", "points", "digest", "rig")}
+@dataclass(frozen=True)
+class _Names:
+    """What the header of a response must say."""
+
+    character: str
+    controls: tuple[str, ...]
+    points: tuple[str, ...]
+    digest: str
+    rig: str
+
+
+def _check_arrays(path: Path, names: _Names, arrays: dict) -> None:
+    points, controls, fix = len(names.points), len(names.controls), "measure it again"
+    for field_names, columns in (
+        (("rest",), {"rest": Column((points, 3), np.floating, -FAR, FAR)}),
+        (("amounts",), {"amounts": Column((ROWS,), np.floating, 0.0, 1.0)}),
+        (("halves", "curves"), {
+            "halves": Column((ROWS, 2), np.integer, -1, controls - 1),
+            "curves": Column((ROWS, len(arrays.get("amounts", ())), points, 3), np.int16),
+        }),
+        (("pairs", "bends"), {
+            "pairs": Column((ROWS, 2), np.integer, 0, len(arrays.get("halves", ())) - 1),
+            "bends": Column((ROWS, points, 3), np.int16),
+        }),
+    ):  # fmt: skip
+        check_columns(path, {n: arrays[n] for n in field_names if n in arrays}, columns, fix)
+    halves, amounts = arrays["halves"], arrays["amounts"]
+    if np.any(np.diff(amounts) <= 0) or not np.all(np.isin(halves[:, 1], (-1, 1))):
+        raise FieldError("amounts or halves are out of order")
+    if len(halves) and halves[:, 0].min() < 0:
+        raise FieldError("halves name no control")
+
+
+def _read(path: Path, meta: dict, arrays: dict) -> ResponseModel:
+    """The model of a file, checked: every index points inside.
+
+    Raises:
+        InputError, FieldError: a field is of another kind or shape, or out of its range.
+    """
+    known = {f.name for f in fields(_Names)}
+    names = as_record(_Names, {k: v for k, v in meta.items() if k in known})
+    meta = {k: v for k, v in meta.items() if k not in known}
+    _check_arrays(path, names, arrays)
     return ResponseModel(
-        **{**names, "controls": tuple(names["controls"]), "points": tuple(names["points"])},
+        **vars(names),
         rest=np.asarray(arrays["rest"], float),
         halves=arrays["halves"].astype(int),
         amounts=np.asarray(arrays["amounts"], float),

