@@ -103,6 +103,12 @@ def _before_load(*_) -> None:
         bpy.context.window_manager.exprgen["live"] = False
 
 
+def _after_load(*_) -> None:
+    from .window import kept_in_file
+
+    kept_in_file.after_load()
+
+
 def _after_undo(*_) -> None:
     from .window import live_clarity
 
@@ -132,6 +138,7 @@ def _handlers() -> tuple[tuple[list, object], ...]:
 
     return (
         (handlers.load_pre, _before_load),
+        (handlers.load_post, _after_load),
         (handlers.undo_post, _after_undo),
         (handlers.redo_post, _after_undo),
         (handlers.save_pre, _before_save),

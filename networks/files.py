@@ -1,14 +1,25 @@
-"""Kinds of files by their endings, and writing so that nothing is left half written."""
+"""Kinds of files by their endings, and writing so that nothing is left half written.
+
+A file is written whole: under a temporary name of its writer's own, then renamed. So a reader meets
+the old file or the new one, two writers never meet at all, and what a killed one left is known by
+its name (see owners.py) and swept by the next that writes there.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from .errors import OutputError
+from .owners import is_orphan, token
 
 IMAGE_SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jp2", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm",
@@ -16,44 +27,201 @@ IMAGE_SUFFIXES = (
 )  # fmt: skip
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi", ".gif")
 
+SCRATCH = "exprgen-"
+"""How the names of ExprGen's folders in the system's temporary folder begin."""
+HIDDEN = ".exprgen-"
+"""How temporary files and folders beside an output begin."""
+
+
+# --- written whole -------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def written_whole(path: str | Path, *, fsync: bool = False) -> Iterator[Path]:
+    """A temporary path to write, with the ending of `path`; it becomes `path` at the end, and is
+    removed if anything fails.
+
+    Args:
+        fsync: on the disk before it gets its name, for what must outlive a power cut.
+
+    Raises:
+        OutputError: the place can't be written.
+    """
+    path = Path(path)
+    part = path.with_name(f"{HIDDEN}{token()}{path.suffix}")
+    try:
+        yield part
+        if fsync:
+            with open(part, "rb+") as written:
+                os.fsync(written.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write a .npy file whole; its folder is made if need be.
+
+    Raises:
+        OutputError: the place can't be written.
+    """
+    with written_whole(path) as part:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(part, "wb") as stream:
+            np.save(stream, array)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file whole, in UTF-8.
+
+    Raises:
+        OutputError: the place can't be written.
+    """
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write a file whole; its folder is made if need be.
+
+    Raises:
+        OutputError: the place can't be written.
+    """
+    with written_whole(path) as part:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(data)
+
+
+def unwritable(path: str | Path, error: Exception) -> OutputError:
+    """The error for a place that can't be written, with the reason and what helps."""
+    said = str(error).strip() or "?"
+    reason = getattr(error, "strerror", None) or said.splitlines()[-1].removeprefix("Error: ")
+    return OutputError(f"can't be written ({reason})", file=path, fix=_remedy(error))
+
+
+_REMEDIES = {
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room: the quota is used up",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f), or write to another disk",
+    errno.EMFILE: "raise the number of files that may be open (ulimit -n)",
+    errno.ENFILE: "the machine has too many files open: close other programs",
+    errno.ENAMETOOLONG: "give it a shorter name",
+}
+"""What helps against each; the keys are the faults of a system that is full."""
+
+
+def _remedy(error: Exception) -> str:
+    return _REMEDIES.get(getattr(error, "errno", None), "choose a writable folder with room")
+
+
+def is_full(error: BaseException) -> bool:
+    """The system has no room, descriptors or rights left to write with: no fault of a program's."""
+    known = (*_REMEDIES, errno.EROFS, errno.EACCES, errno.EPERM)
+    return isinstance(error, OSError) and error.errno in known
+
+
+# --- beside what is whole ------------------------------------------------------------------------
+
+
+def partial_name(path: Path) -> Path:
+    """Where what was made in part goes while something whole has the name: x.partial.npz."""
+    return path.with_name(f"{path.stem}.partial{path.suffix}")
+
+
+def kept_beside(path: str | Path, written: Path) -> str:
+    """What a person is told where a partial result went beside a whole one."""
+    return f"{path} is whole and stays; this partial result is {written}"
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file or folder to its `kept_name`; the new path.
+
+    Raises:
+        OSError: it can't be renamed.
+    """
+    kept = kept_name(path)
+    os.rename(path, kept)
+    return kept
+
+
+def kept_name(path: Path) -> Path:
+    """The first free of x.kept1.blend, x.kept2.blend, ..."""
+    number = 1
+    while (kept := path.with_name(f"{path.stem}.kept{number}{path.suffix}")).exists():
+        number += 1
+    return kept
+
+
+# --- temporary folders ---------------------------------------------------------------------------
+
 
 def spool_prefix(out: Path) -> str:
     """How the name of an output's spool begins, so that what a killed process left can be told
     from another one's."""
-    return f".spool-{hashlib.sha256(out.name.encode()).hexdigest()[:8]}-"
+    return f".spool-{hashlib.sha256(out.name.encode('utf-8', 'replace')).hexdigest()[:8]}-"
 
 
-def write_array(path: Path, array: np.ndarray) -> None:
-    """Write a .npy file under a temporary name, then rename it.
-
-    Raises:
-        OutputError: the place can't be written.
-    """
-    part = path.with_name(f"new_{path.name}")  # numpy appends .npy to a name without it
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(part, array)
-        os.replace(part, path)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file under a temporary name, then rename it.
+def new_spool(out: Path) -> Path:
+    """A new hidden folder beside an output, for what is not finished; sweeps there first.
 
     Raises:
-        OutputError: the place can't be written.
+        OSError: it can't be made.
     """
-    part = path.with_name(f"{path.name}.part")
+    sweep(out.parent)
+    folder = out.with_name(f"{spool_prefix(out)}{token()}")
+    folder.mkdir()
+    return folder
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A temporary folder that vanishes at the end, or is swept by the next one after a kill.
+
+    Raises:
+        OutputError: there is no place for temporary files.
+    """
+    folder = new_scratch()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def new_scratch() -> Path:
+    """The same, for a caller that removes it itself.
+
+    Raises:
+        OutputError: there is no place for temporary files.
+    """
+    try:
+        place = Path(tempfile.gettempdir())
+        sweep(place)
+        folder = place / f"{SCRATCH}{token()}"
+        folder.mkdir(mode=0o700)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise OutputError(
+            f"there is no place for temporary files ({error.strerror})",
+            fix="make room, or name a writable folder by TMPDIR",
+        ) from error
+    return folder
 
 
-def _unwritable(path: Path, error: OSError) -> OutputError:
-    return OutputError(
-        f"can't be written ({error.strerror})", file=path, fix="choose a writable folder"
-    )
+def sweep(folder: str | Path) -> None:
+    """Remove what ended processes of this machine left in a folder: never what has another's name,
+    or whose process runs."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            ours = entry.name.startswith((HIDDEN, SCRATCH, ".spool-")) or entry.name[:1] == "."
+            if ours and is_orphan(entry.name):
+                remove(Path(entry.path))
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all that is in it, as far as can be."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)

@@ -24,8 +24,9 @@ import numpy as np
 from .characters.profile import load_profile
 from .cores import cores
 from .errors import InputError, UsageError
+from .files import kept_beside
 from .perception.needed_weights import BATCH, load_mapping, load_runner
-from .progress import Emit, Progress, Stopwatch
+from .progress import Emit, Progress, Stopwatch, is_unheard
 from .settings import RetargetSettings
 from .solving.solve import solve
 from .track import FaceTrack
@@ -163,15 +164,19 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
             progress.show(len(recorder), last=True)
             emit({"type": "stage", "stage": "saving"})
             stopped = stop.is_set()
+            if is_unheard(stop):
+                raise InputError("nobody waits for its analysis any more", file=reader.source)
             if stopped and not recorder.found:
                 raise InputError("stopped before any face was seen", file=reader.source)
             partial, reason = _partial(reader, recorder, stopped)
             with watch.stage("saving"):
-                recorder.finish(partial=partial)
-            for note in (notes := [*reader.notes, *tracker.notes]):
+                written = recorder.finish(partial=partial)
+            kept = [] if written == Path(request.out) else [kept_beside(request.out, written)]
+            notes = [*reader.notes, *tracker.notes, *kept]
+            for note in notes:
                 emit({"type": "log", "level": "warning", "text": note})
             return Analysis(
-                track=str(request.out),
+                track=str(written),
                 frames=len(recorder),
                 found=recorder.found,
                 partial=partial,
@@ -274,7 +279,7 @@ def solve_file(request: SolveRequest, emit: Emit, stop: threading.Event) -> list
     solved = []
     for rig_track in solve(track, profiles[0], profiles[1:], settings, emit):
         path = Path(request.out) / f"{rig_track.character}.npz"
-        rig_track.save(path)
+        path = rig_track.save(path)
         solved.append(
             {"character": rig_track.character, "path": str(path), "frames": len(rig_track)}
         )

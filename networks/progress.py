@@ -1,4 +1,4 @@
-"""Progress messages and seconds of work, as every long job tells them."""
+"""Progress messages and seconds of work, as every long job tells them; and what stops it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,21 @@ from collections.abc import Callable, Iterable, Iterator
 
 Emit = Callable[[dict], None]
 PROGRESS_INTERVAL = 0.1  # seconds
+
+
+class Stop(threading.Event):
+    """Asks a job to end soon.
+
+    unheard: whoever asked for it is gone. Then a partial result is written nowhere: nobody could be
+    told that it is one.
+    """
+
+    unheard = False
+
+
+def is_unheard(stop: threading.Event) -> bool:
+    """A stop because nobody waits for the result any more."""
+    return stop.is_set() and isinstance(stop, Stop) and stop.unheard
 
 
 class Progress:

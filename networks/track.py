@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import zipfile
 from dataclasses import dataclass, field, fields, replace
@@ -17,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from .arrays import ANY, LARGE, ROWS, Column, check_columns, read_archive
-from .errors import InputError, OutputError
+from .errors import InputError
+from .files import partial_name, written_whole
 from .names import as_name, is_name
 from .reading import parse_json
 from .records import FieldError, as_record, as_type
@@ -139,10 +139,11 @@ class FaceTrack:
         start = int(self.face_offsets[frame - 1]) if frame else 0
         return self.face_bytes[start : int(self.face_offsets[frame])].tobytes()
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path) -> Path:
+        """Write it; where it lies then, see `save_arrays`."""
         arrays = {name: getattr(self, name) for name in (*_FACE_COLUMNS, "face_bytes")}
         arrays |= {f"rig_units/{key}": value for key, value in self.rig_units.items()}
-        save_arrays(path, "exprgen.face_track", self.meta, arrays)
+        return save_arrays(path, "exprgen.face_track", self.meta, arrays)
 
     @staticmethod
     def load(path: str | Path) -> FaceTrack:
@@ -187,10 +188,11 @@ class RigTrack:
     def __len__(self) -> int:
         return len(self.times)
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path) -> Path:
+        """Write it; where it lies then, see `save_arrays`."""
         meta = {**self.meta, "character": self.character, "controls": list(self.controls)}
         arrays = {n: getattr(self, n) for n in ("times", "values", "state", "expression")}
-        save_arrays(path, "exprgen.rig_track", meta, arrays)
+        return save_arrays(path, "exprgen.rig_track", meta, arrays)
 
     @staticmethod
     def load(path: str | Path) -> RigTrack:
@@ -234,24 +236,36 @@ class Spooled:
 
 def save_arrays(
     path: str | Path, kind: str, meta: dict, arrays: dict[str, np.ndarray | Spooled]
-) -> None:
-    """Write an .npz with a header; temporary name first, then renamed, so nothing is half-written.
+) -> Path:
+    """Write an .npz with a header, whole or not at all; returns where it lies.
+
+    What is marked partial never replaces a whole one of its kind: it goes beside it
+    (`files.partial_name`).
 
     Raises:
         OutputError: the place can't be written.
     """
     header = np.array(json.dumps({"kind": kind, "version": VERSION, "meta": meta}))
-    temporary = Path(f"{path}.part")
+    path = Path(path)
+    if meta.get("partial") and _is_whole(path, kind):
+        path = partial_name(path)
+    with (
+        written_whole(path) as part,
+        zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for name, array in {"header": header, **arrays}.items():
+            _write_member(archive, f"{name}.npy", array)
+    return path
+
+
+def _is_whole(path: Path, kind: str) -> bool:
+    """Something lies there that `save_arrays` wrote and that is not marked partial."""
     try:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, array in {"header": header, **arrays}.items():
-                _write_member(archive, f"{name}.npy", array)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(
-            f"can't be written ({error.strerror})", file=path, fix="choose a writable folder"
-        ) from error
+        with np.load(path, allow_pickle=False) as f:
+            header = json.loads(str(f["header"]))
+        return header["kind"] == kind and not header["meta"].get("partial")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
+        return False
 
 
 def _write_member(archive: zipfile.ZipFile, name: str, array: np.ndarray | Spooled) -> None:

@@ -18,9 +18,11 @@ Messages, one JSON object a line, each with the request's id:
     {"type": "alive"}                                     without an id, every few seconds
     {"type": "error", "kind", "problem", "file", "fix", "exit_code"}   ExprGenError.to_message
 
-End of stdin or SIGINT is a stop of everything: what is finished is kept, the running request gives
-a partial result, the process ends. Only messages reach stdout: whatever libraries print, from
-Python or from C++, goes to stderr.
+End of stdin or SIGINT is a stop of everything: the running request gives a partial result, the
+process ends. What is finished is kept, but of an analysis only if somebody is there still: after
+the end of stdin nobody could be told that it is partial.
+
+Only messages reach stdout: whatever libraries print, from Python or from C++, goes to stderr.
 """
 
 from __future__ import annotations
@@ -60,8 +62,10 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, ExprGenError, UsageError
+from .errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, ExprGenError, ModelError, UsageError
+from .files import is_full, unwritable
 from .messages import keep_alive, read_messages
+from .progress import Stop
 
 NICE_VARIABLE = "EXPRGEN_NICE"
 """How far the process steps back behind others (POSIX niceness), so that a window stays quick."""
@@ -359,7 +363,7 @@ class Worker:
         self._grace = grace
         self._lock = threading.Lock()
         self._queue: queue.Queue[dict | None] = queue.Queue()
-        self._stops: dict[object, threading.Event] = {}
+        self._stops: dict[object, Stop] = {}
 
     def emit(self, message: dict) -> None:
         """Write one message; from any thread."""
@@ -395,8 +399,10 @@ class Worker:
                     if stop is not None:
                         stop.set()
                 else:
-                    self._stops[request.get("id")] = threading.Event()
+                    self._stops[request.get("id")] = Stop()
                     self._queue.put(request)
+        for stop in list(self._stops.values()):
+            stop.unheard = True
         self.end()
         if self._grace is None:
             return
@@ -469,6 +475,14 @@ def _fault(error: Exception) -> ExprGenError:
     if isinstance(error, ModuleNotFoundError) and name != __package__.partition(".")[0]:
         modules = missing()
         return lacking(modules if name in modules else [name, *modules], sys.executable)
+    if is_full(error):
+        return unwritable(error.filename or "the result", error)
+    if isinstance(error, ImportError) and name != __package__.partition(".")[0]:
+        return ModelError(
+            f"a package of the engine's Python can't be loaded ({error})",
+            file=sys.executable,
+            fix="reinstall its packages, or choose another Python (exprgen doctor tells more)",
+        )
     return ExprGenError(
         f"{type(error).__name__}: {error}", fix="this is a fault in ExprGen: report it"
     )
@@ -488,7 +502,9 @@ def main() -> int:
     requests = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace")
     worker = Worker(requests, claim_stdout(), GRACE)
     keep_alive(worker.emit)
-    signal.signal(signal.SIGINT, lambda *_: worker.end())
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: worker.end())
     code = worker.run()
     sys.stderr.flush()
     # Native libraries' threads may hang a normal exit; everything is written by now.

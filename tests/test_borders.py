@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 BLENDER = ("bpy", "mathutils", "bmesh", "bl_ui", "gpu", "gpu_extras", "addon_utils", "aud", "blf")
 
 NETWORKS = (
-    "vocabulary errors names records reading messages arrays files cores packages settings "
-    "progress track",
+    "vocabulary errors names records reading messages arrays owners files locks cores packages "
+    "settings progress track",
     "characters footage tracking models perception face_model solving training evaluation",
     "pipeline worker",
 )

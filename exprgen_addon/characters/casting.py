@@ -72,7 +72,9 @@ def refusal(scene: bpy.types.Scene) -> str:
         return "Tick a character to be driven"
     lead = primary_collection(scene)
     asked = driven if lead is None or lead in driven else [lead, *driven]
-    return next(filter(None, (refusal_of(c, scene) for c in asked)), "")
+    # One whose profile is gone is skipped by name; the others wait for nobody.
+    there = [c for c in asked if c == lead or profile_of(c) is not None] or asked
+    return next(filter(None, (refusal_of(c, scene) for c in there)), "")
 
 
 def refusal_of(collection: bpy.types.Collection, scene: bpy.types.Scene) -> str:

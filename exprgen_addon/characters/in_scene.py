@@ -1,7 +1,9 @@
 """Characters in the scene: appended from their .blend, placed side by side, found again.
 
 A copy of a character is a collection that says whose it is. Blender renames what is appended twice
-("Mira.001"), so every datablock that a profile names is tagged with the name the profile uses.
+("Mira.001"), so every datablock that a profile names is tagged with the name the profile uses. A
+part that a person duplicates or separates takes the tag along: the original is the one that is
+driven (`_rank`).
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import bpy
@@ -22,13 +24,16 @@ from ...networks.characters.profile import (
     find_character,
     load_profile,
 )
-from ...networks.errors import InputError
+from ...networks.errors import ExprGenError, InputError
 from .. import rigs
 
 CHARACTER_TAG = "exprgen_character"
 PROFILE_TAG = "exprgen_profile"
 NAME_TAG = "exprgen_name"
+OWN_TAG = "exprgen_own_name"
+"""What a tagged datablock was called when it was appended: a copy of it has another name."""
 _BONE = re.compile(r'^pose\.bones\["((?:[^"\\]|\\.)*)"\]')
+_NUMBER = re.compile(r"\.(\d+)$")
 NEAR = 3.0
 """How far from a face its handles are looked for, in sides of its picture (Framing.size)."""
 SPACING = 1.3
@@ -54,13 +59,15 @@ class Character:
     """One copy of a character in the open file. Made anew after undo or a file load.
 
     root: the empty that all its parts hang on, or None for a collection made by hand;
-    bindings: control name -> the properties it moves.
+    bindings: control name -> the properties it moves;
+    notes: what a person should know of it, such as a copy of a part that is not driven.
     """
 
     profile: RigProfile
     collection: bpy.types.Collection
     root: bpy.types.Object | None
     bindings: dict[str, tuple[rigs.Property, ...]]
+    notes: tuple[str, ...] = ()
 
     @property
     def face_center(self) -> Vector:
@@ -95,21 +102,31 @@ def append_characters(
 
 
 def characters_in(scene: bpy.types.Scene) -> list[Character]:
-    """The characters of a scene, in the order of its collections.
+    """The characters of a scene that can be driven, in the order of its collections; one whose
+    profile is gone, or no longer fits its rig, stands in the way of no other (`broken_in`)."""
+    return [c for c in map(_tried, collections_in(scene)) if isinstance(c, Character)]
 
-    Raises:
-        InputError: a character's profile is gone or no longer fits its rig.
-    """
-    return [character_of(c) for c in collections_in(scene)]
+
+def broken_in(scene: bpy.types.Scene) -> dict[bpy.types.Collection, ExprGenError]:
+    """The characters of a scene that can't be driven, and why."""
+    tried = {c: _tried(c) for c in collections_in(scene)}
+    return {c: found for c, found in tried.items() if isinstance(found, ExprGenError)}
+
+
+def _tried(collection: bpy.types.Collection) -> Character | ExprGenError:
+    try:
+        return character_of(collection)
+    except ExprGenError as error:
+        return error
 
 
 def place_beside(character: Character) -> None:
     """Put a character that was added later to the viewer's right of those that are there."""
     scene = bpy.context.scene
     others = [
-        other
-        for c in collections_in(scene)
-        if c != character.collection and (other := character_of(c)).root is not None
+        c
+        for c in characters_in(scene)
+        if c.collection != character.collection and c.root is not None
     ]
     if not others or character.root is None:
         return
@@ -154,8 +171,12 @@ def active_collection(scene: bpy.types.Scene) -> bpy.types.Collection | None:
 
 
 def character_of(collection: bpy.types.Collection) -> Character:
-    """One character by its collection; raises InputError as `characters_in`."""
-    return _character(_profile_of(collection), collection)
+    """One character by its collection.
+
+    Raises:
+        ExprGenError: its profile is gone or no longer fits its rig.
+    """
+    return _character(profile_in(collection), collection)
 
 
 def handles_of(character: Character) -> list[Vector]:
@@ -326,7 +347,7 @@ def _load(profile: RigProfile) -> bpy.types.Collection:
     for kind, names in asked.items():
         # Blender gives the datablocks back in the order in which their names were asked for.
         for name, datablock in zip(names, getattr(here, kind), strict=True):
-            datablock[NAME_TAG] = name
+            datablock[NAME_TAG], datablock[OWN_TAG] = name, datablock.name
     if profile.parts:
         return _gathered(profile, blend, here.objects)
     return here.collections[0]
@@ -383,10 +404,39 @@ def _names(collection: bpy.types.Collection) -> dict[tuple[str, str], bpy.types.
     table: dict[tuple[str, str], bpy.types.ID] = {}
     for datablock in _datablocks(collection):
         table.setdefault((datablock.id_type, datablock.name), datablock)
-    for datablock in _datablocks(collection):  # tags win over names
-        if NAME_TAG in datablock:
-            table[datablock.id_type, datablock[NAME_TAG]] = datablock
+    # Tags win over names, and of those that bear one the original.
+    table |= {key: min(found, key=_rank) for key, found in _tagged(collection).items()}
     return table
+
+
+def _tagged(collection: bpy.types.Collection) -> dict[tuple[str, str], list[bpy.types.ID]]:
+    """(id_type, tag) -> the datablocks that bear it: the original and copies of it."""
+    found: dict[tuple[str, str], list[bpy.types.ID]] = {}
+    for datablock in dict.fromkeys(_datablocks(collection)):
+        if NAME_TAG in datablock:
+            found.setdefault((datablock.id_type, datablock[NAME_TAG]), []).append(datablock)
+    return found
+
+
+def _rank(datablock: bpy.types.ID) -> tuple:
+    """Smallest for the original: it is called as it was when it was appended; in files of before
+    that was kept, as the profile says; else the first that Blender numbered."""
+    number = _NUMBER.search(datablock.name)
+    return (
+        datablock.name != datablock.get(OWN_TAG, datablock[NAME_TAG]),
+        datablock.name != datablock[NAME_TAG],
+        int(number[1]) if number else 0,
+        datablock.name,
+    )
+
+
+def _copies(collection: bpy.types.Collection) -> Iterator[str]:
+    """Of each part that is there more than once, which one is driven."""
+    for found in _tagged(collection).values():
+        first, *others = sorted(found, key=_rank)
+        if others:
+            names = ", ".join(repr(o.name) for o in others)
+            yield f"{first.name!r} is driven, its copy {names} is not"
 
 
 def _datablocks(collection: bpy.types.Collection):
@@ -401,14 +451,21 @@ def _datablocks(collection: bpy.types.Collection):
                     yield slot.material.node_tree
 
 
-def _profile_of(collection: bpy.types.Collection) -> RigProfile:
+def profile_in(collection: bpy.types.Collection) -> RigProfile:
+    """The profile of a character of the scene.
+
+    Raises:
+        ExprGenError: it is gone or damaged.
+    """
     path = collection.get(PROFILE_TAG, "")
     return load_profile(path) if path else find_character(collection[CHARACTER_TAG])
 
 
 def _character(profile: RigProfile, collection: bpy.types.Collection) -> Character:
     roots = [o for o in collection.objects if o.type == "EMPTY" and o.parent is None]
-    return Character(profile, collection, roots[0] if roots else None, bind(profile, collection))
+    bindings = bind(profile, collection)
+    root = roots[0] if roots else None
+    return Character(profile, collection, root, bindings, tuple(_copies(collection)))
 
 
 def _remove(collection: bpy.types.Collection) -> None:

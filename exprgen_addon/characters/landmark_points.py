@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...networks.errors import InputError, UsageError
+from ...networks.files import write_text
 from ...networks.reading import read_object
 from ...networks.records import FieldError, as_type
 from ...networks.tracking.registration import FRONTAL_FACE
@@ -47,11 +48,9 @@ def load_points(path: str | Path) -> dict[str, tuple[float, float]]:
 
 
 def save_points(path: str | Path, points: dict[str, tuple[float, float]]) -> None:
-    """The inverse of `load_points` (temporary name first, then renamed)."""
+    """The inverse of `load_points`."""
     data = {"format": POINTS_FORMAT, "points": {k: list(v) for k, v in points.items()}}
-    temporary = Path(f"{path}.part")
-    temporary.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, json.dumps(data, indent=1) + "\n")
 
 
 def warp_template(points: dict[str, tuple[float, float]]) -> np.ndarray:

@@ -6,6 +6,10 @@ there when it is whole, then the shot's state is written: what it was made of an
 A run that was stopped, killed or failed therefore goes on by doing the shots whose state is missing
 or no longer true, and nobody ever sees half a file.
 
+Nothing but a shot's own hidden folders is ever removed. A file at an output's place that this batch
+did not make, or that somebody edited since, is set aside under another name and told. A lock a shot
+keeps two batches on one list from doing the same shot twice.
+
 Never imports bpy: the shots' processes do.
 """
 
@@ -16,8 +20,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -25,8 +27,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -39,61 +40,27 @@ from ...networks.errors import (
     OutputError,
     UsageError,
 )
+from ...networks.files import (
+    HIDDEN,
+    remove,
+    sweep,
+    unwritable,
+)
+from ...networks.locks import Lock
+from ...networks.owners import token
 from ...networks.perception.needed_weights import solving_weights
 from ...networks.tracking.landmark_model import LANDMARK_SHA256, sha256
 from ..engine.engine_python import PYTHON_VARIABLE, worker_environment, worker_python
 from .console import Console, check_folder
 from .shot_list import OUTPUTS, Shot, ShotListError, load_shots
+from .shot_outputs import ShotOutputs
+from .shot_state import DONE, FAILED, FINISHED, PART, RUNNING, STOPPED, Made, State
 
-DONE, PART, FAILED, STOPPED, RUNNING = "done", "partial", "failed", "stopped", "running"
-FINISHED = (DONE, PART)
 POLL = 0.1  # seconds between looks at the running shots
 GRACE = 15.0
 """Seconds that a stopped shot has to end by itself."""
-
-
-@dataclass(frozen=True)
-class State:
-    """What is known of a shot: LOGS/<shot>.json.
-
-    Args:
-        state: done, partial (what could be read is kept), failed, stopped, or running, which after
-            a kill means that it never ended.
-        exit_code: of its `exprgen retarget`; None while it runs. Below 0: ended by that signal.
-        digest: of all that it was made of, see `digest`.
-        outputs: file -> size in bytes; paths relative to the list's folder where they can be.
-        error: {"problem", "file", "fix"} if it failed. result: what `retarget --json` said.
-    """
-
-    shot: str
-    state: str
-    exit_code: int | None = None
-    digest: str = ""
-    outputs: dict[str, int] = field(default_factory=dict)
-    seconds: float = 0.0
-    host: str = ""
-    error: dict | None = None
-    result: dict | None = None
-
-    @staticmethod
-    def load(path: Path) -> State | None:
-        """The state in a file; None if there is none that can be read."""
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            return State(**{f.name: data[f.name] for f in fields(State)})
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return None
-
-    def save(self, path: Path) -> None:
-        """Write it; temporary name first, then renamed."""
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            part.write_text(json.dumps(asdict(self), indent=1, default=str), encoding="utf-8")
-            os.replace(part, path)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            fix = "give a writable folder with --logs"
-            raise OutputError(f"can't be written ({error.strerror})", file=path, fix=fix) from error
+TOLD = 8
+"""Files that were set aside are told one by one up to so many a shot; all are in the result."""
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
@@ -101,38 +68,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.processes < 1:
         raise UsageError(f"{args.processes} shots at a time make no sense", fix="use 1 or more")
     try:
-        shots = chosen(load_shots(args.list), args.shot, args.numbers)
+        shots = load_shots(args.list, args.shot, args.numbers)
     except ShotListError as problem:
         return _refuse(problem, console)
     logs = Path(args.logs) if args.logs else Path(args.list).with_suffix(".exprgen")
     batch = Batch(Path(args.list), logs, console, again=args.again, verbose=args.verbose)
     return batch.show(shots) if args.check else batch.run(shots, args.processes)
-
-
-def chosen(shots: list[Shot], names: list[str] | None, numbers: str | None) -> list[Shot]:
-    """The shots that were asked for, in the list's order; all without names and numbers.
-
-    Raises:
-        UsageError: there is no such shot.
-    """
-    if names:
-        missing = set(names) - {s.name for s in shots}
-        if missing:
-            fix = f"the list has {', '.join(s.name for s in shots[:20])}"
-            raise UsageError(f"there is no shot {min(missing)!r}", fix=fix)
-        shots = [s for s in shots if s.name in names]
-    if numbers:
-        first, _, last = numbers.partition("-")
-        try:
-            wanted = range(int(first), int(last or first) + 1)
-        except ValueError:
-            raise UsageError(f"{numbers!r} is not N or N-M", fix="such as 3, or 1-10") from None
-        found = [s for s in shots if s.number in wanted]
-        if not found:
-            fix = f"the list's numbers run from 1 to {shots[-1].number}"
-            raise UsageError(f"there are no shots {numbers}", fix=fix)
-        shots = found
-    return shots
 
 
 def _refuse(problem: ShotListError, console: Console) -> int:
@@ -196,6 +137,7 @@ class Batch:
         self.path, self.logs, self.console = path, logs, console
         self.again, self.verbose = again, verbose
         self.rows: dict[str, dict] = {}
+        self.folder = path.resolve().parent
 
     def show(self, shots: list[Shot]) -> int:
         """Say what state each shot is in; runs nothing."""
@@ -205,7 +147,9 @@ class Batch:
             word = "to do" if state is None else state.state
             if state is not None and state.state in FINISHED and not self._is_true(shot, state):
                 word = "changed"
-            if word == RUNNING:
+            if self._lock(shot).is_held():
+                word = RUNNING
+            elif word == RUNNING:
                 word = "unfinished"
             rows.append({"shot": shot.name, "number": shot.number, "row": shot.row, "state": word})
         lines = [f"{r['number']:>4}  {r['shot']:<24} {r['state']}" for r in rows]
@@ -256,70 +200,98 @@ class Batch:
 
     def _run_all(self, waiting: deque[Shot], processes: int) -> None:
         running: list[_Running] = []
-        total, ended = len(waiting), 0
-        with _terminated_is_interrupted():
-            try:
-                while waiting or running:
-                    if self.console.interrupted:
-                        waiting.clear()
-                        for one in running:
-                            one.stop()
-                    while waiting and len(running) < processes:
-                        running.append(self._start(waiting.popleft(), processes))
-                    time.sleep(POLL)
-                    for one in list(running):
-                        self._echo(one)
-                        if one.ended():
-                            running.remove(one)
-                            ended += 1
-                            self._finish(one)
-                            self.console.progress("batch", ended, total)
-            finally:
-                for one in running:  # a second Ctrl-C, or a fault
-                    one.kill()
-                    _sweep(one.shot)
+        total = len(waiting)
+        busy: deque[Shot] = deque()
+        try:
+            while waiting or running or busy:
+                if self.console.interrupted:
+                    waiting.clear()
+                    busy.clear()
+                    for one in running:
+                        one.stop()
+                while waiting and len(running) < processes:
+                    self._take(waiting.popleft(), processes, running, busy)
+                if busy and not waiting and len(running) < processes:
+                    self._take(busy.popleft(), processes, running, busy, waited=True)
+                time.sleep(POLL)
+                for one in list(running):
+                    self._echo(one)
+                    if one.ended():
+                        self._finish(one)
+                        running.remove(one)
+                ended = total - len(waiting) - len(running) - len(busy)
+                self.console.progress("batch", ended, total)
+        finally:
+            for one in running:  # a second Ctrl-C, or a fault
+                one.kill()
+                one.close()
 
-    def _start(self, shot: Shot, processes: int) -> _Running:
-        before = State.load(self._state_file(shot))
-        outputs = before.outputs if before else {}
+    def _take(self, shot: Shot, processes: int, running: list, busy: deque, waited=False) -> None:
+        """Begin a shot, unless another batch is at it: then it waits for what that one makes."""
+        lock = self._lock(shot)
+        try:
+            if not lock.take():
+                if not waited:
+                    self.console.say(f"{shot.name}: another batch is at it; waiting for it")
+                busy.append(shot)
+                return
+        except OSError as error:
+            raise unwritable(lock.path, error) from error
+        try:
+            before = State.load(self._state_file(shot))
+            if before is not None and (waited or not self.again) and self._is_true(shot, before):
+                self._note(shot, before, skipped=True)
+                self.console.say(f"{shot.name}: {before.state} already")
+                lock.release()
+                return
+            running.append(self._start(shot, before, lock, processes))
+        except BaseException:
+            lock.release()
+            raise
+
+    def _start(self, shot: Shot, before: State | None, lock: Lock, processes: int) -> _Running:
+        kept: list[str] = []
+        outputs = self._outputs(shot, kept)
+        standing = outputs.standing(before)
         made_of = digest(shot)
         host = socket.gethostname()
-        State(shot.name, RUNNING, digest=made_of, outputs=outputs, host=host).save(
-            self._state_file(shot)
-        )
-        _sweep(shot)
+        state = State(shot.name, RUNNING, digest=made_of, outputs=standing, host=host)
+        state.save(self._state_file(shot))
+        for path in shot.outputs.values():
+            sweep(path.parent)
         self.console.say(f"{shot.name}: begun")
-        return _Running(shot, made_of, outputs, self.logs / f"{shot.name}.log", processes)
+        log = self.logs / f"{shot.name}.log"
+        return _Running(outputs, made_of, standing, kept, log, processes, lock)
 
     def _finish(self, one: _Running) -> None:
         """Move what a shot made to its place, and write down how it went."""
         code, said = one.process.returncode, one.said()
-        error, outputs, state = said.pop("error", None), one.outputs_before, FAILED
+        error, outputs, state = said.pop("error", None), one.standing, FAILED
         if one.stopping or code == EXIT_INTERRUPTED:
             state = STOPPED
         elif code in (EXIT_OK, EXIT_PARTIAL):
             try:
-                outputs = self._publish(one.shot, one.outputs_before)
+                outputs = self._publish(one, partial=code == EXIT_PARTIAL)
                 state = PART if code == EXIT_PARTIAL else DONE
-            except OSError as problem:
+            except (OSError, OutputError) as problem:
                 code = OutputError.exit_code
-                fix = "choose a writable place with room"
-                error = OutputError(
-                    f"can't be written ({problem.strerror})", file=problem.filename, fix=fix
-                ).to_message()
+                full = isinstance(problem, OSError)
+                told = unwritable(problem.filename, problem) if full else problem
+                error = told.to_message()
         if state == FAILED and error is None:
             how = f"signal {-code}" if code < 0 else f"exit code {code}"
             error = {"problem": f"it ended with {how}: {one.last_line()}", "file": None, "fix": ""}
-        with contextlib.suppress(OSError):
-            _sweep(one.shot)
         result = {k: v for k, v in said.items() if k not in OUTPUTS} or None
         seconds = round(time.monotonic() - one.began, 2)
         made = State(
             one.shot.name, state, code, one.digest, outputs, seconds, socket.gethostname(),
             error if state == FAILED else None, result,
         )  # fmt: skip
-        made.save(self._state_file(one.shot))
-        self._note(one.shot, made)
+        try:
+            made.save(self._state_file(one.shot))
+        finally:
+            one.close()
+        self._note(one.shot, made, kept=one.kept)
         line = f"{one.shot.name}: {state}, {seconds:.1f} s"
         if state == FAILED:
             about = f"{error['file']}: " if error.get("file") else ""
@@ -328,35 +300,43 @@ class Batch:
             line += f"\n  log: {one.log}"
         self.console.say(line)
 
-    def _publish(self, shot: Shot, before: dict[str, int]) -> dict[str, int]:
-        """Give a shot's files their names; files of an earlier run that are no more made go."""
-        made: dict[str, int] = {}
-        for path in shot.outputs.values():
-            staged = _staged(path)
-            files = [p for p in staged.rglob("*") if p.is_file()] if staged.is_dir() else [staged]
-            for file in files:
-                target = path / file.relative_to(staged) if staged.is_dir() else path
-                if file.exists():
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    os.replace(file, target)
-                    made[self._named(target)] = target.stat().st_size
-        for name in set(before) - set(made):
-            (self.path.resolve().parent / name).unlink(missing_ok=True)
-        return made
+    def _publish(self, one: _Running, partial: bool) -> dict[str, Made]:
+        """Give a shot's files their names; what they are then.
+
+        Raises:
+            OSError: a file can't be moved. OutputError: the state can't be written.
+        """
+        moves = one.outputs.moves(one.staged, one.standing, partial)
+        coming = {one.outputs.named(target): Made.of(file, partial) for file, target in moves}
+        name, host = one.shot.name, socket.gethostname()
+        # Killed from here on, the next run knows by this what of the files that stand is ours.
+        state = State(name, RUNNING, None, one.digest, one.standing, 0.0, host, coming=coming)
+        state.save(self._state_file(one.shot))
+        one.outputs.publish(moves, one.standing, partial, over=self.again)
+        return {**one.standing, **coming} if partial else coming
+
+    def _outputs(self, shot: Shot, kept: list[str]) -> ShotOutputs:
+        """A shot's files; what is set aside of them goes into `kept`, and is told."""
+
+        def tell(file: Path, why: str, now: Path) -> None:
+            kept.append(str(now if why else file))
+            if not why:
+                self.console.say(f"{shot.name}: {file} stays; this partial result is {now}")
+            elif len(kept) <= TOLD:
+                self.console.say(f"{shot.name}: {file} {why}: kept as {now}")
+
+        return ShotOutputs(shot, self.folder, tell)
 
     def _is_true(self, shot: Shot, state: State) -> bool:
-        """The shot is finished, of these very inputs, and its files are there as they were."""
-        if state.state not in FINISHED or not state.outputs:
-            return False
-        folder = self.path.resolve().parent
-        for name, size in state.outputs.items():
-            file = folder / name
-            if not file.is_file() or file.stat().st_size != size:
-                return False
-        wanted = [p for p in shot.outputs.values() if not p.exists()]
-        return not wanted and state.digest == digest(shot)
+        """The shot is finished, of these very inputs, and its files are there as they were made."""
+        return self._outputs(shot, []).are_those_of(state) and state.digest == digest(shot)
 
-    def _note(self, shot: Shot, state: State, skipped: bool = False) -> None:
+    def _lock(self, shot: Shot) -> Lock:
+        return Lock(self.logs / f".{shot.name}.lock")
+
+    def _note(
+        self, shot: Shot, state: State, skipped: bool = False, kept: Sequence[str] = ()
+    ) -> None:
         self.rows[shot.name] = {
             "shot": shot.name,
             "number": shot.number,
@@ -367,12 +347,8 @@ class Batch:
             "seconds": state.seconds,
             "log": str(self.logs / f"{shot.name}.log"),
             "error": state.error,
+            "kept": list(kept),
         }
-
-    def _named(self, path: Path) -> str:
-        with contextlib.suppress(ValueError):
-            return path.relative_to(self.path.resolve().parent).as_posix()
-        return str(path)
 
     def _state_file(self, shot: Shot) -> Path:
         return self.logs / f"{shot.name}.json"
@@ -384,23 +360,39 @@ class Batch:
 
 
 class _Running:
-    """A shot's process, its log and where it writes."""
+    """A shot's process, its lock, its log and where it writes.
+
+    standing: what is there as an earlier run made it. kept: what was set aside or left standing.
+    """
 
     def __init__(
-        self, shot: Shot, made_of: str, outputs: dict[str, int], log: Path, processes: int
+        self,
+        outputs: ShotOutputs,
+        made_of: str,
+        standing: dict[str, Made],
+        kept: list[str],
+        log: Path,
+        processes: int,
+        lock: Lock,
     ):
-        self.shot, self.digest, self.outputs_before, self.log = shot, made_of, outputs, log
+        self.outputs, self.shot = outputs, outputs.shot
+        self.digest, self.standing, self.kept, self.log = made_of, standing, kept, log
         self.began = time.monotonic()
         self.stopping: float | None = None
         self._read = 0
-        staged = {column: _staged(path) for column, path in shot.outputs.items()}
-        words = [*shot.words(staged), "--json"]
+        self._lock = lock
+        self.staged = {column: _staged(path) for column, path in self.shot.outputs.items()}
+        words = [*self.shot.words(self.staged), "--json"]
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process runs
         try:
-            for path in staged.values():
+            for path in self.staged.values():
                 path.parent.mkdir(parents=True, exist_ok=True)
-            with open(log, "w", encoding="utf-8") as stream:
-                print(f"exprgen {' '.join(shot.words(shot.outputs))}", file=stream, flush=True)
+            with open(log, "w", encoding="utf-8", errors="backslashreplace") as stream:
+                print(
+                    f"exprgen {' '.join(self.shot.words(self.shot.outputs))}",
+                    file=stream,
+                    flush=True,
+                )
                 self.process = subprocess.Popen(
                     [*shot_command(), *words],
                     stdin=subprocess.PIPE,  # its end tells the shot to stop, whatever ended us
@@ -410,11 +402,15 @@ class _Running:
                     **({} if os.name == "nt" else {"start_new_session": True}),
                 )
         except OSError as error:
-            raise OutputError(
-                f"can't be written ({error.strerror})",
-                file=error.filename or log,
-                fix="choose a writable place",
-            ) from error
+            self.close()
+            raise unwritable(error.filename or log, error) from error
+
+    def close(self) -> None:
+        """Remove where it wrote, and let others have the shot."""
+        for path in self.staged.values():
+            remove(path.parent)
+        self._said.close()
+        self._lock.release()
 
     def ended(self) -> bool:
         """It has ended; one that was told to stop and does not is killed."""
@@ -461,28 +457,9 @@ class _Running:
 
 
 def _staged(path: Path) -> Path:
-    """Where a shot's process writes what becomes `path`: the same name, in a hidden folder."""
-    return path.parent / f".{path.name}.part" / path.name
-
-
-def _sweep(shot: Shot) -> None:
-    """Remove what an unfinished run of the shot left."""
-    for path in shot.outputs.values():
-        shutil.rmtree(_staged(path).parent, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _terminated_is_interrupted() -> Iterator[None]:
-    """Farm managers end tasks by SIGTERM: let it do what Ctrl-C does."""
-    try:
-        old = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    except ValueError:  # not in the main thread
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, old)
+    """Where a shot's process writes what becomes `path`: the same name, in a hidden folder of this
+    run's own."""
+    return path.parent / f"{HIDDEN}{token()}" / path.name
 
 
 # --- a shot's own process ------------------------------------------------------------------------

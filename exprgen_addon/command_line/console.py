@@ -1,4 +1,8 @@
-"""The terminal's side of the command line: results on stdout, everything else on stderr, Ctrl-C."""
+"""The terminal's side of the command line: results on stdout, everything else on stderr, Ctrl-C.
+
+A terminal that closes (SIGHUP) and a farm that ends a task (SIGTERM) are Ctrl-C too. Nobody who
+listens, or a full disk behind stderr, ends no work.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,14 @@ import os
 import signal
 import stat
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 
 from ...networks.errors import ExprGenError, OutputError, UsageError
+from ...networks.files import HIDDEN, unwritable
+from ...networks.owners import token
 
 BAR_WIDTH = 24
 PLAIN_INTERVAL = 5.0  # seconds between progress lines where a line can't be rewritten
@@ -25,7 +30,8 @@ class Console:
 
     While open, only `result` reaches stdout: Blender and other libraries print there from C, and
     `--json` promises one JSON object on stdout and nothing else.
-    The first Ctrl-C sets `interrupted` and tells the running work to stop; the second ends at once.
+    The first Ctrl-C, SIGTERM or SIGHUP sets `interrupted` and tells the running work to stop; the
+    second ends at once.
     """
 
     def __init__(self, as_json: bool = False):
@@ -36,10 +42,11 @@ class Console:
         self._last_print = 0.0
         self._bar_open = False
         self._ended: tuple | None = None
-        self._old_handler = None
+        self._old_handlers: dict[int, object] = {}
         self._stdout: int | None = None
 
     def __enter__(self) -> Console:
+        ensure_streams()
         _flush()
         self._stdout = os.dup(1)
         os.dup2(2, 1)
@@ -60,15 +67,16 @@ class Console:
         os.dup2(self._stdout, 1)
         os.close(self._stdout)
         self._stdout = None
-        if self._old_handler is not None:
-            signal.signal(signal.SIGINT, self._old_handler)
+        for number, old in self._old_handlers.items():
+            signal.signal(number, old)
+        self._old_handlers.clear()
 
     def catch_interrupts(self) -> None:
-        """Take Ctrl-C; again after importing bpy, which brings a handler of its own."""
-        with suppress(ValueError):  # not in the main thread: then the caller has it
-            old = signal.signal(signal.SIGINT, self._interrupt)
-            if self._old_handler is None:
-                self._old_handler = old
+        """Take Ctrl-C and its like; again after importing bpy, which brings its own handler."""
+        for number in ending_signals():
+            with suppress(ValueError):  # not in the main thread: then the caller has it
+                old = signal.signal(number, self._interrupt)
+                self._old_handlers.setdefault(number, old)
 
     def on_interrupt(self, function: Callable[[], None]) -> None:
         """Call `function` at the first Ctrl-C."""
@@ -78,22 +86,29 @@ class Console:
         """The command's result: `data` as one line of JSON with --json, else `text`."""
         self._close_bar()
         line = json.dumps(data, default=str) if self.as_json else text
-        if line:
-            stdout = 1 if self._stdout is None else self._stdout
-            with suppress(BrokenPipeError):
-                os.write(stdout, (line + "\n").encode("utf-8", "replace"))
+        if not line:
+            return
+        left = (line + "\n").encode("utf-8", "replace")
+        try:
+            while left:
+                left = left[os.write(1 if self._stdout is None else self._stdout, left) :]
+        except BrokenPipeError:  # nobody reads it
+            pass
+        except OSError as error:
+            raise unwritable("the result", error) from error
 
     def say(self, line: str) -> None:
         """A line for the person who watches."""
         self._close_bar()
-        print(line, file=sys.stderr, flush=True)
+        _tell(line + "\n")
 
     def fail(self, error: ExprGenError) -> int:
         """Report an error and return its exit code."""
         if self.as_json:
             message = error.to_message()
             del message["type"]
-            self.result({"error": message}, "")
+            with suppress(OutputError):  # what went wrong first is what counts
+                self.result({"error": message}, "")
         head = f"{error.file}: {error.problem}" if error.file else error.problem
         self.say(f"error: {head}")
         if error.fix:
@@ -156,19 +171,17 @@ class Console:
             parts.append(f"{_clock(eta)} left")
         line = "  ".join(parts)
         if tty:
-            sys.stderr.write(f"\r\x1b[K{line}")
-            sys.stderr.flush()
+            _tell(f"\r\x1b[K{line}")
             self._bar_open = True
             if last:
                 self._close_bar()
         else:
-            print(line, file=sys.stderr, flush=True)
+            _tell(line + "\n")
 
     def _close_bar(self) -> None:
         if self._bar_open:
             self._bar_open = False
-            sys.stderr.write("\n")
-            sys.stderr.flush()
+            _tell("\n")
 
     def _interrupt(self, *_) -> None:
         if self.interrupted:
@@ -177,6 +190,43 @@ class Console:
         self.say("stopping; what is finished is kept (Ctrl-C again ends at once)")
         for function in self._on_interrupt:
             function()
+
+
+def ending_signals() -> list[int]:
+    """What asks a process to end: Ctrl-C, a farm, a terminal that closes. One that whoever started
+    us has switched off, as `nohup` does, stays off."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    known = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    return [n for n in known if n == signal.SIGINT or signal.getsignal(n) != signal.SIG_IGN]
+
+
+def interrupted_by_signals() -> None:
+    """Let every ending signal be Ctrl-C, for work that is stopped by KeyboardInterrupt."""
+    for number in ending_signals():
+        with suppress(ValueError):
+            signal.signal(number, signal.default_int_handler)
+
+
+def ensure_streams() -> None:
+    """Give a process that was started without stdin, stdout or stderr ones that lead nowhere: a
+    file that is opened later would take their numbers, and what libraries print would go there."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number is this one
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            stream = open(number, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+
+
+def _tell(text: str) -> None:
+    """Write to stderr; names in other bytes become escapes, a stderr that takes nothing is none."""
+    with suppress(OSError, ValueError):
+        encoding = sys.stderr.encoding or "utf-8"
+        sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stderr.flush()
 
 
 @contextmanager
@@ -251,18 +301,15 @@ def check_folder(path: str | Path) -> Path:
 
 
 def _try_folder(folder: Path, asked: Path) -> None:
-    reason = "" if _writable(folder) else "read-only folder"
+    if not _writable(folder):
+        fix = "choose a writable folder"
+        raise OutputError("can't be written (read-only folder)", file=asked, fix=fix)
+    probe = folder / f"{HIDDEN}{token()}"
     try:
-        if not reason:
-            handle, name = tempfile.mkstemp(".part", ".exprgen-", folder)
-            os.close(handle)
-            os.unlink(name)
+        probe.touch()
+        probe.unlink()
     except OSError as error:
-        reason = error.strerror
-    if reason:
-        raise OutputError(
-            f"can't be written ({reason})", file=asked, fix="choose a writable folder"
-        )
+        raise unwritable(asked, error) from error
 
 
 def _writable(path: Path) -> bool:

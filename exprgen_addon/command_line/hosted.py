@@ -40,7 +40,8 @@ class MessageConsole(Console):
     def say(self, line: str) -> None:
         level = "warning" if line.startswith("warning: ") else "info"
         self.send({"type": "log", "level": level, "text": line.removeprefix("warning: ")})
-        print(line, file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError, ValueError):
+            print(line, file=sys.stderr, flush=True)
 
     def fail(self, error: ExprGenError) -> int:
         self.answered = True

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ...networks.errors import EXIT_INTERRUPTED, ExprGenError
+from ...networks.files import is_full, unwritable
 
 if TYPE_CHECKING:
     from .console import Console
@@ -43,9 +44,11 @@ def run_words(words: list[str], make_console: Callable[[bool], Console] | None =
         make_console: who is told, by default the terminal; see command_line/hosted.py.
     """
     # All verbs load here: Ctrl-C must find `main` meanwhile.
-    from .console import Console
+    from .console import Console, ensure_streams
+    from .own_folder import check_here, own_temporary_folder
     from .parser import build_parser
 
+    ensure_streams()
     try:
         args = build_parser().parse_args(words)
     except SystemExit as stop:  # argparse: 0 after --help, 2 after a bad option
@@ -54,7 +57,9 @@ def run_words(words: list[str], make_console: Callable[[bool], Console] | None =
         args.json = True
     with (make_console or Console)(args.json) as console:
         try:
-            return args.run(args, console)
+            check_here()
+            with own_temporary_folder():
+                return args.run(args, console)
         except ExprGenError as error:
             code = console.fail(error)
             return EXIT_INTERRUPTED if console.interrupted else code
@@ -62,7 +67,10 @@ def run_words(words: list[str], make_console: Callable[[bool], Console] | None =
             console.say("interrupted")
             return EXIT_INTERRUPTED
         except Exception as error:
-            traceback.print_exc()
+            if is_full(error):
+                return console.fail(unwritable(error.filename or "the result", error))
+            with contextlib.suppress(OSError):
+                traceback.print_exc()
             fix = "this is a fault in ExprGen: report it with the lines above"
             return console.fail(ExprGenError(f"{type(error).__name__}: {error}", fix=fix))
 

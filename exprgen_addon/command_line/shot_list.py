@@ -13,7 +13,9 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from ...networks.characters.profile import RigProfile, find_character
@@ -23,6 +25,7 @@ from ...networks.names import NAME_FIX, is_name
 from ...networks.reading import parse_json, read_text
 from .console import check_file, check_folder
 from .options import check_options, retarget_options
+from .places import Inputs, real_name
 
 SHOT = "shot"
 REQUIRED = (SHOT, "reference", "primary", "out")
@@ -82,14 +85,17 @@ class ShotListError(Exception):
         super().__init__(str(errors[0]))
 
 
-def load_shots(path: str | Path) -> list[Shot]:
-    """Read and check a shot list.
+def load_shots(
+    path: str | Path, names: list[str] | None = None, numbers: str | None = None
+) -> list[Shot]:
+    """Read and check a shot list, or of it only the shots that were asked for, by name and number.
 
     Paths in it are relative to the list's own folder. Cells that hold several things part them by
     `;` or `|`. Empty rows, and rows whose first cell begins with `#`, are passed over.
 
     Raises:
         InputError: the file can't be read as a table, or holds no shots.
+        UsageError: there is no such shot.
         ShotListError: columns or cells that make no sense, all of them at once.
     """
     path = Path(path)
@@ -98,15 +104,48 @@ def load_shots(path: str | Path) -> list[Shot]:
         raise InputError("holds no shots", file=path, fix="write a row for each shot")
     reader = _Reader(path)
     shots, errors = [], []
-    for row, cells in rows:
+    for number, (row, cells) in _chosen(list(enumerate(rows, start=1)), names, numbers):
         try:
-            shots.append(reader.shot(row, len(shots) + len(errors) + 1, cells))
+            shots.append(reader.shot(row, number, cells))
         except ExprGenError as error:
             errors.append(error)
     errors += _clashes(path, shots)
+    errors += _clobbered(path, shots)
     if errors:
         raise ShotListError(errors)
     return shots
+
+
+def _chosen(rows: list, names: list[str] | None, numbers: str | None) -> list:
+    """The numbered rows that were asked for, in the list's order; all without names and numbers.
+
+    Raises:
+        UsageError: there is no such shot.
+    """
+    if names:
+        known = [_text(cells.get(SHOT)) for _, (_, cells) in rows]
+        missing = set(names) - set(known)
+        if missing:
+            fix = f"the list has {', '.join(known[:20])}"
+            raise UsageError(f"there is no shot {min(missing)!r}", fix=fix)
+        rows = [row for row, name in zip(rows, known, strict=True) if name in names]
+    if numbers:
+        first, _, last = numbers.partition("-")
+        try:
+            wanted = range(int(first), int(last or first) + 1)
+        except ValueError:
+            raise UsageError(f"{numbers!r} is not N or N-M", fix="such as 3, or 1-10") from None
+        found = [row for row in rows if row[0] in wanted]
+        if not found:
+            fix = f"the list's numbers run from 1 to {rows[-1][0]}"
+            raise UsageError(f"there are no shots {numbers}", fix=fix)
+        rows = found
+    return rows
+
+
+def _text(cell: object) -> str:
+    """A cell that holds one value, as text."""
+    return str(cell if cell is not None else "").strip()
 
 
 # --- tables --------------------------------------------------------------------------------------
@@ -162,13 +201,15 @@ def _json_rows(path: Path, text: str) -> list[tuple[int, dict[str, object]]]:
             file=path,
             fix='write [{"shot": ...}, ...] or {"defaults": {...}, "shots": [...]}',
         )
-    rows = []
+    rows, headers = [], []
     for row, shot in enumerate(data, start=1):
         if not isinstance(shot, dict):
             fix = 'write {"shot": ..., "reference": ..., "primary": ..., "out": ...}'
             raise InputError(f"shot {row} is no object", file=path, fix=fix)
         cells = {_column(k): v for k, v in {**defaults, **shot}.items()}
-        _check_header(path, list(cells), row)
+        if cells.keys() not in headers:
+            _check_header(path, list(cells), row)
+            headers.append(cells.keys())
         rows.append((row, cells))
     return rows
 
@@ -202,11 +243,13 @@ def _check_header(path: Path, columns: list[str], row: int | None = None) -> Non
             raise UsageError(f"{where} has no column {column!r}", file=path, fix=fix)
 
 
+@cache
 def _options() -> dict[str, argparse.Action]:
     """Column -> the option of `exprgen retarget` that it is."""
     return {a.dest: a for a in _parser()._actions}
 
 
+@cache
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
     retarget_options(parser)
@@ -224,6 +267,7 @@ class _Reader:
         self.folder = path.resolve().parent
         self.options = _options()
         self._characters: dict[str, RigProfile] = {}
+        self._right: set = set()
 
     def shot(self, row: int, number: int, raw: dict[str, object]) -> Shot:
         """One checked shot.
@@ -245,22 +289,36 @@ class _Reader:
         for column, ending in OUTPUTS.items():
             with _at(self.path, row, name, column):
                 for text in cells.get(column, ()):
-                    _check_output(Path(text), ending)
-        profiles = []
+                    self._once(_check_output, Path(text), ending)
+        profiles: list[RigProfile] = []
         for column in ("primary", "secondary"):
             with _at(self.path, row, name, column):
                 profiles += [self._character(text, profiles) for text in cells.get(column, ())]
+        self._check_cast(row, name, tuple(profiles))
+        shot = Shot(name, number, row, cells, tuple(profiles))
+        self._check_options(shot)
+        return shot
+
+    def _check_cast(self, row: int, name: str, profiles: tuple[RigProfile, ...]) -> None:
+        key = tuple(str(p.path) for p in profiles)
+        if key in self._right:
+            return
         with _at(self.path, row, name, "primary"):
             check_lead(profiles[0], profiles[1:])
         with _at(self.path, row, name, "secondary"):
             for profile in profiles[1:]:
                 check_follow(profile, profiles[0])
-        shot = Shot(name, number, row, cells, tuple(profiles))
-        self._check_options(shot)
-        return shot
+        self._right.add(key)
+
+    def _once(self, check: Callable, path: Path, endings: tuple[str, ...]) -> None:
+        """Check a place; files that are new in one folder can all be written or none."""
+        key = (path.parent, path.suffix) if endings else path
+        if key not in self._right or path.exists():
+            check(path, endings)
+            self._right.add(key)
 
     def _name(self, row: int, cell: object) -> str:
-        name = str(cell if cell is not None else "").strip()
+        name = _text(cell)
         with _at(self.path, row, name, SHOT):
             if not is_name(name):
                 what = f"{name[:60]!r} can't name a file" if name else "is empty"
@@ -300,6 +358,14 @@ class _Reader:
 
     def _check_options(self, shot: Shot) -> None:
         """What the options mean together; the column at fault is the one that fails alone."""
+        apart = (SHOT, "reference", "primary", "secondary", *OUTPUTS)
+        key = tuple(sorted((c, t) for c, t in shot.cells.items() if c not in apart))
+        if key in self._right:
+            return
+        with suppress(ExprGenError):
+            _check(shot)
+            self._right.add(key)
+            return
         plain = {c: shot.cells[c] for c in REQUIRED}
         for column, texts in shot.cells.items():
             with _at(self.path, shot.row, shot.name, column):
@@ -391,7 +457,7 @@ def _clashes(path: Path, shots: list[Shot]) -> Iterator[ExprGenError]:
     seen: dict[str, tuple[Shot, str]] = {}
     for shot in shots:
         keys = {f"shot {shot.name.lower()}": SHOT}
-        keys |= {os.path.normcase(os.path.normpath(p)): c for c, p in shot.outputs.items()}
+        keys |= {real_name(p): c for c, p in shot.outputs.items()}
         for key, column in keys.items():
             if key in seen:
                 other = seen[key][0]
@@ -402,3 +468,22 @@ def _clashes(path: Path, shots: list[Shot]) -> Iterator[ExprGenError]:
                     fix="give every shot its own",
                 )
             seen.setdefault(key, (shot, column))
+
+
+def _clobbered(path: Path, shots: list[Shot]) -> Iterator[ExprGenError]:
+    """Outputs that would take the place of what some shot of the list reads, or of the list."""
+    inputs = Inputs()
+    inputs.add("the list itself", path)
+    for shot in shots:
+        for reference in shot.references:
+            inputs.add(f"the reference of row {shot.row}", reference)
+    for profile in {str(p.path): p for shot in shots for p in shot.profiles}.values():
+        inputs.add_character(profile)
+    for shot in shots:
+        for column, output in shot.outputs.items():
+            if what := inputs.at(output):
+                yield UsageError(
+                    f"row {shot.row}, shot {shot.name}, column {column}: would replace {what}",
+                    file=path,
+                    fix="give it another name",
+                )

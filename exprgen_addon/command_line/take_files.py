@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
+from ...networks.characters.profile import RigProfile
+from ...networks.files import kept_beside, partial_name
 from .console import Console, check_file, check_folder, quiet
 from .options import check_options, key_options_of
+from .places import check_outputs
 from .verb_steps import analysis_text, exit_code
 
 
-def check_take(args: argparse.Namespace) -> None:
+def check_take(
+    args: argparse.Namespace, profiles: Iterable[RigProfile], inputs: Iterable[str]
+) -> None:
     """Refuse bad options and places before the long work begins."""
     check_options(args)
+    outputs = {name: getattr(args, name, None) for name in ("out", "preview", "render", "tracks")}
+    check_outputs(outputs, inputs, profiles)
     check_file(args.out, (".blend",))
     if args.preview:
         check_file(args.preview, (".mp4",))
@@ -32,8 +40,9 @@ def write_take_files(
     options = key_options_of(args)
     tracks = takes.matched(tracks, profiles)
     take = takes.build_take(tracks, profiles, name=_name(args), fps=args.fps, options=options)
+    part = bool(result.get("partial"))
     with quiet():  # Blender would tell the temporary name
-        result = {"out": str(takes.save_file(args.out)), **result}
+        result = {"out": str(takes.save_file(_place(args.out, part, console))), **result}
     result["fps"] = take.fps
     result["characters"] = [
         {"name": p.name, "controls": len(t.controls)} for p, t in zip(profiles, tracks, strict=True)
@@ -44,13 +53,26 @@ def write_take_files(
     seconds["keying"] = round(take.report.seconds, 4)
     seconds["blend"] = round(time.monotonic() - began_blender, 2)
     if args.render and not console.interrupted:
-        result["pictures"] = _render(args, console, profiles, tracks)
-        result["render"] = str(args.render)
+        folder = _place(args.render, part, console)
+        result["pictures"] = _render(folder, args.size, console, profiles, tracks)
+        result["render"] = str(folder)
     if args.preview and not console.interrupted:
-        result["preview"] = _preview(args, console, profiles, tracks, face_track, take.fps)
+        film = _place(args.preview, part, console)
+        result["preview"] = _preview(args, film, console, profiles, tracks, face_track, take.fps)
     seconds["total"] = round(time.monotonic() - began, 2)
     console.result(result, _take_text(result))
     return exit_code(result, console)
+
+
+def _place(path: str, partial: bool, console: Console) -> Path:
+    """Where an output goes: what was made in part goes beside what is there already."""
+    place = Path(path)
+    there = any(place.iterdir()) if place.is_dir() else place.exists()
+    if not (partial and there):
+        return place
+    beside = partial_name(place)
+    console.say(kept_beside(place, beside))
+    return beside
 
 
 def _name(args: argparse.Namespace) -> str:
@@ -58,7 +80,7 @@ def _name(args: argparse.Namespace) -> str:
     return Path(args.track if args.command == "apply" else args.reference[0]).resolve().stem
 
 
-def _render(args, console: Console, profiles, tracks) -> int:
+def _render(folder: Path, size: int, console: Console, profiles, tracks) -> int:
     """Pictures of every frame in which a face was seen; their number."""
     import dataclasses
 
@@ -82,9 +104,9 @@ def _render(args, console: Console, profiles, tracks) -> int:
         paths = render_processes.render_stills(
             profile,
             part,
-            args.render,
+            folder,
             stems,
-            args.size,
+            size,
             progress=console.counter(f"render {profile.name}"),
             stop=lambda: console.interrupted,
         )
@@ -92,7 +114,9 @@ def _render(args, console: Console, profiles, tracks) -> int:
     return count
 
 
-def _preview(args, console: Console, profiles, tracks, face_track, fps: float) -> str | None:
+def _preview(
+    args, out: Path, console: Console, profiles, tracks, face_track, fps: float
+) -> str | None:
     """The film's path, or None if it was stopped."""
     from ...networks.track import FaceTrack
     from ..studio import preview_film
@@ -102,7 +126,7 @@ def _preview(args, console: Console, profiles, tracks, face_track, fps: float) -
         reference,
         FaceTrack.load(face_track),
         tracks,
-        args.preview,
+        out,
         fps=min(fps, preview_film.MAX_FPS),
         profiles=profiles,
         progress=console.counter("preview, pictures and film frames"),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from ...networks.characters.profile import SAMPLE_RIGS, RigProfile, find_character
 from ...networks.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PARTIAL, InputError, UsageError
+from ...networks.files import scratch_folder
 from ..engine.jobs import Job
 from ..engine.worker_process import WorkerProcess
 from .console import Console, check_folder
@@ -35,8 +35,8 @@ def tracks_folder(kept: str | None) -> Iterator[Path]:
     if kept:
         yield check_folder(kept)
         return
-    with tempfile.TemporaryDirectory(prefix="exprgen-") as folder:
-        yield Path(folder)
+    with scratch_folder() as folder:
+        yield folder
 
 
 @contextlib.contextmanager

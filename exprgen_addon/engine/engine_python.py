@@ -52,6 +52,9 @@ def cache_folder() -> Path:
 TOO_OLD = ("needs Python 3.11", "future feature annotations is not defined")
 """What a Python before 3.11, or before 3.7, says of the engine's file."""
 
+BROKEN = ("Fatal Python error", "ImportError: ")
+"""What a Python says that can't start, or whose packages can't be loaded."""
+
 
 def worker_python() -> str:
     """The Python that runs the worker.
@@ -110,13 +113,18 @@ def own_python() -> str:
 
 
 def worker_environment() -> dict[str, str]:
-    """Environment of a process that runs in `worker_python`: the packages that this Python sees."""
+    """Environment of a process that runs in `worker_python`: the packages that this Python sees.
+
+    What the user's own PYTHONPATH and PYTHONHOME say is meant for another Python: the worker finds
+    its package by its own path.
+    """
     environment = command_environment()
+    for name in ("PYTHONPATH", "PYTHONHOME"):
+        environment.pop(name, None)
     if PYTHON_VARIABLE not in os.environ and not _engine.python:
         # Blender keeps extensions' packages in a folder that its Python alone does not look at.
         packages = [p for p in sys.path if Path(p).name == "site-packages" and Path(p).is_dir()]
-        given = [p for p in [environment.get("PYTHONPATH")] if p]
-        environment["PYTHONPATH"] = os.pathsep.join([*given, *packages])
+        environment["PYTHONPATH"] = os.pathsep.join(packages)
     return environment
 
 

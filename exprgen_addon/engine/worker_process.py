@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import queue
@@ -18,10 +19,12 @@ from pathlib import Path
 from typing import TextIO
 
 from ...networks.errors import ExprGenError, ModelError
+from ...networks.files import is_full, unwritable
 from ...networks.messages import LONGEST_LINE, is_answer, read_messages
 from ...networks.packages import lacking
 from ...networks.worker import NICE_VARIABLE
 from .engine_python import (
+    BROKEN,
     PYTHON_VARIABLE,
     TOO_OLD,
     engine,
@@ -136,6 +139,8 @@ class WorkerProcess:
         try:
             self._process = start_piped([python, "-u", str(WORKER)], environment)
         except OSError as error:
+            if is_full(error) and error.errno != errno.EACCES:
+                raise unwritable("the engine's pipes", error) from error
             raise ModelError(
                 f"the engine's Python can't be started ({error.strerror})",
                 file=python,
@@ -207,6 +212,13 @@ class WorkerProcess:
             reader.join(2.0)
         how = how_ended(self._process.wait())
         said = " | ".join(self._last_lines)
+        if any(sign in said for sign in BROKEN):
+            return ModelError(
+                f"the engine's Python does not work ({how}){last_words(said)}",
+                file=self.python,
+                fix="mend or reinstall it, or choose another in the preferences (Engine's Python) "
+                f"or by {PYTHON_VARIABLE}",
+            )
         if "ModuleNotFoundError" in said:
             return explained(ExprGenError(said), self.python)
         if any(sign in said for sign in TOO_OLD):

@@ -20,7 +20,9 @@ from ...networks.records import as_type
 from ...networks.track import RigTrack
 from ..characters.in_scene import Character
 from .fcurves import curve_of, sample
+from .generated import same_reference
 from .keyframes import Curve, scene_fps, write_curves
+from .take_actions import check_owners
 
 SMALLEST = 1e-3
 """Difference in unit values below which a control was not touched."""
@@ -37,10 +39,22 @@ def weights(times: np.ndarray, at: float, radius: float) -> np.ndarray:
     return 1.0 - away * away * (3.0 - 2.0 * away)
 
 
-def correct(track: RigTrack, character: Character) -> RigTrack:
-    """The track with its character's corrections added, within the controls' limits."""
-    entries = character.collection.exprgen.corrections
-    if not len(entries) or not len(track):
+def is_of(entry, source: str) -> bool:
+    """A correction belongs to a reference: it was made on it, or before that was kept."""
+    return not entry.reference or not source or same_reference(entry.reference, source)
+
+
+def adopt(collection: bpy.types.Collection, source: str) -> None:
+    """Tie corrections of before references were kept to the one that they were made on."""
+    for entry in collection.exprgen.corrections:
+        entry.reference = entry.reference or source
+
+
+def correct(track: RigTrack, character: Character, source: str = "") -> RigTrack:
+    """The track with its character's corrections of a reference added, within the controls'
+    limits; source: see `generated.same_reference`, "" for all."""
+    entries = [e for e in character.collection.exprgen.corrections if is_of(e, source)]
+    if not entries or not len(track):
         return track
     controls = tuple(character.profile.control(n) for n in track.controls)
     units = to_unit(controls, track.values.astype(float))
@@ -105,10 +119,12 @@ def add_correction(
     radius: float,
     offsets: dict[str, float],
     keyed: bool = False,
+    source: str = "",
 ):
     """Store a correction and add it to the keys that are there; the new entry.
 
-    One at the same moment is joined to it. keyed: see `posed_offsets`.
+    One at the same moment is joined to it. keyed: see `posed_offsets`; source: the reference that
+    it belongs to.
 
     Raises:
         UsageError: nothing was posed, or the character has no keys.
@@ -118,10 +134,11 @@ def add_correction(
             "the pose is what is keyed already", fix="pose the character on this frame first"
         )
     store = character.collection.exprgen
-    entry = next((e for e in store.corrections if abs(e.time - seconds) < 1e-4), None)
+    same = (e for e in store.corrections if abs(e.time - seconds) < 1e-4 and is_of(e, source))
+    entry = next(same, None)
     if entry is None:
         entry = store.corrections.add()
-        entry.time, entry.radius = seconds, radius
+        entry.time, entry.radius, entry.reference = seconds, radius, source
         mark_keyed(entry)
     total = offsets_of(entry)
     for name, offset in offsets.items():
@@ -137,11 +154,15 @@ def add_correction(
     return entry
 
 
-def remove_correction(character: Character, scene: bpy.types.Scene, index: int, frame: float):
-    """Take a correction back, from the keys too; `frame` is its scene frame."""
+def remove_correction(
+    character: Character, scene: bpy.types.Scene, index: int, frame: float, source: str = ""
+) -> None:
+    """Take a correction back, and from the keys if they are of its reference; `frame` is its scene
+    frame, source: what the keys are of."""
     entry = character.collection.exprgen.corrections[index]
-    backwards = {name: -entry.strength * v for name, v in offsets_of(entry).items()}
-    _add_to_keys(character, scene, frame, entry, backwards)
+    if is_of(entry, source):
+        backwards = {name: -entry.strength * v for name, v in offsets_of(entry).items()}
+        _add_to_keys(character, scene, frame, entry, backwards)
     character.collection.exprgen.corrections.remove(index)
 
 
@@ -180,6 +201,7 @@ def _add_to_keys(character, scene, frame: float, entry, offsets: dict[str, float
                     else np.zeros(1),
                 )
             )
+    check_owners({c.owner: None for curves in actions.values() for c in curves})
     for action, curves in actions.items():
         write_curves(curves, action, character.collection.name)
 

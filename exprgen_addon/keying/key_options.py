@@ -32,6 +32,8 @@ class KeyOptions:
     reduce: largest error that leaving keys out may make at any frame, as a fraction of the
         control's range (maximum - minimum); 0 keeps every key.
     keep_hand_made: keys that were not generated stay, in the range too. Outside it they always do.
+    whole: the track is all of its reference that shall be keyed: what was generated from the same
+        reference earlier goes outside its range too. Off for a part that is punched in.
     """
 
     start_frame: float = 1.0
@@ -39,6 +41,7 @@ class KeyOptions:
     interpolation: str = "LINEAR"
     reduce: float = 0.0
     keep_hand_made: bool = True
+    whole: bool = True
 
     def __post_init__(self) -> None:
         if self.interpolation not in INTERPOLATIONS:

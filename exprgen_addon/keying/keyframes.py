@@ -4,7 +4,8 @@
 everything in bulk. So a failure happens before the scene is changed, and one operator call is one
 undo step (house rule 7).
 
-All characters of a take share one action, "ExprGen <take>". It holds a slot for each animated
+All characters of a take share one action, called "ExprGen <take>" at first and known by its tag, so
+that it may be renamed. It holds a slot for each animated
 datablock of each character, named after the character: an object's pose and its mesh's shape keys
 are different datablocks to Blender and can't share a slot. A datablock that already has an action
 made by hand keeps it and gets its curves in there, so that body animation is not switched off.
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import bpy
@@ -22,9 +24,17 @@ import numpy as np
 from ...networks.errors import InputError
 from ...networks.track import RigTrack, still_places
 from ..characters.in_scene import Character
+from .generated import Generated, generated_in, remember, same_reference
 from .key_options import KeyOptions
-
-TAKE_TAG = "exprgen_take"
+from .take_actions import (
+    action_for,
+    assign,
+    check_owners,
+    hidden_keys,
+    leave_tweak_mode,
+    take_action,
+    twins,
+)
 
 _COMMON_FPS = (24.0, 25.0, 30.0, 48.0, 50.0, 60.0)
 _NTSC = 1.001
@@ -101,28 +111,44 @@ def apply_tracks(
     *,
     take: str = "Take",
     options: KeyOptions | None = None,
+    source: str | None = None,
 ) -> KeyReport:
     """Key each track on the character beside it, as one take, at the scene's rate.
 
-    Keys generated earlier in the tracks' range are replaced; for other keys see KeyOptions.
+    Args:
+        source: the reference (see `generated.same_reference`); None: as the tracks say.
+
+    Keys generated earlier in the tracks' range are replaced; for other keys see KeyOptions. All of
+    it is written, or nothing: every owner is looked at first.
 
     Raises:
         UsageError: a track has a control that its character lacks.
-        InputError: a datablock's own action can't be changed.
+        InputError: a datablock, or its own action, can't be changed.
     """
     began = time.perf_counter()
     options = options or KeyOptions()
     fps = scene_fps(scene)
     plans = [
-        (character, compute_curves(track, character, fps, options))
+        (character, track, compute_curves(track, character, fps, options))
         for track, character in zip(tracks, characters, strict=True)
     ]
-    curves = [c for _, plan in plans for c in plan]
+    curves = [c for *_, plan in plans for c in plan]
     if not curves:
         raise InputError("the tracks hold no frames", fix="analyse the footage again")
-    action = take_action(take)
-    for character, plan in plans:
-        write_curves(plan, action, character.collection.name, options.keep_hand_made)
+    owners = list({c.owner: None for c in curves})
+    check_owners(owners)
+    notes = [*(n for c in characters for n in c.notes), *twins(take, owners)]
+    action = take_action(take, owners)
+    for character, track, plan in plans:
+        notes += write_curves(
+            plan,
+            action,
+            character.collection.name,
+            options.keep_hand_made,
+            source=str(track.meta.get("source") or "") if source is None else source,
+            whole=options.whole and not track.meta.get("partial"),
+        )
+    notes += [n for owner in owners for n in hidden_keys(owner)]
     return KeyReport(
         action=action.name,
         curves=len(curves),
@@ -130,6 +156,7 @@ def apply_tracks(
         first=min(float(c.frames[0]) for c in curves),
         last=max(float(c.frames[-1]) for c in curves),
         seconds=time.perf_counter() - began,
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 
@@ -222,66 +249,56 @@ def fit_keys(
         chosen[(error > bound) & (error == worst[stretch])] = True
 
 
-def take_action(take: str) -> bpy.types.Action:
-    """The action of a take, made if there is none yet."""
-    name = f"ExprGen {take}"
-    action = bpy.data.actions.get(name)
-    if action is None or TAKE_TAG not in action or action.library is not None:
-        action = bpy.data.actions.new(name)
-        action[TAKE_TAG] = take
-        action.use_fake_user = True  # an older take survives saving while another is shown
-    return action
-
-
 def write_curves(
-    curves: list[Curve], action: bpy.types.Action, character: str, keep_hand_made: bool = True
-) -> None:
-    """Write curves of one character into the take's action, or the owners' own actions.
+    curves: list[Curve],
+    action: bpy.types.Action,
+    character: str,
+    keep_hand_made: bool = True,
+    *,
+    source: str | None = None,
+    whole: bool = False,
+) -> list[str]:
+    """Write curves of one character into the take's action, or the owners' own actions; what a
+    person should know of it. The owners are ones that `check_owners` lets pass.
 
     Args:
         character: name of this copy of the character; its slots are named after it.
-
-    Raises:
-        InputError: an owner's action comes from a library and can't be changed.
+        source: the reference, to be remembered with the keys; None for a change of what is there.
+        whole: see `KeyOptions`.
     """
-    actions = {}
+    notes: list[str] = []
     for owner in {c.owner: None for c in curves}:
-        current = owner.animation_data.action if owner.animation_data else None
-        actions[owner] = action if current is None or TAKE_TAG in current else current
-        if actions[owner].library is not None:
-            raise InputError(
-                f"the action {current.name!r} of {owner.name!r} is linked and can't be changed",
-                fix="make it local first",
-            )
-    for owner, its_action in actions.items():
-        _assign(owner, its_action, character)
+        if leave_tweak_mode(owner):
+            notes.append(f"tweak mode of {owner.name} was left")
+        assign(owner, action_for(owner, action), character)
+        its_curves = [c for c in curves if c.owner == owner]
+        notes += _write_owner(owner, its_curves, keep_hand_made, source, whole)
+    return notes
+
+
+def _write_owner(owner, curves: list[Curve], keep_hand_made: bool, source, whole) -> Iterator[str]:
+    """Write one datablock's curves into the action that it plays."""
+    action, slot = owner.animation_data.action, owner.animation_data.action_slot
+    known = generated_in(action, slot)
+    stale = [g for g in known if whole and same_reference(g.source, source)]
     groups: dict = {}
+    unknown: list[float] = []
     for curve in curves:
-        fcurve = actions[curve.owner].fcurve_ensure_for_datablock(
-            curve.owner, curve.data_path, index=max(curve.index, 0)
+        path, index = curve.data_path, max(curve.index, 0)
+        fcurve = action.fcurve_ensure_for_datablock(owner, path, index=index)
+        _group(fcurve, curve, action, groups)
+        _write(fcurve, curve, keep_hand_made, stale)
+        if whole and not known:
+            unknown += _generated_outside(fcurve, curve)
+    if unknown:
+        yield (
+            f"generated keys of before stay on {owner.name} up to frame {max(unknown):g}: "
+            "Clear Generated Keys removes them"
         )
-        _group(fcurve, curve, actions[curve.owner], groups)
-        _write(fcurve, curve, keep_hand_made)
-
-
-def _assign(owner: bpy.types.ID, action: bpy.types.Action, character: str) -> None:
-    """Put the action on the datablock, with a slot of its own.
-
-    The slot is chosen here since Blender's choice may be another datablock's if its type fits.
-    """
-    animation = owner.animation_data_create()
-    if animation.action == action and animation.action_slot is not None:
-        return
-    # Shape keys are called "Key.003"; their mesh has the name that means something.
-    part = owner.user.name if owner.id_type == "KEY" else owner.name
-    name = f"{character} {part}" if part != character else character
-    slot = next(
-        (s for s in action.slots if s.target_id_type == owner.id_type and s.name_display == name),
-        None,
-    )
-    slot = slot or action.slots.new(id_type=owner.id_type, name=name)
-    animation.action = action
-    animation.action_slot = slot
+    if source is not None:
+        first = min(float(c.frames[0]) for c in curves)
+        last = max(float(c.frames[-1]) for c in curves)
+        remember(action, slot, Generated(source, first, last), whole=whole)
 
 
 def _group(fcurve, curve: Curve, action: bpy.types.Action, groups: dict) -> None:
@@ -296,10 +313,26 @@ def _group(fcurve, curve: Curve, action: bpy.types.Action, groups: dict) -> None
     fcurve.group = groups[key]
 
 
-def _write(fcurve, curve: Curve, keep_hand_made: bool) -> None:
+def _generated_outside(fcurve, curve: Curve) -> list[float]:
+    """Frames of generated keys outside of a curve's range."""
+    first, last = curve.frames[0] - _SAME_FRAME, curve.frames[-1] + _SAME_FRAME
+    at, kinds = _places(fcurve)
+    return at[(kinds == _enum("type", "GENERATED")) & ((at < first) | (at > last))].tolist()
+
+
+def _places(fcurve) -> tuple[np.ndarray, np.ndarray]:
+    """Frames (N,) and kinds (N,) of a curve's keys."""
+    n = len(fcurve.keyframe_points)
+    co, kinds = np.empty(2 * n, np.float32), np.empty(n, np.int32)
+    fcurve.keyframe_points.foreach_get("co", co)
+    fcurve.keyframe_points.foreach_get("type", kinds)
+    return co[::2], kinds
+
+
+def _write(fcurve, curve: Curve, keep_hand_made: bool, stale: list[Generated]) -> None:
     columns = _columns(curve)
     if len(fcurve.keyframe_points):
-        columns = _merged(fcurve, columns, keep_hand_made)
+        columns = _merged(fcurve, columns, keep_hand_made, stale)
     points = fcurve.keyframe_points
     points.clear()
     points.add(len(columns["co"]) // 2)
@@ -337,8 +370,11 @@ def _columns(curve: Curve) -> dict[str, np.ndarray]:
     }
 
 
-def _merged(fcurve, new: dict[str, np.ndarray], keep_hand_made: bool) -> dict[str, np.ndarray]:
-    """The curve's present keys with the generated ones of the new range replaced by `new`."""
+def _merged(
+    fcurve, new: dict[str, np.ndarray], keep_hand_made: bool, stale: list[Generated]
+) -> dict[str, np.ndarray]:
+    """The curve's present keys with the generated ones of the new range, and of the stale ones,
+    replaced by `new`."""
     points = fcurve.keyframe_points
     n = len(points)
     old: dict[str, np.ndarray] = {}
@@ -349,7 +385,10 @@ def _merged(fcurve, new: dict[str, np.ndarray], keep_hand_made: bool) -> dict[st
         points.foreach_get(name, old[name])
     at, new_at = old["co"][::2], new["co"][::2]
     inside = (at >= new_at[0] - _SAME_FRAME) & (at <= new_at[-1] + _SAME_FRAME)
-    replaced = inside & (old["type"] == _enum("type", "GENERATED")) if keep_hand_made else inside
+    generated = old["type"] == _enum("type", "GENERATED")
+    replaced = inside & generated if keep_hand_made else inside
+    for g in stale:
+        replaced |= generated & (at >= g.first - _SAME_FRAME) & (at <= g.last + _SAME_FRAME)
     stay = ~replaced
     # A hand-made key rules its frame: no generated key is written on top of it.
     free = np.ones(len(new_at), bool)

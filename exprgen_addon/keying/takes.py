@@ -6,21 +6,26 @@ functions.
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import bpy
 
 from ...networks.characters.profile import RigProfile
-from ...networks.errors import InputError, OutputError, UsageError
+from ...networks.errors import InputError, UsageError
+from ...networks.files import unwritable, written_whole
 from ...networks.footage.clock import own_rate
 from ...networks.footage.stamp import replaced_note
 from ...networks.track import RigTrack
-from ..characters.in_scene import Character, append_characters, characters_in, frame_camera
+from ..characters.in_scene import (
+    CHARACTER_TAG,
+    Character,
+    append_characters,
+    broken_in,
+    characters_in,
+    frame_camera,
+)
 from .key_options import KeyOptions
 from .keyframes import KeyReport, apply_tracks, nearest_common_fps, set_scene_fps
 
@@ -85,6 +90,11 @@ def apply_file(
         if (c.collection.name == character if character else c.profile.name == track.character)
     ]
     if not wanted:
+        for collection, error in broken_in(scene).items():
+            if collection.name == character or (
+                not character and collection[CHARACTER_TAG] == track.character
+            ):
+                raise error
         names = ", ".join(c.collection.name for c in present) or "none"
         raise UsageError(
             f"the scene has no character {character or track.character!r}",
@@ -137,35 +147,18 @@ def light(scene: bpy.types.Scene, characters: list[Character]) -> None:
 
 
 def save_file(path: str | Path) -> Path:
-    """Save the open file as a compressed .blend; temporary name first, then renamed.
+    """Save the open file as a compressed .blend, whole or not at all.
 
     Raises:
         OutputError: it can't be written; nothing is left then.
     """
     path = Path(path)
     try:
-        handle, temporary = tempfile.mkstemp(".blend", ".exprgen-", path.parent)
-        os.close(handle)
-        os.unlink(temporary)  # Blender would keep what is there as a backup
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    try:
-        bpy.ops.wm.save_as_mainfile(filepath=temporary, compress=True, copy=True)
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:
-        raise cannot_write(path, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+        with written_whole(path) as part:
+            bpy.ops.wm.save_as_mainfile(filepath=str(part), compress=True, copy=True)
+    except RuntimeError as error:
+        raise unwritable(path, error) from error
     return path
-
-
-def cannot_write(path: str | Path, error: Exception) -> OutputError:
-    """The error for a place that can't be written."""
-    reason = getattr(error, "strerror", None) or str(error).strip().splitlines()[-1]
-    return OutputError(
-        f"can't be written ({reason})", file=path, fix="choose a writable folder with room"
-    )
 
 
 def matched(tracks: list[RigTrack], profiles: list[RigProfile]) -> list[RigTrack]:

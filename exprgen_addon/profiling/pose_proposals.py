@@ -14,9 +14,7 @@ it.
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +23,8 @@ import numpy as np
 
 from ...networks.characters.key_poses import POSES, arkit_weights, label
 from ...networks.characters.profile import KeyPose, RigProfile, arkit_to_unit, from_unit
-from ...networks.errors import InputError, OutputError, UsageError
+from ...networks.errors import InputError, UsageError
+from ...networks.files import new_scratch, remove, write_text
 from ...networks.reading import read_object
 from ...networks.records import FieldError, as_type
 from ...networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, NEUTRAL
@@ -298,14 +297,14 @@ class Mirror:
     def __enter__(self) -> Mirror:
         from ..studio.face_studio import FaceStudio, StudioSettings
 
-        self._folder = tempfile.TemporaryDirectory(prefix="exprgen_")
+        self._folder = new_scratch()
         self.studio = FaceStudio(self.profile, StudioSettings(size=SIZE))
         self._rest = self._normals()
         return self
 
     def __exit__(self, *_) -> None:
         self.studio.close()
-        self._folder.cleanup()
+        remove(self._folder)
 
     def look(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Unit values (K, M) -> probabilities (K, 7) and folded shares (K,)."""
@@ -313,7 +312,7 @@ class Mirror:
         for row in units:
             self.studio.pose_units(row)
             folded.append(self._folded())
-            files.append(Path(self._folder.name) / f"{self._made:06d}.png")
+            files.append(self._folder / f"{self._made:06d}.png")
             self.studio.render_to(files[-1])
             self._made += 1
             self._progress(self._made, max(self._total, self._made))
@@ -465,14 +464,7 @@ def save_proposals(profile: RigProfile, proposals: Sequence[PoseProposal]) -> Pa
         for p in proposals
     ]
     text = json.dumps({"format": FORMAT, "character": profile.name, "poses": poses}, indent=1)
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_text(text + "\n", encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise OutputError(
-            f"can't be written ({error.strerror})", file=path, fix="choose a writable folder"
-        ) from error
+    write_text(path, text + "\n")
     return path
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from ...networks.characters.profile import RigProfile
 from ...networks.errors import InputError, OutputError, UsageError
+from ...networks.files import write_text
 from ...networks.track import save_arrays
 from ...networks.tracking.registration import geometric_features
 from ...networks.training.shared.datasets import load_samples
@@ -62,7 +62,7 @@ def capture_ced(
         raise UsageError("nothing to capture", fix="give a count above 0 and a seed from 0 up")
     began = time.monotonic()
     folder = Path(out_dir) / profile.name
-    images = make_folder(folder / "images")
+    images = make_folder(make_folder(folder) / "images")
     samples = draw_samples(profile, seed, range(count))
     drawn = vars(samples)
     old = _keep_or_refuse(folder / "samples.npz", drawn)
@@ -115,7 +115,7 @@ def capture_ced(
             "seconds": round(time.monotonic() - began, 1),
             "rendered": int(done.sum()) - there,
         }
-        _write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+        write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
     return manifest
 
 
@@ -213,12 +213,6 @@ def version() -> str:
         return version("exprgen")
     except PackageNotFoundError:  # inside Blender, where it is an extension
         return ""
-
-
-def _write_text(path: Path, text: str) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
 
 
 def _keep_or_refuse(path: Path, columns: dict[str, np.ndarray]) -> tuple[dict, dict]:

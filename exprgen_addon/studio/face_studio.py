@@ -19,7 +19,6 @@ import math
 import os
 import struct
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,8 @@ from pathlib import Path
 import numpy as np
 
 from ...networks.characters.profile import RigProfile, clamp, from_unit
-from ...networks.errors import ExprGenError, OutputError, UsageError
+from ...networks.errors import ExprGenError, UsageError
+from ...networks.files import scratch_folder, unwritable, written_whole
 from ..characters.landmark_anchors import FaceAnchors, project, switch_off_rebuilding
 from .look import Look
 from .picture_check import fault
@@ -199,28 +199,24 @@ class FaceStudio:
 
     def render(self) -> np.ndarray:
         """The picture as (size, size, 3) uint8 RGB, top row first."""
-        with tempfile.TemporaryDirectory(prefix="exprgen_") as folder:
-            path = Path(folder) / "face.bmp"
+        with scratch_folder() as folder:
+            path = folder / "face.bmp"
             self.scene.render.image_settings.file_format = "BMP"
             self._render_file(path)
             return read_bmp(path)
 
     def render_to(self, path: Path) -> None:
-        """Write the picture as PNG; a temporary name first, so it is never half-written.
+        """Write the picture as PNG, whole or not at all.
 
         Raises:
             OutputError: the place can't be written.
         """
-        part = path.with_name(f".{path.stem}.{os.getpid()}.png")
         self.scene.render.image_settings.file_format = "PNG"
         try:
-            self._render_file(part)
-            os.replace(part, path)
-        except (OSError, RuntimeError) as error:
-            part.unlink(missing_ok=True)
-            raise OutputError(
-                "the picture can't be written", file=path, fix="choose a writable folder"
-            ) from error
+            with written_whole(path) as part:
+                self._render_file(part)
+        except RuntimeError as error:
+            raise unwritable(path, error) from error
 
     def _render_file(self, path: Path) -> None:
         import bpy

@@ -12,7 +12,6 @@ is carried by the three `CARRIERS` instead of a triangle of its own.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 
 from ...networks.characters.profile import Anchor, RigProfile, arkit_to_unit, from_unit
 from ...networks.errors import InputError
+from ...networks.files import scratch_folder
 from ...networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, LANDMARK_NAMES
 from ..characters.landmark_points import warp_template
 from .look import Look
@@ -131,8 +131,8 @@ def place_landmarks(profile: RigProfile, locate: Locate, points: dict | None = N
 
 def _look_for(studio, locate: Locate, looks: Sequence[Look]) -> list[tuple[Look, np.ndarray]]:
     """(look, landmarks (49, 2)) of the looks in which the face is found at the present pose."""
-    with tempfile.TemporaryDirectory(prefix="exprgen_") as folder:
-        paths = [Path(folder) / f"{i}.png" for i in range(len(looks))]
+    with scratch_folder() as folder:
+        paths = [folder / f"{i}.png" for i in range(len(looks))]
         for look, path in zip(looks, paths, strict=True):
             studio.look(look)
             studio.render_to(path)
@@ -228,7 +228,7 @@ def sheet_cells(profile: RigProfile, folder: Path, count: int = 12) -> list[dict
     cells = []
     with FaceStudio(profile, replace(CED, size=VIEW_SIZE)) as studio:
         for i, (name, values) in enumerate(chosen[:count]):
-            path = Path(folder) / f"{i:02d}.png"
+            path = folder / f"{i:02d}.png"
             studio.pose(full_values(profile, list(values), list(values.values())))
             studio.render_to(path)
             cells.append(

@@ -16,7 +16,6 @@ import contextlib
 import json
 import os
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -26,6 +25,7 @@ import numpy as np
 
 from ...networks.characters.profile import RigProfile, load_profile
 from ...networks.errors import ExprGenError
+from ...networks.files import new_scratch, remove
 from ...networks.messages import Sender
 from ...networks.worker import NICE_VARIABLE, step_back
 from ..engine import engine_python, jobs, worker_process
@@ -58,7 +58,7 @@ class Mirror:
         worker: worker_process.WorkerProcess | None = None,
     ):
         self.profile = profile
-        self._folder = tempfile.TemporaryDirectory(prefix="exprgen_mirror_")
+        self._folder = new_scratch()
         self._own_worker = worker is None
         self._worker = worker or worker_process.WorkerProcess(nice=NICE, threads=THREADS)
         self._answers: SimpleQueue = SimpleQueue()
@@ -66,7 +66,7 @@ class Mirror:
         self._last_words = ""
         self.known = False
         self._process = worker_process.start_piped(
-            [*blender, str(profile.path.resolve()), self._folder.name],
+            [*blender, str(profile.path.resolve()), str(self._folder)],
             engine_python.command_environment() | {NICE_VARIABLE: str(NICE)},
         )
         for target in (self._read, self._listen):
@@ -143,7 +143,7 @@ class Mirror:
         self._process.wait()
         if self._own_worker and self._worker.alive:
             self._worker.kill()
-        self._folder.cleanup()
+        remove(self._folder)
 
     def _death(self) -> ExprGenError:
         how = worker_process.how_ended(self._process.wait())

@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ import numpy as np
 
 from ...networks.characters.profile import RigProfile, find_character, to_unit
 from ...networks.errors import ExprGenError, UsageError
+from ...networks.files import scratch_folder, sweep
 from ...networks.track import TRACKED, FaceTrack, RigTrack
 from ..engine.other_blender import package_code
 from ..engine.worker_process import SILENCE, Silence, answers, lines_of
@@ -91,11 +91,11 @@ def make_preview(
     fps = 1.0 / (times[1] - times[0]) if len(times) > 1 else 1.0
     chosen = [choose_pictures(p, v, fps) for p, v in zip(profiles, values, strict=True)]
     total = sum(len(np.unique(c)) for c in chosen) + len(times)
-    with tempfile.TemporaryDirectory(prefix="exprgen_") as folder:
+    with scratch_folder() as folder:
         pictures, done = [], 0
         for i, (profile, v, keep) in enumerate(zip(profiles, values, chosen, strict=True)):
             needed = np.unique(keep)
-            paths = {f: Path(folder) / f"{i}_{f:06d}.png" for f in needed.tolist()}
+            paths = {f: folder / f"{i}_{f:06d}.png" for f in needed.tolist()}
             looks = np.tile(Look().to_row(), (len(needed), 1))
             settings = replace(CED, size=size)
             made = render_shots(
@@ -122,9 +122,12 @@ def make_preview(
             "out": str(out.resolve()),
             "turns": face_track.meta.get("turns") or 0,
         }
-        path = Path(folder) / "plan.json"
+        path = folder / "plan.json"
         path.write_text(json.dumps(plan), encoding="utf-8")
-        finished = _run_film(path, lambda k, _: progress(done + k, total), stop)
+        try:
+            finished = _run_film(path, lambda k, _: progress(done + k, total), stop)
+        finally:
+            sweep(out.resolve().parent)  # half a film, where it was stopped
     return out if finished else None
 
 
@@ -182,7 +185,7 @@ def _seen_at(track: FaceTrack, times: np.ndarray) -> np.ndarray:
 
 
 def _run_film(plan: Path, progress: Progress, stop: Stop) -> bool:
-    """Run networks/footage/preview_film.py on a plan; False if stopped."""
+    """Run networks/footage/film_composer.py on a plan; False if stopped."""
     from ..engine.engine_python import worker_environment, worker_python
 
     process = subprocess.Popen(

@@ -12,7 +12,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -25,6 +24,7 @@ import numpy as np
 from ...networks.characters.profile import RigProfile, load_profile
 from ...networks.cores import cores
 from ...networks.errors import ExprGenError, InputError, OutputError, UsageError
+from ...networks.files import scratch_folder, sweep
 from ...networks.messages import Sender
 from ...networks.track import RigTrack, load_arrays, save_arrays
 from ..engine.other_blender import blender_command
@@ -125,13 +125,14 @@ def render_shots(
         return _render_here(profile, shots, settings, progress, stop, keep)
     if not settings.threads:
         settings = replace(settings, threads=max(1, cores() // processes))
-    with tempfile.TemporaryDirectory(prefix="exprgen_") as folder:
-        requests = _write_requests(Path(folder), profile, shots, settings, processes)
+    with scratch_folder() as folder:
+        requests = _write_requests(folder, profile, shots, settings, processes)
         running = [_start(r) for r in requests]
         try:
             return _watch(running, len(shots), progress, stop, keep)
-        finally:
-            _sweep(running, shots)
+        finally:  # pictures that ended processes were in the middle of
+            for place in {Path(p).parent for p in shots.paths}:
+                sweep(place)
 
 
 def _render_here(profile, shots: Shots, settings, progress: Progress, stop: Stop, keep) -> int:
@@ -225,14 +226,6 @@ def _watch(processes: list, total: int, progress: Progress, stop: Stop, keep) ->
     return made
 
 
-def _sweep(processes: list, shots: Shots) -> None:
-    """Remove the pictures that ended processes were in the middle of."""
-    for folder in {Path(p).parent for p in shots.paths}:
-        for process in processes:
-            for part in folder.glob(f".*.{process.pid}.png"):
-                part.unlink(missing_ok=True)
-
-
 def _read(process, queue: Queue) -> None:
     try:
         for message in answers(process.stdout, lambda chatter: None):
@@ -294,11 +287,16 @@ def main(words: list[str]) -> None:
 
 
 def make_folder(folder: Path) -> Path:
-    """The folder, made when missing; raises OutputError where it can't be."""
+    """The folder, made when missing, without what killed runs left in it.
+
+    Raises:
+        OutputError: it can't be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
             f"can't be made ({error.strerror})", file=folder, fix="choose a writable folder"
         ) from error
+    sweep(folder)
     return folder

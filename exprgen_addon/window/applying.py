@@ -18,10 +18,11 @@ from ...networks.errors import InputError, UsageError
 from ...networks.models.playable import can_lead
 from ...networks.models.weights_places import find_weights
 from ...networks.track import RigTrack
-from ..characters.in_scene import Character, characters_in
-from ..keying.corrections import correct, mark_keyed
+from ..characters.in_scene import Character, broken_in, characters_in, profile_in
+from ..keying.corrections import correct, is_of, mark_keyed
 from ..keying.fcurves import sample
 from ..keying.keyframes import KeyReport, apply_tracks, scene_fps
+from ..keying.take_actions import actions_of
 from ..keying.takes import fit_range
 from . import references
 from .scene_settings import key_options, retarget_settings
@@ -33,6 +34,8 @@ class Cast:
 
     primary: RigProfile
     driven: tuple[Character, ...]
+    skipped: tuple[str, ...] = ()
+    """Of those that are switched on and can't be keyed: who, and why."""
 
     @property
     def profiles(self) -> list[RigProfile]:
@@ -54,18 +57,26 @@ def primary_of(scene: bpy.types.Scene, present: list[Character]) -> Character | 
 
 
 def cast_of(scene: bpy.types.Scene) -> Cast:
-    """Who is to be driven in a scene.
+    """Who is to be driven in a scene; one that is broken stands in the way of no other.
 
     Raises:
         UsageError: nobody is there, or nobody is switched on.
+        ExprGenError: all that are switched on are broken, or the chosen primary's profile is gone.
     """
-    present = characters_in(scene)
-    if not present:
+    present, broken = characters_in(scene), broken_in(scene)
+    if not present and not broken:
         raise UsageError("the scene has no character", fix="add one in the Characters panel")
     driven = tuple(c for c in present if c.collection.exprgen.enabled)
+    lost = {c: error for c, error in broken.items() if c.exprgen.enabled}
+    if not driven and lost:
+        raise next(iter(lost.values()))
     if not driven:
         raise UsageError("no character is switched on", fix="tick one in the Characters panel")
-    return Cast(primary_of(scene, present).profile, driven)
+    skipped = tuple(f"{c.name} is skipped: {error}" for c, error in lost.items())
+    chosen = scene.exprgen.primary
+    if chosen in broken:  # it is solved all the same, for which its profile is enough
+        return Cast(profile_in(chosen), driven, skipped)
+    return Cast(primary_of(scene, present).profile, driven, skipped)
 
 
 def network_of(profile: RigProfile, primary: RigProfile) -> Path:
@@ -102,12 +113,13 @@ def write_take(scene: bpy.types.Scene, folder: Path) -> KeyReport:
     """
     settings = scene.exprgen
     cast = cast_of(scene)
+    source = references.identity(settings)
     tracks, characters = [], []
     for character in cast.driven:
         path = folder / f"{character.profile.name}.npz"
         if path.is_file():
             track = RigTrack.load(path)
-            track = correct(with_gain(track, character), character)
+            track = correct(with_gain(track, character), character, source)
             track = _in_range(track, scene)
             tracks.append(blended(track, character, scene))
             characters.append(character)
@@ -116,13 +128,16 @@ def write_take(scene: bpy.types.Scene, folder: Path) -> KeyReport:
     take = settings.take or "Take"
     if settings.new_take:
         take = free_take(take)
-        settings.take, settings.new_take = take, False
+    options = key_options(settings)
+    report = apply_tracks(tracks, characters, scene, take=take, options=options, source=source)
+    report = replace(report, notes=(*cast.skipped, *report.notes))
+    settings.take, settings.new_take = take, False
     settings.neutral_used = str(tracks[0].meta.get("neutral", ""))
-    report = apply_tracks(tracks, characters, scene, take=take, options=key_options(settings))
     if settings.fit_range and not settings.use_apply_range:
         fit_range(scene, report)
     for entry in (e for c in characters for e in c.collection.exprgen.corrections):
-        mark_keyed(entry)
+        if is_of(entry, source):
+            mark_keyed(entry)
     scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
     return report
 
@@ -144,7 +159,7 @@ def with_gain(track: RigTrack, character: Character) -> RigTrack:
 def free_take(take: str) -> str:
     """A take's name that no action has yet."""
     number, name = 2, take
-    while bpy.data.actions.get(f"ExprGen {name}") is not None:
+    while bpy.data.actions.get(f"ExprGen {name}") is not None or actions_of(name):
         name, number = f"{take} {number}", number + 1
     return name
 
@@ -212,7 +227,8 @@ def blended(track: RigTrack, character: Character, scene: bpy.types.Scene) -> Ri
 
 def describe(report: KeyReport) -> str:
     """One line for a person."""
-    return (
+    said = (
         f"{report.keys} keys on {report.curves} curves, frames {report.first:g} to "
         f"{report.last:g}, in {report.action}"
     )
+    return "; ".join((said, *report.notes))

@@ -8,13 +8,13 @@ or the end of Blender.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import bpy
 
 from ...networks.errors import ExprGenError, UsageError
+from ...networks.files import new_scratch, remove
 from ..engine import engine_python, jobs, worker_process
 from ..engine.task_queue import FAILED, FINISHING, Task, TaskQueue
 
@@ -23,7 +23,7 @@ INTERVAL = 0.1
 queue = TaskQueue()
 _worker: worker_process.WorkerProcess | None = None
 _engine: engine_python.Engine | None = None
-_folder: tempfile.TemporaryDirectory | None = None
+_folder: Path | None = None
 
 
 def worker() -> worker_process.WorkerProcess:
@@ -45,8 +45,8 @@ def scratch() -> Path:
     """A folder for passing files; it goes when Blender ends."""
     global _folder
     if _folder is None:
-        _folder = tempfile.TemporaryDirectory(prefix="exprgen_window_")
-    return Path(_folder.name)
+        _folder = new_scratch()
+    return _folder
 
 
 def ask(command: str, arguments: dict) -> Callable[[], jobs.Job]:
@@ -141,7 +141,7 @@ def abandon(said: str = "") -> None:
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
     if _folder is not None:
-        _folder.cleanup()
+        remove(_folder)
         _folder = None
 
 

@@ -3,7 +3,8 @@
 A file that was never saved keeps them in the cache; saved, it has them beside it, and saved
 elsewhere it takes them there. All happens before Blender writes, so that what is on disk names them
 where they lie. A save that only made a copy, or failed, leaves the open file as it was. The cache's
-own are left for steps of undo, until somebody clears it.
+own are left for steps of undo, until somebody clears it. A file of before corrections knew their
+reference gets that when it is opened.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ from pathlib import Path
 
 import bpy
 
+from ...networks.errors import OutputError
+from ...networks.files import partial_name, written_whole
+from ..characters.in_scene import collections_in
+from ..keying.corrections import adopt
 from . import reference_overlay, references
 
 _restore: list[Callable[[], None]] = []
@@ -33,7 +38,7 @@ def before_save(path: str) -> None:
     for scene in bpy.data.scenes:
         try:
             _carry(scene, Path(path).absolute().parent)
-        except OSError as error:  # saving goes on: what is kept in the cache is not lost
+        except (OSError, OutputError) as error:  # saving goes on: what the cache keeps is not lost
             print(f"ExprGen: the analysis of {scene.name!r} stays where it is: {error}")
 
 
@@ -43,6 +48,15 @@ def after_save(path: str) -> None:
     if path and (not here or Path(here).absolute() != Path(path).absolute()):
         put_back()
     _restore.clear()
+
+
+def after_load() -> None:
+    """Tie the corrections of files before 0.2 to the reference that their scene shows."""
+    for scene in bpy.data.scenes:
+        if source := references.identity(scene.exprgen):
+            for collection in collections_in(scene):
+                if collection.is_editable:
+                    adopt(collection, source)
 
 
 def put_back() -> None:
@@ -72,16 +86,17 @@ def _carry(scene: bpy.types.Scene, folder: Path) -> None:
         if image and image.filepath != shown:
             image.filepath, empty["exprgen_step"] = shown, step
 
-    target = folder / references.TRACKS / track.name if moves else None
+    target = _place(track, folder / references.TRACKS) if moves else None
     if moves and target != track:
         target.parent.mkdir(exist_ok=True)
         for old in (references.thumbnail_path(track), track):
             if old.is_file():
-                _copy(old, target.with_suffix(old.suffix))
+                with written_whole(target.with_suffix(old.suffix)) as part:
+                    shutil.copyfile(old, part)
     _restore.append(restore)
     if elsewhere:
         settings.reference = reference
-    settings.track = f"//{references.TRACKS}/{track.name}" if moves else was
+    settings.track = f"//{references.TRACKS}/{target.name}" if moves else was
     if moves and image is not None:
         _carry_pictures(empty, track, target)
         if step and image.filepath != shown:
@@ -105,13 +120,11 @@ def _carry_pictures(empty: bpy.types.Object, track: Path, target: Path) -> None:
     empty.data.filepath = str(new / first.name)
 
 
-def _copy(old: Path, new: Path) -> None:
-    part = new.with_name(f".{new.name}.{os.getpid()}.part")
-    try:
-        shutil.copyfile(old, part)
-        os.replace(part, new)
-    finally:
-        part.unlink(missing_ok=True)
+def _place(track: Path, folder: Path) -> Path:
+    """Where an analysis goes; beside a whole one of its name if it is partial itself."""
+    target = folder / track.name
+    partial = target != track and references.is_whole(target) and not references.is_whole(track)
+    return partial_name(target) if partial else target
 
 
 def _relative(path: str, folder: Path) -> str:

@@ -7,7 +7,6 @@ never saved; the scene keeps its path. It is read once and kept while the file i
 from __future__ import annotations
 
 import contextlib
-import glob
 import hashlib
 import shutil
 import time
@@ -18,7 +17,8 @@ import bpy
 import numpy as np
 
 from ...networks.errors import ExprGenError, InputError
-from ...networks.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, spool_prefix
+from ...networks.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, remove, spool_prefix
+from ...networks.files import sweep as files_sweep
 from ...networks.footage.stamp import is_replaced
 from ...networks.solving import worst_frames
 from ...networks.track import FaceTrack, still_places
@@ -54,6 +54,16 @@ LOOKED_UP = 3.0
 def reference_path(settings) -> str:
     """The reference's absolute path, "" for none."""
     return bpy.path.abspath(settings.reference) if settings.reference else ""
+
+
+def identity(settings) -> str:
+    """The reference's name and, of a file, its size: what keys and corrections are tied to; see
+    `keying.generated.same_reference`."""
+    path = Path(reference_path(settings))
+    with contextlib.suppress(OSError):
+        if path.is_file():
+            return f"{path.name}:{path.stat().st_size}"
+    return path.name
 
 
 def check_reference(settings) -> str:
@@ -146,11 +156,17 @@ def discard(out: Path) -> None:
     """Remove an analysis that is not wanted, however far it came; nobody may be at work on it."""
     for spool in out.parent.glob(f"{spool_prefix(out)}*"):
         shutil.rmtree(spool, ignore_errors=True)
-    picture = thumbnail_path(out)
-    parts = out.parent.glob(f".{glob.escape(picture.name)}.*.part")
-    for path in (out, out.with_name(f"{out.name}.part"), picture, *parts):
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
+    for path in (out, thumbnail_path(out)):
+        remove(path)
+    files_sweep(out.parent)
+
+
+def is_whole(track: Path) -> bool:
+    """An analysis lies there and reaches the clip's end."""
+    try:
+        return not FaceTrack.load(track).meta.get("partial")
+    except ExprGenError:
+        return False
 
 
 def track_path(settings) -> Path | None:

@@ -110,6 +110,7 @@ class EXPRGEN_PG_correction(bpy.types.PropertyGroup):
     )
     offsets: StringProperty(description="Control -> what is added, in unit values, as JSON")
     keyed: StringProperty(description="Strength and reach that are in the keys")
+    reference: StringProperty(description="The reference that it was made on; empty: before 0.2")
 
 
 class EXPRGEN_PG_character(bpy.types.PropertyGroup):
@@ -430,4 +431,10 @@ def key_options(settings: EXPRGEN_PG_scene) -> KeyOptions:
         interpolation=settings.interpolation,
         reduce=settings.reduce,
         keep_hand_made=not settings.replace_hand_made,
+        whole=not (
+            settings.use_range
+            or settings.use_apply_range
+            or settings.blend_in
+            or settings.blend_out
+        ),
     )

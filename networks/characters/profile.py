@@ -8,7 +8,6 @@ is a named number with a rest value and limits.
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, UsageError
+from ..files import write_text
 from ..names import NAME_FIX, is_name
 from ..reading import read_object
 from ..records import FieldError, as_record
@@ -157,7 +157,7 @@ class RigProfile:
         )
 
     def save(self, path: str | Path) -> None:
-        """Write as JSON to `path` (temporary name first, then renamed)."""
+        """Write as JSON to `path`, whole or not at all."""
         data = {"format": FORMAT, "version": VERSION, **asdict(self)}
         del data["path"]
         if not self.landmarks:  # as profiles were before there were landmarks
@@ -165,9 +165,7 @@ class RigProfile:
         for pose in data["key_poses"]:
             if pose["clarity"] == 1.0:  # likewise
                 del pose["clarity"]
-        temporary = Path(f"{path}.part")
-        temporary.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        write_text(path, json.dumps(data, indent=1) + "\n")
 
 
 def to_unit(controls: tuple[Control, ...], values: np.ndarray) -> np.ndarray:

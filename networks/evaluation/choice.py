@@ -9,7 +9,6 @@ far down it had to go. No picture is shown twice while there is another.
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, OutputError, UsageError
-from ..files import write_text
+from ..files import write_bytes, write_text
 from ..names import is_name
 from ..reading import read_object
 from ..records import FieldError, as_type
@@ -140,9 +139,7 @@ def write_originals(chosen: list[Chosen], source: str | Path, folder: Path) -> l
         folder.mkdir(parents=True, exist_ok=True)
         for picture in chosen:
             path = folder / f"{picture.stem}{Path(picture.source).suffix or '.png'}"
-            part = path.with_name(f"{path.name}.part")
-            part.write_bytes(_original(picture.source, source, archives))
-            os.replace(part, path)
+            write_bytes(path, _original(picture.source, source, archives))
             written.append(path)
     except OSError as error:
         raise OutputError(

@@ -15,8 +15,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..errors import InputError, OutputError
-from ..files import write_text
+from ..errors import InputError
+from ..files import write_bytes, write_text
 from ..footage.pictures import read_image
 from ..vocabulary import EXPRESSIONS
 from .recognition import Recognition
@@ -90,18 +90,12 @@ def square(path: Path, side: int) -> np.ndarray:
 
 
 def write_picture(path: Path, rgb: np.ndarray) -> None:
-    """Write uint8 (H, W, 3) RGB as PNG under a temporary name, then rename it.
+    """Write uint8 (H, W, 3) RGB as PNG, whole or not at all.
 
     Raises:
         OutputError: the place can't be written.
     """
-    part = path.with_name(f".{path.stem}.part.png")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(cv2.imencode(".png", rgb[:, :, ::-1])[1].tobytes())
-    except OSError as error:
-        raise OutputError("can't be written", file=path, fix="choose a writable folder") from error
-    part.replace(path)
+    write_bytes(path, cv2.imencode(".png", rgb[:, :, ::-1])[1].tobytes())
 
 
 def score_ratings(key: Path, truth: Path, ratings: list[Path]) -> dict[str, Recognition]:

@@ -10,7 +10,6 @@ lines. One frame at a time is held in memory.
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..errors import InputError, OutputError
+from ..errors import InputError
+from ..files import unwritable, written_whole
 from ..messages import Sender
 from ..reading import read_object
 from ..records import FieldError, as_record
@@ -234,12 +234,13 @@ class _Writer:
 
     def __init__(self, path: str, fps: float):
         self.path, self.fps = Path(path), fps
-        self.part = self.path.with_name(f".{self.path.stem}.{os.getpid()}.mp4")
         self.stream = None
+        self._whole = contextlib.ExitStack()
 
     def __enter__(self) -> _Writer:
         import av
 
+        self.part = self._whole.enter_context(written_whole(self.path))
         with self._named():
             self.container = av.open(str(self.part), "w", options={"movflags": "+faststart"})
         return self
@@ -264,18 +265,19 @@ class _Writer:
         self.stream.width, self.stream.height = width, height
         self.stream.pix_fmt = "yuv420p"
 
-    def __exit__(self, kind, *_) -> None:
+    def __exit__(self, kind, error, trace) -> None:
         try:
             if kind is None:
                 with self._named():
                     self.container.mux(self.stream.encode())
                     self.container.close()
-                    os.replace(self.part, self.path)
             else:
                 with contextlib.suppress(OSError):  # what went wrong first is what counts
                     self.container.close()
-        finally:
-            self.part.unlink(missing_ok=True)
+        except BaseException as failed:
+            self._whole.__exit__(type(failed), failed, None)
+            raise
+        self._whole.__exit__(kind, error, trace)
 
     @contextlib.contextmanager
     def _named(self):
@@ -283,9 +285,7 @@ class _Writer:
         try:
             yield
         except OSError as error:
-            raise OutputError(
-                f"can't be written ({error.strerror})", file=self.path, fix="choose another place"
-            ) from error
+            raise unwritable(self.path, error) from error
 
 
 def _fit(picture: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -6,7 +6,6 @@ variable rates.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, OutputError
+from ..files import write_bytes
 from ..track import FaceTrack, still_places, turns_of
 from ..vocabulary import LANDMARKS
 
@@ -94,9 +94,9 @@ def write_frames(request: FramesRequest, emit: Emit, stop: threading.Event) -> d
                 break
         if not data:
             raise InputError("shows no picture", file=request.reference[0])
-        _write(folder / (_PATTERN % number), data)
+        write_bytes(folder / (_PATTERN % number), data)
         if number == 1:  # what Blender asks for before it knows which frame it is at
-            _write(folder / (_PATTERN % 0), data)
+            write_bytes(folder / (_PATTERN % 0), data)
         done = number
         emit({"type": "progress", "stage": "reference", "done": done, "total": len(rows)})
     return {
@@ -186,18 +186,8 @@ def _drawn(rgb: np.ndarray, points: np.ndarray, corner: np.ndarray, side: float)
 def _save(bgr: np.ndarray, out: str | Path) -> Path:
     import cv2
 
-    _write(Path(out), cv2.imencode(".png", bgr)[1].tobytes())
+    write_bytes(out, cv2.imencode(".png", bgr)[1].tobytes())
     return Path(out)
-
-
-def _write(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise _cannot(path, error.strerror) from error
 
 
 def _cannot(path: Path, reason: str) -> OutputError:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -18,7 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from ..errors import ModelError, OutputError, UsageError
+from ..errors import ModelError, UsageError
+from ..files import write_bytes, write_text
 from ..reading import one_line, parse_json, plain_file, read_bytes, why_unreadable
 from ..records import FieldError, as_record
 from ..vocabulary import EXPRESSIONS, REGISTERED_SIZE
@@ -91,7 +91,7 @@ def file_digest(path: str | Path) -> str:
 
 
 def save_network(path: str | Path, network: nn.Module, info: WeightsInfo, half: bool = True) -> str:
-    """Write a network (temporary name first, then renamed) and return its `file_digest`.
+    """Write a network, whole or not at all, and return its `file_digest`.
 
     Args:
         half: store weights in 16 bits (statistics stay in 32). `half_precision_change` says what
@@ -102,16 +102,7 @@ def save_network(path: str | Path, network: nn.Module, info: WeightsInfo, half: 
     """
     header = {"format": FORMAT, "version": VERSION, "digest": info.digest, **asdict(info)}
     data = save(stored_tensors(network, half), metadata={"exprgen": json.dumps(header)})
-    path = Path(path)
-    temporary = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(
-            f"can't be written ({error.strerror})", file=path, fix="choose a writable folder"
-        ) from error
+    write_bytes(path, data)
     return hashlib.sha256(data).hexdigest()[:12]
 
 
@@ -284,12 +275,7 @@ def write_card(weights: str | Path, card: ModelCard, info: WeightsInfo) -> Path:
     ]
     if card.limits:
         parts.append(f"\n**Limits.** {card.limits}")
-    try:
-        path.write_text("\n".join(parts) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(
-            f"can't be written ({error.strerror})", file=path, fix="choose a writable folder"
-        ) from error
+    write_text(path, "\n".join(parts) + "\n")
     return path
 
 

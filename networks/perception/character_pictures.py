@@ -6,7 +6,6 @@ holds neither MediaPipe nor torch nor OpenCV, so it asks the worker for what nee
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import OutputError
+from ..files import write_bytes
 from ..vocabulary import LANDMARK_INDEX, LANDMARK_NAMES, mirror_landmark
 
 Emit = Callable[[dict], None]
@@ -208,14 +207,8 @@ def draw_sheet(
         sheet = np.pad(sheet, ((2 * LINE, 0), (0, width - sheet.shape[1]), (0, 0)))
         sheet[: 2 * LINE] = sheet[:, rows[0].shape[1] :] = PAPER
         _write(sheet, title, 6, LINE + 5, INK, 0.55)
-    out, part = Path(out), Path(out).with_name(f".{Path(out).stem}.{os.getpid()}.png")
-    try:
-        part.write_bytes(cv2.imencode(".png", sheet[:, :, ::-1])[1].tobytes())
-        os.replace(part, out)
-    except OSError as error:
-        told = "the sheet can't be written"
-        raise OutputError(told, file=out, fix="choose a writable folder") from error
-    return out
+    write_bytes(out, cv2.imencode(".png", sheet[:, :, ::-1])[1].tobytes())
+    return Path(out)
 
 
 def _draw_cell(cell: Cell, side: int, lines: int) -> np.ndarray:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -17,8 +16,8 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 
-from ..errors import InputError, OutputError
-from ..files import spool_prefix
+from ..errors import InputError
+from ..files import new_spool, unwritable
 from ..footage.clock import own_rate
 from ..names import as_name
 from ..track import RESTING, TRACKED, FaceTrack, Spooled
@@ -96,15 +95,15 @@ class TrackRecorder:
         self._frames = self.found = 0
         self.without_face: list[str] = []
         try:
-            self._folder = Path(
-                tempfile.mkdtemp(prefix=spool_prefix(self.out), dir=self.out.parent)
-            )
+            self._folder = new_spool(self.out)
         except OSError as error:
-            raise OutputError(
-                f"can't be written ({error.strerror}).", file=out, fix="choose a writable folder"
-            ) from error
+            raise unwritable(self.out, error) from error
         self._open = contextlib.ExitStack()
-        self._files = {n: self._spool(n) for n in (*_SPOOLED, "face_bytes")}
+        try:
+            self._files = {n: self._spool(n) for n in (*_SPOOLED, "face_bytes")}
+        except OSError as error:
+            self.close()
+            raise unwritable(self.out, error) from error
         self._units: dict[str, int] = {}
 
     def __enter__(self) -> TrackRecorder:
@@ -118,7 +117,8 @@ class TrackRecorder:
 
     def close(self) -> None:
         """Remove the spool; what is not finished by then is lost."""
-        self._open.close()
+        with contextlib.suppress(OSError):  # on a full disk what was not yet written fails here
+            self._open.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def add(
@@ -153,7 +153,7 @@ class TrackRecorder:
             self._files["face_bytes"].write(jpeg)
             self._add_units(rig_units or {})
         except OSError as error:
-            raise self._failed(error) from error
+            raise unwritable(self.out, error) from error
         if self._frames == 0 or (tracked.found and not self.found):
             self._meta["size"] = list(tracked.size)
         self._turns.append(tracked.turns)
@@ -172,7 +172,8 @@ class TrackRecorder:
             self._files[key].write(_bytes(rig_units.get(key, 0.0), (width,), np.float32))
 
     def finish(self, *, partial: bool = False) -> Path:
-        """Fill what was lost, write the FaceTrack and return its path.
+        """Fill what was lost, write the FaceTrack and return its path: `out`, or beside it where
+        a partial one would replace a whole one (see `track.save_arrays`).
 
         Args:
             partial: the reference promised more than could be read (or the work was stopped).
@@ -194,12 +195,11 @@ class TrackRecorder:
         try:
             for file in self._files.values():
                 file.flush()
-            self._write(partial)
+            return self._write(partial)
         except OSError as error:
-            raise self._failed(error) from error
-        return self.out
+            raise unwritable(self.out, error) from error
 
-    def _write(self, partial: bool) -> None:
+    def _write(self, partial: bool) -> Path:
         small = [n for n in (*_SPOOLED, *self._units) if n != "landmarks"]
         columns = {n: self._column(n) for n in small}
         times, found = columns["times"], columns.pop("found")
@@ -221,7 +221,7 @@ class TrackRecorder:
         lengths = columns.pop("face_lengths")
         units = {key: columns.pop(key).astype(np.float32) for key in self._units}
         floats = {n: c.astype(np.float32) for n, c in columns.items() if n != "times"}
-        FaceTrack(
+        return FaceTrack(
             **floats,
             times=times,
             state=state,
@@ -268,11 +268,6 @@ class TrackRecorder:
                 mixed = (1 - share[i]) * row(last[i]) + share[i] * row(following[i])
                 f.seek(int(i) * size)
                 f.write(mixed.astype(np.float32).tobytes())
-
-    def _failed(self, error: OSError) -> OutputError:
-        return OutputError(
-            f"can't be written ({error.strerror}).", file=self.out, fix="make room on the disk"
-        )
 
 
 def encode_face(face: np.ndarray) -> bytes:

@@ -12,7 +12,6 @@ looks at people. Rows that the capture rejected have no picture: their face is b
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import time
 from dataclasses import MISSING, dataclass
@@ -22,6 +21,7 @@ import numpy as np
 
 from ..arrays import read_array
 from ..errors import InputError
+from ..files import written_whole
 from ..footage.pictures import read_image
 from ..track import save_arrays
 from ..tracking.face_detector import FaceDetector
@@ -153,11 +153,10 @@ def _open(
         values[:done] = old[name][:done]
     faces = read_array(path, "r+")
     if len(faces) != count:
-        grown = folder / "faces.npy.part"
-        larger = np.lib.format.open_memmap(grown, "w+", np.uint8, shape)
-        larger[:done] = faces[:done]
-        larger.flush()
-        os.replace(grown, path)
+        with written_whole(path) as grown:
+            larger = np.lib.format.open_memmap(grown, "w+", np.uint8, shape)
+            larger[:done] = faces[:done]
+            larger.flush()
         faces = read_array(path, "r+")
     return faces, seen, done
 

@@ -31,7 +31,7 @@ from numpy.lib.format import open_memmap
 
 from ..arrays import read_array
 from ..errors import InputError, UsageError
-from ..files import IMAGE_SUFFIXES
+from ..files import IMAGE_SUFFIXES, write_text
 from ..reading import read_json
 from ..tracking.face_detector import FaceDetector
 from ..tracking.registration import (
@@ -234,7 +234,7 @@ def _prepare(items: list[Item], out: Path) -> None:
         subject=np.array([i.subject for i in items]),
         **_posed_column(items),
     )
-    header.write_text(json.dumps(meta), encoding="utf-8")
+    write_text(header, json.dumps(meta))
 
 
 def _posed_column(items: list[Item]) -> dict[str, np.ndarray]:

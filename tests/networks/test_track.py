@@ -14,6 +14,7 @@ from exprgen.networks.tracking.face_detector import FaceObservation
 from exprgen.networks.tracking.face_tracker import TrackedFace
 from exprgen.networks.tracking.track_recorder import TrackRecorder
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, NEUTRAL
+from exprgen.tests.support import synthetic
 
 FPS = 25
 
@@ -242,6 +243,21 @@ def test_saving_again_keeps_everything(tmp_path):
     again = FaceTrack.load(tmp_path / "t.npz")
     for name in ("times", "landmarks", "face_bytes", "face_offsets", "arkit"):
         np.testing.assert_array_equal(getattr(again, name), getattr(made, name))
+
+
+def test_a_partial_track_never_replaces_a_whole_one(tmp_path):
+    whole, part = synthetic.face_track(frames=30), synthetic.face_track(frames=10)
+    part.meta["partial"] = True
+    path = tmp_path / "t.npz"
+    assert part.save(path) == path, "nothing is there"
+    assert part.save(path) == path, "partial over partial"
+    assert whole.save(path) == path
+    beside = part.save(path)
+    assert beside == tmp_path / "t.partial.npz"
+    assert (len(FaceTrack.load(path)), len(FaceTrack.load(beside))) == (30, 10)
+    path.write_bytes(b"no track")
+    assert part.save(path) == path, "what is there is nothing whole"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["t.npz", "t.partial.npz"]
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "field"])

@@ -5,6 +5,7 @@ partial       writes them, exit code 4
 fail          an error of the input as `exprgen --json` tells it, exit code 3
 crash         dies in the middle of its .blend
 slow          half a .blend, then waits until its stdin ends
+wait          as ok, when the file `go` beside the reference is there
 """
 
 import json
@@ -31,7 +32,9 @@ def main(words: list[str]) -> int:
         time.sleep(0.1)
         sys.stdin.read()
         return 130
-    out.write_text("whole " + json.dumps(sorted(w for w in words[1:] if "part" not in w)))
+    while kind == "wait" and not Path(words[1]).with_name("go").exists():
+        time.sleep(0.05)
+    out.write_text("whole " + json.dumps(sorted(w for w in words[1:] if "/.exprgen-" not in w)))
     if "render" in options:
         folder = Path(options["render"]) / "ann"
         folder.mkdir(parents=True)

@@ -9,6 +9,7 @@ from ....networks.models.playable import can_lead, check_cast
 from ....networks.settings import RetargetSettings
 from ..console import Console, check_file
 from ..options import reference_options
+from ..places import check_outputs
 from ..verb_steps import (
     analysis_request,
     analysis_summary,
@@ -43,12 +44,14 @@ def run(args: argparse.Namespace, console: Console) -> int:
     primary = find_character(args.primary) if args.primary else _solvable_primary()
     if primary:
         check_cast([primary])
+    check_outputs({"out": out}, args.reference, [primary] if primary else [])
     profiles = [primary.path] if primary else []
     with running_worker(console) as worker:
         request = analysis_request(args, out, profiles)
         analysis = run_job(worker, "analyse", request, console)
-    result = {"out": str(out), **analysis_summary(analysis), "seconds": analysis["seconds"]}
-    console.result(result, analysis_text(result) + f"\n{out}")
+    summary = analysis_summary(analysis)
+    result = {"out": analysis["track"], **summary, "seconds": analysis["seconds"]}
+    console.result(result, analysis_text(result) + f"\n{result['out']}")
     return exit_code(result, console)
 
 

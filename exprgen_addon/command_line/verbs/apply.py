@@ -38,8 +38,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """FaceTrack -> .blend, without the footage."""
     began = time.monotonic()
     profiles, settings = chosen_profiles(args), settings_of(args)
-    check_take(args)
-    check_references([args.track, *filter(None, [args.reference])])
+    read = [args.track, *filter(None, [args.reference])]
+    check_references(read)
+    check_take(args, profiles, read)
     if args.preview and not args.reference:
         raise UsageError("the preview needs the footage", fix="give it with --reference FILE")
     check_cast(profiles)

@@ -7,6 +7,7 @@ import argparse
 from ....networks.characters.profile import find_character
 from ....networks.errors import UsageError
 from ..console import Console, check_file, check_folder
+from ..places import check_outputs
 from ..verb_steps import draw_sheet, exit_code
 
 NAME, ORDER = "capture", 9
@@ -39,6 +40,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     if args.sheet:
         check_file(args.sheet, (".png",))
+        check_outputs({"sheet": args.sheet}, [], [profile])
     console.catch_interrupts()
     if not profile.landmarks:
         console.say(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 
 from ....networks.characters.profile import find_character
 from ....networks.errors import EXIT_OK
+from ....networks.files import scratch_folder
 from ..console import Console, check_file
+from ..places import check_outputs
 from ..verb_steps import draw_sheet, run_job, running_worker
 
 NAME, ORDER = "landmarks", 10
@@ -36,6 +37,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     for file in filter(None, [args.view, args.sheet]):
         check_file(file, (".png",))
+    outputs = {"view": args.view, "sheet": args.sheet}
+    check_outputs(outputs, filter(None, [args.points]), [profile])
     points = landmark_points.load_points(args.points) if args.points else None
     console.catch_interrupts()
     if args.view:
@@ -63,8 +66,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     how = "by the points given" if placed.template else seen
     text = f"49 landmarks of {profile.name} placed {how}\n{profile.path}"
     if args.sheet:
-        with tempfile.TemporaryDirectory(prefix="exprgen-") as folder:
-            cells = landmark_finding.sheet_cells(placed.profile, Path(folder))
+        with scratch_folder() as folder:
+            cells = landmark_finding.sheet_cells(placed.profile, folder)
             result["sheet"] = draw_sheet(
                 console, cells, args.sheet, f"{profile.title}: landmarks", 4, 320
             )

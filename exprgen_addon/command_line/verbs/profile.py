@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from ..console import Console, check_file
+from ..places import check_outputs
 from ..verb_steps import exit_code
 
 NAME, ORDER = "profile", 12
@@ -26,6 +27,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """A scene -> a proposed profile beside it."""
     began = time.monotonic()
     out = check_file(args.out or Path(args.scene).with_suffix(".json"), (".json",))
+    check_outputs({"out": args.out}, [args.scene])
     from ... import profiling
 
     console.catch_interrupts()

@@ -33,8 +33,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Reference -> worker -> tracks -> .blend, preview, pictures."""
     began = time.monotonic()
     profiles, settings = chosen_profiles(args), settings_of(args)
-    check_take(args)
     check_references(args.reference)
+    check_take(args, profiles, args.reference)
     check_cast(profiles)
     with tracks_folder(args.tracks) as folder, running_worker(console) as worker:
         request = analysis_request(args, folder / "face.npz", [p.path for p in profiles])

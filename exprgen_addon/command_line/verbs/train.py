@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ....networks.worker import training, trainings
-from ..console import Console
+from ..console import Console, interrupted_by_signals
 
 NAME, ORDER = "train", 15
 HELP = "Run a training; `exprgen train NAME --help` shows its options"
@@ -21,12 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Hand over to networks/training/<name>.py; its Ctrl-C is its own."""
-    import signal
-
     run = training(args.name)  # takes seconds, in which Ctrl-C is only noted
     if console.interrupted:
         raise KeyboardInterrupt
     words = [*(w for w in args.words if w != "--json"), *(["--json"] if args.json else [])]
     console.release()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    interrupted_by_signals()
     return int(run(words) or 0)

@@ -10,7 +10,7 @@ from bpy.props import CollectionProperty, StringProperty
 
 from ....networks.characters.profile import sample_characters
 from ....networks.errors import ExprGenError, OutputError
-from ....networks.track import FaceTrack
+from ....networks.files import partial_name
 from ...characters.in_scene import characters_in
 from ...engine.task_queue import Task
 from .. import job_timer, reference_overlay, references
@@ -94,13 +94,12 @@ class EXPRGEN_OT_analyse(bpy.types.Operator):
             if _reference_of(name) != request["reference"][0]:
                 references.discard(Path(result["track"]))
                 return "not kept: the reference was changed meanwhile"
-            if result.get("stopped") and _is_whole(out):
-                references.discard(Path(result["track"]))
-                said = "stopped; the earlier, whole analysis stays"
+            said = f"{result['found']} of {result['frames']} frames show the face"
+            if result["partial"]:
+                said += f"; {result['reason'] or 'stopped before its end'}"
+            if result["partial"] and references.is_whole(out):
+                said = _put_beside(Path(result["track"]), out, said, bool(result.get("stopped")))
             else:
-                said = f"{result['found']} of {result['frames']} frames show the face"
-                if result["partial"]:
-                    said += f"; {result['reason'] or 'stopped before its end'}"
                 _adopt(Path(result["track"]), out)
             job_timer.undoable(bpy.ops.exprgen.take_analysis, scene=name, track=str(out), said=said)
             return said
@@ -204,12 +203,15 @@ def _reference_of(scene: str) -> str:
     return references.reference_path(found.exprgen) if found is not None else ""
 
 
-def _is_whole(track: Path) -> bool:
-    """An analysis lies there and reaches the clip's end."""
-    try:
-        return not FaceTrack.load(track).meta.get("partial")
-    except ExprGenError:
-        return False
+def _put_beside(made: Path, out: Path, said: str, stopped: bool) -> str:
+    """What becomes of a partial analysis where there is a whole one, in words: it never takes its
+    name. One that was stopped goes; one that could not read on is kept for who wants to look."""
+    if stopped:
+        references.discard(made)
+        return "stopped; the earlier, whole analysis stays"
+    beside = partial_name(out)
+    _adopt(made, beside)
+    return f"{said}; the earlier, whole analysis stays, this one is {beside.name}"
 
 
 def _adopt(made: Path, out: Path) -> None:
@@ -234,11 +236,7 @@ def _primary_with_network(scene: bpy.types.Scene) -> list[str]:
     quick; of a scene that has no characters yet, the sample characters' primary."""
     from ..applying import network_of, primary_of
 
-    try:
-        present = characters_in(scene)
-    except ExprGenError:
-        return []
-    if present:
+    if present := characters_in(scene):
         primary = primary_of(scene, present)
         profile = primary.profile if primary is not None else None
     else:

@@ -47,6 +47,11 @@ class EXPRGEN_OT_apply_track(bpy.types.Operator):
         name="Replace All Keys", description="In the track's range, keys set by hand go too"
     )
 
+    only_its_range: BoolProperty(
+        name="Only Its Range",
+        description="Keys generated from the same reference stay outside the track's range",
+    )
+
     @classmethod
     def poll(cls, context):
         if any(CHARACTER_TAG in c for c in context.scene.collection.children_recursive):
@@ -81,6 +86,7 @@ class EXPRGEN_OT_apply_track(bpy.types.Operator):
             interpolation=self.interpolation,
             reduce=self.reduce,
             keep_hand_made=not self.replace_hand_made,
+            whole=not self.only_its_range,
         )
 
 

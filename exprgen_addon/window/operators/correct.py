@@ -51,8 +51,16 @@ class EXPRGEN_OT_key_correction(bpy.types.Operator):
             offsets, keyed = posed_offsets(character, frame), False
             if not offsets and scene.tool_settings.use_keyframe_insert_auto:
                 offsets, keyed = posed_offsets(character, frame, keyed=True), True
-            seconds = references.seconds_at(scene, frame)
-            add_correction(character, scene, frame, seconds, self.radius, offsets, keyed)
+            add_correction(
+                character,
+                scene,
+                frame,
+                references.seconds_at(scene, frame),
+                self.radius,
+                offsets,
+                keyed,
+                references.identity(scene.exprgen),
+            )
         except ExprGenError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -85,7 +93,7 @@ class EXPRGEN_OT_remove_correction(bpy.types.Operator):
         if not 0 <= self.index < len(entries):
             return {"CANCELLED"}
         frame = references.frame_of(scene, entries[self.index].time)
-        remove_correction(character, scene, self.index, frame)
+        remove_correction(character, scene, self.index, frame, references.identity(scene.exprgen))
         scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
         return {"FINISHED"}
 
@@ -121,11 +129,7 @@ class EXPRGEN_OT_clear_keys(bpy.types.Operator):
         if last < first:
             self.report({"ERROR"}, "The range ends before it begins")
             return {"CANCELLED"}
-        try:
-            driven = [c for c in characters_in(context.scene) if c.collection.exprgen.enabled]
-        except ExprGenError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
+        driven = [c for c in characters_in(context.scene) if c.collection.exprgen.enabled]
         removed = sum(clear_generated(c, first, last) for c in driven)
         self.report({"INFO"}, f"{removed} keys removed")
         return {"FINISHED"}

@@ -9,6 +9,7 @@ from pathlib import Path
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
+from ....networks import files
 from ....networks.errors import ExprGenError, InputError
 from ...characters.in_scene import active_collection, character_of
 from ...engine.task_queue import Task
@@ -139,8 +140,7 @@ def _dropper(folder: Path) -> Callable[[], None]:
     def drop() -> None:
         if not there:
             shutil.rmtree(folder, ignore_errors=True)
-        for part in folder.glob(".*.part"):
-            part.unlink(missing_ok=True)
+        files.sweep(folder)
 
     return drop
 

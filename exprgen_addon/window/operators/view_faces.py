@@ -5,8 +5,14 @@ from __future__ import annotations
 import bpy
 from mathutils import Matrix, Vector
 
-from ....networks.errors import ExprGenError
-from ...characters.in_scene import Character, characters_in, collections_in, handles_of, right_of
+from ...characters.in_scene import (
+    Character,
+    broken_in,
+    characters_in,
+    collections_in,
+    handles_of,
+    right_of,
+)
 from .. import reference_overlay
 
 SENSOR = 72.0
@@ -32,10 +38,9 @@ class EXPRGEN_OT_view_faces(bpy.types.Operator):
         return False
 
     def execute(self, context):
-        try:
-            present = characters_in(context.scene)
-        except ExprGenError as error:
-            self.report({"ERROR"}, str(error))
+        present = characters_in(context.scene)
+        if not present:
+            self.report({"ERROR"}, str(next(iter(broken_in(context.scene).values()))))
             return {"CANCELLED"}
         space = context.space_data
         if space is None or space.type != "VIEW_3D":
@@ -52,6 +57,8 @@ def reframe(scene: bpy.types.Scene) -> None:
     if picture is None:
         return
     present = characters_in(scene)
+    if not present:
+        return
     right = right_of(Vector(present[0].profile.framing.forward))
     ends = [picture[0] + side * right * picture[1] / 2 for side in (-1, 1)]
     for window in bpy.context.window_manager.windows:

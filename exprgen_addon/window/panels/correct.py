@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ...characters.in_scene import collections_in
-from ...keying.corrections import is_changed
+from ...keying.corrections import is_changed, is_of
 from .. import references
 from ..operators.correct import posed_collection
 from .drawing import Part, button, draw_wrapped
@@ -34,7 +34,7 @@ class EXPRGEN_PT_correct(Part, bpy.types.Panel):
         found = posed_collection(context)
         text = f"Key Correction of {found.name}"
         button(layout, "exprgen.key_correction", 1.2, text=text, icon="KEY_HLT")
-        entries = found.exprgen.corrections
+        entries, here = found.exprgen.corrections, references.identity(context.scene.exprgen)
         if len(entries):
             column = layout.column(align=True)
             row = column.row(align=True)
@@ -43,12 +43,13 @@ class EXPRGEN_PT_correct(Part, bpy.types.Panel):
             row.label(text="", icon="BLANK1")
         for i, entry in enumerate(entries):
             row = column.row(align=True)
+            row.active = is_of(entry, here)  # grey: made on another clip, which it belongs to
             frame = references.frame_of(context.scene, entry.time)
             row.operator("exprgen.go_to", text=f"Frame {frame:.0f}").seconds = entry.time
             row.prop(entry, "strength", text="")
             row.prop(entry, "radius", text="")
             row.operator("exprgen.remove_correction", text="", icon="X").index = i
-        if any(is_changed(entry) for entry in entries):
+        if any(is_changed(entry) and is_of(entry, here) for entry in entries):
             layout.label(text="Changes count at the next Apply", icon="INFO")
         layout.operator("exprgen.clear_keys", icon="KEYFRAME")
 

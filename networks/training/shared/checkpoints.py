@@ -8,15 +8,16 @@ resumed training equals an uninterrupted one.
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
 
 from ...arrays import check_members
-from ...errors import InputError, OutputError, UsageError
+from ...errors import InputError, UsageError
+from ...files import sweep, written_whole
 from ...reading import parse_json, plain_file
 
 FILE = "checkpoint.pt"
@@ -37,20 +38,21 @@ def save_checkpoint(folder: str | Path, settings: dict, state: dict) -> None:
     Raises:
         OutputError: the folder can't be written.
     """
-    folder = Path(folder)
-    path = folder / FILE
-    temporary = path.with_name(FILE + ".part")
+    path = Path(folder) / FILE
+    sweep(folder)
+    with written_whole(path, fsync=True) as part:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        with open(part, "wb") as stream:
+            _write(stream, {"version": VERSION, "settings": json.dumps(settings), **state})
+
+
+def _write(stream: BinaryIO, state: dict) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as f:
-            torch.save({"version": VERSION, "settings": json.dumps(settings), **state}, f)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(
-            f"can't be written ({error.strerror})", file=path, fix="choose a writable folder"
-        ) from error
+        torch.save(state, stream)
+    except RuntimeError as error:  # torch's own, when it ends a file that could not be written
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from error
+        raise
 
 
 def load_checkpoint(folder: str | Path, settings: dict) -> dict | None:

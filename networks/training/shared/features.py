@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ...arrays import read_array
 from ...errors import InputError, OutputError, UsageError
+from ...files import write_text
 from ...models.perceptual import TABLE_1, PerceptualNetwork, standardise
 from ...perception.folding import FoldedNetwork
 from ...reading import read_json
@@ -96,7 +97,7 @@ def compute_features(
     flipped = _flips(variants, len(rows), seed)
     if not _is_there(path, key):
         _compute(path, folded, faces, rows, frozen, flipped, size, seed, changes)
-        path.with_suffix(".json").write_text(json.dumps(key))
+        write_text(path.with_suffix(".json"), json.dumps(key))
     maps = read_array(path, fix="delete it")
     if maps.ndim != 5 or maps.shape[:2] != flipped.shape or maps.dtype != np.float16:
         raise InputError("holds other features", file=path, fix="delete it")

@@ -9,7 +9,6 @@ characters, every fold gets its share of each class. Finished folds are kept in
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from ...errors import InputError, OutputError, UsageError
+from ...errors import InputError, UsageError
+from ...files import write_text
 from ...models.weights_io import load_network
 from ...reading import read_object
 from ...records import FieldError, as_type
@@ -290,11 +290,4 @@ def _finished(path: Path, settings: dict) -> list[dict]:
 
 
 def _write(path: Path, table: dict) -> None:
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise OutputError(
-            f"can't be written ({error.strerror})", file=path, fix="choose a writable folder"
-        ) from error
+    write_text(path, json.dumps(table, indent=1) + "\n")

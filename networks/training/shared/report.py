@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import html
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 
-from ...errors import OutputError
+from ...files import write_text
 
 COLOURS = ("#3465a4", "#cc6600", "#4e9a06", "#a40000", "#75507b", "#2e8b8b")
 
@@ -43,16 +42,7 @@ def write_report(
         confusion_svg(confusion, labels) if confusion is not None else "",
         f"<h2>Settings</h2><pre>{html.escape(json.dumps(settings, indent=1))}</pre>",
     ]
-    path = Path(path)
-    temporary = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text("\n".join(parts), encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(
-            f"can't be written ({error.strerror})", file=path, fix="choose a writable folder"
-        ) from error
+    write_text(path, "\n".join(parts))
 
 
 def confusion_matrix(truth: np.ndarray, answer: np.ndarray, classes: int) -> np.ndarray:

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from exprgen.exprgen_addon.command_line import batch, main, parser
+from exprgen.exprgen_addon.command_line import batch, main, parser, places
 from exprgen.exprgen_addon.command_line.shot_list import ShotListError, load_shots
+from exprgen.networks import locks
+from exprgen.networks.characters.profile import find_character
 from exprgen.networks.cores import CORES_VARIABLE, cores
 from exprgen.networks.errors import (
     EXIT_INPUT,
@@ -95,7 +97,7 @@ def result(capfd):
 
     def run_json(path: Path, *options) -> tuple[int, dict]:
         code = run(path, *options, "--json")
-        return code, json.loads(capfd.readouterr().out)
+        return code, json.loads(capfd.readouterr().out.splitlines()[-1])
 
     return run_json
 
@@ -342,12 +344,15 @@ class TestRuns:
         house.rename(new)
         assert result(new / "shots.csv")[1]["skipped"] == 1
 
-    def test_pictures_of_a_longer_run_go(self, house, result):
+    def test_pictures_of_a_longer_run_are_set_aside(self, house, result):
         result(write(house, {"render": "p", "start_frame": "5"}))
         (house / "p/mine.txt").write_text("kept")
-        result(write(house, {"render": "p", "start_frame": "2"}))
+        (row,) = result(write(house, {"render": "p", "start_frame": "2"}))[1]["shots"]
         made = sorted(files(house / "p"))
         assert made == ["ann/000000.png", "ann/000001.png", "mine.txt"]
+        aside = [f"ann/00000{i}.png" for i in (2, 3, 4)]
+        assert sorted(files(house / "p.kept1")) == aside
+        assert sorted(row["kept"]) == [str(house / "p.kept1" / name) for name in aside]
 
     def test_check_runs_nothing(self, house, result):
         path = write(house, {}, {})
@@ -379,6 +384,276 @@ class TestRuns:
         assert "s1: warning: a line of the log" in capfd.readouterr().err
 
 
+class TestKeeps:
+    """Nothing that a person made, or that this batch did not, is ever lost."""
+
+    def again(self, *_) -> None:
+        batch._content.cache_clear()  # as a later run would
+
+    def test_an_edited_take_is_set_aside_and_told(self, house, capfd):
+        path = write(house, {"emphasis": "0.5"})
+        run(path)
+        made = (house / "out/s1.blend").read_text()
+        (house / "out/s1.blend").write_text("edited by hand")
+        (house / "ann.blend").write_bytes(b"corrected")
+        self.again()
+        assert run(path) == EXIT_OK
+        assert (house / "out/s1.kept1.blend").read_text() == "edited by hand"
+        assert (house / "out/s1.blend").read_text() == made
+        told = capfd.readouterr().err
+        assert f"s1: {house / 'out/s1.blend'} is not as this batch made it: kept as" in told
+        assert sorted(files(house / "out")) == ["s1.blend", "s1.kept1.blend"]
+
+    def test_of_the_same_size_too(self, house):
+        path = write(house, {})
+        run(path)
+        take = house / "out/s1.blend"
+        edited = take.read_text().replace("whole", "mines")
+        take.write_text(edited)
+        self.again()
+        run(path)
+        assert (house / "out/s1.kept1.blend").read_text() == edited
+
+    def test_what_was_only_copied_or_touched_is_as_it_was_made(self, house, result):
+        path = write(house, {})
+        run(path)
+        os.utime(house / "out/s1.blend", (1, 1))
+        assert result(path)[1]["skipped"] == 1
+
+    def test_again_overwrites(self, house):
+        path = write(house, {})
+        run(path)
+        (house / "out/s1.blend").write_text("edited by hand")
+        assert run(path, "--again") == EXIT_OK
+        assert list(files(house / "out")) == ["s1.blend"]
+
+    def test_what_no_run_made_is_set_aside(self, house):
+        (house / "out").mkdir()
+        (house / "out/s1.blend").write_text("mine")
+        assert run(write(house, {})) == EXIT_OK
+        assert (house / "out/s1.kept1.blend").read_text() == "mine"
+
+    def test_a_take_that_moved_to_another_name_stays(self, house):
+        run(write(house, {"out": "out/a_v1.blend"}))
+        (house / "out/a_v1.blend").write_text("edited by hand")
+        run(write(house, {"out": "out/a_v2.blend"}))
+        assert (house / "out/a_v1.blend").read_text() == "edited by hand"
+        assert (house / "out/a_v2.blend").exists()
+
+    @pytest.mark.parametrize(
+        "name", ["{abs}", "../mine.txt", "out/../../mine.txt", "p/../mine.txt"]
+    )
+    def test_a_states_file_removes_nothing(self, house, name, tmp_path_factory):
+        other = tmp_path_factory.mktemp("other") / "mine.txt"
+        others = [other, house.parent / "mine.txt", house / "mine.txt"]
+        for file in others:
+            file.write_text("mine")
+        path = write(house, {"render": "p"})
+        run(path)
+        state = house / "shots.exprgen/s1.json"
+        data = json.loads(state.read_text())
+        name = name.replace("{abs}", str(other))
+        for outputs in ({name: 4}, {**data["outputs"], name: 4}):
+            state.write_text(json.dumps({**data, "outputs": outputs, "coming": {name: 4}}))
+            self.again()
+            assert run(path) == EXIT_OK
+            assert [f.read_text() for f in others] == ["mine"] * 3
+
+    @pytest.mark.parametrize(
+        "damaged",
+        ["", "[]", "42", "{", '{"shot": 3}', '{"shot": "s1", "state": "done", "outputs": [1]}',
+         '{"shot": "s1", "state": "done", "outputs": {"out/s1.blend": {}}}', "[" * 100000],
+    )  # fmt: skip
+    def test_a_damaged_state_is_none(self, house, result, damaged):
+        path = write(house, {})
+        run(path)
+        (house / "shots.exprgen/s1.json").write_text(damaged)
+        assert [r["state"] for r in result(path, "--check")[1]["shots"]] == ["to do"]
+        assert run(path) == EXIT_OK
+
+    def test_swapped_outputs_are_not_done(self, house, result):
+        rows = [
+            {"emphasis": "0.1", "out": "out/a.blend"},
+            {"emphasis": "0.2", "out": "out/b.blend"},
+        ]
+        run(write(house, *rows))
+        for row, out in zip(rows, ("out/b.blend", "out/a.blend"), strict=True):
+            row["out"] = out
+        path = write(house, *rows)
+        said = result(path, "--check")[1]
+        assert [r["state"] for r in said["shots"]] == ["changed", "changed"]
+        assert run(path) == EXIT_OK
+        assert "--emphasis=0.2" in (house / "out/a.blend").read_text()
+        assert "--emphasis=0.1" in (house / "out/b.blend").read_text()
+
+    def test_a_partial_take_goes_beside_a_whole_one(self, house, result):
+        path = write(house, {"render": "p"})
+        run(path)
+        whole = files(house / "out") | files(house / "p")
+        (house / "ok.mp4").write_text("partial now")
+        self.again()
+        code, said = result(path)
+        assert code == EXIT_PARTIAL
+        assert {n: files(house / "out").get(n) or files(house / "p")[n] for n in whole} == whole
+        assert sorted(files(house / "p.partial")) == [f"ann/00000{i}.png" for i in range(3)]
+        assert (house / "out/s1.partial.blend").exists()
+        assert len(said["shots"][0]["kept"]) == 2
+        assert result(path)[1]["skipped"] == 1, "it is all that can be made"
+        (house / "ok.mp4").write_text("ok again")
+        self.again()
+        assert run(path) == EXIT_OK
+        assert not list(house.glob("out/*kept*"))
+
+    def test_a_first_partial_take_has_the_name_until_a_whole_one_comes(self, house):
+        path = write(house, {"reference": "partial.mp4"})
+        for _ in range(2):
+            assert run(path, "--again") == EXIT_PARTIAL
+            assert list(files(house / "out")) == ["s1.blend"]
+        (house / "partial.mp4").write_text("ok now")
+        self.again()
+        assert run(path) == EXIT_OK
+        assert list(files(house / "out")) == ["s1.blend"]
+
+    def test_states_of_the_version_before_count(self, house, result):
+        path = write(house, {"render": "p"})
+        run(path)
+        state = house / "shots.exprgen/s1.json"
+        data = json.loads(state.read_text())
+        data["outputs"] = {name: made["size"] for name, made in data["outputs"].items()}
+        del data["coming"]
+        state.write_text(json.dumps(data))
+        assert result(path)[1]["skipped"] == 1
+
+    def test_killed_while_files_get_their_names(self, house, monkeypatch):
+        """What one run had begun to put there is known to be ExprGen's: nothing is set aside."""
+        path = write(house, {"render": "p"})
+        replace, left = os.replace, [2]
+
+        def until_killed(old, new):
+            if Path(new).suffix == ".png":
+                left[0] -= 1
+                if not left[0]:
+                    raise KeyboardInterrupt
+            replace(old, new)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(batch.os, "replace", until_killed)
+            run(path)
+        assert (house / "out/s1.blend").exists()
+        assert run(path) == EXIT_OK
+        assert not list(house.rglob("*kept*"))
+        assert not list(house.rglob(".*"))
+
+
+class TestInputs:
+    """No output takes the place of what is read."""
+
+    @pytest.mark.parametrize(
+        ("row", "told"),
+        [
+            ({"preview": "ok.mp4"}, "column preview: would replace the reference of row 2"),
+            ({"preview": "slow.mp4"}, "column preview: would replace the reference of row 3"),
+            ({"out": "ann.blend"}, "column out: would replace the character ann"),
+            ({"out": "bob.blend", "secondary": "bob.json"}, "would replace the character bob"),
+            ({"preview": "link/ok.mp4"}, "would replace the reference"),
+            ({"preview": "sub/../ok.mp4"}, "would replace the reference"),
+            ({"preview": "hard.mp4"}, "would replace the reference"),
+            ({"preview": "soft.mp4"}, "would replace the reference"),
+        ],
+    )
+    def test_in_a_list(self, house, capfd, row, told):
+        (house / "link").symlink_to(house, target_is_directory=True)
+        (house / "sub").mkdir()
+        (house / "hard.mp4").hardlink_to(house / "ok.mp4")
+        (house / "soft.mp4").symlink_to(house / "ok.mp4")
+        path = write(house, row, {"reference": "slow.mp4"})
+        assert run(path, "--check") == EXIT_USAGE
+        assert told in capfd.readouterr().err
+
+    def test_what_ships_with_exprgen(self, house, capfd):
+        sample = places.SAMPLE_RIGS / "reference" / "reference.mp4"
+        assert run(write(house, {"preview": str(sample)}), "--check") == EXIT_USAGE
+        assert "ships with ExprGen" in capfd.readouterr().err
+
+    def test_one_place_by_two_ways(self, house, capfd):
+        (house / "out").mkdir()
+        (house / "link").symlink_to(house / "out", target_is_directory=True)
+        assert run(write(house, {"out": "out/a.blend"}, {"out": "link/a.blend"})) == EXIT_USAGE
+        assert "the same place as row 2" in capfd.readouterr().err
+
+    def test_of_a_single_command(self, house):
+        for output, told in (("ok.mp4", "what is read"), ("ann.blend", "the character ann")):
+            with pytest.raises(UsageError, match=f"--preview would replace {told}"):
+                places.check_outputs(
+                    {"out": None, "preview": house / output},
+                    [house / "ok.mp4"],
+                    [find_character(str(house / "ann.json"))],
+                )
+        pictures = house / "pictures"
+        pictures.mkdir()
+        (pictures / "1.png").write_text("x")
+        places.check_outputs({"sheet": pictures / "2.png"}, [pictures])
+        with pytest.raises(UsageError, match="a file of what is read"):
+            places.check_outputs({"sheet": pictures / "1.png"}, [pictures])
+
+
+class TestLongLists:
+    def test_ten_thousand_rows_are_checked_in_seconds(self, house, capfd):
+        rows = [{"gain": f"mouth={1 + i % 7 / 10}", "preview": f"f/s{i}.mp4"} for i in range(10000)]
+        path = write(house, *rows)
+        began = time.process_time()  # others may be at work on this machine
+        assert run(path, "--check") == EXIT_OK
+        assert time.process_time() - began < 8
+        assert capfd.readouterr().out.count("to do") == 10000
+
+    def test_one_shot_is_checked_alone(self, house, capfd):
+        path = write(house, {"fps": "x"}, {}, {"reference": "no.mp4"}, {})
+        assert run(path, "--shot", "s2") == EXIT_OK
+        assert run(path, "--numbers", "4") == EXIT_OK
+        assert run(path, "--shot", "s1") == EXIT_USAGE
+        assert "row 2" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+class TestTwoAtOnce:
+    """Two batches on one list, as a farm that tries again makes them."""
+
+    def test_each_shot_is_done_once(self, house, result):
+        path = write(house, *({"reference": "wait.mp4", "emphasis": f"0.{i}"} for i in range(3)))
+        (house / "wait.mp4").write_text("wait")
+        words = [sys.executable, "-c", TestStops.CODE, str(FAKE), "batch", str(path), "--json"]
+        both = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        for _ in range(200):
+            if len(list((house / "shots.exprgen").glob("*.lock"))) == 2:
+                break
+            time.sleep(0.05)
+        assert [r["state"] for r in result(path, "--check")[1]["shots"]].count("running") == 2
+        (house / "go").touch()
+        said = [json.loads(p.communicate(timeout=60)[0]) for p in both]
+        assert [p.returncode for p in both] == [0, 0]
+        assert [s["done"] for s in said] == [3, 3]
+        assert sum(s["skipped"] for s in said) == 3, "what one made the other took as done"
+        assert sorted(files(house / "out")) == ["s1.blend", "s2.blend", "s3.blend"]
+        assert not list(house.rglob(".*"))
+
+    def test_a_lock_ends_with_its_process(self, tmp_path):
+        code = "import sys, time; from exprgen.networks.locks import Lock; "
+        code += f"lock = Lock({str(tmp_path / 'x.lock')!r}); print(lock.take(), flush=True); "
+        process = subprocess.Popen(
+            [sys.executable, "-c", code + "time.sleep(60)"], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout.readline() == "True\n"
+        lock = locks.Lock(tmp_path / "x.lock")
+        assert (lock.is_held(), lock.take()) == (True, False)
+        process.kill()
+        process.communicate()
+        assert not lock.is_held()
+        assert lock.take()
+        assert lock.is_held()
+        lock.release()
+        assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 class TestStops:
     """A batch in a process of its own, ended in the middle of its second shot."""
@@ -396,10 +671,13 @@ class TestStops:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        half = path.parent / "out/.s2.blend.part/s2.blend"
+
+        def half() -> str:
+            return next((path.parent / "out").glob(".exprgen-*/s2.blend")).read_text()
+
         for _ in range(300):
-            with contextlib.suppress(OSError):
-                if half.read_text() == "half":
+            with contextlib.suppress(OSError, StopIteration):
+                if half() == "half":
                     return process
             time.sleep(0.05)
         process.kill()
@@ -408,7 +686,7 @@ class TestStops:
     def shots(self, house: Path, second: str) -> Path:
         return write(house, {"emphasis": "0"}, {"reference": f"{second}.mp4"}, {"emphasis": "1"})
 
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     def test_asked_to_stop(self, house, number):
         process = self.begin(self.shots(house, "slow"))
         process.send_signal(number)

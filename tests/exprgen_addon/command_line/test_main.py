@@ -215,7 +215,8 @@ class TestOutputs:
 
     def test_render_folder_is_a_file(self, run, tmp_path, clip, primary):
         words = ("retarget", clip, "--primary", primary, "--out", tmp_path / "a.blend")
-        code, _, err = run(*words, "--render", clip)
+        (tmp_path / "file").write_text("x")
+        code, _, err = run(*words, "--render", tmp_path / "file")
         assert code == EXIT_OUTPUT
         assert "is a file" in err
 
@@ -404,7 +405,8 @@ def test_ctrl_c_stops_and_exits_130(tmp_path, primary):
         "work = analyse.run_job\n"
         "def ping(worker, command, arguments, console):\n"
         "    result = work(worker, 'ping', {'seconds': 30}, console)\n"
-        "    return {**result, 'frames': result['done'], 'found': 1, 'seconds': 1.0}\n"
+        "    seen = {'frames': result['done'], 'found': 1, 'seconds': 1.0}\n"
+        "    return {**result, **seen, 'track': arguments['out']}\n"
         "analyse.run_job = ping\n"
         "main.main()\n"
     )

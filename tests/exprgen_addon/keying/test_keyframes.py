@@ -186,7 +186,7 @@ def test_reapplying_replaces_generated_keys_and_leaves_the_rest(scene, profiles)
     inside = curve.keyframe_points.insert(20.0, 0.123)
     inside.type = "KEYFRAME"
     other = synthetic.rig_track(profiles[0], frames=30, start=0.5, seed=9)
-    apply(scene, other)  # frames 16 to 45
+    apply(scene, other, whole=False)  # frames 16 to 45
     keys = keys_of(prop)
     assert len(keys) == 61
     at = dict(zip(keys[:, 0].round(2), keys[:, 1], strict=True))
@@ -197,7 +197,7 @@ def test_reapplying_replaces_generated_keys_and_leaves_the_rest(scene, profiles)
     types = [k.type for k in fcurve_of(prop).keyframe_points]
     assert types.count("KEYFRAME") == 2
     assert fcurve_of(prop).keyframe_points[-1].interpolation == "BEZIER"
-    apply(scene, other, keep_hand_made=False)
+    apply(scene, other, keep_hand_made=False, whole=False)
     at = {round(x, 2): y for x, y in keys_of(prop).tolist()}
     assert at[20.0] == pytest.approx(other.values[4, 0], abs=1e-6)
     assert at[200.0] == pytest.approx(0.7)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from exprgen.networks import files
 from exprgen.networks.characters.profile import from_unit, to_unit
 from exprgen.networks.errors import ExprGenError
 from exprgen.networks.models.weights_places import WEIGHTS_VARIABLE
@@ -27,6 +28,7 @@ from exprgen.exprgen_addon.characters import in_scene
 from exprgen.exprgen_addon.engine import engine_python, jobs, task_queue, worker_process
 from exprgen.exprgen_addon.keying import corrections, fcurves
 from exprgen.exprgen_addon.window import applying, job_timer, reference_overlay, references
+from exprgen.exprgen_addon.window.operators import apply as apply_operators
 
 try:
     landmark_model.landmark_model()
@@ -144,16 +146,16 @@ def test_a_stopped_second_look_leaves_the_first_whole(analysed, monkeypatch):
         assert not [p for p in out.parent.iterdir() if ".new" in p.name]
 
 
-def _stopped_after(frames: int):
+def _stopped_after(frames: int, stopped: bool = True):
     """window.ask, as of an analysis that somebody stopped after so many frames."""
     from exprgen.exprgen_addon.engine import task_queue
 
     def ask(command, request):
-        def look(emit, stopped):
+        def look(emit, _):
             track = synthetic.face_track(frames=frames)
             track.meta["partial"] = True
             track.save(request["out"])
-            return {"track": request["out"], "found": frames, "frames": frames, "stopped": True,
+            return {"track": request["out"], "found": frames, "frames": frames, "stopped": stopped,
                     "partial": True, "reason": ""}  # fmt: skip
 
         return lambda: task_queue.Thinking(look)
@@ -347,6 +349,77 @@ def test_a_new_take_leaves_the_old_one(analysed):
     assert analysed.exprgen.take == "Take 2"
     assert keys(bpy.data.actions["ExprGen Take"]) == old
     assert keys(bpy.data.actions["ExprGen Take 2"]) != old
+
+
+def test_a_clip_that_got_shorter_leaves_the_whole_analysis(analysed, monkeypatch):
+    kept = references.track_path(analysed.exprgen)
+    out = references.new_track_path(analysed.exprgen)
+    out.write_bytes(kept.read_bytes())
+    monkeypatch.setattr(job_timer, "ask", _stopped_after(10, stopped=False))
+    assert bpy.ops.exprgen.analyse() == {"FINISHED"}
+    assert len(FaceTrack.load(out)) == 30
+    assert len(FaceTrack.load(files.partial_name(out))) == 10, "kept beside"
+    files.partial_name(out).unlink()
+
+
+def test_corrections_belong_to_their_clip(analysed, house):
+    bpy.ops.exprgen.apply()
+    solved = value_at(analysed, 15)
+    pose(analysed, solved + 0.3)
+    bpy.ops.exprgen.key_correction(radius=0.2)
+    (entry,) = ann(analysed).collection.exprgen.corrections
+    assert entry.reference == f"clip.mp4:{(house / 'clip.mp4').stat().st_size}"
+    (house / "other.mp4").write_bytes((house / "clip.mp4").read_bytes() + b"longer")
+    kept = analysed.exprgen.track
+    analysed.exprgen.reference = str(house / "other.mp4")
+    analysed.exprgen.track = kept  # what was seen is not the point here
+    bpy.ops.exprgen.apply()
+    assert value_at(analysed, 15) == pytest.approx(solved, abs=1e-4), "it pushes no other clip"
+    before = all_keys()
+    in_scene_entry = ann(analysed).collection.exprgen.corrections
+    corrections.remove_correction(ann(analysed), analysed, 0, 15.0, "other.mp4")
+    assert all_keys() == before, "nor does its end"
+    assert not len(in_scene_entry)
+    corrections.add_correction(ann(analysed), analysed, 15.0, 0.56, 0.2, {MOVING: 0.3}, source="b")
+    (entry,) = in_scene_entry
+    bpy.ops.exprgen.apply()
+    assert value_at(analysed, 15) == pytest.approx(solved, abs=1e-4)
+    entry.reference = ""
+    bpy.ops.exprgen.apply()
+    assert value_at(analysed, 15) > solved + 0.1, "one of before this was kept counts as ever"
+
+
+def test_corrections_of_older_files_get_their_scenes_reference(analysed, house):
+    bpy.ops.exprgen.apply()
+    pose(analysed, value_at(analysed, 15) + 0.3)
+    bpy.ops.exprgen.key_correction(radius=0.2)
+    ann(analysed).collection.exprgen.corrections[0].reference = ""
+    bpy.ops.wm.save_as_mainfile(filepath=str(house / "older.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(house / "older.blend"))
+    (entry,) = ann(bpy.context.scene).collection.exprgen.corrections
+    assert entry.reference.startswith("clip.mp4:")
+
+
+def test_a_broken_character_is_skipped_by_name(analysed):
+    bpy.data.objects.remove(bpy.data.objects["bob teeth"])
+    assert bpy.ops.exprgen.apply() == {"FINISHED"}
+    assert "Bob is skipped: " in apply_operators.EXPRGEN_OT_write_take.said
+    assert "'bob teeth' is missing" in apply_operators.EXPRGEN_OT_write_take.said
+    bpy.data.collections["Bob"].exprgen.enabled = False
+    assert bpy.ops.exprgen.apply() == {"FINISHED"}
+    assert "skipped" not in apply_operators.EXPRGEN_OT_write_take.said
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_character_whose_profile_moved_blocks_no_other(analysed, enabled):
+    bob = bpy.data.collections["Bob"]
+    bob[in_scene.PROFILE_TAG], bob.exprgen.enabled = "/nowhere/bob.json", enabled
+    assert bpy.ops.exprgen.apply() == {"FINISHED"}
+    assert ("Bob is skipped" in apply_operators.EXPRGEN_OT_write_take.said) == enabled
+    bob.exprgen.enabled = True
+    ann(analysed).collection.exprgen.enabled = False
+    with pytest.raises(RuntimeError, match=r"poll\(\) failed|bob\.json"):
+        bpy.ops.exprgen.apply()
 
 
 def test_a_range_is_punched_in_and_blended(analysed):

@@ -1,0 +1,118 @@
+"""The actions that keys go to: a take's, found by its tag, or a datablock's own; who may be keyed.
+
+All characters of a take share one action, called "ExprGen <take>" at first and known by its tag, so
+that it may be renamed. It holds a slot for each animated datablock of each character.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import bpy
+
+from ...networks.errors import InputError
+
+TAKE_TAG = "exprgen_take"
+
+
+def take_action(take: str, owners: Iterable[bpy.types.ID] = ()) -> bpy.types.Action:
+    """The action of a take, made if there is none yet.
+
+    Found by its tag, whatever it is called now: people rename actions, Blender cuts long names, and
+    an action of somebody's own may bear the name. Of several, the one that an owner plays.
+    """
+    named = actions_of(take)
+    playing = [a for owner in owners if (a := own_action(owner)) in named]
+    action = next(iter([*playing, *named]), None)
+    if action is None:
+        action = bpy.data.actions.new(f"ExprGen {take}")
+        action[TAKE_TAG] = take
+        action.use_fake_user = True  # an older take survives saving while another is shown
+    return action
+
+
+def actions_of(take: str) -> list[bpy.types.Action]:
+    """The actions that bear a take's tag: one, or more where a person has duplicated it."""
+    return [a for a in bpy.data.actions if a.get(TAKE_TAG) == take and a.is_editable]
+
+
+def check_owners(owners: Iterable[bpy.types.ID]) -> None:
+    """Refuse, before anything is written, what can't be keyed.
+
+    Raises:
+        InputError: it names the datablock and the way out.
+    """
+    for owner in owners:
+        override = owner.override_library
+        if override is not None and override.is_system_override:
+            fix = "make it editable: Library Override > Make in the Outliner"
+            raise InputError(f"the override of {owner.name!r} can't be changed", fix=fix)
+        if not owner.is_editable:
+            fix = "make a library override of the character, or append it"
+            raise InputError(f"{owner.name!r} is linked and can't be keyed", fix=fix)
+        action = own_action(owner)
+        if action is not None and not action.is_editable:
+            raise InputError(
+                f"the action {action.name!r} of {owner.name!r} is linked and can't be changed",
+                fix="make it local first",
+            )
+
+
+def own_action(owner: bpy.types.ID) -> bpy.types.Action | None:
+    """A datablock's action; in tweak mode of the NLA the one that it has apart from the strips."""
+    animation = owner.animation_data
+    if animation is None:
+        return None
+    return animation.action_tweak_storage if animation.use_tweak_mode else animation.action
+
+
+def action_for(owner: bpy.types.ID, action: bpy.types.Action) -> bpy.types.Action:
+    """Where an owner's curves go: its own action if a person made it, or if it is this take's."""
+    current = own_action(owner)
+    if current is None:
+        return action
+    other_take = TAKE_TAG in current and current[TAKE_TAG] != action.get(TAKE_TAG)
+    return action if other_take else current
+
+
+def leave_tweak_mode(owner: bpy.types.ID) -> bool:
+    """Give a datablock its own action back, which can't be changed while a strip is tweaked."""
+    animation = owner.animation_data
+    if animation is None or not animation.use_tweak_mode:
+        return False
+    animation.use_tweak_mode = False
+    return True
+
+
+def hidden_keys(owner: bpy.types.ID) -> Iterator[str]:
+    """Why the keys of a datablock are not seen."""
+    for track in owner.animation_data.nla_tracks:
+        if track.is_solo:
+            yield f"the NLA track {track.name!r} of {owner.name} is solo and hides the new keys"
+
+
+def twins(take: str, owners: Iterable[bpy.types.ID]) -> Iterator[str]:
+    named = actions_of(take)
+    if len(named) > 1:
+        used = take_action(take, owners).name
+        yield f"{len(named)} actions are the take {take!r}: keyed is {used!r}"
+
+
+def assign(owner: bpy.types.ID, action: bpy.types.Action, character: str) -> None:
+    """Put the action on the datablock, with a slot of its own.
+
+    The slot is chosen here since Blender's choice may be another datablock's if its type fits.
+    """
+    animation = owner.animation_data_create()
+    if animation.action == action and animation.action_slot is not None:
+        return
+    # Shape keys are called "Key.003"; their mesh has the name that means something.
+    part = owner.user.name if owner.id_type == "KEY" else owner.name
+    name = f"{character} {part}" if part != character else character
+    slot = next(
+        (s for s in action.slots if s.target_id_type == owner.id_type and s.name_display == name),
+        None,
+    )
+    slot = slot or action.slots.new(id_type=owner.id_type, name=name)
+    animation.action = action
+    animation.action_slot = slot

@@ -1,0 +1,334 @@
+"""Kill retarget, batch, capture and train at random moments; see that nothing is lost or left.
+
+    python -m exprgen.tests.support.kill_at_random FOLDER [--commands train,...] [--kills 50]
+
+Made-up characters, random weights, a drawn face: a run takes some seconds. Each is killed (SIGKILL,
+every fourth time SIGTERM) at a moment drawn from its whole length; every other kill meets a folder
+that holds the whole result already. After each kill what stands under a final name must be whole;
+after every fifth the command runs to its end, whose result must be that of a run that nobody killed
+and beside which nothing may lie, in the output's folder and in the temporary one. Goes on where it
+was stopped: the kills done are kept in FOLDER. Ends with 1 if there was a fault.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from exprgen.networks.files import write_text
+from exprgen.networks.models.weights_places import WEIGHTS_VARIABLE
+
+COMMAND = [sys.executable, "-m", "exprgen.exprgen_addon.command_line.main"]
+MARK = "EXPRGEN_KILLED_RUN"
+"""A variable by which all processes of a run are known."""
+RERUN_EVERY = 5
+WAIT = 40.0
+"""Seconds that the processes of a killed command have to end by themselves."""
+
+
+class House:
+    """What the commands work with: made once in a folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder / "house"
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir(parents=True, exist_ok=True)
+        if not (self.folder / "ready").exists():
+            code = "from exprgen.tests.support.kill_at_random import build; import sys, os; "
+            code += "from pathlib import Path; build(Path(sys.argv[1])); os._exit(0)"
+            subprocess.run([sys.executable, "-c", code, str(self.folder)], check=True)
+        self.environment = {
+            **os.environ,
+            WEIGHTS_VARIABLE: str(self.folder / "weights"),
+            "TMPDIR": str(self.temporary),
+            MARK: str(folder.resolve()),
+        }
+
+
+def build(folder: Path) -> None:
+    """Characters, weights, a clip and a list; needs bpy."""
+    from exprgen.tests.support import synthetic, tiny_weights
+
+    profiles = [synthetic.build(folder, "ann", primary=True), synthetic.build(folder, "bob")]
+    tiny_weights.write(folder / "weights", profiles)
+    synthetic.speaking_clip(folder / "clip.mp4", frames=50)
+    (folder / "ready").touch()
+
+
+# --- the commands: words, and what of their result counts ----------------------------------------
+
+
+class Retarget:
+    """A .blend and its tracks."""
+
+    def words(self, house: House, out: Path) -> list[str]:
+        first = ["retarget", house.folder / "clip.mp4", "--primary", house.folder / "ann.json"]
+        more = ["--secondary", house.folder / "bob.json", "--out", out / "take.blend"]
+        return [*map(str, (*first, *more, "--tracks", out / "tracks"))]
+
+    def result(self, out: Path) -> dict[str, str]:
+        tracks = {p.name: content(p) for p in out.glob("tracks/*.npz")}
+        blends = {p.name: blend_content(p) for p in out.glob("*.blend")}
+        return tracks | blends
+
+
+class Batch(Retarget):
+    """Two shots of a list."""
+
+    def words(self, house: House, out: Path) -> list[str]:
+        read = f"{house.folder / 'clip.mp4'},{house.folder / 'ann.json'}"
+        rows = [f"s{i},{read},s{i}/take.blend,s{i}/tracks" for i in (1, 2)]
+        shots = out / "shots.csv"
+        shots.write_text("\n".join(("shot,reference,primary,out,tracks", *rows)) + "\n")
+        return ["batch", str(shots), "--again"]
+
+    def result(self, out: Path) -> dict[str, str]:
+        shots = [(f, super(Batch, self).result(f)) for f in sorted(out.glob("s?"))]
+        return {f"{f.name}/{name}": value for f, made in shots for name, value in made.items()}
+
+
+class Capture:
+    """Labelled pictures."""
+
+    def words(self, house: House, out: Path) -> list[str]:
+        count = ["--count", "24", "--size", "48", "--samples", "1", "--processes", "2"]
+        return ["capture", str(house.folder / "ann.json"), "--out", str(out), *count]
+
+    def result(self, out: Path) -> dict[str, str]:
+        pictures = {p.name: content(p) for p in out.glob("ann/images/*.png")}
+        return pictures | {p.name: content(p) for p in out.glob("ann/samples.npz")}
+
+
+class Train:
+    """Weights."""
+
+    def words(self, house: House, out: Path) -> list[str]:
+        options = ["--sizes", "32:1500:0.003", "--threads", "1", "--resume"]
+        return [
+            "train",
+            "hcnn",
+            "--data",
+            "drawn:70",
+            "--out",
+            str(out / "w.safetensors"),
+            *options,
+        ]
+
+    def result(self, out: Path) -> dict[str, str]:
+        return {p.name: content(p) for p in out.glob("*.safetensors")}
+
+
+COMMANDS = {"retarget": Retarget(), "batch": Batch(), "capture": Capture(), "train": Train()}
+
+
+def content(path: Path) -> str:
+    """A digest of what a file holds, without what differs from run to run (times, seconds)."""
+    digest = hashlib.sha256()
+    if path.suffix == ".npz":
+        with np.load(path) as arrays:
+            for name in sorted(set(arrays.files) - {"header"}):
+                digest.update(name.encode() + arrays[name].tobytes())
+    elif path.suffix == ".safetensors":
+        from safetensors.numpy import load_file
+
+        for name, tensor in sorted(load_file(path).items()):
+            digest.update(name.encode() + tensor.tobytes())
+    else:  # a picture, without the time of its rendering that Blender notes in it
+        import cv2
+
+        pixels = cv2.imread(str(path))
+        digest.update(b"unreadable" if pixels is None else pixels.tobytes())
+    return digest.hexdigest()
+
+
+_BLEND_CODE = """
+import bpy, hashlib, os, sys
+bpy.ops.wm.open_mainfile(filepath=sys.argv[1])
+d = hashlib.sha256()
+for a in bpy.data.actions:
+    for bag in (b for l in a.layers for s in l.strips for b in s.channelbags):
+        for c in bag.fcurves:
+            d.update(repr((c.data_path, [tuple(k.co) for k in c.keyframe_points])).encode())
+print(); print(d.hexdigest(), flush=True); os._exit(0)
+"""
+
+
+def blend_content(path: Path) -> str:
+    """A digest of all keys of a .blend; of one that was seen before by its bytes."""
+    seen = hashlib.sha256(path.read_bytes()).hexdigest()
+    if seen not in _blends:
+        command = [sys.executable, "-c", _BLEND_CODE, str(path)]
+        said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        _blends[seen] = said.strip().splitlines()[-1] if said.strip() else "unreadable"
+    return _blends[seen]
+
+
+_blends: dict[str, str] = {}
+
+
+# --- killing -------------------------------------------------------------------------------------
+
+
+def start(house: House, words: list[str]) -> subprocess.Popen:
+    return subprocess.Popen(
+        [*COMMAND, *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+        env=house.environment,
+    )
+
+
+def processes_of(house: House) -> list[int]:
+    """The processes of the run that are there still."""
+    mark, found = f"{MARK}={house.environment[MARK]}".encode(), []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (place / "environ").read_bytes().split(b"\0"):
+                found.append(int(place.name))
+        except OSError:
+            continue
+    return found
+
+
+def left_in(*folders: Path) -> list[str]:
+    """What may not be there once a command has ended."""
+    hidden = [p for f in folders for p in f.rglob("*") if p.name.startswith(".")]
+    parts = [p for f in folders for p in f.rglob("*.part")]
+    return sorted({str(p) for p in (*hidden, *parts)})
+
+
+class Trial:
+    """One command's kills, and what was found."""
+
+    def __init__(self, name: str, house: House, folder: Path, seed: int):
+        self.name, self.command, self.house = name, COMMANDS[name], house
+        self.out, self.book = folder / name, folder / f"{name}.json"
+        self.whole = folder / f"{name}.whole"
+        self.seed = seed
+        self.kept = {"kills": 0, "ended_first": 0, "reruns": 0, "faults": [], "seconds": 0.0}
+        if self.book.exists():
+            self.kept = json.loads(self.book.read_text())
+
+    def prepare(self) -> None:
+        """The result of a run that nobody kills."""
+        if "result" not in self.kept:
+            began = time.monotonic()
+            self._run(self._fresh(None))
+            self.kept["seconds"] = round(time.monotonic() - began, 2)
+            self.kept["result"] = self.command.result(self.out)
+            assert self.kept["result"], f"{self.name} made nothing"
+            shutil.rmtree(self.whole, ignore_errors=True)
+            shutil.copytree(self.out, self.whole)
+            self._save()
+        for path in self.whole.rglob("*.blend"):
+            blend_content(path)
+
+    def kill(self) -> None:
+        """The next kill."""
+        number = self.kept["kills"]
+        chance = random.Random(f"{self.seed} {self.name} {number}")
+        beginning = number % RERUN_EVERY == 0
+        standing = (number // RERUN_EVERY) % 2 == 1
+        out = self._fresh(self.whole if standing else None) if beginning else self.out
+        process = start(self.house, self.command.words(self.house, out))
+        how = signal.SIGTERM if number % 4 == 3 else signal.SIGKILL
+        try:
+            process.wait(chance.uniform(0.2, self.kept["seconds"]))
+            self.kept["ended_first"] += 1
+        except subprocess.TimeoutExpired:
+            process.send_signal(how)
+            process.wait()
+        self._wait(number)
+        self._look(number, standing)
+        self.kept["kills"] += 1
+        if self.kept["kills"] % RERUN_EVERY == 0:
+            self._rerun(number)
+        self._save()
+
+    def _rerun(self, number: int) -> None:
+        self.kept["reruns"] += 1
+        self._run(self.out)
+        if self.command.result(self.out) != self.kept["result"]:
+            self._fault(number, "the rerun's result is another")
+        if left := left_in(self.out, self.house.temporary):
+            self._fault(number, f"left behind: {left}")
+        if left := list(self.house.temporary.iterdir()):
+            self._fault(number, f"left in the temporary folder: {list(map(str, left))}")
+
+    def _look(self, number: int, standing: bool) -> None:
+        """What has a final name must be whole, and what was whole must be there."""
+        found, whole = self.command.result(self.out), self.kept["result"]
+        for name, value in found.items():
+            partial = ".partial" in name
+            if not partial and value != whole.get(name) and not self._grows(name):
+                self._fault(number, f"{name} is not whole")
+        if standing and (lost := set(whole) - set(found)):
+            self._fault(number, f"lost: {sorted(lost)}")
+
+    def _grows(self, name: str) -> bool:
+        """A capture's columns are measured picture by picture: they are whole at every moment."""
+        return self.name == "capture" and name == "samples.npz"
+
+    def _wait(self, number: int) -> None:
+        end = time.monotonic() + WAIT
+        while (alive := processes_of(self.house)) and time.monotonic() < end:
+            time.sleep(0.1)
+        if alive:
+            self._fault(number, f"processes that go on: {len(alive)}")
+
+    def _fresh(self, whole: Path | None) -> Path:
+        shutil.rmtree(self.out, ignore_errors=True)
+        if whole is None:
+            self.out.mkdir(parents=True)
+        else:
+            shutil.copytree(whole, self.out)
+        return self.out
+
+    def _run(self, out: Path) -> None:
+        process = start(self.house, self.command.words(self.house, out))
+        if process.wait():
+            self._fault(self.kept["kills"], f"ended with {process.returncode}")
+        self._wait(self.kept["kills"])
+
+    def _fault(self, number: int, what: str) -> None:
+        self.kept["faults"].append([number, what])
+        print(f"FAULT {self.name}, kill {number}: {what}", flush=True)
+
+    def _save(self) -> None:
+        write_text(self.book, json.dumps(self.kept))
+
+
+def main() -> int:
+    """Kill; one line a command at the end."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--commands", default=",".join(COMMANDS))
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    house, faults = House(args.folder), 0
+    for name in args.commands.split(","):
+        trial = Trial(name, house, args.folder, args.seed)
+        trial.prepare()
+        while trial.kept["kills"] < args.kills:
+            trial.kill()
+        kept = {k: v for k, v in trial.kept.items() if k not in ("result", "faults")}
+        print(f"{name}: {kept}, {len(trial.kept['faults'])} faults", flush=True)
+        faults += len(trial.kept["faults"])
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
