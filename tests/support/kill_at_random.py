@@ -2,12 +2,13 @@
 
     python -m exprgen.tests.support.kill_at_random FOLDER [--commands train,...] [--kills 50]
 
-Made-up characters, random weights, a drawn face: a run takes some seconds. Each is killed (SIGKILL,
-every fourth time SIGTERM, which may keep what is done as x.partial.y) at a moment drawn from its
-whole length; every other five meet a folder that holds the whole result already. After each kill what stands under a final name must be whole;
-after every fifth the command runs to its end, whose result must be that of a run that nobody killed
-and beside which nothing may lie, in the output's folder and in the temporary one. Goes on where it
-was stopped: the kills done are kept in FOLDER. Ends with 1 if there was a fault.
+Made-up characters, random weights, a drawn face: a run takes some seconds. Each is killed at a
+moment drawn from its whole length, by SIGKILL, every fourth time by SIGTERM, which may keep what is
+done as x.partial.y. Of ten kills five meet a folder that holds the whole result already. After each
+what stands under a final name must be whole; after every fifth the command runs to its end, whose
+result must be that of a run that nobody killed and beside which nothing may lie, in the output's
+folder and in the temporary one. Goes on where it was stopped: the kills done are kept in FOLDER.
+Ends with 1 if there was a fault.
 """
 
 from __future__ import annotations
