@@ -20,7 +20,7 @@ from .errors import InputError
 from .files import partial_name, written_whole
 from .names import as_name, is_name
 from .reading import parse_json
-from .records import FieldError, as_record, as_type
+from .records import FieldError, as_record, as_type, json_text
 from .vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES, MEDIAPIPE_LANDMARKS
 
 VERSION = 1
@@ -245,7 +245,7 @@ def save_arrays(
     Raises:
         OutputError: the place can't be written.
     """
-    header = np.array(json.dumps({"kind": kind, "version": VERSION, "meta": meta}))
+    header = np.array(json_text({"kind": kind, "version": VERSION, "meta": meta}))
     path = Path(path)
     if meta.get("partial") and _is_whole(path, kind):
         path = partial_name(path)

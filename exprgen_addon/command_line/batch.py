@@ -49,6 +49,7 @@ from ...networks.files import (
 from ...networks.locks import Lock
 from ...networks.owners import token
 from ...networks.perception.needed_weights import solving_weights
+from ...networks.records import json_text
 from ...networks.tracking.landmark_model import LANDMARK_SHA256, sha256
 from ..engine.engine_python import PYTHON_VARIABLE, worker_environment, worker_python
 from .console import Console, check_folder
@@ -107,7 +108,7 @@ def digest(shot: Shot) -> str:
         "networks": [[p.name, _content(p)] for p in solving_weights([*shot.profiles])],
         "landmarks": LANDMARK_SHA256,
     }
-    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json_text(made_of, sort_keys=True).encode()).hexdigest()
 
 
 @cache
@@ -116,7 +117,7 @@ def _content(path: Path) -> str:
     try:
         if path.is_dir():
             parts = [[p.name, _content(p)] for p in sorted(path.iterdir()) if p.is_file()]
-            return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+            return hashlib.sha256(json_text(parts).encode()).hexdigest()
         return sha256(path)
     except OSError as error:
         raise InputError(f"can't be read ({error.strerror})", file=path) from error

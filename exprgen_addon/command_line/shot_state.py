@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from ...networks.files import write_text
+from ...networks.records import json_text
 from ...networks.tracking.landmark_model import sha256
 
 DONE, PART, FAILED, STOPPED, RUNNING = "done", "partial", "failed", "stopped", "running"
@@ -101,4 +102,4 @@ class State:
         Raises:
             OutputError: it can't be written.
         """
-        write_text(path, json.dumps(asdict(self), indent=1, default=str))
+        write_text(path, json_text(asdict(self), indent=1))

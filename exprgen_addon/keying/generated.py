@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import bpy
 
+from ...networks.records import json_text
+
 RANGES_TAG = "exprgen_ranges"
 APART = 0.05
 """Frames between the keys of two references: more than what counts as one frame."""
@@ -63,7 +65,7 @@ def remember(action: bpy.types.Action, slot, made: Generated, *, whole: bool) ->
         table = {}
     table = table if isinstance(table, dict) else {}
     table[str(slot.handle)] = [[g.source, g.first, g.last] for g in (*kept, made)]
-    action[RANGES_TAG] = json.dumps(table)
+    action[RANGES_TAG] = json_text(table)
 
 
 def _without(old: Generated, new: Generated) -> list[Generated]:

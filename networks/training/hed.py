@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import multiprocessing
 import os
 import sys
@@ -33,6 +32,7 @@ from ..arrays import read_array
 from ..errors import InputError, UsageError
 from ..files import IMAGE_SUFFIXES, write_text
 from ..reading import read_json
+from ..records import json_text
 from ..tracking.face_detector import FaceDetector
 from ..tracking.registration import (
     apply_affine,
@@ -215,7 +215,7 @@ def build(source: str | Path, out: str | Path, *, processes: int = 2, limit: int
 def _prepare(items: list[Item], out: Path) -> None:
     """Make the empty columns and the table, unless those of the same pictures are there already."""
     rows = [(i.source, i.label, i.split, i.target) + ((i.posed,) if i.posed else ()) for i in items]
-    text = json.dumps(rows)
+    text = json_text(rows)
     meta = {"version": VERSION, "pictures": hashlib.sha256(text.encode()).hexdigest()}
     header = out / "hed.json"
     if header.is_file() and read_json(header, FIX) == meta:
@@ -234,7 +234,7 @@ def _prepare(items: list[Item], out: Path) -> None:
         subject=np.array([i.subject for i in items]),
         **_posed_column(items),
     )
-    write_text(header, json.dumps(meta))
+    write_text(header, json_text(meta))
 
 
 def _posed_column(items: list[Item]) -> dict[str, np.ndarray]:

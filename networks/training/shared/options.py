@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import math
 import sys
 import types
@@ -14,7 +13,7 @@ from dataclasses import MISSING, asdict, field, fields
 from pathlib import Path
 
 from ...errors import EXIT_INTERRUPTED, EXIT_OK, ExprGenError
-from ...records import number_of
+from ...records import json_text, number_of
 from .distributed import leave, processes
 
 
@@ -129,7 +128,7 @@ def conclude(name: str, work: Callable[[], dict], as_json: bool, again: str) -> 
         print(f"stopped; {again}", file=sys.stderr)
         return EXIT_INTERRUPTED
     if as_json and processes().main:
-        print(json.dumps(_plain(told)), file=stdout, flush=True)
+        print(json_text(_plain(told)), file=stdout, flush=True)
     return code
 
 
