@@ -1,0 +1,2 @@
+"""The sample characters (<name>.blend, <name>.json), what builds them, and the embedded
+reference."""

@@ -40,12 +40,7 @@ from ...networks.errors import (
     OutputError,
     UsageError,
 )
-from ...networks.files import (
-    HIDDEN,
-    remove,
-    sweep,
-    unwritable,
-)
+from ...networks.files import HIDDEN, remove, sweep, unwritable
 from ...networks.locks import Lock
 from ...networks.owners import token
 from ...networks.perception.needed_weights import solving_weights
