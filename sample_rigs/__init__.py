@@ -1,2 +1,1 @@
-"""The sample characters (<name>.blend, <name>.json), what builds them, and the embedded
-reference."""
+"""The sample characters, what builds them, and the embedded reference."""
