@@ -80,7 +80,7 @@ def _eyes() -> dict[str, Relation]:
         upper = _of("y", f"eye_{side}_top_1", f"eye_{side}_top_2")
         lower = _of("y", f"eye_{side}_bottom_1", f"eye_{side}_bottom_2")
         out[f"lid_gap_{side}"] = Relation(upper, lower, "eye", "eye")
-        out[f"lower_lid_{side}"] = Relation(lower, ends, "eye", "eye")
+        out[f"lower_lid_{side}"] = Relation(lower, (), "eye", "eye")
         whole = _of("y", *(f"brow_{side}_{i}" for i in range(1, 6)))
         out[f"brow_height_{side}"] = Relation(whole, ends, "brow", "brow")
         for place, number in _BROW[side].items():

@@ -28,7 +28,7 @@ from .relations import (
 
 WEIGHTS = {
     "lip_gap": 3.0,
-    "lid_gap": 2.5,
+    "lid_gap": 6.0,
     "mouth_width": 2.5,
     "mouth_corner": 1.0,
     "mouth_bend": 2.0,
@@ -45,7 +45,7 @@ WEIGHTS = {
     "jaw_side": 0.5,
     "jaw_forward": 0.1,
     "lower_lid": 1.0,
-    "brow_height": 6.0,
+    "brow_height": 10.0,
     "brow_inner": 0.6,
     "brow_middle": 0.3,
     "brow_outer": 0.5,
