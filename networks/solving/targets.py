@@ -28,7 +28,7 @@ from .relations import (
 
 WEIGHTS = {
     "lip_gap": 3.0,
-    "lid_gap": 6.0,
+    "lid_gap": 10.0,
     "mouth_width": 2.5,
     "mouth_corner": 1.0,
     "mouth_bend": 2.0,
