@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import bmesh
 import bpy
 import numpy as np
-from mathutils.kdtree import KDTree
 
 from . import source
 from .config import CharacterConfig
@@ -125,13 +124,14 @@ def _part(head: StyledHead, faces: np.ndarray, keep: np.ndarray, kind: int) -> P
     columns["flare"] = head.flare[used]
     columns["@anatomy"] = head.anatomy[used]
     columns["@lips"] = np.repeat(head.lips[used][:, None], 3, axis=1)
+    columns["@hollow"] = np.repeat(head.cavity[used][:, None], 3, axis=1)
     vertices, faces, out = subdivide(head.rest[used], faces, columns)
     extra = {k[1:]: out.pop(k) for k in list(out) if k.startswith("@")}
     return Part(vertices, faces, out, extra, kind)
 
 
 def build_parts(head: StyledHead, config: CharacterConfig) -> list[Part]:
-    """Skin, teeth, tongue and lashes with all shapes; the brows follow in `add_brow`."""
+    """Skin, tongue and lashes with all shapes; teeth and brows have modules of their own."""
     data = source.load_source()
     flat, everything = head.anatomy, np.ones(len(head.anatomy), bool)
     low = head.before.chin[2] - 0.125
@@ -139,32 +139,12 @@ def build_parts(head: StyledHead, config: CharacterConfig) -> list[Part]:
     parts = [_part(head, data.parts["body"], skin_keep, SKIN)]
     _order(parts[0])
     smooth_sockets(parts[0], head)
-    for name in ("helper-upper-teeth", "helper-lower-teeth"):
-        teeth = _part(head, data.parts[name], everything, TEETH)
-        # The base mesh's teeth fill the mouth to the lips; smaller ones never poke through.
-        middle = teeth.vertices.mean(0)
-        size, back = ((0.93, 0.94, 1.0), 0.001) if "upper" in name else ((0.76, 0.84, 0.88), 0.0026)
-        lower = config.style.upper_teeth if "upper" in name else config.style.lower_teeth
-        teeth.vertices = middle + (teeth.vertices - middle) * size + (0, back, -lower)
-        parts.append(teeth)
     parts.append(_part(head, data.parts["helper-tongue"], everything, TONGUE))
     for side in "lr":
         for which in config.lashes:
             name = f"helper-{side}-eyelashes-{which}"
             parts.append(_part(head, data.parts[name], everything, LASH))
-            _follow_lid(parts[-1], parts[0], "Left" if side == "l" else "Right")
     return parts
-
-
-def _follow_lid(lash: Part, skin: Part, side: str) -> None:
-    """Let a lash open with the lid's edge below it; the base mesh's own opening folds it up."""
-    lid = np.flatnonzero(np.linalg.norm(skin.shapes[f"eyeBlink{side}"], axis=1) > 0.004)
-    tree = KDTree(len(lid))
-    for i, vertex in enumerate(skin.vertices[lid]):
-        tree.insert(vertex, i)
-    tree.balance()
-    near = np.array([[found[1] for found in tree.find_n(v, 12)] for v in lash.vertices])
-    lash.shapes[f"eyeWide{side}"] = skin.shapes[f"eyeWide{side}"][lid[near]].mean(axis=1)
 
 
 def _order(part: Part) -> None:
