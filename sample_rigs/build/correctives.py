@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import board
-from .parts import LASH, SKIN, Part, relax
+from .parts import LASH, SKIN, Part, relax, without_tails
 from .stylise import StyledHead, smooth
 
 SIDES = ("Left", "Right")
@@ -41,9 +41,10 @@ def add_correctives(parts: list[Part], head: StyledHead) -> None:
     skin = parts[0]
     for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
         skin.shapes[f"fixSmileJaw{side}"] = _round_corner(skin, head, side, sign)
-        skin.shapes[f"fixSquint{side}"] = -skin.shapes[f"eyeSquint{side}"]
+        skin.shapes[f"fixSquint{side}"] = -without_tails(skin.shapes[f"eyeSquint{side}"], 1e-3)
         skin.shapes[f"fixStretch{side}"] = -COVER * skin.shapes[f"mouthLowerDown{side}"]
-    skin.shapes["fixRound"] = -WIDEN * skin.shapes["mouthPucker"] * (1.0, 0.0, 0.0)
+    narrow = without_tails(skin.shapes["mouthPucker"] * (1.0, 0.0, 0.0), 2e-3)
+    skin.shapes["fixRound"] = -WIDEN * narrow
     for part in parts:
         if "mouthClose" in part.shapes:
             part.shapes["fixSeal"] = -part.shapes["mouthClose"]

@@ -121,7 +121,17 @@ def _rounded(head, data, mouth: Mouth, action, width, slide, height, full) -> np
     target = np.array(FOLLOW)[:, None, None] * shift + np.cos(angle)[None, :, None] * roll
     swell = head.rest[mouth.left, 2] - line[:, 2]
     target[:, :, 2] += full * np.array(SWELL)[:, None] * swell * np.cos(angle)
-    return action + _spread(head, data, mouth, target - action[mouth.left])
+    return action + _spread(head, data, mouth, _evened(target) - action[mouth.left])
+
+
+def _evened(moves: np.ndarray, times: int = 2) -> np.ndarray:
+    """(R, K, 3) displacements smoothed along the rings, mirrored beyond the midline."""
+    flip = np.array([-1.0, 1.0, 1.0])
+    for _ in range(times):
+        ends = moves[:, 1:2] * flip, moves[:, -2:-1] * flip
+        around = np.concatenate([ends[0], moves, ends[1]], axis=1)
+        moves = 0.25 * around[:, :-2] + 0.5 * moves + 0.25 * around[:, 2:]
+    return moves
 
 
 def _spread(head: StyledHead, data, mouth: Mouth, moves: np.ndarray) -> np.ndarray:
@@ -133,7 +143,7 @@ def _spread(head: StyledHead, data, mouth: Mouth, moves: np.ndarray) -> np.ndarr
     pulls = np.r_[moves[0], moves[0] * flip]
     back = np.r_[mouth.left[-1], mouth.right[-1]]
     inner = np.r_[moves[-1], moves[-1] * flip]
-    out = _faded(rest, rest[edge], pulls, 0.030, up=2.8)
+    out = _faded(rest, rest[edge], pulls, 0.027, up=2.6)
     out[mouth.inside] = _faded(rest, rest[back], inner, 0.016, up=1.0)[mouth.inside]
     body = np.zeros(len(rest), bool)
     body[np.unique(data.parts["body"])] = True

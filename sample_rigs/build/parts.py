@@ -117,15 +117,17 @@ def trim(guide: np.ndarray, vertices: np.ndarray, faces: np.ndarray, planes):
     return out, polygons
 
 
-def _part(head: StyledHead, faces: np.ndarray, keep: np.ndarray, kind: int) -> Part:
-    """Subdivided piece of the base mesh with its actions and helper fields."""
+def _part(head: StyledHead, faces, keep: np.ndarray, kind: int, fine: bool = True) -> Part:
+    """Piece of the base mesh, subdivided if `fine`, with its actions and helper fields."""
     faces, used = cut_faces(faces, keep)
     columns = {k: d[used] for k, d in head.actions.items()}
     columns["flare"] = head.flare[used]
     columns["@anatomy"] = head.anatomy[used]
     columns["@lips"] = np.repeat(head.lips[used][:, None], 3, axis=1)
     columns["@hollow"] = np.repeat(head.cavity[used][:, None], 3, axis=1)
-    vertices, faces, out = subdivide(head.rest[used], faces, columns)
+    vertices, out = head.rest[used], columns
+    if fine:
+        vertices, faces, out = subdivide(vertices, faces, columns)
     extra = {k[1:]: out.pop(k) for k in list(out) if k.startswith("@")}
     return Part(vertices, faces, out, extra, kind)
 
@@ -139,7 +141,8 @@ def build_parts(head: StyledHead, config: CharacterConfig) -> list[Part]:
     parts = [_part(head, data.parts["body"], skin_keep, SKIN)]
     _order(parts[0])
     smooth_sockets(parts[0], head)
-    parts.append(_part(head, data.parts["helper-tongue"], everything, TONGUE))
+    # Mostly in the dark, and every point costs as many bytes as there are shape keys.
+    parts.append(_part(head, data.parts["helper-tongue"], everything, TONGUE, fine=False))
     for side in "lr":
         for which in config.lashes:
             name = f"helper-{side}-eyelashes-{which}"
@@ -191,3 +194,9 @@ def relax(faces: np.ndarray, values: np.ndarray, weight: np.ndarray, times: int)
             ) + np.bincount(pairs[:, 1], values[pairs[:, 0], axis], len(values))
         values += 0.6 * weight[:, None] * (total / count - values)
     return values
+
+
+def without_tails(field: np.ndarray, least: float) -> np.ndarray:
+    """The (V, 3) field less `least` metres everywhere, so that its faint surroundings end."""
+    size = np.linalg.norm(field, axis=1, keepdims=True)
+    return field * np.maximum(size - least, 0.0) / np.maximum(size, 1e-9)

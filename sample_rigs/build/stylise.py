@@ -27,8 +27,8 @@ GAINS = {
     "mouthSmile": 1.12,
     "mouthLeft": 1.2,
     "mouthRight": 1.2,
-    "jawLeft": 1.7,
-    "jawRight": 1.7,
+    "jawLeft": 2.0,
+    "jawRight": 2.0,
 }
 """Exaggeration of an action by the start of its name (measured by eye on a prototype)."""
 
