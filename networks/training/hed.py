@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import multiprocessing
 import os
@@ -32,7 +33,7 @@ from numpy.lib.format import open_memmap
 from ..arrays import read_array
 from ..errors import InputError, UsageError
 from ..files import IMAGE_SUFFIXES, write_text
-from ..reading import read_json
+from ..reading import read_json, read_text
 from ..tracking.face_detector import FaceDetector
 from ..tracking.registration import (
     apply_affine,
@@ -96,10 +97,10 @@ def list_items(source: str | Path) -> list[Item]:
 
 
 def _from_table(table: Path, root: Path) -> list[Item]:
+    text = read_text(table, "save it as .csv", "utf-8-sig")
     try:
-        with open(table, newline="", encoding="utf-8-sig") as f:
-            rows = list(csv.DictReader(f))
-    except (OSError, ValueError, csv.Error) as error:
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    except csv.Error as error:
         raise InputError(f"is no table ({error}).", file=table, fix="save it as .csv") from error
     if not rows or not {"file", "label"} <= set(rows[0]):
         raise InputError("has no rows with file and label.", file=table, fix="add these columns")
