@@ -31,7 +31,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from ..arrays import read_array
-from ..errors import InputError, UsageError
+from ..errors import InputError, OutputError, UsageError
 from ..files import IMAGE_SUFFIXES, write_text
 from ..reading import read_json, read_text
 from ..tracking.face_detector import FaceDetector
@@ -214,13 +214,22 @@ def build(source: str | Path, out: str | Path, *, processes: int = 2, limit: int
 
 
 def _prepare(items: list[Item], out: Path) -> None:
-    """Make the empty columns and the table, unless those of the same pictures are there already."""
+    """Make the empty columns and the table, unless those of the same pictures are there already.
+
+    Raises:
+        OutputError: those of others are there: they took hours, and a trial may be of a few.
+    """
     rows = [(i.source, i.label, i.split, i.target) + ((i.posed,) if i.posed else ()) for i in items]
     text = json.dumps(rows)
     meta = {"version": VERSION, "pictures": hashlib.sha256(text.encode()).hexdigest()}
     header = out / "hed.json"
-    if header.is_file() and read_json(header, FIX) == meta:
+    there = read_json(header, FIX) if header.is_file() else None
+    if there == meta:
         return
+    if isinstance(there, dict) and there.get("version") == VERSION:
+        raise OutputError(
+            "holds the faces of other pictures", file=out, fix="give another folder, or remove it"
+        )
     header.unlink(missing_ok=True)
     (out / COPIES).unlink(missing_ok=True)  # they were found among other pictures
     for name, (shape, dtype) in _COLUMNS.items():
