@@ -13,6 +13,7 @@ import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,9 +58,14 @@ class Column:
     gaps: bool = False
 
 
-def read_archive(path: str | Path, fix: str = DAMAGED_FIX) -> dict[str, np.ndarray]:
+def read_archive(
+    path: str | Path, fix: str = DAMAGED_FIX, only: Container[str] | None = None
+) -> dict[str, np.ndarray]:
     """The arrays of an .npz by their names. Large ones that are stored as they are stay in the file
     (read-only maps), but not on Windows, where a mapped file could not be replaced by a newer one.
+
+    Args:
+        only: names of the arrays that are read; None for all.
 
     Raises:
         InputError: it can't be read, is no .npz, or holds anything but plain arrays.
@@ -68,7 +74,9 @@ def read_archive(path: str | Path, fix: str = DAMAGED_FIX) -> dict[str, np.ndarr
     try:
         with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
             members = check_members(archive, size)
-            return {n.removesuffix(".npy"): _member(path, archive, m) for n, m in members.items()}
+            named = {n.removesuffix(".npy"): m for n, m in members.items()}
+            wanted = {n: m for n, m in named.items() if only is None or n in only}
+            return {n: _member(path, archive, m) for n, m in wanted.items()}
     except OSError as error:
         raise InputError(why_unreadable(error), file=path, fix=fix) from error
     except (ValueError, EOFError, struct.error, *ZIP_ERRORS) as error:

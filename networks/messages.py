@@ -8,13 +8,13 @@ nobody waits for an answer that it has thrown away.
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from .reading import parse_json
+from .records import json_text
 
 LONGEST_LINE = 1 << 24
 """Characters of a message; a longer line is none. A character's capture tells some 10,000."""
@@ -43,7 +43,7 @@ class Sender:
 
     def __call__(self, message: dict) -> None:
         with self._lock:
-            self._stream.write(json.dumps(message) + "\n")
+            self._stream.write(json_text(message) + "\n")
             self._stream.flush()
 
 

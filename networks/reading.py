@@ -7,7 +7,9 @@ device, a bomb or a damaged byte is one sentence and never a traceback or a wait
 
 from __future__ import annotations
 
+import csv
 import errno
+import io
 import json
 import os
 import stat
@@ -42,7 +44,7 @@ def plain_file(path: str | Path, error: type[ExprGenError] = InputError, fix: st
 
 def why_unreadable(problem: OSError | ValueError) -> str:
     """What keeps a file from being opened, in words."""
-    if isinstance(problem, FileNotFoundError):
+    if isinstance(problem, (FileNotFoundError, NotADirectoryError)):
         return "does not exist"
     if getattr(problem, "errno", None) == errno.ELOOP:
         return "is a link that leads back to itself"
@@ -79,6 +81,19 @@ def read_text(path: str | Path, fix: str = "", encoding: str = "utf-8") -> str:
         return data.decode(encoding)
     except UnicodeDecodeError as problem:
         raise InputError("is not in UTF-8", file=path, fix=fix or "save it as UTF-8") from problem
+
+
+def read_table(path: str | Path, fix: str = "save it as .csv in UTF-8") -> list[list[str]]:
+    """The rows of a .csv file, without empty ones.
+
+    Raises:
+        InputError: see `read_text`; or it is no table.
+    """
+    text = read_text(path, fix, "utf-8-sig")
+    try:
+        return [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+    except csv.Error as problem:
+        raise InputError(f"is no table ({one_line(problem)})", file=path, fix=fix) from problem
 
 
 def read_json(path: str | Path, fix: str = "") -> object:

@@ -8,6 +8,7 @@ reads by naming the class. What the values mean is the reader's own to check.
 from __future__ import annotations
 
 import functools
+import json
 import math
 import types
 import typing
@@ -180,3 +181,17 @@ def _annotations(cls: type) -> dict[str, object]:
 def _at(where: str, name: str) -> str:
     name = name if len(name) < 60 else f"{name[:60]}..."
     return f"{where}.{name}" if where else name
+
+
+def json_text(data: object, **how) -> str:
+    """`data` as JSON, as all that leaves the program is written: numbers and arrays of numpy become
+    plain ones (the rounding of numpy 2 gives numpy's own), what else JSON lacks becomes text.
+
+    Args:
+        how: of json.dumps.
+    """
+    return json.dumps(data, default=_plain, **how)
+
+
+def _plain(value: object) -> object:
+    return value.tolist() if hasattr(value, "tolist") else str(value)

@@ -6,7 +6,6 @@ the actor and nothing of any character; a RigTrack holds one character's control
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import zipfile
@@ -20,7 +19,7 @@ from .errors import InputError
 from .files import partial_name, written_whole
 from .names import as_name, is_name
 from .reading import parse_json
-from .records import FieldError, as_record, as_type
+from .records import FieldError, as_record, as_type, json_text
 from .vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES, MEDIAPIPE_LANDMARKS
 
 VERSION = 1
@@ -36,6 +35,8 @@ LONGEST_STEP, LONGEST = 600.0, 86_400.0
 a key for each of the scene's frames."""
 FARTHEST = 200_000.0
 """Seconds from zero at which a frame may lie. Clocks of broadcast streams reach 95,444."""
+PICTURES_A_SECOND = 24.0
+"""Of separate pictures, of which each fills a frame of the scene: so many take a second's place."""
 STILL_SECONDS = 1.0
 """Between the times of separate pictures, which fill a frame of the scene each."""
 
@@ -81,6 +82,7 @@ class FaceMeta:
     names: tuple[str, ...] | None = ()
     prior: tuple[float, ...] | None = ()
     turns: tuple[int, ...] | int | None = 0
+    stamp: dict | None = None
 
 
 def turns_of(meta: dict, row: int) -> int:
@@ -162,7 +164,7 @@ class FaceTrack:
         rows = len(arrays["times"])
         for key, units in rig_units.items():
             check_columns(path, {key: units}, {key: _RIG_UNITS}, ANALYSE_AGAIN, rows)
-        _check_times(path, arrays["times"])
+        _check_times(path, arrays["times"], meta)
         _check_offsets(path, arrays["face_offsets"], len(arrays["face_bytes"]))
         _check_meta(path, meta, rows)
         return FaceTrack(**arrays, meta=meta, rig_units=rig_units)
@@ -212,7 +214,7 @@ class RigTrack:
             "expression": _FACE_COLUMNS["expression"],
         }
         _check_known(path, arrays, columns)
-        _check_times(path, arrays["times"])
+        _check_times(path, arrays["times"], meta)
         _check_meta(path, meta, len(arrays["times"]))
         return RigTrack(character=character, controls=controls, meta=meta, **arrays)
 
@@ -245,7 +247,7 @@ def save_arrays(
     Raises:
         OutputError: the place can't be written.
     """
-    header = np.array(json.dumps({"kind": kind, "version": VERSION, "meta": meta}))
+    header = np.array(json_text({"kind": kind, "version": VERSION, "meta": meta}))
     path = Path(path)
     if meta.get("partial") and _is_whole(path, kind):
         path = partial_name(path)
@@ -261,11 +263,12 @@ def save_arrays(
 def _is_whole(path: Path, kind: str) -> bool:
     """Something lies there that `save_arrays` wrote and that is not marked partial."""
     try:
-        with np.load(path, allow_pickle=False) as f:
-            header = json.loads(str(f["header"]))
-        return header["kind"] == kind and not header["meta"].get("partial")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
+        arrays = read_archive(path, only=("header",))
+        header = _parsed_header(path, arrays.get("header"), ANALYSE_AGAIN)
+    except InputError:
         return False
+    meta = header.get("meta")
+    return header.get("kind") == kind and isinstance(meta, dict) and not meta.get("partial")
 
 
 def _write_member(archive: zipfile.ZipFile, name: str, array: np.ndarray | Spooled) -> None:
@@ -336,17 +339,23 @@ def _check_known(path: str | Path, arrays: dict, columns: dict[str, Column]) -> 
     check_columns(path, arrays, columns, ANALYSE_AGAIN)
 
 
-def _check_times(path: str | Path, times: np.ndarray) -> None:
-    steps, word = np.diff(times), ""
+def check_span(times: np.ndarray, stills: bool = False) -> str:
+    """Why the times (N,) of frames, or of separate pictures, are none of a track's; or ""."""
+    often, unit = (PICTURES_A_SECOND, "pictures") if stills else (1.0, "s")
+    steps = np.diff(times)
     if not len(times):
-        word = "is empty"
-    elif np.any(steps <= 0):
-        word = "does not increase"
-    elif np.any(steps > LONGEST_STEP):
-        word = f"has a gap of {steps.max():.0f} s, more than {LONGEST_STEP:.0f}"
-    elif times[-1] - times[0] > LONGEST:
-        word = f"spans {times[-1] - times[0]:.0f} s, more than a day"
-    if word:
+        return "is empty"
+    if np.any(steps <= 0):
+        return "does not increase"
+    if np.any(steps > often * LONGEST_STEP):
+        return f"has a gap of {steps.max():.0f} {unit}, more than {often * LONGEST_STEP:.0f}"
+    if times[-1] - times[0] > often * LONGEST:
+        return f"spans {times[-1] - times[0]:.0f} {unit}, more than {often * LONGEST:.0f}"
+    return ""
+
+
+def _check_times(path: str | Path, times: np.ndarray, meta: dict) -> None:
+    if word := check_span(times, bool(meta.get("stills"))):
         raise InputError(f"field 'times' {word}", file=path, fix="analyse it again")
 
 

@@ -52,7 +52,6 @@ if __name__ == "__main__" and not __package__:
 import contextlib
 import importlib
 import io
-import json
 import os
 import queue
 import re
@@ -66,6 +65,7 @@ from .errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, ExprGenError, ModelErro
 from .files import is_full, unwritable
 from .messages import keep_alive, read_messages
 from .progress import Stop
+from .records import json_text
 
 NICE_VARIABLE = "EXPRGEN_NICE"
 """How far the process steps back behind others (POSIX niceness), so that a window stays quick."""
@@ -367,7 +367,7 @@ class Worker:
 
     def emit(self, message: dict) -> None:
         """Write one message; from any thread."""
-        line = json.dumps(message, default=plain, allow_nan=False)
+        line = json_text(message, allow_nan=False)
         with self._lock:
             try:
                 self._stream.write(line + "\n")
@@ -486,13 +486,6 @@ def _fault(error: Exception) -> ExprGenError:
     return ExprGenError(
         f"{type(error).__name__}: {error}", fix="this is a fault in ExprGen: report it"
     )
-
-
-def plain(value: object):
-    """numpy numbers and paths as JSON."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    return str(value)
 
 
 def main() -> int:

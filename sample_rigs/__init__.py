@@ -1,0 +1,1 @@
+"""The sample characters, what builds them, and the embedded reference."""

@@ -3,7 +3,6 @@ Blender."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from ...networks.errors import InputError, UsageError
 from ...networks.files import write_text
 from ...networks.reading import read_object
-from ...networks.records import FieldError, as_type
+from ...networks.records import FieldError, as_type, json_text
 from ...networks.tracking.registration import FRONTAL_FACE
 from ...networks.vocabulary import LANDMARK_INDEX, LANDMARK_NAMES
 
@@ -50,7 +49,7 @@ def load_points(path: str | Path) -> dict[str, tuple[float, float]]:
 def save_points(path: str | Path, points: dict[str, tuple[float, float]]) -> None:
     """The inverse of `load_points`."""
     data = {"format": POINTS_FORMAT, "points": {k: list(v) for k, v in points.items()}}
-    write_text(path, json.dumps(data, indent=1) + "\n")
+    write_text(path, json_text(data, indent=1) + "\n")
 
 
 def warp_template(points: dict[str, tuple[float, float]]) -> np.ndarray:

@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
-import json
 import os
 import socket
 import subprocess
@@ -43,22 +42,26 @@ from ...networks.errors import (
 from ...networks.files import (
     HIDDEN,
     remove,
+    set_aside,
     sweep,
     unwritable,
 )
 from ...networks.locks import Lock
 from ...networks.owners import token
 from ...networks.perception.needed_weights import solving_weights
+from ...networks.reading import parse_json, plain_file
+from ...networks.records import json_text
 from ...networks.tracking.landmark_model import LANDMARK_SHA256, sha256
 from ..engine.engine_python import PYTHON_VARIABLE, worker_environment, worker_python
 from .console import Console, check_folder
-from .shot_list import OUTPUTS, Shot, ShotListError, load_shots
+from .shot_list import OUTPUTS, Shot, ShotListError, inputs_of, load_shots
 from .shot_outputs import ShotOutputs
 from .shot_state import DONE, FAILED, FINISHED, PART, RUNNING, STOPPED, Made, State
 
 POLL = 0.1  # seconds between looks at the running shots
 GRACE = 15.0
 """Seconds that a stopped shot has to end by itself."""
+LOG_BEGINS = "exprgen "
 TOLD = 8
 """Files that were set aside are told one by one up to so many a shot; all are in the result."""
 
@@ -72,8 +75,23 @@ def run(args: argparse.Namespace, console: Console) -> int:
     except ShotListError as problem:
         return _refuse(problem, console)
     logs = Path(args.logs) if args.logs else Path(args.list).with_suffix(".exprgen")
+    _check_logs(Path(args.list), shots, logs)
     batch = Batch(Path(args.list), logs, console, again=args.again, verbose=args.verbose)
     return batch.show(shots) if args.check else batch.run(shots, args.processes)
+
+
+def _check_logs(path: Path, shots: list[Shot], logs: Path) -> None:
+    """Refuse a folder of logs in which a shot's state or log would take the place of an input.
+
+    Raises:
+        UsageError: it names both.
+    """
+    inputs = inputs_of(path, shots)
+    for shot in shots:
+        for file in (logs / f"{shot.name}.json", logs / f"{shot.name}.log"):
+            if what := inputs.at(file):
+                fix = "give another folder, or the shot another name"
+                raise UsageError(f"--logs would replace {what}", file=file, fix=fix)
 
 
 def _refuse(problem: ShotListError, console: Console) -> int:
@@ -107,7 +125,7 @@ def digest(shot: Shot) -> str:
         "networks": [[p.name, _content(p)] for p in solving_weights([*shot.profiles])],
         "landmarks": LANDMARK_SHA256,
     }
-    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json_text(made_of, sort_keys=True).encode()).hexdigest()
 
 
 @cache
@@ -116,7 +134,8 @@ def _content(path: Path) -> str:
     try:
         if path.is_dir():
             parts = [[p.name, _content(p)] for p in sorted(path.iterdir()) if p.is_file()]
-            return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+            return hashlib.sha256(json_text(parts).encode()).hexdigest()
+        plain_file(path)
         return sha256(path)
     except OSError as error:
         raise InputError(f"can't be read ({error.strerror})", file=path) from error
@@ -255,13 +274,29 @@ class Batch:
         standing = outputs.standing(before)
         made_of = digest(shot)
         host = socket.gethostname()
+        self._make_way(shot, before)
         state = State(shot.name, RUNNING, digest=made_of, outputs=standing, host=host)
         state.save(self._state_file(shot))
         for path in shot.outputs.values():
             sweep(path.parent)
         self.console.say(f"{shot.name}: begun")
-        log = self.logs / f"{shot.name}.log"
+        log = self._log_file(shot)
         return _Running(outputs, made_of, standing, kept, log, processes, lock)
+
+    def _make_way(self, shot: Shot, before: State | None) -> None:
+        """Set aside what is no state and no log of a shot, where those go.
+
+        Raises:
+            OutputError: it can't be.
+        """
+        state, log = self._state_file(shot), self._log_file(shot)
+        for file, ours in ((state, before is not None), (log, is_log(log))):
+            if os.path.lexists(file) and not ours:
+                try:
+                    kept = set_aside(file)
+                except OSError as error:
+                    raise unwritable(file, error) from error
+                self.console.say(f"{shot.name}: {file} is not of this batch: kept as {kept}")
 
     def _finish(self, one: _Running) -> None:
         """Move what a shot made to its place, and write down how it went."""
@@ -345,13 +380,16 @@ class Batch:
             "skipped": skipped,
             "exit_code": state.exit_code,
             "seconds": state.seconds,
-            "log": str(self.logs / f"{shot.name}.log"),
+            "log": str(self._log_file(shot)),
             "error": state.error,
             "kept": list(kept),
         }
 
     def _state_file(self, shot: Shot) -> Path:
         return self.logs / f"{shot.name}.json"
+
+    def _log_file(self, shot: Shot) -> Path:
+        return self.logs / f"{shot.name}.log"
 
     def _echo(self, one: _Running) -> None:
         if self.verbose:
@@ -389,7 +427,7 @@ class _Running:
                 path.parent.mkdir(parents=True, exist_ok=True)
             with open(log, "w", encoding="utf-8", errors="backslashreplace") as stream:
                 print(
-                    f"exprgen {' '.join(self.shot.words(self.shot.outputs))}",
+                    f"{LOG_BEGINS}{' '.join(self.shot.words(self.shot.outputs))}",
                     file=stream,
                     flush=True,
                 )
@@ -437,7 +475,7 @@ class _Running:
         self._said.seek(0)
         for line in reversed(self._said.read().decode("utf-8", "replace").splitlines()):
             with contextlib.suppress(ValueError):
-                said = json.loads(line)
+                said = parse_json(line)
                 if isinstance(said, dict):
                     return said
         return {}
@@ -454,6 +492,17 @@ class _Running:
         text = text[: text.rfind(b"\n") + 1]
         self._read += len(text)
         return text.decode("utf-8", "replace").splitlines()
+
+
+def is_log(path: Path) -> bool:
+    """A plain file that begins as a shot's log does."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(len(LOG_BEGINS)) in (LOG_BEGINS.encode(), b"")
+    except OSError:
+        return False
 
 
 def _staged(path: Path) -> Path:

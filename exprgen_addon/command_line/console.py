@@ -7,7 +7,6 @@ listens, or a full disk behind stderr, ends no work.
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import signal
 import stat
@@ -20,6 +19,7 @@ from pathlib import Path
 from ...networks.errors import ExprGenError, OutputError, UsageError
 from ...networks.files import HIDDEN, unwritable
 from ...networks.owners import token
+from ...networks.records import json_text
 
 BAR_WIDTH = 24
 PLAIN_INTERVAL = 5.0  # seconds between progress lines where a line can't be rewritten
@@ -85,7 +85,7 @@ class Console:
     def result(self, data: dict, text: str) -> None:
         """The command's result: `data` as one line of JSON with --json, else `text`."""
         self._close_bar()
-        line = json.dumps(data, default=str) if self.as_json else text
+        line = json_text(data) if self.as_json else text
         if not line:
             return
         left = (line + "\n").encode("utf-8", "replace")

@@ -8,7 +8,6 @@ started it, so nothing goes on that nobody waits for.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import threading
@@ -16,7 +15,8 @@ import time
 
 from ...networks.errors import EXIT_OK, ExprGenError, UsageError
 from ...networks.messages import keep_alive
-from ...networks.worker import GRACE, plain, step_back
+from ...networks.records import json_text
+from ...networks.worker import GRACE, step_back
 from .console import Console
 from .main import run_words
 
@@ -62,7 +62,7 @@ class MessageConsole(Console):
 
     def send(self, message: dict) -> None:
         """Write one message; nobody listening is no fault."""
-        line = json.dumps(message, default=plain) + "\n"
+        line = json_text(message) + "\n"
         with contextlib.suppress(OSError, TypeError):
             os.write(self._stdout, line.encode())
 
@@ -89,7 +89,7 @@ def main(words: list[str]) -> None:
     code = run_words(words, make_console)
     if not made:  # the words were refused before there was a console
         error = UsageError(f"the command {' '.join(words)!r} makes no sense")
-        print(json.dumps(error.to_message()), flush=True)
+        print(json_text(error.to_message()), flush=True)
     sys.stderr.flush()
     os._exit(code)  # some Blender add-ons hang the interpreter's own ending
 

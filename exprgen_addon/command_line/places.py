@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ...networks.characters.profile import SAMPLE_RIGS, RigProfile
+from ...networks.characters.response import response_path
 from ...networks.errors import UsageError
 
 
@@ -25,7 +26,12 @@ def real_name(path: str | Path) -> str:
     path = os.path.abspath(path)
     if os.path.islink(path):
         return os.path.normcase(os.path.realpath(path))
-    folder, name = os.path.split(path)
+    return _own_name(path)
+
+
+def _own_name(path: str | Path) -> str:
+    """The same of a link itself, not of what it leads to."""
+    folder, name = os.path.split(os.path.abspath(path))
     return os.path.normcase(os.path.join(_real_folder(folder), name))
 
 
@@ -44,6 +50,7 @@ class Inputs:
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
         self._nodes: dict[tuple[int, int], str] = {}
+        self._folders: dict[str, str] = {}
         self._seen: set[str] = set()
 
     def add(self, what: str, path: str | Path) -> None:
@@ -51,15 +58,24 @@ class Inputs:
         if str(path) in self._seen:
             return
         self._seen.add(str(path))
-        self._names.setdefault(real_name(path), what)
+        for name in {real_name(path), _own_name(path)}:
+            self._names.setdefault(name, what)
+            self._add_folders(what, name)
         if node := _node(path):
             self._nodes.setdefault(node, what)
+
+    def _add_folders(self, what: str, name: str) -> None:
+        """Remember every folder that it lies in, and itself, which may be one."""
+        while name not in self._folders:
+            self._folders[name] = what
+            name = os.path.dirname(name)
 
     def add_character(self, profile: RigProfile) -> None:
         """A character's files."""
         if profile.path is not None:
             self.add(f"the profile of {profile.name}", profile.path)
             self.add(f"the character {profile.name}", profile.blend)
+            self.add(f"the response of {profile.name}", response_path(profile))
 
     def at(self, output: str | Path) -> str:
         """Which input an output would take the place of, in words; "" for none."""
@@ -74,6 +90,11 @@ class Inputs:
             return "a file that ships with ExprGen"
         return ""
 
+    def within(self, folder: str | Path) -> str:
+        """Which input lies in a folder that is filled with pictures, however deep, or is it, in
+        words; "" for none."""
+        return self._folders.get(real_name(folder), "")
+
 
 @functools.cache
 def _samples() -> str:
@@ -84,12 +105,14 @@ def check_outputs(
     outputs: Mapping[str, str | Path | None],
     inputs: Iterable[str | Path],
     profiles: Iterable[RigProfile] = (),
+    filled: Mapping[str, Iterable[Path]] | None = None,
 ) -> None:
-    """Refuse an output that is an input.
+    """Refuse an output that is an input, and a folder of pictures that an input lies in.
 
     Args:
         outputs: option -> the path given to it, None where it is not used.
         inputs: the footage and other files that are read. profiles: the characters.
+        filled: option -> the folders that it fills with files of many names.
 
     Raises:
         UsageError: it names both.
@@ -104,3 +127,12 @@ def check_outputs(
             raise UsageError(
                 f"--{option} would replace {what}", file=path, fix="give it another name"
             )
+    for option, folder in ((o, f) for o, folders in (filled or {}).items() for f in folders):
+        if what := known.within(folder):
+            fix = "give another folder"
+            raise UsageError(f"--{option} would write among {what}", file=folder, fix=fix)
+
+
+def picture_folders(render: str | Path | None, profiles: Iterable[RigProfile]) -> list[Path]:
+    """The folders that `--render` fills: one a character."""
+    return [Path(render) / profile.name for profile in profiles] if render else []

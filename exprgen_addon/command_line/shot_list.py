@@ -22,10 +22,12 @@ from ...networks.characters.profile import RigProfile, find_character
 from ...networks.errors import ExprGenError, InputError, UsageError
 from ...networks.models.playable import check_follow, check_lead
 from ...networks.names import NAME_FIX, is_name
-from ...networks.reading import parse_json, read_text
+from ...networks.reading import parse_json, plain_file, read_text
+from ...networks.records import FieldError
+from ...networks.records import text as plain_text
 from .console import check_file, check_folder
 from .options import check_options, retarget_options
-from .places import Inputs, real_name
+from .places import Inputs, picture_folders, real_name
 
 SHOT = "shot"
 REQUIRED = (SHOT, "reference", "primary", "out")
@@ -342,6 +344,8 @@ class _Reader:
                 if not Path(text).exists():
                     fix = f"paths are relative to {self.folder}"
                     raise InputError(f"there is no {text}", fix=fix)
+                if not Path(text).is_dir():
+                    plain_file(text)
         return texts
 
     def _character(self, text: str, others: list[RigProfile]) -> RigProfile:
@@ -409,7 +413,10 @@ def _split(cell: object, several: bool) -> tuple[str, ...]:
     else:
         text = str(cell).strip()
         texts = SEPARATOR.split(text) if several else [text]
-    texts = [t for t in texts if t]
+    try:
+        texts = [plain_text(t, "a value") for t in texts if t]
+    except FieldError as error:
+        raise UsageError(str(error), fix="write it anew") from None
     if len(texts) > 1 and not several:
         raise UsageError(f"holds {len(texts)} values", fix="give one")
     return tuple(texts)
@@ -472,6 +479,22 @@ def _clashes(path: Path, shots: list[Shot]) -> Iterator[ExprGenError]:
 
 def _clobbered(path: Path, shots: list[Shot]) -> Iterator[ExprGenError]:
     """Outputs that would take the place of what some shot of the list reads, or of the list."""
+    inputs = inputs_of(path, shots)
+    for shot in shots:
+        taken = {c: inputs.at(output) for c, output in shot.outputs.items()}
+        for folder in picture_folders(shot.outputs.get("render"), shot.profiles):
+            taken["render"] = taken["render"] or inputs.within(folder)
+        for column, what in taken.items():
+            if what:
+                yield UsageError(
+                    f"row {shot.row}, shot {shot.name}, column {column}: would replace {what}",
+                    file=path,
+                    fix="give it another name",
+                )
+
+
+def inputs_of(path: Path, shots: list[Shot]) -> Inputs:
+    """All that a list's shots read, and the list."""
     inputs = Inputs()
     inputs.add("the list itself", path)
     for shot in shots:
@@ -479,11 +502,4 @@ def _clobbered(path: Path, shots: list[Shot]) -> Iterator[ExprGenError]:
             inputs.add(f"the reference of row {shot.row}", reference)
     for profile in {str(p.path): p for shot in shots for p in shot.profiles}.values():
         inputs.add_character(profile)
-    for shot in shots:
-        for column, output in shot.outputs.items():
-            if what := inputs.at(output):
-                yield UsageError(
-                    f"row {shot.row}, shot {shot.name}, column {column}: would replace {what}",
-                    file=path,
-                    fix="give it another name",
-                )
+    return inputs

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
+from ...networks.errors import InputError
 from ...networks.files import write_text
+from ...networks.reading import read_object
+from ...networks.records import json_text, text
 from ...networks.tracking.landmark_model import sha256
 
 DONE, PART, FAILED, STOPPED, RUNNING = "done", "partial", "failed", "stopped", "running"
@@ -28,7 +30,7 @@ class Made:
         """From a state's JSON.
 
         Raises:
-            TypeError, ValueError, KeyError: it is none.
+            TypeError, ValueError, KeyError, OverflowError: it is none.
         """
         if isinstance(data, dict):
             return Made(int(data["size"]), int(data["changed"]), str(data["sha256"]),
@@ -84,15 +86,15 @@ class State:
         """The state in a file; None if there is none that can be read. One of an earlier version
         knows only the sizes of its outputs."""
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = read_object(path)
             known = {f.name: data[f.name] for f in fields(State) if f.name in data}
             for name in ("outputs", "coming"):
-                known[name] = {str(n): Made.read(m) for n, m in known.get(name, {}).items()}
+                known[name] = {text(n, name): Made.read(m) for n, m in known.get(name, {}).items()}
             state = State(**known)
             texts = (state.shot, state.state, state.digest, state.host)
             right = all(isinstance(t, str) for t in texts)
             return state if right and isinstance(state.seconds, int | float) else None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (InputError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
             return None
 
     def save(self, path: Path) -> None:
@@ -101,4 +103,4 @@ class State:
         Raises:
             OutputError: it can't be written.
         """
-        write_text(path, json.dumps(asdict(self), indent=1, default=str))
+        write_text(path, json_text(asdict(self), indent=1))

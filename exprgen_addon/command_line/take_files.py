@@ -11,7 +11,7 @@ from ...networks.characters.profile import RigProfile
 from ...networks.files import kept_beside, partial_name
 from .console import Console, check_file, check_folder, quiet
 from .options import check_options, key_options_of
-from .places import check_outputs
+from .places import check_outputs, picture_folders
 from .verb_steps import analysis_text, exit_code
 
 
@@ -21,7 +21,8 @@ def check_take(
     """Refuse bad options and places before the long work begins."""
     check_options(args)
     outputs = {name: getattr(args, name, None) for name in ("out", "preview", "render", "tracks")}
-    check_outputs(outputs, inputs, profiles)
+    filled = {"render": picture_folders(args.render, profiles)}
+    check_outputs(outputs, inputs, profiles, filled)
     check_file(args.out, (".blend",))
     if args.preview:
         check_file(args.preview, (".mp4",))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import queue
 import re
@@ -22,6 +21,7 @@ from ...networks.errors import ExprGenError, ModelError
 from ...networks.files import is_full, unwritable
 from ...networks.messages import LONGEST_LINE, is_answer, read_messages
 from ...networks.packages import lacking
+from ...networks.records import json_text
 from ...networks.worker import NICE_VARIABLE
 from .engine_python import (
     BROKEN,
@@ -173,7 +173,7 @@ class WorkerProcess:
     def send(self, request: dict) -> None:
         """Write one request; a dead worker is noticed by the job that waits for it."""
         with self._write_lock, contextlib.suppress(OSError, ValueError):
-            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.write(json_text(request) + "\n")
             self._process.stdin.flush()
 
     def open_mailbox(self, number: int) -> queue.SimpleQueue:

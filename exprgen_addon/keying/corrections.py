@@ -8,15 +8,13 @@ or taken back. Its keys are generated ones like the rest.
 
 from __future__ import annotations
 
-import json
-
 import bpy
 import numpy as np
 
 from ...networks.characters.profile import from_unit, to_unit
 from ...networks.errors import UsageError
 from ...networks.reading import parse_json
-from ...networks.records import as_type
+from ...networks.records import as_type, json_text
 from ...networks.track import RigTrack
 from ..characters.in_scene import Character
 from .fcurves import curve_of, sample
@@ -143,7 +141,7 @@ def add_correction(
     total = offsets_of(entry)
     for name, offset in offsets.items():
         total[name] = round(total.get(name, 0.0) + offset, 5)
-    entry.offsets = json.dumps(total)
+    entry.offsets = json_text(total)
     store.active_correction = next(i for i, e in enumerate(store.corrections) if e == entry)
     if keyed:
         for name in offsets:

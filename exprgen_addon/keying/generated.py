@@ -6,11 +6,13 @@ applied whole, and those of another clip further along in the same action stay.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 
 import bpy
+
+from ...networks.reading import parse_json
+from ...networks.records import json_text
 
 RANGES_TAG = "exprgen_ranges"
 APART = 0.05
@@ -40,9 +42,9 @@ def same_reference(a: str, b: str) -> bool:
 def generated_in(action: bpy.types.Action, slot) -> list[Generated]:
     """What is known of a slot's generated keys; [] for an action of before this was kept."""
     try:
-        rows = json.loads(action.get(RANGES_TAG, "{}")).get(str(slot.handle), [])
+        rows = _table(action).get(str(slot.handle), [])
         found = [Generated(str(s), float(a), float(b)) for s, a, b in rows]
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError, OverflowError):
         return []
     return [g for g in found if math.isfinite(g.first) and math.isfinite(g.last)]
 
@@ -57,13 +59,19 @@ def remember(action: bpy.types.Action, slot, made: Generated, *, whole: bool) ->
     for old in generated_in(action, slot):
         if not (whole and same_reference(old.source, made.source)):
             kept += _without(old, made)
-    try:
-        table = json.loads(action.get(RANGES_TAG, "{}"))
-    except (TypeError, ValueError):
-        table = {}
-    table = table if isinstance(table, dict) else {}
+    table = _table(action)
     table[str(slot.handle)] = [[g.source, g.first, g.last] for g in (*kept, made)]
-    action[RANGES_TAG] = json.dumps(table)
+    action[RANGES_TAG] = json_text(table)
+
+
+def _table(action: bpy.types.Action) -> dict:
+    """Slot's number -> rows, as the action has them; {} where a person, or nobody, wrote there."""
+    written = action.get(RANGES_TAG)
+    try:
+        table = parse_json(written) if isinstance(written, str) else {}
+    except ValueError:
+        return {}
+    return table if isinstance(table, dict) else {}
 
 
 def _without(old: Generated, new: Generated) -> list[Generated]:

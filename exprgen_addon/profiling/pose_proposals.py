@@ -13,7 +13,6 @@ it.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +25,7 @@ from ...networks.characters.profile import KeyPose, RigProfile, arkit_to_unit, f
 from ...networks.errors import InputError, UsageError
 from ...networks.files import new_scratch, remove, write_text
 from ...networks.reading import read_object
-from ...networks.records import FieldError, as_type
+from ...networks.records import FieldError, as_type, json_text
 from ...networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, NEUTRAL
 
 FORMAT = "exprgen.pose_proposals"
@@ -463,7 +462,7 @@ def save_proposals(profile: RigProfile, proposals: Sequence[PoseProposal]) -> Pa
         }
         for p in proposals
     ]
-    text = json.dumps({"format": FORMAT, "character": profile.name, "poses": poses}, indent=1)
+    text = json_text({"format": FORMAT, "character": profile.name, "poses": poses}, indent=1)
     write_text(path, text + "\n")
     return path
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from ...networks.characters.profile import Control, KeyPose, RigProfile, clamp, load_profile
 from ...networks.errors import InputError, OutputError
+from ...networks.files import kept_name, write_bytes
 from .. import rigs
 from ..keying.takes import save_file
 from ..rigs import Found
@@ -165,7 +166,8 @@ def profile_file(
     """Open a scene file, propose a profile and write it to `out`; the file itself stays as it is.
 
     A scene that is no .blend is saved as one beside the profile, with the profile's name. Of a
-    profile that is there, what a person has decided is kept, see `keep_decisions`.
+    profile that is there, what a person has decided is kept, see `keep_decisions`; where something
+    of it is lost, so is a copy of it.
 
     Raises:
         InputError, UsageError: see `open_scene`, `find_mesh`, `propose_profile`.
@@ -179,7 +181,7 @@ def profile_file(
             file=out.with_suffix(".blend"),
             fix="profile that file, move it away, or give --out ANOTHER.json",
         )
-    before = _before(out)
+    before = _before(out, path)
     open_scene(path)
     mesh = find_mesh(mesh_name, library=library, file=path)
     proposal = propose_profile(mesh, slug(out.stem), file=path, progress=progress)
@@ -196,6 +198,10 @@ def profile_file(
     if before is not None:
         meshes = {o.name for o in bpy.data.objects if o.type == "MESH"}
         made, notes = keep_decisions(before, made, meshes)
+        if notes:  # what is lost stays in a copy
+            kept = kept_name(out)
+            write_bytes(kept, out.read_bytes())
+            notes += (f"the profile as it was is {kept}",)
     made.save(out)
     return replace(proposal, profile=made, undecided=(*proposal.undecided, *notes))
 
@@ -238,16 +244,23 @@ def _within(pose: KeyPose, known: dict[str, Control]) -> KeyPose:
     return replace(pose, values=dict(zip(pose.values, values.tolist(), strict=True)))
 
 
-def _before(path: Path) -> RigProfile | None:
-    """The profile that is there already.
+def _before(path: Path, scene: Path) -> RigProfile | None:
+    """The profile of this scene that is there already.
 
     Raises:
-        OutputError: what is there is none; nobody's file is written over.
+        OutputError: what is there is none, or another character's; nobody's file is written over.
     """
     if not path.exists():
         return None
     try:
-        return load_profile(path)
+        before = load_profile(path)
+        if before.blend.exists() and not before.blend.samefile(scene):
+            raise OutputError(
+                f"is the profile of another character ({before.blend.name})",
+                file=path,
+                fix="give --out ANOTHER.json",
+            )
+        return before
     except InputError as error:
         raise OutputError(
             "is there already and is no profile that can be read",

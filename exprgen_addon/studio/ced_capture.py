@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from ...networks.characters.profile import RigProfile
 from ...networks.errors import InputError, OutputError, UsageError
 from ...networks.files import write_text
+from ...networks.records import json_text
 from ...networks.track import save_arrays
 from ...networks.tracking.registration import geometric_features
 from ...networks.training.shared.datasets import load_samples
@@ -115,7 +115,7 @@ def capture_ced(
             "seconds": round(time.monotonic() - began, 1),
             "rendered": int(done.sum()) - there,
         }
-        write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+        write_text(folder / "manifest.json", json_text(manifest, indent=1) + "\n")
     return manifest
 
 
@@ -128,7 +128,7 @@ def anchors_digest(profile: RigProfile) -> str:
     """Tells one placing of a profile's landmarks from another; empty without landmarks."""
     if not profile.landmarks:
         return ""
-    text = json.dumps([asdict(profile.landmarks[name]) for name in LANDMARK_NAMES])
+    text = json_text([asdict(profile.landmarks[name]) for name in LANDMARK_NAMES])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -7,7 +7,6 @@ so an evaluation that was stopped goes on; another choice of pictures wants anot
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +32,7 @@ from ...networks.evaluation.motion import (
 from ...networks.evaluation.windows import rates_strips, score_strips
 from ...networks.files import write_text
 from ...networks.reading import read_object
+from ...networks.records import json_text
 from ...networks.settings import RetargetSettings
 from ...networks.track import FaceTrack, RigTrack
 from ...networks.vocabulary import EXPRESSIONS
@@ -181,7 +181,7 @@ def _clarity(plan: Plan, run: Run, counter, stop) -> dict:
             if made is None:
                 return measured
             report = {"key": key, **_clarity_figures(made)}
-            write_text(kept, json.dumps(report))
+            write_text(kept, json_text(report))
         measured[profile.name] = {k: v for k, v in report.items() if k != "key"}
     return measured
 
@@ -232,7 +232,7 @@ def _transfer(plan: Plan, run: Run, counter, stop) -> dict | None:
             if shown is None:
                 return None
             groups.append({**row, "profile": str(profile.path.resolve()), **shown})
-    write_text(plan.out / "groups.json", json.dumps({"groups": groups}))
+    write_text(plan.out / "groups.json", json_text({"groups": groups}))
     request = {"out": str(plan.out), "ced": plan.ced or "", "agreement": plan.agreement}
     request |= {"seed": plan.seed, "each": plan.sheet_each, "judges": None}
     figures = run("evaluation", {"step": "transfer", **request})

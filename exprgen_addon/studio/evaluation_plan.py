@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from ...networks.characters.profile import RigProfile
 from ...networks.errors import UsageError
 from ...networks.files import write_text
 from ...networks.reading import read_object
+from ...networks.records import json_text
 from ...networks.settings import RetargetSettings
 from ...networks.track import RigTrack
 from .look import Look
@@ -174,7 +174,7 @@ def render(
         render_shots(profile, shots, CED, processes=plan.processes, progress=progress, stop=stop)
     finally:
         made = {p.stem: m for p, m in zip(paths, marks, strict=True) if p.is_file()}
-        write_text(folder / "poses.json", json.dumps(made))
+        write_text(folder / "poses.json", json_text(made))
     if not all(p.is_file() for p in paths):
         return None
     landmarks: list = [None] * len(paths)
@@ -205,7 +205,7 @@ def rows_of(track: RigTrack, rows: np.ndarray) -> RigTrack:
 
 
 def digest(values) -> str:
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
+    return hashlib.sha256(json_text(values).encode()).hexdigest()[:16]
 
 
 def folder_at(path: Path) -> Path:

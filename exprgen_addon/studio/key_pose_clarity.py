@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 from ...networks.characters.profile import RigProfile
 from ...networks.errors import InputError, UsageError
 from ...networks.files import write_text
+from ...networks.records import json_text
 from ...networks.vocabulary import EXPRESSIONS
 from .look import Look
 
@@ -316,7 +316,7 @@ def _write(report: ClarityReport, paths: list[Path], run: Run) -> None:
     )
     request = {"cells": cells, "out": str(Path(report.files["sheet"]).resolve())}
     run("sheet", {**request, "columns": 10, "side": 150, "title": title})
-    texts = {"csv": report.to_csv(), "json": json.dumps(report.to_json(), indent=1) + "\n"}
+    texts = {"csv": report.to_csv(), "json": json_text(report.to_json(), indent=1) + "\n"}
     for kind, text in texts.items():
         write_text(Path(report.files[kind]), text)
 

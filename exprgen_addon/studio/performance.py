@@ -7,7 +7,6 @@ read again.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +29,7 @@ from ...networks.evaluation.truth import ClipTruth, truth_of
 from ...networks.evaluation.windows import choose_windows, windows_at
 from ...networks.files import write_text
 from ...networks.reading import read_object
+from ...networks.records import json_text
 from ...networks.settings import RetargetSettings
 from ...networks.track import FaceTrack
 from .evaluation_plan import (
@@ -95,7 +95,7 @@ def _tracks(plan: Plan, run: Run, clip: str) -> tuple[str, FaceTrack, dict]:
         path.is_file() and known.is_file() and read_object(known, "remove it").get("of") == mark
     ):
         analyse(plan, run, [clip], path)
-        write_text(known, json.dumps({"of": mark}))
+        write_text(known, json_text({"of": mark}))
     face_track = FaceTrack.load(path)
     ours = solve(plan, run, path, folder / EXPRGEN, RetargetSettings())
     plain = solve(plan, run, path, folder / PLAIN, RetargetSettings(emphasis=0.0))

@@ -27,6 +27,7 @@ from ...networks.characters.profile import RigProfile, load_profile
 from ...networks.errors import ExprGenError
 from ...networks.files import new_scratch, remove
 from ...networks.messages import Sender
+from ...networks.records import json_text
 from ...networks.worker import NICE_VARIABLE, step_back
 from ..engine import engine_python, jobs, worker_process
 
@@ -90,7 +91,7 @@ class Mirror:
         `busy`."""
         self._waiting = True
         with contextlib.suppress(OSError, ValueError):
-            self._process.stdin.write(json.dumps([float(v) for v in values]) + "\n")
+            self._process.stdin.write(json_text([float(v) for v in values]) + "\n")
             self._process.stdin.flush()
 
     def answer(self) -> np.ndarray | None:

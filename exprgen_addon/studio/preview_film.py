@@ -15,7 +15,6 @@ pictures of 0.6 processor seconds each; composing and encoding add about 3 s to 
 from __future__ import annotations
 
 import contextlib
-import json
 import subprocess
 import threading
 from collections import deque
@@ -29,6 +28,7 @@ import numpy as np
 from ...networks.characters.profile import RigProfile, find_character, to_unit
 from ...networks.errors import ExprGenError, UsageError
 from ...networks.files import scratch_folder, sweep
+from ...networks.records import json_text
 from ...networks.track import TRACKED, FaceTrack, RigTrack
 from ..engine.other_blender import package_code
 from ..engine.worker_process import SILENCE, Silence, answers, lines_of
@@ -123,7 +123,7 @@ def make_preview(
             "turns": face_track.meta.get("turns") or 0,
         }
         path = folder / "plan.json"
-        path.write_text(json.dumps(plan), encoding="utf-8")
+        path.write_text(json_text(plan), encoding="utf-8")
         try:
             finished = _run_film(path, lambda k, _: progress(done + k, total), stop)
         finally:

@@ -144,7 +144,7 @@ def _found_python() -> str:
 
 def _draw_findings(layout) -> None:
     from . import job_timer
-    from .wording import wrapped
+    from .text_layout import wrapped
 
     task = job_timer.queue.running
     if task is not None and task.title == CHECK:

@@ -7,7 +7,6 @@ is a named number with a rest value and limits.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -19,7 +18,7 @@ from ..errors import InputError, UsageError
 from ..files import write_text
 from ..names import NAME_FIX, is_name
 from ..reading import read_object
-from ..records import FieldError, as_record
+from ..records import FieldError, as_record, json_text
 from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS, LANDMARK_NAMES, OUTPUTS, REGIONS, ROLES
 
 FORMAT = "exprgen.rig_profile"
@@ -165,7 +164,7 @@ class RigProfile:
         for pose in data["key_poses"]:
             if pose["clarity"] == 1.0:  # likewise
                 del pose["clarity"]
-        write_text(path, json.dumps(data, indent=1) + "\n")
+        write_text(path, json_text(data, indent=1) + "\n")
 
 
 def to_unit(controls: tuple[Control, ...], values: np.ndarray) -> np.ndarray:

@@ -14,7 +14,6 @@ the lip does is turned with it.
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -22,7 +21,7 @@ import numpy as np
 
 from ..arrays import ROWS, Column, check_columns
 from ..errors import InputError
-from ..records import FieldError, as_record
+from ..records import FieldError, as_record, json_text
 from ..track import load_arrays, save_arrays
 from ..vocabulary import LANDMARK_NAMES, OUTPUTS
 from .profile import Control, RigProfile
@@ -73,7 +72,7 @@ def profile_digest(profile: RigProfile) -> str:
         for c in moving_controls(profile)
     ]
     landmarks = [asdict(profile.landmarks[n]) for n in LANDMARK_NAMES if n in profile.landmarks]
-    text = json.dumps([POINTS, AMOUNTS, OUTPUTS, controls, landmarks])
+    text = json_text([POINTS, AMOUNTS, OUTPUTS, controls, landmarks])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

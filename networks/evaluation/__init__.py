@@ -1,1 +1,1 @@
-"""See the modules of this package."""
+"""How well it reads and performs: tables, judges, blind sheets, performances, benchmarks."""

@@ -8,7 +8,6 @@ far down it had to go. No picture is shown twice while there is another.
 
 from __future__ import annotations
 
-import json
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from ..errors import InputError, OutputError, UsageError
 from ..files import write_bytes, write_text
 from ..names import is_name
 from ..reading import read_object
-from ..records import FieldError, as_type
+from ..records import FieldError, as_type, json_text
 from ..training.shared.copies import prints, repeated
 from ..training.shared.sets import AGREED, half_of
 from ..vocabulary import EXPRESSIONS
@@ -102,7 +101,7 @@ def describe(chosen: list[Chosen], agreement: float = AGREED) -> dict:
 
 def save_choice(chosen: list[Chosen], path: Path) -> None:
     """Write a choice as JSON (temporary name first)."""
-    write_text(path, json.dumps({"format": FORMAT, "pictures": [asdict(c) for c in chosen]}))
+    write_text(path, json_text({"format": FORMAT, "pictures": [asdict(c) for c in chosen]}))
 
 
 def load_choice(path: str | Path) -> list[Chosen]:

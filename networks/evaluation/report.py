@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import html
-import json
 from pathlib import Path
 
 import numpy as np
 
 from ..files import write_text
+from ..records import json_text
 from ..training.shared.report import COLOURS, confusion_svg
 from ..vocabulary import EXPRESSION_COLOURS, EXPRESSIONS
 from .performance import COLUMNS, FAST, summarise
@@ -50,7 +50,7 @@ def write_html(figures: dict, path: Path) -> Path:
             + "."
         ),
         *parts,
-        f"<h2>Settings</h2><pre>{html.escape(json.dumps(figures.get('settings', {}), indent=1))}"
+        f"<h2>Settings</h2><pre>{html.escape(json_text(figures.get('settings', {}), indent=1))}"
         "</pre>",
     ]
     write_text(path, "\n".join(text))

@@ -18,6 +18,7 @@ import numpy as np
 from ..errors import InputError
 from ..files import write_bytes, write_text
 from ..footage.pictures import read_image
+from ..reading import read_table
 from ..vocabulary import EXPRESSIONS
 from .recognition import Recognition
 
@@ -146,11 +147,7 @@ def _answers(key: Path, ratings: list[Path]):
 
 
 def _rows(path: Path, columns: int) -> list[list[str]]:
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as f:
-            rows = [row for row in csv.reader(f) if row]
-    except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"can't be read ({error})", file=path, fix="save it as .csv") from error
+    rows = read_table(path)
     if any(len(row) != columns for row in rows):
         raise InputError(f"has a line without {columns} fields", file=path, fix="mend it")
     return rows

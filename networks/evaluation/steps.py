@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from ..errors import UsageError
 from ..files import write_text
 from ..models.weights_io import load_network, weights_path
 from ..models.weights_places import weights_folder
+from ..records import json_text
 from ..track import FaceTrack
 from ..training.shared.datasets import characters
 from ..vocabulary import EXPRESSIONS, NEUTRAL
@@ -179,7 +179,7 @@ def report(emit: Emit, figures: dict, out: str) -> dict:
     """Write <out>/evaluation.json and .html: {"json", "html"}."""
     folder = Path(out)
     target = folder / "evaluation.json"
-    write_text(target, json.dumps(figures, indent=1) + "\n")
+    write_text(target, json_text(figures, indent=1) + "\n")
     return {"json": str(target), "html": str(write_html(figures, folder / "evaluation.html"))}
 
 

@@ -5,7 +5,6 @@ A strip shows a window: `FRAMES` frames, `STEP` seconds apart.
 
 from __future__ import annotations
 
-import csv
 import random
 import zlib
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, UsageError
+from ..reading import read_table
 
 FRAMES = 8
 STEP = 0.18
@@ -87,7 +87,7 @@ def rates_strips(path: Path) -> bool:
     Raises:
         InputError: it can't be read.
     """
-    return any(len(row) == 5 for row in _rows(path)[:1])
+    return any(len(row) == 5 for row in read_table(path)[:1])
 
 
 def load_key(path: Path) -> dict[int, Shown]:
@@ -97,7 +97,7 @@ def load_key(path: Path) -> dict[int, Shown]:
         InputError: it can't be read.
     """
     try:
-        shown = [Shown(int(n), c, who, float(s), tuple(m)) for n, c, who, s, *m in _rows(path)]
+        shown = [Shown(int(n), c, who, float(s), tuple(m)) for n, c, who, s, *m in read_table(path)]
     except ValueError as error:
         raise InputError(
             f"is no key of strips ({error})", file=path, fix="measure the performance again"
@@ -141,7 +141,7 @@ def _means(answers: list) -> dict:
 
 def _answers(path: Path, shown: dict[int, Shown]):
     """(sheet, method, (closeness, feeling, kept)) of each line of a rater."""
-    for row in _rows(path):
+    for row in read_table(path):
         number, letter, *said = (field.strip() for field in row)
         if not number.isdigit():
             continue  # a heading
@@ -158,11 +158,3 @@ def _answers(path: Path, shown: dict[int, Shown]):
                 fix="write WINDOW,LETTER,CLOSENESS,FEELING,KEPT, two of 1 to 5, then 0 or 1",
             )
         yield sheet, method, (closeness, feeling, kept)
-
-
-def _rows(path: Path) -> list[list[str]]:
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as f:
-            return [row for row in csv.reader(f) if row]
-    except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"can't be read ({error})", file=path, fix="save it as .csv") from error

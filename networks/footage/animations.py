@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 
 from ..errors import InputError
+from ..reading import why_unreadable
 from .frames import Frame, Reader
-from .pictures import check_size, over_grey, read_bytes
+from .pictures import check_file, check_size, over_grey, read_bytes
 
 SHORTEST, USUAL = 0.010, 0.100
 """Seconds: a frame that is to stay no longer than SHORTEST stays USUAL, as browsers do it."""
@@ -41,11 +42,12 @@ def _is_animated_webp(head: bytes) -> bool:
 
 def _head(path: Path) -> bytes:
     """A file's first bytes, in which it says so."""
+    check_file(path)
     try:
         with open(path, "rb") as f:
             return f.read(1 << 16).ljust(32, b"\0")
     except OSError as error:
-        raise InputError(f"can't be read ({error.strerror}).", file=path) from error
+        raise InputError(why_unreadable(error), file=path) from error
 
 
 def _before(data: bytes, name: bytes) -> int:

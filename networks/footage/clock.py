@@ -11,12 +11,14 @@ from typing import TypeVar
 
 import numpy as np
 
+from ..track import LONGEST_STEP
+
 T = TypeVar("T")
 
 HICCUP = 8  # frames of which the timestamps may stand still or be in disorder
-LONGEST_PAUSE = 600.0  # seconds without a frame; what is longer is a clock that was set
+LONGEST_PAUSE = LONGEST_STEP  # seconds without a frame; what is longer is a clock that was set
 LONGEST_GAP = 10.0  # the same where takes may have been joined: streams made to be cut anywhere
-SLOWEST = 50  # steps of its own that a clip with few frames an hour may pause in any case
+SLOWEST = 50  # steps of its own that a clip with few frames a minute may pause in any case
 REMEMBERED = 48  # steps of which the median is the clip's own step
 
 
@@ -79,7 +81,8 @@ class Clock:
     def _after_pause(self, seconds: float) -> float:
         """The same, unless it is too long after the last frame for a pause."""
         pause = seconds - self._last
-        if pause <= self._pause or pause <= SLOWEST * self.step:
+        slow = min(SLOWEST * self.step, LONGEST_PAUSE)  # no track takes a longer one
+        if pause <= max(self._pause, slow, 1.5 * self.step):
             return seconds
         self._jump(seconds)
         return self._last + self.step

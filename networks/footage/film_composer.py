@@ -88,6 +88,7 @@ class _Told:
     fps: float
     size: int
     out: str
+    turns: int | list[int] = 0
 
 
 def make_film(plan: Plan, progress: Callable[[int, int], None] = lambda done, total: None) -> None:

@@ -4,15 +4,16 @@ file name on Windows by itself."""
 from __future__ import annotations
 
 import io
-import stat
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 
+from .. import reading
 from ..errors import InputError
 from ..files import IMAGE_SUFFIXES
+from ..reading import plain_file
 from . import picture_size
 from .heif import is_tiled
 
@@ -26,21 +27,10 @@ def check_file(path: Path) -> int:
     Raises:
         InputError: missing, a folder, a pipe, a device, a link that leads back to itself, or empty.
     """
-    try:
-        found = path.stat()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError("does not exist.", file=path, fix="check the path") from error
-    except (OSError, RuntimeError, ValueError) as error:
-        raise InputError(
-            f"can't be read ({getattr(error, 'strerror', None) or error}).",
-            file=path,
-            fix="check the path and its links",
-        ) from error
-    if not stat.S_ISREG(found.st_mode):
-        raise InputError("is not a file.", file=path, fix="give a video, an image or a folder")
-    if found.st_size == 0:
+    size = plain_file(path, fix="give a video, an image or a folder")
+    if size == 0:
         raise InputError("is empty.", file=path, fix="copy or export it again")
-    return found.st_size
+    return size
 
 
 def is_picture(path: Path) -> bool:
@@ -76,14 +66,8 @@ def read_bytes(path: Path) -> bytes:
     Raises:
         InputError: see `check_file`; or it is too large for one.
     """
-    if check_file(path) > LARGEST_FILE:
-        raise InputError(
-            "is too large for a picture.", file=path, fix="give a smaller one, or a video"
-        )
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"can't be read ({error.strerror}).", file=path) from error
+    check_file(path)
+    return reading.read_bytes(path, LARGEST_FILE, fix="give another picture, or a video")
 
 
 def check_size(data: bytes, path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..track import STILL_SECONDS
+from ..track import STILL_SECONDS, check_span
 from . import picture_size
 from .animations import is_animated
 from .frames import Frame, Reader
@@ -78,10 +78,13 @@ def places(paths: list[Path]) -> tuple[list[float], str]:
     span = (numbers[-1] - numbers[0]) / step + 1
     if len(paths) < WHOLE_ENOUGH * span or not (steps > step).any():
         return plain, ""
+    found = [(n - numbers[0]) / step for n in numbers]
+    if check_span(np.array(found) * STILL_SECONDS, stills=True):
+        return plain, ""
     gaps = [(a + step, b - step) for a, b in pairwise(numbers) if b - a > step]
     told = ", ".join(str(a) if a >= b else f"{a}-{b}" for a, b in gaps[:5])
     more = f" and {len(gaps) - 5} more gaps" if len(gaps) > 5 else ""
-    return [(n - numbers[0]) / step for n in numbers], f"lacks number {told}{more}"
+    return found, f"lacks number {told}{more}"
 
 
 def _numbers(paths: list[Path]) -> list[int] | None:

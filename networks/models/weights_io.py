@@ -8,7 +8,6 @@ refused with the reason.
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from ..errors import ModelError, UsageError
 from ..files import write_bytes, write_text
 from ..reading import one_line, parse_json, plain_file, read_bytes, why_unreadable
-from ..records import FieldError, as_record
+from ..records import FieldError, as_record, json_text
 from ..vocabulary import EXPRESSIONS, REGISTERED_SIZE
 from .registry import build_network
 from .weights_places import WEIGHTS, file_name
@@ -61,7 +60,7 @@ class WeightsInfo:
     @property
     def digest(self) -> str:
         """Twelve hex digits of the training's settings, data and metrics."""
-        text = json.dumps(self.training, sort_keys=True)
+        text = json_text(self.training, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @staticmethod
@@ -101,7 +100,7 @@ def save_network(path: str | Path, network: nn.Module, info: WeightsInfo, half: 
         OutputError: the place can't be written.
     """
     header = {"format": FORMAT, "version": VERSION, "digest": info.digest, **asdict(info)}
-    data = save(stored_tensors(network, half), metadata={"exprgen": json.dumps(header)})
+    data = save(stored_tensors(network, half), metadata={"exprgen": json_text(header)})
     write_bytes(path, data)
     return hashlib.sha256(data).hexdigest()[:12]
 
@@ -265,7 +264,7 @@ def write_card(weights: str | Path, card: ModelCard, info: WeightsInfo) -> Path:
     parts = [
         f"# {card.title}",
         card.purpose,
-        f"- Network: `{info.network}` {json.dumps(info.config)}, input {info.input_size} px",
+        f"- Network: `{info.network}` {json_text(info.config)}, input {info.input_size} px",
         f"- File: `{Path(weights).name}`, SHA-256 begins `{file_digest(weights)}`",
         f"- Training digest: `{info.digest}`, seed {card.seed}",
         f"\n**Data.** {card.data}\n\n**Licence of the data.** {card.licence_of_data}\n\n"

@@ -21,6 +21,7 @@ from .contact import (
     held_below,
     lips_bias,
     opening,
+    together,
 )
 from .head_and_gaze import head_angles
 from .relations import LID_GAPS, LIP_GAPS, RELATIONS, actor_points, measure
@@ -100,9 +101,14 @@ def _smoothed(times: np.ndarray, moved: np.ndarray, settings: RetargetSettings) 
 
 def _lids(track: FaceTrack, moved: np.ndarray, neutral: np.ndarray) -> np.ndarray:
     """(N, 2) share of the open eye; in touching frames 0."""
-    out = []
+    shares = []
     for k in LID_GAPS:
         whole = max(neutral[k] - LIDS_SHUT_GAP, 0.02)
-        share = deepen_blinks(track.times, (moved[:, k] + whole) / whole)
-        out.append(opening(share, held_below(share, LIDS_MEET, LIDS_PART), LIDS_MEET))
-    return np.stack(out, axis=1)
+        shares.append(deepen_blinks(track.times, (moved[:, k] + whole) / whole))
+    return np.stack(
+        [
+            opening(share, held_below(share, LIDS_MEET, LIDS_PART), LIDS_MEET)
+            for share in together(np.stack(shares, axis=1)).T
+        ],
+        axis=1,
+    )

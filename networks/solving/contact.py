@@ -13,10 +13,12 @@ LIPS_MEET, LIPS_PART = 0.035, 0.045
 """Lip gap, in eye distances, below which lips touch, and above which they no longer do."""
 LIPS_BIAS = (-0.02, 0.02)
 """How far a tracked gap of closed lips may be from zero."""
-LIDS_MEET, LIDS_PART = 0.16, 0.28
+LIDS_MEET, LIDS_PART = 0.12, 0.2
 """The same for lids, as shares of the open eye."""
 LIDS_SHUT_GAP = 0.008
 """Lid gap of closed lids as tracked, in eye distances."""
+ALIKE = 0.15
+"""Difference of two eyes' shares up to which they are alike; from twice that on it is a wink."""
 BLINK_SECONDS = 0.5
 """A dip of the lids up to this long is a blink,"""
 BLINK_DEPTH = 0.5
@@ -43,6 +45,15 @@ def opening(values: np.ndarray, shut: np.ndarray, meet: float) -> np.ndarray:
     """A gap (N,) with touching frames at zero, continuous where it passes from one to the other."""
     eased = np.where(values < 2 * meet, np.maximum(2 * (values - meet), 0.0), values)
     return np.where(shut, 0.0, eased)
+
+
+def together(shares: np.ndarray) -> np.ndarray:
+    """Shares of both open eyes (N, 2), alike where they are nearly so: what is left of a small
+    difference is the tracker's, and one lid that shuts before the other is seen as a wink."""
+    mean = shares.mean(1, keepdims=True)
+    apart = np.abs(shares[:, :1] - shares[:, 1:])
+    kept = np.clip((apart - ALIKE) / ALIKE, 0.0, 1.0)
+    return mean + kept * (shares - mean)
 
 
 def lips_bias(gap: np.ndarray, found: np.ndarray) -> float:

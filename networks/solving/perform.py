@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..settings import RetargetSettings
 from ..track import FaceTrack, RigTrack
 from ..tracking.lost_frames import fill_lost
+from ..vocabulary import NEUTRAL
 from .actor import ActorRelations, actor_relations
 from .by_channels import calm_coefficients
 from .controls import selected_rows
@@ -23,6 +24,17 @@ from .targets import HOLD, Geometry, kind_of, slow, targets_for
 
 STIRRED = 0.01
 """Eye distances from which on an actor's slow motion has a direction."""
+STRONG_MOTION = 0.05
+"""Eye distances from which on it is a clear one."""
+CERTAIN = 3.0
+"""Exponent on the chance of a feeling: only one that is read for certain (0.9 is 0.73, 0.65 is
+0.27) may stand against what the landmarks say: a crying mouth is drawn wide like a smile, and a
+hand before it deceives a tracker."""
+OPPOSED = 3.0
+"""Factor on how far a change of a control goes against the actor: a third of it is enough to leave
+the change out."""
+AGAINST = {"mouth_bend": 1.0, "mouth_corner": 1.0, "brow": 0.3}
+"""Region, or name without side -> how far the slow part of a relation may then be turned."""
 FEELING = {"brow": 1.0, "eye": 0.5, "nose": 1.0, "cheek": 0.7, "mouth": 0.5, "jaw": 0.2}
 """Region -> how far the slow part of what the relations leave free is the emphasised pose's."""
 FEELING_SHOWN = {"brow": 0.5, "nose": 0.5, "cheek": 0.5, "mouth_width": 0.4, "mouth_bend": 0.6}
@@ -75,7 +87,8 @@ def with_relations(
     columns = [track.controls.index(n) for n in model.controls]
     felt = to_unit(controls, track.values[:, columns])
     plain = plain_prior(controls, felt, arkit)
-    units = solve_relations(track.times, actor, profile, model, plain, felt, settings)
+    certain = certainty(track.times, track.expression)
+    units = solve_relations(track.times, actor, profile, model, plain, felt, settings, certain)
     values = np.array(track.values, np.float32)
     values[:, columns] = from_unit(controls, units)
     return replace(track, values=values, meta={**track.meta, "neutral": actor.source})
@@ -107,6 +120,7 @@ def solve_relations(
     plain: np.ndarray,
     felt: np.ndarray,
     settings: RetargetSettings,
+    certain: np.ndarray | float = 0.0,
 ) -> np.ndarray:
     """Unit values (N, C) of `model.controls` with which the character does what the actor does.
 
@@ -115,14 +129,17 @@ def solve_relations(
             motion says, and what the actor's expression says. Where the relations leave a control
             free it is the first, with the second's slow part as far as the emphasis goes. The
             controls of the eyes are taken from `felt` as they are.
+        certain: (N,) 0..1, how certainly that expression is read.
     """
-    geometry = Geometry.of(model, profile)
+    geometry, certain = Geometry.of(model, profile), np.broadcast_to(certain, len(times))
     aim = targets_for(times, actor, geometry, settings)
-    values = _carried_on(times, aim.values, geometry, felt, settings)
+    values = _carried_on(times, aim.values, geometry, felt, settings, certain)
     controls = [profile.control(n) for n in model.controls]
     regions = [c.region for c in controls]
     share = settings.emphasis_at(times, regions) * [FEELING.get(r, 0.0) for r in regions]
-    prior = plain + share * slow(times, felt - plain)
+    more = slow(times, felt - plain)
+    own = slow(times, aim.values) - geometry.response.rest
+    prior = plain + share * _along(more, own, controls, geometry, certain) * more
     hold = np.array([HOLD if c.output == "expression" else np.inf for c in controls])
     prior[:, ~np.isfinite(hold)] = felt[:, ~np.isfinite(hold)]
     low = np.array([-1.0 if c.minimum < c.rest else 0.0 for c in controls])
@@ -136,18 +153,48 @@ def _carried_on(
     geometry: Geometry,
     felt: np.ndarray,
     settings: RetargetSettings,
+    certain: np.ndarray,
 ) -> np.ndarray:
     """Targets (N, K) whose slow part goes on towards the emphasised pose's.
 
-    Only onwards: where the pose shows more of what the actor does, in the same direction. It can
-    neither weaken a motion nor turn it round.
+    Onwards: where the pose shows more of what the actor does, in the same direction; against it
+    only as far as the feeling is `certain` (N,), 0..1. Quick motion is never touched.
     """
-    share = settings.emphasis_at(times, [r.region for r in RELATIONS.values()]) * [
-        FEELING_SHOWN.get(r.region, FEELING_SHOWN.get(kind_of(name), 0.0))
-        for name, r in RELATIONS.items()
-    ]
+    amount = settings.emphasis_at(times, [r.region for r in RELATIONS.values()])
     rest = geometry.response.rest
     own = slow(times, values) - rest
     more = slow(times, geometry.response.predict(felt)) - rest - own
     onwards = np.tanh(own * np.sign(more) / STIRRED)  # 1: the same way; -1: the other
-    return values + share * np.maximum(onwards, 0.0) * more
+    share = np.where(onwards > 0, _shares(FEELING_SHOWN), certain[:, None] * _shares(AGAINST))
+    return values + amount * share * np.abs(onwards) * more
+
+
+def _shares(of: dict[str, float]) -> np.ndarray:
+    """(K,) what a table by region or name says of each relation; 0 where nothing."""
+    return np.array([of.get(r.region, of.get(kind_of(name), 0.0)) for name, r in RELATIONS.items()])
+
+
+def _along(
+    more: np.ndarray,
+    own: np.ndarray,
+    controls: list[Control],
+    geometry: Geometry,
+    certain: np.ndarray,
+) -> np.ndarray:
+    """(N, C) 1 for a change `more` (N, C) of a control that goes with, or beside, what the actor
+    does with the relations (`own`, (N, K)); towards 0 for one that goes clearly against it."""
+    reach = geometry.response.reach()
+    effect = np.where(more[..., None] >= 0, reach[:, 1], -reach[:, 0]) * more[..., None]
+    moved = own * np.minimum(np.abs(own) / STRONG_MOTION, 1.0)
+    across = np.einsum("nck,nk->nc", effect, moved)
+    touched = np.abs(effect) / np.maximum(np.abs(effect).max(2, keepdims=True), 1e-9)
+    seen = np.linalg.norm(touched * own[:, None], axis=2)  # of what the actor does there
+    size = np.linalg.norm(effect, axis=2) * seen
+    agreement = across / np.maximum(size, 1e-9)
+    return np.clip(1.0 + OPPOSED * agreement, certain[:, None], 1.0)
+
+
+def certainty(times: np.ndarray, expression: np.ndarray) -> np.ndarray:
+    """(N,) how certainly some feeling is read from probabilities (N, 7), over a second or so."""
+    felt = np.delete(slow(times, expression), NEUTRAL, axis=1)
+    return felt.max(1) ** CERTAIN

@@ -76,16 +76,15 @@ def _mouth() -> dict[str, Relation]:
 def _eyes() -> dict[str, Relation]:
     out = {}
     for side in SIDES:
-        ends = _of("y", f"eye_{side}_inner", f"eye_{side}_outer")
         upper = _of("y", f"eye_{side}_top_1", f"eye_{side}_top_2")
         lower = _of("y", f"eye_{side}_bottom_1", f"eye_{side}_bottom_2")
         out[f"lid_gap_{side}"] = Relation(upper, lower, "eye", "eye")
-        out[f"lower_lid_{side}"] = Relation(lower, ends, "eye", "eye")
+        out[f"lower_lid_{side}"] = Relation(lower, (), "eye", "eye")
         whole = _of("y", *(f"brow_{side}_{i}" for i in range(1, 6)))
-        out[f"brow_height_{side}"] = Relation(whole, ends, "brow", "brow")
+        out[f"brow_height_{side}"] = Relation(whole, (), "brow", "brow")
         for place, number in _BROW[side].items():
             brow = _of("y", f"brow_{side}_{number}")
-            out[f"brow_{place}_{side}"] = Relation(brow, ends, "brow", "brow")
+            out[f"brow_{place}_{side}"] = Relation(brow, (), "brow", "brow")
     inner = _of("x", "brow_left_1"), _of("x", "brow_right_5")
     return out | {"brow_apart": Relation(*inner, "brow", "brow")}
 
@@ -170,10 +169,11 @@ def actor_points(track: FaceTrack) -> np.ndarray:
     found = track.found if track.found.any() else np.ones(len(track), bool)
     size = np.sqrt((mesh[:, _FIRM] ** 2).sum((1, 2)))
     mesh = mesh / np.maximum(size, 1e-9)[:, None, None]
-    if not track.meta.get("stills"):
+    clip = not track.meta.get("stills")
+    if clip:
         for _ in range(_FIRM_ROUNDS):
             mesh = _laid_over(mesh, np.median(mesh[found][:, _FIRM], axis=0))
-    return _in_eye_distances(mesh, found)
+    return _in_eye_distances(mesh, found, clip)
 
 
 def _laid_over(mesh: np.ndarray, goal: np.ndarray) -> np.ndarray:
@@ -189,9 +189,13 @@ def _laid_over(mesh: np.ndarray, goal: np.ndarray) -> np.ndarray:
     return scale[:, None, None] * ((mesh - middle) @ turn) + goal_middle
 
 
-def _in_eye_distances(mesh: np.ndarray, found: np.ndarray) -> np.ndarray:
+def _in_eye_distances(mesh: np.ndarray, found: np.ndarray, clip: bool) -> np.ndarray:
     centres = mesh[:, _EYE_ENDS].mean(2)
     origin = centres.mean(1, keepdims=True)
     apart = np.linalg.norm(centres[:, 0] - centres[:, 1], axis=1)
-    stills = apart if len(mesh) < 2 else np.full(len(mesh), np.median(apart[found]))
-    return (mesh[:, _CHOSEN] - origin) / np.maximum(stills, 1e-9)[:, None, None]
+    if len(mesh) > 1:
+        apart = np.full(len(mesh), np.median(apart[found]))
+    if clip:
+        # The eyes' corners give a little with the lids: brows must not seem to move in a blink.
+        origin = np.median(origin[found], axis=0, keepdims=True)
+    return (mesh[:, _CHOSEN] - origin) / np.maximum(apart, 1e-9)[:, None, None]

@@ -28,24 +28,24 @@ from .relations import (
 
 WEIGHTS = {
     "lip_gap": 3.0,
-    "lid_gap": 2.5,
+    "lid_gap": 10.0,
     "mouth_width": 2.5,
     "mouth_corner": 1.0,
     "mouth_bend": 2.0,
     "mouth_side": 1.0,
     "mouth_outline": 1.0,
-    "upper_lip": 0.6,
+    "upper_lip": 0.3,
     "lower_lip": 0.4,
     "upper_lip_full": 0.5,
     "lower_lip_full": 0.5,
     "upper_lip_forward": 0.6,
     "lower_lip_forward": 0.6,
     "mouth_corners_forward": 0.2,
-    "jaw_height": 1.2,
+    "jaw_height": 0.5,
     "jaw_side": 0.5,
     "jaw_forward": 0.1,
     "lower_lid": 1.0,
-    "brow_height": 6.0,
+    "brow_height": 10.0,
     "brow_inner": 0.6,
     "brow_middle": 0.3,
     "brow_outer": 0.5,
@@ -66,7 +66,7 @@ SIDEWAYS = [
 ]
 TOUCH = 8.0
 """Factor on the weight of a gap that must be shut."""
-HOLD = 0.12
+HOLD = 0.2
 """How much a unit value away from the prior weighs against an eye distance's error."""
 SIZE_LIMITS = (0.4, 4.0)
 """How far a character's proportions may scale an actor's motion."""
@@ -79,6 +79,9 @@ SLOW_HERTZ = 0.8
 LIDS_OVERLAP = 0.1
 """How far, in shares of the open eye, an upper lid must pass the lower one until nothing of the eye
 is seen between them; the landmarks are on their rims."""
+WIDE = 0.6
+"""How much further than neutral a character opens its eyes where the actor does; drawn eyes are
+large, and all of it reads as surprise."""
 AJAR = 0.12
 """Gap of lips in mouth widths; a character whose lips are further apart at rest rests ajar."""
 
@@ -256,7 +259,7 @@ def _set_lids(values, weights, actor: ActorRelations, geometry: Geometry) -> Non
     """Gaps of the lids, between the character's own shut and open."""
     rest = geometry.response.rest[LID_GAPS]
     room = np.maximum(geometry.high[LID_GAPS], 1e-3)
-    wide = np.maximum(actor.lids - 1.0, 0.0) * rest
+    wide = WIDE * np.maximum(actor.lids - 1.0, 0.0) * rest
     wide = room * np.tanh(wide / room)
     values[:, LID_GAPS] = (
         geometry.lids + np.minimum(actor.lids, 1.0) * (rest - geometry.lids) + wide

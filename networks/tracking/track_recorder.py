@@ -20,7 +20,7 @@ from ..errors import InputError
 from ..files import new_spool, unwritable
 from ..footage.clock import own_rate
 from ..names import as_name
-from ..track import RESTING, TRACKED, FaceTrack, Spooled
+from ..track import RESTING, TRACKED, FaceTrack, Spooled, check_span
 from ..vocabulary import (
     ARKIT_CHANNELS,
     ARKIT_INDEX,
@@ -92,6 +92,7 @@ class TrackRecorder:
         if stamp:
             self._meta["stamp"] = stamp
         self._turns: list[int] = []
+        self._first = self._last = 0.0
         self._frames = self.found = 0
         self.without_face: list[str] = []
         try:
@@ -134,6 +135,7 @@ class TrackRecorder:
             rig_units: key as in FaceTrack.rig_units -> (M,) unit values; the same keys every time,
                 values of frames without a face don't matter and may be left out.
         """
+        self._check_time(tracked.time)
         jpeg = b""
         row = dict.fromkeys(_SPOOLED, 0.0)
         row |= {"times": tracked.time, "expression": _NEUTRAL, "head_pose": np.eye(4)}
@@ -161,6 +163,18 @@ class TrackRecorder:
             self._meta["names"].append(as_name(tracked.name))
         self._frames += 1
         self.found += tracked.found
+
+    def _check_time(self, time: float) -> None:
+        """Refuse at once a frame that no track can hold, and not when all is done."""
+        times = [self._first, self._last, time] if self._frames > 1 else [self._first, time]
+        if self._frames and (word := check_span(np.unique(times), self.stills)):
+            raise InputError(
+                f"is too long for one track: it {word}",
+                file=self._meta["source"],
+                fix="analyse it in parts (--range)",
+            )
+        self._first = self._first if self._frames else time
+        self._last = time
 
     def _add_units(self, rig_units: dict[str, np.ndarray]) -> None:
         for key, values in rig_units.items():

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
+import io
 import multiprocessing
 import os
 import sys
@@ -30,9 +30,10 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from ..arrays import read_array
-from ..errors import InputError, UsageError
+from ..errors import InputError, OutputError, UsageError
 from ..files import IMAGE_SUFFIXES, write_text
-from ..reading import read_json
+from ..reading import read_json, read_text
+from ..records import json_text
 from ..tracking.face_detector import FaceDetector
 from ..tracking.registration import (
     apply_affine,
@@ -96,10 +97,10 @@ def list_items(source: str | Path) -> list[Item]:
 
 
 def _from_table(table: Path, root: Path) -> list[Item]:
+    text = read_text(table, "save it as .csv", "utf-8-sig")
     try:
-        with open(table, newline="", encoding="utf-8-sig") as f:
-            rows = list(csv.DictReader(f))
-    except (OSError, ValueError, csv.Error) as error:
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    except csv.Error as error:
         raise InputError(f"is no table ({error}).", file=table, fix="save it as .csv") from error
     if not rows or not {"file", "label"} <= set(rows[0]):
         raise InputError("has no rows with file and label.", file=table, fix="add these columns")
@@ -213,13 +214,22 @@ def build(source: str | Path, out: str | Path, *, processes: int = 2, limit: int
 
 
 def _prepare(items: list[Item], out: Path) -> None:
-    """Make the empty columns and the table, unless those of the same pictures are there already."""
+    """Make the empty columns and the table, unless those of the same pictures are there already.
+
+    Raises:
+        OutputError: those of others are there: they took hours, and a trial may be of a few.
+    """
     rows = [(i.source, i.label, i.split, i.target) + ((i.posed,) if i.posed else ()) for i in items]
-    text = json.dumps(rows)
+    text = json_text(rows)
     meta = {"version": VERSION, "pictures": hashlib.sha256(text.encode()).hexdigest()}
     header = out / "hed.json"
-    if header.is_file() and read_json(header, FIX) == meta:
+    there = read_json(header, FIX) if header.is_file() else None
+    if there == meta:
         return
+    if isinstance(there, dict) and there.get("version") == VERSION:
+        raise OutputError(
+            "holds the faces of other pictures", file=out, fix="give another folder, or remove it"
+        )
     header.unlink(missing_ok=True)
     (out / COPIES).unlink(missing_ok=True)  # they were found among other pictures
     for name, (shape, dtype) in _COLUMNS.items():
@@ -234,7 +244,7 @@ def _prepare(items: list[Item], out: Path) -> None:
         subject=np.array([i.subject for i in items]),
         **_posed_column(items),
     )
-    write_text(header, json.dumps(meta))
+    write_text(header, json_text(meta))
 
 
 def _posed_column(items: list[Item]) -> dict[str, np.ndarray]:

@@ -29,11 +29,14 @@ from . import (
     eyes,
     hair,
     head,
+    lids,
+    lips,
     parts,
     properties_rig,
     shading,
     shapes,
     source,
+    teeth,
 )
 from .config import CharacterConfig
 from .poses import IRIS, Edits, arkit_weights, edited_poses, label
@@ -111,14 +114,20 @@ def _bone_parent(obj, rig, bone: str, place) -> None:
     obj.rotation_euler = (-np.pi / 2, 0.0, 0.0)
 
 
+def shaped_parts(config: CharacterConfig) -> tuple[StyledHead, list[parts.Part]]:
+    """The styled head and its skin (first), tongue, lashes and teeth with their actions."""
+    styled = lids.shape_lids(lips.shape_lips(style_head(config)))
+    pieces = parts.build_parts(styled, config)
+    return styled, pieces + teeth.teeth_rows(styled, lips.find_mouth(styled))
+
+
 def build_character(config: CharacterConfig) -> Character:
     """Build the character of `config` into a collection of the current scene named after it.
 
     With `config.controls == "actions"` the head's shape keys stay free (ARKit names) and no face
     board is made; head and eye bones are always there.
     """
-    styled = style_head(config)
-    pieces = parts.build_parts(styled, config)
+    styled, pieces = shaped_parts(config)
     masks = shapes.shape_skin(pieces[0], styled, config)
     correctives.add_correctives(pieces, styled)
     pieces += [brows.brow_tube(pieces[0], styled, config, sign) for sign in (1.0, -1.0)]

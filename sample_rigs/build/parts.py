@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import bmesh
 import bpy
 import numpy as np
-from mathutils.kdtree import KDTree
 
 from . import source
 from .config import CharacterConfig
@@ -118,20 +117,23 @@ def trim(guide: np.ndarray, vertices: np.ndarray, faces: np.ndarray, planes):
     return out, polygons
 
 
-def _part(head: StyledHead, faces: np.ndarray, keep: np.ndarray, kind: int) -> Part:
-    """Subdivided piece of the base mesh with its actions and helper fields."""
+def _part(head: StyledHead, faces, keep: np.ndarray, kind: int, fine: bool = True) -> Part:
+    """Piece of the base mesh, subdivided if `fine`, with its actions and helper fields."""
     faces, used = cut_faces(faces, keep)
     columns = {k: d[used] for k, d in head.actions.items()}
     columns["flare"] = head.flare[used]
     columns["@anatomy"] = head.anatomy[used]
     columns["@lips"] = np.repeat(head.lips[used][:, None], 3, axis=1)
-    vertices, faces, out = subdivide(head.rest[used], faces, columns)
+    columns["@hollow"] = np.repeat(head.cavity[used][:, None], 3, axis=1)
+    vertices, out = head.rest[used], columns
+    if fine:
+        vertices, faces, out = subdivide(vertices, faces, columns)
     extra = {k[1:]: out.pop(k) for k in list(out) if k.startswith("@")}
     return Part(vertices, faces, out, extra, kind)
 
 
 def build_parts(head: StyledHead, config: CharacterConfig) -> list[Part]:
-    """Skin, teeth, tongue and lashes with all shapes; the brows follow in `add_brow`."""
+    """Skin, tongue and lashes with all shapes; teeth and brows have modules of their own."""
     data = source.load_source()
     flat, everything = head.anatomy, np.ones(len(head.anatomy), bool)
     low = head.before.chin[2] - 0.125
@@ -139,32 +141,13 @@ def build_parts(head: StyledHead, config: CharacterConfig) -> list[Part]:
     parts = [_part(head, data.parts["body"], skin_keep, SKIN)]
     _order(parts[0])
     smooth_sockets(parts[0], head)
-    for name in ("helper-upper-teeth", "helper-lower-teeth"):
-        teeth = _part(head, data.parts[name], everything, TEETH)
-        # The base mesh's teeth fill the mouth to the lips; smaller ones never poke through.
-        middle = teeth.vertices.mean(0)
-        size, back = ((0.93, 0.94, 1.0), 0.001) if "upper" in name else ((0.76, 0.84, 0.88), 0.0026)
-        lower = config.style.upper_teeth if "upper" in name else config.style.lower_teeth
-        teeth.vertices = middle + (teeth.vertices - middle) * size + (0, back, -lower)
-        parts.append(teeth)
-    parts.append(_part(head, data.parts["helper-tongue"], everything, TONGUE))
+    # Mostly in the dark, and every point costs as many bytes as there are shape keys.
+    parts.append(_part(head, data.parts["helper-tongue"], everything, TONGUE, fine=False))
     for side in "lr":
         for which in config.lashes:
             name = f"helper-{side}-eyelashes-{which}"
             parts.append(_part(head, data.parts[name], everything, LASH))
-            _follow_lid(parts[-1], parts[0], "Left" if side == "l" else "Right")
     return parts
-
-
-def _follow_lid(lash: Part, skin: Part, side: str) -> None:
-    """Let a lash open with the lid's edge below it; the base mesh's own opening folds it up."""
-    lid = np.flatnonzero(np.linalg.norm(skin.shapes[f"eyeBlink{side}"], axis=1) > 0.004)
-    tree = KDTree(len(lid))
-    for i, vertex in enumerate(skin.vertices[lid]):
-        tree.insert(vertex, i)
-    tree.balance()
-    near = np.array([[found[1] for found in tree.find_n(v, 12)] for v in lash.vertices])
-    lash.shapes[f"eyeWide{side}"] = skin.shapes[f"eyeWide{side}"][lid[near]].mean(axis=1)
 
 
 def _order(part: Part) -> None:
@@ -211,3 +194,9 @@ def relax(faces: np.ndarray, values: np.ndarray, weight: np.ndarray, times: int)
             ) + np.bincount(pairs[:, 1], values[pairs[:, 0], axis], len(values))
         values += 0.6 * weight[:, None] * (total / count - values)
     return values
+
+
+def without_tails(field: np.ndarray, least: float) -> np.ndarray:
+    """The (V, 3) field less `least` metres everywhere, so that its faint surroundings end."""
+    size = np.linalg.norm(field, axis=1, keepdims=True)
+    return field * np.maximum(size - least, 0.0) / np.maximum(size, 1e-9)

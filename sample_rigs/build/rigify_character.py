@@ -31,11 +31,11 @@ from . import (
 )
 from . import rigify_face as rf
 from . import rigify_fit as rt
-from .assemble import LID_GAP, Character, _framing, _shirt
+from .assemble import LID_GAP, Character, _framing, _shirt, shaped_parts
 from .assemble import key_poses as shared_poses
 from .config import CharacterConfig
 from .source import load_source
-from .stylise import fit_sphere, smooth, style_head
+from .stylise import fit_sphere, smooth
 
 NAME = rosa.ROSA.name
 SUMS = tuple(name for name in correctives.NAMES if name != "fixSeal")
@@ -54,8 +54,7 @@ class RigifyCharacter(Character):
 def build_rigify(config: CharacterConfig) -> RigifyCharacter:
     """Build the character of `config` into a collection of the current scene named after it."""
     rf.enable_rigify()
-    styled = style_head(config)
-    pieces = parts.build_parts(styled, config)
+    styled, pieces = shaped_parts(config)
     masks = shapes.shape_skin(pieces[0], styled, config)
     correctives.add_correctives(pieces, styled)
     pieces += [brows.brow_tube(pieces[0], styled, config, sign) for sign in (1.0, -1.0)]
@@ -68,7 +67,8 @@ def build_rigify(config: CharacterConfig) -> RigifyCharacter:
     rf.fit_metarig(meta, skin, styled, offset)
     face = rf.generate(meta, config.name, collection)
     _set_modes(face.rig)
-    fit = rt.solve_keys(face, skin, pieces[3], offset)
+    tongue = next(p for p in pieces if p.kind == parts.TONGUE)
+    fit = rt.solve_keys(face, skin, tongue, offset)
     mesh = _bind(config, pieces, masks, styled, face, fit, offset)
     mesh.parent = face.rig
     collection.objects.link(mesh)

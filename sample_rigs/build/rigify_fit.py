@@ -17,9 +17,10 @@ import bpy
 import numpy as np
 
 from . import controls
-from .parts import BROW, LASH, SKIN, TEETH, Part, relax
+from .parts import BROW, LASH, SKIN, TEETH, Part, relax, without_tails
 from .rigify_face import FaceRig, jaw_turn
 from .shapes import flip_map
+from .teeth import PARTED
 
 WAYS = {
     "left": np.array([1.0, 0.0, 0.0]),
@@ -428,8 +429,8 @@ def correctives(part: Part, weights: np.ndarray, fit: KeyFit, offset: np.ndarray
     `mouthClose`, which means nothing without an open jaw.
     """
     points = part.vertices + offset
-    if part.kind == TEETH:
-        return {}
+    if part.kind == TEETH:  # the bones carry them, but don't part them
+        return {key: part.shapes[key] for key in PARTED}
     out = {}
     for key, matrices in fit.matrices.items():
         wanted = part.shapes.get(key)
@@ -442,13 +443,7 @@ def correctives(part: Part, weights: np.ndarray, fit: KeyFit, offset: np.ndarray
     both = part.shapes.get("jawOpen", 0.0) + part.shapes.get("mouthClose", np.zeros_like(points))
     posed, linear = skinned(points + out["jawOpen"], weights, jaw_with_lock)
     out["mouthClose"] = np.linalg.solve(linear, (points + both - posed)[..., None])[..., 0]
-    return _symmetric(part, {k: _without_tails(field) for k, field in out.items()})
-
-
-def _without_tails(field: np.ndarray, least: float = 5e-4) -> np.ndarray:
-    """The field less `least` metres everywhere: what the bones nearly do needs no shape key."""
-    size = np.linalg.norm(field, axis=1, keepdims=True)
-    return field * np.maximum(size - least, 0.0) / np.maximum(size, 1e-9)
+    return _symmetric(part, {k: without_tails(field, 5e-4) for k, field in out.items()})
 
 
 def _symmetric(part: Part, fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -62,8 +62,6 @@ ROSA = CharacterConfig(
         eye_open=0.90,
         smile=0.16,
         brow_scale=1.3,
-        upper_teeth=0.003,
-        lower_teeth=0.003,
     ),
     brow=Brow(
         lift=0.003,

@@ -7,7 +7,7 @@ import numpy as np
 from . import creases
 from .config import CharacterConfig
 from .paint import cavity_mask
-from .parts import Part, relax, vertex_normals
+from .parts import Part, relax, vertex_normals, without_tails
 from .stylise import StyledHead, smooth
 
 BROW_TRAVEL = {
@@ -101,6 +101,8 @@ def shape_skin(part: Part, head: StyledHead, config: CharacterConfig) -> dict[st
             left += 0.25 * shapes["browOuterUpLeft"]
         shapes[f"{name}Left"], shapes[f"{name}Right"] = left, mirrored(left, flip)
     shapes["browInnerUp"] = shapes["browInnerUpLeft"] + shapes["browInnerUpRight"]
+    for name in ("jawLeft", "jawRight"):  # wide, and twice the base mesh's
+        shapes[name] = without_tails(shapes[name], 1.2e-3)
     cheek = _cheek_weight(part, head)
     for name in ("mouthSmile", "cheekSquint", "mouthDimple", "noseSneer"):
         left = relax(part.faces, shapes[f"{name}Left"], cheek, 60)

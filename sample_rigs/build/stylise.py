@@ -20,13 +20,15 @@ GAINS = {
     "mouthUpperUp": 1.7,
     "mouthLowerDown": 1.7,
     "eyeWide": 1.45,
-    "eyeSquint": 1.4,
+    "eyeSquint": 1.9,
     "mouthPress": 1.4,
     "cheekSquint": 1.3,
     "mouthShrug": 1.3,
     "mouthSmile": 1.12,
     "mouthLeft": 1.2,
     "mouthRight": 1.2,
+    "jawLeft": 2.0,
+    "jawRight": 2.0,
 }
 """Exaggeration of an action by the start of its name (measured by eye on a prototype)."""
 
@@ -54,6 +56,7 @@ class StyledHead:
     """Warped base vertices with every action, still in base-mesh indices.
 
     anatomy: (V, 3) unwarped rest; rest: (V, 3) warped; actions: ARKit name -> (V, 3).
+    flare: (V, 3) wide nostrils; lips, cavity: (V,) how red, how far inside the mouth.
     """
 
     anatomy: np.ndarray
@@ -61,6 +64,7 @@ class StyledHead:
     actions: dict[str, np.ndarray]
     flare: np.ndarray
     lips: np.ndarray
+    cavity: np.ndarray
     before: Landmarks
     after: Landmarks
 
@@ -228,6 +232,7 @@ def style_head(config: CharacterConfig) -> StyledHead:
         actions=actions,
         flare=warp(start + 0.8 * (flare - raw), style, marks) - rest,
         lips=lips,
+        cavity=np.zeros(len(rest)),
         before=marks,
         after=find_landmarks(rest, data),
     )

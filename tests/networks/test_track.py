@@ -1,5 +1,7 @@
 """FaceTracks recorded frame by frame, and the files that hold them."""
 
+import dataclasses
+import os
 import subprocess
 import sys
 
@@ -274,3 +276,39 @@ def test_damaged_track_is_refused_by_name(tmp_path, damage):
     with pytest.raises(InputError, match=r"t\.npz") as caught:
         FaceTrack.load(path)
     assert damage != "field" or "'gaze'" in str(caught.value)
+
+
+@pytest.mark.parametrize(("stills", "time", "taken"), [
+    (False, 599.0, True), (False, 700.0, False), (True, 700.0, True), (True, 20000.0, False),
+])  # fmt: skip
+def test_what_could_not_be_loaded_is_refused_at_once(tmp_path, stills, time, taken):
+    frames = [seen(0, name="a"), dataclasses.replace(seen(1, name="b"), time=time)]
+    if taken:
+        assert record(tmp_path / "t.npz", frames, stills=stills).times[1] == time
+        return
+    with TrackRecorder(tmp_path / "t.npz", source="x", stills=stills) as rec:
+        rec.add(frames[0])
+        with pytest.raises(InputError, match=r"too long for one track.*gap of"):
+            rec.add(frames[1])
+
+
+@pytest.mark.parametrize("damage", ["pipe", "deep", "cut", "bytes"])
+def test_a_damaged_track_is_no_whole_one(tmp_path, damage):
+    """Whatever lies there, a partial track can be written."""
+    path = tmp_path / "t.npz"
+    whole = record(path, [seen(0), seen(1)])
+    data = bytearray(path.read_bytes())
+    if damage == "pipe":
+        path.unlink()
+        os.mkfifo(path)
+    elif damage == "deep":
+        np.savez(path, header=np.array("[" * 100_000))
+    elif damage == "cut":
+        path.write_bytes(data[:300])
+    else:
+        at = data.index(b"header.npy") + 20
+        data[at : at + 40] = bytes(40)
+        path.write_bytes(data)
+    partial = dataclasses.replace(whole, meta={**whole.meta, "partial": True})
+    assert partial.save(path) == path
+    assert len(FaceTrack.load(path)) == 2

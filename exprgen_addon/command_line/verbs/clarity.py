@@ -8,6 +8,7 @@ from pathlib import Path
 from ....networks.characters.profile import find_character
 from ....networks.errors import EXIT_INTERRUPTED, EXIT_OK
 from ..console import Console, check_folder
+from ..places import check_outputs
 from ..verb_steps import run_job, running_worker
 
 NAME, ORDER = "clarity", 11
@@ -36,6 +37,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """How a character's key poses read."""
     profile = find_character(args.character)
     folder = check_folder(args.out)
+    check_outputs({"out": folder}, args.ratings, [profile])
     from ...studio import key_pose_clarity as reading
 
     console.catch_interrupts()

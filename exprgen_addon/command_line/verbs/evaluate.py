@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from ....networks.characters.profile import find_character, sample_characters
 from ....networks.errors import EXIT_INTERRUPTED
 from ..console import Console, check_folder
 from ..options import finite
+from ..places import check_outputs
 from ..verb_steps import exit_code, no_characters, run_job, running_worker
 
 NAME, ORDER = "evaluate", 14
@@ -62,9 +64,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if not args.primary and not sample_characters():
         raise no_characters()
     primary = find_character(args.primary) if args.primary else sample_characters()[0]
+    profiles = (primary, *map(find_character, args.secondary))
+    given = [args.hed, args.source, args.ced, *args.clip, *args.folds, *args.ratings]
+    check_outputs({"out": check_folder(args.out)}, filter(None, given), profiles)
     plan = planning.Plan(
-        out=check_folder(args.out).resolve(),
-        profiles=(primary, *map(find_character, args.secondary)),
+        out=Path(args.out).resolve(),
+        profiles=profiles,
         hed=args.hed,
         source=args.source,
         ced=args.ced,

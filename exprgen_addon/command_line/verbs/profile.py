@@ -27,7 +27,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """A scene -> a proposed profile beside it."""
     began = time.monotonic()
     out = check_file(args.out or Path(args.scene).with_suffix(".json"), (".json",))
-    check_outputs({"out": args.out}, [args.scene])
+    check_outputs({"out": out}, [args.scene])
     from ... import profiling
 
     console.catch_interrupts()

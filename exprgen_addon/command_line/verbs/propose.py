@@ -10,6 +10,7 @@ from ....networks.characters.profile import find_character
 from ....networks.errors import EXIT_OK
 from ...engine.jobs import Job
 from ..console import Console, check_file
+from ..places import check_outputs
 from ..verb_steps import exit_code, running_worker
 
 NAME, ORDER = "propose", 13
@@ -56,6 +57,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         return EXIT_OK
     began = time.monotonic()
     sheet = check_file(args.out or character.path.with_suffix(".proposals.png"), (".png",))
+    check_outputs({"out": sheet}, [path], [character])
     console.catch_interrupts()
     with running_worker(console) as worker:
         proposals = proposing.propose_poses(

@@ -10,6 +10,7 @@ from bpy.props import BoolProperty, StringProperty
 
 from ....networks.characters.profile import clamp, from_unit, to_unit
 from ....networks.errors import ExprGenError
+from ....networks.records import json_text
 from ....networks.solving import clearer_pose
 from ...characters.in_scene import active_collection, character_of
 from ...engine.task_queue import Task, Thinking
@@ -68,7 +69,7 @@ class EXPRGEN_OT_make_clearer(bpy.types.Operator):
                     bpy.ops.exprgen.take_pose,
                     scene=name,
                     collection=collection,
-                    values=json.dumps(units),
+                    values=json_text(units),
                 )
             return made.summary()
 

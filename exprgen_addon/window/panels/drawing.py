@@ -7,7 +7,7 @@ from pathlib import Path
 from ....networks.errors import ExprGenError
 from ...engine import python_check, task_queue
 from .. import job_timer
-from ..wording import clock, wrapped
+from ..text_layout import clock, wrapped
 
 
 class Part:

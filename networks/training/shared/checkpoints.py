@@ -19,6 +19,7 @@ from ...arrays import check_members
 from ...errors import InputError, UsageError
 from ...files import sweep, written_whole
 from ...reading import parse_json, plain_file
+from ...records import json_text
 
 FILE = "checkpoint.pt"
 VERSION = 1
@@ -43,7 +44,7 @@ def save_checkpoint(folder: str | Path, settings: dict, state: dict) -> None:
     with written_whole(path, fsync=True) as part:
         part.parent.mkdir(parents=True, exist_ok=True)
         with open(part, "wb") as stream:
-            _write(stream, {"version": VERSION, "settings": json.dumps(settings), **state})
+            _write(stream, {"version": VERSION, "settings": json_text(settings), **state})
 
 
 def _write(stream: BinaryIO, state: dict) -> None:
@@ -71,7 +72,7 @@ def load_checkpoint(folder: str | Path, settings: dict) -> dict | None:
     before = _parsed(state.get("settings"))
     if before is None:
         raise InputError("is a damaged checkpoint", file=path, fix=DELETE)
-    now = json.loads(json.dumps(settings))
+    now = json.loads(json_text(settings))
     changed = sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k))
     if changed:
         k = changed[0]

@@ -7,7 +7,6 @@ never changes, so it is kept in a file, for the face as it is, mirrored, and cha
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from ...files import write_text
 from ...models.perceptual import TABLE_1, PerceptualNetwork, standardise
 from ...perception.folding import FoldedNetwork
 from ...reading import read_json
+from ...records import json_text
 from ...vocabulary import REGISTERED_SIZE
 from .augment import AugmentSettings, augment, plain
 from .loop import say
@@ -97,7 +97,7 @@ def compute_features(
     flipped = _flips(variants, len(rows), seed)
     if not _is_there(path, key):
         _compute(path, folded, faces, rows, frozen, flipped, size, seed, changes)
-        write_text(path.with_suffix(".json"), json.dumps(key))
+        write_text(path.with_suffix(".json"), json_text(key))
     maps = read_array(path, fix="delete it")
     if maps.ndim != 5 or maps.shape[:2] != flipped.shape or maps.dtype != np.float16:
         raise InputError("holds other features", file=path, fix="delete it")

@@ -20,7 +20,7 @@ from ...errors import InputError, UsageError
 from ...files import write_text
 from ...models.weights_io import load_network
 from ...reading import read_object
-from ...records import FieldError, as_type
+from ...records import FieldError, as_type, json_text
 from ...vocabulary import EXPRESSIONS, NEUTRAL
 from .datasets import characters, load_ced
 from .distributed import processes
@@ -197,7 +197,7 @@ def cross_validate(s: Settings, network: str, train: Callable, test: Tester) -> 
         raise UsageError("folds are trained by one process", fix="run them without torchrun")
     base = Path(s.checkpoints or Path(s.out).with_suffix(""))
     table = Path(s.out).with_suffix(".folds.json")
-    settings = json.loads(json.dumps(fixed(s, "fold")))
+    settings = json.loads(json_text(fixed(s, "fold")))
     done = _finished(table, settings) if s.resume else []
     outcome = None
     for fold in range(len(done), s.folds):
@@ -290,4 +290,4 @@ def _finished(path: Path, settings: dict) -> list[dict]:
 
 
 def _write(path: Path, table: dict) -> None:
-    write_text(path, json.dumps(table, indent=1) + "\n")
+    write_text(path, json_text(table, indent=1) + "\n")

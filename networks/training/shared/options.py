@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
+import itertools
 import math
+import os
 import sys
 import types
 import typing
@@ -13,8 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, asdict, field, fields
 from pathlib import Path
 
-from ...errors import EXIT_INTERRUPTED, EXIT_OK, ExprGenError
-from ...records import number_of
+from ...errors import EXIT_INTERRUPTED, EXIT_OK, ExprGenError, UsageError
+from ...records import json_text, number_of
 from .distributed import leave, processes
 
 
@@ -91,6 +92,7 @@ def run_command(name: str, description: str, settings: type, train, args=None) -
 
     def work() -> dict:
         s = settings_from(settings, given)
+        check_places(s)
         made = train(s)
         return {**written(s), "metrics": getattr(made, "metrics", made)}
 
@@ -98,6 +100,34 @@ def run_command(name: str, description: str, settings: type, train, args=None) -
     if code == EXIT_OK:
         leave()
     return code
+
+
+def check_places(settings) -> None:
+    """Refuse a training that would write over what it reads, or its checkpoints among that.
+
+    Raises:
+        UsageError: it names the option.
+    """
+    out = getattr(settings, "out", "")
+    writes = {"out": out, "checkpoints": getattr(settings, "checkpoints", "")}
+    if out and hasattr(settings, "checkpoints"):
+        writes["checkpoints"] = writes["checkpoints"] or os.path.splitext(out)[0]
+    reads = {f.name: getattr(settings, f.name) for f in fields(settings) if f.name not in FREE}
+    for (option, place), (name, given) in itertools.product(writes.items(), reads.items()):
+        if place and isinstance(given, str) and _same(place, given):
+            flag, other = (f"--{n.replace('_', '-')}" for n in (option, name))
+            raise UsageError(
+                f"{flag} would write over what {other} reads",
+                file=place,
+                fix=f"give {flag} another place",
+            )
+
+
+def _same(a: str, b: str) -> bool:
+    try:
+        return bool(a and b) and os.path.samefile(a, b)
+    except (OSError, ValueError):
+        return False
 
 
 def command_parser(name: str, description: str) -> argparse.ArgumentParser:
@@ -129,7 +159,7 @@ def conclude(name: str, work: Callable[[], dict], as_json: bool, again: str) -> 
         print(f"stopped; {again}", file=sys.stderr)
         return EXIT_INTERRUPTED
     if as_json and processes().main:
-        print(json.dumps(_plain(told)), file=stdout, flush=True)
+        print(json_text(_plain(told)), file=stdout, flush=True)
     return code
 
 

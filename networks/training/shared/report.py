@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import html
-import json
 from pathlib import Path
 
 import numpy as np
 
 from ...files import write_text
+from ...records import json_text
 
 COLOURS = ("#3465a4", "#cc6600", "#4e9a06", "#a40000", "#75507b", "#2e8b8b")
 
@@ -40,7 +40,7 @@ def write_report(
         _table(metrics or {}),
         *(_curve(history, name, i) for i, name in enumerate(_curves(history))),
         confusion_svg(confusion, labels) if confusion is not None else "",
-        f"<h2>Settings</h2><pre>{html.escape(json.dumps(settings, indent=1))}</pre>",
+        f"<h2>Settings</h2><pre>{html.escape(json_text(settings, indent=1))}</pre>",
     ]
     write_text(path, "\n".join(parts))
 

@@ -187,6 +187,12 @@ class TestLists:
         assert told in error.problem
         assert error.fix
 
+    @pytest.mark.parametrize("column", ["out", "preview", "render", "tracks", "face", "actor"])
+    @pytest.mark.parametrize("bad", ["a\0b", "a\ud800b"])
+    def test_what_is_no_text_is_named(self, house, column, bad):
+        (error,) = self.errors(write(house, {column: bad}, name="shots.json"))
+        assert f"column {column}" in error.problem
+
     def test_all_mistakes_are_told_at_once(self, house):
         path = write(house, {"fps": "x"}, {}, {"primary": "nobody"}, {"out": "out/s2.blend"})
         problems = [e.problem for e in self.errors(path)]
@@ -471,6 +477,40 @@ class TestKeeps:
         assert [r["state"] for r in result(path, "--check")[1]["shots"]] == ["to do"]
         assert run(path) == EXIT_OK
 
+    @pytest.mark.parametrize(
+        "outputs", ['{"out/s1.blend": Infinity}', '{"p/\\u0000": 4}', '{"p/\\ud800": 4}', "[]"]
+    )
+    def test_so_is_one_with_what_is_no_size_or_no_name(self, house, outputs):
+        path = write(house, {"render": "p"})
+        (house / "shots.exprgen").mkdir()
+        text = f'{{"shot": "s1", "state": "done", "outputs": {outputs}}}'
+        (house / "shots.exprgen/s1.json").write_text(text)
+        assert run(path) == EXIT_OK
+        assert (house / "shots.exprgen/s1.kept1.json").read_text() == text
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+    def test_pipes_are_read_by_nobody(self, house, capfd):
+        path = write(house, {})
+        (house / "shots.exprgen").mkdir()
+        os.mkfifo(house / "shots.exprgen/s1.json")
+        assert run(path) == EXIT_OK
+        os.mkfifo(house / "pipe.mp4")
+        assert run(write(house, {"reference": "pipe.mp4"})) == EXIT_INPUT
+        assert "column reference" in capfd.readouterr().err
+
+    def test_what_is_no_log_is_set_aside(self, house):
+        logs = house / "shots.exprgen"
+        logs.mkdir()
+        (house / "mine").write_text("mine")
+        (logs / "s1.log").symlink_to(house / "mine")
+        (logs / "s2.log").write_text("mine too")
+        path = write(house, {}, {})
+        for _ in range(2):
+            assert run(path, "--again") == EXIT_OK
+        assert (house / "mine").read_text() == "mine"
+        assert (logs / "s2.kept1.log").read_text() == "mine too"
+        assert len(list(logs.glob("*kept*"))) == 2, "logs of ours are written anew"
+
     def test_swapped_outputs_are_not_done(self, house, result):
         rows = [
             {"emphasis": "0.1", "out": "out/a.blend"},
@@ -569,6 +609,45 @@ class TestInputs:
         path = write(house, row, {"reference": "slow.mp4"})
         assert run(path, "--check") == EXIT_USAGE
         assert told in capfd.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("reference", "render", "told"),
+        [
+            ("p/ann", "p", "would replace the reference"),
+            ("p/ann/000000.png", "p", "would replace the reference"),
+            ("p/ann/deep/000000.png", "p", "would replace the reference"),
+            ("p/soft/000000.png", "p", "would replace the reference"),
+            ("p/ann/deep/link.png", "link", "would replace the reference"),
+        ],
+    )
+    def test_nor_is_a_picture_of_it_rendered_over(self, house, capfd, reference, render, told):
+        deep = house / "p/ann/deep"
+        deep.mkdir(parents=True)
+        for folder in (deep, deep.parent):
+            (folder / "000000.png").write_text("ok")
+        (house / "p/soft").symlink_to(deep, target_is_directory=True)
+        (house / "link").symlink_to(house / "p", target_is_directory=True)
+        (deep / "link.png").symlink_to(house / "ok.mp4")
+        path = write(house, {"reference": reference, "render": render})
+        assert run(path, "--again") == EXIT_USAGE
+        assert told in capfd.readouterr().err
+        filled = places.picture_folders(house / render, [find_character(str(house / "ann.json"))])
+        with pytest.raises(UsageError, match="--render would write among what is read"):
+            places.check_outputs({}, [house / reference], (), {"render": filled})
+
+    def test_beside_footage_is_fine(self, house):
+        assert run(write(house, {"render": ".", "tracks": "."}), "--check") == EXIT_OK
+
+    @pytest.mark.parametrize(
+        ("shot", "list_name", "told"),
+        [("ann", "shots.csv", "the profile of ann"), ("shots", "shots.json", "the list itself")],
+    )
+    def test_by_its_logs(self, house, capfd, shot, list_name, told):
+        path = write(house, {"shot": shot}, name=list_name)
+        before = files(house)
+        assert run(path, "--logs", house) == EXIT_USAGE
+        assert f"--logs would replace {told}" in capfd.readouterr().err
+        assert files(house) == before
 
     def test_what_ships_with_exprgen(self, house, capfd):
         sample = places.SAMPLE_RIGS / "reference" / "reference.mp4"

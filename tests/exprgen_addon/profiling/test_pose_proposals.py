@@ -216,6 +216,14 @@ def test_profiling_again_keeps_what_was_decided(tmp_path):
     assert (grin.name, grin.clarity) == ("grin", 0.5)
     assert grin.values[kept] == again.control(kept).maximum
     assert any("sulk" in line for line in made.undecided)
+    assert load_profile(tmp_path / "ball.kept1.json").key_poses[1].name == "sulk"
+    assert any("ball.kept1.json" in line for line in made.undecided)
+    other = tmp_path / "other.blend"
+    other.write_bytes(path.read_bytes())
+    before = out.read_text()
+    with pytest.raises(OutputError, match=r"another character \(ball.blend\)"):
+        profiling.profile_file(other, out, mesh_name="Head")
+    assert out.read_text() == before
     out.write_text("{")
     with pytest.raises(OutputError, match="no profile"):
         profiling.profile_file(path, out, mesh_name="Head")

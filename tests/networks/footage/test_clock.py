@@ -54,6 +54,12 @@ def test_frames_an_hour_apart_are_no_jumps():
     assert not clock.jumps
 
 
+def test_what_no_track_can_hold_is_no_pause():
+    times, clock = placed(steady(40, step=20.0) + steady(40, 39 * 20.0 + 900.0, step=20.0), step=20)
+    np.testing.assert_allclose(times, steady(80, step=20.0))
+    assert len(clock.jumps) == 1
+
+
 def test_a_hiccup_shares_the_time_that_is_there():
     stamps = steady(40)
     stamps[20:23] = [stamps[19]] * 3  # a clock that stood still

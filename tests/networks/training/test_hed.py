@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from exprgen.networks.errors import EXIT_INPUT, EXIT_OK, InputError, ModelError
+from exprgen.networks.errors import EXIT_INPUT, EXIT_OK, InputError, ModelError, OutputError
 from exprgen.networks.tracking import landmark_model
 from exprgen.networks.training import hed
 from exprgen.networks.training.shared import copies, hed_cache
@@ -105,6 +105,10 @@ def test_cache_from_packs(packs, tmp_path, model, capsys):
     copies.seen_in_training(out, again)
     hed.build(packs, out, processes=1)
     assert (out / copies.KEPT).is_file()
+    with pytest.raises(OutputError, match="faces of other pictures"):
+        hed.build(packs, out, processes=1, limit=3)
+    assert len(load_faces(out)) == 7, "a trial never empties a cache"
+    (out / "hed.json").unlink()
     hed.build(packs, out, processes=1, limit=3)
     assert not (out / copies.KEPT).exists(), "they were found among other pictures"
 

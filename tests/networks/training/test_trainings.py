@@ -364,6 +364,25 @@ def test_too_few_pictures_to_train_with(room, tmp_path, capsys):
         assert "Fix: capture at least 20" in told
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--data", "{}/x.safetensors"], "--out would write over what --data reads"),
+        (["--data", "{}/x"], "--checkpoints would write over what --data reads"),
+        (["--data", "{}/y", "--checkpoints", "{}/link"], "--checkpoints would write over"),
+    ],
+)
+def test_a_training_never_writes_over_what_it_reads(tmp_path, capsys, words, told):
+    (tmp_path / "x.safetensors").write_bytes(b"mine")
+    for name in ("x", "y"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "y", target_is_directory=True)
+    words = [w.format(tmp_path) for w in words]
+    assert hcnn_training.main([*words, "--out", str(tmp_path / "x.safetensors")]) == EXIT_USAGE
+    assert told in capsys.readouterr().err
+    assert (tmp_path / "x.safetensors").read_bytes() == b"mine"
+
+
 def test_a_training_tells_its_result_as_json(room, tmp_path, capsys):
     out = str(tmp_path / "cmlp.safetensors")
     words = ["--ced", str(room / "ced"), "--out", out, "--epochs", "2", "--json"]

@@ -1,0 +1,120 @@
+"""Two rows of teeth, each a curtain along the arch of the lips with a notch between every two.
+
+The base mesh's teeth are plain bands that fill the mouth. These meet edge to edge where the lips
+meet, so that bared teeth show both rows and the line between them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import source
+from .lips import CONTACT, INNER, Mouth
+from .parts import TEETH, Part
+from .stylise import StyledHead
+
+WIDTHS = {
+    "upper": (7.6, 6.0, 6.8, 6.2, 6.4, 8.0),
+    "lower": (5.0, 5.4, 6.2, 6.2, 6.4, 8.0),
+}
+"""From the midline outwards, millimetres, of a mouth whose lips meet 23.3 mm to either side."""
+MOUTH = 0.0233
+ACROSS = (0.0, 0.14, 0.5, 0.86)
+"""Columns of one tooth; the first is the notch before it."""
+ROWS = ((11.5, 1.2), (9.0, 0.0), (7.8, 0.5), (4.2, -0.2), (1.0, 0.1), (0.0, 0.9), (0.6, 2.6),
+        (6.0, 4.0))  # fmt: skip
+"""Height over the biting edge and depth behind the tooth's face, millimetres, gum to back."""
+GUM_ROWS = 2
+NOTCH, ROUNDING, PAPILLA = 1.5, 1.0, 1.6
+"""Millimetres: how deep a notch is, how much shorter the edge beside it, how far gum fills it."""
+SHORTER = 0.4
+"""How much shorter the last tooth is than the first."""
+BEHIND = {"upper": 0.0068, "lower": 0.0084}
+"""How far the rows stand behind the lips' inner side, metres."""
+PARTED = {"mouthFunnel": 1.0, "mouthPucker": 0.6}
+PART = {"upper": (0.0, 0.0045, 0.0022), "lower": (0.0, 0.0055, -0.0045)}
+"""Round lips are spoken with teeth apart: how far the rows draw back and part, metres."""
+MEET = -0.0012
+"""Where the rows meet, over the line where the lips meet, metres."""
+SHARE = 0.00015
+"""Half of the gap that closed teeth leave, metres."""
+
+
+def teeth_rows(head: StyledHead, mouth: Mouth) -> list[Part]:
+    """The upper and the lower row, with the jaw's actions."""
+    return [_row(head, mouth, row) for row in WIDTHS]
+
+
+def _row(head: StyledHead, mouth: Mouth, row: str) -> Part:
+    rest = head.rest
+    size = rest[mouth.left[CONTACT], 0].max() / MOUTH
+    inner = rest[mouth.left[INNER]]
+    bend = _bend(inner[: mouth.corner(rest)])
+    edge = 0.5 * (rest[mouth.left[CONTACT]][(0, -1), 2].sum()) + MEET
+    up = 1.0 if row == "upper" else -1.0
+    columns, notch, outer = _columns(np.array(WIDTHS[row]) * 1e-3 * size)
+    x, slope = _along(columns, bend)
+    front = inner[0, 1] + BEHIND[row]
+    vertices, gum, dark = [], [], []
+    for number, (height, depth) in enumerate(ROWS):
+        tall = height * (1.0 - SHORTER * outer)
+        if number >= GUM_ROWS:
+            tall = tall - (PAPILLA * notch if number == GUM_ROWS else 0.0)
+            tall = np.maximum(tall, 0.0) + (ROUNDING * notch if number > 3 else 0.0)
+        deep = (depth + (NOTCH * notch if number >= GUM_ROWS else 0.0)) * 1e-3 * size
+        place = np.stack([x, front + bend * x**2, np.full(len(x), edge)], axis=1)
+        place[:, 0] -= deep * slope / np.hypot(1.0, slope)
+        place[:, 1] += deep / np.hypot(1.0, slope)
+        place[:, 2] += up * (tall * 1e-3 * size + SHARE)
+        vertices.append(place)
+        gum.append(np.full(len(x), float(number < GUM_ROWS)))
+        dark.append(np.clip(0.55 * notch * (number >= GUM_ROWS) + 0.5 * outer, 0.0, 1.0))
+    wide, rows = len(x), len(ROWS)
+    i, j = np.meshgrid(np.arange(rows - 1), np.arange(wide - 1), indexing="ij")
+    a = (i * wide + j).ravel()
+    faces = np.stack([a, a + 1, a + wide + 1, a + wide], axis=1)
+    vertices = np.concatenate(vertices)
+    extra = {"gum": np.concatenate(gum), "dark": np.concatenate(dark)}
+    return Part(vertices, faces, _carried(head, row, vertices), extra, TEETH)
+
+
+def _bend(points: np.ndarray) -> float:
+    """Curvature k (1/m) of the arch y = k x**2 along these points of the lips, middle first."""
+    x = points[:, 0]
+    return float((x**2 @ (points[:, 1] - points[0, 1])) / (x**4).sum())
+
+
+def _columns(widths: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Signed lengths along the arch of all columns, 1 where a notch is, and how far back (0..1)."""
+    starts = np.r_[0.0, np.cumsum(widths)]
+    half = np.concatenate([s + w * np.array(ACROSS) for s, w in zip(starts, widths, strict=False)])
+    notch = np.tile(np.array(ACROSS) == 0.0, len(widths)).astype(float)
+    half, notch = np.r_[half, starts[-1]], np.r_[notch, 1.0]
+    back = np.clip((half / starts[-1] - 0.4) / 0.5, 0.0, 1.0)
+    both = lambda v, sign: np.r_[sign * v[:0:-1], v]  # noqa: E731
+    return both(half, -1.0), both(notch, 1.0), both(back, 1.0)
+
+
+def _along(lengths: np.ndarray, bend: float) -> tuple[np.ndarray, np.ndarray]:
+    """x and slope of the arch y = bend x**2 at signed lengths along it."""
+    x = np.linspace(0.0, 0.05, 2001)
+    table = np.r_[0.0, np.cumsum(np.hypot(np.diff(x), bend * np.diff(x**2)))]
+    out = np.sign(lengths) * np.interp(np.abs(lengths), table, x)
+    return out, 2.0 * bend * out
+
+
+def _carried(head: StyledHead, row: str, vertices: np.ndarray) -> dict[str, np.ndarray]:
+    """The actions that move the base mesh's row of teeth, as affine maps, on these points."""
+    own = np.unique(source.load_source().parts[f"helper-{row}-teeth"])
+    middle = head.rest[own].mean(0)
+    system = np.c_[head.rest[own] - middle, np.ones(len(own))]
+    solve = np.linalg.pinv(system)
+    here = np.c_[vertices - middle, np.ones(len(vertices))]
+    moved = {k: d[own] for k, d in head.actions.items() if np.abs(d[own]).max() > 1e-4}
+    carried = {k: here @ (solve @ d) for k, d in moved.items()}
+    for side in ("jawLeft", "jawRight"):  # the base mesh's teeth come forward through the lip
+        if side in carried:
+            carried[side] *= (0.75, 0.0, 1.0)
+    for name, amount in PARTED.items():
+        carried[name] = np.tile(amount * np.array(PART[row]), (len(vertices), 1))
+    return carried
