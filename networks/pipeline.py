@@ -25,6 +25,7 @@ from .characters.profile import load_profile
 from .cores import cores
 from .errors import InputError, UsageError
 from .files import kept_beside
+from .models.playable import by_channels
 from .perception.needed_weights import BATCH, load_mapping, load_runner
 from .progress import Emit, Progress, Stopwatch, is_unheard
 from .settings import RetargetSettings
@@ -135,7 +136,8 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
     with open_reference(list(request.reference), start=request.start, end=request.end) as reader:
         runner, keys = load_runner(profiles[:1], threads=1)
         for profile in profiles[1:]:
-            load_mapping(profiles[0], profile)  # damaged weights are told now, not afterwards
+            if not by_channels(profile, profiles[0]):  # damaged weights are told now
+                load_mapping(profiles[0], profile)
         with (
             FaceTracker(request.face, stills=reader.stills) as tracker,
             TrackRecorder(

@@ -45,8 +45,20 @@ def profile_of(collection: bpy.types.Collection) -> RigProfile | None:
 
 
 def can_lead(profile: RigProfile | None) -> bool:
-    """It can be solved from a face: its rig regressor is there."""
+    """It can be solved from a face, by its rig regressor or by its channels."""
     return profile is not None and playable.can_lead(profile)
+
+
+def refinement(collection: bpy.types.Collection, scene: bpy.types.Scene) -> str:
+    """What training would add to a character that is solved by its channels, or ""."""
+    profile, lead = profile_of(collection), primary_collection(scene)
+    primary = lead and profile_of(lead)
+    return playable.refinement(profile, primary) if profile and primary else ""
+
+
+def _lead_rank(collection: bpy.types.Collection) -> int:
+    profile = profile_of(collection)
+    return playable.lead_rank(profile) if profile else 0
 
 
 def primary_collection(scene: bpy.types.Scene) -> bpy.types.Collection | None:
@@ -55,8 +67,7 @@ def primary_collection(scene: bpy.types.Scene) -> bpy.types.Collection | None:
     present = collections_in(scene)
     if chosen in present:
         return chosen
-    able = [c for c in present if can_lead(profile_of(c))]
-    return next(iter([*able, *present]), None)
+    return max(present, key=_lead_rank, default=None)
 
 
 def network_there(collection: bpy.types.Collection, scene: bpy.types.Scene) -> bool:

@@ -15,8 +15,7 @@ import numpy as np
 
 from ...networks.characters.profile import RigProfile, from_unit, to_unit
 from ...networks.errors import InputError, UsageError
-from ...networks.models.playable import can_lead
-from ...networks.models.weights_places import find_weights
+from ...networks.models.playable import lead_rank
 from ...networks.track import RigTrack
 from ..characters.in_scene import Character, broken_in, characters_in, profile_in
 from ..keying.corrections import correct, is_of, mark_keyed
@@ -52,8 +51,7 @@ def primary_of(scene: bpy.types.Scene, present: list[Character]) -> Character | 
     for c in present:
         if chosen is not None and c.collection == chosen:
             return c
-    able = [c for c in present if can_lead(c.profile)]
-    return next(iter([*able, *present]), None)
+    return max(present, key=lambda c: lead_rank(c.profile), default=None)
 
 
 def cast_of(scene: bpy.types.Scene) -> Cast:
@@ -77,13 +75,6 @@ def cast_of(scene: bpy.types.Scene) -> Cast:
     if chosen in broken:  # it is solved all the same, for which its profile is enough
         return Cast(profile_in(chosen), driven, skipped)
     return Cast(primary_of(scene, present).profile, driven, skipped)
-
-
-def network_of(profile: RigProfile, primary: RigProfile) -> Path:
-    """The weight file that drives a character; it may be missing."""
-    if profile.name == primary.name:
-        return find_weights("rig_regressor", primary)
-    return find_weights("character_mlp", primary, profile)
 
 
 def solve_request(scene: bpy.types.Scene, cast: Cast, out: Path) -> dict:

@@ -13,8 +13,8 @@ from pathlib import Path
 from ...networks.characters.profile import RigProfile, load_profile
 from ...networks.characters.response import load_response
 from ...networks.errors import ExprGenError, InputError
-from ...networks.models.playable import can_lead
-from ...networks.models.weights_places import file_name, find_weights
+from ...networks.models.playable import network_of, refinement
+from ...networks.models.weights_places import file_name
 from ...networks.reading import read_object
 from ...networks.records import FieldError, as_type
 from ...networks.vocabulary import EXPRESSIONS
@@ -163,14 +163,15 @@ def _capture(profile: RigProfile, primary: RigProfile | None) -> Step:
 
 
 def _train(profile: RigProfile, primary: RigProfile | None, ready: bool) -> Step:
-    if primary is None:
-        there = can_lead(profile)
+    lead = primary or profile
+    there = network_of(profile, lead).is_file()
+    if gain := refinement(profile, lead):
+        detail = f"Solved by its channels; {gain}"
+    elif primary is None:
         detail = "Can be solved from a face" if there else "Train on the command line (docs)"
-        return Step(TRAIN, "Train", there, False, detail)
-    path = find_weights("character_mlp", primary, profile)
-    there = path.is_file()
-    detail = f"Follows {primary.title}" if there else f"So that it follows {primary.title}"
-    return Step(TRAIN, "Train", there, ready, detail)
+    else:
+        detail = f"Follows {primary.title}" if there else f"So that it follows {primary.title}"
+    return Step(TRAIN, "Train", there, ready and primary is not None, detail)
 
 
 def _test(profile: RigProfile) -> Step:

@@ -1,9 +1,10 @@
 """What the names of controls tell: the side, the mirror partner, the ARKit channels, the region.
 
-Rigs are spelt in many ways: ARKit ("browDownLeft", "brow_down_L"), FACS ("AU12_L"), and avatar
-tools ("Brow_Drop_L", "Fcl_EYE_Close_L", "Smile_Left"). A name is split into lower-case words, words
-that say nothing are dropped, and what is left is looked up. Names that tell nothing give nothing:
-a wrong hint is worse than none.
+Rigs are spelt in many ways: ARKit ("browDownLeft", "brow_down_L"), FACS ("AU12_L") and words that
+many rigs share ("Brow_Drop_L", "Smile_Left"). A name is split into lower-case words, words that say
+nothing are dropped, and what is left is looked up; what words don't tell, the schemes of avatar
+tools do (naming_schemes.py). Names that tell nothing give nothing: a wrong hint is worse than
+none.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ import re
 from collections.abc import Iterable
 
 from ..vocabulary import ARKIT_CHANNELS
+from .naming_schemes import schemes, sided
 
 _SIDES = {
     "l": "Left", "left": "Left", "lf": "Left", "lft": "Left",
     "r": "Right", "right": "Right", "rt": "Right", "rgt": "Right",
+    "ul": "Left", "dl": "Left", "ur": "Right", "dr": "Right",
 }  # fmt: skip
 _OTHER = {
     "l": "r", "left": "right", "lf": "rt", "lft": "rgt",
     "r": "l", "right": "left", "rt": "lf", "rgt": "lft",
+    "ul": "ur", "dl": "dr", "ur": "ul", "dr": "dl",
 }  # fmt: skip
 _PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 _SAME = {
@@ -80,6 +84,10 @@ _SPELLINGS: dict[str, dict[str, float]] = {
     "mouth closed": {"mouthClose": 1.0},
     "smile": {"mouthSmile": 1.0},
     "mouth smile": {"mouthSmile": 1.0},
+    "lip funneler": {"mouthFunnel": 1.0},
+    "lip tighten": {"mouthPress": 0.7},
+    "lip part": {"mouthUpperUp": 0.3, "mouthLowerDown": 0.4},
+    "lip roll": {"mouthRollUpper": 1.0, "mouthRollLower": 1.0},
     "lip corner pull": {"mouthSmile": 1.0},
     "lip corner puller": {"mouthSmile": 1.0},
     "frown": {"mouthFrown": 1.0},
@@ -123,6 +131,7 @@ _UNITS: dict[int, dict[str, float]] = {
     15: {"mouthFrown": 1.0}, 16: {"mouthLowerDown": 1.0}, 17: {"mouthShrugLower": 1.0},
     18: {"mouthPucker": 1.0}, 19: {"tongueOut": 1.0}, 20: {"mouthStretch": 1.0},
     22: {"mouthFunnel": 1.0}, 23: {"mouthPress": 0.7}, 24: {"mouthPress": 1.0},
+    25: {"mouthUpperUp": 0.3, "mouthLowerDown": 0.4},
     26: {"jawOpen": 1.0}, 27: {"jawOpen": 1.0}, 28: {"mouthRollLower": 1.0, "mouthRollUpper": 1.0},
     29: {"jawForward": 1.0}, 34: {"cheekPuff": 1.0}, 43: {"eyeBlink": 1.0}, 45: {"eyeBlink": 1.0},
     63: {"eyeLookUp": 1.0}, 64: {"eyeLookDown": 1.0},
@@ -173,10 +182,22 @@ def _skeleton(name: str) -> str:
 
 
 def channels_of(name: str) -> dict[str, float]:
-    """ARKit channel -> unit value of a control of this name, or {} where the name tells nothing.
+    """ARKit channel -> unit value of a control of this name, or {} where the name tells nothing: by
+    its words, else by the first scheme that knows it (see control_meanings.py for a whole rig).
 
     A control for both sides gets half of each side's channel, so that both at 1 make 1 together.
     """
+    if spelt := spelt_channels(name):
+        return spelt
+    for bare in (False, True):
+        known = [m for s in schemes() if (m := s.meaning(name, bare)) and m.channels]
+        if known:
+            return min(known, key=lambda m: m.rank).channels
+    return {}
+
+
+def spelt_channels(name: str) -> dict[str, float]:
+    """The same by the name's words alone."""
     words = words_of(name)
     exact = _BY_LETTERS.get("".join(w for w in words if w not in _EMPTY))
     if exact:
@@ -185,13 +206,13 @@ def channels_of(name: str) -> dict[str, float]:
     plain = [w for w in words if w not in _SIDES]
     unit = _action_unit(plain)
     if unit is not None:
-        return _sided(_of_lip(unit, plain), side)
+        return sided(_of_lip(unit, plain), side)
     kept = [_SAME.get(w, w) for w in plain]
     kept = [w for w in kept if w not in _EMPTY and not w.isdigit()]
     if side and kept in (["mouth"], ["jaw"]):
         return {f"{kept[0]}{side}": 1.0}
     stem = _BY_STEM.get(" ".join(sorted(kept)))
-    return _sided(stem, side) if stem else {}
+    return sided(stem, side) if stem else {}
 
 
 def _action_unit(words: list[str]) -> int | None:
@@ -211,18 +232,6 @@ def _of_lip(unit: int, words: list[str]) -> dict[str, float]:
     return _UNITS.get(unit, {})
 
 
-def _sided(stems: dict[str, float], side: str) -> dict[str, float]:
-    out = {}
-    for stem, share in stems.items():
-        if stem in _KNOWN:
-            out[stem] = share
-        elif side:
-            out[f"{stem}{side}"] = share
-        else:
-            out[f"{stem}Left"] = out[f"{stem}Right"] = share / 2
-    return out
-
-
 def region_of(name: str) -> str:
     """The region (vocabulary.REGIONS) that a name speaks of, or ""."""
     words = {_SAME.get(w, w) for w in words_of(name)}
@@ -237,7 +246,6 @@ def _unit_region(hints: dict[str, float]) -> str:
     return region_of(min(hints)) if hints else ""
 
 
-_KNOWN = frozenset(ARKIT_CHANNELS)
 _BY_LETTERS = {c.lower(): c for c in ARKIT_CHANNELS}
 
 

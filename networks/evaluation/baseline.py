@@ -12,8 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..characters.profile import RigProfile, arkit_to_unit, from_unit
+from ..characters.profile import RigProfile, from_unit
 from ..errors import UsageError
+from ..solving.by_channels import copied_units
 from ..track import FaceTrack, RigTrack
 
 
@@ -39,7 +40,7 @@ def copy_blendshapes(face_track: FaceTrack, profile: RigProfile, transfer: RigTr
     if len(transfer) != len(face_track):
         raise UsageError("the two tracks have other frames", fix="solve the whole face track")
     controls = profile.expression_controls
-    native = from_unit(controls, arkit_to_unit(controls, face_track.arkit))
+    native = from_unit(controls, copied_units(face_track, profile))
     values = np.array(transfer.values, np.float32)
     for column, control in enumerate(controls):
         values[:, transfer.controls.index(control.name)] = native[:, column]

@@ -1,27 +1,58 @@
-"""Who can lead and who can follow, and what to do where a network for it is missing; no torch."""
+"""Who can lead and who can follow, by a network or by channels, and what to do where neither is
+there; no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
+from ..characters.coverage import missing_parts, plays_by_channels
 from ..characters.profile import SAMPLE_RIGS, RigProfile, sample_characters
 from ..errors import ModelError
 from .weights_places import find_weights
 
 
+def network_of(profile: RigProfile, primary: RigProfile) -> Path:
+    """The weight file that drives a character where the primary leads; it may be missing."""
+    if profile.name == primary.name:
+        return find_weights("rig_regressor", primary)
+    return find_weights("character_mlp", primary, profile)
+
+
+def by_channels(profile: RigProfile, primary: RigProfile) -> bool:
+    """A character is solved by its channels: it has no network in this cast, and needs none."""
+    return not network_of(profile, primary).is_file() and plays_by_channels(profile)
+
+
 def can_lead(profile: RigProfile) -> bool:
-    """A character can be solved from a face: its 3D-CNN's weights are there."""
-    return find_weights("rig_regressor", profile).is_file()
+    """A character can be solved from a face: by its 3D-CNN, or by its channels."""
+    return network_of(profile, profile).is_file() or plays_by_channels(profile)
 
 
 def can_follow(profile: RigProfile, primary: RigProfile) -> bool:
-    """A network (C-MLP) leads from the primary to the character."""
-    return find_weights("character_mlp", primary, profile).is_file()
+    """A character can play what the primary plays: by the C-MLP between both, or by its channels,
+    from the same face."""
+    return network_of(profile, primary).is_file() or plays_by_channels(profile)
+
+
+def lead_rank(profile: RigProfile) -> int:
+    """How well a character leads, to choose one among several: 2 by its network, 1 by its channels,
+    0 not at all."""
+    return 2 if network_of(profile, profile).is_file() else int(plays_by_channels(profile))
 
 
 def leads(leader: RigProfile, profile: RigProfile) -> bool:
     """One character can be solved from a face, and the other can follow it."""
     return can_lead(leader) and can_follow(profile, leader)
+
+
+def refinement(profile: RigProfile, primary: RigProfile) -> str:
+    """How a character that is solved by its channels could be refined, or ""."""
+    if not by_channels(profile, primary):
+        return ""
+    if profile.name == primary.name:
+        return "a trained 3D-CNN would read more of the face than the tracker tells"
+    return f"a trained C-MLP would take over {primary.title}'s own way of showing it"
 
 
 def check_cast(profiles: Sequence[RigProfile]) -> None:
@@ -55,7 +86,7 @@ def check_lead(primary: RigProfile, others: Iterable[RigProfile] = ()) -> None:
     if instead is not None:
         fix = f"make {instead.name} the primary and {primary.name} a secondary"
     raise ModelError(
-        f"{primary.name} has no network to lead from a face",
+        f"{primary.name} has no network to lead from a face, and {_lacks(primary)}",
         fix=f"{fix}, or train one: exprgen train rig --primary {_word(primary)} ...",
     )
 
@@ -69,10 +100,18 @@ def check_follow(profile: RigProfile, primary: RigProfile) -> None:
     if can_follow(profile, primary):
         return
     raise ModelError(
-        f"no network leads from {primary.name} to {profile.name}",
+        f"no network leads from {primary.name} to {profile.name}, and {_lacks(profile)}",
         fix=f"leave {profile.name} out, or train one: exprgen train cmlp "
         f"--primary {_word(primary)} --secondary {_word(profile)} ...",
     )
+
+
+def _lacks(profile: RigProfile) -> str:
+    """Why a character can't be solved by its channels."""
+    missing = missing_parts(profile)
+    if missing:
+        return f"no control of it {missing[0]} by a known name or channel"
+    return "it has no landmarks to be solved by its channels"
 
 
 def _word(profile: RigProfile) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..characters.profile import RigProfile
+from ..models.playable import by_channels, network_of
 from ..models.weights_places import POSED, file_name, find_weights, weights_folder
 
 BATCH = 2
@@ -12,18 +13,18 @@ BATCH = 2
 
 
 def needed_weights(profiles: list[RigProfile]) -> dict[str, Path]:
-    """What is shown to a user -> weight file, for these characters, the primary first."""
+    """What is shown to a user -> weight file, for these characters, the primary first; those that
+    are solved by their channels need none."""
     needed = {"HCNN": find_weights("hcnn")}
-    if profiles:
-        primary = profiles[0]
-        needed[regressor_name(primary)] = find_weights("rig_regressor", primary)
-        for p in profiles[1:]:
-            needed[mapping_name(primary, p)] = find_weights("character_mlp", primary, p)
+    for p in profiles:
+        if not by_channels(p, profiles[0]):
+            needed[network_name(p, profiles[0])] = network_of(p, profiles[0])
     return needed
 
 
 def load_runner(profiles: list[RigProfile], threads: int | None = None):
-    """HCNN and the profiles' 3D-CNNs: (PerceptionRunner, character -> key of FaceTrack.rig_units).
+    """HCNN and the 3D-CNNs of the profiles that need one: (PerceptionRunner, character -> key of
+    FaceTrack.rig_units).
 
     Raises:
         ModelError: weights are missing, damaged, or of other controls than the profile's.
@@ -33,7 +34,9 @@ def load_runner(profiles: list[RigProfile], threads: int | None = None):
 
     regressors, keys = {}, {}
     for profile in profiles:
-        path = needed_weights([profile])[regressor_name(profile)]
+        if by_channels(profile, profile):
+            continue
+        path = network_of(profile, profile)
         names = tuple(c.name for c in profile.expression_controls)
         regressors[profile.name] = load_network(
             path, "rig_regressor", character=profile.name, controls=names
@@ -87,7 +90,7 @@ def load_mapping(primary: RigProfile, secondary: RigProfile):
     """
     from ..models.cmlp import CharacterMlp
 
-    path = needed_weights([primary, secondary])[mapping_name(primary, secondary)]
+    path = network_of(secondary, primary)
     return CharacterMlp.load(
         path,
         source_controls=tuple(c.name for c in primary.expression_controls),
@@ -95,9 +98,8 @@ def load_mapping(primary: RigProfile, secondary: RigProfile):
     )
 
 
-def regressor_name(primary: RigProfile) -> str:
-    return f"3D-CNN {primary.name}"
-
-
-def mapping_name(primary: RigProfile, secondary: RigProfile) -> str:
-    return f"C-MLP {primary.name} to {secondary.name}"
+def network_name(profile: RigProfile, primary: RigProfile) -> str:
+    """What the network that drives a character is called, where the primary leads."""
+    if profile.name == primary.name:
+        return f"3D-CNN {primary.name}"
+    return f"C-MLP {primary.name} to {profile.name}"

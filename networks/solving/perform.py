@@ -15,9 +15,9 @@ from ..track import FaceTrack, RigTrack
 from ..tracking.lost_frames import fill_lost
 from ..vocabulary import NEUTRAL
 from .actor import ActorRelations, actor_relations
+from .by_channels import calm_coefficients
 from .controls import selected_rows
 from .fit import Fit
-from .people import people
 from .relations import RELATIONS
 from .smoothing import JUMP_UNITS, smooth
 from .targets import HOLD, Geometry, kind_of, slow, targets_for
@@ -108,9 +108,7 @@ def plain_prior(controls: tuple[Control, ...], felt: np.ndarray, arkit: np.ndarr
 
 def _steady_coefficients(track: FaceTrack, settings: RetargetSettings) -> np.ndarray:
     """(N, 52) the tracker's coefficients seen from those of a neutral face, filled and smoothed."""
-    calm = people().calm
-    arkit = np.clip((track.arkit - calm) / (1.0 - calm), 0.0, 1.0)
-    arkit = fill_lost(track.times, track.state, arkit)
+    arkit = fill_lost(track.times, track.state, calm_coefficients(track))
     return smooth(track.times, arkit, settings.smoothing_mouth, JUMP_UNITS)
 
 

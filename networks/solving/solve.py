@@ -1,4 +1,5 @@
-"""FaceTrack to RigTracks: the primary by its 3D-CNN, the secondaries by their C-MLPs.
+"""FaceTrack to RigTracks: the primary by its 3D-CNN, the secondaries by their C-MLPs, and whoever
+has no such network by its channels (by_channels.py).
 
 The 3D-CNN's outputs are kept in the FaceTrack, keyed by the digest of the weights that made them,
 and are computed again from its registered faces for another character.
@@ -6,22 +7,23 @@ and are computed again from its registered faces for another character.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from ..characters.profile import RigProfile, to_unit
+from ..models.playable import by_channels, network_of, refinement
 from ..perception.needed_weights import (
     BATCH,
     load_mapping,
     load_runner,
-    needed_weights,
-    regressor_name,
 )
 from ..progress import Emit, Progress
 from ..settings import RetargetSettings
 from ..track import FaceTrack, RigTrack
 from ..vocabulary import OUTPUTS
+from .by_channels import CHANNELS, NETWORK, channel_units
 
 PASSED_ON = ("stills", "names", "partial", "source", "fps", "stamp")
 """What a RigTrack's meta has from its FaceTrack's."""
@@ -38,6 +40,8 @@ def solve(
 
     The primary's expression comes from its 3D-CNN, calibrated, smoothed and limited. A secondary's
     is its C-MLP's answer to the primary's final expression, so that all play the same performance.
+    Without a network a character's expression is what the tracker's coefficients say through its
+    channels, and treated as a primary's: `emit` and the track's meta tell.
     Head, eyes and blinks of each come straight from the tracker. In a clip each then performs the
     actor's relations on its own geometry, with that as its prior (see perform.py).
 
@@ -45,35 +49,62 @@ def solve(
         ModelError: weights are missing, damaged or another character's.
         UsageError: the range holds no frame.
     """
-    from .controls import follow_controls, solve_controls
+    from .controls import solve_controls
     from .perform import performer
 
-    mappings = [load_mapping(primary, p) for p in secondaries]  # told before the work is done
+    # Told before the work is done.
+    followers = [_follower(face_track, primary, p) for p in secondaries]
     units = primary_units(face_track, primary, emit)
+    for profile in (primary, *secondaries):
+        if gain := refinement(profile, primary):
+            text = f"{profile.title} is solved by its channels; {gain}"
+            emit({"type": "log", "level": "info", "text": text})
     # Solved whole, since the C-MLPs need the expression even where it is not to be keyed.
     whole = replace(settings, outputs=OUTPUTS)
     perform = performer(face_track, whole, emit)
     lead = perform(solve_controls(face_track, primary, units, whole), primary)
     final = expression_units(lead, primary)
     tracks = [_with_outputs(lead, primary, settings)]
-    for profile, mapping in zip(secondaries, mappings, strict=True):
-        followed = perform(follow_controls(face_track, profile, mapping(final), whole), profile)
+    for profile, follow in zip(secondaries, followers, strict=True):
+        followed = perform(follow(final, whole), profile)
         tracks.append(_with_outputs(followed, profile, settings))
     meta = {k: face_track.meta.get(k) for k in PASSED_ON}
-    return [replace(t, meta={**t.meta, **meta}) for t in tracks]
+    ways = [CHANNELS if by_channels(p, primary) else NETWORK for p in (primary, *secondaries)]
+    return [
+        replace(t, meta={**t.meta, **meta, "solved_by": way})
+        for t, way in zip(tracks, ways, strict=True)
+    ]
+
+
+Follow = Callable[[np.ndarray, RetargetSettings], RigTrack]
+"""The primary's final expression (N, M) and the settings -> what a secondary does."""
+
+
+def _follower(face_track: FaceTrack, primary: RigProfile, profile: RigProfile) -> Follow:
+    """How a secondary follows: by its C-MLP, or the face itself by its channels."""
+    from .controls import follow_controls, solve_controls
+
+    if by_channels(profile, primary):
+        units = channel_units(face_track, profile)
+        return lambda final, settings: solve_controls(face_track, profile, units, settings)
+    mapping = load_mapping(primary, profile)
+    return lambda final, settings: follow_controls(face_track, profile, mapping(final), settings)
 
 
 def primary_units(
     face_track: FaceTrack, primary: RigProfile, emit: Emit = lambda message: None
 ) -> np.ndarray:
-    """The 3D-CNN's unit values (N, M) for each frame: kept ones, or computed from the faces.
+    """The primary's unit values (N, M) for each frame: by its channels, or its 3D-CNN's, kept ones
+    or computed from the faces.
 
     Raises:
         ModelError: see `load_runner`.
     """
+    if by_channels(primary, primary):
+        return channel_units(face_track, primary)
     from ..models.weights_io import file_digest
 
-    path = needed_weights([primary])[regressor_name(primary)]
+    path = network_of(primary, primary)
     cached = face_track.rig_units.get(f"{primary.name}:{file_digest(path)}")
     if cached is not None and cached.shape[1] == len(primary.expression_controls):
         return cached

@@ -14,7 +14,14 @@ import pytest
 
 from exprgen.exprgen_addon.command_line import main
 from exprgen.networks import pipeline
-from exprgen.networks.characters.profile import RigProfile, from_unit, load_profile, to_unit
+from exprgen.networks.characters.coverage import missing_parts
+from exprgen.networks.characters.profile import (
+    Anchor,
+    RigProfile,
+    from_unit,
+    load_profile,
+    to_unit,
+)
 from exprgen.networks.errors import (
     EXIT_INPUT,
     EXIT_MODEL,
@@ -24,13 +31,13 @@ from exprgen.networks.errors import (
     InputError,
     ModelError,
 )
-from exprgen.networks.models import weights_places
+from exprgen.networks.models import playable, weights_places
 from exprgen.networks.perception import needed_weights, pictures
 from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving import solve
 from exprgen.networks.track import FaceTrack
 from exprgen.networks.tracking import landmark_model
-from exprgen.networks.vocabulary import EXPRESSIONS
+from exprgen.networks.vocabulary import ARKIT_INDEX, EXPRESSIONS, LANDMARK_NAMES
 from exprgen.tests.support import synthetic, tiny_weights
 
 av = pytest.importorskip("av")
@@ -228,6 +235,38 @@ def test_a_secondary_plays_what_the_primary_plays(profiles):
     blink = follower.controls.index("blink_l")
     assert follower.values[:, blink].max() > 0.9
     assert follower.values[45:, blink].max() < 0.2
+
+
+def placed(profile: RigProfile, name: str) -> RigProfile:
+    """The same character under a name that no network knows, with landmarks somewhere."""
+    anchor = Anchor(f"{profile.name} face", (0, 1, 2), (1.0, 0.0, 0.0))
+    return dataclasses.replace(profile, name=name, landmarks=dict.fromkeys(LANDMARK_NAMES, anchor))
+
+
+def test_channels_do_where_there_is_no_network(profiles):
+    """Secondary or primary: the tracker's coefficients through the channels, and it is said."""
+    track, said = synthetic.face_track(frames=90), []
+    kim, lee = (placed(p, n) for p, n in zip(profiles, ("kim", "lee"), strict=True))
+    settings = RetargetSettings(emphasis=0.0)
+    lead, follower = solve.solve(track, profiles[0], [kim], settings, emit=said.append)
+    assert [lead.meta["solved_by"], follower.meta["solved_by"]] == ["network", "channels"]
+    texts = [m["text"] for m in said if m["type"] == "log"]
+    assert any("Ann is solved by its channels; a trained C-MLP" in text for text in texts)
+    smile = follower.values[:, follower.controls.index("smile")]
+    assert np.corrcoef(smile, track.arkit[:, ARKIT_INDEX["mouthSmileLeft"]])[0, 1] > 0.95
+    alone, other = solve.solve(track, kim, [lee], settings)
+    np.testing.assert_allclose(alone.values, follower.values, atol=1e-6)
+    assert other.meta["solved_by"] == "channels"
+
+
+def test_channels_do_only_for_a_face_they_cover(profiles):
+    kim = placed(profiles[0], "kim")
+    mute = dataclasses.replace(kim, controls=tuple(c for c in kim.controls if c.name != "jaw"))
+    assert playable.can_lead(kim)
+    assert playable.lead_rank(profiles[0]) > playable.lead_rank(kim) > playable.lead_rank(mute)
+    assert missing_parts(mute) == ("opens the mouth",)
+    assert not playable.can_follow(mute, profiles[0])
+    assert not playable.can_lead(dataclasses.replace(kim, landmarks={}))
 
 
 def test_outputs_can_be_switched_off(profiles):

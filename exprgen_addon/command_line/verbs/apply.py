@@ -7,7 +7,7 @@ import time
 
 from ....networks.characters.profile import RigProfile
 from ....networks.errors import UsageError
-from ....networks.models.playable import check_cast
+from ....networks.models.playable import by_channels, check_cast
 from ..console import Console
 from ..options import character_options, range_option, settings_of, take_options
 from ..take_files import check_take, write_take_files
@@ -57,6 +57,8 @@ def _say_what_takes_long(args, primary: RigProfile, console: Console) -> None:
     from ....networks.track import FaceTrack
 
     kept = FaceTrack.load(args.track).rig_units
+    if by_channels(primary, primary):
+        return
     if not any(key.startswith(f"{primary.name}:") for key in kept):
         console.say(
             f"{primary.name}'s network looks at every face first; "

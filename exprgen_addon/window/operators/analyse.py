@@ -11,6 +11,7 @@ from bpy.props import CollectionProperty, StringProperty
 from ....networks.characters.profile import sample_characters
 from ....networks.errors import ExprGenError, OutputError
 from ....networks.files import partial_name
+from ....networks.models.playable import can_lead
 from ...characters.in_scene import characters_in
 from ...engine.task_queue import Task
 from .. import job_timer, reference_overlay, references
@@ -234,14 +235,14 @@ def _adopt(made: Path, out: Path) -> None:
 def _primary_with_network(scene: bpy.types.Scene) -> list[str]:
     """The primary's profile, so that its network looks at the frames right away and every apply is
     quick; of a scene that has no characters yet, the sample characters' primary."""
-    from ..applying import network_of, primary_of
+    from ..applying import primary_of
 
     if present := characters_in(scene):
         primary = primary_of(scene, present)
         profile = primary.profile if primary is not None else None
     else:
         profile = next((p for p in sample_characters() if p.primary), None)
-    if profile is None or not network_of(profile, profile).is_file():
+    if profile is None or not can_lead(profile):
         return []
     return [str(profile.path)]
 

@@ -76,7 +76,11 @@ def _draw_network(layout, collection, scene) -> None:
         return
     if casting.network_there(collection, scene):
         word = "solved from the face" if lead == collection else f"follows {lead.name}"
+        gain = casting.refinement(collection, scene)
+        word = "solved by its channels" if gain else word
         layout.label(text=f"{len(profile.controls)} controls, {word}", icon="CHECKMARK")
+        if gain:
+            layout.label(text=f"{gain[0].upper()}{gain[1:]}", icon="INFO")
     else:
         alert(layout, casting.refusal_of(collection, scene))
 

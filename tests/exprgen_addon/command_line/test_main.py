@@ -16,7 +16,7 @@ import pytest
 
 from exprgen.exprgen_addon.command_line import main, verb_steps
 from exprgen.exprgen_addon.command_line.verbs import apply
-from exprgen.networks.characters.profile import sample_characters
+from exprgen.networks.characters.profile import find_character, sample_characters
 from exprgen.networks.errors import (
     EXIT_INPUT,
     EXIT_MODEL,
@@ -347,15 +347,30 @@ class TestCast:
     def words(self, clip, primary, *more):
         return ("retarget", clip, "--primary", primary, *more, "--out", clip.with_suffix(".blend"))
 
-    def test_who_could_lead_instead(self, run, clip):
-        code, _, err = run(*self.words(clip, "tobi"))
+    def without_channels(self, folder, name):
+        """A sample character whose controls' meaning nobody knows."""
+        known = find_character(name)
+        controls = tuple(replace(c, channels={}) for c in known.controls)
+        profile = replace(known, controls=controls, file=str(known.blend))
+        profile.save(folder / f"{name}.json")
+        return folder / f"{name}.json"
+
+    def test_who_could_lead_instead(self, run, clip, tmp_path):
+        code, _, err = run(*self.words(clip, self.without_channels(tmp_path, "tobi")))
         assert code == EXIT_MODEL
-        assert "tobi has no network to lead from a face" in err
+        assert (
+            "tobi has no network to lead from a face, and no control of it opens the mouth" in err
+        )
         assert "make mira the primary and tobi a secondary" in err
 
-    def test_analyse_too(self, run, clip):
-        words = ("analyse", clip, "--primary", "blip", "--out", clip.with_suffix(".npz"))
+    def test_analyse_too(self, run, clip, tmp_path):
+        blip = self.without_channels(tmp_path, "blip")
+        words = ("analyse", clip, "--primary", blip, "--out", clip.with_suffix(".npz"))
         assert "blip has no network to lead from a face" in run(*words)[2]
+
+    def test_channels_do_instead_of_a_network(self, run, clip):
+        for words in (("tobi",), ("tobi", "--secondary", "blip")):
+            assert run(*self.words(clip, *words))[0] == EXIT_INPUT, "the clip's turn to be refused"
 
     def test_nobody_could(self, run, clip, tmp_path):
         alone = tmp_path / "kim.json"
@@ -365,11 +380,12 @@ class TestCast:
         assert "rig_regressor_kim.safetensors" in err
         assert f"exprgen train rig --primary {alone}" in err
 
-    def test_a_secondary_that_nobody_leads_to(self, run, clip, primary):
-        code, _, err = run(*self.words(clip, primary, "--secondary", "tobi"))
+    def test_a_secondary_that_nobody_leads_to(self, run, clip, primary, tmp_path):
+        tobi = self.without_channels(tmp_path, "tobi")
+        code, _, err = run(*self.words(clip, primary, "--secondary", tobi))
         assert code == EXIT_MODEL
         assert "no network leads from ann to tobi" in err
-        assert f"train cmlp --primary {primary} --secondary tobi" in err
+        assert f"train cmlp --primary {primary} --secondary {tobi}" in err
 
 
 def test_doctor_names_what_is_missing(run, tmp_path, monkeypatch):
