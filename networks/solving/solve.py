@@ -39,7 +39,8 @@ def solve(
     The primary's expression comes from its 3D-CNN, calibrated, smoothed and limited. A secondary's
     is its C-MLP's answer to the primary's final expression, so that all play the same performance.
     Head, eyes and blinks of each come straight from the tracker. In a clip each then performs the
-    actor's relations on its own geometry, with that as its prior (see perform.py).
+    actor's relations on its own geometry, with that as its prior (see perform.py), and the tongue is
+    out where the actor's was seen (see tongue.py).
 
     Raises:
         ModelError: weights are missing, damaged or another character's.
@@ -47,6 +48,7 @@ def solve(
     """
     from .controls import follow_controls, solve_controls
     from .perform import performer
+    from .tongue import with_tongue
 
     mappings = [load_mapping(primary, p) for p in secondaries]  # told before the work is done
     units = primary_units(face_track, primary, emit)
@@ -55,12 +57,14 @@ def solve(
     perform = performer(face_track, whole, emit)
     lead = perform(solve_controls(face_track, primary, units, whole), primary)
     final = expression_units(lead, primary)
-    tracks = [_with_outputs(lead, primary, settings)]
+    tracks = [(lead, primary)]
     for profile, mapping in zip(secondaries, mappings, strict=True):
-        followed = perform(follow_controls(face_track, profile, mapping(final), whole), profile)
-        tracks.append(_with_outputs(followed, profile, settings))
+        followed = follow_controls(face_track, profile, mapping(final), whole)
+        tracks.append((perform(followed, profile), profile))
+    shown = ((with_tongue(track, face_track, p, whole), p) for track, p in tracks)
     meta = {k: face_track.meta.get(k) for k in PASSED_ON}
-    return [replace(t, meta={**t.meta, **meta}) for t in tracks]
+    told = ((replace(track, meta={**track.meta, **meta}), p) for track, p in shown)
+    return [_with_outputs(track, p, settings) for track, p in told]
 
 
 def primary_units(
