@@ -39,8 +39,8 @@ def solve(
     The primary's expression comes from its 3D-CNN, calibrated, smoothed and limited. A secondary's
     is its C-MLP's answer to the primary's final expression, so that all play the same performance.
     Head, eyes and blinks of each come straight from the tracker. In a clip each then performs the
-    actor's relations on its own geometry, with that as its prior (see perform.py), and the tongue is
-    out where the actor's was seen (see tongue.py).
+    actor's relations on its own geometry, with that as its prior (see perform.py), and puts its
+    tongue out where the actor's was seen (see tongue.py).
 
     Raises:
         ModelError: weights are missing, damaged or another character's.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from ..characters.control_names import channels_of
@@ -37,12 +35,12 @@ def with_tongue(
     Args:
         track: of the frames of the settings' range, with all controls of the profile.
     """
-    chosen = {c: w for c in profile.expression_controls if (w := _share(c))}
+    chosen = [(c, w) for c in profile.expression_controls if (w := _share(c))]
     if face_track.mouth is None or face_track.meta.get("stills") or not chosen:
         return track
     amount = tongue_amount(face_track, settings)[selected_rows(face_track, settings)]
     values = np.array(track.values, np.float32)
-    for control, share in chosen.items():
+    for control, share in chosen:
         column = track.controls.index(control.name)
         units = to_unit((control,), values[:, [column]])[:, 0]
         others = units if len(control.channels) > 1 else 0.0
@@ -60,8 +58,8 @@ def tongue_amount(face_track: FaceTrack, settings: RetargetSettings) -> np.ndarr
     reading = np.clip(read[:, MOUTH.index("tongue_out")], 0.0, 1.0)
     is_open = read[:, [MOUTH.index(n) for n in ("teeth", "tongue", "dark")]].sum(1) > OPEN
     shown = _held(reading > COMES, (reading < GOES) | ~is_open)
-    gate = smooth(times, shown.astype(float), EASE_SECONDS / SIGMA_SECONDS, np.inf)
-    return gate * (AT_LIPS + (1.0 - AT_LIPS) * reading)
+    amount = shown * (AT_LIPS + (1.0 - AT_LIPS) * reading)
+    return smooth(times, amount, EASE_SECONDS / SIGMA_SECONDS, np.inf)
 
 
 def _share(control: Control) -> float:

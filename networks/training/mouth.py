@@ -69,9 +69,8 @@ class MouthTask:
         flipped = rng.random(len(rows)) < 0.5
         boxes = _moved(self.boxes[rows], rng)
         rolls = rng.normal(0, ROLL / 2, len(rows))
-        crops = [
-            mouth_crop(self.data.faces[i], b, r) for i, b, r in zip(rows, boxes, rolls, strict=True)
-        ]
+        drawn = zip(self.data.faces[rows], boxes, rolls, strict=True)
+        crops = [mouth_crop(face, box, roll) for face, box, roll in drawn]
         mouths = np.stack([c[:, ::-1] if f else c for c, f in zip(crops, flipped, strict=True)])
         grey = torch.from_numpy(changed(mouths, rng))[:, None]
         logits = self.model(prepare_mouths(grey))
@@ -83,7 +82,8 @@ class MouthTask:
 
 
 def measured(answer: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """How good answers (N, 4) are: tongues told apart at OUT, correlation and mean error of each."""
+    """How good answers (N, 4) are: tongues told apart at OUT, each one's correlation and mean
+    error."""
     right = (answer[:, 0] > OUT) == (truth[:, 0] > OUT)
     out = {"tongue right": float(right.mean())}
     for column, name in enumerate(MOUTH):
@@ -118,7 +118,7 @@ def changed(mouths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _recorded(mouth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A mouth that was smaller, out of focus or compressed; some with a shadow on it, or a beard."""
+    """A mouth that was smaller, out of focus or compressed; some with a shadow or a beard."""
     size = mouth.shape[::-1]
     if rng.random() < STRENGTHS["blur"]:
         share = rng.uniform(0.35, 1.0)
@@ -161,7 +161,7 @@ def _finish(s: MouthSettings, task: MouthTask, outcome: Outcome, settings: dict)
     people = [len(np.unique(task.data.person[r])) for r in (task.rows, task.check_rows)]
     card = ModelCard(
         title="Mouth reader",
-        purpose="Tells whether the tongue is out, and how much of the mouth is teeth, tongue, dark.",
+        purpose="Tells whether the tongue is out, and what of the mouth is teeth, tongue or dark.",
         data=f"{len(task.rows)} rendered mouths of {people[0]} synthetic people, "
         f"{len(task.check_rows)} of {people[1]} others to check on.",
         licence_of_data="Made by ExprGen from a CC0 base mesh.",
