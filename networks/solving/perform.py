@@ -33,8 +33,8 @@ hand before it deceives a tracker."""
 SAID = [i for i, name in enumerate(RELATIONS) if name.endswith(("lip_forward", "lip_full"))]
 """Relations whose targets are what the tracker's coefficients say on this character."""
 WIDTH = list(RELATIONS).index("mouth_width")
-ROUND = 0.6
-"""How far a narrow mouth goes on to what the coefficients say."""
+ROUND = 0.4
+"""How much further than the actor's a narrow mouth is narrowed: drawn mouths are rounder."""
 OPPOSED = 3.0
 """Factor on how far a change of a control goes against the actor: a third of it is enough to leave
 the change out."""
@@ -158,13 +158,12 @@ def _rounded(values: np.ndarray, geometry: Geometry, plain: np.ndarray) -> np.nd
 
     How far lips reach forward and how much of them is seen is told by the tracker's coefficients,
     since a tracker that looks at one picture hardly knows depth; and a mouth that the actor makes
-    narrow goes on towards the character's own narrow mouth, which is what "oo" is read from.
+    narrow is made narrower, which is what "oo" is read from.
     """
-    said, rest = geometry.response.predict(plain), geometry.response.rest
     out = values.copy()
-    out[:, SAID] = said[:, SAID]
-    narrow = np.clip((rest[WIDTH] - values[:, WIDTH]) / STRONG_MOTION, 0.0, 1.0)
-    out[:, WIDTH] += ROUND * narrow * np.minimum(said[:, WIDTH] - values[:, WIDTH], 0.0)
+    out[:, SAID] = geometry.response.predict(plain)[:, SAID]
+    narrowed = np.minimum(values[:, WIDTH] - geometry.response.rest[WIDTH], 0.0)
+    out[:, WIDTH] += ROUND * narrowed
     return out
 
 
