@@ -126,6 +126,7 @@ def analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Analy
 def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Analysis:
     from .footage.media import open_reference, prefetch
     from .footage.stamp import stamp
+    from .perception.mouth import MouthLooker
     from .tracking.face_tracker import FaceTracker
     from .tracking.track_recorder import TrackRecorder
 
@@ -135,6 +136,7 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
     profiles = [load_profile(p) for p in request.profiles]
     with open_reference(list(request.reference), start=request.start, end=request.end) as reader:
         runner, keys = load_runner(profiles[:1], threads=1)
+        mouth = MouthLooker.load(threads=1)
         for profile in profiles[1:]:
             if not by_channels(profile, profiles[0]):  # damaged weights are told now
                 load_mapping(profiles[0], profile)
@@ -152,7 +154,7 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
         ):
             progress = Progress(emit, "analyse", reader.count)
             working = time.monotonic()
-            with _Networks(runner, keys, recorder, watch) as networks:
+            with _Networks(runner, keys, mouth, recorder, watch) as networks:
                 frames = prefetch(watch.items("decoding", reader))
                 with contextlib.closing(frames):
                     for frame in frames:
@@ -214,8 +216,9 @@ class _Networks:
     put, or at the end.
     """
 
-    def __init__(self, runner, keys: dict[str, str], recorder, watch: Stopwatch):
-        self._runner, self._keys, self._recorder, self._watch = runner, keys, recorder, watch
+    def __init__(self, runner, keys: dict[str, str], mouth, recorder, watch: Stopwatch):
+        self._runner, self._keys, self._mouth = runner, keys, mouth
+        self._recorder, self._watch = recorder, watch
         self._pool = ThreadPoolExecutor(cores(), "networks")
         self._batch: list = []
         self._running: deque[tuple[list, Future]] = deque()
@@ -242,9 +245,9 @@ class _Networks:
         batch, self._batch = self._batch, []
         self._running.append((batch, self._pool.submit(self._look, batch)))
 
-    def _look(self, batch: list) -> list[tuple[np.ndarray, dict]]:
+    def _look(self, batch: list) -> list[tuple]:
         with self._watch.stage("networks"):
-            return list(_look(self._runner, self._keys, [t for t in batch if t.found]))
+            return list(_look(self._runner, self._keys, self._mouth, [t for t in batch if t.found]))
 
     def _record(self, limit: int) -> None:
         """Record what is ready, and wait for the oldest while more than `limit` batches run."""
@@ -256,17 +259,24 @@ class _Networks:
                     self._recorder.add(tracked, *(next(answers) if tracked.found else ()))
 
 
-def _look(runner, keys: dict[str, str], seen: list) -> Iterator[tuple[np.ndarray, dict]]:
-    """(expression, rig units by cache key) of each tracked face."""
+def _look(
+    runner, keys: dict[str, str], mouth, seen: list
+) -> Iterator[tuple[np.ndarray, dict, np.ndarray | None]]:
+    """(expression, rig units by cache key, what is in the mouth) of each tracked face."""
     if not seen:
         return
+    faces = np.stack([t.face for t in seen])
+    mouths = [None] * len(seen)
+    if mouth is not None:
+        mouths = mouth(faces, np.stack([t.observation.landmarks49 for t in seen]))
     found = runner(
-        np.stack([t.face for t in seen]),
+        faces,
         np.stack([t.geometry for t in seen]),
         np.stack([t.observation.arkit for t in seen]),
     )
     for i, expression in enumerate(found["expression"]):
-        yield expression, {keys[name]: units[i] for name, units in found["rig"].items()}
+        units = {keys[name]: units[i] for name, units in found["rig"].items()}
+        yield expression, units, mouths[i]
 
 
 # --- solving -------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from .files import partial_name, written_whole
 from .names import as_name, is_name
 from .reading import parse_json
 from .records import FieldError, as_record, as_type, json_text
-from .vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES, MEDIAPIPE_LANDMARKS
+from .vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES, MEDIAPIPE_LANDMARKS, MOUTH
 
 VERSION = 1
 
@@ -65,6 +65,11 @@ _FACE_COLUMNS = {
     # end of frame i's registered face in face_bytes
     "face_offsets": Column((ROWS,), np.int64, 0, 2.0**60),
 }
+# What a track may lack: one that was made before it was read, or without the network for it.
+_LATER_COLUMNS = {
+    # in the order of MOUTH
+    "mouth": Column((ROWS, len(MOUTH)), np.float32, **_SHARE),
+}
 _FACE_BYTES = {"face_bytes": Column((ANY,), np.uint8)}
 _RIG_UNITS = Column((ROWS, ANY), np.float32, -10.0, 10.0)
 
@@ -99,7 +104,8 @@ def still_places(times: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class FaceTrack:
-    """What was seen of one face over N frames; columns as in `_FACE_COLUMNS`.
+    """What was seen of one face over N frames; columns as in `_FACE_COLUMNS`, and `mouth` as in
+    `_LATER_COLUMNS`, None where nobody has looked.
 
     `face_bytes` (B,) uint8 holds the registered 256x256 faces as JPEG, one after the other, so that
     another character's network can be run without the footage; frame i ends at `face_offsets[i]`
@@ -127,6 +133,7 @@ class FaceTrack:
     face_bytes: np.ndarray
     meta: dict = field(default_factory=dict)
     rig_units: dict[str, np.ndarray] = field(default_factory=dict)
+    mouth: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.times)
@@ -144,6 +151,8 @@ class FaceTrack:
     def save(self, path: str | Path) -> Path:
         """Write it; where it lies then, see `save_arrays`."""
         arrays = {name: getattr(self, name) for name in (*_FACE_COLUMNS, "face_bytes")}
+        later = {name: getattr(self, name) for name in _LATER_COLUMNS}
+        arrays |= {name: array for name, array in later.items() if array is not None}
         arrays |= {f"rig_units/{key}": value for key, value in self.rig_units.items()}
         return save_arrays(path, "exprgen.face_track", self.meta, arrays)
 
@@ -160,7 +169,8 @@ class FaceTrack:
             for k in list(arrays)
             if k.startswith("rig_units/")
         }
-        _check_known(path, arrays, {**_FACE_COLUMNS, **_FACE_BYTES})
+        later = {name: c for name, c in _LATER_COLUMNS.items() if name in arrays}
+        _check_known(path, arrays, {**_FACE_COLUMNS, **_FACE_BYTES, **later})
         rows = len(arrays["times"])
         for key, units in rig_units.items():
             check_columns(path, {key: units}, {key: _RIG_UNITS}, ANALYSE_AGAIN, rows)

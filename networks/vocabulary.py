@@ -121,6 +121,11 @@ ARKIT_CHANNELS = (
 )  # fmt: skip
 """The 52 ARKit blendshape channels, alphabetical. MediaPipe reports all of them but tongueOut."""
 
+MOUTH = ("tongue_out", "teeth", "tongue", "dark")
+"""What is read in the mouth's picture: how far the tongue is out of the lips, and the areas of
+teeth, tongue and dark in that of the lips' outline (0..1 each, 0 where it is closed; the rest is
+lips)."""
+
 ARKIT_INDEX = {name: i for i, name in enumerate(ARKIT_CHANNELS)}
 
 REGIONS = ("brow", "eye", "nose", "cheek", "mouth", "jaw", "gaze", "head")

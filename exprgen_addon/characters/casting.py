@@ -18,7 +18,7 @@ from ...networks.characters.profile import (
 )
 from ...networks.errors import ExprGenError
 from ...networks.models import playable
-from .in_scene import CHARACTER_TAG, PROFILE_TAG, collections_in
+from .in_scene import CHARACTER_TAG, PROFILE_TAG, collections_in, tag_of
 
 _profiles: dict[tuple, RigProfile] = {}
 _samples: list[RigProfile] = []
@@ -34,13 +34,13 @@ def samples() -> list[RigProfile]:
 
 def profile_of(collection: bpy.types.Collection) -> RigProfile | None:
     """A character's profile, read once as long as its file is the same; None if it is gone."""
-    path = collection.get(PROFILE_TAG, "")
+    path, name = (tag_of(collection, tag) for tag in (PROFILE_TAG, CHARACTER_TAG))
     try:
-        key = (path, Path(path).stat().st_mtime_ns) if path else (collection[CHARACTER_TAG],)
+        key = (path, Path(path).stat().st_mtime_ns) if path else (name,)
         if key not in _profiles:
             _profiles[key] = load_profile(path) if path else find_character(key[0])
         return _profiles[key]
-    except (OSError, ExprGenError):
+    except (OSError, ValueError, ExprGenError):
         return None
 
 

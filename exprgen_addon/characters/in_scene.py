@@ -413,8 +413,8 @@ def _tagged(collection: bpy.types.Collection) -> dict[tuple[str, str], list[bpy.
     """(id_type, tag) -> the datablocks that bear it: the original and copies of it."""
     found: dict[tuple[str, str], list[bpy.types.ID]] = {}
     for datablock in dict.fromkeys(_datablocks(collection)):
-        if NAME_TAG in datablock:
-            found.setdefault((datablock.id_type, datablock[NAME_TAG]), []).append(datablock)
+        if name := tag_of(datablock, NAME_TAG):
+            found.setdefault((datablock.id_type, name), []).append(datablock)
     return found
 
 
@@ -423,7 +423,7 @@ def _rank(datablock: bpy.types.ID) -> tuple:
     that was kept, as the profile says; else the first that Blender numbered."""
     number = _NUMBER.search(datablock.name)
     return (
-        datablock.name != datablock.get(OWN_TAG, datablock[NAME_TAG]),
+        datablock.name != (tag_of(datablock, OWN_TAG) or datablock[NAME_TAG]),
         datablock.name != datablock[NAME_TAG],
         int(number[1]) if number else 0,
         datablock.name,
@@ -457,8 +457,14 @@ def profile_in(collection: bpy.types.Collection) -> RigProfile:
     Raises:
         ExprGenError: it is gone or damaged.
     """
-    path = collection.get(PROFILE_TAG, "")
-    return load_profile(path) if path else find_character(collection[CHARACTER_TAG])
+    path, name = (tag_of(collection, tag) for tag in (PROFILE_TAG, CHARACTER_TAG))
+    return load_profile(path) if path else find_character(name)
+
+
+def tag_of(datablock: bpy.types.ID, tag: str) -> str:
+    """What a tag says; "" where there is none, or somebody's own of another kind."""
+    said = datablock.get(tag, "")
+    return said if isinstance(said, str) else ""
 
 
 def _character(profile: RigProfile, collection: bpy.types.Collection) -> Character:

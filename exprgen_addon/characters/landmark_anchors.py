@@ -96,9 +96,9 @@ def find_object(profile: RigProfile, collection, name: str):
 
 def own_name(obj) -> str:
     """What a profile calls an object of a copy; the inverse of `find_object`."""
-    from .in_scene import NAME_TAG
+    from .in_scene import NAME_TAG, tag_of
 
-    return obj.get(NAME_TAG) or obj.name
+    return tag_of(obj, NAME_TAG) or obj.name
 
 
 def world_vertices(evaluated) -> np.ndarray:

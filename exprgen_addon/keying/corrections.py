@@ -126,11 +126,13 @@ def add_correction(
 
     Raises:
         UsageError: nothing was posed, or the character has no keys.
+        InputError: its keys can't be changed; nothing is stored then.
     """
     if not offsets:
         raise UsageError(
             "the pose is what is keyed already", fix="pose the character on this frame first"
         )
+    check_owners({p.owner: None for name in offsets for p in character.bindings[name]})
     store = character.collection.exprgen
     same = (e for e in store.corrections if abs(e.time - seconds) < 1e-4 and is_of(e, source))
     entry = next(same, None)

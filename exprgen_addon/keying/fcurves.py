@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import bpy
 import numpy as np
 
 from ..characters.in_scene import Character
 from ..rigs.base import Property
+from .take_actions import check_owners
 
 
 def curve_of(prop: Property):
@@ -46,9 +49,19 @@ def is_keyed(character: Character) -> bool:
     )
 
 
-def clear_generated(character: Character, first: float, last: float) -> int:
-    """Remove generated keys from `first` to `last`, scene frames; how many. Curves that have no
-    keys left are removed too."""
+def clear_generated(characters: Sequence[Character], first: float, last: float) -> int:
+    """Remove generated keys from `first` to `last`, scene frames, of all of them or of none; how
+    many. Curves that have no keys left are removed too.
+
+    Raises:
+        InputError: a datablock, or its own action, can't be changed.
+    """
+    props = [p for c in characters for found in c.bindings.values() for p in found]
+    check_owners({p.owner: None for p in props if curve_of(p) is not None})
+    return sum(_clear_generated(c, first, last) for c in characters)
+
+
+def _clear_generated(character: Character, first: float, last: float) -> int:
     removed = 0
     for props in character.bindings.values():
         for prop in props:

@@ -31,7 +31,9 @@ from .take_actions import (
     assign,
     check_owners,
     hidden_keys,
+    is_locked,
     leave_tweak_mode,
+    shared_slots,
     take_action,
     twins,
 )
@@ -148,7 +150,9 @@ def apply_tracks(
             source=str(track.meta.get("source") or "") if source is None else source,
             whole=options.whole and not track.meta.get("partial"),
         )
-    notes += [n for owner in owners for n in hidden_keys(owner)]
+    for owner in owners:
+        notes += hidden_keys(owner, written_on(owner, curves))
+    notes += shared_slots(owners)
     return KeyReport(
         action=action.name,
         curves=len(curves),
@@ -158,6 +162,13 @@ def apply_tracks(
         seconds=time.perf_counter() - began,
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def written_on(owner: bpy.types.ID, curves: list[Curve]) -> list[bpy.types.FCurve]:
+    """The F-curves of a datablock that curves were written to."""
+    bag = _bag(owner)
+    wanted = {(c.data_path, max(c.index, 0)) for c in curves if c.owner == owner}
+    return [f for f in bag.fcurves if (f.data_path, f.array_index) in wanted]
 
 
 def compute_curves(
@@ -283,13 +294,19 @@ def _write_owner(owner, curves: list[Curve], keep_hand_made: bool, source, whole
     stale = [g for g in known if whole and same_reference(g.source, source)]
     groups: dict = {}
     unknown: list[float] = []
+    locked: list[str] = []
     for curve in curves:
         path, index = curve.data_path, max(curve.index, 0)
         fcurve = action.fcurve_ensure_for_datablock(owner, path, index=index)
+        if is_locked(fcurve):
+            locked.append(path)
+            continue
         _group(fcurve, curve, action, groups)
         _write(fcurve, curve, keep_hand_made, stale)
         if whole and not known:
             unknown += _generated_outside(fcurve, curve)
+    if locked:
+        yield f"{len(locked)} locked curves of {owner.name} are left as they were: {locked[0]}, ..."
     if unknown:
         yield (
             f"generated keys of before stay on {owner.name} up to frame {max(unknown):g}: "
@@ -301,12 +318,18 @@ def _write_owner(owner, curves: list[Curve], keep_hand_made: bool, source, whole
         remember(action, slot, Generated(source, first, last), whole=whole)
 
 
+def _bag(owner: bpy.types.ID):
+    """Where the curves lie that a datablock plays."""
+    animation = owner.animation_data
+    bags = animation.action.layers[0].strips[0].channelbags
+    return next(b for b in bags if b.slot_handle == animation.action_slot.handle)
+
+
 def _group(fcurve, curve: Curve, action: bpy.types.Action, groups: dict) -> None:
     """Sort the curve under its region in the dope sheet; curves that have a group keep it."""
     if fcurve.group is not None:
         return
-    slot = curve.owner.animation_data.action_slot
-    bag = next(b for b in action.layers[0].strips[0].channelbags if b.slot_handle == slot.handle)
+    slot, bag = curve.owner.animation_data.action_slot, _bag(curve.owner)
     key = (slot.handle, action.name, curve.group)
     if key not in groups:
         groups[key] = bag.groups.get(curve.group) or bag.groups.new(curve.group)

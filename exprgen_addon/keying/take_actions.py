@@ -84,11 +84,36 @@ def leave_tweak_mode(owner: bpy.types.ID) -> bool:
     return True
 
 
-def hidden_keys(owner: bpy.types.ID) -> Iterator[str]:
-    """Why the keys of a datablock are not seen."""
-    for track in owner.animation_data.nla_tracks:
+def hidden_keys(owner: bpy.types.ID, curves: Iterable[bpy.types.FCurve]) -> Iterator[str]:
+    """Why the keys of a datablock, on these curves, are not seen."""
+    animation = owner.animation_data
+    for track in animation.nla_tracks:
         if track.is_solo:
             yield f"the NLA track {track.name!r} of {owner.name} is solo and hides the new keys"
+    if animation.action_influence < 1.0 and len(animation.nla_tracks):
+        yield f"the action of {owner.name} has an influence below 1, which weakens the new keys"
+    muted = [c.data_path for c in curves if c.mute or (c.group and c.group.mute)]
+    if muted:
+        more = f" and {len(muted) - 1} more" if len(muted) > 1 else ""
+        yield f"{muted[0]}{more} of {owner.name} is muted, so its new keys are not seen"
+
+
+def shared_slots(owners: Iterable[bpy.types.ID]) -> Iterator[str]:
+    """Which datablocks play the very same curves, so that the last one's keys are those of all."""
+    seen: dict[tuple, bpy.types.ID] = {}
+    for owner in owners:
+        slot = owner.animation_data.action_slot
+        key = (owner.animation_data.action, slot.handle)
+        if key in seen:
+            yield (
+                f"{seen[key].name} and {owner.name} share their keys: both have those of the latter"
+            )
+        seen.setdefault(key, owner)
+
+
+def is_locked(curve: bpy.types.FCurve) -> bool:
+    """A person has locked it, or its group: it is left as it is, as Blender's own tools do."""
+    return curve.lock or (curve.group is not None and curve.group.lock)
 
 
 def twins(take: str, owners: Iterable[bpy.types.ID]) -> Iterator[str]:

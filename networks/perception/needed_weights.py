@@ -61,7 +61,8 @@ def adviser_weights() -> dict[str, Path]:
 def solving_weights(profiles: list[RigProfile]) -> list[Path]:
     """The weight files that have a say in what these characters do, the primary first; those that
     are missing are left out."""
-    paths = [*needed_weights(profiles).values(), *adviser_weights().values()]
+    advisers = [*adviser_weights().values(), find_weights("mouth_reader")]
+    paths = [*needed_weights(profiles).values(), *advisers]
     return [path for path in paths if path.is_file()]
 
 

@@ -18,7 +18,7 @@ from ..models.kind import KINDS
 from ..models.registry import network_names
 from ..models.weights_io import WeightsInfo, file_digest, load_network
 from ..models.weights_places import POSED, file_name, weights_folder
-from ..vocabulary import EXPRESSIONS
+from ..vocabulary import EXPRESSIONS, MOUTH
 from .needed_weights import needed_weights
 
 SIZE_LIMIT = 15_000_000
@@ -33,15 +33,19 @@ _OTHERS = {
     "scnn": "SCNN",
     "kind": "kind network",
     "coefficient_reader": "coefficient reader",
+    "mouth_reader": "mouth reader",
 }
 """What is needed beside the networks of the characters."""
 _READS = {
     "hcnn": "people",
     "teacher": "people",
     "coefficient_reader": "people",
+    "mouth_reader": "people",
     "scnn": "characters",
 }
 """Whose faces a network reads that serves no single character; the others read both."""
+_LABELS = {"kind": KINDS, "mouth_reader": MOUTH}
+"""What the classes of a network are where they are not the expressions."""
 
 
 def examine_weights(profiles: list[RigProfile]) -> list[dict]:
@@ -96,7 +100,7 @@ def _check_network(path: Path, network: nn.Module, info: WeightsInfo) -> None:
         raise ModelError(problem, file=path, fix=RESTORE)
     if not all(torch.isfinite(t).all() for t in network.state_dict().values()):
         raise ModelError("holds numbers that are not finite", file=path, fix=RESTORE)
-    labels = KINDS if info.network == "kind" else EXPRESSIONS
+    labels = _LABELS.get(info.network, EXPRESSIONS)
     if info.labels and info.labels != labels:
         problem = f"tells {', '.join(info.labels)}, not {', '.join(labels)}"
         raise ModelError(problem, file=path, fix="train it again")

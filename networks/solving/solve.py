@@ -43,7 +43,8 @@ def solve(
     Without a network a character's expression is what the tracker's coefficients say through its
     channels, and treated as a primary's: `emit` and the track's meta tell.
     Head, eyes and blinks of each come straight from the tracker. In a clip each then performs the
-    actor's relations on its own geometry, with that as its prior (see perform.py).
+    actor's relations on its own geometry, with that as its prior (see perform.py), and puts its
+    tongue out where the actor's was seen (see tongue.py).
 
     Raises:
         ModelError: weights are missing, damaged or another character's.
@@ -51,6 +52,7 @@ def solve(
     """
     from .controls import solve_controls
     from .perform import performer
+    from .tongue import with_tongue
 
     # Told before the work is done.
     followers = [_follower(face_track, primary, p) for p in secondaries]
@@ -64,16 +66,19 @@ def solve(
     perform = performer(face_track, whole, emit)
     lead = perform(solve_controls(face_track, primary, units, whole), primary)
     final = expression_units(lead, primary)
-    tracks = [_with_outputs(lead, primary, settings)]
-    for profile, follow in zip(secondaries, followers, strict=True):
-        followed = perform(follow(final, whole), profile)
-        tracks.append(_with_outputs(followed, profile, settings))
-    meta = {k: face_track.meta.get(k) for k in PASSED_ON}
-    ways = [CHANNELS if by_channels(p, primary) else NETWORK for p in (primary, *secondaries)]
-    return [
-        replace(t, meta={**t.meta, **meta, "solved_by": way})
-        for t, way in zip(tracks, ways, strict=True)
+    tracks = [lead]
+    tracks += [
+        perform(follow(final, whole), profile)
+        for profile, follow in zip(secondaries, followers, strict=True)
     ]
+    meta = {k: face_track.meta.get(k) for k in PASSED_ON}
+    told = []
+    for track, profile in zip(tracks, (primary, *secondaries), strict=True):
+        way = CHANNELS if by_channels(profile, primary) else NETWORK
+        shown = with_tongue(track, face_track, profile, whole)
+        shown = replace(shown, meta={**shown.meta, **meta, "solved_by": way})
+        told.append(_with_outputs(shown, profile, settings))
+    return told
 
 
 Follow = Callable[[np.ndarray, RetargetSettings], RigTrack]

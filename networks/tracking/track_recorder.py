@@ -26,6 +26,7 @@ from ..vocabulary import (
     ARKIT_INDEX,
     EXPRESSIONS,
     GEOMETRIC_FEATURES,
+    MOUTH,
     NEUTRAL,
     REGISTERED_SIZE,
 )
@@ -51,6 +52,7 @@ _SPOOLED = {
     "arkit": ((len(ARKIT_CHANNELS),), np.float32),
     "geometry": ((len(GEOMETRIC_FEATURES),), np.float32),
     "expression": ((len(EXPRESSIONS),), np.float32),
+    "mouth": ((len(MOUTH),), np.float32),
     "times": ((), np.float64),
     "found": ((), np.bool_),
     "face_lengths": ((), np.int64),
@@ -93,7 +95,7 @@ class TrackRecorder:
             self._meta["stamp"] = stamp
         self._turns: list[int] = []
         self._first = self._last = 0.0
-        self._frames = self.found = 0
+        self._frames = self.found = self._mouths = 0
         self.without_face: list[str] = []
         try:
             self._folder = new_spool(self.out)
@@ -127,6 +129,7 @@ class TrackRecorder:
         tracked: TrackedFace,
         expression: np.ndarray | None = None,
         rig_units: dict[str, np.ndarray] | None = None,
+        mouth: np.ndarray | None = None,
     ) -> None:
         """Append a frame; frames come in the order of their times.
 
@@ -134,6 +137,8 @@ class TrackRecorder:
             expression: (7,) probabilities of the registered face; None counts as neutral.
             rig_units: key as in FaceTrack.rig_units -> (M,) unit values; the same keys every time,
                 values of frames without a face don't matter and may be left out.
+            mouth: (4,) in the order of MOUTH; None where nobody has looked. A track that has it for
+                no frame is written without it.
         """
         self._check_time(tracked.time)
         jpeg = b""
@@ -147,6 +152,8 @@ class TrackRecorder:
             row |= {"found": True, "face_lengths": len(jpeg)}
             if expression is not None:
                 row["expression"] = expression
+            if mouth is not None:
+                row["mouth"], self._mouths = mouth, self._mouths + 1
         else:
             self.without_face.append(tracked.name or f"frame {tracked.index}")
         try:
@@ -228,12 +235,14 @@ class TrackRecorder:
             columns["gaze"] = bridge_closed_eyes(times, found, columns["gaze"], columns["blink"])
             columns["head_pose"] = _fill_poses(times, state, columns["head_pose"])
         rests = {"geometry": np.median(columns["geometry"][found], axis=0), "expression": _NEUTRAL}
-        for name in ("gaze", "blink", "arkit", "geometry", "expression", *self._units):
+        for name in ("gaze", "blink", "arkit", "geometry", "expression", "mouth", *self._units):
             rest = rests.get(name, 0.0)
             columns[name] = fill_lost(times, state, columns[name], rest, stills=self.stills)
         columns["expression"] /= columns["expression"].sum(1, keepdims=True)
         lengths = columns.pop("face_lengths")
         units = {key: columns.pop(key).astype(np.float32) for key in self._units}
+        if not self._mouths:
+            del columns["mouth"]
         floats = {n: c.astype(np.float32) for n, c in columns.items() if n != "times"}
         return FaceTrack(
             **floats,

@@ -3,7 +3,8 @@
 `... build reference` makes the embedded reference clip instead (see reference.py), in minutes;
 `... build people --out DIR` renders synthetic people to learn from (see people.py), in half an
 hour; `... build talkers --out DIR` films such people talking (see talkers/clips.py), about a minute
-a clip.
+a clip; `... build mouths --out DIR` their mouths with what fills them (see mouths.py), in half an
+hour.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from .assemble import build_character, make_profile
 from .blip import NAME as BLIP
 from .blip import build_blip
 from .config import CHARACTERS
+from .mouths import MouthSettings, build_mouths
 from .people import PeopleSettings, build_people
 from .pose_assets import store_poses, write_catalogs
 from .reference import build_reference
@@ -32,7 +34,7 @@ from .talkers.sheet import draw_talkers
 from .viewers import rated
 
 FOLDER = Path(__file__).resolve().parent.parent
-FILMED = {"people": PeopleSettings, "talkers": TalkerSettings}
+FILMED = {"people": PeopleSettings, "talkers": TalkerSettings, "mouths": MouthSettings}
 """What is made into a folder of its own, with its settings, each an option."""
 
 
@@ -62,7 +64,7 @@ def main() -> None:
     names = [*CHARACTERS, BLIP, ROSA]
     choices = [*names, "all", "reference", *FILMED]
     parser.add_argument("name", nargs="?", default="all", choices=choices)
-    parser.add_argument("--out", type=Path, help="people, talkers: folder for the pictures")
+    parser.add_argument("--out", type=Path, help="people, talkers, mouths: folder for the pictures")
     parser.add_argument("--sheet", type=Path, help="talkers: a PNG that shows what was made")
     for name, options in _options().items():
         text = "; ".join(f"{who}: default {f.default!r}" for who, f in options.items())
@@ -101,6 +103,9 @@ def _make(given: argparse.Namespace, names: list[str]) -> None:
         return
     if choice == "people":
         print(build_people(given.out, _settings(given)))
+        return
+    if choice == "mouths":
+        print(build_mouths(given.out, _settings(given)))
         return
     if choice == "talkers":
         clips = build_talkers(given.out, _settings(given))

@@ -272,7 +272,7 @@ TOBI = CharacterConfig(
         neck_width=0.78,
         shoulder_scale=0.8,
         eye_open=0.75,
-        smile=0.32,
+        smile=0.24,
     ),
     brow=Brow(lift=0.003, height=0.0085, depth=0.005, arch=0.001, taper_in=0.8, taper_out=0.45),
     palette=Palette(

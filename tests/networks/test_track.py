@@ -312,3 +312,30 @@ def test_a_damaged_track_is_no_whole_one(tmp_path, damage):
     partial = dataclasses.replace(whole, meta={**whole.meta, "partial": True})
     assert partial.save(path) == path
     assert len(FaceTrack.load(path)) == 2
+
+
+def test_what_was_read_in_the_mouth_is_kept_and_lost_frames_have_it_between(tmp_path):
+    frames = [seen(0), seen(1), unseen(2), seen(3)]
+    path = tmp_path / "t.npz"
+    with TrackRecorder(path, source="x.mp4", fps=FPS) as recorder:
+        for frame, out in zip(frames, (0.0, 0.2, 0.0, 0.8), strict=True):
+            recorder.add(frame, mouth=np.array([out, 0.1, 0.2, 0.3]) if frame.found else None)
+        recorder.finish()
+    made = FaceTrack.load(path)
+    assert made.mouth.dtype == np.float32
+    assert np.allclose(made.mouth[:2, 0], (0.0, 0.2))
+    assert 0.2 < made.mouth[2, 0] < 0.8
+    assert np.allclose(made.mouth[:, 1:], (0.1, 0.2, 0.3), atol=1e-6)
+    again = FaceTrack.load(made.save(tmp_path / "again.npz"))
+    assert np.array_equal(again.mouth, made.mouth)
+
+
+def test_a_track_whose_mouth_nobody_has_read_opens_as_ever(tmp_path):
+    made = record(tmp_path / "t.npz", [seen(i) for i in range(3)])
+    assert made.mouth is None
+    assert FaceTrack.load(made.save(tmp_path / "again.npz")).mouth is None
+    columns = {n: getattr(made, n) for n in track._FACE_COLUMNS} | {"face_bytes": made.face_bytes}
+    for wrong in (np.zeros((3, 2), np.float32), np.full((3, 4), 7, np.float32)):
+        track.save_arrays(tmp_path / "w.npz", "exprgen.face_track", {}, columns | {"mouth": wrong})
+        with pytest.raises(InputError, match="'mouth'"):
+            FaceTrack.load(tmp_path / "w.npz")

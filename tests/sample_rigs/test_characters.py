@@ -276,6 +276,8 @@ def test_correctives_are_driven_and_no_controls(coarse):
     for channels, fix in (
         (("mouthSmileLeft", "jawOpen"), "fixSmileJawLeft"),
         (("mouthStretchRight", "mouthLowerDownRight"), "fixStretchRight"),
+        (("eyeSquintLeft", "eyeBlinkLeft"), "fixSquintLeft"),
+        (("mouthPucker", "mouthFunnel"), "fixRound"),
         (("mouthClose",), "fixSeal"),
     ):
         full = dict(by_channel(coarse, channel) for channel in channels)

@@ -286,9 +286,9 @@ def studio():
 
 @pytest.fixture(scope="module")
 def head(studio):
-    from exprgen.sample_rigs.build.talkers.clips import _head
+    from exprgen.sample_rigs.build.talkers.clips import head_of
 
-    return _head(studio)
+    return head_of(studio)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ from exprgen.networks.characters.profile import RigProfile
 from exprgen.networks.models.kind import KIND_SIZE, KINDS
 from exprgen.networks.models.registry import build_network
 from exprgen.networks.models.weights_io import WeightsInfo, save_network, weights_path
-from exprgen.networks.vocabulary import EXPRESSIONS, GEOMETRIC_FEATURES
+from exprgen.networks.tracking.mouth_crop import CROP_SIZE
+from exprgen.networks.vocabulary import EXPRESSIONS, GEOMETRIC_FEATURES, MOUTH
 
 SIZE = 64
 """Side of the pictures these networks look at: a sixteenth of the work."""
@@ -35,6 +36,11 @@ def write(folder: Path, profiles: list[RigProfile]) -> Path:
         weights_path("coefficient_reader", folder=folder),
         build_network("coefficient_reader"),
         WeightsInfo("coefficient_reader", config={"hidden": 256}, labels=EXPRESSIONS),
+    )
+    save_network(
+        weights_path("mouth_reader", folder=folder),
+        build_network("mouth_reader"),
+        WeightsInfo("mouth_reader", labels=MOUTH, input_size=CROP_SIZE[0]),
     )
     primary, *others = profiles
     names = tuple(c.name for c in primary.expression_controls)

@@ -93,7 +93,12 @@ class EXPRGEN_OT_remove_correction(bpy.types.Operator):
         if not 0 <= self.index < len(entries):
             return {"CANCELLED"}
         frame = references.frame_of(scene, entries[self.index].time)
-        remove_correction(character, scene, self.index, frame, references.identity(scene.exprgen))
+        source = references.identity(scene.exprgen)
+        try:
+            remove_correction(character, scene, self.index, frame, source)
+        except ExprGenError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
         scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
         return {"FINISHED"}
 
@@ -130,7 +135,11 @@ class EXPRGEN_OT_clear_keys(bpy.types.Operator):
             self.report({"ERROR"}, "The range ends before it begins")
             return {"CANCELLED"}
         driven = [c for c in characters_in(context.scene) if c.collection.exprgen.enabled]
-        removed = sum(clear_generated(c, first, last) for c in driven)
+        try:
+            removed = clear_generated(driven, first, last)
+        except ExprGenError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
         self.report({"INFO"}, f"{removed} keys removed")
         return {"FINISHED"}
 

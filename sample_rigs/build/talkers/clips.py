@@ -220,7 +220,7 @@ def _build_clip(out: Path, s: TalkerSettings, number: int, clip: Path) -> None:
     # the lips' edges away, and the tracker's lip gap follows the true one at .3 instead of .8.
     settings = StudioSettings(size=s.size, samples=s.samples, guided=True)
     with FaceStudio(profile, settings) as studio:
-        head = _head(studio)
+        head = head_of(studio)
         mouth = Mouth.read(head)
         played = play_recording(s, number) if s.rom else perform(s, number, line, mouth)
         measured = _measure(studio, head, mouth, played.performance)
@@ -274,7 +274,7 @@ def _rims(profile: RigProfile) -> RigProfile:
 
     landmarks = dict(profile.landmarks)
     with FaceStudio(profile) as studio:
-        head = _head(studio)
+        head = head_of(studio)
         mouth = Mouth.read(head)
         places = dict(zip(landmarks, studio.world_landmarks(), strict=True))
         rest = world_vertices(head.evaluated_get(studio.depsgraph))
@@ -287,7 +287,7 @@ def _rims(profile: RigProfile) -> RigProfile:
     return replace(profile, landmarks=landmarks)
 
 
-def _head(studio):
+def head_of(studio):
     """The head object of a character of `assemble` in a studio."""
     from ....exprgen_addon.characters.landmark_anchors import find_object
 

@@ -74,8 +74,8 @@ class Mouth:
             InputError: its lips can't be found.
         """
         blocks = head.data.shape_keys.key_blocks
-        base = _coordinates(blocks["Basis"])
-        moves = {b.name: _coordinates(b) - base for b in blocks if b.name != "Basis"}
+        base = coordinates(blocks["Basis"])
+        moves = {b.name: coordinates(b) - base for b in blocks if b.name != "Basis"}
         skin, teeth = material_vertices(head, "_skin"), material_vertices(head, "_teeth")
         jaw = moves["jawOpen"]
         front = base[skin, 1] < base[teeth, 1].min() + 0.012
@@ -245,7 +245,7 @@ def _let_apart(mouth: Mouth, arkit: np.ndarray) -> np.ndarray:
     return out
 
 
-def _coordinates(block) -> np.ndarray:
+def coordinates(block) -> np.ndarray:
     flat = np.empty(3 * len(block.data), np.float32)
     block.data.foreach_get("co", flat)
     return flat.reshape(-1, 3).astype(float)

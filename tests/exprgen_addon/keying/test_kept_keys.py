@@ -12,8 +12,9 @@ from exprgen.tests.support import synthetic
 
 bpy = pytest.importorskip("bpy")
 
-from exprgen.exprgen_addon.characters import in_scene
-from exprgen.exprgen_addon.keying import fcurves, generated, keyframes, takes
+from exprgen import exprgen_addon as addon
+from exprgen.exprgen_addon.characters import casting, in_scene
+from exprgen.exprgen_addon.keying import corrections, fcurves, generated, keyframes, takes
 from exprgen.exprgen_addon.keying.key_options import KeyOptions
 
 
@@ -284,6 +285,40 @@ class TestAllOrNothing:
             apply(scene)
             assert span(scene) == [1, 60]
 
+    def play_linked(self, scene, who: int, folder) -> None:
+        """Let one character play a linked copy of the take."""
+        take = smile(scene, who).owner.animation_data.action
+        bpy.data.libraries.write(str(folder / "take.blend"), {take})
+        with bpy.data.libraries.load(str(folder / "take.blend"), link=True) as (_, here):
+            here.actions = [take.name]
+        linked = next(a for a in bpy.data.actions if a.library)
+        bindings = in_scene.characters_in(scene)[who].bindings
+        for owner in {p.owner for props in bindings.values() for p in props}:
+            slot = owner.animation_data.action_slot.identifier
+            owner.animation_data.action = linked
+            owner.animation_data.action_slot = linked.slots[slot]
+
+    def test_clearing_keys_too(self, scene, apply, tmp_path):
+        apply(scene)
+        self.play_linked(scene, 1, tmp_path)
+        before = everything()
+        with pytest.raises(InputError, match="linked"):
+            fcurves.clear_generated(in_scene.characters_in(scene), -1e9, 1e9)
+        assert everything() == before
+
+    def test_a_correction_too(self, scene, apply, tmp_path):
+        addon.register()
+        try:
+            apply(scene)
+            self.play_linked(scene, 0, tmp_path)
+            before, ann = everything(), in_scene.characters_in(scene)[0]
+            with pytest.raises(InputError, match="linked"):
+                corrections.add_correction(ann, scene, 10.0, 0.3, 0.2, {"smile": 0.3}, keyed=True)
+            assert not len(ann.collection.exprgen.corrections)
+            assert everything() == before
+        finally:
+            addon.unregister()
+
     def test_a_solo_track_that_hides_the_keys_is_said(self, scene, apply):
         apply(scene)
         owner = smile(scene).owner
@@ -293,6 +328,38 @@ class TestAllOrNothing:
         (note,) = report.notes
         assert "'Body pass'" in note
         assert "solo" in note
+
+
+class TestSeen:
+    """What hides the new keys, and what a person has locked, is told."""
+
+    @pytest.mark.parametrize("of_group", [False, True])
+    def test_muted_curves(self, scene, apply, of_group):
+        apply(scene)
+        curve = fcurves.curve_of(smile(scene))
+        (curve.group if of_group else curve).mute = True
+        assert any("is muted" in note for note in apply(scene, 1).notes)
+
+    @pytest.mark.parametrize("of_group", [False, True])
+    def test_locked_curves_stay_as_they_are(self, scene, apply, of_group):
+        apply(scene)
+        curve = fcurves.curve_of(smile(scene))
+        (curve.group if of_group else curve).lock = True
+        before = [tuple(k.co) for k in curve.keyframe_points]
+        report = apply(scene, 1)
+        after = fcurves.curve_of(smile(scene)).keyframe_points
+        assert [tuple(k.co) for k in after] == before
+        assert any("locked" in note for note in report.notes)
+
+    def test_two_copies_that_share_their_keys(self, profiles, apply):
+        scene = takes.new_file()
+        in_scene.append_characters([profiles[0]] * 2, scene)
+        apply(scene)
+        a, b = in_scene.characters_in(scene)
+        for name, props in a.bindings.items():
+            for one, other in zip(props, b.bindings[name], strict=True):
+                other.owner.animation_data.action_slot = one.owner.animation_data.action_slot
+        assert any("share their keys" in note for note in apply(scene, 1).notes)
 
 
 class TestRanges:
@@ -375,6 +442,23 @@ class TestRanges:
 
 class TestBroken:
     """One broken character stands in the way of no other."""
+
+    @pytest.mark.parametrize("tag", [in_scene.CHARACTER_TAG, in_scene.PROFILE_TAG])
+    @pytest.mark.parametrize("said", [5, [1, 2], {"a": 1}, "/dev/zero", "/", "\x01"])
+    def test_tags_that_somebody_wrote(self, scene, tag, said):
+        collection = in_scene.collections_in(scene)[0]
+        collection[tag] = said
+        for part in collection.all_objects:
+            part[in_scene.NAME_TAG] = part[in_scene.OWN_TAG] = said
+        bob = in_scene.characters_in(scene)[-1]
+        assert bob.profile.name == "bob"
+        casting.profile_of(collection)
+
+    @pytest.mark.parametrize("said", ["[" * 100_000, '{"1": 5}', '{"1": [["a", 1e999, 2]]}', 5])
+    def test_ranges_that_somebody_wrote(self, scene, apply, said):
+        apply(scene)
+        bpy.data.actions["ExprGen Take"][generated.RANGES_TAG] = said
+        apply(scene, 1)
 
     def test_one_part_deleted(self, scene, apply):
         bpy.data.objects.remove(bpy.data.objects["ann teeth"])

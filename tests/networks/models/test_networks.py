@@ -24,7 +24,7 @@ from exprgen.networks.models.weights_io import (
     weights_path,
     write_card,
 )
-from exprgen.networks.vocabulary import EXPRESSIONS
+from exprgen.networks.vocabulary import EXPRESSIONS, MOUTH
 
 PRINTED = [
     (11, 1, 256), (1, 2, 128), (5, 1, 128), (1, 2, 64), (5, 1, 64), (1, 2, 32),
@@ -38,6 +38,7 @@ CONFIGS = {
     "fcnn": {},
     "kind": {},
     "coefficient_reader": {},
+    "mouth_reader": {},
     "judge": {},
     "teacher": {},
     "rig_regressor": {"controls": 5, "geometry": 61},
@@ -88,6 +89,7 @@ def test_forward_and_backward(name):
         "character_mlp": (torch.rand(2, 6),),
         "coefficient_reader": (torch.rand(2, 9), torch.rand(2, 52)),
         "teacher": (torch.randn(2, 1, 112, 112),),
+        "mouth_reader": (torch.randn(2, 1, 32, 48),),
     }.get(name, (face,))
     output = network(*inputs)
     output.square().sum().backward()
@@ -239,7 +241,8 @@ def test_shipped_weights_load():
         network, info = load_network(path)
         assert path.with_suffix(".md").exists(), path
         if info.labels:
-            assert info.labels == (KINDS if info.network == "kind" else EXPRESSIONS)
+            named = {"kind": KINDS, "mouth_reader": MOUTH}
+            assert info.labels == named.get(info.network, EXPRESSIONS)
         if info.controls:
             width = network.fc14 if hasattr(network, "fc14") else network.output
             assert width.out_features == len(info.controls)

@@ -1,0 +1,73 @@
+"""The tongue: what was seen of the actor's goes to the controls that put a character's out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..characters.control_names import channels_of
+from ..characters.profile import Control, RigProfile, from_unit, to_unit
+from ..settings import RetargetSettings
+from ..track import FaceTrack, RigTrack
+from ..vocabulary import MOUTH
+from .controls import selected_rows
+from .smoothing import JUMP_UNITS, SIGMA_SECONDS, smooth
+
+CHANNEL = "tongueOut"
+COMES, GOES = 0.6, 0.35
+"""The reading from which a tongue comes out, and below which it goes back in."""
+OPEN = 0.06
+"""Area of what is seen between the lips, in that of their outline, below which they are closed."""
+AT_LIPS = 0.3
+"""Of its way out a tongue has gone so far when it passes the lips."""
+EASE_SECONDS = 0.06
+"""Deviation of the time in which it comes and goes."""
+
+
+def with_tongue(
+    track: RigTrack, face_track: FaceTrack, profile: RigProfile, settings: RetargetSettings
+) -> RigTrack:
+    """A character's track whose tongue is out where the actor's is, and in elsewhere.
+
+    The tracker's points say nothing of a tongue, and a network that knows the disgusted poses of
+    photographs puts it out with every sneer: where the mouth was looked at, that decides. Pictures,
+    and tracks without the column `mouth`, stay as they are.
+
+    Args:
+        track: of the frames of the settings' range, with all controls of the profile.
+    """
+    chosen = [(c, w) for c in profile.expression_controls if (w := _share(c))]
+    if face_track.mouth is None or face_track.meta.get("stills") or not chosen:
+        return track
+    amount = tongue_amount(face_track, settings)[selected_rows(face_track, settings)]
+    values = np.array(track.values, np.float32)
+    for control, share in chosen:
+        column = track.controls.index(control.name)
+        units = to_unit((control,), values[:, [column]])[:, 0]
+        others = units if len(control.channels) > 1 else 0.0
+        gain = settings.gain.get(control.region, 1.0)
+        moved = np.clip(others + gain * share * amount, -1.0, 1.0)
+        values[:, column] = from_unit((control,), moved[:, None])[:, 0]
+    return track.with_values(values)
+
+
+def tongue_amount(face_track: FaceTrack, settings: RetargetSettings) -> np.ndarray:
+    """(N,) how far the tongue has gone on its way out, 0..1, in all frames of a track that has
+    `mouth`."""
+    times, mouth = face_track.times, face_track.mouth
+    read = smooth(times, mouth, settings.smoothing_mouth, JUMP_UNITS)
+    reading = np.clip(read[:, MOUTH.index("tongue_out")], 0.0, 1.0)
+    is_open = read[:, [MOUTH.index(n) for n in ("teeth", "tongue", "dark")]].sum(1) > OPEN
+    shown = _held(reading > COMES, (reading < GOES) | ~is_open)
+    amount = shown * (AT_LIPS + (1.0 - AT_LIPS) * reading)
+    return smooth(times, amount, EASE_SECONDS / SIGMA_SECONDS, np.inf)
+
+
+def _share(control: Control) -> float:
+    """How far a control goes with the tongue, by its channels or, where it has none, its name."""
+    return (control.channels or channels_of(control.name)).get(CHANNEL, 0.0)
+
+
+def _held(comes: np.ndarray, goes: np.ndarray) -> np.ndarray:
+    """(N,) bool: on from where it comes until it goes."""
+    last = np.maximum.accumulate(np.where(comes | goes, np.arange(len(comes)), -1))
+    return (last >= 0) & ~goes[last]

@@ -1,0 +1,185 @@
+"""Training of the mouth reader on posed mouths of which it is known what fills them."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import InputError
+from ..models.mouth_reader import MouthReader, mouth_opinion, mouth_reader, prepare_mouths
+from ..models.weights_io import ModelCard, WeightsInfo, save_network, write_card
+from ..tracking.mouth_crop import CROP_SIZE, mouth_box, mouth_crop
+from ..vocabulary import MOUTH
+from .shared.loop import LoopSettings, Outcome, Stage, run, say
+from .shared.mouth_set import MAKE_AGAIN, MouthSet
+from .shared.options import changed_options, fixed, option, run_command
+from .shared.sets import TRAIN, VALIDATION
+
+OUT = 0.5
+"""From here on a tongue counts as out."""
+SHIFT, ZOOM, ROLL = 0.06, 0.15, 0.15
+"""How far crops are moved (in their width), scaled, and turned (radians)."""
+STRENGTHS = {"blur": 0.5, "jpeg": 0.3, "noise": 0.4, "gamma": 0.45, "slope": 0.8, "blot": 0.25}
+"""Chances of blur, compression and grain; ranges of the rest."""
+
+
+@dataclass(frozen=True)
+class MouthSettings:
+    """What one training of the mouth reader needs; each option's help says what it is."""
+
+    data: str = option(MISSING, "mouths.npz of posed mouths")
+    out: str = option(MISSING, "weight file to write")
+    checkpoints: str = option("", "folder of checkpoints; by default beside the weight file")
+    resume: bool = option(False, "go on from the last checkpoint")
+    people: int = option(0, "people to learn from, 0: all")
+    images: int = option(120_000, "mouths to learn from, counted each time they are seen")
+    batch: int = option(64, "mouths a step")
+    rate: float = option(3e-3, "learning rate")
+    minutes: float | None = option(None, "shorten the training to this time")
+    seed: int = option(0, "seed of everything random")
+    threads: int = option(1, "processor threads, 0: all")
+
+
+class MouthTask:
+    """How far the tongue is out, and the three areas; each a share, so each a cross-entropy."""
+
+    def __init__(self, model: MouthReader, data: MouthSet, people: int = 0):
+        self.model, self.data = model, data
+        self.boxes = mouth_box(data.landmarks)
+        rows = np.flatnonzero(data.split == TRAIN)
+        if people:
+            rows = rows[np.isin(data.person[rows], np.unique(data.person[rows])[:people])]
+        self.rows, self.check_rows = rows, np.flatnonzero(data.split == VALIDATION)
+        if not len(self.rows) or not len(self.check_rows):
+            raise InputError("holds no mouths of one of the splits", fix=MAKE_AGAIN)
+        self.crops = np.stack([mouth_crop(data.faces[i], self.boxes[i]) for i in self.check_rows])
+
+    def train_mode(self) -> None:
+        self.model.train()
+
+    def loss(self, stage: Stage, rng: np.random.Generator) -> Tensor:
+        rows = rng.choice(self.rows, stage.batch)
+        flipped = rng.random(len(rows)) < 0.5
+        boxes = _moved(self.boxes[rows], rng)
+        rolls = rng.normal(0, ROLL / 2, len(rows))
+        drawn = zip(self.data.faces[rows], boxes, rolls, strict=True)
+        crops = [mouth_crop(face, box, roll) for face, box, roll in drawn]
+        mouths = np.stack([c[:, ::-1] if f else c for c, f in zip(crops, flipped, strict=True)])
+        grey = torch.from_numpy(changed(mouths, rng))[:, None]
+        logits = self.model(prepare_mouths(grey))
+        truth = torch.from_numpy(self.data.truth[rows])
+        return F.binary_cross_entropy_with_logits(logits.float(), truth)
+
+    def evaluate(self, model: MouthReader, stage: Stage) -> dict[str, float]:
+        return measured(mouth_opinion(model, self.crops), self.data.truth[self.check_rows])
+
+
+def measured(answer: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """How good answers (N, 4) are: tongues told apart at OUT, each one's correlation and mean
+    error."""
+    right = (answer[:, 0] > OUT) == (truth[:, 0] > OUT)
+    out = {"tongue right": float(right.mean())}
+    for column, name in enumerate(MOUTH):
+        both = answer[:, column], truth[:, column]
+        moves = min(np.std(b) for b in both) > 1e-6
+        out[f"{name} r"] = float(np.corrcoef(*both)[0, 1]) if moves else 0.0
+        out[f"{name} error"] = float(np.abs(both[0] - both[1]).mean())
+    errors = [out[f"{name} error"] for name in MOUTH]
+    return out | {"score": out["tongue right"] - float(np.sum(errors))}
+
+
+def _moved(boxes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Boxes (B, 3) as another tracker's landmarks would have put them."""
+    out = boxes.copy()
+    out[:, :2] += rng.normal(0, SHIFT / 2, (len(out), 2)) * out[:, 2:]
+    out[:, 2] *= np.exp(rng.uniform(-ZOOM, ZOOM, len(out)))
+    return out
+
+
+def changed(mouths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Mouths uint8 (B, 32, 48) -> float32, as other cameras and lights would show them."""
+    out = np.stack([_recorded(mouth, rng) for mouth in mouths])
+    n = len(out)
+    gamma = np.exp(rng.uniform(-STRENGTHS["gamma"], STRENGTHS["gamma"], (n, 1, 1)))
+    out = 255.0 * np.clip(out / 255.0, 0.0, 1.0) ** gamma
+    slope = rng.uniform(-STRENGTHS["slope"], STRENGTHS["slope"], (2, n, 1, 1)) / 2
+    y, x = np.linspace(-1, 1, CROP_SIZE[1])[:, None], np.linspace(-1, 1, CROP_SIZE[0])
+    out = out * (1.0 + slope[0] * x + slope[1] * y)
+    amount = rng.uniform(1, 14, n) * (rng.random(n) < STRENGTHS["noise"])
+    out = out + amount[:, None, None] * rng.standard_normal(out.shape)
+    return np.clip(out, 0, 255).astype(np.float32)
+
+
+def _recorded(mouth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A mouth that was smaller, out of focus or compressed; some with a shadow or a beard."""
+    size = mouth.shape[::-1]
+    if rng.random() < STRENGTHS["blur"]:
+        share = rng.uniform(0.35, 1.0)
+        small = [max(8, round(side * share)) for side in size]
+        mouth = cv2.resize(mouth, small, interpolation=cv2.INTER_AREA)
+        mouth = cv2.resize(mouth, size, interpolation=cv2.INTER_LINEAR)
+    if rng.random() < STRENGTHS["jpeg"]:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 70))]
+        mouth = cv2.imdecode(cv2.imencode(".jpg", mouth, quality)[1], cv2.IMREAD_GRAYSCALE)
+    mouth = mouth.astype(np.float32)
+    if rng.random() < STRENGTHS["blot"]:
+        middle = rng.uniform(-0.2, 1.2, 2) * size
+        y, x = np.mgrid[: size[1], : size[0]]
+        away = ((x - middle[0]) ** 2 + (y - middle[1]) ** 2) / rng.uniform(6, 20) ** 2
+        mouth = mouth * (1.0 + rng.uniform(-0.5, 0.3) * np.exp(-away))
+    return mouth
+
+
+def train(s: MouthSettings) -> Outcome:
+    """Train, write weights and model card; returns the outcome."""
+    if s.threads:
+        torch.set_num_threads(s.threads)
+    torch.manual_seed(s.seed)
+    data = MouthSet.load(s.data)
+    task = MouthTask(mouth_reader(), data, s.people)
+    say(f"mouth reader: {len(task.rows)} mouths, {len(task.check_rows)} to check on")
+    settings = fixed(s)
+    stages = (Stage(CROP_SIZE[0], s.images, s.batch, s.rate),)
+    loop = LoopSettings(minutes=s.minutes, seed=s.seed, average=0.99, evaluate_every=200)
+    folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
+    outcome = run(task, stages, folder, loop, settings, s.resume)
+    _finish(s, task, outcome, settings)
+    return outcome
+
+
+def _finish(s: MouthSettings, task: MouthTask, outcome: Outcome, settings: dict) -> None:
+    training = {"settings": settings, "metrics": outcome.metrics, "steps": outcome.steps}
+    info = WeightsInfo("mouth_reader", labels=MOUTH, input_size=CROP_SIZE[0], training=training)
+    save_network(s.out, outcome.model, info)
+    people = [len(np.unique(task.data.person[r])) for r in (task.rows, task.check_rows)]
+    card = ModelCard(
+        title="Mouth reader",
+        purpose="Tells whether the tongue is out, and what of the mouth is teeth, tongue or dark.",
+        data=f"{len(task.rows)} rendered mouths of {people[0]} synthetic people, "
+        f"{len(task.check_rows)} of {people[1]} others to check on.",
+        licence_of_data="Made by ExprGen from a CC0 base mesh.",
+        split="by person; the measures are of people of whom nothing was learned",
+        metrics=outcome.metrics,
+        seed=s.seed,
+        command=f"exprgen train mouth --data mouths.npz --out {Path(s.out).name}"
+        + changed_options(s),
+        limits="Rendered mouths alone: beards, braces, food and hands were not seen.",
+    )
+    write_card(s.out, card, info)
+    say(f"wrote {s.out}: " + ", ".join(f"{k} {v:.4f}" for k, v in outcome.metrics.items()))
+
+
+def main(args: list[str] | None = None) -> int:
+    """Command line; returns an exit code."""
+    return run_command("mouth", __doc__.partition("\n")[0], MouthSettings, train, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
