@@ -25,6 +25,7 @@ from .characters.profile import load_profile
 from .cores import cores
 from .errors import InputError, UsageError
 from .files import kept_beside
+from .footage.live_link import is_live_link, read_live_link
 from .models.playable import by_channels
 from .perception.needed_weights import BATCH, load_mapping, load_runner
 from .progress import Emit, Progress, Stopwatch, is_unheard
@@ -120,7 +121,37 @@ def analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Analy
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, "blas"):
+        if is_live_link(request.reference):
+            return _analyse_coefficients(request)
         return _analyse(request, emit, stop)
+
+
+def _analyse_coefficients(request: AnalyseRequest) -> Analysis:
+    """A take of ARKit coefficients -> FaceTrack file; nothing is looked at."""
+    from .footage.stamp import stamp
+    from .perception.coefficients import perceived_in
+    from .solving.coefficients import face_track_of
+
+    began = time.monotonic()
+    take = read_live_link(request.reference[0]).between(request.start, request.end)
+    source = Path(request.reference[0]).name
+    meta = {"source": source, "fps": take.fps, "stamp": stamp(request.reference), "face": "largest"}
+    track = face_track_of(take, perceived_in(take.coefficients), meta)
+    seconds = time.monotonic() - began
+    frames = len(track)
+    return Analysis(
+        track=str(track.save(request.out)),
+        frames=frames,
+        found=frames,
+        partial=False,
+        reason="",
+        stopped=False,
+        stills=False,
+        without_face=[],
+        notes=[],
+        seconds=round(seconds, 2),
+        rate=round(frames / max(seconds, 1e-6), 1),
+    )
 
 
 def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Analysis:

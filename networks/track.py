@@ -88,6 +88,7 @@ class FaceMeta:
     prior: tuple[float, ...] | None = ()
     turns: tuple[int, ...] | int | None = 0
     stamp: dict | None = None
+    coefficients: bool | None = False
 
 
 def turns_of(meta: dict, row: int) -> int:
@@ -115,7 +116,8 @@ class FaceTrack:
     (bool: separate pictures, not a clip), names (file stems, for stills), prior ((7,) what the
     expressions still lean to, see `emphasis.leaning`; empty where it is not known), stamp (of the
     files, see `footage.stamp`), turns (quarters counterclockwise by which the frames were turned
-    for the face to stand upright, for stills one number each; absent where they were not).
+    for the face to stand upright, for stills one number each; absent where they were not),
+    coefficients (bool: a take of coefficients alone, without pictures or landmarks).
     `rig_units` caches 3D-CNN outputs: key "<character>:<weights digest>" -> (N, M) unit values.
     """
 

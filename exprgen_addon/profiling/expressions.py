@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...networks.characters.control_names import channels_of, partner_of, region_of, side_of
+from ...networks.characters.control_names import partner_of, region_of, side_of
 from ...networks.characters.profile import Control
 from ..studio.ced_poses import GAZE_FULL
 from .face import Face
+from .meanings import Meanings
 from .movers import Mover, half_limited
 from .notes import Notes
 from .probe import Probe
@@ -26,17 +27,27 @@ ARM = 0.25
 class Expressions:
     """Movers that neither move the head nor turn an eye -> controls."""
 
-    def __init__(self, probe: Probe, face: Face, notes: Notes):
+    def __init__(self, probe: Probe, face: Face, notes: Notes, meanings: Meanings):
         self.probe, self.face, self.notes = probe, face, notes
+        self.meanings = meanings
 
     def make(self, movers: list[Mover], eyes: list[Control]) -> tuple[list[Control], list[Control]]:
         """The controls in the order in which they were found, and gaze controls made of shape keys
         where none of `eyes` is one."""
-        kept = self._selected(movers)
+        kept = self._not_spare(self._selected(movers))
         pairs = [(m, self._expression(m)) for m in kept]
         pairs, gaze = self._gaze_keys(pairs, eyes)
         self._notes_on(kept)
         return self._paired(pairs), gaze
+
+    def _not_spare(self, movers: list[Mover]) -> list[Mover]:
+        """Without what only repeats others; what is left shares the channels."""
+        self.meanings.share([m.found for m in movers])
+        spare = [m for m in movers if self.meanings.is_spare(m.found)]
+        self.notes.named(
+            "makes what others make more exactly, left out", [m.found.name for m in spare]
+        )
+        return [m for m in movers if m not in spare]
 
     def _selected(self, movers: list[Mover]) -> list[Mover]:
         """Of bones and objects without limits, the channels that make sense."""
@@ -80,9 +91,7 @@ class Expressions:
 
     def _expression(self, m: Mover) -> Control:
         low, high = self._limits(m)
-        hints = channels_of(m.found.label)
-        if m.found.kind != "value" and len(hints) > 1:
-            hints = {}
+        hints = self.meanings.channels(m.found)
         return Control(
             name=m.found.name,
             targets=m.found.targets,
@@ -172,8 +181,9 @@ class Expressions:
                 if m.found.kind != "value" and self._opposed(m, other):
                     control = _turned(control)
             role = ""
-            for side in ("Left", "Right"):
-                if control.channels == {f"eyeBlink{side}": 1.0} and control.maximum > control.rest:
+            for side in ("Right", "Left"):  # one key for both lids has the left's role alone
+                blinks = control.channels.get(f"eyeBlink{side}", 0.0) > 0.4
+                if blinks and _only_blinks(control):
                     role = f"blink_{side.lower()}"
             if role and any(c.role == role for c in out):
                 role = ""
@@ -192,7 +202,7 @@ class Expressions:
         wrong = []
         for m, control in pairs:
             side = side_of(control.name)
-            if side and m.found.kind == "value" and channels_of(m.found.label) in (
+            if side and m.found.kind == "value" and control.channels in (
                 {"mouthLeft": 1.0}, {"mouthRight": 1.0}, {"jawLeft": 1.0}, {"jawRight": 1.0}
             ):  # fmt: skip
                 continue
@@ -212,6 +222,12 @@ class Expressions:
             "not at zero in the file; what it shows is taken for rest",
             [m.found.name for m in movers if abs(m.found.rest - (m.found.kind == "scale")) > 1e-4],
         )
+
+
+def _only_blinks(control: Control) -> bool:
+    """It shuts lids, and opens them at most the other way."""
+    shuts = all(n.startswith("eyeBlink") or v < 0 for n, v in control.channels.items())
+    return shuts and control.maximum > control.rest
 
 
 def _radians(m: Mover) -> float:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...networks.characters.control_names import channels_of, words_of
+from ...networks.characters.control_names import words_of
 from ..rigs import Found
+from .meanings import Meanings
 from .probe import Probe
 from .rigid import follows
 
@@ -48,7 +49,7 @@ class Face:
         return np.cross(self.up, self.forward)
 
 
-def find_face(probe: Probe, mesh, rest: np.ndarray, free: list[Found]) -> Face:
+def find_face(probe: Probe, mesh, rest: np.ndarray, free: list[Found], meanings: Meanings) -> Face:
     """Tell the face from the rest of a body."""
     part = next(p for p in probe.parts if p.name == mesh.name)
     own = np.zeros(len(rest), bool)
@@ -57,7 +58,7 @@ def find_face(probe: Probe, mesh, rest: np.ndarray, free: list[Found]) -> Face:
     size = np.ptp(rest[own], axis=0)
     mask, found_by = _by_head_bone(probe, rest, own, free, height), "what the head's bone moves"
     if mask is None:
-        mask = _by_named_keys(probe, rest, own, free, height)
+        mask = _by_named_keys(probe, rest, own, free, height, meanings)
         found_by = "what shape keys with known names move"
     if mask is None and (height > 2.5 * size[:2].max() or height > 1.2):
         mask = rest[:, 2] > rest[own][:, 2].max() - height / _HEAD_UNITS
@@ -88,10 +89,12 @@ def _by_head_bone(probe: Probe, rest, own, free: list[Found], height: float) -> 
     return None
 
 
-def _by_named_keys(probe: Probe, rest, own, free, height: float) -> np.ndarray | None:
+def _by_named_keys(
+    probe: Probe, rest, own, free, height: float, meanings: Meanings
+) -> np.ndarray | None:
     mask, known = np.zeros(len(rest), bool), 0
     for f in free:
-        if f.kind == "value" and channels_of(f.label):
+        if f.kind == "value" and meanings.channels(f):
             probe.set(f, f.maximum if math.isfinite(f.maximum) else 1.0)
             mask |= np.linalg.norm(probe.points() - rest, axis=1) > 0.0002 * height
             probe.rest(f)

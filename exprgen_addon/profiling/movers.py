@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...networks.characters.control_names import channels_of
 from ..rigs import Found
 from .face import STILL, TURN, Face
+from .meanings import Meanings
 from .probe import Probe
 from .rigid import rigid_motion
 
@@ -61,7 +61,7 @@ def find_movers(
 ) -> list[Mover]:
     """Those of `free` that move the face, measured one by one.
 
-    Groups of bones first: where none of a group moves the face, none is tried alone. That leaves
+    Bones in groups first: where none of a group moves the face, none is tried alone. That leaves
     out arms and legs quickly.
     """
     still = STILL * face.height
@@ -69,8 +69,10 @@ def find_movers(
     holders: dict[str, list[Found]] = {}
     for f in free:
         holders.setdefault(f.holder or f.name, []).append(f)
-    units = list(holders.values())
-    queue = [units[i : i + _GROUP] for i in range(0, len(units), _GROUP)][::-1]
+    # Opposite keys (mouthLeft, mouthRight) would cancel each other in a group.
+    single = [[unit] for unit in holders.values() if unit[0].kind == "value"]
+    units = [unit for unit in holders.values() if unit[0].kind != "value"]
+    queue = [units[i : i + _GROUP] for i in range(0, len(units), _GROUP)][::-1] + single[::-1]
     out: list[Mover] = []
     done = 0
     while queue:
@@ -91,9 +93,11 @@ def find_movers(
     return out
 
 
-def behind_the_lips(probe: Probe, free: list[Found], face: Face, movers) -> list[Mover]:
+def behind_the_lips(
+    probe: Probe, free: list[Found], face: Face, movers, meanings: Meanings
+) -> list[Mover]:
     """What moves the face only while the jaw is open: a tongue, lips that close over it."""
-    jaws = [m for m in movers if channels_of(m.found.label) == {"jawOpen": 1.0}]
+    jaws = [m for m in movers if meanings.channels(m.found) == {"jawOpen": 1.0}]
     moving = {m.found.name for m in movers}
     left = [f for f in free if f.name not in moving and f.limited and f.kind != "scale"]
     if not jaws or not left:

@@ -7,15 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...networks.characters.control_names import channels_of, words_of
+from ...networks.characters.control_names import words_of
 from ...networks.characters.profile import Framing
 from .face import Face
+from .meanings import Meanings
 from .movers import Mover, is_rigid
 from .notes import Notes
 from .probe import Probe
 
 
-def orient(probe: Probe, face: Face, movers: list[Mover], notes: Notes) -> Face:
+def orient(probe: Probe, face: Face, movers: list[Mover], notes: Notes, meanings: Meanings) -> Face:
     """Which way it looks, where chin, top and eyes are."""
     local = [m for m in movers if not is_rigid(m, face)] or movers
     amount = np.max([m.size / max(m.size.max(), 1e-12) for m in local], axis=0)
@@ -35,7 +36,7 @@ def orient(probe: Probe, face: Face, movers: list[Mover], notes: Notes) -> Face:
     reach = face.points[face.points[:, 2] > chin][:, 2].max()
     top = float(min(reach, chin + 2.0 * (high - chin)))
     face = replace(face, forward=forward, chin=float(chin), top=top)
-    eyes = _eye_centres(probe, face, local)
+    eyes = _eye_centres(probe, face, local, meanings)
     middle = 0.5 * (moved.min(0) + moved.max(0))
     if eyes is not None:
         middle = eyes.mean(0)
@@ -46,13 +47,15 @@ def orient(probe: Probe, face: Face, movers: list[Mover], notes: Notes) -> Face:
     return replace(face, middle=middle, height=max(face.top - face.chin, 1e-6))
 
 
-def _eye_centres(probe: Probe, face: Face, movers: list[Mover]) -> np.ndarray | None:
+def _eye_centres(
+    probe: Probe, face: Face, movers: list[Mover], meanings: Meanings
+) -> np.ndarray | None:
     """(2, 3) centres of the eyes, in any order: from blinks, eyeball meshes or eye bones."""
     for channels in (("eyeBlinkLeft", "eyeBlinkRight"), ("eyeWideLeft", "eyeWideRight")):
         centres = []
         for channel in channels:
             for m in movers:
-                if channels_of(m.found.label).get(channel) == 1.0:
+                if meanings.channels(m.found).get(channel) == 1.0:
                     centres.append((face.points * m.size[:, None]).sum(0) / m.size.sum())
                     break
         if len(centres) == 2:

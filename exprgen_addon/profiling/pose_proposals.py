@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...networks.characters.control_meanings import read_names
 from ...networks.characters.key_poses import POSES, arkit_weights, label
 from ...networks.characters.profile import KeyPose, RigProfile, arkit_to_unit, from_unit
 from ...networks.errors import InputError, UsageError
@@ -86,9 +87,9 @@ def coverage(profile: RigProfile, weights: Sequence[float]) -> float:
 def by_names(profile: RigProfile) -> list[PoseProposal]:
     """The poses of the vocabulary that the character's named controls can make."""
     controls = profile.expression_controls
+    proposals = _whole(profile)
     if not any(c.channels for c in controls):
-        return []
-    proposals = []
+        return proposals
     for name, pose in POSES.items():
         weights = arkit_weights(pose)
         if coverage(profile, weights) < COVERAGE:
@@ -96,6 +97,22 @@ def by_names(profile: RigProfile) -> list[PoseProposal]:
         units = arkit_to_unit(controls, np.array(weights))
         proposals.append(PoseProposal(name, label(name), _values(profile, units), origin="names"))
     return proposals
+
+
+def _whole(profile: RigProfile) -> list[PoseProposal]:
+    """The controls that show an expression by themselves (`Fcl_ALL_Joy`, 笑い), at their most,
+    under the label that their names give."""
+    meanings = read_names(profile.names)
+    return [
+        PoseProposal(f"{m.pose}_{_word(c.name)}", m.pose, {c.name: c.maximum}, origin="names")
+        for c in profile.expression_controls
+        if (m := meanings.get(c.name)) and m.pose and c.maximum > c.rest
+    ]
+
+
+def _word(name: str) -> str:
+    """A control's name as a part of a pose's: without what separates names in `accept`."""
+    return re.sub(r"[\s,=]+", "_", name)
 
 
 def _values(profile: RigProfile, units: np.ndarray) -> dict[str, float]:

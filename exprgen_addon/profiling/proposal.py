@@ -20,6 +20,7 @@ from ..keying.takes import save_file
 from ..rigs import Found
 from .expressions import Expressions
 from .face import Face, find_face
+from .meanings import Meanings, of_the_face
 from .movers import Mover, Progress, behind_the_lips, find_movers, is_rigid
 from .notes import Notes, shortened
 from .orientation import framing, orient
@@ -63,7 +64,10 @@ def propose_profile(
     found = rigs.find_controls(objects)
     _refuse_nan(found, file)
     free = [f for f in found if not f.blocked]
+    meanings = Meanings(free)
+    free, apart = of_the_face(free, meanings)
     notes = Notes()
+    notes.named("not of the face by its name, left out", apart)
     with Probe(objects) as probe:
         rest = probe.points()
         if not np.isfinite(rest).all() or not any(p.name == mesh.name for p in probe.parts):
@@ -72,13 +76,13 @@ def propose_profile(
                 file=file,
                 fix="mend its modifiers and constraints; look for scales of zero",
             )
-        face = find_face(probe, mesh, rest, free)
+        face = find_face(probe, mesh, rest, free, meanings)
         movers = find_movers(probe, free, face, rest, progress or (lambda done, total: None))
         if not movers:
             raise _nothing_moves(found, mesh, file)
-        movers += behind_the_lips(probe, free, face, movers)
-        face = orient(probe, face, movers, notes)
-        controls = _controls(probe, face, movers, notes)
+        movers += behind_the_lips(probe, free, face, movers, meanings)
+        face = orient(probe, face, movers, notes, meanings)
+        controls = _controls(probe, face, movers, notes, meanings)
     if not controls:
         raise _nothing_moves(found, mesh, file)
     notes.about_controls(controls, face)
@@ -102,13 +106,15 @@ def propose_profile(
     )
 
 
-def _controls(probe: Probe, face: Face, movers: list[Mover], notes: Notes) -> list[Control]:
+def _controls(
+    probe: Probe, face: Face, movers: list[Mover], notes: Notes, meanings: Meanings
+) -> list[Control]:
     """The controls in the order in which they were found, head and eyes last."""
     rigid = [m for m in movers if is_rigid(m, face)]
     turning = Turning(probe, face, notes)
     head = turning.head(rigid)
     eyes, rest = turning.eyes([m for m in movers if m not in rigid])
-    made, gaze = Expressions(probe, face, notes).make(rest, eyes)
+    made, gaze = Expressions(probe, face, notes, meanings).make(rest, eyes)
     return [*made, *head, *eyes, *gaze]
 
 

@@ -16,6 +16,8 @@ from .orientation import is_eye
 from .probe import Probe
 from .rigid import rigid_motion
 
+EYE_LEVER = 2.0
+"""What is named as an eye turns about a point no farther from its middle, in its own sizes."""
 FAR = 1.5
 """A head turns about a point no farther from its middle than this, in face heights."""
 
@@ -109,12 +111,14 @@ class Turning:
         """What turns one eyeball gets a gaze role; what turns both is left out."""
         balls = {side: mask for side, mask in self._eyeballs().items() if mask.any()}
         chosen: dict[str, list[Mover]] = {"left": [], "right": []}
-        both, rest = [], []
+        both, rest, shifted = [], [], []
         for m in movers:
             words = set(words_of(m.found.label))
             known = words & {"eye", "eyes", "eyeball", "gaze", "look", "pupil"}
             turned = [s for s, mask in balls.items() if known and self._turns(m, mask)]
-            if m.found.kind == "value" or not turned:
+            if m.found.kind in ("location", "scale") and not turned and is_eye(m.found.label):
+                shifted.append(m)
+            elif m.found.kind == "value" or not turned:
                 rest.append(m)
             elif len(turned) == 1:
                 chosen[turned[0]].append(m)
@@ -132,6 +136,7 @@ class Turning:
             dict.fromkeys(m.found.name for m in spare),
         )
         self.notes.named("turns both eyes at once, left out", [m.found.name for m in both])
+        self.notes.named("takes an eye out of its place, left out", [m.found.name for m in shifted])
         return controls, rest
 
     def _eyeballs(self) -> dict[str, np.ndarray]:
@@ -177,4 +182,8 @@ class Turning:
         middle = 0.5 * (points.min(0) + points.max(0))
         carried = field.mean(0) + np.cross(vector, middle - points.mean(0))
         stays = np.linalg.norm(carried) < 0.5 * np.linalg.norm(field, axis=1).mean()
+        if is_eye(m.found.label) and m.found.kind == "rotation":
+            # An eye that is a dome, or a disk, has its middle before the one that it turns about.
+            lever = np.linalg.norm(carried) / max(float(np.linalg.norm(vector)), 1e-9)
+            stays = lever < EYE_LEVER * np.ptp(points, axis=0).max()
         return bool(np.linalg.norm(vector) > 0.03 and left < 3 * RIGID and stays)

@@ -197,11 +197,16 @@ def _limits(controls: tuple[Control, ...]) -> tuple[np.ndarray, np.ndarray, np.n
 
 def arkit_to_unit(controls: tuple[Control, ...], arkit: np.ndarray) -> np.ndarray:
     """ARKit weights (..., 52) in [0, 1] -> unit values (..., M) by each control's `channels`."""
+    return np.clip(np.asarray(arkit, float) @ channel_matrix(controls), -1.0, 1.0)
+
+
+def channel_matrix(controls: tuple[Control, ...]) -> np.ndarray:
+    """(52, M) unit value of each control when each channel is 1."""
     matrix = np.zeros((len(ARKIT_CHANNELS), len(controls)))
     for column, control in enumerate(controls):
         for channel, unit in control.channels.items():
             matrix[ARKIT_CHANNELS.index(channel), column] = unit
-    return np.clip(np.asarray(arkit, float) @ matrix, -1.0, 1.0)
+    return matrix
 
 
 def load_profile(path: str | Path) -> RigProfile:

@@ -11,6 +11,7 @@ from ..track import FaceTrack
 from ..tracking.lost_frames import fill_lost
 from .actor_file import NOBODY, footage_name, load_actor
 from .actor_neutral import estimate_neutral
+from .coefficients import coefficient_relations
 from .contact import (
     LIDS_MEET,
     LIDS_PART,
@@ -68,7 +69,7 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
         UsageError: no face at the calibration's second. InputError, OutputError: the actor's file
         is damaged or can't be written.
     """
-    values = measure(actor_points(track))
+    values = _relations_of(track)
     own = estimate_neutral(track, values, settings.calibration)
     known = load_actor(settings.actor) if settings.actor else NOBODY
     footage = footage_name(track)
@@ -89,6 +90,13 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
     facing = np.cos(head_angles(track.head_pose)[:, 1]).clip(0.0, 1.0)
     lids = _lids(track, moved, neutral)
     return ActorRelations(moved, neutral, reach, facing, lips, shut, lids, found.source)
+
+
+def _relations_of(track: FaceTrack) -> np.ndarray:
+    """(N, K) the actor's relations: measured, or told by coefficients where nothing was seen."""
+    if track.meta.get("coefficients"):
+        return coefficient_relations(track.arkit)
+    return measure(actor_points(track))
 
 
 def _smoothed(times: np.ndarray, moved: np.ndarray, settings: RetargetSettings) -> np.ndarray:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..characters.coverage import plays_by_channels
 from ..characters.profile import RigProfile, to_unit
 from ..models.playable import by_channels, network_of, refinement
 from ..perception.needed_weights import (
@@ -74,11 +75,18 @@ def solve(
     meta = {k: face_track.meta.get(k) for k in PASSED_ON}
     told = []
     for track, profile in zip(tracks, (primary, *secondaries), strict=True):
-        way = CHANNELS if by_channels(profile, primary) else NETWORK
+        by = _told_by_channels(face_track, profile, primary)
+        way = CHANNELS if by else NETWORK
         shown = with_tongue(track, face_track, profile, whole)
         shown = replace(shown, meta={**shown.meta, **meta, "solved_by": way})
         told.append(_with_outputs(shown, profile, settings))
     return told
+
+
+def _told_by_channels(face_track: FaceTrack, profile: RigProfile, primary: RigProfile) -> bool:
+    """No network tells a character's expression: it has none, or there is nothing to look at."""
+    blind = bool(face_track.meta.get("coefficients"))
+    return by_channels(profile, primary) or (blind and plays_by_channels(profile))
 
 
 Follow = Callable[[np.ndarray, RetargetSettings], RigTrack]
@@ -89,7 +97,7 @@ def _follower(face_track: FaceTrack, primary: RigProfile, profile: RigProfile) -
     """How a secondary follows: by its C-MLP, or the face itself by its channels."""
     from .controls import follow_controls, solve_controls
 
-    if by_channels(profile, primary):
+    if _told_by_channels(face_track, profile, primary):
         units = channel_units(face_track, profile)
         return lambda final, settings: solve_controls(face_track, profile, units, settings)
     mapping = load_mapping(primary, profile)
@@ -105,7 +113,7 @@ def primary_units(
     Raises:
         ModelError: see `load_runner`.
     """
-    if by_channels(primary, primary):
+    if _told_by_channels(face_track, primary, primary):
         return channel_units(face_track, primary)
     from ..models.weights_io import file_digest
 

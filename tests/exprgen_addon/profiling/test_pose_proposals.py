@@ -49,6 +49,15 @@ def named(tmp_path) -> RigProfile:
     return save([control(c, maximum=2.0, channels={c: 1.0}) for c in ARKIT_CHANNELS], tmp_path)
 
 
+def test_whole_expressions_are_offered_under_their_own_label(tmp_path):
+    names = ("Fcl_ALL_Joy", "Fcl_ALL_Angry", "Fcl_MTH_A", "笑い", "nothing known")
+    found = {p.name: p for p in proposing.by_names(save([control(n) for n in names], tmp_path))}
+    assert found["joy_Fcl_ALL_Joy"].values == {"Fcl_ALL_Joy": 1.0}
+    assert found["anger_Fcl_ALL_Angry"].expression == "anger"
+    assert found["joy_笑い"].expression == "joy"
+    assert len(found) == 3
+
+
 @pytest.fixture
 def unnamed(tmp_path) -> RigProfile:
     """Ten controls: four pairs and two in the middle, some of which go both ways."""

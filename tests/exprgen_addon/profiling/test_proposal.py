@@ -61,7 +61,8 @@ def test_every_arkit_name_is_known_in_any_style(channel):
         ("mouthOpen", {"jawOpen": 1.0}),
         ("lips.L", {}),
         ("AU6_12", {}),
-        ("viseme_aa", {}),
+        ("viseme_aa", {"jawOpen": 1.0}),
+        ("viseme_sil", {}),
         ("Cube.003", {}),
     ],
 )
@@ -145,6 +146,73 @@ def test_what_moves_only_with_an_open_jaw_is_found(head):
     driver.expression = "v * s"
     names = {c.name for c in profiling.propose_profile(head, "toy").profile.controls}
     assert {"seal", "jawOpen"} <= names
+
+
+def bump(part, name: str, places, direction) -> None:
+    """A shape key that pushes what lies near some places of the face."""
+    if part.data.shape_keys is None:
+        part.shape_key_add(name="Basis")
+    rest = np.array([v.co for v in part.data.vertices])
+    moved = rest.copy()
+    for place in places:
+        near = np.exp(-((np.linalg.norm(rest - place, axis=1) / 0.022) ** 2))
+        moved += near[:, None] * np.array(direction)
+    part.shape_key_add(name=name, from_mix=False).data.foreach_set("co", moved.ravel())
+
+
+def made_of(head) -> dict[str, Control]:
+    return {c.name: c for c in profiling.propose_profile(head, "toy").profile.controls}
+
+
+LIDS = (rig_scenes.at(0.035, -0.11, 0.03), rig_scenes.at(-0.035, -0.11, 0.03))
+
+
+def test_opposite_keys_do_not_cancel(head):
+    mouth = (rig_scenes.at(0.0, -0.11, -0.05),)
+    bump(head, "mouthLeft", mouth, (0.014, 0, 0))
+    bump(head, "mouthRight", mouth, (-0.014, 0, 0))
+    bump(head, "browInnerUp", LIDS, (0, 0, 0.014))
+    assert {"mouthLeft", "mouthRight", "browInnerUp"} <= made_of(head).keys()
+
+
+def test_lids_are_shut_by_one_key_each_or_by_one_for_both(head):
+    bump(head, "Eye_Blink", LIDS, (0, 0, -0.012))
+    bump(head, "Jaw_Open", (rig_scenes.at(0.0, -0.1, -0.08),), (0, 0, -0.02))
+    assert made_of(head)["Eye_Blink"].role == "blink_left"
+    bump(head, "Eye_Blink_L", LIDS[:1], (0, 0, -0.012))
+    bump(head, "Eye_Blink_R", LIDS[1:], (0, 0, -0.012))
+    controls = made_of(head)
+    assert "Eye_Blink" not in controls
+    assert controls["Eye_Blink_L"].channels == {"eyeBlinkLeft": 1.0}
+    assert {c.role for c in controls.values()} >= {"blink_left", "blink_right"}
+
+
+def test_only_the_face_and_eyes_that_turn(head):
+    """No hair bone, no key that hides hair, no eye's location; a dome of an eye is gaze."""
+    rig_scenes.add_keys(head)
+    bump(head, "Hide_Hair", LIDS, (0, 0.05, 0))
+    top = rig_scenes.at(0.0, 0.0, 0.1)
+    bones = {"Head": (rig_scenes.at(0, 0, -0.1), top), "Hair1": (top, rig_scenes.at(0, 0, 0.2))}
+    for side, across in (("Left", 0.035), ("Right", -0.035)):
+        bones[f"{side}Eye"] = (
+            rig_scenes.at(across, -0.09, 0.03),
+            rig_scenes.at(across, -0.13, 0.03),
+        )
+    rig = rig_scenes.armature("rig", bones, parent="Head")
+    rig_scenes.bind_by_distance(head, rig, {"Hair1": top}, 0.03, "Head")
+    for side, across in (("Left", 0.035), ("Right", -0.035)):
+        eye = rig_scenes.ball(f"Eye{side}", rig_scenes.at(across, -0.12, 0.03), 0.012, rings=8)
+        eye.vertex_groups.new(name=f"{side}Eye").add(range(len(eye.data.vertices)), 1, "REPLACE")
+        eye.modifiers.new("Armature", "ARMATURE").object = rig
+        eye.parent = rig
+    controls = made_of(head)
+    assert not [n for n in controls if "Hair" in n]
+    eyes = [c for n, c in controls.items() if n.startswith(("LeftEye", "RightEye"))]
+    assert eyes
+    assert all(c.role.startswith("gaze_") for c in eyes)
+    assert {f"gaze_{s}_{a}" for s in ("left", "right") for a in ("yaw", "pitch")} <= {
+        c.role for c in eyes
+    }
 
 
 def test_everything_is_as_before(head):

@@ -1,0 +1,23 @@
+"""What is perceived in coefficients alone, where there is no picture."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..vocabulary import EXPRESSIONS, GEOMETRIC_FEATURES, NEUTRAL
+from .needed_weights import adviser_weights
+
+
+def perceived_in(arkit: np.ndarray) -> np.ndarray:
+    """(N, 7) probabilities that the coefficient reader gives coefficients (N, 52); neutral without
+    its weights. The geometric features that it reads too are put at its own mean."""
+    path = adviser_weights()["coefficients"]
+    if not path.is_file():
+        return np.eye(len(EXPRESSIONS), dtype=np.float32)[np.full(len(arkit), NEUTRAL)]
+    from ..models.coefficient_reader import coefficient_opinion
+    from ..models.weights_io import load_network
+
+    network = load_network(path, "coefficient_reader")[0]
+    mean = network.mean.numpy()[: len(GEOMETRIC_FEATURES)]
+    geometry = np.tile(mean, (len(arkit), 1))
+    return coefficient_opinion(network, geometry, np.clip(arkit, 0.0, 1.0))
