@@ -65,6 +65,7 @@ def prepare_mouths(grey: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def mouth_opinion(network: MouthReader, mouths: np.ndarray) -> np.ndarray:
-    """A network in evaluation mode over mouths uint8 (B, 32, 48) -> float32 (B, 4) in 0..1, in the order of MOUTH."""
+    """A network in evaluation mode over mouths uint8 (B, 32, 48) -> float32 (B, 4) in 0..1, in the
+    order of MOUTH."""
     grey = torch.from_numpy(np.ascontiguousarray(mouths))[:, None].float()
     return network(prepare_mouths(grey)).sigmoid().numpy()

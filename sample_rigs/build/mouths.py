@@ -21,11 +21,12 @@ from ...networks.errors import UsageError
 from ...networks.training.shared.mouth_set import MouthSet, shares_of
 from ...networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, NEUTRAL
 from .config import CharacterConfig
-from .people import HELD_OUT
 from .reference import Performance, control_values
 from .talkers.clips import head_of, talker
 from .talkers.coarticulation import sides
 
+HELD_OUT = 4
+"""One person in so many is for validation, with all pictures."""
 PARTS = "Parts"
 """Name of the colour attribute that tells the parts apart: red teeth, green tongue, blue cavity."""
 SAME = 0.015
