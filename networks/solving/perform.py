@@ -18,7 +18,7 @@ from .actor import ActorRelations, actor_relations
 from .by_channels import calm_coefficients
 from .controls import selected_rows
 from .fit import Fit
-from .relations import RELATIONS
+from .relations import INDEX, RELATIONS, SIDES
 from .smoothing import JUMP_UNITS, smooth
 from .targets import HOLD, Geometry, kind_of, slow, targets_for
 
@@ -35,6 +35,8 @@ SAID = [i for i, name in enumerate(RELATIONS) if name.endswith(("lip_forward", "
 WIDTH = list(RELATIONS).index("mouth_width")
 ROUND = 0.4
 """How much further than the actor's a narrow mouth is narrowed: drawn mouths are rounder."""
+FROWN = 0.05
+"""Eye distances by which the coefficients must lower an inner brow for a full frown."""
 OPPOSED = 3.0
 """Factor on how far a change of a control goes against the actor: a third of it is enough to leave
 the change out."""
@@ -138,7 +140,7 @@ def solve_relations(
     """
     geometry, certain = Geometry.of(model, profile), np.broadcast_to(certain, len(times))
     aim = targets_for(times, actor, geometry, settings)
-    values = _rounded(aim.values, geometry, plain)
+    values = _unfrowned(times, _rounded(aim.values, geometry, plain), geometry, plain)
     values = _carried_on(times, values, geometry, felt, settings, certain)
     controls = [profile.control(n) for n in model.controls]
     regions = [c.region for c in controls]
@@ -164,6 +166,28 @@ def _rounded(values: np.ndarray, geometry: Geometry, plain: np.ndarray) -> np.nd
     out[:, SAID] = geometry.response.predict(plain)[:, SAID]
     narrowed = np.minimum(values[:, WIDTH] - geometry.response.rest[WIDTH], 0.0)
     out[:, WIDTH] += ROUND * narrowed
+    return out
+
+
+def _unfrowned(
+    times: np.ndarray, values: np.ndarray, geometry: Geometry, plain: np.ndarray
+) -> np.ndarray:
+    """Targets (N, K) whose brows are held down only where the coefficients say a frown.
+
+    Cheeks that rise in a smile push a person's brows down a little, and a low brow on a drawn face
+    reads as anger: what is slow of it follows the coefficients there. Quick motion stays.
+    """
+    said, out = slow(times, geometry.response.predict(plain)), values.copy()
+    own = slow(times, values)
+    for side in SIDES:
+        inner = (
+            said[:, INDEX[f"brow_inner_{side}"]]
+            - geometry.response.rest[INDEX[f"brow_inner_{side}"]]
+        )
+        calm = 1.0 - np.clip(-inner / FROWN, 0.0, 1.0)
+        for place in ("height", "inner", "middle", "outer"):
+            k = INDEX[f"brow_{place}_{side}"]
+            out[:, k] += calm * np.maximum(said[:, k] - own[:, k], 0.0)
     return out
 
 

@@ -15,7 +15,6 @@ from ..characters.response import LinearResponse, ResponseModel
 from ..settings import RetargetSettings
 from .actor import ActorRelations
 from .relations import (
-    INDEX,
     LID_GAPS,
     LIP_GAPS,
     NAMES,
@@ -82,8 +81,6 @@ is seen between them; the landmarks are on their rims."""
 WIDE = 0.6
 """How much further than neutral a character opens its eyes where the actor does; drawn eyes are
 large, and all of it reads as surprise."""
-AJAR = 0.12
-"""Gap of lips in mouth widths; a character whose lips are further apart at rest rests ajar."""
 
 
 @dataclass(frozen=True)
@@ -115,9 +112,9 @@ class Geometry:
         poses = _telling_poses(model, profile)
         moved = response.predict(poses) - response.rest
         low, high = _halfway(moved, response)
-        return Geometry(
-            response, low, high, _touching_lips(response, low), _touching_lids(response, poses)
-        )
+        # A face at rest has its mouth closed, however far apart its lips' landmarks were placed.
+        lips, lids = response.rest[LIP_GAPS], _touching_lids(response, poses)
+        return Geometry(response, low, high, lips, lids)
 
 
 def _telling_poses(model: ResponseModel, profile: RigProfile) -> np.ndarray:
@@ -147,13 +144,6 @@ def _halfway(moved: np.ndarray, response: LinearResponse) -> tuple[np.ndarray, n
     alone = response.reach()
     low, high = alone.min(1).clip(max=0.0).sum(0), alone.max(1).clip(min=0.0).sum(0)
     return 0.5 * (moved.min(0) + low), 0.5 * (moved.max(0) + high)
-
-
-def _touching_lips(response: LinearResponse, low: np.ndarray) -> np.ndarray:
-    """(3,) the gaps of the closed mouth: those at rest, unless it rests ajar and can be closed."""
-    rest = response.rest[LIP_GAPS]
-    ajar = rest.mean() > AJAR * response.rest[INDEX["mouth_width"]]
-    return np.maximum(rest + low[LIP_GAPS], 0.0) if ajar else rest
 
 
 def _touching_lids(response: LinearResponse, poses: np.ndarray) -> np.ndarray:

@@ -222,3 +222,24 @@ def test_an_actor_is_known_from_clip_to_clip(actor_model, tmp_path, monkeypatch)
     assert "anna" in actor_relations(scowl, asked).source
     again = actor_relations(calm, asked)
     assert np.abs(again.neutral - first.neutral).max() < 0.02
+
+
+def test_a_brow_that_a_smile_lowers_is_no_frown(actor_model):
+    """Low brows throughout, of which the coefficients say nothing, aren't held; their beat is."""
+    profile, units = find_character("tobi"), sentence(actor_model)
+    low = actor_model.controls.index("browDownLeft"), actor_model.controls.index("browDownRight")
+    units[20:, low] = 0.4
+    track = acted.worn(actor_model, units)
+    actor, model = actor_relations(track, STILL), load_response(profile)
+    plain = np.zeros((len(units), len(model.controls)))
+    frowning = plain.copy()
+    frowning[:, [model.controls.index(f"browDown{side}") for side in ("Left", "Right")]] = 0.4
+    brow, response = INDEX["brow_height_left"], Geometry.of(model, profile).response
+
+    def moved(said):
+        solved = solve_relations(track.times, actor, profile, model, said, said, STILL)
+        return response.predict(solved)[30:110, brow] - response.rest[brow]
+
+    assert moved(plain).mean() > moved(frowning).mean()
+    quick = fast(moved(plain)[:, None]).ravel(), fast(actor.moved[30:110, [brow]]).ravel()
+    assert np.corrcoef(*quick)[0, 1] > 0.75
