@@ -383,6 +383,13 @@ def test_a_training_never_writes_over_what_it_reads(tmp_path, capsys, words, tol
     assert (tmp_path / "x.safetensors").read_bytes() == b"mine"
 
 
+@pytest.mark.parametrize("count", ["-5", "0", "", "x", "999999999999", "\u00b2"])
+def test_faces_that_can_not_be_drawn(tmp_path, capsys, count):
+    words = ["--data", f"drawn:{count}", "--out", str(tmp_path / "w.safetensors")]
+    assert hcnn_training.main(words) == EXIT_USAGE
+    assert "can't be drawn" in capsys.readouterr().err
+
+
 def test_a_training_tells_its_result_as_json(room, tmp_path, capsys):
     out = str(tmp_path / "cmlp.safetensors")
     words = ["--ced", str(room / "ced"), "--out", out, "--epochs", "2", "--json"]
