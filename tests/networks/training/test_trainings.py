@@ -390,6 +390,19 @@ def test_faces_that_can_not_be_drawn(tmp_path, capsys, count):
     assert "can't be drawn" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["--sizes 0:0:0", "--sizes 32:-1:0.1", "--sizes x", "--sizes 32:1:nan", "--threads -3",
+     "--seed -1", "--sizes 100000000:1:0.1", "--batch -2"],
+)  # fmt: skip
+def test_what_counts_nothing_trains_nothing(tmp_path, capsys, words):
+    out = tmp_path / "w.safetensors"
+    given = ["--data", "drawn:70", "--sizes", "32:70:0.01", "--out", str(out), *words.split()]
+    assert hcnn_training.main(given) == EXIT_USAGE
+    assert words.split()[0] in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_a_training_tells_its_result_as_json(room, tmp_path, capsys):
     out = str(tmp_path / "cmlp.safetensors")
     words = ["--ced", str(room / "ced"), "--out", out, "--epochs", "2", "--json"]
