@@ -136,20 +136,40 @@ def kept_beside(path: str | Path, written: Path) -> str:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a file or folder to its `kept_name`; the new path.
+    """Rename a file or folder to its `kept_name`; the new path. Two that do so at once never take
+    each other's.
 
     Raises:
         OSError: it can't be renamed.
     """
-    kept = kept_name(path)
-    os.rename(path, kept)
-    return kept
+    while True:
+        kept = kept_name(path)
+        try:
+            rename_to_new(path, kept)
+        except FileExistsError:  # somebody was quicker
+            continue
+        return kept
+
+
+def rename_to_new(path: Path, new: Path) -> None:
+    """Rename, but never over a file; raises FileExistsError instead, as far as the disk can."""
+    if path.is_dir():  # a folder never takes the place of one with something in it
+        os.rename(path, new)
+        return
+    try:
+        os.link(path, new, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except (OSError, NotImplementedError):  # a disk without hard links
+        os.rename(path, new)
+    else:
+        os.unlink(path)
 
 
 def kept_name(path: Path) -> Path:
     """The first free of x.kept1.blend, x.kept2.blend, ..."""
     number = 1
-    while (kept := path.with_name(f"{path.stem}.kept{number}{path.suffix}")).exists():
+    while os.path.lexists(kept := path.with_name(f"{path.stem}.kept{number}{path.suffix}")):
         number += 1
     return kept
 

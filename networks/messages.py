@@ -101,7 +101,7 @@ def _is_text(value: object) -> bool:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, (int, float)) and abs(value) <= MOST
+    return isinstance(value, (int, float)) and 0 <= value <= MOST
 
 
 def _is_count_or_none(value: object) -> bool:

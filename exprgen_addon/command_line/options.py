@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 from ...networks.errors import UsageError
 from ...networks.records import number_of
@@ -135,6 +136,25 @@ def finite(text: str) -> float:
         return number_of(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Takes a whole number of low..high, for options."""
+
+    def convert(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+        if not low <= number <= high:
+            raise argparse.ArgumentTypeError(f"{number} is not within {low} to {high}")
+        return number
+
+    return convert
+
+
+processes = whole(1, 1024)
+seed = whole(0, 2**63 - 1)
 
 
 def _range(text: str) -> tuple[float | None, float | None]:

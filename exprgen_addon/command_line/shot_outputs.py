@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ...networks.files import kept_name, partial_name, set_aside
+from ...networks.files import kept_name, partial_name, rename_to_new, set_aside
 from .shot_list import OUTPUTS, Shot
 from .shot_state import FINISHED, Made, State
 
@@ -100,16 +100,28 @@ class ShotOutputs:
         """
         for file, target in moves:
             known = standing.get(self.named(target))
-            if target.exists() and not over and not (known and known.is_in(target)):
-                self._aside(target, "is not as this batch made it")
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(file, target)
+            if over or (known and known.is_in(target)):
+                os.replace(file, target)
+            else:
+                self._put(file, target)
         if partial:  # what is whole stands on
             return
         made = {self.named(target) for _, target in moves}
         for file in (self.folder / name for name in set(standing) - made):
             if self._folder_of(file) is not None:
                 self._aside(file, "is of an earlier run")
+
+    def _put(self, file: Path, target: Path) -> None:
+        """Give a new file its name; whatever has it, or comes in between, is set aside."""
+        while True:
+            if os.path.lexists(target):
+                with contextlib.suppress(FileNotFoundError):  # somebody else has just done so
+                    self._aside(target, "is not as this batch made it")
+            try:
+                return rename_to_new(file, target)
+            except FileExistsError:
+                continue
 
     def _is_whole(self, standing: dict[str, Made], target: Path) -> bool:
         known = standing.get(self.named(target))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ...networks.characters.profile import SAMPLE_RIGS, RigProfile, find_character
 from ...networks.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PARTIAL, InputError, UsageError
 from ...networks.files import scratch_folder
+from ...networks.reading import plain_file
 from ..engine.jobs import Job
 from ..engine.worker_process import WorkerProcess
 from .console import Console, check_folder
@@ -23,10 +24,11 @@ def chosen_profiles(args: argparse.Namespace) -> list[RigProfile]:
     return profiles
 
 
-def check_references(paths: list[str]) -> None:
+def check_references(paths: Iterable[str]) -> None:
+    """Refuse, before the work, what is neither a folder nor a plain file."""
     for path in paths:
-        if not Path(path).exists():
-            raise InputError("does not exist", file=path, fix="check the path")
+        if not Path(path).is_dir():
+            plain_file(path)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from ...networks.characters.profile import RigProfile
 from ...networks.errors import UsageError
 from ...networks.files import write_text
 from ...networks.reading import read_object
-from ...networks.records import json_text
+from ...networks.records import json_text, number_of
 from ...networks.settings import RetargetSettings
 from ...networks.track import RigTrack
 from .look import Look
@@ -25,6 +25,10 @@ PARTS = ("ferplus/val",)
 EXPRGEN, BLENDSHAPES = "exprgen", "blendshapes"
 PLAIN_LIGHT = Look(ambient=1.1)
 """As the clarity check: plain light, so that the face is what is judged."""
+
+
+MOST_WINDOWS = 100
+"""Of a clip."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +82,11 @@ class Plan:
         if len({Path(n).stem for n in names}) < len(names):
             raise UsageError("two clips have one name", fix="give them different file names")
         unknown = set(self.window_starts) - set(names)
-        if self.windows < 0 or unknown:
+        if not 0 <= self.windows <= MOST_WINDOWS or unknown:
             raise UsageError(
                 f"windows of {', '.join(sorted(unknown)) or 'a clip'} can't be shown",
-                fix="give --windows COUNT from 0, or FILE NAME OF A CLIP:SECONDS,SECONDS",
+                fix=f"give --windows COUNT from 0 to {MOST_WINDOWS}, "
+                "or FILE NAME OF A CLIP:SECONDS,SECONDS",
             )
         if "performance" in self.only and self.only != SECTIONS and not self.clips:
             raise UsageError("performances need footage", fix="give --clip FILE")
@@ -117,7 +122,7 @@ def chosen_windows(words: list[str]) -> dict:
         clip, colon, starts = word.rpartition(":")
         try:
             if colon:
-                out["window_starts"][Path(clip).name] = tuple(map(float, starts.split(",")))
+                out["window_starts"][Path(clip).name] = tuple(map(number_of, starts.split(",")))
             else:
                 out["windows"] = int(word)
         except ValueError as error:

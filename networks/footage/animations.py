@@ -1,6 +1,6 @@
 """Animated pictures, which are clips: which they are, and WebP's frames by their own times.
 
-FFmpeg reads animated PNG and GIF as video; animated WebP it does not.
+FFmpeg reads animated PNG, GIF, AVIF and HEIC as video; animated WebP it does not.
 """
 
 from __future__ import annotations
@@ -20,15 +20,18 @@ from .pictures import check_file, check_size, over_grey, read_bytes
 
 SHORTEST, USUAL = 0.010, 0.100
 """Seconds: a frame that is to stay no longer than SHORTEST stays USUAL, as browsers do it."""
+_SEQUENCES = (b"avis", b"msf1", b"hevc", b"hevx", b"hevm", b"hevs")
+"""Brands of AVIF and HEIC files that are to be shown as sequences (ISO/IEC 23008-12)."""
 _ALPHA = 0x10
 _ANIMATED = 0x02
 
 
 def is_animated(path: Path) -> bool:
-    """A PNG or WebP file holds more than one picture."""
+    """A PNG, WebP, AVIF or HEIC file holds more than one picture."""
     head = _head(path)
     png = head[:8] == b"\x89PNG\r\n\x1a\n" and 0 < head.find(b"acTL") < _before(head, b"IDAT")
-    return png or _is_animated_webp(head)
+    heif = head[4:8] == b"ftyp" and head[8:12] in _SEQUENCES
+    return png or heif or _is_animated_webp(head)
 
 
 def is_animated_webp(path: Path) -> bool:

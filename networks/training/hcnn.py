@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ..errors import UsageError
 from ..models.perceptual import hcnn, standardise
 from ..models.weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
+from ..records import number_of
 from ..vocabulary import EXPRESSIONS, REGISTERED_SIZE
 from .shared.augment import AugmentSettings, augment
 from .shared.classifying import HUMAN_LICENCE, classify, measures, shrink, soft_cross_entropy
@@ -85,9 +86,25 @@ def paper_stages(images: int, s: HcnnSettings) -> tuple[Stage, ...]:
 
 
 def given_stages(s: HcnnSettings) -> tuple[Stage, ...]:
-    """Stages from the option `sizes`."""
-    parts = (part.split(":") for part in s.sizes.split(","))
-    return tuple(Stage(int(a), int(b), s.batch, float(c)) for a, b, c in parts)
+    """Stages from the option `sizes`.
+
+    Raises:
+        UsageError: it names none.
+    """
+    return tuple(_given_stage(part, s.batch) for part in s.sizes.split(","))
+
+
+def _given_stage(text: str, batch: int) -> Stage:
+    size, _, rest = text.partition(":")
+    images, _, rate = rest.partition(":")
+    try:
+        stage = Stage(int(size), int(images), batch, number_of(rate))
+    except ValueError:
+        stage = None
+    if stage is None or not (16 <= stage.size <= 1024 and stage.images > 0 and stage.rate > 0):
+        fix = "give --sizes SIDE:IMAGES:RATE,..., a side of 16 to 1024, such as 64:9000:1e-3"
+        raise UsageError(f"--sizes {text[:40]!r} is no stage of a training", fix=fix)
+    return stage
 
 
 class ExpressionTask:

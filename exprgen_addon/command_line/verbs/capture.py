@@ -7,6 +7,7 @@ import argparse
 from ....networks.characters.profile import find_character
 from ....networks.errors import UsageError
 from ..console import Console, check_file, check_folder
+from ..options import processes, seed, whole
 from ..places import check_outputs
 from ..verb_steps import draw_sheet, exit_code
 
@@ -14,18 +15,26 @@ NAME, ORDER = "capture", 9
 HELP = "Render labelled pictures of a character (CED) for training"
 
 
+MOST = 10_000_000
+"""Pictures of one capture."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What follows the verb."""
     parser.add_argument("character", metavar="NAME")
     parser.add_argument("--out", required=True, metavar="DIR")
-    parser.add_argument("--count", type=int, default=1000, help="pictures (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0)
+    most = whole(-MOST, MOST)
+    parser.add_argument("--count", type=most, default=1000, help="pictures (default: %(default)s)")
+    parser.add_argument("--seed", type=seed, default=0)
     parser.add_argument(
         "--size", type=int, default=256, help="side in pixels (default: %(default)s)"
     )
-    parser.add_argument("--processes", type=int, help="Blender processes (default: as cores)")
+    parser.add_argument("--processes", type=processes, help="Blender processes (default: as cores)")
     parser.add_argument(
-        "--samples", type=int, default=4, help="renderer's paths a pixel (default: %(default)s)"
+        "--samples",
+        type=whole(1, 4096),
+        default=4,
+        help="renderer's paths a pixel (default: %(default)s)",
     )
     parser.add_argument("--sheet", metavar="FILE.png", help="also 64 random pictures as one")
 

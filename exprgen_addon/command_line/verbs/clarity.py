@@ -8,8 +8,9 @@ from pathlib import Path
 from ....networks.characters.profile import find_character
 from ....networks.errors import EXIT_INTERRUPTED, EXIT_OK
 from ..console import Console, check_folder
+from ..options import processes
 from ..places import check_outputs
-from ..verb_steps import run_job, running_worker
+from ..verb_steps import check_references, run_job, running_worker
 
 NAME, ORDER = "clarity", 11
 HELP = "How surely a character's key poses read: a sheet and a table"
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", metavar="DIR", default="exprgen_clarity", help="default: %(default)s"
     )
-    parser.add_argument("--processes", type=int, help="Blender processes (default: as cores)")
+    parser.add_argument("--processes", type=processes, help="Blender processes (default: as cores)")
     parser.add_argument("--blind", action="store_true", help="also numbered sheets for viewers")
     parser.add_argument(
         "--ratings",
@@ -37,6 +38,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """How a character's key poses read."""
     profile = find_character(args.character)
     folder = check_folder(args.out)
+    check_references(args.ratings)
     check_outputs({"out": folder}, args.ratings, [profile])
     from ...studio import key_pose_clarity as reading
 

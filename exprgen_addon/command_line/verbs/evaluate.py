@@ -8,9 +8,9 @@ from pathlib import Path
 from ....networks.characters.profile import find_character, sample_characters
 from ....networks.errors import EXIT_INTERRUPTED
 from ..console import Console, check_folder
-from ..options import finite
+from ..options import finite, processes, seed
 from ..places import check_outputs
-from ..verb_steps import exit_code, no_characters, run_job, running_worker
+from ..verb_steps import check_references, exit_code, no_characters, run_job, running_worker
 
 NAME, ORDER = "evaluate", 14
 HELP = "Measure recognition and transfer; one report, one JSON"
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--agreement", type=finite, default=0.6, help="least share of votes (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=seed, default=0)
     parser.add_argument("--sheet-each", type=int, default=5, help="of them on the blind sheets")
     parser.add_argument(
         "--only",
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--folds", action="append", default=[], metavar="FILE.json")
     parser.add_argument("--ratings", action="append", default=[], metavar="FILE.csv")
-    parser.add_argument("--processes", type=int, help="Blender processes (default: as cores)")
+    parser.add_argument("--processes", type=processes, help="Blender processes (default: as cores)")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
@@ -66,7 +66,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
     primary = find_character(args.primary) if args.primary else sample_characters()[0]
     profiles = (primary, *map(find_character, args.secondary))
     given = [args.hed, args.source, args.ced, *args.clip, *args.folds, *args.ratings]
-    check_outputs({"out": check_folder(args.out)}, filter(None, given), profiles)
+    given = list(filter(None, given))
+    check_references(given)
+    check_outputs({"out": check_folder(args.out)}, given, profiles)
     plan = planning.Plan(
         out=Path(args.out).resolve(),
         profiles=profiles,

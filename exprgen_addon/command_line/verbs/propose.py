@@ -10,11 +10,16 @@ from ....networks.characters.profile import find_character
 from ....networks.errors import EXIT_OK
 from ...engine.jobs import Job
 from ..console import Console, check_file
+from ..options import seed, whole
 from ..places import check_outputs
 from ..verb_steps import exit_code, running_worker
 
 NAME, ORDER = "propose", 13
 HELP = "Propose key poses for a character, to accept or refuse"
+
+
+MOST = 1_000_000
+"""Pictures of one search."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,9 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="SHEET.png", help="default: beside the profile")
     parser.add_argument("--method", choices=("auto", "names", "search"), default="auto")
     parser.add_argument(
-        "--budget", type=int, default=240, help="pictures of a search (%(default)s)"
+        "--budget", type=whole(-MOST, MOST), default=240, help="pictures of a search (%(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=seed, default=0)
     parser.add_argument("--accept", metavar="NAME,...|all", help="NAME=EXPRESSION relabels")
     parser.add_argument("--refuse", metavar="NAME,...|all")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...arrays import ANY, ROWS, Column, check_columns, read_array
-from ...errors import InputError
+from ...errors import InputError, UsageError
 from ...names import NAME_FIX, is_name
 from ...perception.drawn_faces import LOOKS, draw_face
 from ...records import FieldError, as_type, text
@@ -160,6 +160,10 @@ def load_ced_to_train(folder: str | Path, character: str) -> CharacterSet:
     return posed
 
 
+MOST_DRAWN = 20_000
+"""Drawn faces, which fill the memory."""
+
+
 def synthetic_faces(count: int, seed: int = 0, size: int = REGISTERED_SIZE) -> FaceSet:
     """Drawn faces, for tests and calibration: mouth, lids and brows follow the expression.
 
@@ -190,7 +194,15 @@ def characters(folder: Path) -> list[str]:
 
 
 def open_faces(s) -> FaceSet:
-    """The faces that the settings name; raises InputError where there are none."""
+    """The faces that the settings name.
+
+    Raises:
+        InputError: there are none. UsageError: a number of drawn ones that can't be.
+    """
     if s.data.startswith("drawn:"):
-        return synthetic_faces(int(s.data.partition(":")[2]), s.seed)
+        count = s.data.removeprefix("drawn:")
+        if not (count.isascii() and count.isdigit() and 1 <= int(count) <= MOST_DRAWN):
+            fix = f"give --data drawn:N with N from 1 to {MOST_DRAWN}"
+            raise UsageError(f"{count[:20]!r} faces can't be drawn", fix=fix)
+        return synthetic_faces(int(count), s.seed)
     return load_faces(s.data)

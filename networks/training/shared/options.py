@@ -92,6 +92,7 @@ def run_command(name: str, description: str, settings: type, train, args=None) -
 
     def work() -> dict:
         s = settings_from(settings, given)
+        check_numbers(s)
         check_places(s)
         made = train(s)
         return {**written(s), "metrics": getattr(made, "metrics", made)}
@@ -100,6 +101,24 @@ def run_command(name: str, description: str, settings: type, train, args=None) -
     if code == EXIT_OK:
         leave()
     return code
+
+
+def check_numbers(settings) -> None:
+    """Refuse numbers below zero where the default is none, and such as nothing can count.
+
+    Raises:
+        UsageError: it names the option.
+    """
+    for f in fields(settings):
+        value = getattr(settings, f.name)
+        counts = isinstance(value, int | float) and isinstance(f.default, int | float)
+        if counts and f.default >= 0 and not 0 <= value < MOST:
+            flag = f"--{f.name.replace('_', '-')}"
+            raise UsageError(f"{flag} {value} makes no sense", fix=f"such as {f.default}")
+
+
+MOST = 2**62
+"""Of what an option counts; torch takes no larger seed."""
 
 
 def check_places(settings) -> None:

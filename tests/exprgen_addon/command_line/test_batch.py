@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from exprgen.exprgen_addon.command_line import batch, main, parser, places
+from exprgen.exprgen_addon.command_line import batch, main, parser, places, shot_outputs
 from exprgen.exprgen_addon.command_line.shot_list import ShotListError, load_shots
 from exprgen.networks import locks
 from exprgen.networks.characters.profile import find_character
@@ -567,17 +567,17 @@ class TestKeeps:
     def test_killed_while_files_get_their_names(self, house, monkeypatch):
         """What one run had begun to put there is known to be ExprGen's: nothing is set aside."""
         path = write(house, {"render": "p"})
-        replace, left = os.replace, [2]
+        put, left = shot_outputs.rename_to_new, [2]
 
         def until_killed(old, new):
             if Path(new).suffix == ".png":
                 left[0] -= 1
                 if not left[0]:
                     raise KeyboardInterrupt
-            replace(old, new)
+            put(old, new)
 
         with monkeypatch.context() as patch:
-            patch.setattr(batch.os, "replace", until_killed)
+            patch.setattr(shot_outputs, "rename_to_new", until_killed)
             run(path)
         assert (house / "out/s1.blend").exists()
         assert run(path) == EXIT_OK
@@ -714,6 +714,40 @@ class TestTwoAtOnce:
         assert sum(s["skipped"] for s in said) == 3, "what one made the other took as done"
         assert sorted(files(house / "out")) == ["s1.blend", "s2.blend", "s3.blend"]
         assert not list(house.rglob(".*"))
+
+    def test_two_lists_with_one_output_lose_nothing(self, house):
+        """What somebody made stays, and so does what the other list made."""
+        (house / "out").mkdir()
+        (house / "out/s1.blend").write_text("mine")
+        lists = [write(house, {"emphasis": f"0.{i}"}, name=f"l{i}.csv") for i in range(4)]
+        words = [sys.executable, "-c", TestStops.CODE, str(FAKE), "batch"]
+        running = [subprocess.Popen([*words, str(p)]) for p in lists]
+        assert [p.wait(60) for p in running] == [0] * 4
+        found = list(files(house / "out").values())
+        assert len(found) == 5
+        assert "mine" in found
+        assert {f"0.{i}" for i in range(4)} == {
+            n for n in ("0.0", "0.1", "0.2", "0.3") if any(f"={n}" in text for text in found)
+        }
+
+    def test_what_is_set_aside_at_once_takes_no_others_place(self, tmp_path):
+        code = (
+            "import os, sys; from pathlib import Path; from exprgen.networks import files\n"
+            "for i in range(40):\n"
+            "    part = Path(sys.argv[1], f'{sys.argv[2]}{i}.part'); part.write_text(part.name)\n"
+            "    path = Path(sys.argv[1], 'x.txt')\n"
+            "    try: files.set_aside(path)\n"
+            "    except FileNotFoundError: pass\n"
+            "    try: os.link(part, path)\n"
+            "    except FileExistsError: pass\n"
+            "    else: os.unlink(part)\n"
+        )
+        both = [
+            subprocess.Popen([sys.executable, "-c", code, str(tmp_path), c]) for c in ("a", "b")
+        ]
+        assert [p.wait(60) for p in both] == [0, 0]
+        told = sorted(p.read_text() for p in tmp_path.iterdir())
+        assert told == sorted(f"{c}{i}.part" for c in "ab" for i in range(40))
 
     def test_a_lock_ends_with_its_process(self, tmp_path):
         code = "import sys, time; from exprgen.networks.locks import Lock; "

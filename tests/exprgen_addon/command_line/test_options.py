@@ -1,4 +1,6 @@
-"""Options of a retarget: what is no number is refused before any work."""
+"""Options: what is no number, counts nothing or is no file is refused before any work."""
+
+import os
 
 import pytest
 
@@ -6,7 +8,7 @@ pytest.importorskip("bpy")
 
 from exprgen.exprgen_addon.command_line import main
 from exprgen.exprgen_addon.keying.key_options import KeyOptions
-from exprgen.networks.errors import EXIT_USAGE, UsageError
+from exprgen.networks.errors import EXIT_INPUT, EXIT_USAGE, UsageError
 
 RETARGET = ["retarget", "clip.mp4", "--primary", "mira", "--out", "x.blend"]
 
@@ -29,3 +31,37 @@ def test_a_frame_that_blender_has_not_is_refused():
         KeyOptions(start_frame=1e9)
     with pytest.raises(UsageError, match="no frame"):
         KeyOptions(start_frame=float("nan"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["capture mira --out x --count 100000000000", "capture mira --out x --samples 0",
+     "capture mira --out x --processes 0", "capture mira --out x --seed -1",
+     "capture mira --out x --seed 99999999999999999999", "clarity mira --out x --processes -1",
+     "propose mira --seed -1", "propose mira --budget 10000000000",
+     "evaluate --out x --windows 100000000", "evaluate --out x --windows a.mp4:nan",
+     "evaluate --out x --processes 0", "evaluate --out x --seed -1"],
+)  # fmt: skip
+def test_what_counts_nothing_is_refused(words, capfd, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main.main(words.split()) == EXIT_USAGE
+    assert "Traceback" not in capfd.readouterr().err
+    assert not list(tmp_path.rglob("*.*"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+@pytest.mark.parametrize(
+    "words",
+    ["evaluate --out x --clip pipe", "evaluate --out x --hed none", "evaluate --out x --folds loop",
+     "clarity mira --out x --ratings pipe", "apply pipe --primary mira --out x.blend",
+     "retarget pipe --primary mira --out x.blend", "analyse loop --out x.npz",
+     "perceive pipe", "batch pipe", "landmarks mira --points pipe"],
+)  # fmt: skip
+def test_what_is_no_file_is_refused_before_the_work(words, capfd, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    os.symlink("loop", "loop")
+    assert main.main(words.split()) == EXIT_INPUT
+    said = capfd.readouterr().err
+    assert "Traceback" not in said
+    assert "fix:" in said

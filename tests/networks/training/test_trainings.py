@@ -383,6 +383,26 @@ def test_a_training_never_writes_over_what_it_reads(tmp_path, capsys, words, tol
     assert (tmp_path / "x.safetensors").read_bytes() == b"mine"
 
 
+@pytest.mark.parametrize("count", ["-5", "0", "", "x", "999999999999", "\u00b2"])
+def test_faces_that_can_not_be_drawn(tmp_path, capsys, count):
+    words = ["--data", f"drawn:{count}", "--out", str(tmp_path / "w.safetensors")]
+    assert hcnn_training.main(words) == EXIT_USAGE
+    assert "can't be drawn" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--sizes 0:0:0", "--sizes 32:-1:0.1", "--sizes x", "--sizes 32:1:nan", "--threads -3",
+     "--seed -1", "--sizes 100000000:1:0.1", "--batch -2"],
+)  # fmt: skip
+def test_what_counts_nothing_trains_nothing(tmp_path, capsys, words):
+    out = tmp_path / "w.safetensors"
+    given = ["--data", "drawn:70", "--sizes", "32:70:0.01", "--out", str(out), *words.split()]
+    assert hcnn_training.main(given) == EXIT_USAGE
+    assert words.split()[0] in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_a_training_tells_its_result_as_json(room, tmp_path, capsys):
     out = str(tmp_path / "cmlp.safetensors")
     words = ["--ced", str(room / "ced"), "--out", out, "--epochs", "2", "--json"]
