@@ -6,12 +6,14 @@ weights look at that, at a size at which a photograph and a render are alike.
 
 from __future__ import annotations
 
+import copy
 import itertools
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..tracking.mouth_crop import CROP_SIZE
 from ..vocabulary import MOUTH
@@ -39,6 +41,16 @@ class MouthReader(nn.Module):
         return self.fc(self.drop(x.flatten(1)))
 
 
+def fused(network: MouthReader) -> MouthReader:
+    """A copy for inference, equal but for rounding: batch norm is part of the convolutions."""
+    network = copy.deepcopy(network).eval()
+    pairs = zip(network.layers, network.norms, strict=True)
+    network.layers = nn.ModuleList(fuse_conv_bn_eval(layer, norm) for layer, norm in pairs)
+    network.norms = nn.ModuleList(nn.Identity() for _ in network.layers)
+    network.drop = nn.Identity()
+    return network
+
+
 @register_network
 def mouth_reader() -> MouthReader:
     """Mouth reader: a mouth's picture -> logits of tongue out, teeth, tongue and dark."""
@@ -53,6 +65,7 @@ def prepare_mouths(grey: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def mouth_opinion(network: MouthReader, mouths: np.ndarray) -> np.ndarray:
-    """Mouths uint8 (B, 32, 48) -> float32 (B, 4) in 0..1, in the order of MOUTH."""
+    """A network in evaluation mode over mouths uint8 (B, 32, 48) -> float32 (B, 4) in 0..1, in the
+    order of MOUTH."""
     grey = torch.from_numpy(np.ascontiguousarray(mouths))[:, None].float()
-    return network.eval()(prepare_mouths(grey)).sigmoid().numpy()
+    return network(prepare_mouths(grey)).sigmoid().numpy()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ..models.mouth_reader import MouthReader, mouth_opinion
+from ..models.mouth_reader import MouthReader, fused, mouth_opinion
 from ..models.weights_io import load_network
 from ..models.weights_places import find_weights
 from ..tracking.mouth_crop import mouth_box, mouth_crop
@@ -21,7 +21,7 @@ class MouthLooker:
     """
 
     def __init__(self, network: MouthReader, threads: int | None = None):
-        self._network, self._threads = network, threads
+        self._network, self._threads = fused(network), threads
 
     @staticmethod
     def load(threads: int | None = None) -> MouthLooker | None:

@@ -30,6 +30,11 @@ CERTAIN = 3.0
 """Exponent on the chance of a feeling: only one that is read for certain (0.9 is 0.73, 0.65 is
 0.27) may stand against what the landmarks say: a crying mouth is drawn wide like a smile, and a
 hand before it deceives a tracker."""
+SAID = [i for i, name in enumerate(RELATIONS) if name.endswith(("lip_forward", "lip_full"))]
+"""Relations whose targets are what the tracker's coefficients say on this character."""
+WIDTH = list(RELATIONS).index("mouth_width")
+ROUND = 0.4
+"""How much further than the actor's a narrow mouth is narrowed: drawn mouths are rounder."""
 OPPOSED = 3.0
 """Factor on how far a change of a control goes against the actor: a third of it is enough to leave
 the change out."""
@@ -133,7 +138,8 @@ def solve_relations(
     """
     geometry, certain = Geometry.of(model, profile), np.broadcast_to(certain, len(times))
     aim = targets_for(times, actor, geometry, settings)
-    values = _carried_on(times, aim.values, geometry, felt, settings, certain)
+    values = _rounded(aim.values, geometry, plain)
+    values = _carried_on(times, values, geometry, felt, settings, certain)
     controls = [profile.control(n) for n in model.controls]
     regions = [c.region for c in controls]
     share = settings.emphasis_at(times, regions) * [FEELING.get(r, 0.0) for r in regions]
@@ -145,6 +151,20 @@ def solve_relations(
     low = np.array([-1.0 if c.minimum < c.rest else 0.0 for c in controls])
     high = np.array([1.0 if c.maximum > c.rest else 0.0 for c in controls])
     return Fit(geometry.response, values, aim.weights, prior, hold, low, high).solve()
+
+
+def _rounded(values: np.ndarray, geometry: Geometry, plain: np.ndarray) -> np.ndarray:
+    """Targets (N, K) with round mouths as the character's makers drew them.
+
+    How far lips reach forward and how much of them is seen is told by the tracker's coefficients,
+    since a tracker that looks at one picture hardly knows depth; and a mouth that the actor makes
+    narrow is made narrower, which is what "oo" is read from.
+    """
+    out = values.copy()
+    out[:, SAID] = geometry.response.predict(plain)[:, SAID]
+    narrowed = np.minimum(values[:, WIDTH] - geometry.response.rest[WIDTH], 0.0)
+    out[:, WIDTH] += ROUND * narrowed
+    return out
 
 
 def _carried_on(

@@ -44,13 +44,16 @@ def mouth_crop(face: np.ndarray, box: np.ndarray, roll: float = 0.0) -> np.ndarr
     """
     import cv2
 
-    scale = CROP_SIZE[0] / box[2]
+    fine = (2 * CROP_SIZE[0], 2 * CROP_SIZE[1])  # halved by areas: bilinear would skip pixels
+    scale = fine[0] / box[2]
     cos, sin = scale * np.cos(roll), scale * np.sin(roll)
     turn = np.array([[cos, -sin], [sin, cos]])
-    shift = (np.array(CROP_SIZE) - 1) / 2 - turn @ box[:2]
-    if scale < 0.5:  # bilinear sampling would skip pixels
-        face = cv2.blur(face, (3, 3))
-    affine = np.column_stack([turn, shift])
-    return cv2.warpAffine(
-        face, affine, CROP_SIZE, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    shift = (np.array(fine) - 1) / 2 - turn @ box[:2]
+    mouth = cv2.warpAffine(
+        face,
+        np.column_stack([turn, shift]),
+        fine,
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
     )
+    return cv2.resize(mouth, CROP_SIZE, interpolation=cv2.INTER_AREA)

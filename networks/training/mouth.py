@@ -78,7 +78,7 @@ class MouthTask:
         return F.binary_cross_entropy_with_logits(logits.float(), truth)
 
     def evaluate(self, model: MouthReader, stage: Stage) -> dict[str, float]:
-        return measured(mouth_opinion(model, self.crops), self.data.truth[self.check_rows])
+        return measured(mouth_opinion(model.eval(), self.crops), self.data.truth[self.check_rows])
 
 
 def measured(answer: np.ndarray, truth: np.ndarray) -> dict[str, float]:

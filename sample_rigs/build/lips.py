@@ -24,7 +24,6 @@ BORDER, CONTACT, INNER = 2, 7, 8
 ROUND = {
     "mouthPucker": (0.47, 1.0, 1.0, 0.45),
     "mouthFunnel": (0.50, 1.0, 0.85, 0.25),
-    "jawOpen": (0.92, 0.2, 1.0, 0.0),
 }
 """At full strength: half width of the mouth relative to rest; how far its points slide along the
 lips to an ellipse's; share of the base mesh's opening; how much taller the lips become."""

@@ -1,7 +1,7 @@
 """Pictures of mouths with what fills them: teeth, tongue or dark, counted and not guessed.
 
-`python -m exprgen.sample_rigs.build mouths --out DIR` poses the people of the talkers with mouths
-of every kind, renders each pose as it is and once more in flat colours by part, registers both with
+`python -m exprgen.sample_rigs.build mouths --out DIR` poses synthetic people with mouths of every
+kind, renders each pose as it is and once more in flat colours by part, registers both with
 the tracker as footage is, and writes `DIR/mouths.npz` (a `MouthSet`), which `exprgen train mouth`
 reads. Every picture depends on the seed, its person and its number alone; one that is there is not
 made again, so an interrupted run goes on. Every `HELD_OUT`th person is for validation.
@@ -21,11 +21,13 @@ from ...networks.errors import UsageError
 from ...networks.training.shared.mouth_set import MouthSet, shares_of
 from ...networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, NEUTRAL
 from .config import CharacterConfig
-from .people import HELD_OUT
+from .people import person
 from .reference import Performance, control_values
-from .talkers.clips import head_of, talker
+from .talkers.clips import head_of
 from .talkers.coarticulation import sides
 
+HELD_OUT = 4
+"""One person in so many is for validation, with all pictures."""
 PARTS = "Parts"
 """Name of the colour attribute that tells the parts apart: red teeth, green tongue, blue cavity."""
 SAME = 0.015
@@ -96,8 +98,8 @@ class Drawn:
 
 
 def owner(seed: int, number: int) -> CharacterConfig:
-    """One of the talkers, whose mouth has colours of its own."""
-    config = talker(seed, number)
+    """One of `people`, whose mouth has colours of its own."""
+    config = person(seed, number)
     rng = np.random.default_rng([seed, number, 12])
     tongue, cavity, teeth = (str(rng.choice(c)) for c in (_TONGUES, _CAVITIES, _TEETH))
     return replace(
@@ -111,9 +113,9 @@ def draw(s: MouthSettings, number: int) -> Drawn:
     rngs = [np.random.default_rng([s.seed, number, i, 13]) for i in range(count)]
     arkit = np.array([mouth_pose(rng) for rng in rngs])
     head = np.array([rng.normal(0, SPREAD) for rng in rngs])
-    zooms = [float(rng.uniform(1.15, 1.45)) for rng in rngs]
+    zooms = [float(rng.uniform(1.1, 1.4)) for rng in rngs]
     looks = [
-        replace(random_look(r), zoom=z, shift=(0.0, -0.04))
+        replace(random_look(r), zoom=z, shift=(0.0, -0.09))
         for r, z in zip(rngs, zooms, strict=True)
     ]
     return Drawn(arkit, head, looks)

@@ -25,7 +25,6 @@ from exprgen.sample_rigs.build.talkers.clips import (
     cast,
     schedule,
     script,
-    talker,
 )
 from exprgen.sample_rigs.build.talkers.coarticulation import VISEMES, articulate, sides
 from exprgen.sample_rigs.build.talkers.recording import read_recording
@@ -162,13 +161,6 @@ def test_plain_speech_is_the_commonest_and_every_feeling_comes_at_every_strength
     lines = [script(TalkerSettings(), i) for i in range(len(KINDS) * 3)]
     shown = {(label(pose), strength) for x in lines for pose, strength in x.feelings}
     assert shown == {(n, s) for n in set(named) for s in acting.STRENGTHS}
-
-
-def test_talkers_are_people_with_teeth():
-    one = talker(3, 7)
-    assert one == talker(3, 7)
-    assert one.style.upper_teeth > 0.004
-    assert talker(3, 8) != one
 
 
 def test_feelings_come_stay_and_go_and_leave_speech_its_mouth():

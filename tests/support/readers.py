@@ -83,7 +83,7 @@ def make_face_track(folder: Path) -> Path:
     """A FaceTrack of four pictures, three with a face."""
     from exprgen.networks.track import RESTING, TRACKED, FaceTrack
     from exprgen.networks.tracking.track_recorder import encode_face
-    from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES
+    from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES, MOUTH
 
     n = 4
     jpeg = encode_face(np.full((256, 256), 90, np.uint8))
@@ -107,6 +107,7 @@ def make_face_track(folder: Path) -> Path:
             "face": "largest", "stills": True, "names": ["a", "b", "c", "d"], "prior": [1 / 7] * 7,
         },
         rig_units={"mira:0123456789ab": np.zeros((n, 5), np.float32)},
+        mouth=np.full((n, len(MOUTH)), 0.2, np.float32),
     ).save(path)  # fmt: skip
     return path
 
@@ -424,6 +425,21 @@ def read_samples(path: Path) -> object:
     from exprgen.networks.training.shared.datasets import load_samples
 
     return load_samples(path)
+
+
+def make_mouths(folder: Path) -> Path:
+    from exprgen.tests.support.drawn_mouth import mouth_set
+
+    return mouth_set(count=4, people=2).save(folder / "mouths.npz")
+
+
+@reader("mouths", make_mouths, _npz)
+@_mapped
+def read_mouths(path: Path) -> object:
+    from exprgen.networks.training.mouth import MouthTask, mouth_reader
+    from exprgen.networks.training.shared.mouth_set import MouthSet
+
+    return MouthTask(mouth_reader(), MouthSet.load(path)).crops.sum()
 
 
 @reader("seen", lambda folder: make_samples(folder).with_name("seen.npz"), _npz)

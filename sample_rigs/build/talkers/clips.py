@@ -3,8 +3,8 @@
 `python -m exprgen.sample_rigs.build talkers --out DIR --split val` writes `DIR/<split>_000.mp4`
 with the speech as sound and `DIR/<split>_000.truth.npz` beside it (`evaluation.truth.ClipTruth`).
 Every clip depends on the seed, the split and its number alone. What is there is not made again, so
-an interrupted run goes on. People are those of `people` with teeth that show; every `HELD_OUT`th is
-for validation, and no sentence is in both splits.
+an interrupted run goes on. People are those of `people`; every `HELD_OUT`th is for
+validation, and no sentence is in both splits.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from ....networks.characters.profile import RigProfile
 from ....networks.errors import UsageError
 from ....networks.evaluation.truth import ClipTruth, truth_path
 from ....networks.vocabulary import EXPRESSIONS, NEUTRAL
-from ..config import CharacterConfig
 from ..people import HELD_OUT, person
 from ..reference import Performance, control_values, encode
 from . import sentences
@@ -108,18 +107,6 @@ def cast(split: str, count: int) -> list[int]:
             chosen.append(number)
         number += 1
     return chosen
-
-
-def talker(seed: int, number: int) -> CharacterConfig:
-    """One of `people`, with rows of teeth that show when the lips part."""
-    config = person(seed, number)
-    rng = np.random.default_rng([seed, number, 8])
-    style = replace(
-        config.style,
-        upper_teeth=float(rng.uniform(0.0042, 0.0058)),
-        lower_teeth=float(rng.uniform(-0.0025, -0.001)),
-    )
-    return replace(config, style=style)
 
 
 def script(s: TalkerSettings, clip: int) -> Line:
@@ -250,7 +237,7 @@ def talker_profile(seed: int, number: int, folder: Path) -> RigProfile:
     from ....exprgen_addon.studio.landmark_finding import place_landmarks
     from ..assemble import build_once
 
-    config = talker(seed, number)
+    config = person(seed, number)
     profile = build_once(config, folder / config.name)
     if not profile.landmarks:
         profile = _rims(place_landmarks(profile, _locate).profile)
