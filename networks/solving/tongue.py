@@ -19,6 +19,8 @@ OPEN = 0.06
 """Area of what is seen between the lips, in that of their outline, below which they are closed."""
 AT_LIPS = 0.3
 """Of its way out a tongue has gone so far when it passes the lips."""
+JAW = 0.2
+"""Unit value of a jaw at least when the tongue is out altogether: it has to pass the teeth."""
 EASE_SECONDS = 0.06
 """Deviation of the time in which it comes and goes."""
 
@@ -35,18 +37,22 @@ def with_tongue(
     Args:
         track: of the frames of the settings' range, with all controls of the profile.
     """
-    chosen = [(c, w) for c in profile.expression_controls if (w := _share(c))]
-    if face_track.mouth is None or face_track.meta.get("stills") or not chosen:
+    controls = profile.expression_controls
+    tongues = {c.name: w for c in controls if (w := _share(c, CHANNEL))}
+    if face_track.mouth is None or face_track.meta.get("stills") or not tongues:
         return track
     amount = tongue_amount(face_track, settings)[selected_rows(face_track, settings)]
+    columns = [track.controls.index(c.name) for c in controls]
+    units = to_unit(controls, track.values[:, columns])
+    for i, control in enumerate(controls):
+        if share := tongues.get(control.name):
+            others = units[:, i] if len(control.channels) > 1 else 0.0
+            gain = settings.gain.get(control.region, 1.0)
+            units[:, i] = np.clip(others + gain * share * amount, -1.0, 1.0)
+        elif (share := _share(control, "jawOpen")) > 0:
+            units[:, i] = np.maximum(units[:, i], JAW * share * amount)
     values = np.array(track.values, np.float32)
-    for control, share in chosen:
-        column = track.controls.index(control.name)
-        units = to_unit((control,), values[:, [column]])[:, 0]
-        others = units if len(control.channels) > 1 else 0.0
-        gain = settings.gain.get(control.region, 1.0)
-        moved = np.clip(others + gain * share * amount, -1.0, 1.0)
-        values[:, column] = from_unit((control,), moved[:, None])[:, 0]
+    values[:, columns] = from_unit(controls, units)
     return track.with_values(values)
 
 
@@ -62,9 +68,10 @@ def tongue_amount(face_track: FaceTrack, settings: RetargetSettings) -> np.ndarr
     return smooth(times, amount, EASE_SECONDS / SIGMA_SECONDS, np.inf)
 
 
-def _share(control: Control) -> float:
-    """How far a control goes with the tongue, by its channels or, where it has none, its name."""
-    return (control.channels or channels_of(control.name)).get(CHANNEL, 0.0)
+def _share(control: Control, channel: str) -> float:
+    """How far a control goes with a channel, by its own channels or, where it has none, its
+    name."""
+    return (control.channels or channels_of(control.name)).get(channel, 0.0)
 
 
 def _held(comes: np.ndarray, goes: np.ndarray) -> np.ndarray:

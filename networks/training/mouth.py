@@ -15,10 +15,10 @@ from torch import Tensor
 from ..errors import InputError
 from ..models.mouth_reader import MouthReader, mouth_opinion, mouth_reader, prepare_mouths
 from ..models.weights_io import ModelCard, WeightsInfo, save_network, write_card
-from ..tracking.mouth_crop import CROP_SIZE, mouth_box, mouth_crop
-from ..vocabulary import MOUTH
+from ..tracking.mouth_crop import CROP_SIZE, OUTER_LIPS, mouth_box, mouth_crop
+from ..vocabulary import MOUTH, REGISTERED_SIZE
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
-from .shared.mouth_set import MAKE_AGAIN, MouthSet
+from .shared.mouth_set import MAKE_AGAIN, PARTS, MouthSet
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.sets import TRAIN, VALIDATION
 
@@ -26,8 +26,12 @@ OUT = 0.5
 """From here on a tongue counts as out."""
 SHIFT, ZOOM, ROLL = 0.06, 0.15, 0.15
 """How far crops are moved (in their width), scaled, and turned (radians)."""
-STRENGTHS = {"blur": 0.5, "jpeg": 0.3, "noise": 0.4, "gamma": 0.45, "slope": 0.8, "blot": 0.25}
+STRENGTHS = {"blur": 0.5, "jpeg": 0.3, "noise": 0.4, "gamma": 0.45, "slope": 0.8, "blot": 0.25,
+             "finger": 0.1}  # fmt: skip
 """Chances of blur, compression and grain; ranges of the rest."""
+TONES = {"teeth": (-0.1, 1.0), "tongue": (-0.5, 0.2), "cavity": (-1.2, 0.1), "lips": (-0.4, 0.25)}
+"""Logarithms of the factors by which the parts get brighter: rendered teeth are dull, and a mouth's
+depth differs with its light more than a renderer shows."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +73,28 @@ class MouthTask:
         flipped = rng.random(len(rows)) < 0.5
         boxes = _moved(self.boxes[rows], rng)
         rolls = rng.normal(0, ROLL / 2, len(rows))
-        drawn = zip(self.data.faces[rows], boxes, rolls, strict=True)
-        crops = [mouth_crop(face, box, roll) for face, box, roll in drawn]
-        mouths = np.stack([c[:, ::-1] if f else c for c, f in zip(crops, flipped, strict=True)])
+        drawn = zip(rows, boxes, rolls, flipped, strict=True)
+        mouths = np.stack([self._mouth(*where, rng) for where in drawn])
         grey = torch.from_numpy(changed(mouths, rng))[:, None]
         logits = self.model(prepare_mouths(grey))
         truth = torch.from_numpy(self.data.truth[rows])
         return F.binary_cross_entropy_with_logits(logits.float(), truth)
+
+    def _mouth(self, row: int, box: np.ndarray, roll: float, flipped: bool, rng) -> np.ndarray:
+        """One mouth, its parts as bright or dark as other people's."""
+        low = np.clip((box[:2] - 0.8 * box[2]).astype(int), 0, REGISTERED_SIZE - 9)
+        near = tuple(slice(int(k), int(k + 1.6 * box[2]) + 1) for k in low[::-1])
+        parts, points = self.data.parts[row][near], self.data.landmarks[row][OUTER_LIPS] - low
+        lips = np.zeros(parts.shape, np.uint8)
+        cv2.fillPoly(lips, [np.round(points).astype(np.int32)], 1)
+        light = np.ones(parts.shape, np.float32)
+        light[lips > 0] = np.exp(rng.uniform(*TONES["lips"]))
+        for number, name in enumerate(PARTS):
+            light[parts == number + 1] = np.exp(rng.uniform(*TONES[name]))
+        light = cv2.blur(light, (3, 3))  # no edge is sharper than the picture
+        face = np.clip(self.data.faces[row][near] * light, 0, 255).astype(np.uint8)
+        mouth = mouth_crop(face, box - [*low, 0], roll)
+        return mouth[:, ::-1] if flipped else mouth
 
     def evaluate(self, model: MouthReader, stage: Stage) -> dict[str, float]:
         return measured(mouth_opinion(model.eval(), self.crops), self.data.truth[self.check_rows])
@@ -118,7 +137,8 @@ def changed(mouths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _recorded(mouth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A mouth that was smaller, out of focus or compressed; some with a shadow or a beard."""
+    """A mouth that was smaller, out of focus or compressed; some with a shadow, a
+    beard or a finger before it."""
     size = mouth.shape[::-1]
     if rng.random() < STRENGTHS["blur"]:
         share = rng.uniform(0.35, 1.0)
@@ -129,6 +149,12 @@ def _recorded(mouth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 70))]
         mouth = cv2.imdecode(cv2.imencode(".jpg", mouth, quality)[1], cv2.IMREAD_GRAYSCALE)
     mouth = mouth.astype(np.float32)
+    if rng.random() < STRENGTHS["finger"]:
+        angle, middle = rng.uniform(0, np.pi), rng.uniform(-0.1, 1.1, 2) * size
+        y, x = np.mgrid[: size[1], : size[0]]
+        off = np.abs((x - middle[0]) * np.sin(angle) - (y - middle[1]) * np.cos(angle))
+        bar = np.clip(rng.uniform(3, 9) - off, 0, 1)
+        mouth = (1 - bar) * mouth + bar * np.percentile(mouth, rng.uniform(50, 100))
     if rng.random() < STRENGTHS["blot"]:
         middle = rng.uniform(-0.2, 1.2, 2) * size
         y, x = np.mgrid[: size[1], : size[0]]

@@ -151,11 +151,12 @@ def build_mouths(out: Path, s: MouthSettings, say=print) -> Path:
             split = "val" if number % HELD_OUT == HELD_OUT - 1 else "train"
             for i, out_there in enumerate(tongue):
                 if seen := _registered(detector, folder, i):
-                    rows.append((*seen[:2], [out_there, *seen[2]], split, number))
+                    rows.append((*seen[:3], [out_there, *seen[3]], split, number))
             say(f"{number + 1} of {s.people} people, {len(rows)} mouths")
-    faces, landmarks, truth, splits, people = zip(*rows, strict=True)
+    faces, parts, landmarks, truth, splits, people = zip(*rows, strict=True)
     return MouthSet(
         faces=np.stack(faces),
+        parts=np.stack(parts),
         landmarks=np.stack(landmarks).astype(np.float32),
         truth=np.array(truth, np.float32),
         split=np.array(splits),
@@ -286,7 +287,7 @@ def _part_colours(head, config: CharacterConfig) -> np.ndarray:
 
 
 def _registered(detector, folder: Path, index: int) -> tuple | None:
-    """(face, landmarks (49, 2) in it, shares (3,)) of one picture, if a face is found."""
+    """(face, its parts, landmarks (49, 2), shares (3,)) of one picture, if a face is found."""
     from ...networks.footage.pictures import read_image
     from ...networks.tracking.registration import apply_affine, registering_affine, warp_face
 
@@ -298,5 +299,6 @@ def _registered(detector, folder: Path, index: int) -> tuple | None:
     affine = registering_affine(seen)
     points = apply_affine(affine, seen)
     face = warp_face(plain, affine)
-    parts = np.stack([warp_face(np.ascontiguousarray(flat[..., c]), affine) for c in range(3)], -1)
-    return face, points, shares_of(face, parts, points)
+    shown = [warp_face(np.ascontiguousarray(flat[..., c]), affine) for c in range(3)]
+    parts = np.where(np.max(shown, 0) > 127, 1 + np.argmax(shown, 0), 0).astype(np.uint8)
+    return face, parts, points, shares_of(face, parts, points)

@@ -17,8 +17,12 @@ DARK = (0.45, 0.65)
 """In the lips' brightness: what is altogether dark, and what is not dark at all."""
 MAKE_AGAIN = "make it again with `python -m exprgen.sample_rigs.build mouths`"
 
+PARTS = ("teeth", "tongue", "cavity")
+"""Parts of a mouth, numbered from 1; 0 is everything else."""
+
 _COLUMNS = {
     "faces": Column((ROWS, REGISTERED_SIZE, REGISTERED_SIZE), np.uint8),
+    "parts": Column((ROWS, REGISTERED_SIZE, REGISTERED_SIZE), np.uint8, 0, len(PARTS)),
     "landmarks": Column((ROWS, len(LANDMARK_NAMES), 2), np.float32, -1e5, 1e5),
     "truth": Column((ROWS, len(MOUTH)), np.float32, 0.0, 1.0),
     "split": Column((ROWS,), str),
@@ -30,12 +34,13 @@ _COLUMNS = {
 class MouthSet:
     """N registered faces.
 
-    faces (N, 256, 256) uint8; landmarks (N, 49, 2) float32 in their pixels, as the tracker saw
-    them; truth (N, 4) float32 in the order of MOUTH; split (N,) "train" or "val"; person (N,)
-    int64.
+    faces (N, 256, 256) uint8; parts, alike, of which of PARTS each pixel is; landmarks (N, 49, 2)
+    float32 in their pixels, as the tracker saw them; truth (N, 4) float32 in the order of MOUTH;
+    split (N,) "train" or "val"; person (N,) int64.
     """
 
     faces: np.ndarray
+    parts: np.ndarray
     landmarks: np.ndarray
     truth: np.ndarray
     split: np.ndarray
@@ -71,14 +76,14 @@ def shares_of(face: np.ndarray, parts: np.ndarray, landmarks: np.ndarray) -> np.
 
     Args:
         face: uint8 (256, 256) the registered face.
-        parts: uint8 (256, 256, 3), how far a pixel of it is teeth, tongue, cavity.
+        parts: uint8 (256, 256), of which of PARTS each pixel of it is.
         landmarks: (49, 2) in its pixels.
     """
     import cv2
 
     outline = np.zeros(face.shape, np.uint8)
     cv2.fillPoly(outline, [np.round(np.asarray(landmarks)[OUTER_LIPS]).astype(np.int32)], 1)
-    amount = parts / 255.0
+    amount = np.stack([parts == i + 1 for i in range(len(PARTS))], axis=-1).astype(float)
     amount[..., 2] *= outline  # nostrils are as dark inside
     lips = face[(outline > 0) & (amount.sum(-1) < 0.1)]
     usual = float(np.median(lips if len(lips) else face))

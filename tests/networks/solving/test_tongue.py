@@ -31,8 +31,14 @@ def tongue(mouth, *, name="tobi", settings=PLAIN, **meta):
     values[:, column] = control.rest + 0.5 * (control.maximum - control.rest)
     track = RigTrack(name, seen.times, profile.names, values, seen.state, seen.expression)
     made = with_tongue(track, seen, profile, settings)
-    kept = np.delete(made.values, column, axis=1)
-    assert np.array_equal(kept, np.delete(values, column, axis=1)), "only the tongue moves"
+    jaws = [i for i, c in enumerate(profile.controls) if c.channels.get("jawOpen", 0) > 0]
+    kept = np.delete(made.values, [column, *jaws], axis=1)
+    same = np.delete(values, [column, *jaws], axis=1)
+    assert np.allclose(kept, same, atol=1e-6), "only the tongue moves, and the jaw for it"
+    opened = to_unit(tuple(profile.controls[i] for i in jaws), made.values[:, jaws])
+    out = to_unit((control,), made.values[:, [column]]) > 0.5
+    looked = mouth is not None and not meta.get("stills")
+    assert not looked or ((opened.max(1, keepdims=True) > 0.05) == out).mean() > 0.9
     return to_unit((control,), made.values[:, [column]])[:, 0]
 
 

@@ -75,12 +75,12 @@ def test_shares_are_of_what_is_seen(shown, biggest):
     assert 0.15 < shares[biggest] <= 1.0
     closed = draw_mouth(np.random.default_rng(1), opening=0.0)
     assert not shares_of(closed[0], closed[2], closed[1]).any()
-    unlit = shares_of(np.where(parts.any(-1), 10, face).astype(np.uint8), parts, points)
+    unlit = shares_of(np.where(parts > 0, 10, face).astype(np.uint8), parts, points)
     assert unlit[:2].sum() < 0.01 < unlit[2], "what no light reaches is dark"
 
 
 def test_a_set_without_people_to_check_on_is_refused(drawn, tmp_path):
-    everyone = {n: getattr(drawn, n) for n in ("faces", "landmarks", "truth", "person")}
+    everyone = {n: getattr(drawn, n) for n in ("faces", "parts", "landmarks", "truth", "person")}
     data = MouthSet(**everyone, split=np.full(len(drawn), "train")).save(tmp_path / "m.npz")
     with pytest.raises(InputError, match="one of the splits"):
         mouth.MouthTask(mouth_reader(), MouthSet.load(data))
