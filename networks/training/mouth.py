@@ -88,7 +88,14 @@ class MouthTask:
         lips = np.zeros(parts.shape, np.uint8)
         cv2.fillPoly(lips, [np.round(points).astype(np.int32)], 1)
         light = np.ones(parts.shape, np.float32)
-        light[lips > 0] = np.exp(rng.uniform(*TONES["lips"]))
+        y, x = np.mgrid[: parts.shape[0], : parts.shape[1]]
+        for half in (y < points[[0, 6], 1].mean(), y >= points[[0, 6], 1].mean()):
+            light[half & (lips > 0)] = np.exp(rng.uniform(*TONES["lips"]))
+        shine = rng.uniform(points.min(0), points.max(0))  # moist lips
+        away = ((x - shine[0]) / rng.uniform(5, 25)) ** 2 + (
+            (y - shine[1]) / rng.uniform(2, 7)
+        ) ** 2
+        light = light * (1.0 + rng.uniform(0.0, 0.7) * np.exp(-away)).astype(np.float32)
         for number, name in enumerate(PARTS):
             light[parts == number + 1] = np.exp(rng.uniform(*TONES[name]))
         light = cv2.blur(light, (3, 3))  # no edge is sharper than the picture
