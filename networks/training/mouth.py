@@ -203,7 +203,8 @@ def _finish(s: MouthSettings, task: MouthTask, outcome: Outcome, settings: dict)
         seed=s.seed,
         command=f"exprgen train mouth --data mouths.npz --out {Path(s.out).name}"
         + changed_options(s),
-        limits="Rendered mouths alone: beards, braces, food and hands were not seen.",
+        limits="Rendered mouths alone were learned. In photographs teeth, moist lips and fingers "
+        "are taken for tongues at times, and the tongue is let out only where it is nearly sure.",
     )
     write_card(s.out, card, info)
     say(f"wrote {s.out}: " + ", ".join(f"{k} {v:.4f}" for k, v in outcome.metrics.items()))
