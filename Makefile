@@ -17,8 +17,12 @@ STAMP := $(VENV)/.exprgen-installed
 demo: setup
 	$(BIN)/exprgen demo
 
+# A process a room: what the bpy module keeps of one room's scenes, and of their threads, is gone
+# before the next.
+ROOMS := $(wildcard tests/test_*.py) tests/networks $(sort $(dir $(wildcard tests/exprgen_addon/*/test_*.py))) tests/sample_rigs
+
 test: setup lint
-	$(BIN)/python -m pytest
+	@for room in $(ROOMS); do echo "$$room"; $(BIN)/python -m pytest -q $$room || exit; done
 
 lint: setup
 	$(BIN)/ruff check .
