@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import bpy
 from mathutils import Vector
@@ -323,6 +324,12 @@ def _load(profile: RigProfile) -> bpy.types.Collection:
     blend = profile.blend
     if not blend.is_file():
         raise InputError("the character's .blend is missing", file=blend, fix="build it again")
+    if bpy.data.filepath and Path(bpy.data.filepath).resolve() == blend.resolve():
+        raise InputError(
+            "is the file that is open: a character can't be appended to itself",
+            file=blend,
+            fix="work in another file",
+        )
     named = {(_LISTS[t.id_type], t.id_name) for t in _targets(profile) if t.id_type in _LISTS}
     asked: dict[str, list[str]] = {}
     try:

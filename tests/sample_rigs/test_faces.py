@@ -15,6 +15,7 @@ LIPS = slice(31, 49)
 
 @pytest.fixture(scope="module", params=("mira", "tobi", "anselm", "rosa"))
 def studio(request):
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)  # others leave theirs open
     with FaceStudio(load_profile(SAMPLE_RIGS / f"{request.param}.json")) as made:
         yield made
 
