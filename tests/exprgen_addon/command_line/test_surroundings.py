@@ -338,11 +338,9 @@ class TestSignals:
             ],
             stderr=subprocess.PIPE,
         )
-        for _ in range(400):
-            if any(p.stat().st_size for p in tmp_path.glob(".spool-*/times")):
-                break
-            time.sleep(0.05)
-        time.sleep(1.0)
+        while b"analyse" not in process.stderr.readline():  # it has seen its first frame
+            assert process.poll() is None
+        time.sleep(0.5)
         process.send_signal(signal.SIGTERM)
         _, told = process.communicate(timeout=60)
         assert process.returncode == EXIT_INTERRUPTED, told
