@@ -1,6 +1,6 @@
 # make demo   the main job on the embedded reference clip -> exprgen_demo/demo.blend and demo.mp4;
 #             about 4 minutes the first time
-# make test   lint, format and every test; about 5 minutes
+# make test   lint, format and every test; about 10 minutes
 # make extension        Blender's installable zip -> dist/, 29 MB; uses a Python that has torch
 # make extension-full   the same with the packages' wheels, a zip a platform, hundreds of MB
 # They set up what they need: a virtual environment at .venv with the `exprgen` command and pinned
