@@ -142,10 +142,15 @@ def set_aside(path: Path) -> Path:
     Raises:
         OSError: it can't be renamed.
     """
+    own = path
+    if not path.is_dir():
+        # Nobody else's from here on; the name is not one of those that are swept.
+        own = path.with_name(f".kept-{token()}{path.suffix}")
+        os.rename(path, own)
     while True:
         kept = kept_name(path)
         try:
-            rename_to_new(path, kept)
+            rename_to_new(own, kept)
         except FileExistsError:  # somebody was quicker
             continue
         return kept
