@@ -25,12 +25,24 @@ from .contact import (
     together,
 )
 from .head_and_gaze import head_angles
-from .relations import LID_GAPS, LIP_GAPS, RELATIONS, actor_points, measure
-from .smoothing import STRENGTH, smooth
+from .relations import INDEX, LID_GAPS, LIP_GAPS, RELATIONS, actor_points, measure
+from .smoothing import STRENGTH, slow, smooth
 
 JUMP = 0.012
 """Eye distances; changes well above it are motion, not noise: the landmarks of a still face waver
 by .0005 (lips) to .003 (brows)."""
+
+TURNED = 6.0
+"""Exponent on how far a face looks at the camera, for what is seen badly from the side: at 30
+degrees such relations have 42% of their weight."""
+_PAIRS = {
+    region: [
+        (INDEX[name], INDEX[name.replace("_left", "_right")])
+        for name, r in RELATIONS.items()
+        if name.endswith("_left") and r.region == region
+    ]
+    for region in ("brow", "eye")
+}
 
 
 @dataclass(frozen=True)
@@ -76,7 +88,8 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
     found = own.beside(known.without(footage), settings.actor)
     neutral = found.relations
     raw = fill_lost(track.times, track.state, values - neutral)
-    moved = _smoothed(track.times, raw, settings)
+    facing = np.cos(head_angles(track.head_pose)[:, 1]).clip(0.0, 1.0)
+    moved = _evened(track.times, _smoothed(track.times, raw, settings), facing)
     reach = np.percentile(moved[track.found] if track.found.any() else moved, (2, 98), axis=0)
     if settings.actor:
         known = known.seen(footage, own.relations, own.seconds, reach)
@@ -87,7 +100,6 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
     shut = held_below(raw[:, LIP_GAPS].mean(1) - bias, LIPS_MEET, LIPS_PART)
     gaps = moved[:, LIP_GAPS] + neutral[LIP_GAPS] - bias
     lips = np.stack([opening(gap, shut, LIPS_MEET) for gap in gaps.T], axis=1)
-    facing = np.cos(head_angles(track.head_pose)[:, 1]).clip(0.0, 1.0)
     lids = _lids(track, moved, neutral)
     return ActorRelations(moved, neutral, reach, facing, lips, shut, lids, found.source)
 
@@ -104,6 +116,22 @@ def _smoothed(times: np.ndarray, moved: np.ndarray, settings: RetargetSettings) 
     for setting in sorted({STRENGTH[r.region] for r in RELATIONS.values()}):
         columns = [k for k, r in enumerate(RELATIONS.values()) if STRENGTH[r.region] == setting]
         out[:, columns] = smooth(times, moved[:, columns], getattr(settings, setting), JUMP)
+    return out
+
+
+def _evened(times: np.ndarray, moved: np.ndarray, facing: np.ndarray) -> np.ndarray:
+    """Motions (N, K) of brows and lids, alike on both sides as far as the face is turned away.
+
+    What a tracker says of the far side of a turned face is half guessed, and a head that turns
+    seems to lift one brow. Of brows only the slow difference is taken: a brow that flicks is seen.
+    """
+    out, seen = moved.copy(), (facing**TURNED)[:, None]
+    for region, pairs in _PAIRS.items():
+        left, right = np.transpose(pairs)
+        half = 0.5 * (moved[:, left] - moved[:, right])
+        lost = (1.0 - seen) * (slow(times, half) if region == "brow" else half)
+        out[:, left] -= lost
+        out[:, right] += lost
     return out
 
 

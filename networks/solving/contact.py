@@ -11,7 +11,7 @@ import numpy as np
 
 LIPS_MEET, LIPS_PART = 0.035, 0.045
 """Lip gap, in eye distances, below which lips touch, and above which they no longer do."""
-LIPS_BIAS = (-0.02, 0.02)
+LIPS_BIAS = (-0.02, 0.04)
 """How far a tracked gap of closed lips may be from zero."""
 LIDS_MEET, LIDS_PART = 0.12, 0.2
 """The same for lids, as shares of the open eye."""

@@ -19,16 +19,19 @@ from .by_channels import calm_coefficients
 from .controls import selected_rows
 from .fit import Fit
 from .relations import INDEX, RELATIONS, SIDES
-from .smoothing import JUMP_UNITS, smooth
-from .targets import HOLD, Geometry, kind_of, slow, targets_for
+from .smoothing import JUMP_UNITS, slow, smooth
+from .targets import HOLD, Geometry, kind_of, targets_for
 
+FEELING_HERTZ = 0.4
+"""Below it what is felt may move a face: a feeling lasts two seconds or so, and what is quicker is
+the actor's own."""
 STIRRED = 0.01
 """Eye distances from which on an actor's slow motion has a direction."""
 STRONG_MOTION = 0.05
 """Eye distances from which on it is a clear one."""
-CERTAIN = 3.0
-"""Exponent on the chance of a feeling: only one that is read for certain (0.9 is 0.73, 0.65 is
-0.27) may stand against what the landmarks say: a crying mouth is drawn wide like a smile, and a
+CERTAIN = 1.5
+"""Exponent on the chance of a feeling: only one that is read for certain (0.9 is 0.85, 0.5 is
+0.35) may stand against what the landmarks say: a crying mouth is drawn wide like a smile, and a
 hand before it deceives a tracker."""
 SAID = [i for i, name in enumerate(RELATIONS) if name.endswith(("lip_forward", "lip_full"))]
 """Relations whose targets are what the tracker's coefficients say on this character."""
@@ -40,11 +43,11 @@ FROWN = 0.05
 OPPOSED = 3.0
 """Factor on how far a change of a control goes against the actor: a third of it is enough to leave
 the change out."""
-AGAINST = {"mouth_bend": 1.0, "mouth_corner": 1.0, "brow": 0.3}
+AGAINST = {"mouth_bend": 1.0, "mouth_corner": 1.0, "brow": 1.0}
 """Region, or name without side -> how far the slow part of a relation may then be turned."""
 FEELING = {"brow": 1.0, "eye": 0.5, "nose": 1.0, "cheek": 0.7, "mouth": 0.5, "jaw": 0.2}
 """Region -> how far the slow part of what the relations leave free is the emphasised pose's."""
-FEELING_SHOWN = {"brow": 0.5, "nose": 0.5, "cheek": 0.5, "mouth_width": 0.4, "mouth_bend": 0.6}
+FEELING_SHOWN = {"brow": 0.8, "nose": 0.5, "cheek": 0.5, "mouth_width": 0.4, "mouth_bend": 0.6}
 """Region, or name without side -> how far the slow part of a relation may be carried on towards
 the emphasised pose."""
 
@@ -145,8 +148,8 @@ def solve_relations(
     controls = [profile.control(n) for n in model.controls]
     regions = [c.region for c in controls]
     share = settings.emphasis_at(times, regions) * [FEELING.get(r, 0.0) for r in regions]
-    more = slow(times, felt - plain)
-    own = slow(times, aim.values) - geometry.response.rest
+    more = slow(times, felt - plain, FEELING_HERTZ)
+    own = slow(times, aim.values, FEELING_HERTZ) - geometry.response.rest
     prior = plain + share * _along(more, own, controls, geometry, certain) * more
     hold = np.array([HOLD if c.output == "expression" else np.inf for c in controls])
     prior[:, ~np.isfinite(hold)] = felt[:, ~np.isfinite(hold)]
@@ -177,8 +180,8 @@ def _unfrowned(
     Cheeks that rise in a smile push a person's brows down a little, and a low brow on a drawn face
     reads as anger: what is slow of it follows the coefficients there. Quick motion stays.
     """
-    said, out = slow(times, geometry.response.predict(plain)), values.copy()
-    own = slow(times, values)
+    said, out = slow(times, geometry.response.predict(plain), FEELING_HERTZ), values.copy()
+    own = slow(times, values, FEELING_HERTZ)
     for side in SIDES:
         inner = (
             said[:, INDEX[f"brow_inner_{side}"]]
@@ -206,8 +209,8 @@ def _carried_on(
     """
     amount = settings.emphasis_at(times, [r.region for r in RELATIONS.values()])
     rest = geometry.response.rest
-    own = slow(times, values) - rest
-    more = slow(times, geometry.response.predict(felt)) - rest - own
+    own = slow(times, values, FEELING_HERTZ) - rest
+    more = slow(times, geometry.response.predict(felt), FEELING_HERTZ) - rest - own
     onwards = np.tanh(own * np.sign(more) / STIRRED)  # 1: the same way; -1: the other
     share = np.where(onwards > 0, _shares(FEELING_SHOWN), certain[:, None] * _shares(AGAINST))
     return values + amount * share * np.abs(onwards) * more
@@ -240,5 +243,5 @@ def _along(
 
 def certainty(times: np.ndarray, expression: np.ndarray) -> np.ndarray:
     """(N,) how certainly some feeling is read from probabilities (N, 7), over a second or so."""
-    felt = np.delete(slow(times, expression), NEUTRAL, axis=1)
+    felt = np.delete(slow(times, expression, FEELING_HERTZ), NEUTRAL, axis=1)
     return felt.max(1) ** CERTAIN

@@ -10,6 +10,10 @@ from ..track import FaceTrack
 
 SIGMA_SECONDS = 0.15  # of the time window at strength 1
 JUMP_UNITS = 0.15  # changes well above this (a blink, lips that seal) are motion, not noise
+SLOW_HERTZ = 0.8
+"""Below it motion is meaning, above it speech."""
+FARTHEST = 4.0
+"""Deviations of a Gaussian mean beyond which a frame has no weight."""
 # Region -> the setting that smooths it.
 STRENGTH = {
     **dict.fromkeys(("brow", "eye", "gaze"), "smoothing_eyes"),
@@ -45,6 +49,24 @@ def smooth(times: np.ndarray, values: np.ndarray, strength: float, jump: float) 
         total[:-lag] += w * values[lag:]
         weight[:-lag] += w
         total[lag:] += w * values[:-lag]
+        weight[lag:] += w
+    return total / weight
+
+
+def slow(times: np.ndarray, values: np.ndarray, hertz: float = SLOW_HERTZ) -> np.ndarray:
+    """The part of values (N, ...) that is slower than `hertz`, without delay: a Gaussian mean over
+    the frames' own times, half as strong at that frequency."""
+    sigma = np.sqrt(np.log(2.0) / 2.0) / (np.pi * hertz)
+    shape = (-1, *([1] * (np.ndim(values) - 1)))
+    total, weight = np.array(values, float), np.ones((len(values), *shape[1:]))
+    for lag in range(1, len(total)):
+        apart = (times[lag:] - times[:-lag]) / sigma
+        if apart.min() > FARTHEST:
+            break
+        w = np.exp(-0.5 * apart**2).reshape(shape)
+        total[:-lag] += w * values[lag:]
+        total[lag:] += w * values[:-lag]
+        weight[:-lag] += w
         weight[lag:] += w
     return total / weight
 

@@ -13,7 +13,7 @@ import numpy as np
 from ..characters.profile import RigProfile, to_unit
 from ..characters.response import LinearResponse, ResponseModel
 from ..settings import RetargetSettings
-from .actor import ActorRelations
+from .actor import TURNED, ActorRelations
 from .relations import (
     LID_GAPS,
     LIP_GAPS,
@@ -24,40 +24,38 @@ from .relations import (
     neutral_sizes,
     relation_weights,
 )
+from .smoothing import slow
 
 WEIGHTS = {
     "lip_gap": 3.0,
     "lid_gap": 10.0,
     "mouth_width": 2.5,
-    "mouth_corner": 1.0,
+    "mouth_corner": 2.0,
     "mouth_bend": 2.0,
-    "mouth_side": 1.0,
+    "mouth_side": 2.5,
     "mouth_outline": 1.0,
-    "upper_lip": 0.3,
-    "lower_lip": 0.4,
+    "upper_lip": 2.0,
+    "lower_lip": 2.0,
     "upper_lip_full": 0.5,
     "lower_lip_full": 0.5,
     "upper_lip_forward": 1.0,
     "lower_lip_forward": 1.0,
     "mouth_corners_forward": 0.2,
-    "jaw_height": 0.5,
+    "jaw_height": 3.0,
     "jaw_side": 0.5,
     "jaw_forward": 0.1,
-    "lower_lid": 1.0,
-    "brow_height": 10.0,
-    "brow_inner": 0.6,
-    "brow_middle": 0.3,
-    "brow_outer": 0.5,
-    "brow_apart": 0.5,
-    "nostril": 0.5,
+    "lower_lid": 2.0,
+    "brow_height": 20.0,
+    "brow_inner": 4.0,
+    "brow_middle": 3.0,
+    "brow_outer": 4.0,
+    "brow_apart": 5.0,
+    "nostril": 3.0,
     "cheek": 0.1,
     "cheekbone": 0.1,
     "nose_width": 0.3,
 }
 """How much each relation binds, by name without side or place."""
-TURNED = 6.0
-"""Exponent on how far a face looks at the camera, for what is seen badly from the side: at 30
-degrees such relations have 42% of their weight."""
 SIDEWAYS = [
     i
     for i, (name, r) in enumerate(RELATIONS.items())
@@ -73,8 +71,6 @@ LEAST_SCALE = 0.6
 """Share of its proportional scale below which a motion is not shrunk to fit a reach."""
 KNEE = 0.75
 """Share of its reach up to which a target is kept as it is."""
-SLOW_HERTZ = 0.8
-"""Below it motion is meaning, above it speech."""
 LIDS_OVERLAP = 0.1
 """How far, in shares of the open eye, an upper lid must pass the lower one until nothing of the eye
 is seen between them; the landmarks are on their rims."""
@@ -168,15 +164,6 @@ def targets_for(
     _set_lids(values, weights, actor, geometry)
     can = np.maximum(geometry.high, -geometry.low) > 0.01 * sizes
     return Targets(values, weights * can)
-
-
-def slow(times: np.ndarray, values: np.ndarray, hertz: float = SLOW_HERTZ) -> np.ndarray:
-    """The part of values (N, ...) that is slower than `hertz`, without delay: a Gaussian mean over
-    the frames' own times, half as strong at that frequency."""
-    sigma = np.sqrt(np.log(2.0) / 2.0) / (np.pi * hertz)
-    apart = (times[:, None] - times[None]) / sigma
-    weights = np.exp(-0.5 * apart**2)
-    return (weights / weights.sum(1, keepdims=True)) @ values
 
 
 def _amplified(settings: RetargetSettings) -> np.ndarray:
