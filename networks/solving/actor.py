@@ -53,7 +53,8 @@ class ActorRelations:
     reach (2, K): how far down and up this actor moves each, in all footage that is known.
     facing (N,): 1 for a face that looks at the camera .. 0 in profile. lip_gaps (N, 3): openings,
     0 exactly where lips touch; lips_meet (N,) bool. lids (N, 2): share of the open eye, left and
-    right, 0 exactly where lids touch. source: for the user, where the neutral is from.
+    right, 0 exactly where lids touch. source: for the user, where the neutral is from. trust: 0..1,
+    how far that neutral was seen and not guessed.
     """
 
     moved: np.ndarray
@@ -64,6 +65,7 @@ class ActorRelations:
     lips_meet: np.ndarray
     lids: np.ndarray
     source: str
+    trust: float = 1.0
 
     def at(self, rows: np.ndarray) -> ActorRelations:
         """The same at some frames."""
@@ -101,7 +103,9 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
     gaps = moved[:, LIP_GAPS] + neutral[LIP_GAPS] - bias
     lips = np.stack([opening(gap, shut, LIPS_MEET) for gap in gaps.T], axis=1)
     lids = _lids(track, moved, neutral)
-    return ActorRelations(moved, neutral, reach, facing, lips, shut, lids, found.source)
+    return ActorRelations(
+        moved, neutral, reach, facing, lips, shut, lids, found.source, found.trust
+    )
 
 
 def _relations_of(track: FaceTrack) -> np.ndarray:

@@ -29,11 +29,12 @@ PEOPLE = "how people look, since the clip shows no neutral moment"
 @dataclass(frozen=True)
 class NeutralEstimate:
     """relations (K,) of the neutral face; seconds of neutral frames behind it; source: for the
-    user, where it is from."""
+    user, where it is from; trust: 0 (guessed) .. 1 (seen)."""
 
     relations: np.ndarray
     seconds: float
     source: str
+    trust: float = 1.0
 
     def beside(self, others: Actor, name: str) -> NeutralEstimate:
         """The same with what other footage of the actor `name` showed."""
@@ -43,7 +44,8 @@ class NeutralEstimate:
         each = np.concatenate([[self.relations], others.neutral])
         more = float(others.seconds.sum()) > self.seconds
         source = f"other footage of {name}" if more else self.source
-        return NeutralEstimate(say @ each / say.sum(), self.seconds, source)
+        trust = max(self.trust, min(float(others.seconds.sum()) / SURE_SECONDS, 1.0))
+        return NeutralEstimate(say @ each / say.sum(), self.seconds, source, trust)
 
 
 def estimate_neutral(
@@ -78,7 +80,8 @@ def estimate_neutral(
     trust = 1.0 if named else min(seconds / SURE_SECONDS, found.trust)
     neutral = trust * neutral + (1.0 - trust) * known.drawn(seen, neutral)
     neutral[LIP_GAPS] = 0.0
-    return NeutralEstimate(neutral, seconds, NAMED if named else CLIP if trust > 0.5 else PEOPLE)
+    source = NAMED if named else CLIP if trust > 0.5 else PEOPLE
+    return NeutralEstimate(neutral, seconds, source, trust)
 
 
 def _seconds(times: np.ndarray, weights: np.ndarray) -> float:

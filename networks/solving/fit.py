@@ -30,7 +30,7 @@ class Fit:
     continuously with targets and prior: smooth targets give smooth controls.
 
     response: C controls seen through K measures. targets, weights: (N, K). prior: (N, C). hold:
-    (C,), above 0; infinite keeps a control where it is. low, high: (C,).
+    (C,), above 0; infinite keeps a control where it is. low, high: (C,) or (N, C).
     """
 
     response: LinearResponse
@@ -77,8 +77,8 @@ class Fit:
         gram = np.swapaxes(jacobian, 1, 2) @ jacobian
         diagonal = np.arange(len(free))
         gram[:, diagonal, diagonal] += hold
-        low = np.where(below, self.low[free], np.maximum(self.low[free], 0.0))
-        high = np.where(below, np.minimum(self.high[free], 0.0), self.high[free])
+        low = np.where(below, self.low[..., free], np.maximum(self.low[..., free], 0.0))
+        high = np.where(below, np.minimum(self.high[..., free], 0.0), self.high[..., free])
         pull = np.where(below, gain_down, gain_up)
         return _descend(gram, pull, np.minimum(low - now, 0.0), np.maximum(high - now, 0.0))
 

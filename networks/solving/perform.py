@@ -38,6 +38,22 @@ SAID = [i for i, name in enumerate(RELATIONS) if name.endswith(("lip_forward", "
 WIDTH = list(RELATIONS).index("mouth_width")
 ROUND = 0.4
 """How much further than the actor's a narrow mouth is narrowed: drawn mouths are rounder."""
+SIDEWAYS_CHANNELS = {
+    f"{part}{side}": (f"{part}_side", sign)
+    for part in ("mouth", "jaw")
+    for side, sign in (("Left", 1), ("Right", -1))
+}
+"""Channel that moves a part to one side -> (relation, its sign then)."""
+ROLLED = 4.0
+"""Factor on how much lips keep from rolling in: it closes a gap cheaply, and looks toothless."""
+HEIGHTS = [
+    i
+    for i, name in enumerate(RELATIONS)
+    if kind_of(name) in ("upper_lip", "lower_lip", "mouth_corner", "jaw_height", "nostril")
+]
+"""Relations that are heights over the eyes."""
+LEVEL_KEPT = 0.5
+"""Share of their slow part that is kept where the actor's neutral was seen."""
 FROWN = 0.05
 """Eye distances by which the coefficients must lower an inner brow for a full frown."""
 OPPOSED = 3.0
@@ -143,7 +159,8 @@ def solve_relations(
     """
     geometry, certain = Geometry.of(model, profile), np.broadcast_to(certain, len(times))
     aim = targets_for(times, actor, geometry, settings)
-    values = _unfrowned(times, _rounded(aim.values, geometry, plain), geometry, plain)
+    values = _levelled(times, _rounded(aim.values, geometry, plain), geometry, plain, actor.trust)
+    values = _unfrowned(times, values, geometry, plain)
     values = _carried_on(times, values, geometry, felt, settings, certain)
     controls = [profile.control(n) for n in model.controls]
     regions = [c.region for c in controls]
@@ -151,11 +168,33 @@ def solve_relations(
     more = slow(times, felt - plain, FEELING_HERTZ)
     own = slow(times, aim.values, FEELING_HERTZ) - geometry.response.rest
     prior = plain + share * _along(more, own, controls, geometry, certain) * more
-    hold = np.array([HOLD if c.output == "expression" else np.inf for c in controls])
+    hold = np.array([_hold(c) for c in controls])
     prior[:, ~np.isfinite(hold)] = felt[:, ~np.isfinite(hold)]
+    limits = _limits(controls, values - geometry.response.rest)
+    return Fit(geometry.response, values, aim.weights, prior, hold, *limits).solve()
+
+
+def _limits(controls: list[Control], moved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N, C) each: the least and most unit values at targets that move the relations by (N, K).
+
+    Of two controls that pull to opposite sides only the one that the target goes to may be used:
+    both together narrow the mouth in a way that no face does.
+    """
     low = np.array([-1.0 if c.minimum < c.rest else 0.0 for c in controls])
     high = np.array([1.0 if c.maximum > c.rest else 0.0 for c in controls])
-    return Fit(geometry.response, values, aim.weights, prior, hold, low, high).solve()
+    low, high = (np.tile(limit, (len(moved), 1)) for limit in (low, high))
+    for column, control in enumerate(controls):
+        for channel, (relation, sign) in SIDEWAYS_CHANNELS.items():
+            if control.channels.get(channel, 0.0) > 0.5:
+                high[sign * moved[:, INDEX[relation]] < 0, column] = 0.0
+    return low, high
+
+
+def _hold(control: Control) -> float:
+    """How much a control keeps to its prior: see HOLD; what turns the eyes keeps to it wholly."""
+    if control.output != "expression":
+        return np.inf
+    return HOLD * (ROLLED if any("Roll" in channel for channel in control.channels) else 1.0)
 
 
 def _rounded(values: np.ndarray, geometry: Geometry, plain: np.ndarray) -> np.ndarray:
@@ -169,6 +208,21 @@ def _rounded(values: np.ndarray, geometry: Geometry, plain: np.ndarray) -> np.nd
     out[:, SAID] = geometry.response.predict(plain)[:, SAID]
     narrowed = np.minimum(values[:, WIDTH] - geometry.response.rest[WIDTH], 0.0)
     out[:, WIDTH] += ROUND * narrowed
+    return out
+
+
+def _levelled(
+    times: np.ndarray, values: np.ndarray, geometry: Geometry, plain: np.ndarray, trust: float
+) -> np.ndarray:
+    """Targets (N, K) whose slow heights are those that the coefficients say (`HEIGHTS`).
+
+    How high lips and chin are over a whole phrase can't be told from landmarks alone: a head that
+    nods, or a neutral that was never seen, shifts them all together. `trust` (0..1) is the
+    neutral's. Quick motion, and all differences between heights, stay the actor's.
+    """
+    said = slow(times, geometry.response.predict(plain)[:, HEIGHTS], FEELING_HERTZ)
+    own, out = slow(times, values[:, HEIGHTS], FEELING_HERTZ), values.copy()
+    out[:, HEIGHTS] += (1.0 - LEVEL_KEPT * trust) * (said - own)
     return out
 
 

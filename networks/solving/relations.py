@@ -44,21 +44,25 @@ def _of(axis: str, *points: str) -> tuple[tuple[str, str], ...]:
     return tuple((axis, p) for p in points)
 
 
+def _up(plus, minus=()) -> Relation:
+    return Relation(plus, minus, "mouth", "lower_face")
+
+
 def _mouth() -> dict[str, Relation]:
     out = {}
     corners = ("mouth_left_corner", "mouth_right_corner")
     middle = ("lip_top_outer_3", "lip_bottom_outer_3")
     for place, (top, bottom) in _LIP_INNER.items():
         upper, lower = f"lip_top_inner_{top}", f"lip_bottom_inner_{bottom}"
-        out[f"lip_gap_{place}"] = Relation(_of("y", upper), _of("y", lower))
-        out[f"upper_lip_{place}"] = Relation(_of("y", upper))
-        out[f"lower_lip_{place}"] = Relation(_of("y", lower))
+        out[f"lip_gap_{place}"] = _up(_of("y", upper), _of("y", lower))
+        out[f"upper_lip_{place}"] = _up(_of("y", upper))
+        out[f"lower_lip_{place}"] = _up(_of("y", lower))
     for side, (top, bottom) in _LIP_OUTER.items():
         upper, lower = f"lip_top_outer_{top}", f"lip_bottom_outer_{bottom}"
-        out[f"mouth_outline_{side}"] = Relation(_of("y", upper), _of("y", lower))
+        out[f"mouth_outline_{side}"] = _up(_of("y", upper), _of("y", lower))
         corner = _of("y", f"mouth_{side}_corner")
-        out[f"mouth_corner_{side}"] = Relation(corner)
-        out[f"mouth_bend_{side}"] = Relation(corner, _of("y", *middle))
+        out[f"mouth_corner_{side}"] = _up(corner)
+        out[f"mouth_bend_{side}"] = _up(corner, _of("y", *middle))
     return out | {
         "mouth_width": Relation(_of("x", corners[0]), _of("x", corners[1])),
         "mouth_side": Relation(_of("x", *corners, *middle)),
@@ -67,7 +71,7 @@ def _mouth() -> dict[str, Relation]:
         "upper_lip_forward": Relation(_of("z", "lip_top_outer_3", "lip_top_inner_2")),
         "lower_lip_forward": Relation(_of("z", "lip_bottom_outer_3", "lip_bottom_inner_2")),
         "mouth_corners_forward": Relation(_of("z", *corners)),
-        "jaw_height": Relation(_of("y", "chin"), region="jaw"),
+        "jaw_height": Relation(_of("y", "chin"), (), "jaw", "lower_face"),
         "jaw_side": Relation(_of("x", "chin"), region="jaw"),
         "jaw_forward": Relation(_of("z", "chin"), region="jaw"),
     }
@@ -108,9 +112,11 @@ INDEX = {name: i for i, name in enumerate(NAMES)}
 LIP_GAPS = [INDEX[f"lip_gap_{p}"] for p in _LIP_INNER]
 LID_GAPS = [INDEX[f"lid_gap_{s}"] for s in SIDES]
 
-SIZES = ("mouth", "eye", "brow", "nose")
-"""What a character's proportions are compared by: the mouth's width, the eyes' opening, the brows'
-height over the eyes, the nose's width; all of the neutral face."""
+SIZES = ("mouth", "lower_face", "eye", "brow", "nose")
+"""What a character's proportions are compared by: the mouth's width; for what lips and jaw do up
+and down, the mean (geometric) of that and of the height from nose to chin, since a wide mouth opens
+more, and one with little room below the nose less; the eyes' opening, the brows' height over the
+eyes, the nose's width; all of the neutral face."""
 
 
 def relation_weights() -> np.ndarray:
@@ -130,11 +136,14 @@ def measure(points: np.ndarray) -> np.ndarray:
 
 
 def neutral_sizes(neutral: np.ndarray) -> np.ndarray:
-    """(4,) the SIZES of a face whose neutral relations (K,) these are, in eye distances."""
-    brows = [INDEX[f"brow_middle_{s}"] for s in SIDES]
+    """(5,) the SIZES of a face whose neutral relations (K,) these are, in eye distances."""
+    brows, wings = ([INDEX[f"{n}_{s}"] for s in SIDES] for n in ("brow_middle", "nostril"))
+    width = max(neutral[INDEX["mouth_width"]], 0.0)
+    below = max(neutral[wings].mean() - neutral[INDEX["jaw_height"]], 0.0)
     return np.array(
         [
-            neutral[INDEX["mouth_width"]],
+            width,
+            np.sqrt(width * below),
             neutral[LID_GAPS].mean(),
             neutral[brows].mean(),
             neutral[INDEX["nose_width"]],
@@ -143,7 +152,7 @@ def neutral_sizes(neutral: np.ndarray) -> np.ndarray:
 
 
 def by_size(values: np.ndarray) -> np.ndarray:
-    """(K,) for each relation the one of four values that its size has."""
+    """(K,) for each relation the one of five values that its size has."""
     return np.array([values[SIZES.index(r.size)] for r in RELATIONS.values()])
 
 

@@ -186,7 +186,7 @@ def kind_of(name: str) -> str:
 
 
 def _proportions(actor: ActorRelations, response: LinearResponse) -> np.ndarray:
-    """(4,) the character's sizes over the actor's."""
+    """(5,) the character's sizes over the actor's."""
     return neutral_sizes(response.rest) / np.maximum(neutral_sizes(actor.neutral), 1e-3)
 
 
