@@ -11,8 +11,8 @@ from .parts import Part, relax, vertex_normals, without_tails
 from .stylise import StyledHead, smooth
 
 BROW_TRAVEL = {
-    "browDown": (-0.0112, -0.0046, 0.0080),
-    "browInnerUp": (0.0098, 0.0012, -0.0062),
+    "browDown": (-0.0122, -0.0058, -0.0004),
+    "browInnerUp": (0.0108, 0.0014, -0.0004),
     "browOuterUp": (0.0015, 0.0085, 0.0095),
     "browInnerDown": (-0.0122, -0.0042, 0.0),
     "browMidUp": (0.0010, 0.0085, 0.0010),

@@ -24,11 +24,12 @@ from .coarticulation import sides
 RIM = 0.007
 """Points this near the lips' seam are lip, metres."""
 COLUMNS = np.linspace(-0.6, 0.6, 9)
-"""Where gaps are measured, in shares of half the mouth's width; positive is the own left."""
+"""Where gaps are measured, in shares of half the mouth's present width; positive is the own left. A
+round mouth is half as wide as at rest: there, places of the rest width lie in its corners."""
 THIRDS = (slice(0, 3), slice(3, 6), slice(6, 9))
 """Columns of the right, middle and left third."""
 MIDDLE = slice(2, 7)
-"""Columns that a bilabial closes."""
+"""Columns where lips that press into each other do so most."""
 SHARP = 1 / 0.006
 """Curvature, 1/metres, with which a column looks at the points beside it."""
 TOUCH = 0.0003
@@ -54,8 +55,8 @@ class Mouth:
     """Lips and front teeth of one head.
 
     upper, lower, teeth: vertex indices in the head's mesh. rest (K, 3) of all of them, in this
-    order, and shapes: key -> (K, 3), metres, X the own left, Z up. half: half the mouth's width.
-    closed: (C,) what the gaps measure at rest.
+    order, and shapes: key -> (K, 3), metres, X the own left, Z up. corners: those of these points
+    that are the right and the left corner of the mouth. closed: (C,) what the gaps measure at rest.
     """
 
     upper: np.ndarray
@@ -63,7 +64,7 @@ class Mouth:
     teeth: np.ndarray
     rest: np.ndarray
     shapes: dict[str, np.ndarray]
-    half: float
+    corners: tuple[int, int]
     closed: np.ndarray
 
     @staticmethod
@@ -89,12 +90,14 @@ class Mouth:
         share = jaw[near, 2] / jaw[lips, 2].min()
         upper, lower = near[share < 0.35], near[share > 0.65]
         top = teeth[jaw[teeth, 2] > 0.3 * jaw[teeth, 2].min()]  # the upper row stays
-        half = float(seam[:, 0].max())
         cutters = top[np.abs(base[top, 0]) < INCISORS]
         cutters = cutters[base[cutters, 1] < base[cutters, 1].min() + 0.004]
         chosen = np.concatenate([upper, lower, cutters])
         shapes = {name: move[chosen] for name, move in moves.items() if np.any(move[chosen])}
-        plain = Mouth(upper, lower, cutters, base[chosen], shapes, half, np.zeros(len(COLUMNS)))
+        ends = seam[[seam[:, 0].argmin(), seam[:, 0].argmax()]]
+        lip = base[chosen[: len(upper) + len(lower)]]
+        corners = tuple(int(np.linalg.norm(lip - end, axis=1).argmin()) for end in ends)
+        plain = Mouth(upper, lower, cutters, base[chosen], shapes, corners, np.zeros(len(COLUMNS)))
         return Mouth(**{**vars(plain), "closed": plain._columns(base[chosen])})
 
     def gaps(self, arkit: np.ndarray) -> np.ndarray:
@@ -151,9 +154,10 @@ class Mouth:
     def _columns(self, points: np.ndarray) -> np.ndarray:
         """(..., C) from the upper lip's lower edge down to the lower lip's upper edge."""
         count, more = len(self.upper), len(self.upper) + len(self.lower)
-        places = COLUMNS * self.half
+        right, left = (points[..., corner, 0, None] for corner in self.corners)
+        places = ((left + right) + COLUMNS * (left - right)) / 2
         top, low = points[..., :count, :], points[..., count:more, :]
-        off = lambda p: SHARP * (p[..., :, None, 0] - places) ** 2  # noqa: E731
+        off = lambda p: SHARP * (p[..., :, None, 0] - places[..., None, :]) ** 2  # noqa: E731
         edge = (top[..., :, None, 2] + off(top)).min(axis=-2)
         return edge - (low[..., :, None, 2] - off(low)).max(axis=-2)
 
@@ -186,8 +190,8 @@ def _biting(arkit: np.ndarray, step: np.ndarray) -> np.ndarray:
 
 
 def close_lips(mouth: Mouth, arkit: np.ndarray, demand: np.ndarray) -> np.ndarray:
-    """Weights (N, 52) whose lips are closed as far as the demand (N,) says: at 1 they touch along
-    the middle of the mouth, at 0 nothing changes.
+    """Weights (N, 52) whose lips are closed as far as the demand (N,) says: at 1 they touch in
+    every column, at 0 nothing changes.
 
     First what parts the lips is given up and the lips follow the jaw, then they are pressed; how
     far is found by halving, on the head's own geometry. Afterwards lips that overlap are let apart.
@@ -195,7 +199,7 @@ def close_lips(mouth: Mouth, arkit: np.ndarray, demand: np.ndarray) -> np.ndarra
     rows = np.flatnonzero(demand > 1e-3)
     out = arkit.copy()
     if len(rows):
-        widest = lambda w: mouth.gaps(w)[:, MIDDLE].max(1)  # noqa: E731
+        widest = lambda w: mouth.gaps(w).max(1)  # noqa: E731
         goal = (1.0 - demand[rows]) * np.maximum(widest(arkit[rows]), 0.0) + TOUCH / 3
         out[rows] = _closing(arkit[rows], _search(widest, arkit[rows], _closing, goal))
     return _let_apart(mouth, out)
