@@ -25,9 +25,9 @@ from ...networks.evaluation.performance import (
     switches,
     true_performance,
 )
-from ...networks.evaluation.truth import ClipTruth, truth_of
 from ...networks.evaluation.windows import choose_windows, windows_at
 from ...networks.files import write_text
+from ...networks.footage.truth import ClipTruth, truth_of
 from ...networks.reading import read_object
 from ...networks.records import json_text
 from ...networks.settings import RetargetSettings

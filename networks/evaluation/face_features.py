@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..footage.truth import ClipTruth
 from ..track import FaceTrack
 from ..vocabulary import LANDMARK_NAMES, LANDMARKS
-from .truth import ClipTruth
 
 POINTS = (*LANDMARK_NAMES, "chin")
 """The points that are measured: the 49 landmarks and the middle of the chin's front."""

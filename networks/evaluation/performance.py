@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..footage.truth import BILABIALS, VOWELS, ClipTruth
 from ..track import FaceTrack
 from .correlation import correlation, told
 from .face_features import actor_points, features, one_eyed, true_points, unit
 from .motion import jitter
-from .truth import BILABIALS, VOWELS, ClipTruth
 
 FAST = 1.5
 """Hz; what moves faster than this is speech and blinks rather than mood."""

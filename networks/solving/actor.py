@@ -17,14 +17,15 @@ from .contact import (
     LIDS_PART,
     LIDS_SHUT_GAP,
     LIPS_MEET,
-    LIPS_PART,
     deepen_blinks,
     held_below,
     lips_bias,
+    lips_shut,
     opening,
     together,
 )
 from .head_and_gaze import head_angles
+from .lips_touch import touch_chance
 from .relations import INDEX, LID_GAPS, LIP_GAPS, RELATIONS, actor_points, measure
 from .smoothing import STRENGTH, slow, smooth
 
@@ -32,6 +33,9 @@ JUMP = 0.012
 """Eye distances; changes well above it are motion, not noise: the landmarks of a still face waver
 by .0005 (lips) to .003 (brows)."""
 
+LAG = 0.005
+"""Seconds by which the landmarker comes late, since it smooths over time: on people who talk and
+whose motion is known, lip gap, width and lids correlate best with it at this delay."""
 TURNED = 6.0
 """Exponent on how far a face looks at the camera, for what is seen badly from the side: at 30
 degrees such relations have 42% of their weight."""
@@ -89,7 +93,7 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
     footage = footage_name(track)
     found = own.beside(known.without(footage), settings.actor)
     neutral = found.relations
-    raw = fill_lost(track.times, track.state, values - neutral)
+    raw = _without_lag(track, values - neutral)
     facing = np.cos(head_angles(track.head_pose)[:, 1]).clip(0.0, 1.0)
     moved = _evened(track.times, _smoothed(track.times, raw, settings), facing)
     reach = np.percentile(moved[track.found] if track.found.any() else moved, (2, 98), axis=0)
@@ -99,13 +103,30 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
         reach = np.stack([known.reach[:, 0].min(0), known.reach[:, 1].max(0)])
     bias = lips_bias(values[:, LIP_GAPS].mean(1), track.found)
     # Whether lips touch is told by the frame itself: smoothing would open a quick "p".
-    shut = held_below(raw[:, LIP_GAPS].mean(1) - bias, LIPS_MEET, LIPS_PART)
+    gap = own_lip_gap(track)
+    shut = lips_shut(gap, None if track.meta.get("coefficients") else touch_chance(track, gap))
     gaps = moved[:, LIP_GAPS] + neutral[LIP_GAPS] - bias
     lips = np.stack([opening(gap, shut, LIPS_MEET) for gap in gaps.T], axis=1)
     lids = _lids(track, moved, neutral)
     return ActorRelations(
         moved, neutral, reach, facing, lips, shut, lids, found.source, found.trust
     )
+
+
+def _without_lag(track: FaceTrack, values: np.ndarray) -> np.ndarray:
+    """Values (N, ...) as they are LAG later, lost frames filled."""
+    filled = fill_lost(track.times, track.state, values)
+    if track.meta.get("stills") or track.meta.get("coefficients"):
+        return filled
+    columns = filled.reshape(len(filled), -1).T
+    early = [np.interp(track.times + LAG, track.times, column) for column in columns]
+    return np.stack(early, axis=1).reshape(filled.shape)
+
+
+def own_lip_gap(track: FaceTrack) -> np.ndarray:
+    """(N,) the lip gap, eye distances, seen from this actor's own closed mouth."""
+    values = _relations_of(track)[:, LIP_GAPS].mean(1)
+    return _without_lag(track, values - lips_bias(values, track.found))
 
 
 def _relations_of(track: FaceTrack) -> np.ndarray:

@@ -11,6 +11,10 @@ import numpy as np
 
 LIPS_MEET, LIPS_PART = 0.035, 0.045
 """Lip gap, in eye distances, below which lips touch, and above which they no longer do."""
+LIPS_TOUCH, LIPS_LEAVE = 0.7, 0.6
+"""The chance of a touch (`lips_touch`) from which lips meet, and below which they no longer do,"""
+LIPS_NEVER = 0.075
+"""unless their gap is above this."""
 LIPS_BIAS = (-0.02, 0.04)
 """How far a tracked gap of closed lips may be from zero."""
 LIDS_MEET, LIDS_PART = 0.12, 0.2
@@ -32,6 +36,15 @@ def held_below(values: np.ndarray, meet: float, part: float) -> np.ndarray:
     for start, end in stretches(values < part):
         out[start:end] = values[start:end].min() < meet
     return out
+
+
+def lips_shut(gap: np.ndarray, chance: np.ndarray | None) -> np.ndarray:
+    """(N,) bool: frames in which lips touch, by their gap (N,), seen from the actor's own closed
+    mouth, and the chance of a touch (N,) where that is known."""
+    shut = held_below(gap, LIPS_MEET, LIPS_PART)
+    if chance is None:
+        return shut
+    return shut | held_below(1.0 - chance, 1.0 - LIPS_TOUCH, 1.0 - LIPS_LEAVE) & (gap < LIPS_NEVER)
 
 
 def stretches(inside: np.ndarray) -> list[tuple[int, int]]:

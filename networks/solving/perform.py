@@ -36,16 +36,19 @@ hand before it deceives a tracker."""
 SAID = [i for i, name in enumerate(RELATIONS) if name.endswith(("lip_forward", "lip_full"))]
 """Relations whose targets are what the tracker's coefficients say on this character."""
 WIDTH = list(RELATIONS).index("mouth_width")
-ROUND = 0.4
-"""How much further than the actor's a narrow mouth is narrowed: drawn mouths are rounder."""
+LEAST_ROUND, MOST_ROUND = 1.4, 1.8
+"""How many times further than the actor's a narrow mouth is narrowed."""
 SIDEWAYS_CHANNELS = {
     f"{part}{side}": (f"{part}_side", sign)
     for part in ("mouth", "jaw")
     for side, sign in (("Left", 1), ("Right", -1))
 }
 """Channel that moves a part to one side -> (relation, its sign then)."""
-ROLLED = 4.0
-"""Factor on how much lips keep from rolling in: it closes a gap cheaply, and looks toothless."""
+FILLING = ("Roll", "Puff")
+"""What moves the lips' landmarks cheaply, and looks like something else: toothless, out of
+breath,"""
+KEPT = 4.0
+"""keeps to its prior so many times as much."""
 HEIGHTS = [
     i
     for i, name in enumerate(RELATIONS)
@@ -194,21 +197,34 @@ def _hold(control: Control) -> float:
     """How much a control keeps to its prior: see HOLD; what turns the eyes keeps to it wholly."""
     if control.output != "expression":
         return np.inf
-    return HOLD * (ROLLED if any("Roll" in channel for channel in control.channels) else 1.0)
+    weights = {name: abs(weight) for name, weight in control.channels.items()}
+    fills = sum(w for name, w in weights.items() if any(part in name for part in FILLING))
+    return HOLD * (KEPT if 2.0 * fills > sum(weights.values()) else 1.0)
 
 
 def _rounded(values: np.ndarray, geometry: Geometry, plain: np.ndarray) -> np.ndarray:
     """Targets (N, K) with round mouths as the character's makers drew them.
 
     How far lips reach forward and how much of them is seen is told by the tracker's coefficients,
-    since a tracker that looks at one picture hardly knows depth; and a mouth that the actor makes
-    narrow is made narrower, which is what "oo" is read from.
+    since a tracker that looks at one picture hardly knows depth. So is how narrow pursed lips are,
+    for the most part: a person's mouth gets rounder than narrower, a drawn one both, and "oo" is
+    read from it.
     """
-    out = values.copy()
-    out[:, SAID] = geometry.response.predict(plain)[:, SAID]
-    narrowed = np.minimum(values[:, WIDTH] - geometry.response.rest[WIDTH], 0.0)
-    out[:, WIDTH] += ROUND * narrowed
+    said, out = geometry.response.predict(plain), values.copy()
+    out[:, SAID] = said[:, SAID]
+    narrowed, meant = (
+        np.minimum(x[:, WIDTH] - geometry.response.rest[WIDTH], 0.0) for x in (out, said)
+    )
+    most = min(MOST_ROUND, geometry.low[WIDTH] / min(narrowed.min(), -1e-6))
+    out[:, WIDTH] += (_gain(narrowed, meant, max(most, 1.0)) - 1.0) * narrowed
     return out
+
+
+def _gain(seen: np.ndarray, meant: np.ndarray, most: float) -> float:
+    """How many times, up to `most`, a motion (N,) must be made larger to be what is meant (N,); one
+    number for a whole clip, so that a motion stays the actor's own."""
+    size = float(seen @ seen)
+    return float(np.clip(seen @ meant / size, min(LEAST_ROUND, most), most)) if size > 1e-9 else 1.0
 
 
 def _levelled(

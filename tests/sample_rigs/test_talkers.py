@@ -9,7 +9,7 @@ import pytest
 from exprgen.networks.characters.key_poses import label
 from exprgen.networks.characters.profile import find_character
 from exprgen.networks.errors import InputError, ModelError, UsageError
-from exprgen.networks.evaluation.truth import ClipTruth, truth_path
+from exprgen.networks.footage.truth import ClipTruth, truth_path
 from exprgen.networks.vocabulary import (
     ARKIT_CHANNELS,
     ARKIT_INDEX,

@@ -489,7 +489,7 @@ def read_truth(path: Path) -> object:
 
 def make_clip_truth(folder: Path) -> Path:
     """What is true in a made clip of four frames and two sounds."""
-    from exprgen.networks.evaluation.truth import ClipTruth
+    from exprgen.networks.footage.truth import ClipTruth
 
     path = folder / "clip.truth.npz"
     ClipTruth(
@@ -504,7 +504,7 @@ def make_clip_truth(folder: Path) -> Path:
 @reader("clip truth", make_clip_truth, _npz)
 @_mapped
 def read_clip_truth(path: Path) -> object:
-    from exprgen.networks.evaluation.truth import ClipTruth
+    from exprgen.networks.footage.truth import ClipTruth
 
     return ClipTruth.load(path)
 

@@ -1,7 +1,7 @@
 """Clips of talkers with their truth: who says what with which feeling, rendered and measured.
 
 `python -m exprgen.sample_rigs.build talkers --out DIR --split val` writes `DIR/<split>_000.mp4`
-with the speech as sound and `DIR/<split>_000.truth.npz` beside it (`evaluation.truth.ClipTruth`).
+with the speech as sound and `DIR/<split>_000.truth.npz` beside it (`footage.truth.ClipTruth`).
 Every clip depends on the seed, the split and its number alone. What is there is not made again, so
 an interrupted run goes on. People are those of `people`; every `HELD_OUT`th is for
 validation, and no sentence is in both splits.
@@ -22,7 +22,7 @@ from ....exprgen_addon.studio.look import Look
 from ....networks.characters.key_poses import POSES, label
 from ....networks.characters.profile import RigProfile
 from ....networks.errors import UsageError
-from ....networks.evaluation.truth import ClipTruth, truth_path
+from ....networks.footage.truth import ClipTruth, truth_path
 from ....networks.vocabulary import EXPRESSIONS, NEUTRAL
 from ..people import HELD_OUT, person
 from ..reference import Performance, control_values, encode

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ....networks.evaluation.truth import ClipTruth, truth_path
+from ....networks.footage.truth import ClipTruth, truth_path
 from ....networks.vocabulary import EXPRESSIONS
 from .phonetics import SOUND
 

@@ -18,7 +18,7 @@ from exprgen.networks.characters.profile import find_character, load_profile
 from exprgen.networks.errors import UsageError
 from exprgen.networks.evaluation import windows
 from exprgen.networks.evaluation.face_features import CHIN, POINTS, features
-from exprgen.networks.evaluation.truth import truth_path
+from exprgen.networks.footage.truth import truth_path
 from exprgen.networks.track import FaceTrack
 from exprgen.networks.vocabulary import LANDMARKS
 from exprgen.tests.exprgen_addon.studio import test_evaluation

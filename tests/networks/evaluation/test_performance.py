@@ -13,7 +13,7 @@ from exprgen.networks.evaluation.face_features import CHIN, POINTS, features, on
 from exprgen.networks.evaluation.performance import Build
 from exprgen.networks.evaluation.report import write_html
 from exprgen.networks.evaluation.strips import SIDE, Strip, actor_crop, write_strips
-from exprgen.networks.evaluation.truth import BILABIALS, VOWELS, ClipTruth, truth_of, truth_path
+from exprgen.networks.footage.truth import BILABIALS, VOWELS, ClipTruth, truth_of, truth_path
 from exprgen.networks.tracking.registration import average_face
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, LANDMARK_NAMES, LANDMARKS
 from exprgen.tests.support import synthetic
