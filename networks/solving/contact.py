@@ -21,7 +21,7 @@ LIDS_MEET, LIDS_PART = 0.12, 0.2
 """The same for lids, as shares of the open eye."""
 LIDS_SHUT_GAP = 0.008
 """Lid gap of closed lids as tracked, in eye distances."""
-ALIKE = 0.15
+ALIKE = 0.25
 """Difference of two eyes' shares up to which they are alike; from twice that on it is a wink."""
 BLINK_SECONDS = 0.5
 """A dip of the lids up to this long is a blink,"""

@@ -274,16 +274,17 @@ def _carried_on(
 ) -> np.ndarray:
     """Targets (N, K) whose slow part goes on towards the emphasised pose's.
 
-    Onwards: where the pose shows more of what the actor does, in the same direction; against it
-    only as far as the feeling is `certain` (N,), 0..1. Quick motion is never touched.
+    Onwards: where the pose shows more of what the actor does, in the same direction; where the
+    actor does nothing, or the other way, only as far as the feeling is `certain` (N,), 0..1. Quick
+    motion is never touched.
     """
     amount = settings.emphasis_at(times, [r.region for r in RELATIONS.values()])
     rest = geometry.response.rest
     own = slow(times, values, FEELING_HERTZ) - rest
     more = slow(times, geometry.response.predict(felt), FEELING_HERTZ) - rest - own
     onwards = np.tanh(own * np.sign(more) / STIRRED)  # 1: the same way; -1: the other
-    share = np.where(onwards > 0, _shares(FEELING_SHOWN), certain[:, None] * _shares(AGAINST))
-    return values + amount * share * np.abs(onwards) * more
+    shown = _shares(FEELING_SHOWN) * np.maximum(onwards, 0.0)
+    return values + amount * np.maximum(shown, certain[:, None] * _shares(AGAINST)) * more
 
 
 def _shares(of: dict[str, float]) -> np.ndarray:
