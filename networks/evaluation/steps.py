@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 
@@ -163,10 +164,14 @@ def ratings(emit: Emit, key: str, truth: str, files: list) -> dict:
 
 
 def pose_sheets(emit: Emit, pictures: list, expressions: list, prefix: str) -> dict:
-    """Blind sheets of key poses that show these expressions: {"sheets": paths}."""
+    """Blind sheets of key poses that show these expressions: {"sheets": paths}.
+
+    Each prefix has an order of its own: one character's sheets tell nothing of the next's.
+    """
     files = [Path(p) for p in pictures]
     truth = {f.stem: e for f, e in zip(files, expressions, strict=True)}
-    return {"sheets": [str(p) for p in write_sheets(files, truth, Path(prefix)).pictures]}
+    order = crc32(Path(prefix).name.encode())
+    return {"sheets": [str(p) for p in write_sheets(files, truth, Path(prefix), order).pictures]}
 
 
 def pose_ratings(emit: Emit, prefix: str, files: list) -> dict:
