@@ -95,7 +95,7 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
     neutral = found.relations
     raw = _without_lag(track, values - neutral)
     facing = np.cos(head_angles(track.head_pose)[:, 1]).clip(0.0, 1.0)
-    moved = _evened(track.times, _smoothed(track.times, raw, settings), facing)
+    moved = evened(track.times, _smoothed(track.times, raw, settings), facing)
     reach = np.percentile(moved[track.found] if track.found.any() else moved, (2, 98), axis=0)
     if settings.actor:
         known = known.seen(footage, own.relations, own.seconds, reach)
@@ -144,7 +144,7 @@ def _smoothed(times: np.ndarray, moved: np.ndarray, settings: RetargetSettings) 
     return out
 
 
-def _evened(times: np.ndarray, moved: np.ndarray, facing: np.ndarray) -> np.ndarray:
+def evened(times: np.ndarray, moved: np.ndarray, facing: np.ndarray) -> np.ndarray:
     """Motions (N, K) of brows and lids, alike on both sides as far as the face is turned away.
 
     What a tracker says of the far side of a turned face is half guessed, and a head that turns

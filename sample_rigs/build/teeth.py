@@ -34,8 +34,9 @@ BEHIND = {"upper": 0.0068, "lower": 0.0084}
 PARTED = {"mouthFunnel": 1.0, "mouthPucker": 0.6}
 PART = {"upper": (0.0, 0.0045, 0.0022), "lower": (0.0, 0.0055, -0.0045)}
 """Round lips are spoken with teeth apart: how far the rows draw back and part, metres."""
-MEET = 0.0005
-"""Where the rows meet, over the line where the lips meet, metres."""
+MEET = -0.0026
+"""Where the rows meet, over the line where the lips meet, metres: of a mouth that is a little open
+some millimetres of the upper teeth are seen."""
 SHARE = 0.0003
 """Half of the gap that closed teeth leave, metres."""
 

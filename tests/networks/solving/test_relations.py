@@ -8,7 +8,7 @@ import pytest
 from exprgen.networks.characters.profile import find_character, sample_characters
 from exprgen.networks.characters.response import LinearResponse, load_response
 from exprgen.networks.settings import RetargetSettings
-from exprgen.networks.solving.actor import actor_relations
+from exprgen.networks.solving.actor import actor_relations, evened
 from exprgen.networks.solving.contact import deepen_blinks, held_below, opening
 from exprgen.networks.solving.fit import Fit
 from exprgen.networks.solving.perform import performer, solve_relations
@@ -21,6 +21,7 @@ from exprgen.networks.solving.relations import (
     measure,
     relation_weights,
 )
+from exprgen.networks.solving.smoothing import slow
 from exprgen.networks.solving.targets import WEIGHTS, Geometry
 from exprgen.tests.support import acted, synthetic
 
@@ -243,3 +244,64 @@ def test_a_brow_that_a_smile_lowers_is_no_frown(actor_model):
     assert moved(plain).mean() > moved(frowning).mean()
     quick = fast(moved(plain)[:, None]).ravel(), fast(actor.moved[30:110, [brow]]).ravel()
     assert np.corrcoef(*quick)[0, 1] > 0.75
+
+
+def test_the_slow_part_is_a_gaussian_mean_over_the_frames_own_times():
+    rng = np.random.default_rng(5)
+    times = np.cumsum(rng.uniform(0.01, 0.06, 150))
+    values = rng.normal(size=(150, 3))
+    sigma = np.sqrt(np.log(2.0) / 2.0) / (np.pi * 0.8)
+    weights = np.exp(-0.5 * ((times[:, None] - times[None]) / sigma) ** 2)
+    dense = (weights / weights.sum(1, keepdims=True)) @ values
+    assert np.allclose(slow(times, values), dense, atol=1e-3)
+
+
+def test_opposite_controls_are_never_used_together(actor_model):
+    """Tobi has a key for either side; a mouth that goes left uses the left one alone."""
+    profile = find_character("tobi")
+    model = load_response(profile)
+    left, right = (model.controls.index(f"mouth{side}") for side in ("Left", "Right"))
+    units = np.zeros((80, len(model.controls)))
+    units[20:50, left] = 0.6
+    units[50:, right] = 0.6
+    units[20:, model.controls.index("mouthPucker")] = 0.7
+    track = acted.worn(actor_model, units)
+    plain = np.zeros_like(units)
+    solved = solve_relations(
+        track.times, actor_relations(track, STILL), profile, model, plain, plain, STILL
+    )
+    assert not ((solved[:, left] > 0.02) & (solved[:, right] > 0.02)).any()
+    assert solved[30:45, left].mean() > 0.2
+    assert solved[60:75, right].mean() > 0.2
+
+
+def test_a_sure_feeling_shows_on_still_brows_and_an_unsure_one_does_not(actor_model):
+    profile = find_character("tobi")
+    model = load_response(profile)
+    track = acted.worn(actor_model, np.zeros((60, len(model.controls))))
+    plain = np.zeros((60, len(model.controls)))
+    sad = plain.copy()
+    sad[:, model.controls.index("browInnerUp")] = 1.0
+    response, brow = Geometry.of(model, profile).response, INDEX["brow_inner_left"]
+
+    def lifted(certain):
+        asked = replace(STILL, emphasis=0.9)
+        actor = actor_relations(track, asked)
+        solved = solve_relations(track.times, actor, profile, model, plain, sad, asked, certain)
+        return (response.predict(solved)[:, brow] - response.rest[brow]).mean()
+
+    full = response.predict(sad)[0, brow] - response.rest[brow]
+    assert lifted(1.0) > 0.5 * full
+    assert lifted(0.0) < 0.35 * full
+
+
+def test_a_turned_head_lifts_no_single_brow_and_a_flick_is_seen():
+    times = np.arange(100) / 25
+    moved = np.zeros((100, len(NAMES)))
+    moved[:, INDEX["brow_height_right"]] = 0.06  # the tracker's guess of the far side
+    moved[48:52, INDEX["brow_height_right"]] += 0.08
+    even, turned = (evened(times, moved, np.full(100, c)) for c in (1.0, np.cos(0.7)))
+    left, right = (INDEX[f"brow_height_{side}"] for side in ("left", "right"))
+    assert np.array_equal(even, moved)
+    assert abs((turned[:30, right] - turned[:30, left]).mean()) < 0.02
+    assert turned[50, right] - turned[30, right] > 0.05
