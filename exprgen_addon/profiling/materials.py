@@ -3,18 +3,22 @@ of a file that was imported."""
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 
 import bpy
 import numpy as np
 
+from ...networks.characters.control_names import words_of
 from .notes import shortened
 
 UNSEEN = 0.02
 """Alpha below which a material can't be seen."""
 MUCH = 0.25
-"""Share of a mesh's faces from which a material is no cornea or tear, which may well be unseen."""
+"""Share of the face's polygons that can't be seen from which that is no intention."""
+CLEAR = {"cornea", "tear", "tearline", "occlusion", "lens", "glass", "highlight", "reflection"}
+"""Words of materials that may well be unseen."""
 PLAIN = (0.6, 0.5, 0.45, 1.0)
 """What stands for a missing picture of colours, linear RGBA: it must not be taken for white."""
 
@@ -34,15 +38,17 @@ def look_over(objects: list, face: bpy.types.Object, *, mend: bool) -> tuple[str
     if missing:
         names = {n.image.name for nodes in missing.values() for n in nodes}
         lines.append(f"pictures that are missing ({len(names)}): {shortened(sorted(names))}{how}")
-    unseen = [m for m in materials if _is_unseen(m) and _share(face, m) >= MUCH]
+    unseen = [m for m in materials if _is_unseen(m)]
+    if sum(_share(face, m) for m in unseen) < MUCH:
+        unseen = []
     if unseen:
         lines.append(f"materials with alpha 0: {shortened(m.name for m in unseen)}{how}")
     if mend:
         for material, nodes in missing.items():
             _without(material, nodes)
         for material in unseen:
-            for node in _principled(material):
-                node.inputs["Alpha"].default_value = 1.0
+            for socket in itertools.chain.from_iterable(map(_zeros, _principled(material))):
+                socket.default_value = 1.0
     return tuple(lines)
 
 
@@ -66,10 +72,19 @@ def _missing(material) -> Iterator:
 
 def _is_unseen(material) -> bool:
     shaders = _principled(material)
-    return bool(shaders) and all(
-        not n.inputs["Alpha"].is_linked and n.inputs["Alpha"].default_value < UNSEEN
-        for n in shaders
-    )
+    meant = CLEAR & set(words_of(material.name))
+    return bool(shaders) and not meant and all(map(_zeros, shaders))
+
+
+def _zeros(shader) -> list:
+    """Sockets that make a shader's alpha 0: its own, or a factor of it."""
+    alpha = shader.inputs["Alpha"]
+    sockets = [alpha]
+    if alpha.is_linked:
+        node = alpha.links[0].from_node
+        times = node.type == "MATH" and node.operation == "MULTIPLY"
+        sockets = list(node.inputs)[:2] if times else []
+    return [s for s in sockets if not s.is_linked and s.default_value < UNSEEN]
 
 
 def _share(face: bpy.types.Object, material) -> float:
@@ -90,6 +105,6 @@ def _without(material, nodes: list) -> None:
                 tree.links.remove(link)
                 if socket.type == "RGBA":
                     socket.default_value = PLAIN
-                elif socket.name == "Alpha":
+                elif output.name == "Alpha":
                     socket.default_value = 1.0
         tree.nodes.remove(node)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import bpy
 import numpy as np
@@ -123,20 +123,32 @@ def _add_keys(avatar: Avatar, face: Donor, made: dict, truth: dict, scale: float
         target = made[part]
         rest = np.array([v.co for v in target.data.vertices])
         for name in avatar.names:
-            moved = _moved(avatar, face, part, name, truth.get(name))
-            if moved is None or np.abs(moved).max() < 1e-6:
-                continue
-            if target.data.shape_keys is None:
-                target.shape_key_add(name="Basis")
-            key = target.shape_key_add(name=avatar.renamed.get(name, name), from_mix=False)
-            key.data.foreach_set("co", (rest + scale * moved).ravel())
-            if truth[name].channels and min(truth[name].channels.values()) < 0.0:
-                key.slider_min = -1.0
+            for meaning, end in _ways(avatar, truth.get(name)):
+                moved = _moved(avatar, face, part, name, meaning)
+                if moved is None or np.abs(moved).max() < 1e-6:
+                    continue
+                if target.data.shape_keys is None:
+                    target.shape_key_add(name="Basis")
+                key = target.shape_key_add(name=avatar.renamed.get(name, name) + end,
+                                           from_mix=False)  # fmt: skip
+                key.data.foreach_set("co", (rest + scale * moved).ravel())
 
 
-def _moved(avatar: Avatar, face: Donor, part: str, name: str, meaning: Meaning | None):
+DOWN = " (down)"
+"""Ends the name of the key of a slider's other way."""
+
+
+def _ways(avatar: Avatar, meaning: Meaning | None):
+    """(meaning, end of the key's name): a slider that goes both ways drives two keys."""
     if meaning is None:
-        return None
+        return
+    yield meaning, ""
+    other = {c: -v for c, v in meaning.channels.items() if v < 0.0}
+    if avatar.made_as == "sliders" and other:
+        yield replace(meaning, channels=other), DOWN
+
+
+def _moved(avatar: Avatar, face: Donor, part: str, name: str, meaning: Meaning):
     if part == "head":
         return face.motion(meaning)
     if part == "hair":
@@ -173,7 +185,7 @@ def _drive_by_sliders(keyed: list, scale: float, lift: np.ndarray) -> None:
     board = bpy.data.objects.new("FaceBoard", data)
     bpy.context.scene.collection.objects.link(board)
     bpy.context.view_layer.objects.active = board
-    labels = [b.name for b in _blocks(keyed)]
+    labels = [b.name.removesuffix(DOWN) for b in _blocks(keyed)]
     stems = list(dict.fromkeys(label.rsplit(".t", 1)[0] for label in labels))
     bpy.ops.object.mode_set(mode="EDIT")
     for i, stem in enumerate(stems):
@@ -183,11 +195,12 @@ def _drive_by_sliders(keyed: list, scale: float, lift: np.ndarray) -> None:
     bpy.ops.object.mode_set(mode="OBJECT")
     free: dict[str, set[int]] = {stem: set() for stem in stems}
     for block in _blocks(keyed):
-        stem, axis = block.name.rsplit(".t", 1)
+        down = block.name.endswith(DOWN)
+        stem, axis = block.name.removesuffix(DOWN).rsplit(".t", 1)
         free[stem].add("xyz".index(axis))
-        _limit(board.pose.bones[stem], axis, block.slider_min)
+        _limit(board.pose.bones[stem], axis, down)
         path = f'pose.bones["{stem}"].location[{"xyz".index(axis)}]'
-        _drive(block, board, path)
+        _drive(block, board, path, "max(-v, 0)" if down else "max(v, 0)")
     for stem, axes in free.items():
         bone = board.pose.bones[stem]
         bone.lock_location = [i not in axes for i in range(3)]
@@ -196,15 +209,17 @@ def _drive_by_sliders(keyed: list, scale: float, lift: np.ndarray) -> None:
     board.parent = next((o for o in bpy.data.objects if o.name == "Rig"), None)
 
 
-def _limit(bone, axis: str, low: float) -> None:
+def _limit(bone, axis: str, down: bool) -> None:
     limit = next((c for c in bone.constraints), None)
     if limit is None:
         limit = bone.constraints.new("LIMIT_LOCATION")
         limit.owner_space = "LOCAL"
         limit.use_transform_limit = True
-    for side, value in (("min", low), ("max", 1.0)):
-        setattr(limit, f"use_{side}_{axis}", True)
-        setattr(limit, f"{side}_{axis}", value)
+    setattr(limit, f"use_min_{axis}", True)
+    setattr(limit, f"use_max_{axis}", True)
+    setattr(limit, f"max_{axis}", 1.0)
+    if down:
+        setattr(limit, f"min_{axis}", -1.0)
 
 
 # --- bones ---------------------------------------------------------------------------------------

@@ -71,13 +71,13 @@ def wrongly_taken(avatar: Avatar, profile: RigProfile) -> list[str]:
     """Controls that no face has: hair, shoulders, ears, eyes that leave their place."""
     known = {n.rsplit(".t", 1)[0] for n in avatar.names}
     known |= {avatar.renamed.get(n, n) for n in avatar.names}
-    known |= {n.casefold() for n in known}
-    taken = [c for c in profile.controls if c.output == "expression"]
+    known = {n.casefold() for n in known}
+    labels = {c.name: set(c.name.split("/")) | {c.name} for c in profile.expression_controls}
     return [
-        c.name for c in taken
-        if c.name.split("/")[0] in avatar.wrong
-        or not {c.name, c.name.casefold(), c.name.split("/")[0]} & known
-    ]  # fmt: skip
+        name
+        for name, own in labels.items()
+        if own & set(avatar.wrong) or not {n.casefold() for n in own} & known
+    ]
 
 
 def roles(profile: RigProfile) -> list[str]:
