@@ -26,6 +26,8 @@ DEEP = 0.09
 """Skin this far behind its neighbours is the inside of mouth or socket; share of the width."""
 REACH = 0.09
 """How far from its ray a landmark may be put, as a share of the face's width."""
+WELD = 1e-6
+"""Vertices so near are one, in extents of their mesh."""
 MOST_OFF = 16
 """Landmarks that may lie on no skin and go to the nearest; with more it is no face of this mesh."""
 CARRIERS = ("eye_right_outer", "eye_left_outer", "nose_base")
@@ -62,7 +64,8 @@ class Surface:
             vertices.append(points)
             triangles.append(corners + start)
             owners.append(np.full(len(corners), len(self.objects)))
-            pieces.append(connected(len(points), corners)[corners[:, 0]] + start)
+            joined = welded(points)[corners]
+            pieces.append(connected(len(points), joined)[joined[:, 0]] + start)
             self.objects.append((own_name(obj), start))
             start += len(points)
         if not triangles:
@@ -138,6 +141,14 @@ def _triangles(evaluated) -> tuple[np.ndarray, np.ndarray]:
     corners = np.empty(3 * len(mesh.loop_triangles), np.int32)
     mesh.loop_triangles.foreach_get("vertices", corners)
     return world_vertices(evaluated), corners.reshape(-1, 3)
+
+
+def welded(points: np.ndarray) -> np.ndarray:
+    """(V,) the same index for vertices at the same place: files for games part a mesh at every seam
+    of its pictures and materials."""
+    step = WELD * max(float(np.ptp(points, axis=0).max()), 1e-12)
+    cells = np.round(points / step).astype(np.int64)
+    return np.unique(cells, axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def connected(count: int, triangles: np.ndarray) -> np.ndarray:

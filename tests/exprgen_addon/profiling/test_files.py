@@ -227,7 +227,7 @@ def test_of_several_meshes_the_face_is_chosen_and_said(tmp_path):
     rig_scenes.add_keys(rig_scenes.ball("Teeth", radius=0.02, rings=8))
     head = rig_scenes.ball("Rumpf")
     rig_scenes.add_keys(head)
-    shirt = rig_scenes.ball("Shirt", rig_scenes.at(0, 0, -0.3), 0.2, 30)
+    rig_scenes.ball("Shirt", rig_scenes.at(0, 0, -0.3), 0.2, 30)
     assert choose_face([o for o in bpy.data.objects if o.type == "MESH"]) == head
     path = tmp_path / "many.blend"
     bpy.ops.wm.save_as_mainfile(filepath=str(path))

@@ -227,6 +227,15 @@ def test_connected_pieces_are_told_apart():
     assert skin_rays.connected(11, triangles).tolist() == [0] * 5 + [5] * 5 + [10]
 
 
+def test_seams_part_no_skin():
+    """Vertices that a file doubles along a seam are one."""
+    points = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]], float)
+    triangles = np.array([[0, 1, 2], [3, 5, 4]])
+    assert len(set(skin_rays.connected(6, triangles)[triangles[:, 0]])) == 2
+    joined = skin_rays.welded(points)[triangles]
+    assert len(set(skin_rays.connected(6, joined)[joined[:, 0]])) == 1
+
+
 def test_faults_are_told_by_reason():
     face, seen = average_face(), np.zeros(49, bool)
     assert picture_check.fault(face, seen, 256) == ""
