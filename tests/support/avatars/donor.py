@@ -115,7 +115,7 @@ def _turned(points: np.ndarray, middle: np.ndarray, channel: str, side: str) -> 
 
 @cache
 def donor() -> Donor:
-    """The sample character as arrays. Leaves its file open."""
+    """The sample character as arrays. Leaves an empty file."""
     profile = load_profile(SAMPLE_RIGS / f"{NAME}.json")
     bpy.ops.wm.open_mainfile(filepath=str(profile.blend), load_ui=False)
     parts = {part: _part(bpy.data.objects[f"{NAME}_{part}"], k) for part, k in COLOURS.items()}
@@ -124,6 +124,7 @@ def donor() -> Donor:
     moves = {c: _coordinates(keys[c].data) - rest for c in ARKIT_CHANNELS if c in keys}
     anchors = [profile.landmarks[n] for n in LANDMARK_NAMES]
     landmarks = np.array([np.array(a.weights) @ rest[list(a.vertices)] for a in anchors])
+    bpy.ops.wm.read_factory_settings(use_empty=True)
     lips = [i for i, n in enumerate(LANDMARK_NAMES) if "inner" in n and n.startswith("lip")]
     return Donor(parts, moves, float(landmarks[lips, 2].mean()), landmarks)
 

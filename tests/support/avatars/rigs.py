@@ -38,6 +38,7 @@ def opaque(names: tuple[str, ...]) -> dict[str, str]:
     return {name: f"morph_{i:02d}" for i, name in enumerate(names)}
 
 
+BOARD_EYES = tuple(f"CTRL_{s}_eye.t{axis}" for s in "LR" for axis in "xy")
 VRM1 = NAMES["VRM 1"]
 
 AVATARS = (
@@ -71,7 +72,7 @@ AVATARS = (
     Avatar("vrchat", "VRChat visemes", NAMES["VRChat visemes"],
            bones=Bones(others={"Ear_L": "ear_L", "Ear_R": "ear_R"}), wrong=("Ear_L", "Ear_R")),
     Avatar("metahuman", "MetaHuman curves", NAMES["MetaHuman curves"], bones=None),
-    Avatar("metahuman_board", "MetaHuman face board", NAMES["MetaHuman board"], "sliders",
+    Avatar("metahuman_board", "MetaHuman face board", (*NAMES["MetaHuman board"], *BOARD_EYES), "sliders",
            bones=Bones(eyes=None)),
     Avatar("cc3", "Character Creator 3", _distinct(NAMES["Character Creator 3"]), bones=CC_BONES,
            wrong=tuple(CC_BONES.others)),
