@@ -570,11 +570,14 @@ def accept(profile: RigProfile, words: str) -> tuple[RigProfile, list[str]]:
     return made, [p.name for p in chosen]
 
 
-def hardly_read(proposals: Sequence[PoseProposal]) -> list[str]:
-    """Names of poses that read as another expression than their own, with what they read as."""
+def hardly_read(proposals: Sequence[PoseProposal], accepted: Sequence[KeyPose]) -> list[str]:
+    """Of accepted poses those that read as another expression than they were accepted for: name,
+    and what they read as."""
+    known = {p.name: p for p in proposals}
+    taken = [replace(known[p.name], expression=p.expression) for p in accepted if p.name in known]
     return [
         f"{p.name} (reads as {p.reading.taken_for}, {p.own:.0%} {p.expression})"
-        for p in proposals
+        for p in taken
         if p.verdict == MISTAKEN
     ]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from ....networks.characters.profile import find_character
@@ -101,11 +100,9 @@ def _decide(args: argparse.Namespace, character, console: Console) -> int:
     gone = proposing.refuse(character, args.refuse) if args.refuse else []
     made, gained, doubtful = character, [], []
     if args.accept:
-        known = {p.name: p for p in proposing.load_proposals(character)}
+        before = proposing.load_proposals(character)
         made, gained = proposing.accept(character, args.accept)
-        poses = {p.name: p for p in made.key_poses}
-        taken = [replace(known[n], expression=poses[n].expression) for n in gained]
-        doubtful = proposing.hardly_read(taken)
+        doubtful = proposing.hardly_read(before, [p for p in made.key_poses if p.name in gained])
     if doubtful:
         console.say(
             f"warning: {len(doubtful)} of them hardly read: {', '.join(doubtful[:8])}"
