@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from exprgen.networks.characters.profile import SAMPLE_RIGS
@@ -38,29 +39,31 @@ def main(words: list[str]) -> None:
     folder = args.out.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     chosen = [a for a in AVATARS if not args.only or a.name in args.only]
-    figures = {a.name: measure(a, folder) for a in chosen}
+    figures = {a.name: _kept(folder, a, "profile", _profiled) for a in chosen}
     playable = [a for a in chosen if plays(figures[a.name])]
     played = measuring.performed(playable, folder, clips, LEAD) if playable else {}
     for avatar in playable:
         figures[avatar.name]["faults"] = measuring.faults(avatar, folder, clips)
-    text = table(chosen, figures, played, LEAD)
+    for avatar in chosen:
+        if "landmark_error" in figures[avatar.name]:
+            figures[avatar.name]["poses"] = _kept(folder, avatar, "poses", measuring.posed)
+        text = table(chosen, figures, played, LEAD)
+        if args.table:
+            write_text(args.table, text)
     print(text)
-    if args.table:
-        write_text(args.table, text)
 
 
-def measure(avatar: Avatar, folder: Path) -> dict:
-    """The figures of one avatar up to its key poses; kept in the folder."""
-    kept = folder / f"{avatar.name}.figures.json"
-    if kept.exists():
-        return read_object(kept, "remove it")
-    path = save(build(avatar), folder)
-    figures = measuring.profiled(avatar, path, folder)
-    if "landmark_error" in figures:
-        figures["poses"] = measuring.posed(avatar, folder)
-    write_text(kept, json_text(figures, indent=1))
-    print(avatar.name, "measured", file=sys.stderr, flush=True)
-    return figures
+def _profiled(avatar: Avatar, folder: Path) -> dict:
+    return measuring.profiled(avatar, save(build(avatar), folder), folder)
+
+
+def _kept(folder: Path, avatar: Avatar, what: str, measure: Callable) -> dict:
+    """What `measure` gives, kept in the folder for the next time."""
+    kept = folder / f"{avatar.name}.{what}.figures.json"
+    if not kept.exists():
+        write_text(kept, json_text(measure(avatar, folder), indent=1))
+        print(f"{avatar.name}: {what} measured", file=sys.stderr, flush=True)
+    return read_object(kept, "remove it")
 
 
 def plays(figures: dict) -> bool:

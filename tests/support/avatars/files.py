@@ -28,7 +28,7 @@ def save(built: Built, folder: Path) -> Path:
     avatar = built.avatar
     path = folder / f"{avatar.name}{ENDS[avatar.kind]}"
     if avatar.kind == "blend":
-        bpy.ops.wm.save_as_mainfile(filepath=str(path), compress=True)
+        bpy.ops.wm.save_as_mainfile(filepath=str(path), compress=True, copy=True)
     elif avatar.kind == "fbx":
         bpy.ops.export_scene.fbx(filepath=str(path), add_leaf_bones=False, bake_anim=False)
     elif avatar.kind == "fbx_text":
