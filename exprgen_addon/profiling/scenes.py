@@ -16,6 +16,10 @@ from .importing import KINDS, import_file, last_line
 from .probe import driver_targets
 
 
+LOOSE = 1.5
+"""A mesh that hangs on nothing may be so many times as large as the head that it belongs to."""
+
+
 def open_scene(path: str | Path) -> tuple[str, ...]:
     """Open a .blend, or import another program's file into an empty one; saves nothing.
 
@@ -141,7 +145,7 @@ def character_objects(mesh: bpy.types.Object) -> list[bpy.types.Object]:
     """Everything that may take part in a face's motion, the mesh first.
 
     What it hangs on, hangs on it, deforms it, constrains it or drives it, and so on from there;
-    and meshes that repeat its shape keys.
+    meshes that repeat its shape keys, and loose ones that touch it where it is loose too.
     """
     everyone = [o for o in bpy.data.objects if o.library is None or o.library == mesh.library]
     taken: dict[bpy.types.Object, None] = {mesh: None}
@@ -165,6 +169,7 @@ def _related(part, everyone) -> Iterator:
     for holder in (part, *bones):
         for constraint in holder.constraints:
             yield from _objects_of(constraint)
+    yield from _loose_parts(part, everyone)
     keys = getattr(part.data, "shape_keys", None) if part.data else None
     for target in driver_targets(part):
         if isinstance(target.id, bpy.types.Object):
@@ -185,6 +190,22 @@ def _related(part, everyone) -> Iterator:
                 shared = names & {k.name for k in theirs.key_blocks[1:]}
                 if shared and other.users_collection and _near(part, other):
                     yield other
+
+
+def _loose_parts(part, everyone) -> Iterator:
+    """Eyes, teeth and hair that hang on nothing, as some exporters leave them: meshes without a
+    parent or bones that touch a head that has none either, and are not much larger."""
+    if part.type != "MESH" or not _is_loose(part):
+        return
+    largest = LOOSE * max(part.dimensions)
+    for other in everyone:
+        loose = other.type == "MESH" and other.users_collection and _is_loose(other)
+        if loose and other != part and max(other.dimensions) <= largest and _near(part, other):
+            yield other
+
+
+def _is_loose(part) -> bool:
+    return part.parent is None and not any(m.type == "ARMATURE" for m in part.modifiers)
 
 
 def _objects_of(holder) -> Iterator:

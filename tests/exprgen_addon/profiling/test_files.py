@@ -239,6 +239,20 @@ def test_of_several_meshes_the_face_is_chosen_and_said(tmp_path):
     assert choose_face([bpy.data.objects["Shirt"]]) is None
 
 
+def test_eyes_that_hang_on_nothing_belong_to_a_loose_head():
+    """And what turns the head alone does not turn it."""
+    rig_scenes.empty_file()
+    head = rig_scenes.ball("Head")
+    rig_scenes.add_keys(head)
+    for side, x in (("L", 0.035), ("R", -0.035)):
+        rig_scenes.ball(f"Eye_{side}", rig_scenes.at(x, -0.095, 0.02), 0.014, 8)
+    rig_scenes.ball("Floor", rig_scenes.at(0, 0, -1.1), 1.0, 8)
+    rig_scenes.ball("Apple", rig_scenes.at(0.5, 0, 0), 0.05, 8)
+    made = profiling.propose_profile(head, "loose")
+    assert set(made.profile.parts) == {"Head", "Eye_L", "Eye_R"}
+    assert not made.profile.with_output("head")
+
+
 def damaged(whole: bytes):
     """The file cut short, with an extension that makes no sense, and with bytes thrown about."""
     gltf, rest = read_glb(whole)

@@ -26,7 +26,7 @@ _OLD = ("neutral", "a", "i", "u", "e", "o", "blink", "blink_l", "blink_r", "joy"
 def save(built: Built, folder: Path) -> Path:
     """Write the avatar in the open file; its path."""
     avatar = built.avatar
-    path = folder / f"{avatar.name}{ENDS[avatar.kind]}"
+    path = folder.resolve() / f"{avatar.name}{ENDS[avatar.kind]}"
     if avatar.kind == "blend":
         bpy.ops.wm.save_as_mainfile(filepath=str(path), compress=True, copy=True)
     elif avatar.kind == "fbx":
