@@ -15,7 +15,6 @@ from .face_mesh import choose_face
 from .importing import KINDS, import_file, last_line
 from .probe import driver_targets
 
-
 LOOSE = 1.5
 """A mesh that hangs on nothing may be so many times as large as the head that it belongs to."""
 

@@ -88,6 +88,18 @@ def roles(profile: RigProfile) -> list[str]:
     return [r for r in ROLES if r in found]
 
 
+def possible_roles(avatar: Avatar) -> list[str]:
+    """Of ROLES those that the avatar's bones and keys can have."""
+    channels = {c for m in meanings_of(avatar.names).values() for c in m.channels}
+    turns = {
+        "blink": "eyeBlinkLeft" in channels,
+        "gaze": bool(avatar.bones and avatar.bones.eyes)
+        or {"eyeLookInLeft", "eyeLookUpLeft"} <= channels,
+        "head": avatar.bones is not None,
+    }
+    return [r for r in ROLES if turns[r.split("_")[0]]]
+
+
 def landmark_error(avatar: Avatar, profile: RigProfile) -> float:
     """Mean distance to where the landmarks truly are, in distances of the outer eye corners."""
     lift = np.array([0.0, 0.0, GROUND if avatar.bones and avatar.bones.others else 0.0])

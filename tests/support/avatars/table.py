@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .building import Avatar
-from .measuring import ROLES
+from .measuring import possible_roles
 
 _COLUMNS = (
     "avatar", "names and structure", "file", "names known", "controls", "wrong", "roles",
@@ -36,7 +36,7 @@ def _row(avatar: Avatar, figures: dict, played: dict | None) -> list:
         *begin,
         figures["controls"],
         len(figures["wrong"]) or "none",
-        f"{len(figures['roles'])} of {len(ROLES)}",
+        f"{len(figures['roles'])} of {len(possible_roles(avatar))}",
         _landmarks(figures),
         f"{poses.get('proposed', 0)}, {poses.get('clear', 0)}",
         *_performance(played, ", ".join(figures["lacks"])),
