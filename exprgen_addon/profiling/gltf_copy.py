@@ -23,7 +23,7 @@ from ...networks.files import write_bytes
 from ...networks.reading import parse_json, read_bytes
 from ...networks.records import json_text
 
-LARGEST = 1 << 31  # bytes; what a glTF binary's header can say, and a half
+LARGEST = 1 << 31  # bytes; no avatar is larger
 MESHOPT = ("EXT_meshopt_compression", "KHR_meshopt_compression")
 SPARE = ("VRM", "VRMC_", "EXT_texture_", "KHR_texture_basisu", "KHR_xmp", "KHR_materials_", "MOZ_")
 """How names of extensions begin without which shape and bones are still whole."""

@@ -31,21 +31,23 @@ def _row(avatar: Avatar, figures: dict, played: dict | None) -> list:
     begin = [avatar.name, avatar.scheme, file, f"{figures['names']:.0%}"]
     if "error" in figures["profile"]:
         return [*begin, figures["profile"]["error"]["problem"], *[""] * 9]
-    poses = figures.get("poses", {})
+    poses = figures.get("poses")
     return [
         *begin,
         figures["controls"],
         len(figures["wrong"]) or "none",
         f"{len(figures['roles'])} of {len(possible_roles(avatar))}",
         _landmarks(figures),
-        f"{poses.get('proposed', 0)}, {poses.get('clear', 0)}",
+        f"{poses['proposed']}, {poses['clear']}" if poses else "",
         *_performance(played, ", ".join(figures["lacks"])),
         ", ".join(figures.get("faults", [])) or ("none" if played else ""),
     ]
 
 
 def _landmarks(figures: dict) -> str:
-    placed = figures["landmarks"]
+    placed = figures.get("landmarks")
+    if placed is None:
+        return ""
     if "error" in placed:
         return placed["error"]["problem"]
     return f"{placed['found']} of {placed['looked']}, {figures['landmark_error']:.1%}"
