@@ -132,6 +132,7 @@ def _add_keys(avatar: Avatar, face: Donor, made: dict, truth: dict, scale: float
                 key = target.shape_key_add(name=avatar.renamed.get(name, name) + end,
                                            from_mix=False)  # fmt: skip
                 key.data.foreach_set("co", (rest + scale * moved).ravel())
+                key.value = 0.0  # from 5.0 on a new key is at 1
 
 
 DOWN = " (down)"
