@@ -13,7 +13,7 @@ WORN = {
     "hair", "bang", "bangs", "fringe", "ponytail", "pigtail", "braid", "ahoge", "hat", "cap",
     "hood",
     "horn", "horns", "helmet", "ribbon", "earring", "earrings", "glasses", "skirt", "clothes",
-    "necktie", "scarf", "cape", "sleeve", "breast", "breasts", "bust",
+    "necktie", "scarf", "spring", "cape", "sleeve", "breast", "breasts", "bust",
 }  # fmt: skip
 """Words of names of what is on a head or a body: neither bones nor keys of these are the face's."""
 BODY = {

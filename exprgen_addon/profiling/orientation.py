@@ -15,10 +15,18 @@ from .movers import Mover, is_rigid
 from .notes import Notes
 from .probe import Probe
 
+SURE = 4
+"""Movers with known names from which these alone tell where the face is."""
+NEAREST, FARTHEST = 0.8, 2.8
+"""Chin and top against the eyes, in distances of the eyes: about 1.8 each for people."""
+
 
 def orient(probe: Probe, face: Face, movers: list[Mover], notes: Notes, meanings: Meanings) -> Face:
     """Which way it looks, where chin, top and eyes are."""
     local = [m for m in movers if not is_rigid(m, face)] or movers
+    named = [m for m in local if meanings.channels(m.found)]
+    # What is known to be of the face tells where it is; what else moves may be a hat's.
+    local = named if len(named) >= SURE else local
     amount = np.max([m.size / max(m.size.max(), 1e-12) for m in local], axis=0)
     normals = probe.normals()[face.mask]
     look = (normals * (amount[:, None] > 0.3)).sum(0) * (1.0, 1.0, 0.0)
@@ -40,11 +48,23 @@ def orient(probe: Probe, face: Face, movers: list[Mover], notes: Notes, meanings
     middle = 0.5 * (moved.min(0) + moved.max(0))
     if eyes is not None:
         middle = eyes.mean(0)
-        face = replace(face, eye_line=float(middle[2]))
+        chin, top = _within_eyes(eyes, face)
+        face = replace(face, eye_line=float(middle[2]), chin=chin, top=top)
     else:
         notes.say("the eyes were not found: heights of brow, eye and mouth are taken from the box")
     middle[2] = 0.5 * (face.chin + face.top)
     return replace(face, middle=middle, height=max(face.top - face.chin, 1e-6))
+
+
+def _within_eyes(eyes: np.ndarray, face: Face) -> tuple[float, float]:
+    """Chin and top no farther from the eyes than a face's can be, seen from how far these are
+    apart: what lies beyond is a body, a hat, or hair."""
+    apart, level = float(np.linalg.norm(eyes[0] - eyes[1])), float(eyes[:, 2].mean())
+    if not apart > 0.0:
+        return face.chin, face.top
+    chin = min(max(face.chin, level - FARTHEST * apart), level - NEAREST * apart)
+    top = max(min(face.top, level + FARTHEST * apart), level + NEAREST * apart)
+    return chin, top
 
 
 def _eye_centres(
@@ -60,6 +80,9 @@ def _eye_centres(
                     break
         if len(centres) == 2:
             return np.array(centres)
+    for m in movers:
+        if meanings.channels(m.found).keys() >= {"eyeBlinkLeft", "eyeBlinkRight"}:
+            return _both_sides(face, m.size)
     rest = probe.rest_points
     centres = [rest[p.start : p.end].mean(0) for p in probe.parts if is_eye(p.name)]
     if len(centres) < 2:
@@ -75,6 +98,16 @@ def _eye_centres(
     pairs = np.array(centres)
     across = pairs @ face.left
     return pairs[[across.argmin(), across.argmax()]] if np.ptp(across) > 0 else None
+
+
+def _both_sides(face: Face, size: np.ndarray) -> np.ndarray | None:
+    """(2, 3) where one control moves the face at each side of its own middle."""
+    across = face.points @ face.left
+    middle = (across * size).sum() / size.sum()
+    weights = [size * (across > middle), size * (across <= middle)]
+    if not all(w.sum() > 0.0 for w in weights):
+        return None
+    return np.array([(face.points * w[:, None]).sum(0) / w.sum() for w in weights])
 
 
 def is_eye(name: str) -> bool:

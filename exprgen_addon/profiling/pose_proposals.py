@@ -28,16 +28,14 @@ from ...networks.files import new_scratch, remove, write_text
 from ...networks.reading import read_object
 from ...networks.records import FieldError, as_type, json_text
 from ...networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, NEUTRAL
+from ..studio.key_pose_clarity import FRAMES, LOOK, MISTAKEN, Reading
 
 FORMAT = "exprgen.pose_proposals"
 COVERAGE = 0.8
 """Share of a pose's channel weights that a rig must reach for the pose to be translated."""
-SIZE = 192
 ACTIVE = 0.05
 """Unit value from which a control counts as used."""
 NONE_LEFT = "none are left: propose again, or edit key_poses in the profile"
-CLEAR = 0.5
-"""Probability from which a searched pose is called clear."""
 _KEPT = 3
 """Poses kept of each searched expression."""
 _APART = 0.4
@@ -66,10 +64,22 @@ class PoseProposal:
     folded: float = 0.0
 
     @property
+    def reading(self) -> Reading | None:
+        """How it reads, as the clarity check says it; None while unread."""
+        chances = np.array(self.probabilities, float)
+        if not chances.sum() > 0.0:
+            return None
+        return Reading(self.name, self.expression, chances / chances.sum())
+
+    @property
     def own(self) -> float:
         """Probability of its own expression; 0 while unread."""
-        index = EXPRESSIONS.index(self.expression)
-        return self.probabilities[index] if self.probabilities else 0.0
+        return self.reading.own if self.reading else 0.0
+
+    @property
+    def verdict(self) -> str:
+        """CLEAR, AMBIGUOUS or MISTAKEN, as the clarity check says it; "" while unread."""
+        return self.reading.verdict if self.reading else ""
 
 
 # --- by names ------------------------------------------------------------------------------------
@@ -311,10 +321,12 @@ class Mirror:
         self.known = False
 
     def __enter__(self) -> Mirror:
-        from ..studio.face_studio import FaceStudio, StudioSettings
+        from ..studio.face_studio import CED, FaceStudio
 
         self._folder = new_scratch()
-        self.studio = FaceStudio(self.profile, StudioSettings(size=SIZE))
+        # As the clarity check renders and reads: one figure for one pose.
+        self.studio = FaceStudio(self.profile, CED)
+        self.studio.look(LOOK)
         self._rest = self._normals()
         return self
 
@@ -324,16 +336,17 @@ class Mirror:
 
     def look(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Unit values (K, M) -> probabilities (K, 7) and folded shares (K,)."""
-        files, folded = [], []
+        files, folded, seen = [], [], []
         for row in units:
             self.studio.pose_units(row)
             folded.append(self._folded())
             files.append(self._folder / f"{self._made:06d}.png")
             self.studio.render_to(files[-1])
+            seen.append(self.studio.landmarks().tolist() if self.profile.landmarks else None)
             self._made += 1
             self._progress(self._made, max(self._total, self._made))
         self.files = files
-        pictures = [{"file": str(f), "landmarks": None} for f in files]
+        pictures = [{"file": str(f), "landmarks": p} for f, p in zip(files, seen, strict=True)]
         result = self.run("read_character", {"pictures": pictures})
         self.known = self.profile.name in result["characters"]
         return np.asarray(result["probabilities"], float), np.array(folded)
@@ -445,8 +458,7 @@ def _draw(profile: RigProfile, proposals, mirror: Mirror, sheet, run: Run) -> No
         best = int(np.argmax(proposal.probabilities))
         reads = f"{EXPRESSIONS[best]} {proposal.probabilities[best]:.0%}"
         own = "" if EXPRESSIONS[best] == proposal.expression else f", own {proposal.own:.0%}"
-        sure = proposal.own >= CLEAR
-        frame = (70, 180, 110) if sure else (240, 180, 50) if not own else (225, 70, 60)
+        frame = FRAMES[proposal.verdict or MISTAKEN]
         lines = [proposal.name, f"reads {reads}{own}"]
         cells.append({"file": str(file), "frame": frame, "lines": lines})
     hint = "" if mirror.known else "  (SCNN has not seen this character: its reading is a guess)"
@@ -556,6 +568,18 @@ def accept(profile: RigProfile, words: str) -> tuple[RigProfile, list[str]]:
     made.save(profile.path)
     save_proposals(profile, [p for p in proposals if p.name not in names])
     return made, [p.name for p in chosen]
+
+
+def hardly_read(proposals: Sequence[PoseProposal], accepted: Sequence[KeyPose]) -> list[str]:
+    """Of accepted poses those that read as another expression than they were accepted for: name,
+    and what they read as."""
+    known = {p.name: p for p in proposals}
+    taken = [replace(known[p.name], expression=p.expression) for p in accepted if p.name in known]
+    return [
+        f"{p.name} (reads as {p.reading.taken_for}, {p.own:.0%} {p.expression})"
+        for p in taken
+        if p.verdict == MISTAKEN
+    ]
 
 
 def refuse(profile: RigProfile, words: str) -> list[str]:

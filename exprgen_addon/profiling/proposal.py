@@ -16,28 +16,34 @@ from ...networks.characters.profile import Control, KeyPose, RigProfile, clamp, 
 from ...networks.errors import InputError, OutputError
 from ...networks.files import kept_name, write_bytes
 from .. import rigs
-from ..keying.takes import save_file
 from ..rigs import Found
+from . import own_copy
 from .expressions import Expressions
 from .face import Face, find_face
+from .face_mesh import said
+from .materials import look_over
 from .meanings import Meanings, of_the_face
 from .movers import Mover, Progress, behind_the_lips, find_movers, is_rigid
 from .notes import Notes, shortened
 from .orientation import framing, orient
 from .probe import Probe
-from .scenes import character_objects, find_mesh, home, open_scene
+from .scenes import character_objects, find_mesh, home, open_scene, possible_faces
 from .turning import Turning
 
 
 @dataclass(frozen=True)
 class ProfileProposal:
-    """A proposed profile, what was left out and why, and what a person has to decide."""
+    """A proposed profile, what was left out and why, and what a person has to decide.
+
+    told: what was read of the file and mended in the copy, in words.
+    """
 
     profile: RigProfile
     left_out: tuple[str, ...]
     undecided: tuple[str, ...]
     families: dict[str, int]
     tried: int
+    told: tuple[str, ...] = ()
 
 
 def propose_profile(
@@ -171,9 +177,10 @@ def profile_file(
 ) -> ProfileProposal:
     """Open a scene file, propose a profile and write it to `out`; the file itself stays as it is.
 
-    A scene that is no .blend is saved as one beside the profile, with the profile's name. Of a
-    profile that is there, what a person has decided is kept, see `keep_decisions`; where something
-    of it is lost, so is a copy of it.
+    A scene that is no .blend is saved as one beside the profile, with the profile's name; one that
+    was saved so before, of the same file, is taken as it is now. Of a profile that is there, what
+    a person has decided is kept, see `keep_decisions`; where something of it is lost, so is a copy
+    of it.
 
     Raises:
         InputError, UsageError: see `open_scene`, `find_mesh`, `propose_profile`.
@@ -181,19 +188,16 @@ def profile_file(
     """
     path, out = Path(path), Path(out)
     imported = path.suffix.lower() != ".blend"
-    if imported and out.with_suffix(".blend").exists():
-        raise OutputError(
-            f"is there already, and {path.name} would be saved as it",
-            file=out.with_suffix(".blend"),
-            fix="profile that file, move it away, or give --out ANOTHER.json",
-        )
-    before = _before(out, path)
-    open_scene(path)
+    blend = out.with_suffix(".blend").resolve() if imported else path.resolve()
+    before = _before(out, blend)
+    told = own_copy.opened(path, blend) if imported else open_scene(path)
     mesh = find_mesh(mesh_name, library=library, file=path)
+    if mesh_name is None and len(possible_faces()) > 1:
+        told = (*told, said(mesh, possible_faces()))
+    told = (*told, *look_over(character_objects(mesh), mesh, mend=imported))
     proposal = propose_profile(mesh, slug(out.stem), file=path, progress=progress)
-    blend = path.resolve()
     if imported:
-        blend = Path(save_file(out.with_suffix(".blend"))).resolve()
+        own_copy.save(path, blend)
     beside = blend == out.with_suffix(".blend").resolve()
     made = replace(
         proposal.profile,
@@ -209,7 +213,8 @@ def profile_file(
             write_bytes(kept, out.read_bytes())
             notes += (f"the profile as it was is {kept}",)
     made.save(out)
-    return replace(proposal, profile=made, undecided=(*proposal.undecided, *notes))
+    undecided = (*proposal.undecided, *notes)
+    return replace(proposal, profile=made, undecided=undecided, told=told)
 
 
 def keep_decisions(

@@ -11,13 +11,19 @@ import numpy as np
 from mathutils import Vector
 
 from ...networks.errors import InputError, UsageError
+from .face_mesh import choose_face
+from .importing import KINDS, import_file, last_line
 from .probe import driver_targets
 
-IMPORTERS = {".glb": "gltf", ".gltf": "gltf", ".fbx": "fbx"}
+LOOSE = 1.5
+"""A mesh that hangs on nothing may be so many times as large as the head that it belongs to."""
 
 
-def open_scene(path: str | Path) -> None:
-    """Open a .blend, or import a .glb, .gltf or .fbx into an empty file. Saves nothing.
+def open_scene(path: str | Path) -> tuple[str, ...]:
+    """Open a .blend, or import another program's file into an empty one; saves nothing.
+
+    Returns:
+        what was read of an imported file, in words.
 
     Raises:
         InputError: it does not exist or can't be read. UsageError: another kind of file.
@@ -27,26 +33,23 @@ def open_scene(path: str | Path) -> None:
         raise InputError("does not exist", file=path, fix="check the path")
     kind = path.suffix.lower()
     if kind == ".blend":
-        try:
-            bpy.ops.wm.open_mainfile(filepath=str(path.resolve()), load_ui=False)
-        except RuntimeError as error:
-            raise InputError(
-                f"can't be read as a .blend ({_last_line(error)})", file=path, fix="save it again"
-            ) from error
-        return
-    if kind not in IMPORTERS:
+        _open_blend(path)
+        return ()
+    if kind not in KINDS:
         raise UsageError(
             f"{path.name!r} is no scene that ExprGen can open",
-            fix=f"give a .blend, {', '.join(IMPORTERS)}",
+            fix=f"give a .blend, {', '.join(KINDS)}",
         )
     close_scene()
+    return import_file(path)
+
+
+def _open_blend(path: Path) -> None:
     try:
-        getattr(bpy.ops.import_scene, IMPORTERS[kind])(filepath=str(path.resolve()))
-    except (RuntimeError, AttributeError) as error:
+        bpy.ops.wm.open_mainfile(filepath=str(path.resolve()), load_ui=False)
+    except RuntimeError as error:
         raise InputError(
-            f"can't be imported ({_last_line(error)})",
-            file=path,
-            fix="open it in Blender and save it as a .blend",
+            f"can't be read as a .blend ({last_line(error)})", file=path, fix="save it again"
         ) from error
 
 
@@ -55,12 +58,9 @@ def close_scene() -> None:
     bpy.ops.wm.read_factory_settings(use_empty=True)
 
 
-def _last_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-
-
 def find_mesh(name: str | None, *, library: str | None = None, file=None) -> bpy.types.Object:
-    """The mesh object of a name; without a name the only mesh that could be a face.
+    """The mesh object of a name; without a name the only mesh that could be a face, or the one
+    that its keys and bones tell (face_mesh.py).
 
     A library override wins over the linked object that it overrides.
 
@@ -122,25 +122,29 @@ def _whose(found: bpy.types.Object) -> str:
     return "local" if found.library is None else Path(found.library.filepath).name
 
 
+def possible_faces() -> list[bpy.types.Object]:
+    """The meshes of the open file that have faces."""
+    return [o for o in bpy.data.objects if o.type == "MESH" and o.data.polygons]
+
+
 def _only_mesh(file) -> str:
-    meshes = [o for o in bpy.data.objects if o.type == "MESH" and o.data.polygons]
-    keyed = [o for o in meshes if o.data.shape_keys]
-    pool = keyed if len(keyed) == 1 else meshes
-    if len(pool) != 1:
+    meshes = possible_faces()
+    chosen = meshes[0] if len(meshes) == 1 else choose_face(meshes)
+    if chosen is None:
         names = ", ".join(o.name for o in meshes[:8]) or "none"
         raise UsageError(
-            f"the file has {len(meshes)} meshes: {names}",
+            f"the file has {len(meshes)} meshes, and none says that it has the face: {names}",
             file=file,
             fix="name the mesh of the face with --object NAME",
         )
-    return pool[0].name
+    return chosen.name
 
 
 def character_objects(mesh: bpy.types.Object) -> list[bpy.types.Object]:
     """Everything that may take part in a face's motion, the mesh first.
 
     What it hangs on, hangs on it, deforms it, constrains it or drives it, and so on from there;
-    and meshes that repeat its shape keys.
+    meshes that repeat its shape keys, and loose ones that touch it where it is loose too.
     """
     everyone = [o for o in bpy.data.objects if o.library is None or o.library == mesh.library]
     taken: dict[bpy.types.Object, None] = {mesh: None}
@@ -164,6 +168,7 @@ def _related(part, everyone) -> Iterator:
     for holder in (part, *bones):
         for constraint in holder.constraints:
             yield from _objects_of(constraint)
+    yield from _loose_parts(part, everyone)
     keys = getattr(part.data, "shape_keys", None) if part.data else None
     for target in driver_targets(part):
         if isinstance(target.id, bpy.types.Object):
@@ -184,6 +189,22 @@ def _related(part, everyone) -> Iterator:
                 shared = names & {k.name for k in theirs.key_blocks[1:]}
                 if shared and other.users_collection and _near(part, other):
                     yield other
+
+
+def _loose_parts(part, everyone) -> Iterator:
+    """Eyes, teeth and hair that hang on nothing, as some exporters leave them: meshes without a
+    parent or bones that touch a head that has none either, and are not much larger."""
+    if part.type != "MESH" or not _is_loose(part):
+        return
+    largest = LOOSE * max(part.dimensions)
+    for other in everyone:
+        loose = other.type == "MESH" and other.users_collection and _is_loose(other)
+        if loose and other != part and max(other.dimensions) <= largest and _near(part, other):
+            yield other
+
+
+def _is_loose(part) -> bool:
+    return part.parent is None and not any(m.type == "ARMATURE" for m in part.modifiers)
 
 
 def _objects_of(holder) -> Iterator:

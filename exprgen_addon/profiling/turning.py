@@ -27,12 +27,19 @@ class Turning:
 
     def __init__(self, probe: Probe, face: Face, notes: Notes):
         self.probe, self.face, self.notes = probe, face, notes
+        self.balls = self._eyeballs()
 
     def head(self, rigid: list[Mover]) -> list[Control]:
         """The bone nearest to the face that turns all of it; the rest of the spine is left out."""
         turning = [m for m in rigid if m.found.kind == "rotation"]
         far = {m.found.holder for m in turning if self._lever(m) > FAR}
         turning = [m for m in turning if m.found.holder not in far]
+        alone = {m.found.holder for m in turning if self._leaves_eyes(m)}
+        self.notes.named(
+            "turns the head but not the eyes in it, left out",
+            dict.fromkeys(m.found.label for m in turning if m.found.holder in alone),
+        )
+        turning = [m for m in turning if m.found.holder not in alone]
         out: list[Control] = []
         if turning:
             holder = min(
@@ -45,6 +52,11 @@ class Turning:
             dict.fromkeys(m.found.label for m in rigid if m.found.name not in used),
         )
         return out
+
+    def _leaves_eyes(self, m: Mover) -> bool:
+        """An eyeball stays where it is, as where head and eyes are meshes on their own."""
+        still = 0.3 * m.size.mean()
+        return any(m.size[b].mean() < still for b in self.balls.values() if b.any())
 
     def _lever(self, m: Mover) -> float:
         """Distance from the face's middle to what it turns about, in face heights."""
@@ -109,14 +121,15 @@ class Turning:
 
     def eyes(self, movers: list[Mover]) -> tuple[list[Control], list[Mover]]:
         """What turns one eyeball gets a gaze role; what turns both is left out."""
-        balls = {side: mask for side, mask in self._eyeballs().items() if mask.any()}
+        balls = {side: mask for side, mask in self.balls.items() if mask.any()}
         chosen: dict[str, list[Mover]] = {"left": [], "right": []}
         both, rest, shifted = [], [], []
         for m in movers:
             words = set(words_of(m.found.label))
             known = words & {"eye", "eyes", "eyeball", "gaze", "look", "pupil"}
             turned = [s for s, mask in balls.items() if known and self._turns(m, mask)]
-            if m.found.kind in ("location", "scale") and not turned and is_eye(m.found.label):
+            moves = m.found.kind in ("location", "scale") and not self._is_slider(m)
+            if moves and not turned and is_eye(m.found.label):
                 shifted.append(m)
             elif m.found.kind == "value" or not turned:
                 rest.append(m)
@@ -138,6 +151,10 @@ class Turning:
         self.notes.named("turns both eyes at once, left out", [m.found.name for m in both])
         self.notes.named("takes an eye out of its place, left out", [m.found.name for m in shifted])
         return controls, rest
+
+    def _is_slider(self, m: Mover) -> bool:
+        """Its place drives something: it is no part of the face, whatever its name speaks of."""
+        return m.found.holder in self.probe.read_by_drivers
 
     def _eyeballs(self) -> dict[str, np.ndarray]:
         """Masks over the face's points of the eyeballs that are meshes, or parts, of their own."""

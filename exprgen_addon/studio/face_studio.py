@@ -197,6 +197,10 @@ class FaceStudio:
         """(3, 3) rows: the viewer's right, up, and from the face to the viewer; world space."""
         return self._axes()
 
+    def backward(self) -> np.ndarray:
+        """(3,) unit, world space: from the face to the camera as the present look has it."""
+        return np.array(self.camera.matrix_basis)[:3, 2]
+
     def render(self) -> np.ndarray:
         """The picture as (size, size, 3) uint8 RGB, top row first."""
         with scratch_folder() as folder:

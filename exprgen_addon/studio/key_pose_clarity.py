@@ -29,8 +29,10 @@ SURE = 0.6
 MARGIN = 0.25
 """Lead over the second expression below which it is ambiguous."""
 CLEAR, AMBIGUOUS, MISTAKEN = "clear", "ambiguous", "mistaken"
-_FRAMES = {CLEAR: (70, 180, 110), AMBIGUOUS: (240, 180, 50), MISTAKEN: (225, 70, 60)}
-_LOOK = Look(ambient=1.1)
+FRAMES = {CLEAR: (70, 180, 110), AMBIGUOUS: (240, 180, 50), MISTAKEN: (225, 70, 60)}
+"""Colours of the frames on a sheet, RGB."""
+LOOK = Look(ambient=1.1)
+"""In which all poses are read."""
 
 Run = Callable[[str, dict], dict]
 """(worker command, arguments) -> the job's result."""
@@ -209,7 +211,7 @@ def check_clarity(
     for path in paths:
         path.unlink(missing_ok=True)
     values = np.array([full_values(profile, [*p.values], [*p.values.values()]) for p in poses])
-    looks = np.tile(_LOOK.to_row(), (len(poses), 1))
+    looks = np.tile(LOOK.to_row(), (len(poses), 1))
     seen: list[list | None] = [None] * len(poses)
 
     def keep(shot: int, shown) -> None:
@@ -305,7 +307,7 @@ def _write(report: ClarityReport, paths: list[Path], run: Run) -> None:
     cells = [
         {
             "file": str(path),
-            "frame": _FRAMES[r.verdict],
+            "frame": FRAMES[r.verdict],
             "lines": [r.pose, _line(r)],
         }
         for path, r in zip(paths, report.readings, strict=True)

@@ -3,6 +3,7 @@
 The neutral face is rendered in several lights and sizes, and once more with the jaw open, since the
 lips of a closed mouth can't be told apart. The worker's landmarker finds 49 points in each; they
 are cast through the camera onto the skin (skin_rays.py). The median over the pictures is kept.
+Where the framing misses the face it is looked for wider, closer and turned (face_search.py).
 
 A face that the landmarker can't find (one eye, a beak) gets the average face's landmarks, warped by
 points that a person places (`warp_template`). One eye is taken for two halves: its outer ends are
@@ -23,6 +24,7 @@ from ...networks.errors import InputError
 from ...networks.files import scratch_folder
 from ...networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, LANDMARK_NAMES
 from ..characters.landmark_points import warp_template
+from .face_search import asked_framing, find_elsewhere, note
 from .look import Look
 from .skin_rays import CARRIERS, PLACE_BY_HAND, Surface, cast
 
@@ -49,7 +51,8 @@ class Placement:
     profile: with its landmarks. found: pictures in which the landmarker saw the face, of `looked`.
     template: warped from points that a person placed. open_mouth: the lips were found with the jaw
     open. moved: names whose ray met no skin, so that they went to skin near by. spread: (49,)
-    deviation over the pictures, in shares of the face's width.
+    deviation over the pictures, in shares of the face's width. framed: how the profile's framing
+    was changed, in words, or "".
     """
 
     profile: RigProfile
@@ -59,11 +62,12 @@ class Placement:
     open_mouth: bool
     moved: tuple[str, ...]
     spread: np.ndarray = field(repr=False)
+    framed: str = ""
 
     @property
     def warnings(self) -> list[str]:
         """What a person should look at."""
-        out = []
+        out = [self.framed] if self.framed else []
         if self.template:
             out.append("placed on a closed mouth: look whether the lower lip's points follow it")
         elif not self.open_mouth:
@@ -90,24 +94,18 @@ def place_landmarks(profile: RigProfile, locate: Locate, points: dict | None = N
     """
     from .face_studio import CED, FaceStudio
 
-    template = None if points is None else warp_template(points)
-    with FaceStudio(profile, replace(CED, size=VIEW_SIZE)) as studio:
-        if template is not None:
-            shots = [(Look(), template * VIEW_SIZE)]
-            looked = 1
-        else:
-            shots = _look_for(studio, locate, _VIEWS)
-            looked = len(_VIEWS)
-            if not shots:
-                raise InputError(
-                    f"the landmarker finds no face on the neutral face of {profile.name!r}",
-                    file=profile.path,
-                    fix=PLACE_BY_HAND,
-                )
-        anchors, moved, spread = _anchor_all(studio, shots, strict=template is None)
+    if points is not None:
+        return _by_points(profile, warp_template(points))
+    framed, said = _framed(profile, locate)
+    with FaceStudio(framed, replace(CED, size=VIEW_SIZE)) as studio:
+        shots = _look_for(studio, locate, _VIEWS)
+        looked = len(_VIEWS)
+        if not shots:
+            raise _no_face(profile)
+        anchors, moved, spread = _anchor_all(studio, shots)
         open_mouth = False
         jaw = open_jaw(profile)
-        if jaw is not None and template is None:
+        if jaw is not None:
             studio.pose(jaw)
             shots_open = _look_for(studio, locate, _VIEWS[:3])
             looked += 3
@@ -119,14 +117,66 @@ def place_landmarks(profile: RigProfile, locate: Locate, points: dict | None = N
                 open_mouth = True
             shots = [*shots, *shots_open]
     return Placement(
-        profile=replace(profile, landmarks=anchors),
+        profile=replace(framed, landmarks=anchors),
         found=len(shots),
         looked=looked,
-        template=template is not None,
+        template=False,
         open_mouth=open_mouth,
         moved=tuple(LANDMARK_NAMES[i] for i in np.flatnonzero(moved)),
         spread=spread,
+        framed=said,
     )
+
+
+def _by_points(profile: RigProfile, template: np.ndarray) -> Placement:
+    """Landmarks (49, 2) in shares of the neutral view, anchored."""
+    from .face_studio import CED, FaceStudio
+
+    with FaceStudio(profile, replace(CED, size=VIEW_SIZE)) as studio:
+        anchors, moved, spread = _anchor_all(studio, [(Look(), template * VIEW_SIZE)], strict=False)
+    return Placement(
+        profile=replace(profile, landmarks=anchors),
+        found=1,
+        looked=1,
+        template=True,
+        open_mouth=False,
+        moved=tuple(LANDMARK_NAMES[i] for i in np.flatnonzero(moved)),
+        spread=spread,
+    )
+
+
+def _no_face(profile: RigProfile) -> InputError:
+    return InputError(
+        f"the landmarker finds no face on the neutral face of {profile.name!r}",
+        file=profile.path,
+        fix=PLACE_BY_HAND,
+    )
+
+
+def _framed(profile: RigProfile, locate: Locate) -> tuple[RigProfile, str]:
+    """The profile with a framing in which its face is seen as those of others are, and how that
+    was changed, in words.
+
+    Raises:
+        InputError: the landmarker finds no face, wherever it looks.
+    """
+    from .face_studio import CED, FaceStudio
+
+    with FaceStudio(profile, replace(CED, size=VIEW_SIZE)) as studio:
+        shots, how = _look_for(studio, locate, _VIEWS[:2]), ""
+        if not shots:
+            found = find_elsewhere(lambda looks: _look_for(studio, locate, looks))
+            if found is None:
+                raise _no_face(profile)
+            shots, how = [(found[0].look, found[1])], found[0].how
+        look, pixels = shots[0]
+        studio.look(look)
+        surface = Surface(profile, studio.character.collection, studio.depsgraph)
+        places = cast(surface, studio, np.asarray(pixels, float))[0]
+        framing = asked_framing(profile.framing, places, studio.backward())
+    if framing == profile.framing:
+        return profile, ""
+    return replace(profile, framing=framing), note(profile.framing, framing, how)
 
 
 def _look_for(studio, locate: Locate, looks: Sequence[Look]) -> list[tuple[Look, np.ndarray]]:

@@ -26,6 +26,10 @@ DEEP = 0.09
 """Skin this far behind its neighbours is the inside of mouth or socket; share of the width."""
 REACH = 0.09
 """How far from its ray a landmark may be put, as a share of the face's width."""
+WELD = 1e-6
+"""Vertices so near are one, in extents of their mesh."""
+MOST_OFF = 16
+"""Landmarks that may lie on no skin and go to the nearest; with more it is no face of this mesh."""
 CARRIERS = ("eye_right_outer", "eye_left_outer", "nose_base")
 """What carries a landmark of a template that lies on no skin."""
 
@@ -60,7 +64,8 @@ class Surface:
             vertices.append(points)
             triangles.append(corners + start)
             owners.append(np.full(len(corners), len(self.objects)))
-            pieces.append(connected(len(points), corners)[corners[:, 0]] + start)
+            joined = welded(points)[corners]
+            pieces.append(connected(len(points), joined)[joined[:, 0]] + start)
             self.objects.append((own_name(obj), start))
             start += len(points)
         if not triangles:
@@ -86,6 +91,10 @@ class Surface:
         tree, _ = self._piece(piece)
         place, normal, index, distance = tree.ray_cast(origin.tolist(), direction.tolist())
         return None if index is None else (np.array(place), np.array(normal), distance)
+
+    def nearest(self, piece: int, place: np.ndarray) -> np.ndarray:
+        """The place (3,) on a piece that is nearest to another."""
+        return np.array(self._piece(piece)[0].find_nearest(place.tolist())[0])
 
     def anchor(self, piece: int, place: np.ndarray) -> Anchor:
         """The anchor on a piece that is nearest to a place."""
@@ -134,6 +143,14 @@ def _triangles(evaluated) -> tuple[np.ndarray, np.ndarray]:
     return world_vertices(evaluated), corners.reshape(-1, 3)
 
 
+def welded(points: np.ndarray) -> np.ndarray:
+    """(V,) the same index for vertices at the same place: files for games part a mesh at every seam
+    of its pictures and materials."""
+    step = WELD * max(float(np.ptp(points, axis=0).max()), 1e-12)
+    cells = np.round(points / step).astype(np.int64)
+    return np.unique(cells, axis=0, return_inverse=True)[1].reshape(-1)
+
+
 def connected(count: int, triangles: np.ndarray) -> np.ndarray:
     """(count,) the smallest vertex index of the connected piece that each vertex belongs to."""
     label = np.arange(count)
@@ -162,15 +179,15 @@ def cast(surface: Surface, studio, pixels: np.ndarray, strict: bool = True):
     """Cast landmarks through the studio's camera onto the skin.
 
     Args:
-        pixels: (49, 2) in the studio's picture. strict: refuse landmarks that are on no skin, but
-            for `CARRIERS` always; else their places are NaN.
+        pixels: (49, 2) in the studio's picture. strict: landmarks that are on no skin go to the
+            nearest, as `CARRIERS` always do; else their places are NaN.
 
     Returns:
         places (49, 3) in world space, pieces (49,) of the surface, moved (49,) bool: the ray met no
         skin, and the landmark was put on skin near by.
 
     Raises:
-        InputError: no skin under or near a landmark.
+        InputError: no skin under or near more than `MOST_OFF` landmarks.
     """
     rays = _Rays(studio)
     hits = [surface.first(rays.origin, rays.through(p)) for p in pixels]
@@ -192,6 +209,7 @@ def cast(surface: Surface, studio, pixels: np.ndarray, strict: bool = True):
     metre = rays.metres(pixels, surface, skin) * width
     depth = _depths(surface, rays, pixels, skin)
     places, moved = np.zeros((len(pixels), 3)), np.zeros(len(pixels), bool)
+    off: list[str] = []
     for i, pixel in enumerate(pixels):
         best = None
         # A thin brow may be missed all around its end: the skin under it moves with it.
@@ -204,12 +222,16 @@ def cast(surface: Surface, studio, pixels: np.ndarray, strict: bool = True):
             if best is not None:
                 break
         if best is None and (strict or LANDMARK_NAMES[i] in CARRIERS):
-            raise InputError(
-                f"landmark {LANDMARK_NAMES[i]!r} is not on the skin of {studio.profile.name!r}",
-                file=studio.profile.path,
-                fix=PLACE_BY_HAND,
-            )
+            best = surface.nearest(skin, rays.origin + depth[i] * rays.through(pixel))
+            moved[i], of[i], off = True, skin, [*off, LANDMARK_NAMES[i]]
         places[i] = np.nan if best is None else best
+    if len(off) > MOST_OFF:
+        raise InputError(
+            f"{len(off)} of {len(pixels)} landmarks, {off[0]!r} among them, are not on the skin of "
+            f"{studio.profile.name!r}",
+            file=studio.profile.path,
+            fix=PLACE_BY_HAND,
+        )
     return places, of, moved
 
 

@@ -151,9 +151,13 @@ _REGION_WORDS = (
 )  # fmt: skip
 
 
+_BONES = {"頭": "head", "左目": "left eye", "右目": "right eye", "両目": "eyes"}
+"""Bones that Japanese rigs call by these names alone."""
+
+
 def words_of(name: str) -> list[str]:
     """The words of a name, lower case: camelCase, separators and digits split them."""
-    return [w.lower() for w in _PARTS.findall(name)]
+    return [w.lower() for w in _PARTS.findall(_BONES.get(name, name))]
 
 
 def side_of(name: str) -> str:

@@ -84,6 +84,7 @@ def add_keys(part: bpy.types.Object, spell=lambda name: name, width: float = 0.0
             near = np.exp(-((np.linalg.norm(rest - place, axis=1) / width) ** 2))
             key = part.shape_key_add(name=spell(name))
             key.data.foreach_set("co", (rest + near[:, None] * direction).ravel())
+            key.value = 0.0  # from 5.0 on a new key is at 1
 
 
 def armature(name: str, bones: dict[str, tuple], parent: str = "") -> bpy.types.Object:

@@ -17,7 +17,7 @@ HELP = "Propose a profile for a rig: what moves its face, tried out"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What follows the verb."""
-    parser.add_argument("scene", metavar="FILE.blend", help="a .blend, .glb, .gltf or .fbx")
+    parser.add_argument("scene", metavar="FILE", help="a .blend, .glb, .gltf, .vrm or .fbx")
     parser.add_argument("--object", metavar="NAME", help="the mesh of the face, or of the body")
     parser.add_argument("--library", metavar="FILE", help="of two objects of one name: whose")
     parser.add_argument("--out", metavar="X.json", help="default: beside FILE, with its name")
@@ -49,11 +49,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
         "regions": dict(Counter(c.region for c in made.controls)),
         "with_channels": sum(bool(c.channels) for c in made.controls),
         "pairs": sum(bool(c.mirror) for c in made.controls) // 2,
+        "told": list(proposal.told),
         "left_out": list(proposal.left_out),
         "undecided": list(proposal.undecided),
         "seconds": round(time.monotonic() - began, 1),
     }
-    lines = [f"{made.title}: {len(made.controls)} of {proposal.tried} candidates move the face"]
+    lines = list(proposal.told)
+    lines += [f"{made.title}: {len(made.controls)} of {proposal.tried} candidates move the face"]
     lines += [f"  {n} {region}" for region, n in result["regions"].items()]
     lines += [f"left out: {line}" for line in proposal.left_out]
     lines += [f"to decide: {line}" for line in proposal.undecided]

@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Proposed key poses: a sheet and a list, or what was decided about them."""
     from ...profiling import pose_proposals as proposing
+    from ...studio.key_pose_clarity import CLEAR
 
     path = Path(args.character)
     out = path.with_suffix(".json")
@@ -54,12 +55,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         name = out if path.suffix == ".blend" else args.character
         character = find_character(str(name))
     if args.accept or args.refuse:
-        gone = proposing.refuse(character, args.refuse) if args.refuse else []
-        made, gained = proposing.accept(character, args.accept) if args.accept else (character, [])
-        result = {"accepted": gained, "refused": gone, "key_poses": len(made.key_poses)}
-        text = f"{len(gained)} accepted, {len(gone)} refused: {made.name} has "
-        console.result(result, f"{text}{len(made.key_poses)} key poses")
-        return EXIT_OK
+        return _decide(args, character, console)
     began = time.monotonic()
     sheet = check_file(args.out or character.path.with_suffix(".proposals.png"), (".png",))
     check_outputs({"out": sheet}, [path], [character])
@@ -76,16 +72,49 @@ def run(args: argparse.Namespace, console: Console) -> int:
             stop=lambda: console.interrupted,
         )
     rows = [
-        {"name": p.name, "expression": p.expression, "origin": p.origin, "own": p.own}
+        {
+            "name": p.name,
+            "expression": p.expression,
+            "origin": p.origin,
+            "own": round(p.own, 4),
+            "verdict": p.verdict,
+        }
         for p in proposals
     ]
     result = {
         "profile": str(character.path),
         "sheet": str(sheet),
         "proposals": rows,
-        "clear": sum(p.own >= proposing.CLEAR for p in proposals),
+        "clear": sum(p.verdict == CLEAR for p in proposals),
         "seconds": round(time.monotonic() - began, 1),
     }
-    lines = [f"{r['name']:<28}{r['origin']:<8}{r['own']:>5.0%}" for r in rows]
+    lines = [f"{r['name']:<28}{r['origin']:<8}{r['own']:>5.0%}  {r['verdict']}" for r in rows]
     console.result(result, "\n".join([*lines, f"{result['clear']} read clearly", str(sheet)]))
     return exit_code(result, console)
+
+
+def _decide(args: argparse.Namespace, character, console: Console) -> int:
+    """Accept and refuse proposals; what hardly reads is accepted with a warning."""
+    from ...profiling import pose_proposals as proposing
+
+    gone = proposing.refuse(character, args.refuse) if args.refuse else []
+    made, gained, doubtful = character, [], []
+    if args.accept:
+        before = proposing.load_proposals(character)
+        made, gained = proposing.accept(character, args.accept)
+        doubtful = proposing.hardly_read(before, [p for p in made.key_poses if p.name in gained])
+    if doubtful:
+        console.say(
+            f"warning: {len(doubtful)} of them hardly read: {', '.join(doubtful[:8])}"
+            f"{f' and {len(doubtful) - 8} more' if len(doubtful) > 8 else ''}; look at the sheet, "
+            "and take those out of key_poses that you don't name so yourself"
+        )
+    result = {
+        "accepted": gained,
+        "refused": gone,
+        "hardly_read": doubtful,
+        "key_poses": len(made.key_poses),
+    }
+    text = f"{len(gained)} accepted, {len(gone)} refused: {made.name} has "
+    console.result(result, f"{text}{len(made.key_poses)} key poses")
+    return EXIT_OK

@@ -108,11 +108,17 @@ class EXPRGEN_OT_accept_poses(bpy.types.Operator):
 
         try:
             profile = load_profile(_profile_path(context))
-            _, gained = pose_proposals.accept(profile, self.which)
+            before = pose_proposals.load_proposals(profile)
+            made, gained = pose_proposals.accept(profile, self.which)
         except ExprGenError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
+        taken = [p for p in made.key_poses if p.name in gained]
+        doubtful = pose_proposals.hardly_read(before, taken)
         self.report({"INFO"}, f"{len(gained)} key poses accepted")
+        if doubtful:
+            named = ", ".join(doubtful[:4])
+            self.report({"WARNING"}, f"{len(doubtful)} of them hardly read: {named}")
         job_timer.redraw()
         return {"FINISHED"}
 

@@ -80,6 +80,12 @@ def load_ced(folder: str | Path, character: str) -> CharacterSet:
         raise InputError(f"{character[:60]!r} names no character", file=folder, fix=NAME_FIX)
     place = Path(folder) / character
     meta, samples = load_samples(place / "samples.npz")
+    if not (place / "seen.npz").exists():
+        raise InputError(
+            "its pictures were captured but never prepared",
+            file=place,
+            fix=f"prepare them first: exprgen train ced --data {folder}",
+        )
     _, seen = load_seen(place / "seen.npz")
     faces = read_array(place / "faces.npy", fix=PREPARE)
     check_columns(place / "faces.npy", {"faces": faces}, {"faces": _FACES}, PREPARE)

@@ -173,6 +173,24 @@ def test_accept_relabel_refuse(proposed, capfd):
     assert "none are left: propose again, or edit key_poses" in capfd.readouterr().err
 
 
+def test_what_hardly_reads_is_accepted_with_a_warning(named, capfd):
+    poses = proposing.by_names(named)[:3]
+    wanted = [EXPRESSIONS.index(p.expression) for p in poses]
+    sure, taken_for = np.full(7, 0.02), np.full(7, 0.02)
+    sure[wanted[0]], taken_for[(wanted[1] + 1) % 7] = 0.88, 0.88
+    read = (sure, taken_for, taken_for)
+    made = [replace(p, probabilities=tuple(r)) for p, r in zip(poses, read, strict=True)]
+    assert [p.verdict for p in made] == ["clear", "mistaken", "mistaken"]
+    proposing.save_proposals(named, made)
+    other = EXPRESSIONS[(wanted[1] + 1) % 7]
+    words = f"{poses[0].name},{poses[1].name},{poses[2].name}={other}"
+    assert main.main(["propose", str(named.path), "--accept", words, "--json"]) == EXIT_OK
+    out, err = capfd.readouterr()
+    (doubt,) = json.loads(out.splitlines()[-1])["hardly_read"]  # relabelled, it reads
+    assert doubt.startswith(f"{poses[1].name} (reads as {other}")
+    assert "hardly read" in err
+
+
 def test_bad_decisions_are_refused(proposed, named, capfd):
     path = str(proposed.path)
     assert main.main(["propose", path, "--accept", "joy_none"]) == EXIT_USAGE

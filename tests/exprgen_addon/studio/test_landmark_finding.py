@@ -125,6 +125,24 @@ def test_landmarks_are_found_by_looking(ann):
         np.testing.assert_allclose(studio.landmarks(), want, atol=1.0)
 
 
+def test_a_face_that_the_framing_misses_is_found_nearer_and_framed_anew(ann):
+    """Nothing at first nor from farther off; then, twice as near, and ever after."""
+    calls = []
+
+    def locate(paths):
+        calls.append(len(paths))
+        size = {3: 0.8}.get(len(calls), 0.4)
+        face = 320 * ((average_face() / 256 - 0.5) * size + 0.5)
+        return [None if len(calls) < 3 else face for _ in paths]
+
+    wide = replace(ann.framing, size=2.5 * ann.framing.size)
+    placed = landmark_finding.place_landmarks(replace(ann, landmarks={}, framing=wide), locate)
+    assert placed.framed.startswith("the face was found nearer; framed anew")
+    assert placed.warnings[0] == placed.framed
+    assert placed.profile.framing.size < 0.8 * wide.size
+    assert set(placed.profile.landmarks) == set(LANDMARK_NAMES)
+
+
 def test_a_face_that_is_not_found_names_the_way_by_hand(ann):
     with pytest.raises(InputError, match="finds no face") as error:
         landmark_finding.place_landmarks(ann, lambda paths: [None] * len(paths))
@@ -225,6 +243,15 @@ def test_point_files_round_trip_and_are_checked(tmp_path):
 def test_connected_pieces_are_told_apart():
     triangles = np.array([[0, 1, 2], [2, 3, 4], [5, 6, 7], [9, 8, 7]])
     assert skin_rays.connected(11, triangles).tolist() == [0] * 5 + [5] * 5 + [10]
+
+
+def test_seams_part_no_skin():
+    """Vertices that a file doubles along a seam are one."""
+    points = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]], float)
+    triangles = np.array([[0, 1, 2], [3, 5, 4]])
+    assert len(set(skin_rays.connected(6, triangles)[triangles[:, 0]])) == 2
+    joined = skin_rays.welded(points)[triangles]
+    assert len(set(skin_rays.connected(6, joined)[joined[:, 0]])) == 1
 
 
 def test_faults_are_told_by_reason():

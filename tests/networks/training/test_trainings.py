@@ -454,6 +454,9 @@ def test_ced_is_prepared_and_grows(tmp_path, monkeypatch):
     trainings.write_ced(tmp_path / "ced", doll, count=12, pictures=True)
     place = tmp_path / "ced" / "doll"
     (place / "seen.npz").unlink()
+    with pytest.raises(InputError, match="captured but never prepared") as error:
+        load_ced(tmp_path / "ced", "doll")
+    assert f"exprgen train ced --data {tmp_path / 'ced'}" in error.value.fix
     last = place / "images" / "000011.png"
     kept = cv2.imread(str(last))
     last.unlink()

@@ -1,0 +1,307 @@
+"""glTF and VRM files as Blender's importer takes them: a copy whose text is mended. No Blender.
+
+What a VRM file knows of its names stands in its extension (VRM 0.x: `VRM`, 1.0: `VRMC_vrm`; see
+https://github.com/vrm-c/vrm-specification): which nodes are head and eyes, which of its shape
+targets make "A" or "Blink", which chains swing by themselves. The importer reads none of it, and
+finds the targets' names in one of the two places only where exporters keep them. So the names are
+written into the glTF part, where they are lacking.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from ...networks.characters.control_meanings import read_names
+from ...networks.characters.control_names import words_of
+from ...networks.errors import InputError
+from ...networks.files import write_bytes
+from ...networks.reading import parse_json, read_bytes
+from ...networks.records import json_text
+
+LARGEST = 1 << 31  # bytes; no avatar is larger
+MESHOPT = ("EXT_meshopt_compression", "KHR_meshopt_compression")
+SPARE = ("VRM", "VRMC_", "EXT_texture_", "KHR_texture_basisu", "KHR_xmp", "KHR_materials_", "MOZ_")
+"""How names of extensions begin without which shape and bones are still whole."""
+DAMAGED = "export it again"
+_BONES = {"head": "head", "neck": "neck", "leftEye": "eye", "rightEye": "eye"}
+"""Bones of the extension -> the word that their nodes' names should have. A jaw is not among them:
+Unity's guess puts it on hair."""
+_SWINGS = {"hair", "skirt", "bust", "spring"}
+
+
+@dataclass(frozen=True)
+class GltfCopy:
+    """A file that Blender imports, and what its text told.
+
+    notes: what was read and mended, in words. mixes: expression -> {shape key: value} of those that
+    several keys make together and no key makes alone.
+    """
+
+    file: Path
+    notes: tuple[str, ...] = ()
+    mixes: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+def importable(path: Path, folder: Path) -> GltfCopy:
+    """A .glb, .gltf or .vrm as Blender can import it: itself, or a mended copy in `folder`.
+
+    Raises:
+        InputError: it is damaged, or compressed in a way that Blender doesn't read.
+    """
+    data = read_bytes(path, LARGEST)
+    text, rest = _parts(data, path)
+    gltf = _object(text, path)
+    _refuse_meshopt(gltf, path)
+    try:
+        before = json.dumps(gltf)
+        notes = _loosen(gltf)
+        _name_targets(gltf)
+        told, mixes = _read_vrm(gltf)
+        notes = [*told, *notes]
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        raise InputError(
+            f"its description of meshes and nodes is damaged ({error})", file=path, fix=DAMAGED
+        ) from error
+    if json.dumps(gltf) == before and path.suffix.lower() != ".vrm":
+        return GltfCopy(path, tuple(notes), mixes)
+    copy = folder / f"{path.stem}{'.gltf' if rest is None else '.glb'}"
+    _beside(gltf, path)
+    write_bytes(copy, _packed(gltf, rest))
+    return GltfCopy(copy, tuple(notes), mixes)
+
+
+# --- the container -------------------------------------------------------------------------------
+
+
+def _parts(data: bytes, path: Path) -> tuple[bytes, bytes | None]:
+    """The JSON text, and the chunks behind it of a binary file (None of a text file).
+
+    glTF 2.0 specification, 4.4: header of 12 bytes, chunks of length, type and content.
+    """
+    if data[:4] != b"glTF":
+        return data, None
+    if len(data) < 20:
+        raise InputError("ends within its header", file=path, fix=DAMAGED)
+    version, _, length, kind = struct.unpack_from("<III4s", data, 4)
+    if version != 2 or kind != b"JSON" or 20 + length > len(data):
+        raise InputError(f"is no whole glTF 2 file (version {version})", file=path, fix=DAMAGED)
+    return data[20 : 20 + length], data[20 + length :]
+
+
+def _object(text: bytes, path: Path) -> dict:
+    try:
+        gltf = parse_json(text.decode("utf-8"))
+        if not isinstance(gltf, dict):
+            raise ValueError("no object")
+    except ValueError as error:
+        raise InputError(f"is no glTF ({error})", file=path, fix=DAMAGED) from error
+    return gltf
+
+
+def _packed(gltf: dict, rest: bytes | None) -> bytes:
+    text = json_text(gltf).encode("utf-8")
+    if rest is None:
+        return text
+    text += b" " * (-len(text) % 4)
+    size = 20 + len(text) + len(rest)
+    return struct.pack("<4sIII4s", b"glTF", 2, size, len(text), b"JSON") + text + rest
+
+
+def _beside(gltf: dict, path: Path) -> None:
+    """What lies beside the file is found from another folder too."""
+    for holder in [*gltf.get("buffers", []), *gltf.get("images", [])]:
+        uri = holder.get("uri", "")
+        if uri and not uri.startswith("data:"):
+            holder["uri"] = quote(str(path.resolve().parent / unquote(uri)))
+
+
+def _refuse_meshopt(gltf: dict, path: Path) -> None:
+    asked = gltf.get("extensionsRequired") or []
+    for name in MESHOPT:
+        if name in asked:
+            raise InputError(
+                f"is compressed with meshopt ({name}), which Blender doesn't read",
+                file=path,
+                fix="unpack it with gltfpack, of the meshoptimizer project: gltfpack -noq -kn -km "
+                f"-ke -i {path.name} -o unpacked.glb",
+            )
+
+
+def _loosen(gltf: dict) -> list[str]:
+    """Extensions that only colour or describe are no longer required; says which."""
+    asked = gltf.get("extensionsRequired") or []
+    spare = [n for n in asked if str(n).startswith(SPARE)]
+    if not spare:
+        return []
+    gltf["extensionsRequired"] = [n for n in asked if n not in spare]
+    shown = [n for n in spare if not n.startswith("VRM")]
+    return [f"extensions that Blender doesn't read: {', '.join(shown)}"] if shown else []
+
+
+# --- names ---------------------------------------------------------------------------------------
+
+
+def _meshes(gltf: dict) -> list[dict]:
+    return gltf.get("meshes") or []
+
+
+def _count(mesh: dict) -> int:
+    return max((len(p.get("targets") or []) for p in mesh.get("primitives") or []), default=0)
+
+
+def _name_targets(gltf: dict) -> None:
+    """The targets' names where the importer looks for them: some exporters put them elsewhere."""
+    for mesh in _meshes(gltf):
+        holders = [mesh, *(mesh.get("primitives") or [])]
+        names = [(h.get("extras") or {}).get("targetNames") for h in holders]
+        found = next((n for n in names if n), None)
+        if found and not names[0]:
+            mesh["extras"] = {**(mesh.get("extras") or {}), "targetNames": list(found)}
+
+
+def _names_of(gltf: dict, mesh: int) -> list[str]:
+    """A mesh's names of its targets; "" where there is none."""
+    found = _meshes(gltf)[mesh]
+    names = [str(n) for n in (found.get("extras") or {}).get("targetNames") or []]
+    return names + [_accessors_name(gltf, found, k) for k in range(len(names), _count(found))]
+
+
+def _accessors_name(gltf: dict, mesh: dict, target: int) -> str:
+    """Where some exporters have a target's name, and the importer looks next."""
+    targets = mesh["primitives"][0].get("targets") or []
+    at = targets[target].get("POSITION") if target < len(targets) else None
+    return "" if at is None else str(gltf["accessors"][at].get("name") or "")
+
+
+def _read_vrm(gltf: dict) -> tuple[list[str], dict[str, dict[str, float]]]:
+    extensions = gltf.get("extensions") or {}
+    new, old = extensions.get("VRMC_vrm"), extensions.get("VRM")
+    if not (new or old):
+        return [], {}
+    said = f"VRM {new.get('specVersion', '1.0') if new else '0.x'}"
+    bones = _new_bones(new) if new else _old_bones(old)
+    expressions = list(_new_expressions(gltf, new) if new else _old_expressions(old))
+    lines = [f"read as {said}: {len(expressions)} expressions, {len(bones)} bones"]
+    renamed = _name_bones(gltf, bones, _springs(gltf, extensions))
+    if renamed:
+        lines.append("named after what the file says they are: " + ", ".join(renamed[:8]))
+    named, mixes = _name_expressions(gltf, expressions)
+    if named:
+        lines.append(f"{len(named)} keys got their expression's name: " + ", ".join(named[:8]))
+    return lines, mixes
+
+
+def _new_bones(extension: dict) -> dict[str, int]:
+    bones = (extension.get("humanoid") or {}).get("humanBones") or {}
+    return {name: b["node"] for name, b in bones.items() if isinstance(b.get("node"), int)}
+
+
+def _old_bones(extension: dict) -> dict[str, int]:
+    bones = (extension.get("humanoid") or {}).get("humanBones") or []
+    return {b["bone"]: b["node"] for b in bones if isinstance(b.get("node"), int)}
+
+
+Binds = list[tuple[int, int, float]]
+"""(mesh, target, value 0 to 1) each."""
+
+
+def _new_expressions(gltf: dict, extension: dict) -> Iterator[tuple[str, Binds]]:
+    nodes = gltf.get("nodes") or []
+    groups = extension.get("expressions") or {}
+    for kind in ("preset", "custom"):
+        for name, expression in (groups.get(kind) or {}).items():
+            binds = expression.get("morphTargetBinds") or []
+            yield (
+                name,
+                [
+                    (nodes[b["node"]]["mesh"], b["index"], float(b.get("weight", 1.0)))
+                    for b in binds
+                ],
+            )
+
+
+def _old_expressions(extension: dict) -> Iterator[tuple[str, Binds]]:
+    for group in (extension.get("blendShapeMaster") or {}).get("blendShapeGroups") or []:
+        preset = str(group.get("presetName") or "unknown").lower()
+        name = str(group.get("name") or "") if preset == "unknown" else preset
+        binds = group.get("binds") or []
+        yield name, [(b["mesh"], b["index"], float(b.get("weight", 100.0)) / 100.0) for b in binds]
+
+
+def _springs(gltf: dict, extensions: dict) -> list[int]:
+    """Nodes that swing by themselves, and what hangs on them: hair, ribbons, clothes."""
+    old = (extensions.get("VRM") or {}).get("secondaryAnimation") or {}
+    new = extensions.get("VRMC_springBone") or {}
+    roots = [n for g in old.get("boneGroups") or [] for n in g.get("bones") or []]
+    roots += [j["node"] for s in new.get("springs") or [] for j in s.get("joints") or []]
+    nodes, found, queue = gltf.get("nodes") or [], {}, roots
+    while queue:
+        node = queue.pop()
+        if node not in found and 0 <= node < len(nodes):
+            found[node] = None
+            queue.extend(nodes[node].get("children") or [])
+    return list(found)
+
+
+def _name_bones(gltf: dict, bones: dict[str, int], springs: list[int]) -> list[str]:
+    """Head and eyes are called so where their names say something else, and what swings too."""
+    nodes, renamed = gltf.get("nodes") or [], []
+    used = {n.get("name") for n in nodes}
+    for bone, word in _BONES.items():
+        node = nodes[bones[bone]] if bone in bones else None
+        if node is None or word in words_of(node.get("name") or "") or bone in used:
+            continue
+        renamed.append(f"{node.get('name', '')} ({bone})")
+        node["name"] = bone
+    human = set(bones.values())
+    for i in springs:
+        name = str(nodes[i].get("name") or i)
+        if i not in human and "mesh" not in nodes[i] and not _SWINGS & set(words_of(name)):
+            nodes[i]["name"] = f"spring {name}"
+    return renamed
+
+
+def _name_expressions(gltf: dict, expressions) -> tuple[list[str], dict[str, dict[str, float]]]:
+    """Targets whose names say nothing get that of the expression that they alone make; what several
+    make together, and no name says, is a mix."""
+    names = {i: _names_of(gltf, i) for i in range(len(_meshes(gltf)))}
+    known = read_names(n for of in names.values() for n in of if n)
+    named, mixes = [], {}
+    for name, binds in expressions:
+        binds = [b for b in binds if b[2] > 0.0 and b[1] < len(names.get(b[0], ()))]
+        keys = {names[mesh][target] for mesh, target, _ in binds}
+        if not name or not binds or _told(name, keys, known):
+            continue
+        if len({mesh for mesh, _, _ in binds}) == len(binds) and len(keys) == 1:
+            if not keys & known.keys():
+                for mesh, target, _ in binds:
+                    names[mesh][target] = name
+                named.append(name)
+                known |= read_names([name])
+        else:
+            mixes[name] = binds
+    for i, mesh in enumerate(_meshes(gltf)):
+        if names[i]:
+            mesh["extras"] = {
+                **(mesh.get("extras") or {}),
+                "targetNames": [n or f"target_{k}" for k, n in enumerate(names[i])],
+            }
+    return named, {
+        name: {names[mesh][target] or f"target_{target}": value for mesh, target, value in binds}
+        for name, binds in mixes.items()
+    }
+
+
+def _told(name: str, keys: set[str], known: dict) -> bool:
+    """The keys say by their own names what this expression would."""
+    meant = read_names([name]).get(name)
+    if meant is None:
+        return True  # an expression that nobody knows tells nothing
+    if meant.pose:
+        return any(known[k].pose == meant.pose for k in keys if k in known)
+    return all(k in known and known[k].channels for k in keys)

@@ -1,0 +1,99 @@
+"""Files of other programs, imported into an empty scene: .glb, .gltf, .vrm, .fbx."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from ...networks.errors import InputError
+from ...networks.files import scratch_folder
+from ...networks.reading import plain_file
+from .gltf_copy import importable
+
+GLTF, FBX = (".glb", ".gltf", ".vrm"), (".fbx",)
+KINDS = (*GLTF, *FBX)
+_BINARY_FBX = b"Kaydara FBX Binary"
+BLEND = "open it in Blender and save it as a .blend"
+
+
+def import_file(path: Path) -> tuple[str, ...]:
+    """Import a file into the open, empty scene; returns what was read of it, in words.
+
+    Raises:
+        InputError: it can't be imported.
+    """
+    plain_file(path)
+    return _import_fbx(path) if path.suffix.lower() in FBX else _import_gltf(path)
+
+
+def last_line(error: Exception) -> str:
+    """What Blender says last of a failure."""
+    return str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+
+
+def _call(operator, path: Path, **options) -> None:
+    """Run an importer; what this Blender's has no option for is left out."""
+    known = operator.get_rna_type().properties.keys()
+    options = {name: value for name, value in options.items() if name in known}
+    operator(filepath=str(path.resolve()), **options)
+
+
+def _refusal(path: Path, error: Exception) -> InputError:
+    return InputError(f"can't be imported ({last_line(error)})", file=path, fix=BLEND)
+
+
+def _import_gltf(path: Path) -> tuple[str, ...]:
+    with scratch_folder() as folder:
+        copy = importable(path, folder)
+        try:
+            # The shape that bones are drawn with would be a mesh more.
+            _call(bpy.ops.import_scene.gltf, copy.file, disable_bone_shape=True)
+        except (RuntimeError, AttributeError, KeyError) as error:
+            raise _refusal(path, error) from error
+    made = [name for name, values in copy.mixes.items() if _add_mix(name, values)]
+    mixed = [f"expressions made of several keys: {', '.join(made[:8])}"] if made else []
+    return (*copy.notes, *mixed)
+
+
+def _add_mix(name: str, values: dict[str, float]) -> bool:
+    """A key more on each mesh that shows an expression by several keys together."""
+    added = False
+    for mesh in [m for m in bpy.data.meshes if m.shape_keys and m.users]:
+        blocks = mesh.shape_keys.key_blocks
+        chosen = {n: v for n, v in values.items() if n in blocks}
+        if not chosen or name in blocks:
+            continue
+        owner = next(o for o in bpy.data.objects if o.data == mesh)
+        before = {block.name: block.value for block in blocks}
+        for block in blocks:
+            block.value = chosen.get(block.name, 0.0)
+        owner.shape_key_add(name=name, from_mix=True).value = 0.0
+        for key, value in before.items():
+            blocks[key].value = value
+        added = True
+    return added
+
+
+def _import_fbx(path: Path) -> tuple[str, ...]:
+    with open(path, "rb") as stream:
+        binary = stream.read(len(_BINARY_FBX)) == _BINARY_FBX
+    if binary:
+        try:
+            _call(bpy.ops.import_scene.fbx, path)
+            return ()
+        except (RuntimeError, AttributeError, KeyError):  # of an old version, or unusual
+            bpy.ops.wm.read_factory_settings(use_empty=True)
+    try:
+        _call(bpy.ops.wm.fbx_import, path)
+    except KeyError as error:  # a Blender before 4.5 has no such operator
+        raise InputError(
+            "is a text FBX, which this Blender doesn't read",
+            file=path,
+            fix="use Blender 4.5 or later, or export it as binary FBX",
+        ) from error
+    except (RuntimeError, AttributeError) as error:
+        raise _refusal(path, error) from error
+    if not bpy.data.objects:
+        raise InputError("holds no objects", file=path, fix=BLEND)
+    return () if binary else ("read as a text FBX",)

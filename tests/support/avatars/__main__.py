@@ -1,0 +1,77 @@
+"""Make all avatars and measure how far they come: a table for docs/avatars.md.
+
+python -m exprgen.tests.support.avatars OUT [--only NAME ...] [--clip FILE ...] [--table FILE.md]
+
+Goes on with what is in OUT. An hour for all of them on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from exprgen.networks.characters.profile import SAMPLE_RIGS
+from exprgen.networks.files import write_text
+from exprgen.networks.reading import read_object
+from exprgen.networks.records import json_text
+
+from . import measuring
+from .building import Avatar, build
+from .files import save
+from .rigs import AVATARS
+from .table import table
+
+LEAD = "tobi"
+"""The sample whose face the avatars wear leads, and is measured beside them."""
+
+
+def main(words: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="avatars", description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--only", action="append", default=[], metavar="NAME")
+    parser.add_argument("--clip", action="append", type=Path, default=[], metavar="FILE")
+    parser.add_argument("--table", type=Path, metavar="FILE.md")
+    args = parser.parse_args(words)
+    clips = args.clip or [SAMPLE_RIGS / "reference" / "reference.mp4"]
+    folder = args.out.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen = [a for a in AVATARS if not args.only or a.name in args.only]
+    figures = {a.name: _kept(folder, a, "profile", _profiled) for a in chosen}
+    playable = [a for a in chosen if plays(figures[a.name])]
+    played = measuring.performed(playable, folder, clips, LEAD) if playable else {}
+    for avatar in playable:
+        figures[avatar.name]["faults"] = measuring.faults(avatar, folder, clips)
+    for avatar in chosen:
+        if "landmark_error" in figures[avatar.name]:
+            figures[avatar.name]["poses"] = _kept(folder, avatar, "poses", measuring.posed)
+        text = table(chosen, figures, played, LEAD)
+        if args.table:
+            write_text(args.table, text)
+    print(text)
+
+
+def _profiled(avatar: Avatar, folder: Path) -> dict:
+    return measuring.profiled(avatar, save(build(avatar), folder), folder)
+
+
+def _kept(folder: Path, avatar: Avatar, what: str, measure: Callable) -> dict:
+    """What `measure` gives, kept in the folder for the next time."""
+    kept = folder / f"{avatar.name}.{what}.figures.json"
+    if not kept.exists():
+        write_text(kept, json_text(measure(avatar, folder), indent=1))
+        print(f"{avatar.name}: {what} measured", file=sys.stderr, flush=True)
+    return read_object(kept, "remove it")
+
+
+def plays(figures: dict) -> bool:
+    """It can be solved without training."""
+    return "landmark_error" in figures and not figures["lacks"]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(0)  # the bpy module can hang at the end
