@@ -4,7 +4,7 @@ its targets, near a prior. Numpy only; it knows nothing of faces.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,10 +41,16 @@ class Fit:
     low: np.ndarray
     high: np.ndarray
 
-    def solve(self, aims: int = AIMS) -> np.ndarray:
-        """The unit values (N, C)."""
+    def last(self) -> Fit:
+        """What is asked of the last frame alone."""
+        of_frames = ("targets", "weights", "prior")
+        return replace(self, **{name: getattr(self, name)[-1:] for name in of_frames})
+
+    def solve(self, aims: int = AIMS, start: np.ndarray | None = None) -> np.ndarray:
+        """The unit values (N, C). start (N, C): something near them; the prior by default."""
         free = np.isfinite(self.hold)
-        units = np.where(free, np.clip(self.prior, self.low, self.high), self.prior)
+        begin = self.prior if start is None else start
+        units = np.where(free, np.clip(begin, self.low, self.high), self.prior)
         if not free.any():
             return units
         cost = self.cost(units)

@@ -19,8 +19,8 @@ from .by_channels import calm_coefficients
 from .controls import selected_rows
 from .fit import Fit
 from .relations import INDEX, RELATIONS, SIDES
-from .smoothing import JUMP_UNITS, smooth
-from .targets import HOLD, Geometry, kind_of, slow, targets_for
+from .smoothing import JUMP_UNITS, slow, smooth
+from .targets import HOLD, Geometry, kind_of, targets_for
 
 STIRRED = 0.01
 """Eye distances from which on an actor's slow motion has a direction."""
@@ -138,11 +138,26 @@ def solve_relations(
             controls of the eyes are taken from `felt` as they are.
         certain: (N,) 0..1, how certainly that expression is read.
     """
-    geometry, certain = Geometry.of(model, profile), np.broadcast_to(certain, len(times))
+    geometry = Geometry.of(model, profile)
+    controls = [profile.control(n) for n in model.controls]
+    return relation_fit(times, actor, geometry, controls, plain, felt, settings, certain).solve()
+
+
+def relation_fit(
+    times: np.ndarray,
+    actor: ActorRelations,
+    geometry: Geometry,
+    controls: list[Control],
+    plain: np.ndarray,
+    felt: np.ndarray,
+    settings: RetargetSettings,
+    certain: np.ndarray | float = 0.0,
+) -> Fit:
+    """What `solve_relations` solves; `controls` are the response's, `geometry` is made of it."""
+    certain = np.broadcast_to(certain, len(times))
     aim = targets_for(times, actor, geometry, settings)
     values = _unfrowned(times, _rounded(aim.values, geometry, plain), geometry, plain)
     values = _carried_on(times, values, geometry, felt, settings, certain)
-    controls = [profile.control(n) for n in model.controls]
     regions = [c.region for c in controls]
     share = settings.emphasis_at(times, regions) * [FEELING.get(r, 0.0) for r in regions]
     more = slow(times, felt - plain)
@@ -152,7 +167,7 @@ def solve_relations(
     prior[:, ~np.isfinite(hold)] = felt[:, ~np.isfinite(hold)]
     low = np.array([-1.0 if c.minimum < c.rest else 0.0 for c in controls])
     high = np.array([1.0 if c.maximum > c.rest else 0.0 for c in controls])
-    return Fit(geometry.response, values, aim.weights, prior, hold, low, high).solve()
+    return Fit(geometry.response, values, aim.weights, prior, hold, low, high)
 
 
 def _rounded(values: np.ndarray, geometry: Geometry, plain: np.ndarray) -> np.ndarray:

@@ -10,6 +10,8 @@ from ..track import FaceTrack
 
 SIGMA_SECONDS = 0.15  # of the time window at strength 1
 JUMP_UNITS = 0.15  # changes well above this (a blink, lips that seal) are motion, not noise
+SLOW_HERTZ = 0.8
+"""Below it motion is meaning, above it speech."""
 # Region -> the setting that smooths it.
 STRENGTH = {
     **dict.fromkeys(("brow", "eye", "gaze"), "smoothing_eyes"),
@@ -62,3 +64,12 @@ def smooth_units(
     # While the eye shuts, the lids' own curve counts, whatever the strength.
     smoothed[:, lids] = (1.0 - blink) * smoothed[:, lids] + blink * units[:, lids]
     return smoothed
+
+
+def slow(times: np.ndarray, values: np.ndarray, hertz: float = SLOW_HERTZ) -> np.ndarray:
+    """The part of values (N, ...) that is slower than `hertz`, without delay: a Gaussian mean over
+    the frames' own times, half as strong at that frequency."""
+    sigma = np.sqrt(np.log(2.0) / 2.0) / (np.pi * hertz)
+    apart = (times[:, None] - times[None]) / sigma
+    weights = np.exp(-0.5 * apart**2)
+    return (weights / weights.sum(1, keepdims=True)) @ values

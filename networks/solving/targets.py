@@ -24,6 +24,7 @@ from .relations import (
     neutral_sizes,
     relation_weights,
 )
+from .smoothing import slow
 
 WEIGHTS = {
     "lip_gap": 3.0,
@@ -73,8 +74,6 @@ LEAST_SCALE = 0.6
 """Share of its proportional scale below which a motion is not shrunk to fit a reach."""
 KNEE = 0.75
 """Share of its reach up to which a target is kept as it is."""
-SLOW_HERTZ = 0.8
-"""Below it motion is meaning, above it speech."""
 LIDS_OVERLAP = 0.1
 """How far, in shares of the open eye, an upper lid must pass the lower one until nothing of the eye
 is seen between them; the landmarks are on their rims."""
@@ -159,7 +158,7 @@ def targets_for(
     """The targets of a character at the frames' `times` (N,) seconds."""
     response = geometry.response
     scale = _scales(actor, geometry) * _amplified(settings)
-    moved = _into_reach(times, actor.moved * scale, geometry)
+    moved = _into_reach(times, actor.moved * scale, actor.quick * scale, geometry)
     values = response.rest + moved
     sizes = np.clip(by_size(_proportions(actor, response)), *SIZE_LIMITS)
     weights = np.tile(_base_weights() / sizes, (len(values), 1))
@@ -168,15 +167,6 @@ def targets_for(
     _set_lids(values, weights, actor, geometry)
     can = np.maximum(geometry.high, -geometry.low) > 0.01 * sizes
     return Targets(values, weights * can)
-
-
-def slow(times: np.ndarray, values: np.ndarray, hertz: float = SLOW_HERTZ) -> np.ndarray:
-    """The part of values (N, ...) that is slower than `hertz`, without delay: a Gaussian mean over
-    the frames' own times, half as strong at that frequency."""
-    sigma = np.sqrt(np.log(2.0) / 2.0) / (np.pi * hertz)
-    apart = (times[:, None] - times[None]) / sigma
-    weights = np.exp(-0.5 * apart**2)
-    return (weights / weights.sum(1, keepdims=True)) @ values
 
 
 def _amplified(settings: RetargetSettings) -> np.ndarray:
@@ -212,15 +202,17 @@ def _scales(actor: ActorRelations, geometry: Geometry) -> np.ndarray:
     return scale * np.clip(fits, LEAST_SCALE, 1.0)
 
 
-def _into_reach(times: np.ndarray, moved: np.ndarray, geometry: Geometry) -> np.ndarray:
+def _into_reach(
+    times: np.ndarray, moved: np.ndarray, quickest: np.ndarray, geometry: Geometry
+) -> np.ndarray:
     """Motions (N, K) eased into the character's reach.
 
     What is held (slow) gives way first, so that a brow that is low throughout still moves; what is
-    then too far grows ever slower towards the reach.
+    then too far grows ever slower towards the reach. quickest (2, K): see ActorRelations.
     """
     held = slow(times, moved)
     quick = moved - held
-    up, down = (np.percentile(side * quick, 95, axis=0) for side in (1.0, -1.0))
+    down, up = quickest
     low, high = np.minimum(geometry.low, -1e-3), np.maximum(geometry.high, 1e-3)
     held = _eased(held, low + np.minimum(down, -0.5 * low), high - np.minimum(up, 0.5 * high))
     return _eased(held + quick, low, high)
