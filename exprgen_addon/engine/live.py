@@ -98,15 +98,18 @@ class Live:
             message = self.job.frames.popleft()
             if [len(row) for row in message["values"]] == widths:
                 frames.append(_frame(message))
-        now = time.monotonic()
         for frame in frames:
-            self._delays.append(now - frame.captured)
             self._moments.append(frame.captured)
             if recording and frame.state != CALIBRATING and len(self.tape) < LONGEST_TAKE:
                 self.tape.append(frame)
         self.shown += len(frames)
         self.newest = frames[-1] if frames else self.newest
         return frames
+
+    def arrived(self, frames: list[LiveFrame]) -> None:
+        """These frames are where they should go, now."""
+        now = time.monotonic()
+        self._delays.extend(now - frame.captured for frame in frames)
 
     def delays(self, last: int = MOST_DELAYS) -> list[float]:
         """Seconds from a frame's capture until here: the median and the 95th percentile."""

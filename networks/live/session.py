@@ -39,6 +39,9 @@ from .seen import CALM, Seen, seen_by_camera, seen_by_phone
 from .solver import LiveSolver
 from .sources import CameraSource, ClipSource, Newest, Shot, Source, gone
 
+LOOK_EVERY = 0.1
+"""Seconds from one look of the networks to the next at least: a feeling takes longer to change, and
+the tracker needs the processor too."""
 WAIT = 0.2
 """Seconds that a frame is waited for before somebody looks whether to stop."""
 LEAD = 120
@@ -184,8 +187,11 @@ class _Networks:
         try:
             while not self._faces.ended:
                 tracked = self._faces.take(WAIT)
-                if tracked is not None:
-                    self._look(tracked)
+                if tracked is None:
+                    continue
+                began = time.monotonic()
+                self._look(tracked)
+                time.sleep(max(0.0, LOOK_EVERY - (time.monotonic() - began)))
         except BaseException as error:  # handed over to the caller's thread
             self._error = error
 

@@ -51,12 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of looking at the face first, to learn its neutral (default: %(default)s)",
     )
     parser.add_argument(
-        "--actor", default="", metavar="NAME", help="start from what is kept of them"
+        "--actor", default="", metavar="NAME", help="start from what other footage of them showed"
     )
     parser.add_argument("--seconds", type=finite, help="end after these (default: Ctrl-C)")
     parser.add_argument("--out", metavar="TRACK.npz", help="what was seen, for `apply`")
     parser.add_argument(
-        "--record", metavar="TAKE.blend", help="what was played, keys at exact times"
+        "--record", metavar="TAKE.blend", help="what was played, with keys at its exact times"
     )
 
 
@@ -75,7 +75,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
             time.sleep(0.005)
             for message in session.job.messages():
                 console.message(message)
-            told.show(session, session.take(recording=bool(args.record)))
+            frames = session.take(recording=bool(args.record))
+            session.arrived(frames)
+            told.show(session, frames)
         if session.job.error is not None:
             raise session.job.error
         result = {**session.job.result, "delay": session.delays()}
