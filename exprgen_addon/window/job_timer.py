@@ -192,7 +192,8 @@ def _in_a_tool() -> bool:
 
 
 def in_view():
-    """A context with a 3D view in it, for operators that a timer calls; without windows, as it is."""
+    """A context with a 3D view in it, for operators that a timer calls; without a window, as it
+    is."""
     windows = bpy.context.window_manager.windows
     if not windows:
         return bpy.context.temp_override()

@@ -6,22 +6,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..characters.profile import RigProfile
+from ..characters.profile import RigProfile, arkit_to_unit
 from ..errors import UsageError
 from ..settings import RetargetSettings
 from ..solving.actor_file import NOBODY, load_actor
 from ..solving.actor_neutral import neutral_from
-from ..solving.by_channels import channel_units
 from ..solving.coefficients import coefficient_relations
 from ..solving.contact import lips_bias
 from ..solving.head_and_gaze import neutral_head
 from ..solving.neutral import OPEN_EYE, Neutral, find_neutral, neutral_offset, weighted_median
+from ..solving.people import people
 from ..solving.relations import LIP_GAPS, NAMES, FaceFrame, measure
 from ..track import FaceTrack
 from .seen import Seen, as_track
 
 SECONDS = 2.0
 """Of frames with a face that a calibration looks at."""
+MOST_ARKIT = 0.5
+"""Of a coefficient that a neutral face may have: what is more is no build."""
 LEAST_FRAMES = 8
 """Of them that it needs."""
 
@@ -32,7 +34,8 @@ class LiveNeutral:
 
     frame: of the actor's face, None where coefficients tell the relations. relations (K,); lips:
     what a gap of closed lips adds; head (3, 3) and gaze (4,): where the neutral face looks; lids
-    (2,): openings of open eyes. offsets: character -> (M,) unit values of the neutral face; calm:
+    (2,): openings of open eyes. arkit (52,): its coefficients, which none is seen
+    below. offsets: character -> (M,) unit values of the neutral face; calm:
     0..1 how far the build is *not* known (see `emphasis.emphasise`); reach (2, K) of other footage;
     source: for the user.
     """
@@ -43,10 +46,15 @@ class LiveNeutral:
     head: np.ndarray
     gaze: np.ndarray
     lids: np.ndarray
+    arkit: np.ndarray
     offsets: dict[str, np.ndarray]
     calm: float
     reach: np.ndarray
     source: str
+
+    def seen_from(self, arkit: np.ndarray) -> np.ndarray:
+        """Coefficients (N, 52) seen from the neutral's."""
+        return np.clip((arkit - self.arkit) / (1.0 - self.arkit), 0.0, 1.0)
 
     def measured(self, seen: Seen) -> np.ndarray:
         """(K,) the relations of a frame."""
@@ -93,8 +101,10 @@ def calibrated(
     lids = np.full(2, OPEN_LIDS)
     if all(f.lids is not None for f in frames):
         lids = usual_lids(np.array([f.lids for f in frames]), track.arkit, track.found)
-    gaze = np.zeros(4)
+    gaze, arkit = np.zeros(4), people().calm
     if named:
+        own_arkit = np.array([weighted_median(c, found.weights) for c in track.arkit.T])
+        arkit = np.clip(own_arkit, 0.0, MOST_ARKIT)
         flat = track.gaze.reshape(len(track), 4)
         gaze = np.array([weighted_median(column, found.weights) for column in flat.T])
     return LiveNeutral(
@@ -104,7 +114,11 @@ def calibrated(
         head=neutral_head(track, found, named),
         gaze=gaze,
         lids=lids,
-        offsets={p.name: _offset(track, p, found, p.name in by_channels) for p in profiles},
+        arkit=arkit,
+        offsets={
+            p.name: _offset(track, p, found, arkit if p.name in by_channels else None)
+            for p in profiles
+        },
         calm=1.0 - found.trust,
         reach=_known_reach(known),
         source=own.source,
@@ -125,10 +139,17 @@ def _all_of(track: FaceTrack) -> Neutral:
     return Neutral(weights, lids if lids.any() else weights, 1.0)
 
 
-def _offset(track: FaceTrack, profile: RigProfile, found: Neutral, channels: bool) -> np.ndarray:
-    """(M,) a character's unit values of the neutral face."""
+def _offset(
+    track: FaceTrack, profile: RigProfile, found: Neutral, arkit: np.ndarray | None
+) -> np.ndarray:
+    """(M,) a character's unit values of the neutral face; arkit: that of a neutral face, for one
+    that is solved by its channels."""
     controls = profile.expression_controls
-    units = channel_units(track, profile) if channels else track.rig_units.get(profile.name)
+    if arkit is not None:
+        seen = np.clip((track.arkit - arkit) / (1.0 - arkit), 0.0, 1.0)
+        units = arkit_to_unit(controls, seen)
+    else:
+        units = track.rig_units.get(profile.name)
     if units is None or len(units) != len(track):
         return np.zeros(len(controls))
     return neutral_offset(units, controls, found)

@@ -15,15 +15,18 @@ from ..solving.contact import (
     LIDS_PART,
     together,
 )
-from ..solving.smoothing import SIGMA_SECONDS
+from ..solving.smoothing import JUMP_UNITS, SIGMA_SECONDS
+from ..solving.tongue import EASE_SECONDS, readings, way_out
 from ..tracking.lost_frames import HOLD_SECONDS, RELAX_SECONDS, RETURN_SECONDS, ease
 
 LEAST_HERTZ = 0.2
 """Times the strength's own scale: the cutoff of a still face at strength 1 is about 1.3 Hz."""
 SPEED_HERTZ = 5.0
 """Cutoff of the speed that decides on the cutoff."""
-OPENS = 1.5
+OPENS = 0.5
 """Hertz that a speed of one jump a second adds to the cutoff."""
+LONGEST_STEP = 0.1
+"""Seconds that count at most between two frames of a face that comes or goes."""
 DEEP = 0.35
 """A lid that is quickly below it is on its way down: the frame in which lids meet is often missed,
 and it can't be waited for."""
@@ -108,6 +111,22 @@ class Lids:
         return half - (half - share) * half / (half - least)
 
 
+class Tongue:
+    """How far the tongue is out, 0..1, from mouths (4,) in the order of MOUTH."""
+
+    def __init__(self, strength: float):
+        self._steady = OneEuro(strength, JUMP_UNITS)
+        self._shown, self._amount, self._time = False, 0.0, -np.inf
+
+    def __call__(self, time: float, mouth: np.ndarray) -> float:
+        reading, comes, goes = readings(self._steady(time, mouth)[None])
+        self._shown = bool(not goes[0] and (comes[0] or self._shown))
+        goal = float(way_out(np.array([self._shown]), reading)[0])
+        step, self._time = min(time - self._time, 1.0), time
+        self._amount += (1.0 - np.exp(-step / EASE_SECONDS)) * (goal - self._amount)
+        return self._amount
+
+
 class OpenGaze:
     """Where eyes look: behind a lid that is nearly shut, where they looked before."""
 
@@ -133,10 +152,10 @@ class Presence:
 
     def __init__(self):
         self._share = 0.0
-        self._seen = self._time = -np.inf
+        self._seen, self._time = -np.inf, np.inf
 
     def __call__(self, time: float, found: bool) -> float:
-        step = min(max(time - self._time, 0.0), RETURN_SECONDS)
+        step = min(max(time - self._time, 0.0), LONGEST_STEP)
         self._time = time
         if found:
             self._seen = time

@@ -38,7 +38,7 @@ class FacePort:
         self.refused = self.others = self.passed_over = 0
         self.sender: tuple[str, str] | None = None
         self._time = 0.0
-        self._last: tuple[float | None, float] | None = None
+        self._last: tuple[float, float] | None = None
         try:
             self._socket = socket.socket(_family(address), socket.SOCK_DGRAM)
         except OSError as error:
@@ -109,10 +109,8 @@ class FacePort:
         """Seconds from the first packet: by the timecode, or by the clock where that was set."""
         if self._last is not None:
             then, came = self._last
-            step = now - came
-            if packet.seconds is not None and then is not None:
-                told = packet.seconds - then
-                step = told if 0.0 < told < LONGEST_STEP else step
+            told = packet.seconds - then
+            step = told if 0.0 < told < LONGEST_STEP else now - came
             self._time += max(step, 1e-4)
         self._last = (packet.seconds, now)
         return self._time

@@ -47,12 +47,12 @@ LARGEST = 1 + 2 * (_LENGTH.size + LONGEST_NAME) + _TIME.size + 1 + 4 * COUNT
 
 @dataclass(frozen=True)
 class FacePacket:
-    """device, subject: texts; seconds: of the timecode, None without one; coefficients (52,) in the
+    """device, subject: texts; seconds: of the timecode; coefficients (52,) in the
     order of ARKIT_CHANNELS and angles (9,) as in CoefficientTake, or None without a face."""
 
     device: str
     subject: str
-    seconds: float | None = None
+    seconds: float = 0.0
     coefficients: np.ndarray | None = None
     angles: np.ndarray | None = None
 
@@ -74,8 +74,6 @@ def read_packet(data: bytes) -> FacePacket:
         raise _refused(f"is not of version {VERSION}")
     device, at = _text(data, 1)
     subject, at = _text(data, at)
-    if at == len(data):
-        return FacePacket(device, subject)
     seconds, at = _seconds(data, at)
     count = data[at] if at < len(data) else 0
     if at < len(data) and (count not in (0, COUNT) or len(data) != at + 1 + 4 * count):
@@ -95,7 +93,7 @@ def write_packet(packet: FacePacket, rate: int = 60) -> bytes:
     for text in (packet.device, packet.subject):
         encoded = text.encode("utf-8")
         out += _LENGTH.pack(len(encoded)) + encoded
-    part, frame = math.modf((packet.seconds or 0.0) * rate)
+    part, frame = math.modf(packet.seconds * rate)
     out += _TIME.pack(int(frame), part, rate, 1)
     if not packet.found:
         return out + bytes([0])

@@ -26,8 +26,8 @@ class Seen:
     time: seconds from the first frame; found: a face was seen, else the rest means nothing.
     landmarks (478, 3), None by a phone; head_pose (4, 4), gaze (2, 2), arkit (52,) and geometry
     (9,) as in a FaceTrack; lids (2,) lid openings, None where only `blink` (2,) is told; expression
-    (7,) and units, character -> (M,), are the newest that the networks, which look at fewer frames,
-    have said.
+    (7,), units, character -> (M,), and mouth (4,), in the order of MOUTH, are the newest that the
+    networks have said, which look at fewer frames.
     """
 
     time: float
@@ -42,15 +42,21 @@ class Seen:
     confidence: float = 1.0
     expression: np.ndarray = field(default_factory=lambda: CALM)
     units: dict[str, np.ndarray] = field(default_factory=dict)
+    mouth: np.ndarray | None = None
 
     @property
     def phone(self) -> bool:
         """Coefficients are all that is known."""
         return self.landmarks is None
 
-    def perceived(self, expression: np.ndarray, units: dict[str, np.ndarray]) -> Seen:
+    def perceived(
+        self,
+        expression: np.ndarray,
+        units: dict[str, np.ndarray] | None = None,
+        mouth: np.ndarray | None = None,
+    ) -> Seen:
         """The same with what the networks say."""
-        return replace(self, expression=expression, units=units)
+        return replace(self, expression=expression, units=units or {}, mouth=mouth)
 
 
 def seen_by_camera(time: float, tracked) -> Seen:

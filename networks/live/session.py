@@ -149,14 +149,18 @@ def _recorder(request: LiveRequest):
 
 
 class _Networks:
-    """What the networks say of the newest face; a context manager. latest: (expression, units)."""
+    """What the networks say of the newest face; a context manager. latest: (expression, units,
+    mouth)."""
 
     def __init__(self, primary: RigProfile):
         self._primary = primary
+        from ..perception.mouth import MouthLooker
+
         self._runner, self._keys = load_runner([primary], threads=1)
+        self._mouth = MouthLooker.load(threads=1)
         self._faces = Newest()
         self._thread = threading.Thread(target=self._run, name="networks", daemon=True)
-        self.latest: tuple[np.ndarray, dict[str, np.ndarray]] = (CALM, {})
+        self.latest: tuple[np.ndarray, dict[str, np.ndarray], np.ndarray | None] = (CALM, {}, None)
         self.looked = 0
         self._error: BaseException | None = None
 
@@ -199,7 +203,10 @@ class _Networks:
         arkit = tracked.observation.arkit[None]
         found = self._runner(tracked.face[None], tracked.geometry[None], arkit)
         units = {name: units[0] for name, units in found["rig"].items()}
-        self.latest = (found["expression"][0], units)
+        mouth = None
+        if self._mouth is not None:
+            mouth = self._mouth(tracked.face[None], tracked.observation.landmarks49[None])[0]
+        self.latest = (found["expression"][0], units, mouth)
         self.looked += 1
 
     @property
@@ -313,7 +320,8 @@ def _by_camera(session: _Session, source: Source, tracker, networks: _Networks, 
             tracked = tracker.track(shot.frame)
         networks.put(tracked)
         if recorder is not None:
-            recorder.add(tracked, networks.latest[0], networks.units_by_key())
+            expression, _, mouth = networks.latest
+            recorder.add(tracked, expression, networks.units_by_key(), mouth)
         if missed_before is None:  # while everything is loaded, nobody counts
             if tracked.found and networks.needs_time:
                 continue
@@ -335,6 +343,6 @@ def _by_phone(session: _Session, port: FacePort) -> dict:
         session.start_clock()
         seen = seen_by_phone(moment, packet)
         if seen.found:
-            seen = seen.perceived(look(seen.arkit[None])[0], {})
+            seen = seen.perceived(look(seen.arkit[None])[0])
         session.frame(seen, came, port.passed_over, port.refused)
     return {"missed": port.passed_over, "refused": port.refused, "others": port.others}

@@ -14,15 +14,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..characters.profile import RigProfile, from_unit, to_unit
+from ..characters.coverage import plays_by_channels
+from ..characters.profile import RigProfile, arkit_to_unit, from_unit, to_unit
 from ..characters.response import load_response
-from ..errors import InputError
+from ..errors import InputError, ModelError
 from ..models.playable import by_channels
 from ..perception.needed_weights import load_mapping
 from ..progress import Emit
 from ..settings import RetargetSettings
 from ..solving.actor import JUMP, ActorRelations, quick_reach
-from ..solving.by_channels import calm_units, seen_from_calm
 from ..solving.contact import LIDS_SHUT_GAP, LIPS_BIAS, LIPS_MEET, LIPS_PART, opening
 from ..solving.controls import JUMP_PERCEIVED, assembled
 from ..solving.emphasis import Guides
@@ -33,8 +33,9 @@ from ..solving.perform import certainty, plain_prior, relation_fit
 from ..solving.relations import LID_GAPS, LIP_GAPS, RELATIONS
 from ..solving.smoothing import JUMP_UNITS, STRENGTH, slow
 from ..solving.targets import Geometry
+from ..solving.tongue import has_tongue, put_out
 from .calibration import LiveNeutral, calibrated
-from .causal import Lids, OneEuro, OpenGaze, Presence, Touch
+from .causal import Lids, OneEuro, OpenGaze, Presence, Tongue, Touch
 from .seen import Seen
 
 WINDOW = 0.7
@@ -105,6 +106,7 @@ class _Part:
     profile: RigProfile
     channels: bool
     guides: Guides
+    tongue: bool
     mapping: object = None
     model: object = None
     geometry: Geometry | None = None
@@ -125,7 +127,8 @@ class LiveSolver:
         phone: coefficients come, and no pictures: everyone is solved by channels.
 
     Raises:
-        ModelError: weights of a network that is needed are missing or damaged.
+        ModelError: weights of a network that is needed are missing or damaged, or a character has
+            too few channels to follow a phone.
     """
 
     def __init__(
@@ -142,8 +145,15 @@ class LiveSolver:
         self._begin()
 
     def _part(self, profile: RigProfile, primary: RigProfile, emit: Emit) -> _Part:
+        if self.phone and not plays_by_channels(profile):
+            raise ModelError(
+                f"{profile.title} can't follow a phone: its controls stand for too few channels",
+                file=profile.path,
+                fix="name ARKit channels in its profile, or use a camera",
+            )
         guides = Guides.of(profile.expression_controls, profile.key_poses)
-        part = _Part(profile, self.phone or by_channels(profile, primary), guides)
+        tongue = has_tongue(profile.expression_controls)
+        part = _Part(profile, self.phone or by_channels(profile, primary), guides, tongue)
         if not part.channels and profile.name != primary.name:
             part.mapping = load_mapping(primary, profile)
         try:
@@ -170,6 +180,7 @@ class LiveSolver:
         self._gaze = OneEuro(of.smoothing_eyes, JUMP_GAZE)
         self._blink = OneEuro(of.smoothing_eyes, JUMP_BLINK)
         self._open_gaze, self._lids = OpenGaze(), Lids()
+        self._tongue = Tongue(of.smoothing_mouth)
         self._lips, self._presence = Touch(LIPS_MEET, LIPS_PART), Presence()
         self._reach: _Reach | None = None
         for part in self._cast:
@@ -212,16 +223,17 @@ class LiveSolver:
             self._rows.popleft()
         directed = self._directed(seen)
         actor = self._actor()
+        tongue = None if seen.mouth is None else self._tongue(seen.time, seen.mouth)
         lead = self._cast[0]
         lead_units = self._own_units(lead, seen, row, directed)
-        self._play(lead, lead_units, directed, actor)
+        self._play(lead, lead_units, directed, actor, tongue)
         final = to_unit(lead.profile.expression_controls, self._expression(lead))
         for part in self._cast[1:]:
             if part.channels:
                 units = self._own_units(part, seen, row, directed)
             else:
                 units = self._emphasised(part, part.mapping(final[None].astype(np.float32)), row)
-            self._play(part, units, directed, actor)
+            self._play(part, units, directed, actor, tongue)
 
     def _row(self, seen: Seen) -> _Row:
         neutral, time = self.neutral, seen.time
@@ -284,7 +296,8 @@ class LiveSolver:
         amplified."""
         controls = part.profile.expression_controls
         if part.channels:
-            units = calm_units(part.profile, seen.arkit[None])
+            arkit = self.neutral.seen_from(seen.arkit[None])
+            units = arkit_to_unit(controls, arkit)
         else:
             units = np.asarray(seen.units.get(part.profile.name, np.zeros(len(controls))))[None]
         units = subtract_neutral(units, self.neutral.offsets[part.profile.name])
@@ -307,12 +320,25 @@ class LiveSolver:
         perceived = np.where(row.expression < UNLIKELY, 0.0, row.expression)[None]
         return part.guides.emphasise(units, perceived, amount, calm)
 
-    def _play(self, part: _Part, units: np.ndarray, directed: dict, actor: ActorRelations) -> None:
+    def _play(
+        self,
+        part: _Part,
+        units: np.ndarray,
+        directed: dict,
+        actor: ActorRelations,
+        tongue: float | None,
+    ) -> None:
         """Set a character's values: its expression with the actor's relations."""
         columns = assembled(part.profile, units, directed, self.settings)
         values = np.array([columns[c.name][0] for c in part.profile.controls])
         if part.model is not None:
             self._perform(part, values, actor)
+        controls = part.profile.expression_controls
+        if tongue is not None and part.tongue:
+            shown = [c.output == "expression" for c in part.profile.controls]
+            units = to_unit(controls, values[shown])[None]
+            units = put_out(units, controls, np.array([tongue]), self.settings)
+            values[shown] = from_unit(controls, units[0])
         part.values = values
 
     def _perform(self, part: _Part, values: np.ndarray, actor: ActorRelations) -> None:
@@ -324,7 +350,7 @@ class LiveSolver:
         rows = list(self._rows)[-len(part.felt) :]
         felt = np.array(list(part.felt)[-len(rows) :])
         times = np.array([r.time for r in rows])
-        arkit = seen_from_calm(np.array([r.arkit for r in rows]))
+        arkit = self.neutral.seen_from(np.array([r.arkit for r in rows]))
         plain = plain_prior(tuple(controls), felt, arkit)
         certain = certainty(times, np.array([r.expression for r in rows]))
         actor = actor.at(slice(-len(rows), None))

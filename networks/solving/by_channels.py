@@ -25,20 +25,10 @@ def copied_units(face_track: FaceTrack, profile: RigProfile) -> np.ndarray:
 def channel_units(face_track: FaceTrack, profile: RigProfile) -> np.ndarray:
     """(N, M) unit values of the expression controls, the coefficients seen from a neutral face's;
     rows of frames without a face don't matter."""
-    return calm_units(profile, face_track.arkit)
-
-
-def calm_units(profile: RigProfile, arkit: np.ndarray) -> np.ndarray:
-    """The same of coefficients (N, 52)."""
-    return arkit_to_unit(profile.expression_controls, seen_from_calm(arkit))
+    return arkit_to_unit(profile.expression_controls, calm_coefficients(face_track))
 
 
 def calm_coefficients(face_track: FaceTrack) -> np.ndarray:
     """(N, 52) the tracker's coefficients seen from those of a neutral face."""
-    return seen_from_calm(face_track.arkit)
-
-
-def seen_from_calm(arkit: np.ndarray) -> np.ndarray:
-    """Coefficients (N, 52) seen from those of a neutral face."""
     calm = people().calm
-    return np.clip((arkit - calm) / (1.0 - calm), 0.0, 1.0)
+    return np.clip((face_track.arkit - calm) / (1.0 - calm), 0.0, 1.0)
