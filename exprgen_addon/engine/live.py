@@ -18,7 +18,7 @@ from ...networks.vocabulary import EXPRESSIONS
 from .jobs import Job
 from .worker_process import WorkerProcess
 
-CALIBRATING, LIVE = "calibrating", "live"
+CALIBRATING, LOST = "calibrating", "lost"
 MOST_DELAYS = 20_000
 """Frames whose delays are remembered."""
 LONGEST_TAKE = 200_000
@@ -75,6 +75,7 @@ class Live:
         """Frames that have come."""
         self.tape: list[LiveFrame] = []
         """Frames that are recorded."""
+        self._drives = False
         self._delays: deque[float] = deque(maxlen=MOST_DELAYS)
         self._moments: deque[float] = deque(maxlen=30)
 
@@ -100,7 +101,8 @@ class Live:
                 frames.append(_frame(message))
         for frame in frames:
             self._moments.append(frame.captured)
-            if recording and frame.state != CALIBRATING and len(self.tape) < LONGEST_TAKE:
+            self._drives |= frame.state != CALIBRATING  # later on it calibrates while it drives
+            if recording and self._drives and len(self.tape) < LONGEST_TAKE:
                 self.tape.append(frame)
         self.shown += len(frames)
         self.newest = frames[-1] if frames else self.newest
@@ -123,7 +125,7 @@ class Live:
             return []
         times = np.array([f.time for f in frames], float) - frames[0].time
         meta = {"source": source, "fps": round(float(own_rate(times)), 6)}
-        state = np.array([TRACKED if f.state == LIVE else HELD for f in frames], np.uint8)
+        state = np.array([HELD if f.state == LOST else TRACKED for f in frames], np.uint8)
         expression = np.array([f.expression for f in frames], np.float32)
         return [
             RigTrack(

@@ -142,6 +142,7 @@ class LiveSolver:
         self.settings, self.phone = settings, phone
         self._cast = [self._part(p, profiles[0], emit) for p in profiles]
         self.neutral: LiveNeutral | None = None
+        self._presence = Presence()
         self._begin()
 
     def _part(self, profile: RigProfile, primary: RigProfile, emit: Emit) -> _Part:
@@ -165,7 +166,7 @@ class LiveSolver:
         return part
 
     def _begin(self) -> None:
-        """Forget all frames."""
+        """Forget all frames but what is shown."""
         of = self.settings
         self._rows: deque[_Row] = deque(maxlen=ROWS)
         settings = sorted({STRENGTH[r.region] for r in RELATIONS.values()})
@@ -181,7 +182,7 @@ class LiveSolver:
         self._blink = OneEuro(of.smoothing_eyes, JUMP_BLINK)
         self._open_gaze, self._lids = OpenGaze(), Lids()
         self._tongue = Tongue(of.smoothing_mouth)
-        self._lips, self._presence = Touch(LIPS_MEET, LIPS_PART), Presence()
+        self._lips = Touch(LIPS_MEET, LIPS_PART)
         self._reach: _Reach | None = None
         for part in self._cast:
             part.felt.clear()

@@ -156,7 +156,7 @@ def test_a_lost_face_is_held_and_then_at_rest(clip):
     steps = np.abs(np.diff(np.array([shown, *lost]), axis=0)).max(1)
     assert steps.max() < 0.2 * moved, "on a smooth way"
     again = [solver.step(replace(frames[0], time=14 + i / 25, arkit=smile))[0] for i in range(20)]
-    assert np.abs(again[0] - rest).max() < 0.1 * moved
+    assert np.abs(again[0] - rest).max() < 0.2 * moved
     assert np.abs(again[-1] - rest).max() > 0.9 * moved
 
 
