@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 
 import bpy
@@ -75,6 +76,14 @@ class EXPRGEN_PG_live(bpy.types.PropertyGroup):
         return {"port": self.port, "address": self.address.strip()}
 
     @property
+    def is_local(self) -> bool:
+        """The address is this machine's alone."""
+        try:
+            return ipaddress.ip_address(self.address.strip()).is_loopback
+        except ValueError:
+            return False
+
+    @property
     def title(self) -> str:
         """The source, for a person."""
         if self.source == "camera":
@@ -100,6 +109,8 @@ class EXPRGEN_OT_live_start(bpy.types.Operator):
             reason = why
         elif live.source == "clip" and not Path(bpy.path.abspath(live.clip or "?")).is_file():
             reason = "Choose a clip first"
+        elif live.source == "phone" and not (live.is_local or bpy.app.online_access):
+            reason = "Allow online access first: Preferences > System > Network"
         if reason:
             cls.poll_message_set(reason)
         return not reason

@@ -118,6 +118,11 @@ def test_without_a_character_or_a_clip_it_cannot_start(scene):
     live.source = "camera"
     assert bpy.ops.exprgen.live_start.poll()
     assert not bpy.ops.exprgen.live_record.poll()
+    live.source = "phone"
+    assert bpy.ops.exprgen.live_start.poll()
+    live.address = "0.0.0.0"
+    assert bpy.ops.exprgen.live_start.poll() == bpy.app.online_access
+    live.address = "127.0.0.1"
     for collection in in_scene.collections_in(scene):
         bpy.data.collections.remove(collection)
     assert not bpy.ops.exprgen.live_start.poll()
