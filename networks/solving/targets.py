@@ -7,6 +7,7 @@ cutting peaks off, and with its own contacts: where its lips and lids touch is t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -180,6 +181,7 @@ def _base_weights() -> np.ndarray:
     return np.array([WEIGHTS[kind_of(name)] for name in NAMES])
 
 
+@cache
 def kind_of(name: str) -> str:
     """A relation's name without its side or place."""
     for end in (*SIDES, "middle"):
