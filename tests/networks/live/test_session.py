@@ -138,7 +138,7 @@ def test_a_phone_drives_a_character(port):
 
 
 def test_who_does_not_take_its_frames_gets_no_more(port):
-    messages, result = played(port, LEAD + 10, acknowledged=True, seconds=4.0)
+    messages, result = played(port, LEAD + 10, acknowledged=True, seconds=3.0)
     sent = sum(m["type"] == "live" for m in messages)
     assert sent <= LEAD
     assert sent + result["missed"] >= result["frames"] or sent == result["frames"]
