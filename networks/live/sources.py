@@ -6,6 +6,7 @@ never falls behind.
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Iterator
@@ -149,6 +150,7 @@ class ClipSource(Source):
                     yield Shot(placed, due)
             if not self._loop:
                 return
+            gc.collect()  # a reader's decoders hold each other: 5 MB a round, until somebody looks
             offset += last + 1 / self.fps
 
 
