@@ -34,7 +34,8 @@ SAME = 1e-6
 class State:
     """A session and what it changes. title: what drives; before: (collection, control) -> the
     values of its properties before the session; recording_from: the scene's frame at which the
-    recording began, None while none runs; error, said: of the last session, for the panel."""
+    recording began, None while none runs; kept: what was said of the last take; error, said: of the
+    last session, for the panel."""
 
     scene: str = ""
     title: str = ""
@@ -43,6 +44,7 @@ class State:
     cast: list[tuple[Character, int]] = field(default_factory=list)
     before: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     recording_from: float | None = None
+    kept: str = ""
     error: ExprGenError | None = None
     said: str = ""
     told: float = 0.0
@@ -183,7 +185,7 @@ def step() -> None:
         if session.job.error is not None:
             raise session.job.error
         if not state.recording:  # else somebody has still to say what becomes of it
-            end(said=_summary(session))
+            end(said=outcome())
 
 
 def _tick() -> float | None:
@@ -256,10 +258,11 @@ def _redraw_views() -> None:
                         region.tag_redraw()
 
 
-def _summary(session: Live) -> str:
-    result = session.job.result or {}
+def outcome() -> str:
+    """What the session came to, for a person."""
+    session = state.session
+    if session is None or not session.shown:
+        return state.kept
     middle, worst = (round(1000 * d) for d in session.delays())
-    return (
-        f"{result.get('frames', 0)} frames, {float(result.get('rate') or 0):.0f} a second, "
-        f"delay {middle} ms (95%: {worst} ms)"
-    )
+    came = f"{session.shown} frames, delay {middle} ms (95%: {worst} ms)"
+    return f"{state.kept}; {came}" if state.kept else came

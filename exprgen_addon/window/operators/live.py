@@ -142,7 +142,7 @@ class EXPRGEN_OT_live_stop(bpy.types.Operator):
     def execute(self, context):
         if live_drive.state.recording:
             _keep_take(self)
-        live_drive.end()
+        live_drive.end(said=live_drive.outcome())
         return {"FINISHED"}
 
 
@@ -236,8 +236,8 @@ def _keep_take(operator: bpy.types.Operator) -> set[str]:
         operator.report({"ERROR"}, str(error))
         return {"CANCELLED"}
     live_drive.rebind()
-    drive.said = EXPRGEN_OT_live_write.said
-    operator.report({"INFO"}, drive.said)
+    drive.said = drive.kept = EXPRGEN_OT_live_write.said
+    operator.report({"INFO"}, drive.kept)
     return {"FINISHED"}
 
 

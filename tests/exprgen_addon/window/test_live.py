@@ -75,6 +75,7 @@ def test_it_drives_records_at_exact_times_and_leaves_nothing(scene, port):
     assert bpy.ops.exprgen.live_stop() == {"FINISHED"}
     assert not worker.alive
     assert not live_drive.state.runs
+    assert "keys on" in live_drive.state.said
     (action,) = bpy.data.actions
     bag = action.layers[0].strips[0].channelbags[0]
     frames = np.array([k.co[0] for k in bag.fcurves[0].keyframe_points])
