@@ -53,6 +53,7 @@ def unregister() -> None:
         add_menu,
         job_timer,
         live_clarity,
+        live_drive,
         perception_curve,
         references,
         scene_settings,
@@ -62,6 +63,7 @@ def unregister() -> None:
     if _command is not None:
         bpy.utils.unregister_cli_command(_command)
         _command = None
+    live_drive.forget()
     live_clarity.switch(False)
     live_clarity.close()
     python_check.forget()
@@ -94,8 +96,9 @@ def _before_load(*_) -> None:
     """Another file: what runs belongs to the one that goes."""
     import bpy
 
-    from .window import job_timer, live_clarity, references
+    from .window import job_timer, live_clarity, live_drive, references
 
+    live_drive.forget()
     live_clarity.switch(False)
     job_timer.abandon("ended by opening a file")
     references.forget()
@@ -110,14 +113,16 @@ def _after_load(*_) -> None:
 
 
 def _after_undo(*_) -> None:
-    from .window import live_clarity
+    from .window import live_clarity, live_drive
 
     live_clarity.rebind()
+    live_drive.rebind()
 
 
 def _before_save(path: str = "", *_) -> None:
-    from .window import kept_in_file
+    from .window import kept_in_file, live_drive
 
+    live_drive.put_back()  # the file holds the pose of before, not a moment of a session
     kept_in_file.before_save(path)
 
 

@@ -120,6 +120,16 @@ def _is_list_or_none(value: object) -> bool:
     return value is None or isinstance(value, list)
 
 
+def _is_row(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(v, (int, float)) and abs(v) <= MOST for v in value
+    )
+
+
+def _is_rows(value: object) -> bool:
+    return isinstance(value, list) and all(_is_row(row) for row in value)
+
+
 _NEEDED = {
     "stage": {"stage": _is_text},
     "progress": {
@@ -130,6 +140,15 @@ _NEEDED = {
         "eta": _is_count_or_none,
     },
     "log": {"text": _is_text},
+    "cast": {"characters": _is_list},
+    "live": {
+        "time": _is_count,
+        "captured": _is_count,
+        "state": _is_text,
+        "values": _is_rows,
+        "expression": _is_row,
+        "missed": _is_count,
+    },
     "picture": {"file": _is_text, "landmarks": _is_list_or_none},
     "shown": {"shot": _is_count, "reason": _is_text, "landmarks": _is_list, "camera": _is_list},
     "error": {"problem": _is_text, "file": _is_text_or_none, "fix": _is_text_or_none},

@@ -5,20 +5,38 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 Emit = Callable[[dict], None]
 PROGRESS_INTERVAL = 0.1  # seconds
+MOST_TOLD = 1000
+"""Words that wait for a job; of more the oldest are forgotten."""
 
 
 class Stop(threading.Event):
-    """Asks a job to end soon.
+    """Asks a job to end soon; and brings what it is told meanwhile.
 
     unheard: whoever asked for it is gone. Then a partial result is written nowhere: nobody could be
     told that it is one.
     """
 
     unheard = False
+
+    def __init__(self):
+        super().__init__()
+        self._told: deque[dict] = deque(maxlen=MOST_TOLD)
+
+    def tell(self, words: dict) -> None:
+        """Leave words for the job."""
+        self._told.append(words)
+
+    def told(self) -> list[dict]:
+        """What was left since the last call."""
+        words = []
+        while self._told:
+            words.append(self._told.popleft())
+        return words
 
 
 def is_unheard(stop: threading.Event) -> bool:

@@ -8,6 +8,7 @@ and without installing: the file then makes its own folder's parent the package 
 Requests, one JSON object a line:
     {"id": 1, "command": "analyse", "arguments": {...}}   one at a time, in order
     {"command": "stop", "id": 1}                          end that request soon, keep what is done
+    {"command": "tell", "id": 1, "arguments": {...}}      leave words for that request; see `live`
 
 Messages, one JSON object a line, each with the request's id:
     {"type": "ready"}                                     once, before any request is read
@@ -15,6 +16,7 @@ Messages, one JSON object a line, each with the request's id:
     {"type": "progress", "stage", "done", "total", "rate", "eta"}   total and eta (s) may be null
     {"type": "log", "level": "info" | "warning", "text"}
     {"type": "result", "partial": bool, ...}              the request is done; see each command
+    {"type": "cast"}, {"type": "live"}                    of a live session, see live/session.py
     {"type": "alive"}                                     without an id, every few seconds
     {"type": "error", "kind", "problem", "file", "fix", "exit_code"}   ExprGenError.to_message
 
@@ -145,6 +147,15 @@ def solve(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
     from . import pipeline
 
     return {"tracks": pipeline.solve_file(pipeline.SolveRequest.from_json(arguments), emit, stop)}
+
+
+@command
+def live(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
+    """live/session.LiveRequest's fields -> {"frames", "seconds", "rate", "missed", ...}; between
+    them a message a frame, until a stop. It may be told {"calibrate": true} and {"taken": n}."""
+    from .live import session
+
+    return session.run_live(session.LiveRequest.from_json(arguments), emit, stop)
 
 
 @command
@@ -394,9 +405,11 @@ class Worker:
     def _read(self) -> None:
         with contextlib.suppress(OSError, ValueError):  # a broken stream ends like a closed one
             for request in self._parsed():
-                if request["command"] == "stop":
+                if request["command"] in ("stop", "tell"):
                     stop = self._stops.get(request.get("id"))
-                    if stop is not None:
+                    if stop is not None and request["command"] == "tell":
+                        stop.tell(request.get("arguments") or {})
+                    elif stop is not None:
                         stop.set()
                 else:
                     self._stops[request.get("id")] = Stop()
@@ -427,7 +440,7 @@ class Worker:
             return "the request names no command"
         if not isinstance(request.get("arguments") or {}, dict):
             return "the request's arguments are no object"
-        if request["command"] != "stop" and request.get("id") in self._stops:
+        if request["command"] not in ("stop", "tell") and request.get("id") in self._stops:
             return f"a request {request.get('id')!r} is under way"
         return ""
 

@@ -35,7 +35,7 @@ def test_short_texts_obey_the_schema(text):
 
 
 def test_permissions_are_the_ones_used():
-    assert set(MANIFEST["permissions"]) == {"files", "network"}
+    assert set(MANIFEST["permissions"]) == {"files", "network", "camera"}
 
 
 def test_build_leaves_out_what_users_do_not_need():

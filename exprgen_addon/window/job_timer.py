@@ -102,7 +102,7 @@ def undoable(operator, **properties) -> None:
         ExprGenError: the operator refused; its own words.
     """
     try:
-        with _override():
+        with in_view():
             result = operator("EXEC_DEFAULT", **properties)
             if "FINISHED" in result:
                 _count(properties["scene"])
@@ -191,7 +191,9 @@ def _in_a_tool() -> bool:
     )
 
 
-def _override():
+def in_view():
+    """A context with a 3D view in it, for operators that a timer calls; without a window, as it
+    is."""
     windows = bpy.context.window_manager.windows
     if not windows:
         return bpy.context.temp_override()

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -119,12 +120,8 @@ class LinearResponse:
         positive half and on the negative half; zero where a control has no such half."""
         units = np.asarray(units, float)
         amount = self._amounts(units)
-        slopes = np.einsum("nha,hak->nhk", self._pieces(amount), self._steps(), optimize=True)
-        first, second = self.pairs.T if len(self.pairs) else (np.zeros(0, int),) * 2
-        by_half = np.zeros((len(self.halves), len(self.halves), self.bends.shape[1]))
-        by_half[first, second] = self.bends
-        by_half[second, first] = self.bends
-        slopes += np.tensordot(amount, by_half, axes=1)
+        slopes = np.einsum("nha,hak->nhk", self._pieces(amount), self._steps, optimize=True)
+        slopes += np.tensordot(amount, self._bends_by_half, axes=1)
         out = np.zeros((2, len(units), self.curves.shape[2], self.count))
         for half, (control, sign) in enumerate(self.halves):
             out[int(sign < 0), :, :, control] = sign * slopes[:, half]
@@ -157,6 +154,16 @@ class LinearResponse:
             shares.append(share)
         return shares
 
+    @cached_property
+    def _bends_by_half(self) -> np.ndarray:
+        """(H, H, K) what each pair of halves adds."""
+        first, second = self.pairs.T if len(self.pairs) else (np.zeros(0, int),) * 2
+        by_half = np.zeros((len(self.halves), len(self.halves), self.bends.shape[1]))
+        by_half[first, second] = self.bends
+        by_half[second, first] = self.bends
+        return by_half
+
+    @cached_property
     def _steps(self) -> np.ndarray:
         """(H, A, K) slope of each piece of the curves."""
         knots = np.concatenate([[0.0], self.amounts])

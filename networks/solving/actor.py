@@ -55,6 +55,7 @@ class ActorRelations:
 
     moved (N, K): relations less the neutral's; 0 where the face was lost for long. neutral (K,).
     reach (2, K): how far down and up this actor moves each, in all footage that is known.
+    quick (2, K): how far down and up of what is slow the rest of the motion goes.
     facing (N,): 1 for a face that looks at the camera .. 0 in profile. lip_gaps (N, 3): openings,
     0 exactly where lips touch; lips_meet (N,) bool. lids (N, 2): share of the open eye, left and
     right, 0 exactly where lids touch. source: for the user, where the neutral is from. trust: 0..1,
@@ -64,6 +65,7 @@ class ActorRelations:
     moved: np.ndarray
     neutral: np.ndarray
     reach: np.ndarray
+    quick: np.ndarray
     facing: np.ndarray
     lip_gaps: np.ndarray
     lips_meet: np.ndarray
@@ -108,9 +110,15 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
     gaps = moved[:, LIP_GAPS] + neutral[LIP_GAPS] - bias
     lips = np.stack([opening(gap, shut, LIPS_MEET) for gap in gaps.T], axis=1)
     lids = _lids(track, moved, neutral)
+    quick = quick_reach(moved - slow(track.times, moved))
     return ActorRelations(
-        moved, neutral, reach, facing, lips, shut, lids, found.source, found.trust
+        moved, neutral, reach, quick, facing, lips, shut, lids, found.source, found.trust
     )
+
+
+def quick_reach(quick: np.ndarray) -> np.ndarray:
+    """(2, K) how far down and up quick motion (N, K) goes."""
+    return np.stack([np.percentile(side * quick, 95, axis=0) for side in (-1.0, 1.0)])
 
 
 def _without_lag(track: FaceTrack, values: np.ndarray) -> np.ndarray:

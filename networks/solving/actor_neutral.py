@@ -59,9 +59,16 @@ def estimate_neutral(
     Raises:
         UsageError: no face at the calibration's second.
     """
-    found, known = find_neutral(track, calibration), people()
-    bare = known.without_expression(values, track.arkit)
     named = not isinstance(calibration, str)
+    return neutral_from(track, values, find_neutral(track, calibration), named)
+
+
+def neutral_from(
+    track: FaceTrack, values: np.ndarray, found: Neutral, named: bool
+) -> NeutralEstimate:
+    """The same, where the neutral frames are known. named: the user says that they are."""
+    known = people()
+    bare = known.without_expression(values, track.arkit)
     if named:  # the user says that this is the neutral
         bare = values
     frames = _calm_frames(track, found)

@@ -138,21 +138,9 @@ def _assemble(
 ) -> RigTrack:
     """Expression units (K, M) of the range's K frames, with blinks, head and eyes -> values."""
     rows = selected_rows(track, settings)
-    directed = for_one_eye(directed_by_tracker(track, settings, neutral), profile)
-    columns: dict[str, np.ndarray] = {}
-    expression = profile.expression_controls
-    for i, control in enumerate(expression):
-        if control.role in directed:
-            gain = settings.gain.get(control.region, 1.0)
-            blink = np.clip(gain * directed[control.role][rows], 0.0, 1.0)
-            units[:, i] = blend_blink(units[:, i], blink)
-    values = from_unit(expression, units)
-    columns |= {c.name: values[:, i] for i, c in enumerate(expression)}
-    for control in profile.controls:
-        if control.output != "expression":
-            angle = directed[control.role][rows] if control.role in directed else 0.0
-            value = np.broadcast_to(control.rest + angle, len(rows))
-            columns[control.name] = np.clip(value, control.minimum, control.maximum)
+    directed = directed_by_tracker(track, settings, neutral)
+    directed = {role: values[rows] for role, values in directed.items()}
+    columns = assembled(profile, units, directed, settings)
     names = tuple(c.name for c in profile.controls if c.output in settings.outputs)
     chosen = [columns[n] for n in names]
     return RigTrack(
@@ -164,3 +152,27 @@ def _assemble(
         expression=np.array(track.expression[rows]),
         meta={"settings": settings.to_json(), "neutral_trust": round(neutral.trust, 3)},
     )
+
+
+def assembled(
+    profile: RigProfile,
+    units: np.ndarray,
+    directed: dict[str, np.ndarray],
+    settings: RetargetSettings,
+) -> dict[str, np.ndarray]:
+    """Values (K,) of every control, by name, from expression units (K, M) and what the tracker
+    says (`directed_by_tracker`) of the same K frames."""
+    directed, units = for_one_eye(directed, profile), np.array(units, float)
+    expression = profile.expression_controls
+    for i, control in enumerate(expression):
+        if control.role in directed:
+            gain = settings.gain.get(control.region, 1.0)
+            blink = np.clip(gain * directed[control.role], 0.0, 1.0)
+            units[:, i] = blend_blink(units[:, i], blink)
+    values = from_unit(expression, units)
+    columns = {c.name: values[:, i] for i, c in enumerate(expression)}
+    for control in profile.controls:
+        if control.output != "expression":
+            value = np.broadcast_to(control.rest + directed.get(control.role, 0.0), len(units))
+            columns[control.name] = np.clip(value, control.minimum, control.maximum)
+    return columns

@@ -10,6 +10,8 @@ stays closed, and never away from poses that an animator has made.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..characters.profile import Control, KeyPose, to_unit
@@ -71,15 +73,55 @@ def emphasise(
         (N, M) unit values, between the given ones and the key poses, subtle ones as large as
         strong ones.
     """
-    units = np.asarray(units, float)
+    return Guides.of(controls, poses).emphasise(units, perceived, amount, calm, sharpen)
+
+
+@dataclass(frozen=True)
+class Guides:
+    """A character's key poses as `emphasise` needs them.
+
+    targets: of each expression, (K, M) unit values; clarity: likewise (K,); shuts: (M,), see
+    `lid_closing`.
+    """
+
+    targets: tuple[np.ndarray, ...]
+    clarity: tuple[np.ndarray, ...]
+    shuts: np.ndarray
+
+    @staticmethod
+    def of(controls: tuple[Control, ...], poses: tuple[KeyPose, ...]) -> Guides:
+        """Those of `controls` (M)."""
+        sorted_poses = [[p for p in poses if p.expression == e] for e in EXPRESSIONS]
+        found = [key_pose_units(controls, own) for own in sorted_poses]
+        targets, clarity = zip(*found, strict=True)
+        return Guides(targets, clarity, lid_closing(controls))
+
+    def emphasise(
+        self,
+        units: np.ndarray,
+        perceived: np.ndarray,
+        amount: float | np.ndarray,
+        calm: float = 0.0,
+        sharpen: float = SHARPEN,
+    ) -> np.ndarray:
+        """As the function `emphasise`."""
+        return _drawn(np.asarray(units, float), perceived, self, amount, calm, sharpen)
+
+
+def _drawn(
+    units: np.ndarray,
+    perceived: np.ndarray,
+    guides: Guides,
+    amount: float | np.ndarray,
+    calm: float,
+    sharpen: float,
+) -> np.ndarray:
     perceived = np.asarray(perceived, float) ** sharpen
     perceived = perceived / perceived.sum(1, keepdims=True)
-    drawn = units.copy()
-    shuts = lid_closing(controls)
+    drawn, shuts = units.copy(), guides.shuts
     amount = np.broadcast_to(amount, units.shape)
-    for index, expression in enumerate(EXPRESSIONS):
-        own = [p for p in poses if p.expression == expression]
-        targets, clarity = key_pose_units(controls, own)
+    for index in range(len(EXPRESSIONS)):
+        targets, clarity = guides.targets[index], guides.clarity[index]
         chance = perceived[:, index]
         neutral = index == NEUTRAL
         chance = chance * (calm if neutral else 1.0)

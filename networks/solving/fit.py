@@ -4,7 +4,7 @@ its targets, near a prior. Numpy only; it knows nothing of faces.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,8 @@ STEPS = (1.0, 0.5, 0.2)
 """Shares of a step that are tried; the best is taken."""
 STILL = 0.01
 """Unit value below which a control may leave rest to either side."""
+SETTLED = 1e-4
+"""Largest change of a unit value in a round from which on a single frame has settled."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,17 @@ class Fit:
     low: np.ndarray
     high: np.ndarray
 
-    def solve(self, aims: int = AIMS) -> np.ndarray:
-        """The unit values (N, C)."""
+    def last(self) -> Fit:
+        """What is asked of the last frame alone."""
+        of_frames = ["targets", "weights", "prior"]
+        of_frames += [name for name in ("low", "high") if getattr(self, name).ndim == 2]
+        return replace(self, **{name: getattr(self, name)[-1:] for name in of_frames})
+
+    def solve(self, aims: int = AIMS, start: np.ndarray | None = None) -> np.ndarray:
+        """The unit values (N, C). start (N, C): something near them; the prior by default."""
         free = np.isfinite(self.hold)
-        units = np.where(free, np.clip(self.prior, self.low, self.high), self.prior)
+        begin = self.prior if start is None else start
+        units = np.where(free, np.clip(begin, self.low, self.high), self.prior)
         if not free.any():
             return units
         cost = self.cost(units)
@@ -97,6 +106,8 @@ def _best_step(fit: Fit, units: np.ndarray, step: np.ndarray, cost: np.ndarray) 
 
 def _descend(gram: np.ndarray, pull: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """(N, C) the steps x in [low, high] that minimise x'Gx/2 - x'p, by coordinate descent."""
+    if len(gram) == 1:
+        return _descend_alone(gram[0], pull[0], low[0], high[0])[None]
     # Frames last, so that each operation runs over memory in order.
     gram = np.ascontiguousarray(np.moveaxis(gram, 0, -1))
     left, low, high = (np.ascontiguousarray(x.T) for x in (pull, low, high))
@@ -108,3 +119,23 @@ def _descend(gram: np.ndarray, pull: np.ndarray, low: np.ndarray, high: np.ndarr
             left -= gram[c] * (new - step[c])
             step[c] = new
     return step.T
+
+
+def _descend_alone(
+    gram: np.ndarray, pull: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
+    """The same (C,) of one frame, on plain numbers: many small arrays cost more than their sums."""
+    left, over = pull.copy(), 1.0 / np.maximum(np.diag(gram), 1e-12)
+    step, bounds = [0.0] * len(pull), list(zip(low.tolist(), high.tolist(), strict=True))
+    over = over.tolist()
+    for _ in range(SWEEPS):
+        moved = 0.0
+        for c, (least, most) in enumerate(bounds):
+            new = min(max(step[c] + float(left[c]) * over[c], least), most)
+            if change := new - step[c]:
+                left -= gram[c] * change
+                step[c] = new
+                moved = max(moved, abs(change))
+        if moved < SETTLED:
+            break
+    return np.array(step)

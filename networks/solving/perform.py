@@ -160,12 +160,27 @@ def solve_relations(
             controls of the eyes are taken from `felt` as they are.
         certain: (N,) 0..1, how certainly that expression is read.
     """
-    geometry, certain = Geometry.of(model, profile), np.broadcast_to(certain, len(times))
+    geometry = Geometry.of(model, profile)
+    controls = [profile.control(n) for n in model.controls]
+    return relation_fit(times, actor, geometry, controls, plain, felt, settings, certain).solve()
+
+
+def relation_fit(
+    times: np.ndarray,
+    actor: ActorRelations,
+    geometry: Geometry,
+    controls: list[Control],
+    plain: np.ndarray,
+    felt: np.ndarray,
+    settings: RetargetSettings,
+    certain: np.ndarray | float = 0.0,
+) -> Fit:
+    """What `solve_relations` solves; `controls` are the response's, `geometry` is made of it."""
+    certain = np.broadcast_to(certain, len(times))
     aim = targets_for(times, actor, geometry, settings)
     values = _levelled(times, _rounded(aim.values, geometry, plain), geometry, plain, actor.trust)
     values = _unfrowned(times, values, geometry, plain)
     values = _carried_on(times, values, geometry, felt, settings, certain)
-    controls = [profile.control(n) for n in model.controls]
     regions = [c.region for c in controls]
     share = settings.emphasis_at(times, regions) * [FEELING.get(r, 0.0) for r in regions]
     more = slow(times, felt - plain, FEELING_HERTZ)
@@ -174,7 +189,7 @@ def solve_relations(
     hold = np.array([_hold(c) for c in controls])
     prior[:, ~np.isfinite(hold)] = felt[:, ~np.isfinite(hold)]
     limits = _limits(controls, values - geometry.response.rest)
-    return Fit(geometry.response, values, aim.weights, prior, hold, *limits).solve()
+    return Fit(geometry.response, values, aim.weights, prior, hold, *limits)
 
 
 def _limits(controls: list[Control], moved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

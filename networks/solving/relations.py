@@ -171,18 +171,55 @@ def actor_points(track: FaceTrack) -> np.ndarray:
     The rotation is `head_pose`'s at first; what its noise leaves is taken out by laying the firm
     points of each frame over their mean. Rows of frames without a face don't matter.
     """
-    mesh = track.landmarks.astype(float) * (1.0, -1.0, -1.0)
-    rotation = track.head_pose[:, :3, :3].astype(float)
+    if not track.meta.get("stills"):
+        return FaceFrame.of(track).points(track.landmarks, track.head_pose)
+    mesh = _levelled(track.landmarks, track.head_pose)
+    found = track.found if track.found.any() else np.ones(len(track), bool)
+    origin, apart = _eyes(mesh)
+    if len(mesh) > 1:
+        apart = np.full(len(mesh), np.median(apart[found]))
+    return (mesh[:, _CHOSEN] - origin) / np.maximum(apart, 1e-9)[:, None, None]
+
+
+@dataclass(frozen=True)
+class FaceFrame:
+    """The frame of one actor's own face, as a clip has shown it.
+
+    firm (17, 3): the firm points; origin (3,): between the eyes; apart: the eyes' distance; all in
+    the size of the firm points.
+    """
+
+    firm: np.ndarray
+    origin: np.ndarray
+    apart: float
+
+    @staticmethod
+    def of(track: FaceTrack) -> FaceFrame:
+        """From all frames of a clip that show the face."""
+        mesh = _levelled(track.landmarks, track.head_pose)
+        if track.found.any():
+            mesh = mesh[track.found]
+        for _ in range(_FIRM_ROUNDS):
+            firm = np.median(mesh[:, _FIRM], axis=0)
+            mesh = _laid_over(mesh, firm)
+        origin, apart = _eyes(mesh)
+        # The eyes' corners give a little with the lids: brows must not seem to move in a blink.
+        return FaceFrame(firm, np.median(origin, axis=0)[0], float(np.median(apart)))
+
+    def points(self, landmarks: np.ndarray, head_pose: np.ndarray) -> np.ndarray:
+        """(N, P, 3) the points of frames with landmarks (N, 478, 3) and poses (N, 4, 4)."""
+        mesh = _laid_over(_levelled(landmarks, head_pose), self.firm)
+        return (mesh[:, _CHOSEN] - self.origin) / max(self.apart, 1e-9)
+
+
+def _levelled(landmarks: np.ndarray, head_pose: np.ndarray) -> np.ndarray:
+    """Meshes (N, 478, 3) with the head's turn taken out, alike in size."""
+    mesh = landmarks.astype(float) * (1.0, -1.0, -1.0)
+    rotation = head_pose[:, :3, :3].astype(float)
     rotation /= np.cbrt(np.maximum(np.linalg.det(rotation), 1e-9))[:, None, None]
     mesh = (mesh - mesh[:, _FIRM].mean(1, keepdims=True)) @ rotation
-    found = track.found if track.found.any() else np.ones(len(track), bool)
     size = np.sqrt((mesh[:, _FIRM] ** 2).sum((1, 2)))
-    mesh = mesh / np.maximum(size, 1e-9)[:, None, None]
-    clip = not track.meta.get("stills")
-    if clip:
-        for _ in range(_FIRM_ROUNDS):
-            mesh = _laid_over(mesh, np.median(mesh[found][:, _FIRM], axis=0))
-    return _in_eye_distances(mesh, found, clip)
+    return mesh / np.maximum(size, 1e-9)[:, None, None]
 
 
 def _laid_over(mesh: np.ndarray, goal: np.ndarray) -> np.ndarray:
@@ -198,13 +235,7 @@ def _laid_over(mesh: np.ndarray, goal: np.ndarray) -> np.ndarray:
     return scale[:, None, None] * ((mesh - middle) @ turn) + goal_middle
 
 
-def _in_eye_distances(mesh: np.ndarray, found: np.ndarray, clip: bool) -> np.ndarray:
+def _eyes(mesh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 1, 3) the places between the eyes, (N,) the eyes' distances."""
     centres = mesh[:, _EYE_ENDS].mean(2)
-    origin = centres.mean(1, keepdims=True)
-    apart = np.linalg.norm(centres[:, 0] - centres[:, 1], axis=1)
-    if len(mesh) > 1:
-        apart = np.full(len(mesh), np.median(apart[found]))
-    if clip:
-        # The eyes' corners give a little with the lids: brows must not seem to move in a blink.
-        origin = np.median(origin[found], axis=0, keepdims=True)
-    return (mesh[:, _CHOSEN] - origin) / np.maximum(apart, 1e-9)[:, None, None]
+    return centres.mean(1, keepdims=True), np.linalg.norm(centres[:, 0] - centres[:, 1], axis=1)

@@ -7,6 +7,7 @@ cutting peaks off, and with its own contacts: where its lips and lids touch is t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -155,7 +156,7 @@ def targets_for(
     """The targets of a character at the frames' `times` (N,) seconds."""
     response = geometry.response
     scale = _scales(actor, geometry) * _amplified(settings)
-    moved = _into_reach(times, actor.moved * scale, geometry)
+    moved = _into_reach(times, actor.moved * scale, actor.quick * scale, geometry)
     values = response.rest + moved
     sizes = np.clip(by_size(_proportions(actor, response)), *SIZE_LIMITS)
     weights = np.tile(_base_weights() / sizes, (len(values), 1))
@@ -177,6 +178,7 @@ def _base_weights() -> np.ndarray:
     return np.array([WEIGHTS[kind_of(name)] for name in NAMES])
 
 
+@cache
 def kind_of(name: str) -> str:
     """A relation's name without its side or place."""
     for end in (*SIDES, "middle"):
@@ -199,15 +201,17 @@ def _scales(actor: ActorRelations, geometry: Geometry) -> np.ndarray:
     return scale * np.clip(fits, LEAST_SCALE, 1.0)
 
 
-def _into_reach(times: np.ndarray, moved: np.ndarray, geometry: Geometry) -> np.ndarray:
+def _into_reach(
+    times: np.ndarray, moved: np.ndarray, quickest: np.ndarray, geometry: Geometry
+) -> np.ndarray:
     """Motions (N, K) eased into the character's reach.
 
     What is held (slow) gives way first, so that a brow that is low throughout still moves; what is
-    then too far grows ever slower towards the reach.
+    then too far grows ever slower towards the reach. quickest (2, K): see ActorRelations.
     """
     held = slow(times, moved)
     quick = moved - held
-    up, down = (np.percentile(side * quick, 95, axis=0) for side in (1.0, -1.0))
+    down, up = quickest
     low, high = np.minimum(geometry.low, -1e-3), np.maximum(geometry.high, 1e-3)
     held = _eased(held, low + np.minimum(down, -0.5 * low), high - np.minimum(up, 0.5 * high))
     return _eased(held + quick, low, high)

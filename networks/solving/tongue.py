@@ -39,22 +39,34 @@ def with_tongue(
         track: of the frames of the settings' range, with all controls of the profile.
     """
     controls = profile.expression_controls
-    tongues = {c.name: w for c in controls if (w := _share(c, CHANNEL))}
-    if face_track.mouth is None or face_track.meta.get("stills") or not tongues:
+    if face_track.mouth is None or face_track.meta.get("stills") or not has_tongue(controls):
         return track
     amount = tongue_amount(face_track, settings)[selected_rows(face_track, settings)]
     columns = [track.controls.index(c.name) for c in controls]
-    units = to_unit(controls, track.values[:, columns])
+    units = put_out(to_unit(controls, track.values[:, columns]), controls, amount, settings)
+    values = np.array(track.values, np.float32)
+    values[:, columns] = from_unit(controls, units)
+    return track.with_values(values)
+
+
+def has_tongue(controls: tuple[Control, ...]) -> bool:
+    """Some control puts a tongue out."""
+    return any(_share(c, CHANNEL) for c in controls)
+
+
+def put_out(
+    units: np.ndarray, controls: tuple[Control, ...], amount: np.ndarray, settings: RetargetSettings
+) -> np.ndarray:
+    """Unit values (N, M) with the tongue as far out as `amount` (N,) says, and the jaw with it."""
+    units = np.array(units, float)
     for i, control in enumerate(controls):
-        if share := tongues.get(control.name):
+        if share := _share(control, CHANNEL):
             others = units[:, i] if len(control.channels) > 1 else 0.0
             gain = settings.gain.get(control.region, 1.0)
             units[:, i] = np.clip(others + gain * share * amount, -1.0, 1.0)
         elif (share := _share(control, "jawOpen")) > 0:
             units[:, i] = np.maximum(units[:, i], JAW * share * amount)
-    values = np.array(track.values, np.float32)
-    values[:, columns] = from_unit(controls, units)
-    return track.with_values(values)
+    return units
 
 
 def tongue_amount(face_track: FaceTrack, settings: RetargetSettings) -> np.ndarray:
@@ -62,11 +74,23 @@ def tongue_amount(face_track: FaceTrack, settings: RetargetSettings) -> np.ndarr
     `mouth`."""
     times, mouth = face_track.times, face_track.mouth
     read = smooth(times, mouth, settings.smoothing_mouth, JUMP_UNITS)
-    reading = np.clip(read[:, MOUTH.index("tongue_out")], 0.0, 1.0)
-    is_open = read[:, [MOUTH.index(n) for n in ("teeth", "tongue", "dark")]].sum(1) > OPEN
-    shown = _held(reading > COMES, (reading < GOES) | ~is_open)
-    amount = shown * (AT_LIPS + (1.0 - AT_LIPS) * reading)
+    reading, comes, goes = readings(read)
+    shown = _held(comes, goes)
+    amount = way_out(shown, reading)
     return smooth(times, amount, EASE_SECONDS / SIGMA_SECONDS, np.inf)
+
+
+def readings(mouth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of steadied mouths (N, 4): (N,) how surely a tongue is out, whether it comes, whether it
+    goes."""
+    reading = np.clip(mouth[:, MOUTH.index("tongue_out")], 0.0, 1.0)
+    is_open = mouth[:, [MOUTH.index(n) for n in ("teeth", "tongue", "dark")]].sum(1) > OPEN
+    return reading, reading > COMES, (reading < GOES) | ~is_open
+
+
+def way_out(shown: np.ndarray, reading: np.ndarray) -> np.ndarray:
+    """(N,) how far a tongue that is `shown` has gone."""
+    return shown * (AT_LIPS + (1.0 - AT_LIPS) * reading)
 
 
 def _share(control: Control, channel: str) -> float:

@@ -335,16 +335,26 @@ def blink_amounts(
     eyeBlink coefficients differ by 0.2 and more between a person's own eyes. What counts as open is
     the clip's own: the upper quartile of frames in which the coefficients say that the eye is open.
     """
+    usual = np.full(2, OPEN_LIDS) if stills else usual_lids(lids, arkit, found)
+    return closed_lids(lids, usual)
+
+
+def usual_lids(lids: np.ndarray, arkit: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """(2,) how wide a clip's open eyes are, left and right."""
     coefficients = arkit[:, [ARKIT_INDEX["eyeBlinkLeft"], ARKIT_INDEX["eyeBlinkRight"]]]
-    blink = np.zeros(lids.shape, np.float32)
+    usual = np.full(2, OPEN_LIDS)
     for side in range(2):
         awake = lids[found & (coefficients[:, side] < 0.35), side]
-        usual = OPEN_LIDS
-        if len(awake) >= 8 and not stills:
-            usual = np.clip(np.percentile(awake, 75), *OPEN_LIDS_LIMITS)
-        opened = OPEN_MARGIN * usual
-        blink[:, side] = (opened - lids[:, side]) / (opened - CLOSED_LIDS)
-    return np.clip(blink, 0.0, 1.0)
+        if len(awake) >= 8:
+            usual[side] = np.clip(np.percentile(awake, 75), *OPEN_LIDS_LIMITS)
+    return usual
+
+
+def closed_lids(lids: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """(N, 2) how far lids with these openings (N, 2) are closed, where `usual` (2,) is open."""
+    opened = OPEN_MARGIN * usual
+    closed = (opened - lids) / (opened - CLOSED_LIDS)
+    return np.clip(closed, 0.0, 1.0).astype(np.float32)
 
 
 def bridge_closed_eyes(

@@ -1,0 +1,129 @@
+"""Live in the window: a phone drives a character through the real worker, and nothing is left."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+import exprgen
+from exprgen.exprgen_addon.characters import in_scene
+from exprgen.exprgen_addon.window import live_drive
+from exprgen.networks.characters.profile import find_character
+from exprgen.networks.errors import ExprGenError
+from exprgen.tests.support.phone import free_port, phone
+
+
+@pytest.fixture
+def scene():
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    exprgen.register()
+    try:
+        in_scene.append_characters([find_character("tobi")], bpy.context.scene)
+        yield bpy.context.scene
+    finally:
+        exprgen.unregister()
+
+
+@pytest.fixture
+def port():
+    with phone() as port:
+        yield port
+
+
+def pose(scene) -> np.ndarray:
+    (character,) = in_scene.characters_in(scene)
+    return np.array([p.read() for ps in character.bindings.values() for p in ps])
+
+
+def until(condition, seconds: float = 60.0) -> None:
+    """Step the session until something is so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it took too long"
+        live_drive.step()
+        time.sleep(0.005)
+
+
+def start(port: int) -> None:
+    live = bpy.context.window_manager.exprgen_live
+    live.source, live.port = "phone", port
+    assert live.address == "127.0.0.1"
+    assert bpy.ops.exprgen.live_start() == {"FINISHED"}
+    until(lambda: not live_drive.state.calibrating)
+
+
+def test_it_drives_records_at_exact_times_and_leaves_nothing(scene, port):
+    before = pose(scene)
+    before[3] = 0.25  # somebody has posed it
+    (character,) = in_scene.characters_in(scene)
+    properties = [p for ps in character.bindings.values() for p in ps]
+    properties[3].set(0.25)
+    start(port)
+    scene.frame_set(10)
+    worker = live_drive.state.worker
+    assert bpy.ops.exprgen.live_record() == {"FINISHED"}
+    until(lambda: len(live_drive.state.session.tape) > 40)
+    assert np.abs(pose(scene) - before).max() > 0.05
+    assert not bpy.data.actions, "nothing is keyed while it is live"
+    times = np.array([f.time for f in live_drive.state.session.tape])
+    live_drive.put_back()
+    assert pose(scene) == pytest.approx(before, abs=1e-6), "a file that is saved holds the old pose"
+    assert bpy.ops.exprgen.live_stop() == {"FINISHED"}
+    assert not worker.alive
+    assert not live_drive.state.runs
+    assert "keys on" in live_drive.state.said
+    (action,) = bpy.data.actions
+    bag = action.layers[0].strips[0].channelbags[0]
+    frames = np.array([k.co[0] for k in bag.fcurves[0].keyframe_points])
+    wanted = 10 + (times - times[0]) * 24
+    assert frames[: len(wanted)] == pytest.approx(wanted[: len(frames)], abs=2e-3)
+    assert len(frames) >= len(wanted)
+
+
+def test_a_pose_comes_back_when_it_stops_or_the_worker_dies(scene, port):
+    before = pose(scene)
+    start(port)
+    until(lambda: np.abs(pose(scene) - before).max() > 0.05)
+    live_drive.rebind()  # as after an undo
+    live_drive.state.worker.kill()
+    with pytest.raises(ExprGenError, match="ended unexpectedly"):
+        until(lambda: False)
+    assert live_drive._tick() is None
+    assert pose(scene) == pytest.approx(before, abs=1e-6)
+    assert "ended unexpectedly" in str(live_drive.state.error)
+    assert not bpy.data.actions
+
+
+def test_a_port_that_is_taken_is_a_clear_line(scene):
+    import socket
+
+    live = bpy.context.window_manager.exprgen_live
+    live.source, live.port = "phone", free_port()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", live.port))
+        assert bpy.ops.exprgen.live_start() == {"FINISHED"}
+        with pytest.raises(ExprGenError, match=f"port {live.port} of 127.0.0.1 can't be opened"):
+            until(lambda: False)
+    live_drive._tick()
+    assert not live_drive.state.runs
+
+
+def test_without_a_character_or_a_clip_it_cannot_start(scene):
+    live = bpy.context.window_manager.exprgen_live
+    live.source, live.clip = "clip", "/nowhere/none.mp4"
+    assert not bpy.ops.exprgen.live_start.poll()
+    live.source = "camera"
+    assert bpy.ops.exprgen.live_start.poll()
+    assert not bpy.ops.exprgen.live_record.poll()
+    live.source = "phone"
+    assert bpy.ops.exprgen.live_start.poll()
+    live.address = "0.0.0.0"
+    assert bpy.ops.exprgen.live_start.poll() == bpy.app.online_access
+    live.address = "127.0.0.1"
+    for collection in in_scene.collections_in(scene):
+        bpy.data.collections.remove(collection)
+    assert not bpy.ops.exprgen.live_start.poll()

@@ -1,0 +1,248 @@
+"""Solving frame by frame: the same as all at once, as far as the past can tell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from exprgen.networks.characters.profile import find_character, to_unit
+from exprgen.networks.characters.response import load_response
+from exprgen.networks.errors import ModelError, UsageError
+from exprgen.networks.live.causal import Lids, OneEuro, OpenGaze, Presence, Touch
+from exprgen.networks.live.packets import FacePacket
+from exprgen.networks.live.seen import Seen, as_track, seen_by_phone
+from exprgen.networks.live.solver import LiveSolver
+from exprgen.networks.settings import RetargetSettings
+from exprgen.networks.solving import head_and_gaze
+from exprgen.networks.solving.contact import LIPS_MEET, LIPS_PART
+from exprgen.networks.solving.relations import INDEX, LID_GAPS, LIP_GAPS, relation_weights
+from exprgen.networks.solving.solve import solve
+from exprgen.networks.track import FaceTrack
+from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX
+from exprgen.tests.support import acted, synthetic
+
+BROWS = [
+    INDEX[f"brow_{place}_{side}"] for place in ("inner", "outer") for side in ("left", "right")
+]
+
+
+def frames_of(track: FaceTrack, units: dict[str, np.ndarray] | None = None) -> list[Seen]:
+    """The rows of a track as live frames."""
+    return [
+        Seen(
+            float(track.times[i]),
+            bool(track.found[i]),
+            landmarks=track.landmarks[i],
+            head_pose=track.head_pose[i],
+            gaze=track.gaze[i],
+            arkit=track.arkit[i],
+            geometry=track.geometry[i],
+            blink=track.blink[i],
+            expression=track.expression[i],
+            units={name: values[i] for name, values in (units or {}).items()},
+        )
+        for i in range(len(track))
+    ]
+
+
+def played(solver: LiveSolver, frames: list[Seen], calm: int) -> np.ndarray:
+    """(N, C) what the first character does, calibrated by the first frames."""
+    solver.calibrate([f for f in frames[:calm] if f.found], named=True)
+    return np.array([solver.step(f)[0] for f in frames])
+
+
+def performance(frames: int = 200) -> tuple:
+    """(track, response) of Tobi's points worn by an actor: calm, then lips, brows, blinks."""
+    model = load_response(find_character("tobi"))
+    rest = model.rest.copy()
+    for top, bottom in (("1", "3"), ("2", "2"), ("3", "1")):
+        upper, lower = f"lip_top_inner_{top}", f"lip_bottom_inner_{bottom}"
+        rest[model.points.index(lower), 1] = rest[model.points.index(upper), 1]
+    model = replace(model, rest=rest)
+    t, units = np.arange(frames) / 25.0, np.zeros((frames, len(model.controls)))
+    acts = np.clip((np.arange(frames) - 30) / 5, 0, 1)
+
+    def put(value, *names):
+        for name in names:
+            units[:, model.controls.index(name)] = np.clip(value * acts, 0, 1)
+
+    put(0.5 * np.maximum(np.sin(2 * np.pi * 2.3 * t), 0), "jawOpen")
+    put(0.4 + 0.4 * np.sin(2 * np.pi * 0.7 * t), "mouthSmileLeft", "mouthSmileRight")
+    put(0.3 + 0.3 * np.sin(2 * np.pi * 1.3 * t), "browInnerUp")
+    blinks = sum(np.exp(-((np.arange(frames) - at) ** 2) / 4.0) for at in (60, 110, 170))
+    put(blinks, "eyeBlinkLeft", "eyeBlinkRight")
+    head = np.stack([0.15 * np.sin(t), 0.3 * np.sin(0.7 * t), 0.1 * np.sin(1.3 * t)], axis=1)
+    return acted.worn(model, units, head), model
+
+
+@pytest.fixture(scope="module")
+def clip():
+    track, model = performance()
+    still = replace(track, rig_units={})
+    return still, model
+
+
+def relations(profile, controls, values) -> np.ndarray:
+    model = load_response(profile)
+    chosen = tuple(profile.control(n) for n in model.controls)
+    columns = [list(controls).index(n) for n in model.controls]
+    return model.through(relation_weights()).predict(to_unit(chosen, values[:, columns]))
+
+
+def alike(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.corrcoef((a - a.mean(0)).ravel(), (b - b.mean(0)).ravel())[0, 1])
+
+
+@pytest.mark.parametrize("name", ["tobi", "anselm"])
+def test_live_does_what_the_whole_clip_would(clip, name, monkeypatch):
+    monkeypatch.setenv("EXPRGEN_WEIGHTS_DIR", "/nowhere")  # by channels: nothing else is compared
+    track, _ = clip
+    profile = find_character(name)
+    settings = RetargetSettings(calibration=0.5)
+    (whole,) = solve(track, profile, [], settings)
+    solver = LiveSolver([profile], settings)
+    values = played(solver, frames_of(track), 28)
+    ((_, controls),) = solver.controls
+    acts = slice(40, None)
+    off = relations(profile, whole.controls, whole.values)[acts]
+    live = relations(profile, controls, values)[acts]
+    for columns, least in ((LIP_GAPS, 0.97), ([INDEX["mouth_width"]], 0.95), (LID_GAPS, 0.9),
+                           (BROWS, 0.93)):  # fmt: skip
+        assert alike(off[:, columns], live[:, columns]) > least
+    rest = load_response(profile).through(relation_weights()).rest[LIP_GAPS].mean()
+    gap, live_gap = (x[:, LIP_GAPS].mean(1) - rest for x in (off, live))
+    shut, live_shut = gap < 0.02, live_gap < 0.02
+    assert shut.sum() > 20
+    assert np.mean(live_shut[shut]) > 0.9, "lips that close are closed"
+    # The whole clip's solving takes the landmarker's lag off: live opens a part of a frame later.
+    assert np.mean(live_shut[~shut]) < 0.1
+    assert np.mean(live_shut[gap > 0.05]) < 0.02
+    yaw = next(c.name for c in profile.controls if c.role == "head_yaw")
+    turned = values[acts, list(controls).index(yaw)]
+    assert alike(turned, whole.values[acts, whole.controls.index(yaw)]) > 0.98
+
+
+def test_a_frame_knows_only_the_past(clip):
+    track, _ = clip
+    profile = find_character("tobi")
+    frames = frames_of(track)[:90]
+    other = [*frames[:70], *(replace(f, arkit=np.ones_like(f.arkit)) for f in frames[70:])]
+    phone = (
+        [replace(f, landmarks=None) for f in frames],
+        [replace(f, landmarks=None) for f in other],
+    )
+    first, second = (
+        played(LiveSolver([profile], RetargetSettings(), phone=True), f, 28) for f in phone
+    )
+    assert np.array_equal(first[:70], second[:70])
+    assert not np.allclose(first[75:], second[75:], atol=1e-2)
+
+
+def test_a_lost_face_is_held_and_then_at_rest(clip):
+    track, _ = clip
+    profile = find_character("tobi")
+    solver = LiveSolver([profile], RetargetSettings(), phone=True)
+    frames = [replace(f, landmarks=None) for f in frames_of(track)]
+    smile = np.zeros(len(ARKIT_CHANNELS), np.float32)
+    smile[ARKIT_INDEX["mouthSmileLeft"]] = smile[ARKIT_INDEX["mouthSmileRight"]] = 0.8
+    solver.calibrate(frames[:28], named=True)
+    for i in range(40):
+        shown = solver.step(replace(frames[0], time=10 + i / 25, arkit=smile))[0]
+    rest = np.array([c.rest for c in profile.controls])
+    moved = np.abs(shown - rest).max()
+    assert moved > 0.2
+    lost = [solver.step(Seen(11.6 + i / 25))[0] for i in range(50)]
+    assert np.abs(lost[5] - shown).max() < 1e-6, "held for a moment"
+    assert np.abs(lost[-1] - rest).max() < 1e-6, "then at rest"
+    steps = np.abs(np.diff(np.array([shown, *lost]), axis=0)).max(1)
+    assert steps.max() < 0.2 * moved, "on a smooth way"
+    again = [solver.step(replace(frames[0], time=14 + i / 25, arkit=smile))[0] for i in range(20)]
+    assert np.abs(again[0] - rest).max() < 0.2 * moved
+    assert np.abs(again[-1] - rest).max() > 0.9 * moved
+
+
+def test_before_the_neutral_is_known_characters_rest():
+    profile = find_character("tobi")
+    solver = LiveSolver([profile], RetargetSettings(), phone=True)
+    frame = seen_by_phone(0.0, FacePacket("p", "s", 0.0, np.ones(52), np.zeros(9)))
+    assert np.array_equal(solver.step(frame)[0], [c.rest for c in profile.controls])
+    with pytest.raises(UsageError, match="no face was seen"):
+        solver.calibrate([frame], named=True)
+
+
+def test_a_named_neutral_is_the_characters_rest():
+    """Whatever a face does while it is said to be neutral is rest from then on."""
+    profile = find_character("tobi")
+    solver = LiveSolver([profile], RetargetSettings(emphasis=0.0), phone=True)
+    odd = np.zeros(len(ARKIT_CHANNELS))
+    odd[ARKIT_INDEX["mouthSmileLeft"]] = 0.3
+    angles = np.zeros(9)
+    angles[:2] = 0.2, -0.1
+    frames = [seen_by_phone(i / 30, FacePacket("p", "s", 0.0, odd, angles)) for i in range(60)]
+    solver.calibrate(frames, named=True)
+    for frame in frames:
+        values = dict(zip(solver.controls[0][1], solver.step(frame)[0], strict=True))
+    for control in profile.controls:
+        span = control.maximum - control.minimum
+        assert abs(values[control.name] - control.rest) < 0.06 * span, control.name
+
+
+def test_who_has_no_channels_cannot_follow_a_phone():
+    profile = replace(synthetic.profile("ann"), controls=synthetic.profile("ann").controls[6:])
+    with pytest.raises(ModelError, match="can't follow a phone"):
+        LiveSolver([profile], RetargetSettings(), phone=True)
+
+
+def test_frames_are_a_track(clip):
+    track, _ = clip
+    made = as_track(frames_of(track)[:20])
+    assert made.landmarks == pytest.approx(track.landmarks[:20])
+    assert made.blink == pytest.approx(track.blink[:20])
+
+
+def test_one_euro_steadies_what_is_still_and_passes_what_is_quick():
+    rng, steady = np.random.default_rng(0), OneEuro(0.4, 0.012)
+    noise = 0.002 * rng.standard_normal(300)
+    out = np.array([steady(i / 30, noise[i : i + 1])[0] for i in range(300)])
+    assert out[50:].std() < 0.7 * noise[50:].std()
+    jump = [steady((300 + i) / 30, np.array([0.3]))[0] for i in range(4)]
+    assert jump[1] > 0.27, "a jump is there after a frame"
+    assert OneEuro(0.0, 0.012)(0.0, np.array([0.5]))[0] == 0.5
+
+
+def test_lips_that_touch_stay_until_they_part():
+    touch = Touch(LIPS_MEET, LIPS_PART)
+    gaps = [0.1, 0.04, 0.03, 0.04, 0.044, 0.05, 0.04]
+    assert [touch(g) for g in gaps] == [False, False, True, True, True, False, False]
+
+
+def test_a_blink_that_is_nearly_seen_shuts_the_lids():
+    lids = Lids()
+    way = [1.0, 1.0, 0.6, 0.25, 0.5, 0.9, 1.0]
+    shown = [lids(i / 25, np.full(2, share)) for i, share in enumerate(way)]
+    assert shown[3].max() == 0.0
+    assert shown[0].min() == shown[-1].min() == 1.0
+    low = [lids(1 + i / 25, np.full(2, 0.45)) for i in range(40)]
+    assert low[-1] == pytest.approx([0.45, 0.45]), "lowered lids are no blink"
+
+
+def test_behind_a_lid_eyes_look_where_they_did():
+    gaze, ahead, down = OpenGaze(), np.zeros((2, 2)), np.full((2, 2), 0.4)
+    assert gaze(0.0, ahead, np.zeros(2)) == pytest.approx(ahead)
+    assert gaze(0.04, down, np.full(2, 0.9)) == pytest.approx(ahead)
+    assert gaze(0.08, down, np.zeros(2)) == pytest.approx(down)
+    for i in range(40):
+        shown = gaze(0.12 + i / 25, ahead, np.full(2, 0.9))
+    assert shown == pytest.approx(ahead), "who looks down for long lowers the lids"
+
+
+def test_a_face_comes_and_goes_smoothly():
+    present = Presence()
+    share = [present(i / 25, True) for i in range(20)]
+    assert share[0] == 0.0
+    assert share[-1] == 1.0
+    assert present(0.9, False) == 1.0
+    assert [present(1.0 + i / 25, False) for i in range(60)][-1] == 0.0
+    assert head_and_gaze.JUMP_HEAD > 0
