@@ -116,9 +116,10 @@ def test_live_does_what_the_whole_clip_would(clip, name, monkeypatch):
     shut, live_shut = gap < 0.02, live_gap < 0.02
     assert shut.sum() > 20
     assert np.mean(live_shut[shut]) > 0.9, "lips that close are closed"
-    # The whole clip's solving takes the landmarker's lag off: live opens a part of a frame later.
+    # The whole clip's solving takes the landmarker's lag off: live opens up to a frame later.
     assert np.mean(live_shut[~shut]) < 0.1
-    assert np.mean(live_shut[gap > 0.05]) < 0.02
+    apart = ~shut & ~np.roll(shut, 1)
+    assert np.mean(live_shut[apart]) < 0.03
     yaw = next(c.name for c in profile.controls if c.role == "head_yaw")
     turned = values[acts, list(controls).index(yaw)]
     assert alike(turned, whole.values[acts, whole.controls.index(yaw)]) > 0.98
