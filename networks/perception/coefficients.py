@@ -14,10 +14,9 @@ def perceived_in(arkit: np.ndarray) -> np.ndarray:
     path = adviser_weights()["coefficients"]
     if not path.is_file():
         return np.eye(len(EXPRESSIONS), dtype=np.float32)[np.full(len(arkit), NEUTRAL)]
-    from ..models.coefficient_reader import coefficient_opinion
-    from ..models.weights_io import load_network
+    from ..inference.coefficient_reader import CoefficientReader
+    from ..inference.opening import opened
 
-    network = load_network(path, "coefficient_reader")[0]
-    mean = network.mean.numpy()[: len(GEOMETRIC_FEATURES)]
-    geometry = np.tile(mean, (len(arkit), 1))
-    return coefficient_opinion(network, geometry, np.clip(arkit, 0.0, 1.0))
+    reader = opened(CoefficientReader, path, "coefficient_reader")
+    geometry = np.tile(reader.mean[: len(GEOMETRIC_FEATURES)], (len(arkit), 1))
+    return reader(geometry, np.clip(arkit, 0.0, 1.0))
