@@ -100,8 +100,13 @@ class DrawnStudio(FaceStudio):
         Raises:
             OutputError: the place can't be written.
         """
+        try:
+            data = png(self.render())
+        except NotPlain:  # a mesh that has other points at this pose
+            super().render_to(path)
+            return
         with written_whole(path) as part:
-            Path(part).write_bytes(png(self.render()))
+            Path(part).write_bytes(data)
 
     def _parts(self) -> list:
         """The meshes that are seen."""

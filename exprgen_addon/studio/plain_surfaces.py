@@ -102,7 +102,7 @@ def _colour(material, socket) -> dict:
         return plain | {"attribute": node.layer_name}
     if node.type == "ATTRIBUTE" and node.attribute_type == "GEOMETRY":
         return plain | {"attribute": node.attribute_name}
-    if node.type == "TEX_IMAGE" and node.image and node.image.has_data is not None:
+    if node.type == "TEX_IMAGE" and node.image:
         return plain | {"picture": _pixels(node.image), "uv": _layer(material, node)}
     raise NotPlain(f"{material.name}: Base Color by {node.bl_label}")
 

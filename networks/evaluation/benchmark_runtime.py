@@ -61,26 +61,32 @@ def main(args: list[str] | None = None) -> int:
     import cv2
     import torch
 
-    from ..perception.needed_weights import load_runner
-
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--repeats", type=int, default=20)
     options = parser.parse_args(args)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    with torch.inference_mode():
+        return _compared(options.repeats)
+
+
+def _compared(repeats: int) -> int:
+    """Print all that is measured; an exit code."""
+    from ..perception.needed_weights import load_runner
+
     worst = 0.0
     for path in sorted(WEIGHTS.glob("*.safetensors")):
         both = runtimes(path)
         if both is None:
             continue
         worst = max(worst, both.difference)
-        times = [milliseconds(run, options.repeats) for run in (both.torch, both.plain)]
+        times = [milliseconds(run, repeats) for run in (both.torch, both.plain)]
         shown = f"{both.difference:.1e}  torch {times[0]:6.2f} ms, without {times[1]:6.2f} ms"
         print(f"{path.stem:>28}: {shown}, {FACES} faces")
     faces = calibration_faces(2)
     runner = load_runner([])[0]
     second = np.zeros((2, 9)), np.zeros((2, 52))
-    taken = milliseconds(lambda: runner(faces, *second), options.repeats)
+    taken = milliseconds(lambda: runner(faces, *second), repeats)
     print(f"{'the joint opinion':>28}: {2000 / taken:.0f} faces a second, one core")
     for runtime in ("torch", "opencv"):
         print(f"{runtime:>28}: {megabytes(runtime):.0f} MB")
