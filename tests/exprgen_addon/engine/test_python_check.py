@@ -22,7 +22,7 @@ def bare(tmp_path):
     """A Python that finds none of the engine's packages but numpy; its path."""
     python = tmp_path / "env" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    blocked = [m for m in packages.PACKAGES if m != "numpy"]
+    blocked = [m for m in (*packages.PACKAGES, *packages.TRAINING) if m != "numpy"]
     (tmp_path / "block").mkdir()
     (tmp_path / "block" / "sitecustomize.py").write_text(
         "import sys\n"
@@ -57,6 +57,7 @@ def test_all_that_is_missing_is_told_at_once(bare, monkeypatch):
         names = "mediapipe, opencv-contrib-python, av, safetensors, threadpoolctl"
         assert trouble.problem == f"the engine's Python lacks 5 packages: {names}"
         assert trouble.file == str(bare), "which one was tried"
+        assert "Training needs torch" in python_check.without_training
         line = python_check.pip_line(trouble)
         assert line.startswith(f'"{bare}" -m pip install mediapipe')
         assert line not in python_check.without_line(trouble)
@@ -67,6 +68,7 @@ def test_all_that_is_missing_is_told_at_once(bare, monkeypatch):
         monkeypatch.setenv(engine_python.PYTHON_VARIABLE, sys.executable)
         asked()
         assert python_check.trouble is None, "a whole one clears it"
+        assert not python_check.without_training
         monkeypatch.setenv(engine_python.PYTHON_VARIABLE, str(bare.with_name("nothing")))
         asked()
         assert "engine's Python can't be started" in python_check.trouble.problem
