@@ -62,7 +62,7 @@ INSTEAD = {"opencv-contrib-python": "opencv-python-headless"}
 needs no OpenGL on the machine."""
 
 LARGEST_ZIP = 200_000_000
-"""Bytes that a zip may have: the most that Blender's platform for extensions takes."""
+"""Bytes that a zip may have: it is dropped on a window, not installed over night."""
 
 PYTHONS = ("3.11", "3.13", "3.14")
 """Of Blender's official builds, 3.11 (4.5, 5.0) and 3.13 (from 5.1 on), and of distributions' own

@@ -21,8 +21,7 @@ class Network:
     """A graph, built anew for each size of a batch that is asked for.
 
     Args:
-        build: (graph, batch) -> outputs; declares its inputs. It may raise UsageError.
-        check: build it once now, so that weights that do not fit are told at once.
+        build: (graph, batch) -> outputs; declares its inputs.
     """
 
     def __init__(self, build: Callable[[Graph, int], Outputs]):
