@@ -1,8 +1,8 @@
 # make demo   the main job on the embedded reference clip -> exprgen_demo/demo.blend and demo.mp4;
 #             about 4 minutes the first time
 # make test   lint, format and every test; about 10 minutes
-# make extension        Blender's installable zip -> dist/, 29 MB; uses a Python that has torch
-# make extension-full   the same with the packages' wheels, a zip a platform, hundreds of MB
+# make release     Blender's installable zips -> dist/, one a platform, 120 to 160 MB, nothing else needed
+# make extension   the same without packages, 29 MB; uses a Python that has them
 # They set up what they need: a virtual environment at .venv with the `exprgen` command and pinned
 # packages, and the face landmark model, checked by its SHA-256. Both can be interrupted and rerun.
 
@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.exprgen-installed
 
-.PHONY: demo test setup lint characters extension extension-full clean
+.PHONY: demo test setup lint characters extension release clean
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -45,12 +45,12 @@ characters: setup
 	$(BIN)/exprgen landmarks blip --points sample_rigs/build/blip_points.json
 
 extension: setup
-	$(BIN)/python -m exprgen.exprgen_addon.packaging.extension_build --out dist
+	$(BIN)/python -m exprgen.exprgen_addon.packaging.extension_build --lite --out dist
 	@echo "In Blender, ExprGen's preferences ask for the engine's Python. Type or paste:"
 	@echo "  $(abspath $(BIN)/python)"
 
-extension-full: setup
-	$(BIN)/python -m exprgen.exprgen_addon.packaging.extension_build --full --out dist
+release: setup
+	$(BIN)/python -m exprgen.exprgen_addon.packaging.extension_build --out dist
 
 clean:
 	rm -rf $(VENV) out exprgen_demo

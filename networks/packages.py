@@ -5,14 +5,13 @@ Needs none of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 
 from .errors import ModelError
 
 PACKAGES = {
     "numpy": "numpy",
-    "torch": "torch",
     "mediapipe": "mediapipe",
     "cv2": "opencv-contrib-python",
     "av": "av",
@@ -21,10 +20,13 @@ PACKAGES = {
 }
 """Module -> the name that pip knows it by."""
 
+TRAINING = {"torch": "torch"}
+"""What trainings and evaluations need beside them."""
 
-def missing() -> list[str]:
-    """The modules of `PACKAGES` that this Python has not; imports none of them."""
-    return [module for module in PACKAGES if find_spec(module) is None]
+
+def missing(modules: Iterable[str] = PACKAGES) -> list[str]:
+    """The modules that this Python has not; imports none of them."""
+    return [module for module in modules if find_spec(module) is None]
 
 
 def pip_line(python: str, modules: Sequence[str]) -> str:
@@ -41,6 +43,8 @@ def lacking(modules: Sequence[str], python: str = "") -> ModelError:
             backticks.
     """
     names = ", ".join(PACKAGES.get(module, module) for module in modules)
+    if {*modules} <= {*TRAINING}:
+        names += " (only trainings and evaluations need it)"
     count = "a package" if len(modules) == 1 else f"{len(modules)} packages"
     line = f" with `{pip_line(python, modules)}`" if python else " there"
     return ModelError(

@@ -2,7 +2,7 @@
 
 Analysis runs in several threads, so that all cores are busy and memory stays level: one decodes,
 one finds and registers the face (MediaPipe), one a core runs the networks on a few registered faces
-at a time. What passes between them are queues of fixed length. FFmpeg, MediaPipe and torch release
+at a time. What passes between them are queues of fixed length. FFmpeg, MediaPipe and OpenCV release
 Python's lock while they compute.
 
 Solving needs no footage (solving/solve.py).
@@ -117,13 +117,27 @@ def analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Analy
         InputError: the reference can't be read, or shows no face. ModelError: weights or landmark
         model missing or damaged. OutputError: the file can't be written. UsageError: bad request.
     """
-    # OpenBLAS's helpers spin for a while after the smallest product; they would hold a core.
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, "blas"):
+    with _one_thread_each():
         if is_live_link(request.reference):
             return _analyse_coefficients(request)
         return _analyse(request, emit, stop)
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Within, whoever computes does so in its own thread alone: two faces side by side keep two
+    cores busier than one face shared by both, and leave the tracker its turn. OpenBLAS's helpers
+    would also spin for a while after the smallest product, and hold a core."""
+    import cv2
+    from threadpoolctl import threadpool_limits
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with threadpool_limits(1, "blas"):
+            yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 def _analyse_coefficients(request: AnalyseRequest) -> Analysis:
@@ -166,8 +180,8 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
     emit({"type": "stage", "stage": "loading"})
     profiles = [load_profile(p) for p in request.profiles]
     with open_reference(list(request.reference), start=request.start, end=request.end) as reader:
-        runner, keys = load_runner(profiles[:1], threads=1)
-        mouth = MouthLooker.load(threads=1)
+        runner, keys = load_runner(profiles[:1])
+        mouth = MouthLooker.load()
         for profile in profiles[1:]:
             if not by_channels(profile, profiles[0]):  # damaged weights are told now
                 load_mapping(profiles[0], profile)
@@ -242,9 +256,7 @@ class _Networks:
     """Batches of tracked faces through the networks, by one thread a core, into the recorder.
 
     A context manager; its end waits until all that was put is recorded, in the order of the frames.
-    Each thread computes with one thread of torch's: two faces side by side keep two cores busier
-    than one face shared by both, and leave the tracker its turn. Errors are raised where faces are
-    put, or at the end.
+    Errors are raised where faces are put, or at the end.
     """
 
     def __init__(self, runner, keys: dict[str, str], mouth, recorder, watch: Stopwatch):

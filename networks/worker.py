@@ -1,6 +1,6 @@
 """Perception and training as a process: JSON-lines requests on stdin, a message stream on stdout.
 
-Started by `exprgen_addon/engine/jobs.py`, so that torch, MediaPipe and OpenCV never load in
+Started by `exprgen_addon/engine/jobs.py`, so that MediaPipe, OpenCV and torch never load in
 Blender's own process. By hand: `python -m exprgen.networks.worker` in an environment where ExprGen
 is installed, or `python PATH/networks/worker.py` for any copy of it, whatever its folder is called
 and without installing: the file then makes its own folder's parent the package `exprgen`.
@@ -99,17 +99,21 @@ def ping(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 
 @command
 def versions(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
-    """Versions of what the worker needs: {"python", "packages": {module: version or null}}."""
+    """Versions of what the worker needs: {"python", "packages": {module: version or null}}, and of
+    what trainings need beside it: {"training": likewise}."""
     from importlib.metadata import packages_distributions, version
 
-    from .packages import PACKAGES, missing
+    from .packages import PACKAGES, TRAINING, missing
 
-    owners, lacking = packages_distributions(), missing()
-    found: dict[str, str | None] = {}
-    for module in PACKAGES:
-        known = [version(d) for d in owners.get(module, [])]
-        found[module] = (known[0] if known else "there") if module not in lacking else None
-    return {"python": sys.version.split()[0], "executable": sys.executable, "packages": found}
+    owners = packages_distributions()
+
+    def found(modules: dict[str, str]) -> dict[str, str | None]:
+        lacking = missing(modules)
+        known = {m: next((version(d) for d in owners.get(m, [])), "there") for m in modules}
+        return {m: None if m in lacking else number for m, number in known.items()}
+
+    told = {"python": sys.version.split()[0], "executable": sys.executable}
+    return {**told, "packages": found(PACKAGES), "training": found(TRAINING)}
 
 
 @command

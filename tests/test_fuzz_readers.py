@@ -316,7 +316,8 @@ def test_tracks_with_a_shorter_header_open(face_track):
 
 def test_bundled_profiles_and_weights_open():
     from exprgen.networks.characters.profile import sample_characters
-    from exprgen.networks.models.weights_io import WEIGHTS, read_info
+    from exprgen.networks.models.weights_file import read_info
+    from exprgen.networks.models.weights_places import WEIGHTS
 
     assert sample_characters()
     for path in sorted(WEIGHTS.glob("*.safetensors")):

@@ -19,6 +19,9 @@ def test_identity():
     assert MANIFEST["type"] == "add-on"
     assert MANIFEST["blender_version_min"] == "4.5.0"
     assert MANIFEST["license"] == ["SPDX:GPL-3.0-or-later"]
+    assert MANIFEST["copyright"]
+    assert "blender" not in MANIFEST["name"].lower()
+    assert len(MANIFEST["tagline"]) <= 64
     assert re.fullmatch(r"\d+\.\d+\.\d+", MANIFEST["version"])
 
 

@@ -68,7 +68,7 @@ class Console:
         os.close(self._stdout)
         self._stdout = None
         for number, old in self._old_handlers.items():
-            # None: a handler of Blender's own, which Python can't set again.
+            # None: one that a program itself has set, as Blender 5.2 does. Nobody can give it back.
             signal.signal(number, signal.SIG_DFL if old is None else old)
         self._old_handlers.clear()
 

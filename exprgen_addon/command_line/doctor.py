@@ -73,6 +73,8 @@ def _packages(worker: WorkerProcess, console: Console) -> list[Finding]:
     for name, number in found["packages"].items():
         told = (False, "not installed", fix) if name in missing else (True, number)
         findings.append(Finding(name, *told))
+    for name, number in found["training"].items():
+        findings.append(Finding(name, True, number or "not there: only trainings need it"))
     return findings
 
 

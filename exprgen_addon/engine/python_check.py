@@ -21,6 +21,9 @@ trouble: ExprGenError | None = None
 """What keeps the engine from running, as far as is known; its `file` is the Python that was
 tried."""
 
+without_training = ""
+"""What trainings lack there, in words, as far as is known."""
+
 _job: jobs.Job | None = None
 
 listeners: list[Callable[[], None]] = []
@@ -41,7 +44,8 @@ def look() -> None:
 
 def forget() -> None:
     """Let go of what is known and of what is being asked."""
-    global _job, trouble
+    global _job, trouble, without_training
+    without_training = ""
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
     if _job is not None and not _job.done:
@@ -67,6 +71,16 @@ def take(packages: dict[str, str | None], python: str) -> None:
     trouble = lacking(missing, python) if missing else None
 
 
+def _note_training(packages: dict[str, str | None]) -> None:
+    global without_training
+    missing = [name for name, version in packages.items() if version is None]
+    without_training = (
+        f"Training needs {', '.join(missing)}: choose a Python that has it in the preferences"
+        if missing
+        else ""
+    )
+
+
 def step() -> bool:
     """Take the answer if it came; whether nothing is awaited any more."""
     global _job, trouble
@@ -82,6 +96,7 @@ def step() -> bool:
             trouble.file = job.python
     else:
         take(job.result["packages"], job.python)
+        _note_training(job.result.get("training", {}))
     return True
 
 

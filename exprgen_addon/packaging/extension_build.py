@@ -1,10 +1,12 @@
-"""Build the extension's zip: `python -m exprgen.exprgen_addon.packaging.extension_build [--full]`.
+"""Build the extension's zips: `python -m exprgen.exprgen_addon.packaging.extension_build`.
 
-Lite: code, networks' weights, the face landmark model and the sample characters, and no package. It
-fits every Blender from 4.5, and runs the networks in a Python that has ExprGen's packages already.
+A zip a platform, each with everything: code, networks' weights, the face landmark model, the sample
+characters, and the wheels of the packages that the engine needs, which Blender unpacks. They serve
+every Python from 3.11 on. numpy is never among them: Blender has its own, and a second one would
+break other add-ons. Nor is torch: OpenCV runs the networks, and only trainings want it.
 
-Full: the same with the wheels of those packages, which Blender unpacks, a zip a platform. numpy is
-never among them: Blender has its own, and a second one would break other add-ons.
+`--lite` is the same without wheels, for every platform: the networks then run in a Python that has
+ExprGen's packages already.
 
 What goes in is staged in a folder; Blender's own `extension build` makes the zip of it and its
 `extension validate` looks at the zip. A finished zip gets its name last.
@@ -22,13 +24,15 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from ...networks.errors import ExprGenError, InputError, OutputError, UsageError
+from ...networks.errors import ExprGenError, InputError, OutputError
+from ...networks.packages import PACKAGES
 from ...networks.tracking import landmark_model
 from ..command_line.console import check_folder
+from .platforms import PLATFORMS, Platform
+from .wheel_check import check_wheels, plain_name
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = (
@@ -44,62 +48,32 @@ LEFT_OUT = (
     "sample_rigs/build",
     "exprgen_addon/packaging",
     "networks/weights/judge_*",
+    "networks/weights/fcnn_*",
     landmark_model.BUNDLED.name,
 )
 """What only developers need; the landmark model is put in after its check."""
 
-NOT_BUNDLED = ("bpy", "numpy", "setuptools")
-"""Blender brings the first two; torch wants the third only to compile."""
+ABSENT = ("bpy", "numpy", "torch", "matplotlib", "sounddevice")
+"""What is in no zip: Blender brings the first two, only trainings need the third; MediaPipe would
+draw and record with the last two (see networks/tracking/mediapipe_tasks.py)."""
 
-BLENDERS = {"3.11": ("4.5.0", "5.1.0"), "3.13": ("5.1.0", None)}
-"""Python -> the first Blender whose official build has it, and the first that has it no more."""
+INSTEAD = {"opencv-contrib-python": "opencv-python-headless"}
+"""The same OpenCV without windows and without what others contributed to it: 19 MB less, and it
+needs no OpenGL on the machine."""
 
+LARGEST_ZIP = 200_000_000
+"""Bytes that a zip may have: it is dropped on a window, not installed over night."""
 
-@dataclass(frozen=True)
-class Platform:
-    """A platform as Blender, pip and package metadata call it."""
-
-    name: str
-    tags: tuple[str, ...]
-    system: str
-    sys_platform: str
-    machine: str
-
-    def marker(self, python: str) -> dict[str, str]:
-        """Values that a requirement's conditions are judged by."""
-        return {
-            "implementation_name": "cpython",
-            "os_name": "nt" if self.system == "Windows" else "posix",
-            "platform_machine": self.machine,
-            "platform_python_implementation": "CPython",
-            "platform_system": self.system,
-            "python_full_version": f"{python}.0",
-            "python_version": python,
-            "sys_platform": self.sys_platform,
-            "extra": "",
-        }
-
-
-PLATFORMS = {
-    p.name: p
-    for p in (
-        Platform(
-            "linux-x64",
-            ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x86_64",
-             "manylinux2014_x86_64"),
-            "Linux", "linux", "x86_64",
-        ),
-        Platform("windows-x64", ("win_amd64",), "Windows", "win32", "AMD64"),
-        Platform("macos-arm64", ("macosx_14_0_arm64",), "Darwin", "darwin", "arm64"),
-    )
-}  # fmt: skip
+PYTHONS = ("3.11", "3.13", "3.14")
+"""Of Blender's official builds, 3.11 (4.5, 5.0) and 3.13 (from 5.1 on), and of distributions' own
+ones."""
 
 
 def build(
     out: Path,
     *,
     platform: Platform | None = None,
-    pythons: Sequence[str] = tuple(BLENDERS),
+    pythons: Sequence[str] = PYTHONS,
     wheels: Path | None = None,
     say=lambda line: None,
 ) -> dict:
@@ -107,18 +81,19 @@ def build(
 
     Args:
         out: folder for it, made if need be.
-        platform: of the full form; None is the lite one. pythons: versions to serve by wheels.
+        platform: whose wheels go in; None is the lite form. pythons: versions to serve by wheels.
         wheels: folder in which downloaded wheels are kept for the next time.
 
     Returns:
-        {"zip", "bytes", "platform", "pythons", "left_out": {python: why}, "wheels": [names]}.
+        {"zip", "bytes", "platform", "pythons", "wheels": [names]}.
 
     Raises:
-        ModelError: the face landmark model can't be had. UsageError: no Python can be served.
-        OutputError: the place can't be written. ExprGenError: Blender finds the zip faulty.
+        ModelError: the face landmark model can't be had. InputError: a wheel is missing or damaged.
+        OutputError: the place can't be written. ExprGenError: Blender finds the zip faulty, or it
+        is too large.
     """
     out = check_folder(out)
-    form = f"full-{platform.name}" if platform else "lite"
+    form = platform.name if platform else "lite"
     with tempfile.TemporaryDirectory(prefix=".exprgen-", dir=out) as name:
         stage = Path(name) / "exprgen"
         copy_package(stage)
@@ -126,31 +101,27 @@ def build(
             landmark_model.fetch_landmark_model(say),
             stage / landmark_model.BUNDLED.relative_to(ROOT),
         )
-        chosen, left_out = [], {}
+        chosen: list[Path] = []
         if platform:
-            folder = check_folder(wheels or out / "wheels")
-            chosen, left_out = collect_wheels(platform, pythons, folder, say)
-            served = [p for p in pythons if p not in left_out]
-            if not served:
-                reasons = "; ".join(f"{p}: {why}" for p, why in left_out.items())
-                fix = "build the lite form, or give wheels by pip's PIP_FIND_LINKS"
-                raise UsageError(f"no wheels for {platform.name} ({reasons})", fix=fix)
+            chosen = collect_wheels(platform, pythons, check_folder(wheels or out / "wheels"), say)
             (stage / "wheels").mkdir()
             for wheel in chosen:
                 place_file(wheel, stage / "wheels" / wheel.name)
-            extend_manifest(stage / "blender_manifest.toml", platform, served, chosen)
+            extend_manifest(stage / "blender_manifest.toml", platform, chosen)
         version = tomllib.loads((stage / "blender_manifest.toml").read_text("utf-8"))["version"]
         part = Path(name) / f"exprgen-{version}-{form}.zip"
         blender_extension("build", "--source-dir", stage, "--output-filepath", part)
         blender_extension("validate", part)
+        size = part.stat().st_size
+        if size > LARGEST_ZIP:
+            raise ExprGenError(f"{part.name} has {size / 1e6:.0f} MB, not {LARGEST_ZIP / 1e6:.0f}")
         target = out / part.name
         os.replace(part, target)
     return {
         "zip": str(target),
-        "bytes": target.stat().st_size,
+        "bytes": size,
         "platform": platform.name if platform else "any",
-        "pythons": [p for p in pythons if p not in left_out] if platform else [],
-        "left_out": left_out,
+        "pythons": list(pythons) if platform else [],
         "wheels": [w.name for w in chosen],
     }
 
@@ -188,26 +159,13 @@ def place_file(source: Path, target: Path) -> None:
         shutil.copy(source, target)
 
 
-def extend_manifest(path: Path, platform: Platform, pythons: list[str], wheels: list[Path]) -> None:
-    """Write the full form's platform, wheels and Blender versions into a manifest."""
+def extend_manifest(path: Path, platform: Platform, wheels: Sequence[Path]) -> None:
+    """Write a platform and its wheels into a manifest."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    first = min(BLENDERS[p][0] for p in pythons if p in BLENDERS) if _known(pythons) else None
-    ends = [BLENDERS[p][1] for p in pythons] if _known(pythons) else [None]
     added = [f'platforms = ["{platform.name}"]', "wheels = ["]
     added += [f'  "./wheels/{w.name}",' for w in sorted(wheels)] + ["]"]
-    if None not in ends:
-        added.append(f'blender_version_max = "{max(ends)}"')
-    if first:
-        lines = [
-            f'blender_version_min = "{first}"' if x.startswith("blender_version_min") else x
-            for x in lines
-        ]
     table = next(i for i, x in enumerate(lines) if x.startswith("["))
     path.write_text("\n".join([*lines[:table], *added, "", *lines[table:], ""]), encoding="utf-8")
-
-
-def _known(pythons: Sequence[str]) -> bool:
-    return all(p in BLENDERS for p in pythons)
 
 
 # --- wheels --------------------------------------------------------------------------------------
@@ -215,30 +173,29 @@ def _known(pythons: Sequence[str]) -> bool:
 
 def collect_wheels(
     platform: Platform, pythons: Sequence[str], folder: Path, say=lambda line: None
-) -> tuple[list[Path], dict[str, str]]:
-    """The wheels for a platform and some Pythons, downloaded where `folder` lacks them.
+) -> list[Path]:
+    """The wheels for a platform and some Pythons, downloaded where `folder` lacks them, looked at.
 
-    A Python that the index can't serve as a whole is left out, with the reason.
+    Raises:
+        InputError: the index lacks one, or one is damaged or for another machine.
     """
     found: dict[str, Path] = {}
-    left_out: dict[str, str] = {}
+    needed: set[str] = set()
     for python in pythons:
         wanted = requirements(platform, python)
         say(f"{platform.name}, Python {python}: {len(wanted)} packages")
-        try:
-            names = download(wanted, platform, python, folder)
-        except ExprGenError as error:
-            left_out[python] = error.problem
-            continue
-        found |= {name: folder / name for name in names}
-    return sorted(found.values()), left_out
+        found |= {name: folder / name for name in download(wanted, platform, python, folder)}
+        needed |= {plain_name(w.partition("==")[0]) for w in wanted}
+    chosen = sorted(found.values())
+    modules = [m for m, package in PACKAGES.items() if package not in ABSENT]
+    check_wheels(chosen, platform.name, modules, needed, {*ABSENT, *INSTEAD})
+    return chosen
 
 
 def requirements(platform: Platform, python: str) -> list[str]:
     """The packages that the engine needs there, `name==version`, with all that they need in turn.
 
-    Versions are those installed here, with which the tests ran; Linux's torch is the build for
-    processors: the other one needs gigabytes of libraries of one maker's graphics cards.
+    Versions are those installed here, with which the tests ran.
     """
     from packaging.requirements import Requirement
 
@@ -248,8 +205,8 @@ def requirements(platform: Platform, python: str) -> list[str]:
     marker = platform.marker(python)
     while waiting:
         requirement = waiting.pop()
-        name = requirement.name.lower().replace("_", "-")
-        if name in NOT_BUNDLED or name in pins:
+        name = plain_name(requirement.name)
+        if name in ABSENT or name in pins:
             continue
         if requirement.marker and not requirement.marker.evaluate(marker):
             continue
@@ -260,11 +217,7 @@ def requirements(platform: Platform, python: str) -> list[str]:
             continue
         pins[name] = f"=={there.version.partition('+')[0]}"
         waiting += [Requirement(r) for r in there.requires or []]
-    if "torch" in pins and platform.system == "Linux":
-        pins["torch"] += "+cpu"
-    # The one that is lacking, if one is, first: nothing is fetched in vain.
-    ordered = sorted(pins.items(), key=lambda p: (p[0] != "torch", p[0]))
-    return [f"{name}{pin}" for name, pin in ordered]
+    return sorted(f"{INSTEAD.get(name, name)}{pin}" for name, pin in pins.items())
 
 
 def download(wanted: list[str], platform: Platform, python: str, folder: Path) -> list[str]:
@@ -334,21 +287,19 @@ def _last_line(text: str) -> str:
 def main(words: Sequence[str] | None = None) -> int:
     """Build what the words ask for; prints each zip with its size."""
     parser = argparse.ArgumentParser(prog="extension_build", description="Build ExprGen's zip.")
-    parser.add_argument("--full", action="store_true", help="with the engine's wheels")
+    parser.add_argument("--lite", action="store_true", help="one without wheels instead")
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="default: %(default)s")
     parser.add_argument(
-        "--platform", action="append", choices=[*PLATFORMS], help="of --full (default: all)"
+        "--platform", action="append", choices=[*PLATFORMS], help="default: every one"
     )
-    parser.add_argument("--python", action="append", help="of --full (default: all Blenders')")
     parser.add_argument("--wheels", type=Path, help="where downloads are kept (OUT/wheels)")
     args = parser.parse_args(words)
     failed = 0
-    for name in (args.platform or [*PLATFORMS]) if args.full else [None]:
+    for name in [None] if args.lite else (args.platform or [*PLATFORMS]):
         try:
             made = build(
                 args.out,
                 platform=PLATFORMS.get(name),
-                pythons=args.python or tuple(BLENDERS),
                 wheels=args.wheels,
                 say=lambda line: print(line, file=sys.stderr, flush=True),
             )
@@ -361,10 +312,8 @@ def main(words: Sequence[str] | None = None) -> int:
             failed = failed or problem.exit_code
             print(f"error: {problem}", file=sys.stderr)
             continue
-        pythons = f", Python {' and '.join(made['pythons'])}" if made["pythons"] else ""
+        pythons = f", Python {', '.join(made['pythons'])}" if made["pythons"] else ""
         print(f"{made['zip']}  {made['bytes'] / 1e6:.1f} MB, {made['platform']}{pythons}")
-        for python, why in made["left_out"].items():
-            print(f"  without Python {python}: {why}")
     return failed
 
 

@@ -43,7 +43,8 @@ class StudioSettings:
 
     size: side in pixels, 16 to 4096. samples: paths a pixel. subdivision: levels that a character's
     subdivision surfaces may have. guided: the denoiser also sees colours and normals, which keeps
-    fine lines at twice its cost. threads: 0 is all cores.
+    fine lines at twice its cost. threads: 0 is all cores. drawn: from triangles instead of rays,
+    where that can be done (drawn_studio.py).
     """
 
     size: int = 256
@@ -51,6 +52,7 @@ class StudioSettings:
     subdivision: int = 0
     guided: bool = False
     threads: int = 0
+    drawn: bool = False
 
     def __post_init__(self) -> None:
         if not 16 <= self.size <= 4096:

@@ -1,15 +1,14 @@
 """The preview film: reference, primary and secondaries side by side, and what was perceived.
 
-Every character is rendered by Cycles with few samples and its noise removed (see capture.py for why
-not Workbench), in processes beside this one; networks/footage/preview_film.py then composes and
+Every character's pictures are drawn from triangles (drawn_studio.py), or, where its materials need
+rays, rendered by Cycles with few samples and its noise removed (see face_studio.py for why not
+Workbench), in processes beside this one; networks/footage/film_composer.py then composes and
 encodes, in a process of its own, since Blender's lacks the libraries. So the open file is never
 touched, and memory does not grow with the clip: what is kept are picture files in a temporary
 folder.
 
 Not every frame is rendered. A picture is held while a character does not move, or moves slowly and
 the last picture is younger than 1/`SLOW_RATE` s; a blink or a jaw drop gets all its frames.
-The embedded reference (8 s, 24 fps, 192 frames) with two characters at 256 pixels takes about 190
-pictures of 0.6 processor seconds each; composing and encoding add about 3 s to them.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from ..engine.other_blender import package_code
 from ..engine.worker_process import SILENCE, Silence, answers, lines_of
 from .face_studio import CED, full_values
 from .look import Look
-from .render_processes import Progress, Shots, Stop, make_folder, render_shots
+from .render_processes import Progress, Shots, Stop, make_folder, render_cast
 
 MAX_FPS = 30.0
 SLOW_RATE = 12.0
@@ -92,24 +91,22 @@ def make_preview(
     chosen = [choose_pictures(p, v, fps) for p, v in zip(profiles, values, strict=True)]
     total = sum(len(np.unique(c)) for c in chosen) + len(times)
     with scratch_folder() as folder:
-        pictures, done = [], 0
+        cast, pictures = [], []
         for i, (profile, v, keep) in enumerate(zip(profiles, values, chosen, strict=True)):
             needed = np.unique(keep)
             paths = {f: folder / f"{i}_{f:06d}.png" for f in needed.tolist()}
             looks = np.tile(Look().to_row(), (len(needed), 1))
-            settings = replace(CED, size=size)
-            made = render_shots(
-                profile,
-                Shots(v[needed], looks, list(paths.values())),
-                settings,
-                processes=processes,
-                progress=lambda k, _, done=done: progress(done + k, total),
-                stop=stop,
-            )
-            if made < len(needed):
-                return None
-            done += made
+            cast.append((profile, Shots(v[needed], looks, list(paths.values()))))
             pictures.append([str(paths[f]) for f in keep.tolist()])
+        done = render_cast(
+            cast,
+            replace(CED, size=size, drawn=True),
+            processes=processes,
+            progress=lambda k, _: progress(k, total),
+            stop=stop,
+        )
+        if done < total - len(times):
+            return None
         plan = {
             "reference": str(Path(reference).resolve()),
             "titles": [p.title for p in profiles],

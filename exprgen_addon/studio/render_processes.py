@@ -29,7 +29,8 @@ from ...networks.messages import Sender
 from ...networks.track import RigTrack, load_arrays, save_arrays
 from ..engine.other_blender import blender_command
 from ..engine.worker_process import SILENCE, Silence, answers
-from .face_studio import STILL, FaceStudio, Shown, StudioSettings, full_values
+from .drawn_studio import studio
+from .face_studio import STILL, Shown, StudioSettings, full_values
 from .look import Look
 
 Progress = Callable[[int, int], None]
@@ -102,14 +103,33 @@ def render_shots(
     stop: Stop | None = None,
     keep: Callable[[int, Shown], None] | None = None,
 ) -> int:
-    """Render pictures, shared out over processes; returns how many were made.
+    """Render pictures of one character; see `render_cast`.
+
+    Args:
+        keep: called with (number of the shot, what it shows) where `shots.measure`.
+    """
+    return render_cast(
+        [(profile, shots)], settings, processes=processes, progress=progress, stop=stop, keep=keep
+    )
+
+
+def render_cast(
+    cast: Sequence[tuple[RigProfile, Shots]],
+    settings: StudioSettings,
+    *,
+    processes: int | None = None,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+    keep: Callable[[int, Shown], None] | None = None,
+) -> int:
+    """Render pictures of some characters, shared out over processes; returns how many were made.
 
     Args:
         processes: 0 renders in this process (needs bpy); None takes one for each core, but none for
             fewer than 8 pictures each, since each takes about 3 s to start.
         progress: called with (made, all) after each picture, from the calling thread.
         stop: asked about ten times a second; True ends the work, what is made stays.
-        keep: called with (number of the shot, what it shows) where `shots.measure`.
+        keep: as in `render_shots`; the shots are numbered through the cast.
 
     Raises:
         ExprGenError: whatever a process reports, as if it had happened here.
@@ -117,76 +137,98 @@ def render_shots(
     progress = progress or (lambda made, total: None)
     stop = stop or (lambda: False)
     keep = keep or (lambda shot, shown: None)
-    if not len(shots):
+    total = sum(len(shots) for _, shots in cast)
+    if not total:
         return 0
     if processes is None:
-        processes = max(1, min(cores(), len(shots) // 8))
+        processes = max(1, min(cores(), total // 8))
     if processes == 0:
-        return _render_here(profile, shots, settings, progress, stop, keep)
+        return _cast_here(cast, settings, progress, stop, keep)
     if not settings.threads:
         settings = replace(settings, threads=max(1, cores() // processes))
     with scratch_folder() as folder:
-        requests = _write_requests(folder, profile, shots, settings, processes)
-        running = [_start(r) for r in requests]
+        running = [_start(r) for r in _write_requests(folder, cast, settings, processes)]
         try:
-            return _watch(running, len(shots), progress, stop, keep)
+            return _watch(running, total, progress, stop, keep)
         finally:  # pictures that ended processes were in the middle of
-            for place in {Path(p).parent for p in shots.paths}:
+            for place in {Path(p).parent for _, shots in cast for p in shots.paths}:
                 sweep(place)
 
 
+def _cast_here(cast, settings, progress: Progress, stop: Stop, keep) -> int:
+    """One character after the other, in this process."""
+    total, before = sum(len(shots) for _, shots in cast), 0
+    for profile, shots in cast:
+        made = _render_here(
+            profile,
+            shots,
+            settings,
+            lambda k, _, before=before: progress(before + k, total),
+            stop,
+            lambda shot, shown, before=before: keep(before + shot, shown),
+        )
+        before += made
+        if made < len(shots):
+            break
+    return before
+
+
 def _render_here(profile, shots: Shots, settings, progress: Progress, stop: Stop, keep) -> int:
-    with FaceStudio(profile, settings) as studio:
+    with studio(profile, settings) as place:
         for made, (values, look, path) in enumerate(
             zip(shots.values, shots.looks, shots.paths, strict=True)
         ):
             if stop():
                 return made
-            studio.look(Look.from_row(look))
-            studio.pose(values)
-            shown = studio.shown() if shots.measure else None
+            place.look(Look.from_row(look))
+            place.pose(values)
+            shown = place.shown() if shots.measure else None
             there = shots.measure and Path(path).exists()
             if not there and not (shown and shown.reason):
-                studio.render_to(Path(path))
+                place.render_to(Path(path))
             if shown:
                 keep(made, shown)
             progress(made + 1, len(shots))
     return len(shots)
 
 
-def _write_requests(folder: Path, profile, shots: Shots, settings, processes: int) -> list[Path]:
-    """One request a process, every n-th picture each, so that all come to an end together."""
-    if profile.path is None:
-        raise InputError(f"profile {profile.name!r} was never saved", fix="save it first")
-    requests = []
-    for share in range(min(processes, len(shots))):
-        chosen = slice(share, None, processes)
-        request = folder / f"request_{share}.npz"
-        meta = {
-            "profile": str(profile.path.resolve()),
-            "settings": asdict(settings),
-            "paths": [str(Path(p).resolve()) for p in shots.paths[chosen]],
-            "numbers": list(range(len(shots)))[chosen],
-            "measure": shots.measure,
-        }
-        arrays = {"values": shots.values[chosen], "looks": shots.looks[chosen]}
-        save_arrays(request, "exprgen.shots", meta, arrays)
-        requests.append(request)
-    return requests
+def _write_requests(folder: Path, cast, settings, processes: int) -> list[list[Path]]:
+    """The requests of each process, one a character: every n-th picture, so that all come to an end
+    together."""
+    requests: list[list[Path]] = [[] for _ in range(processes)]
+    before = 0
+    for number, (profile, shots) in enumerate(cast):
+        if profile.path is None:
+            raise InputError(f"profile {profile.name!r} was never saved", fix="save it first")
+        for share in range(min(processes, len(shots))):
+            chosen = slice(share, None, processes)
+            request = folder / f"request_{number}_{share}.npz"
+            meta = {
+                "profile": str(profile.path.resolve()),
+                "settings": asdict(settings),
+                "paths": [str(Path(p).resolve()) for p in shots.paths[chosen]],
+                "numbers": [before + k for k in range(len(shots))[chosen]],
+                "measure": shots.measure,
+            }
+            arrays = {"values": shots.values[chosen], "looks": shots.looks[chosen]}
+            save_arrays(request, "exprgen.shots", meta, arrays)
+            requests[share].append(request)
+        before += len(shots)
+    return [r for r in requests if r]
 
 
-def _start(request: Path) -> subprocess.Popen:
-    """A Blender that renders a request; its messages come on stdout, its complaints in a file."""
-    with open(request.with_suffix(".log"), "wb") as log:
+def _start(requests: list[Path]) -> subprocess.Popen:
+    """A Blender that renders requests; its messages come on stdout, its complaints in a file."""
+    with open(requests[0].with_suffix(".log"), "wb") as log:
         process = subprocess.Popen(
-            [*blender_command("exprgen_addon.studio.render_processes"), str(request)],
+            [*blender_command("exprgen_addon.studio.render_processes"), *map(str, requests)],
             stdout=subprocess.PIPE,
             stderr=log,
             stdin=subprocess.DEVNULL,
             encoding="utf-8",
             errors="replace",
         )
-    process.log = request.with_suffix(".log")
+    process.log = requests[0].with_suffix(".log")
     return process
 
 
@@ -249,7 +291,7 @@ def _last_words(process) -> str:
 
 
 def main(words: list[str]) -> None:
-    """A rendering process: makes the pictures of the request whose path is the first word.
+    """A rendering process: makes the pictures of the requests whose paths are the words.
 
     Prints one JSON line for each and ends the process.
     """
@@ -257,19 +299,8 @@ def main(words: list[str]) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Blender's C code prints every picture it saves
     code, send = 0, Sender(out)
     try:
-        meta, arrays = load_arrays(words[0], "exprgen.shots")
-        paths = [Path(p) for p in meta["paths"]]
-        shots = Shots(arrays["values"], arrays["looks"], paths, meta["measure"])
-        profile = load_profile(meta["profile"])
-        settings = StudioSettings(**meta["settings"])
-
-        def say(made: int, total: int) -> None:
-            send({"type": "progress", "stage": "render", "done": made, "total": total})
-
-        def keep(shot: int, shown: Shown) -> None:
-            send({"type": "shown", "shot": meta["numbers"][shot], **shown.to_json()})
-
-        _render_here(profile, shots, settings, say, lambda: False, keep)
+        for request in words:
+            _serve(request, send)
     except ExprGenError as error:
         send(error.to_message())
         code = error.exit_code
@@ -284,6 +315,22 @@ def main(words: list[str]) -> None:
     with contextlib.suppress(OSError):
         out.flush()
     os._exit(code)  # some Blender add-ons hang the interpreter's own ending
+
+
+def _serve(request: str, send: Sender) -> None:
+    """Make the pictures of one request."""
+    meta, arrays = load_arrays(request, "exprgen.shots")
+    paths = [Path(p) for p in meta["paths"]]
+    shots = Shots(arrays["values"], arrays["looks"], paths, meta["measure"])
+    settings = StudioSettings(**meta["settings"])
+
+    def say(made: int, total: int) -> None:
+        send({"type": "progress", "stage": "render", "done": made, "total": total})
+
+    def keep(shot: int, shown: Shown) -> None:
+        send({"type": "shown", "shot": meta["numbers"][shot], **shown.to_json()})
+
+    _render_here(load_profile(meta["profile"]), shots, settings, say, lambda: False, keep)
 
 
 def make_folder(folder: Path) -> Path:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import bpy
 from bpy.props import IntProperty, StringProperty
 
 from ...networks.errors import ExprGenError
+from ...networks.tracking.landmark_model import CACHE_VARIABLE
 from ..addon import ADDON
 from ..engine import engine_python, python_check
 
@@ -37,9 +39,9 @@ class EXPRGEN_AP_preferences(bpy.types.AddonPreferences):
     python: StringProperty(
         name="Engine's Python",
         subtype="FILE_PATH",
-        description="The Python with PyTorch and MediaPipe that the networks run in, or the folder "
-        "of its environment, such as .venv (press H in the file browser to see it); empty: the "
-        "one that Blender brings, with the extension's own packages",
+        description="For trainings, and for the form without packages: a Python that has them, "
+        "or the folder of its environment, such as .venv (press H in the file browser to see it); "
+        "empty: the one that Blender brings, with the extension's own packages",
         update=_changed,
     )
     threads: IntProperty(
@@ -105,13 +107,21 @@ def use() -> None:
     engine_python.use_engine(
         engine_python.Engine(
             python=bpy.path.abspath(chosen.python) if chosen and chosen.python else "",
-            cache=bpy.path.abspath(chosen.cache) if chosen and chosen.cache else "",
+            cache=bpy.path.abspath(chosen.cache) if chosen and chosen.cache else own_folder(),
             threads=chosen.threads if chosen else 0,
             nice=0 if bpy.app.background else NICE,
         )
     )
     if not bpy.app.background:
         python_check.look()
+
+
+def own_folder() -> str:
+    """The folder that Blender keeps for an extension's own files, beside the settings; "" where
+    ExprGen is no extension, or $EXPRGEN_CACHE_DIR says another."""
+    if not ADDON.startswith("bl_ext.") or os.environ.get(CACHE_VARIABLE):
+        return ""
+    return bpy.utils.extension_path_user(ADDON)
 
 
 def cache_size() -> int:

@@ -14,7 +14,8 @@ from torch import nn
 
 from ..errors import InputError
 from ..footage.pictures import read_image
-from ..models.weights_io import WEIGHTS, file_digest, load_network
+from ..models.weights_io import file_digest, load_network
+from ..models.weights_places import WEIGHTS
 from ..track import FaceTrack
 from ..tracking.registration import centred_affine, register, warp_face
 from ..tracking.track_recorder import decode_face
@@ -98,7 +99,7 @@ def character_faces(files: list[str], landmarks: list | None) -> np.ndarray:
 
 def own_reading(name: str, faces: np.ndarray, folder: Path) -> np.ndarray:
     """float32 (N, 7) of "hcnn" or "scnn" alone, the networks that are judged."""
-    from ..models.weights_io import weights_path
+    from ..models.weights_file import weights_path
 
     network, info = load_network(weights_path(name, folder=folder), name)
     return classify(network, faces, np.arange(len(faces)), info.input_size)

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..errors import UsageError
 from ..files import write_text
-from ..models.weights_io import load_network, weights_path
+from ..models.weights_file import weights_path
+from ..models.weights_io import load_network
 from ..models.weights_places import weights_folder
 from ..records import json_text
 from ..track import FaceTrack

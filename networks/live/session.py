@@ -156,8 +156,8 @@ class _Networks:
         self._primary = primary
         from ..perception.mouth import MouthLooker
 
-        self._runner, self._keys = load_runner([primary], threads=1)
-        self._mouth = MouthLooker.load(threads=1)
+        self._runner, self._keys = load_runner([primary])
+        self._mouth = MouthLooker.load()
         self._faces = Newest()
         self._thread = threading.Thread(target=self._run, name="networks", daemon=True)
         self.latest: tuple[np.ndarray, dict[str, np.ndarray], np.ndarray | None] = (CALM, {}, None)

@@ -14,10 +14,6 @@ from torch import Tensor, nn
 from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES
 from .registry import register_network
 
-SHARE = 0.15
-"""Of the coefficients in the joint opinion; the rest is seen in the pixels (on ferplus/val 0.15 and
-0.3 are as good; without the teacher 0.3 was best)."""
-
 
 class CoefficientReader(nn.Module):
     """Two hidden layers over the standardised measurements and the roots of the coefficients.
@@ -70,9 +66,3 @@ def coefficient_opinion(
     """geometry (B, 9), arkit (B, 52) -> probabilities float32 (B, 7)."""
     given = (torch.from_numpy(np.asarray(x, np.float32)) for x in (geometry, arkit))
     return network.eval()(*given).softmax(1).numpy()
-
-
-def joint_opinion(pixels: np.ndarray, coefficients: np.ndarray, share: float = SHARE) -> np.ndarray:
-    """Geometric mean of two opinions (B, 7), weighted by `share` of the second; rows sum to 1."""
-    joint = np.maximum(pixels, 1e-9) ** (1 - share) * np.maximum(coefficients, 1e-9) ** share
-    return (joint / joint.sum(1, keepdims=True)).astype(np.float32)

@@ -12,13 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .layouts import KIND_WIDTHS, KINDS
 from .registry import register_network
-
-KINDS = ("human", "character")
-KIND_SIZE = 64
-"""Side in pixels of the faces it looks at."""
-
-_WIDTHS = (1, 16, 32, 64)
 
 
 class KindNetwork(nn.Module):
@@ -26,10 +21,10 @@ class KindNetwork(nn.Module):
 
     def __init__(self):
         super().__init__()
-        pairs = list(itertools.pairwise(_WIDTHS))
+        pairs = list(itertools.pairwise(KIND_WIDTHS))
         self.layers = nn.ModuleList(nn.Conv2d(a, b, 5, 2, 2, bias=False) for a, b in pairs)
         self.norms = nn.ModuleList(nn.BatchNorm2d(b) for _, b in pairs)
-        self.fc = nn.Linear(_WIDTHS[-1], len(KINDS))
+        self.fc = nn.Linear(KIND_WIDTHS[-1], len(KINDS))
 
     def forward(self, x: Tensor, folded: bool = False) -> Tensor:
         """Faces (B, 1, 64, 64) from `prepare_faces` -> logits (B, 2) in the order of KINDS.

@@ -6,20 +6,17 @@ weights look at that, at a size at which a photograph and a render are alike.
 
 from __future__ import annotations
 
-import copy
 import itertools
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..tracking.mouth_crop import CROP_SIZE
 from ..vocabulary import MOUTH
+from .layouts import MOUTH_WIDTHS
 from .registry import register_network
-
-_WIDTHS = (1, 8, 16, 24)
 
 
 class MouthReader(nn.Module):
@@ -27,28 +24,18 @@ class MouthReader(nn.Module):
 
     def __init__(self):
         super().__init__()
-        pairs = list(itertools.pairwise(_WIDTHS))
+        pairs = list(itertools.pairwise(MOUTH_WIDTHS))
         self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, 2, 1, bias=False) for a, b in pairs)
         self.norms = nn.ModuleList(nn.BatchNorm2d(b) for _, b in pairs)
         across, down = (side >> len(pairs) for side in CROP_SIZE)
         self.drop = nn.Dropout(0.2)
-        self.fc = nn.Linear(_WIDTHS[-1] * across * down, len(MOUTH))
+        self.fc = nn.Linear(MOUTH_WIDTHS[-1] * across * down, len(MOUTH))
 
     def forward(self, x: Tensor) -> Tensor:
         """Mouths (B, 1, 32, 48) from `prepare_mouths` -> logits (B, 4) in the order of MOUTH."""
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = F.relu(norm(layer(x)))
         return self.fc(self.drop(x.flatten(1)))
-
-
-def fused(network: MouthReader) -> MouthReader:
-    """A copy for inference, equal but for rounding: batch norm is part of the convolutions."""
-    network = copy.deepcopy(network).eval()
-    pairs = zip(network.layers, network.norms, strict=True)
-    network.layers = nn.ModuleList(fuse_conv_bn_eval(layer, norm) for layer, norm in pairs)
-    network.norms = nn.ModuleList(nn.Identity() for _ in network.layers)
-    network.drop = nn.Identity()
-    return network
 
 
 @register_network

@@ -14,8 +14,6 @@ Choices where the paper is silent:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -23,53 +21,11 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 from ..vocabulary import EXPRESSIONS, REGISTERED_SIZE
+from .face_input import EMPTY, grey_faces
+from .layouts import CHANNELS, FOLDED_STRIDES, PRINTED_STRIDES, TABLE_1, LayerSpec
 from .registry import register_network
 
-CHANNELS = 64
 DROPOUT = 0.2
-
-
-@dataclass(frozen=True)
-class LayerSpec:
-    """One row of Table 1: a convolution of `kernel` x `kernel` pixels at `stride`."""
-
-    name: str
-    kernel: int
-    stride: int
-
-
-TABLE_1 = (
-    LayerSpec("CONV-1", 11, 1),
-    LayerSpec("CONV-2", 1, 2),
-    LayerSpec("CONV-3", 5, 1),
-    LayerSpec("CONV-4", 1, 2),
-    LayerSpec("CONV-5", 5, 1),
-    LayerSpec("CONV-6", 1, 2),
-    LayerSpec("CONV-7", 3, 1),
-    LayerSpec("CONV-8", 1, 2),
-    LayerSpec("CONV-9", 3, 1),
-    LayerSpec("CONV-10", 1, 2),
-    LayerSpec("CONV-11", 3, 1),
-)
-"""The convolutions of HCNN, SCNN and 3D-CNN (ExprGen, Table 1); each gives 64 channels."""
-
-PRINTED_STRIDES = tuple(spec.stride for spec in TABLE_1)
-
-
-def folded_strides(specs: tuple[LayerSpec, ...] = TABLE_1) -> tuple[int, ...]:
-    """The strides of the cheaper, equal form: (2, 1, 2, 1, ...).
-
-    A 1x1 layer at stride 2 reads only every second pixel of the layer before it, so the layer
-    before can compute those alone: its stride becomes 2 and that of the 1x1 layer 1.
-    """
-    strides = [spec.stride for spec in specs]
-    for i in range(len(specs) - 1):
-        if specs[i + 1].kernel == 1 and specs[i + 1].stride == 2 and strides[i] == 1:
-            strides[i], strides[i + 1] = 2, 1
-    return tuple(strides)
-
-
-FOLDED_STRIDES = folded_strides()
 
 
 class ConvLayer(nn.Module):
@@ -178,41 +134,17 @@ def scnn() -> PerceptualNetwork:
 
 
 def prepare_faces(faces: np.ndarray, size: int = REGISTERED_SIZE) -> Tensor:
-    """Registered faces as the networks take them.
-
-    Args:
-        faces: uint8 (B, H, W) grey or (B, H, W, 3) RGB.
-        size: side of the network's input in pixels; other sizes are resampled.
-
-    Returns:
-        float32 (B, 1, size, size), standardised by `standardise`.
-
-    Raises:
-        UsageError: another type or shape.
-    """
-    if faces.dtype != np.uint8 or not (
-        faces.ndim == 3 or (faces.ndim == 4 and faces.shape[3] == 3)
-    ):
-        raise UsageError(
-            f"faces are {faces.dtype} {faces.shape}", fix="give uint8 (B, H, W) or (B, H, W, 3)"
-        )
-    x = torch.from_numpy(np.ascontiguousarray(faces)).float()
-    if x.ndim == 4:
-        x = x @ torch.tensor([0.299, 0.587, 0.114])  # ITU-R BT.601, as OpenCV's grey
-    x = x[:, None]
-    if tuple(x.shape[2:]) != (size, size):
-        x = F.interpolate(x, (size, size), mode="bilinear", antialias=True)
-    return standardise(x)
+    """`face_input.grey_faces` as torch takes them: float32 (B, 1, size, size)."""
+    return torch.from_numpy(grey_faces(faces, size))
 
 
 def standardise(x: Tensor) -> Tensor:
     """Each picture (B, 1, H, W) of grey values 0..255 to mean 0 and about deviation 1.
 
-    Per picture, so that exposure does not matter; the 8 grey levels added to the deviation keep an
-    almost empty picture from becoming pure noise.
+    The same as in `face_input.grey_faces`, for pictures that a training has changed.
     """
     deviation, mean = torch.std_mean(x, (1, 2, 3), keepdim=True, correction=0)
-    return (x - mean) / (deviation + 8.0)
+    return (x - mean) / (deviation + EMPTY)
 
 
 @torch.inference_mode()

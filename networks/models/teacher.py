@@ -11,24 +11,16 @@ It has a say of its own in what is perceived, and HCNN learns from its answers.
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..vocabulary import EXPRESSIONS
+from .layouts import TEACHER_LEVELS, TEACHER_STEM
 from .perceptual import probabilities
 from .registry import register_network
 
-TEACHER_SIZE = 112
-"""Side in pixels of the faces it looks at: a registered face then is as large as the recogniser's,
-which saw 150 pixels with a margin of a quarter."""
-STEM = 32
-LEVELS = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True))
-"""(channels, blocks, whether the first block halves the picture) of each level."""
 DROPOUT = 0.3
 
 
@@ -66,10 +58,10 @@ class TeacherNetwork(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.stem = nn.Conv2d(1, STEM, 7, 2)
-        self.norm = nn.BatchNorm2d(STEM)
-        blocks, inputs = [], STEM
-        for outputs, count, halves in LEVELS:
+        self.stem = nn.Conv2d(1, TEACHER_STEM, 7, 2)
+        self.norm = nn.BatchNorm2d(TEACHER_STEM)
+        blocks, inputs = [], TEACHER_STEM
+        for outputs, count, halves in TEACHER_LEVELS:
             for i in range(count):
                 blocks.append(TeacherBlock(inputs, outputs, halves and i == 0))
                 inputs = outputs
@@ -102,16 +94,6 @@ class TeacherNetwork(nn.Module):
 def teacher() -> TeacherNetwork:
     """Teacher: a registered human face -> logits of the seven expressions."""
     return TeacherNetwork()
-
-
-def fused(network: TeacherNetwork) -> TeacherNetwork:
-    """A copy for inference, equal but for rounding: batch norm is part of the convolutions."""
-    network = copy.deepcopy(network).eval()
-    network.stem, network.norm = fuse_conv_bn_eval(network.stem, network.norm), nn.Identity()
-    for block in network.blocks:
-        block.conv1, block.norm1 = fuse_conv_bn_eval(block.conv1, block.norm1), nn.Identity()
-        block.conv2, block.norm2 = fuse_conv_bn_eval(block.conv2, block.norm2), nn.Identity()
-    return network.to(memory_format=torch.channels_last)
 
 
 @torch.inference_mode()

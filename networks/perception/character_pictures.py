@@ -1,7 +1,7 @@
 """What the worker does with a character's pictures: find landmarks, read expressions, draw sheets.
 
 Blender's own process renders and projects (exprgen_addon/studio/); it
-holds neither MediaPipe nor torch nor OpenCV, so it asks the worker for what needs them.
+holds neither MediaPipe nor OpenCV, so it asks the worker for what needs them.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def read_expressions(pictures: Sequence[dict], emit: Emit, stop: threading.Event
         InputError: a picture can't be read. ModelError: weights are missing or damaged.
     """
     from ..footage.pictures import read_image
-    from ..models.weights_io import weights_path
+    from ..models.weights_file import weights_path
     from ..models.weights_places import weights_folder
     from ..tracking.face_detector import FaceDetector
 
@@ -130,7 +130,7 @@ def trained_characters(training: dict) -> list[str]:
 def _scnn(path: Path, written: int):
     """SCNN and what its file says, kept between requests as long as the file is not `written` anew;
     a clarity view asks several times a second."""
-    from ..models.weights_io import read_info
+    from ..models.weights_file import read_info
     from .pictures import classifier_of
 
     return classifier_of("character"), read_info(path)

@@ -19,18 +19,17 @@ class CoefficientLooker:
 
     def __init__(self):
         path = adviser_weights()["coefficients"]
-        self._network = None
+        self._reader = None
         if path.is_file():
-            from ..models.weights_io import load_network
+            from ..inference.coefficient_reader import CoefficientReader
+            from ..inference.opening import opened
 
-            self._network = load_network(path, "coefficient_reader")[0]
+            self._reader = opened(CoefficientReader, path, "coefficient_reader")
 
     def __call__(self, arkit: np.ndarray) -> np.ndarray:
         """(N, 7) probabilities of coefficients (N, 52)."""
-        if self._network is None:
+        if self._reader is None:
             return np.eye(len(EXPRESSIONS), dtype=np.float32)[np.full(len(arkit), NEUTRAL)]
-        from ..models.coefficient_reader import coefficient_opinion
-
-        mean = self._network.mean.numpy()[: len(GEOMETRIC_FEATURES)]
+        mean = self._reader.mean[: len(GEOMETRIC_FEATURES)]
         geometry = np.tile(mean, (len(arkit), 1))
-        return coefficient_opinion(self._network, geometry, np.clip(arkit, 0.0, 1.0))
+        return self._reader(geometry, np.clip(arkit, 0.0, 1.0))

@@ -8,96 +8,82 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..errors import UsageError
-from ..models.cnn_3d import GEOMETRY
-from ..models.coefficient_reader import CoefficientReader, coefficient_opinion, joint_opinion
-from ..models.perceptual import PerceptualNetwork, prepare_faces
-from ..models.teacher import TeacherNetwork, fused, teacher_opinion
-from ..models.weights_io import WeightsInfo, load_network
-from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS
-from .drawn_faces import calibration_faces
-from .folding import (
-    FoldedNetwork,
-    SharedStem,
-    bfloat16_change,
-    choose_precision,
-    faces_a_pass,
-    native_bfloat16,
-)
+from ..inference.coefficient_reader import CoefficientReader, joint_opinion
+from ..inference.network import softmax
+from ..inference.opening import fitted
+from ..inference.table1 import FaceReaders, Table1, table1
+from ..inference.teacher import Teacher
+from ..models.face_input import grey_faces
+from ..models.weights_file import Weights, WeightsInfo, read_weights
+from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES
 from .prior import EVEN_READING, leaning, unprejudiced
 
 TEACHER_SHARE = 0.6
 """Of the teacher in what is seen in the pixels (0.5 to 0.85 are as good on ferplus/val); the HCNNs
 have the rest."""
 
+FACES_A_PASS = 2
+"""Faces that go through the networks together: the tracker hands over as many, and each number of
+faces keeps its own copy of the networks in memory."""
+
 CLASSIFIER, SECOND, TEACHER = "", " second", " teacher"
 """Names of the networks of a runner that read expressions; the others bear their character's."""
 
 
 class PerceptionRunner:
-    """HCNN and the 3D-CNNs of some characters over the same faces, numpy in and out.
+    """HCNN and the 3D-CNNs of some characters over the same faces.
 
     Args:
-        classifier: HCNN, as `load_network` gives it.
+        classifier: HCNN, as `read_weights` gives it.
         regressors: character -> its 3D-CNN.
         second: another HCNN, trained on other faces, that joins in the classifier's opinion.
         teacher: the larger network, which has most of the say in what is seen in the pixels.
         coefficients: joins in the classifier's opinion wherever geometry and arkit are given.
-        precision: "auto", "float32" or "bfloat16" (see `choose_precision`).
-        calibration: uint8 (B, 256, 256) faces on which "auto" measures; drawn ones by default.
-        threads: processor threads for torch; None leaves torch's own setting.
 
     Attributes:
-        precision: what is used, torch.float32 or torch.bfloat16.
         prior: (7,) what the answers still lean to, sums to 1; empty if the weights don't tell.
-        change: largest change of an output by bfloat16 (share of its range); nan if not measured.
+
+    Raises:
+        ModelError: weights are not those of the network that they name.
     """
 
     def __init__(
         self,
-        classifier: tuple[PerceptualNetwork, WeightsInfo],
-        regressors: Mapping[str, tuple[PerceptualNetwork, WeightsInfo]] | None = None,
+        classifier: Weights,
+        regressors: Mapping[str, Weights] | None = None,
         *,
-        second: tuple[PerceptualNetwork, WeightsInfo] | None = None,
-        teacher: tuple[TeacherNetwork, WeightsInfo] | None = None,
-        coefficients: CoefficientReader | None = None,
-        precision: str = "auto",
-        calibration: np.ndarray | None = None,
-        threads: int | None = None,
+        second: Weights | None = None,
+        teacher: Weights | None = None,
+        coefficients: Weights | None = None,
     ):
-        if precision not in ("auto", "float32", "bfloat16"):
-            raise UsageError(
-                f"unknown precision {precision!r}", fix="use auto, float32 or bfloat16"
-            )
-        self.threads = threads
-        self.coefficients = coefficients
-        self._claim_threads()
         loaded = {CLASSIFIER: classifier, **(regressors or {})}
         if second:
             loaded[SECOND] = second
-        self.infos = {name: info for name, (_, info) in loaded.items()}
+        self.infos = {name: weights.info for name, weights in loaded.items()}
         self._readers = tuple(name for name in (CLASSIFIER, SECOND) if name in loaded)
-        self._teacher = fused(teacher[0]) if teacher else None
-        self._teacher_size = teacher[1].input_size if teacher else 0
+        self._teacher = fitted(Teacher, teacher) if teacher else None
+        self.coefficients = fitted(CoefficientReader, coefficients) if coefficients else None
         self._shares = {name: 1 / len(self._readers) for name in self._readers}
         if teacher:
             small = {name: share * (1 - TEACHER_SHARE) for name, share in self._shares.items()}
             self._shares = small | {TEACHER: TEACHER_SHARE}
         told = {name: self.infos[name] for name in self._readers}
-        self._learned = self._mean_prior(told | ({TEACHER: teacher[1]} if teacher else {}))
+        self._learned = self._mean_prior(told | ({TEACHER: teacher.info} if teacher else {}))
         self.prior = leaning(self._learned, EVEN_READING)
-        networks = {name: FoldedNetwork(network) for name, (network, _) in loaded.items()}
-        self.precision, self.change = self._precision(networks, precision, calibration)
-        networks = {name: network.to(self.precision) for name, network in networks.items()}
-        self._mirror_readers = {n: SharedStem({n: networks[n]}) for n in self._readers}
+        networks = {name: fitted(table1, weights) for name, weights in loaded.items()}
         # Faces of one size pass together; networks trained on another size get their own.
         self._groups = {
-            size: SharedStem({n: networks[n] for n in networks if self.infos[n].input_size == size})
+            size: self._group(networks, size)
             for size in {info.input_size for info in self.infos.values()}
         }
+
+    def _group(self, networks: Mapping[str, Table1], size: int) -> FaceReaders:
+        here = {n: table for n, table in networks.items() if self.infos[n].input_size == size}
+        readers = {n: table for n, table in here.items() if n in self._readers}
+        others = {n: table for n, table in here.items() if n not in self._readers}
+        return FaceReaders(readers, others, size)
 
     @staticmethod
     def load(
@@ -109,9 +95,9 @@ class PerceptionRunner:
             ModelError: a file is missing, damaged, or holds another network.
         """
         return PerceptionRunner(
-            load_network(classifier, "hcnn"),
+            read_weights(classifier, "hcnn"),
             {
-                name: load_network(path, "rig_regressor", character=name)
+                name: read_weights(path, "rig_regressor", character=name)
                 for name, path in (regressors or {}).items()
             },
             **options,
@@ -139,9 +125,8 @@ class PerceptionRunner:
         Raises:
             UsageError: another shape or type, or a second input that is needed is missing.
         """
-        self._claim_threads()
         second = self._second_inputs(faces, geometry, arkit)
-        step = faces_a_pass(max(self._groups))
+        step = FACES_A_PASS
         parts = [
             self._run(faces[i : i + step], {k: v[i : i + step] for k, v in second.items()})
             for i in range(0, max(1, len(faces)), step)
@@ -150,33 +135,24 @@ class PerceptionRunner:
         # Not the geometric mean: whoever knows a kind of face must be heard by who does not.
         expression = sum(share * outputs.pop(name) for name, share in self._shares.items())
         if self.coefficients is not None and geometry is not None and arkit is not None:
-            opinion = coefficient_opinion(self.coefficients, geometry, arkit)
+            opinion = self.coefficients(geometry, arkit)
             expression = joint_opinion(expression, opinion)
         expression = unprejudiced(expression, self._learned, EVEN_READING).astype(np.float32)
         return {"expression": expression, "rig": outputs}
 
-    def _claim_threads(self) -> None:
-        # OpenMP keeps this number for each calling thread, and calls may come from any.
-        if self.threads:
-            torch.set_num_threads(self.threads)
-
-    def _run(self, faces: np.ndarray, second: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    def _run(self, faces: np.ndarray, second: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if not len(faces):
             width = {n: len(i.controls) or len(EXPRESSIONS) for n, i in self.infos.items()}
             width |= dict.fromkeys(self._shares, len(EXPRESSIONS))
             return {name: np.zeros((0, w), np.float32) for name, w in width.items()}
-        outputs: dict[str, Tensor] = {}
-        prepared = {size: prepare_faces(faces, size) for size in self._groups}
-        for size, stem in self._groups.items():
-            outputs |= stem(prepared[size], second)
-        read = {name: value.numpy() for name, value in outputs.items()}
-        for name, reader in self._mirror_readers.items():
-            mirrored = reader(prepared[self.infos[name].input_size].flip(3), {})
+        read: dict[str, np.ndarray] = {}
+        for size, readers in self._groups.items():
+            read |= readers(grey_faces(faces, size), second)
+        for name in self._readers:
             # An expression has no side: the mirrored face is a second look at it.
-            looks = (outputs[name].softmax(1), mirrored[name].softmax(1))
-            read[name] = joint_opinion(*(look.numpy() for look in looks), share=0.5)
+            read[name] = joint_opinion(*map(softmax, read[name]), share=0.5)
         if self._teacher is not None:
-            read[TEACHER] = teacher_opinion(self._teacher, prepare_faces(faces, self._teacher_size))
+            read[TEACHER] = self._teacher(grey_faces(faces, self._teacher.size))
         return read
 
     def _mean_prior(self, infos: Mapping[str, WeightsInfo]) -> tuple[float, ...]:
@@ -185,8 +161,11 @@ class PerceptionRunner:
         shares = [*self._shares.values()]
         return tuple(np.dot(shares, priors).tolist()) if all(len(p) for p in priors) else ()
 
-    def _second_inputs(self, faces, geometry, arkit) -> dict[str, Tensor]:
-        given = {"geometry": (geometry, GEOMETRY), "arkit": (arkit, len(ARKIT_CHANNELS))}
+    def _second_inputs(self, faces, geometry, arkit) -> dict[str, np.ndarray]:
+        given = {
+            "geometry": (geometry, len(GEOMETRIC_FEATURES)),
+            "arkit": (arkit, len(ARKIT_CHANNELS)),
+        }
         for name, (values, width) in given.items():
             if values is not None and np.shape(values) != (len(faces), width):
                 raise UsageError(
@@ -195,7 +174,7 @@ class PerceptionRunner:
                 )
         second = {}
         for name, info in self.infos.items():
-            parts = [geometry, arkit][: (1 if len(info.extra) == GEOMETRY else 2)]
+            parts = [geometry, arkit][: (1 if len(info.extra) == len(GEOMETRIC_FEATURES) else 2)]
             if not info.extra:
                 continue
             if any(part is None for part in parts):
@@ -203,15 +182,5 @@ class PerceptionRunner:
                     f"the 3D-CNN of {name!r} needs {len(info.extra)} more numbers a face",
                     fix="give geometry, and arkit where it was trained with them",
                 )
-            second[name] = torch.from_numpy(np.concatenate(parts, 1).astype(np.float32))
+            second[name] = np.concatenate(parts, 1).astype(np.float32)
         return second
-
-    @staticmethod
-    def _precision(networks, wanted: str, calibration) -> tuple[torch.dtype, float]:
-        if wanted != "auto":
-            return getattr(torch, wanted), float("nan")
-        if not native_bfloat16():
-            return torch.float32, float("nan")
-        faces = calibration_faces() if calibration is None else calibration
-        change = bfloat16_change(networks, prepare_faces(faces))
-        return choose_precision(True, change), change

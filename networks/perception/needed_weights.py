@@ -22,14 +22,14 @@ def needed_weights(profiles: list[RigProfile]) -> dict[str, Path]:
     return needed
 
 
-def load_runner(profiles: list[RigProfile], threads: int | None = None):
+def load_runner(profiles: list[RigProfile]):
     """HCNN and the 3D-CNNs of the profiles that need one: (PerceptionRunner, character -> key of
     FaceTrack.rig_units).
 
     Raises:
         ModelError: weights are missing, damaged, or of other controls than the profile's.
     """
-    from ..models.weights_io import file_digest, load_network
+    from ..models.weights_file import file_digest, read_weights
     from .joint_opinion import PerceptionRunner
 
     regressors, keys = {}, {}
@@ -38,12 +38,12 @@ def load_runner(profiles: list[RigProfile], threads: int | None = None):
             continue
         path = network_of(profile, profile)
         names = tuple(c.name for c in profile.expression_controls)
-        regressors[profile.name] = load_network(
+        regressors[profile.name] = read_weights(
             path, "rig_regressor", character=profile.name, controls=names
         )
         keys[profile.name] = f"{profile.name}:{file_digest(path)}"
-    classifier = load_network(needed_weights([])["HCNN"], "hcnn")
-    runner = PerceptionRunner(classifier, regressors, **load_advisers(), threads=threads)
+    classifier = read_weights(needed_weights([])["HCNN"], "hcnn")
+    runner = PerceptionRunner(classifier, regressors, **load_advisers())
     return runner, keys
 
 
@@ -67,19 +67,19 @@ def solving_weights(profiles: list[RigProfile]) -> list[Path]:
 
 
 def load_advisers() -> dict:
-    """The networks of `adviser_weights`; None for what is not there.
+    """The weights of `adviser_weights`; None for what is not there.
 
     Raises:
         ModelError: a file is damaged.
     """
-    from ..models.weights_io import load_network
+    from ..models.weights_file import read_weights
 
     paths = adviser_weights()
     posed, teacher, reader = paths["second"], paths["teacher"], paths["coefficients"]
     return {
-        "second": load_network(posed, "hcnn") if posed.is_file() else None,
-        "teacher": load_network(teacher, "teacher") if teacher.is_file() else None,
-        "coefficients": load_network(reader, "coefficient_reader")[0] if reader.is_file() else None,
+        "second": read_weights(posed, "hcnn") if posed.is_file() else None,
+        "teacher": read_weights(teacher, "teacher") if teacher.is_file() else None,
+        "coefficients": read_weights(reader, "coefficient_reader") if reader.is_file() else None,
     }
 
 
@@ -89,7 +89,7 @@ def load_mapping(primary: RigProfile, secondary: RigProfile):
     Raises:
         ModelError: weights are missing, damaged, or of other controls than the profiles'.
     """
-    from ..models.cmlp import CharacterMlp
+    from ..inference.character_mlp import CharacterMlp
 
     path = network_of(secondary, primary)
     return CharacterMlp.load(

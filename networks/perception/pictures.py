@@ -83,18 +83,21 @@ def kind_of(face: np.ndarray) -> str:
     Raises:
         ModelError: the kind network's weights are missing or damaged.
     """
-    from ..models.kind import KIND_SIZE, KINDS, character_chance
-    from ..models.perceptual import prepare_faces
+    from ..models.face_input import grey_faces
+    from ..models.layouts import KINDS
 
-    chance = character_chance(_kind_network(weights_folder()), prepare_faces(face[None], KIND_SIZE))
+    reader = _kind_reader(weights_folder())
+    chance = reader(grey_faces(face[None], reader.size))
     return KINDS[int(chance[0] > 0.5)]
 
 
 @cache
-def _kind_network(folder: Path):
-    from ..models.weights_io import load_network, weights_path
+def _kind_reader(folder: Path):
+    from ..inference.kind import KindReader
+    from ..inference.opening import opened
+    from ..models.weights_file import weights_path
 
-    return load_network(weights_path("kind", folder=folder), "kind")[0]
+    return opened(KindReader, weights_path("kind", folder=folder), "kind")
 
 
 def _pictures(paths: list[str]) -> list[Path]:
@@ -113,9 +116,9 @@ def _pictures(paths: list[str]) -> list[Path]:
 
 
 def classifier_of(kind: str):
-    from ..models.weights_io import load_network, weights_path
+    from ..models.weights_file import read_weights, weights_path
     from .joint_opinion import PerceptionRunner
 
     name = "hcnn" if kind == "human" else "scnn"
-    classifier = load_network(weights_path(name, folder=weights_folder()), name)
+    classifier = read_weights(weights_path(name, folder=weights_folder()), name)
     return PerceptionRunner(classifier, **(load_advisers() if kind == "human" else {}))

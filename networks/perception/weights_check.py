@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import torch
-from torch import nn
-
 from ..characters.profile import RigProfile
 from ..errors import ExprGenError, ModelError
-from ..models.kind import KINDS
+from ..inference.forms import form
+from ..inference.opening import fitted
+from ..models.layouts import KINDS
 from ..models.registry import network_names
-from ..models.weights_io import WeightsInfo, file_digest, load_network
+from ..models.weights_file import WeightsInfo, file_digest, read_weights
 from ..models.weights_places import POSED, file_name, weights_folder
 from ..vocabulary import EXPRESSIONS, MOUTH
 from .needed_weights import needed_weights
@@ -51,8 +50,8 @@ _LABELS = {"kind": KINDS, "mouth_reader": MOUTH}
 def examine_weights(profiles: list[RigProfile]) -> list[dict]:
     """A finding for each weight file, and one for their size together.
 
-    A file is loaded into its network; its numbers, outputs, character and controls are compared
-    with what they must be, and its digest with its model card's.
+    A file's numbers, outputs, character and controls are compared with what they must be, and its
+    digest with its model card's. Networks that only trainings use are not put together.
 
     Args:
         profiles: the characters that must be served, the primary first.
@@ -80,8 +79,12 @@ def _named(profiles: list[RigProfile]) -> dict[Path, str]:
 
 def _examined(what: str, path: Path, profiles: dict[str, RigProfile]) -> dict:
     try:
-        network, info = load_network(path)
-        _check_network(path, network, info)
+        weights = read_weights(path)
+        info = weights.info
+        _check_network(path, info)
+        make = form(info.network)
+        if make is not None:
+            fitted(make, weights)
         _check_controls(path, info, profiles)
         digest = _check_card(path)
     except ExprGenError as error:
@@ -91,15 +94,13 @@ def _examined(what: str, path: Path, profiles: dict[str, RigProfile]) -> dict:
     return _finding(what, True, detail)
 
 
-def _check_network(path: Path, network: nn.Module, info: WeightsInfo) -> None:
-    """Raises ModelError where the file holds not what its name says, or no usable numbers."""
+def _check_network(path: Path, info: WeightsInfo) -> None:
+    """Raises ModelError where the file holds not what its name says, or other classes."""
     fits = [n for n in network_names() if path.stem == n or path.stem.startswith(f"{n}_")]
     expected = max(fits, key=len, default=None)
     if info.network != expected:
         problem = f"holds a network {info.network!r}, not {expected!r} as its name says"
         raise ModelError(problem, file=path, fix=RESTORE)
-    if not all(torch.isfinite(t).all() for t in network.state_dict().values()):
-        raise ModelError("holds numbers that are not finite", file=path, fix=RESTORE)
     labels = _LABELS.get(info.network, EXPRESSIONS)
     if info.labels and info.labels != labels:
         problem = f"tells {', '.join(info.labels)}, not {', '.join(labels)}"

@@ -115,7 +115,7 @@ def primary_units(
     """
     if _told_by_channels(face_track, primary, primary):
         return channel_units(face_track, primary)
-    from ..models.weights_io import file_digest
+    from ..models.weights_file import file_digest
 
     path = network_of(primary, primary)
     cached = face_track.rig_units.get(f"{primary.name}:{file_digest(path)}")

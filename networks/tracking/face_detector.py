@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,9 +10,8 @@ from ..errors import ModelError
 from ..vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, LANDMARKS, MEDIAPIPE_LANDMARKS
 from . import landmark_model
 from .face_finder import SMALLEST, FaceFinder, Spot
+from .mediapipe_tasks import mediapipe
 from .view import View, around, whole, wholes
-
-os.environ.setdefault("GLOG_minloglevel", "2")  # the library's start-up chatter is no news
 
 STILL_THRESHOLD = 0.3  # finds most of the small, grey faces that 0.5 loses
 CLIP_THRESHOLD = 0.5
@@ -151,8 +149,7 @@ class FaceDetector:
         return self._finder
 
     def _detect(self, rgb, view: View, seconds: float = 0.0) -> list[FaceObservation]:
-        import mediapipe as mp
-
+        mp = mediapipe()
         image = mp.Image(image_format=mp.ImageFormat.SRGB, data=view.render(rgb))
         if self.clip:
             self._last_ms = max(self._last_ms + 1, round(seconds * 1000))
@@ -225,15 +222,15 @@ def _arkit(scores: list) -> np.ndarray:
 
 def _landmarker(clip: bool, faces: int, threshold: float):
     """A MediaPipe landmarker with everything switched on that a FaceObservation needs."""
-    from mediapipe.tasks.python import BaseOptions, vision
-
+    tasks = mediapipe().tasks
+    vision = tasks.vision
     model = landmark_model.landmark_model()
     mode = vision.RunningMode.VIDEO if clip else vision.RunningMode.IMAGE
     try:
         return vision.FaceLandmarker.create_from_options(
             vision.FaceLandmarkerOptions(
                 # Its bytes, not its name: the library can't open every name on Windows.
-                base_options=BaseOptions(model_asset_buffer=model.read_bytes()),
+                base_options=tasks.BaseOptions(model_asset_buffer=model.read_bytes()),
                 running_mode=mode,
                 num_faces=faces,
                 min_face_detection_confidence=threshold,

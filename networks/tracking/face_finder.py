@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import ModelError
 from . import landmark_model
+from .mediapipe_tasks import mediapipe
 from .view import BORDER_GREY, View, tiles
 
 FOUND = 0.4  # score from which somebody may be there
@@ -61,8 +62,7 @@ class FaceFinder:
 
         It sees the whole at 128x128: what is smaller than a tenth of it, it overlooks.
         """
-        import mediapipe as mp
-
+        mp = mediapipe()
         view = view or View(0, 0, rgb.shape[1], rgb.shape[0])
         canvas = view.render(rgb)
         image = mp.Image(image_format=mp.ImageFormat.SRGB, data=canvas)
@@ -142,14 +142,15 @@ def _surroundings(rgb: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 
 def _detector():
-    from mediapipe.tasks.python import BaseOptions, vision
-
+    tasks = mediapipe().tasks
+    vision = tasks.vision
     model = landmark_model.landmark_model()
     try:
         with zipfile.ZipFile(model) as bundle:
             network = bundle.read(_MEMBER)
         options = vision.FaceDetectorOptions(
-            base_options=BaseOptions(model_asset_buffer=network), min_detection_confidence=FOUND
+            base_options=tasks.BaseOptions(model_asset_buffer=network),
+            min_detection_confidence=FOUND,
         )
         return vision.FaceDetector.create_from_options(options)
     except (KeyError, zipfile.BadZipFile, RuntimeError, ValueError, OSError) as error:

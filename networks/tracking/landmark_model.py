@@ -45,12 +45,14 @@ BUNDLED = Path(__file__).resolve().parents[1] / "weights" / LANDMARK_MODEL
 
 FETCH_FIX = "run `exprgen doctor --fetch` while online"
 
+CACHE_VARIABLE = "EXPRGEN_CACHE_DIR"
+
 Say = Callable[[str], None]
 
 
 def cache_dir() -> Path:
     """Where downloaded models are kept: $EXPRGEN_CACHE_DIR, else ~/.cache/exprgen."""
-    given = os.environ.get("EXPRGEN_CACHE_DIR")
+    given = os.environ.get(CACHE_VARIABLE)
     return Path(given) if given else Path.home() / ".cache" / "exprgen"
 
 

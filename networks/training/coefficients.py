@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..inference.coefficient_reader import joint_opinion
 from ..models.coefficient_reader import (
     CoefficientReader,
     coefficient_opinion,
     coefficient_reader,
-    joint_opinion,
 )
 from ..models.weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from ..vocabulary import EXPRESSIONS

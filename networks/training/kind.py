@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..models.kind import KIND_SIZE, KINDS, character_chance, kind
+from ..models.kind import character_chance, kind
+from ..models.layouts import KIND_SIZE, KINDS
 from ..models.perceptual import standardise
 from ..models.weights_io import ModelCard, WeightsInfo, save_network, write_card
 from .shared.augment import AugmentSettings, augment, plain

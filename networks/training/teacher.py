@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..models.layouts import TEACHER_SIZE
 from ..models.perceptual import standardise
-from ..models.teacher import TEACHER_SIZE, teacher
+from ..models.teacher import teacher
 from .hcnn import Card, ExpressionTask, finish, starting_network
 from .shared.augment import AugmentSettings, plain
 from .shared.datasets import open_faces

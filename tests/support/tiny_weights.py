@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 
 from exprgen.networks.characters.profile import RigProfile
-from exprgen.networks.models.kind import KIND_SIZE, KINDS
+from exprgen.networks.models.layouts import KIND_SIZE, KINDS
 from exprgen.networks.models.registry import build_network
-from exprgen.networks.models.weights_io import WeightsInfo, save_network, weights_path
+from exprgen.networks.models.weights_file import WeightsInfo, weights_path
+from exprgen.networks.models.weights_io import save_network
 from exprgen.networks.tracking.mouth_crop import CROP_SIZE
 from exprgen.networks.vocabulary import EXPRESSIONS, GEOMETRIC_FEATURES, MOUTH
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 
+from ...engine import python_check
 from .. import new_character_steps, references
 from ..operators import new_character
 from ..operators.new_character import primary_for
@@ -49,6 +50,9 @@ def _draw_step(
         draw_wrapped(box, step.detail, "BLANK1")
     if step.name == new_character_steps.CAPTURE and following:
         box.prop(settings, "new_pictures")
+    trains = step.name in (new_character_steps.CAPTURE, new_character_steps.TRAIN)
+    if trains and following and python_check.without_training:
+        draw_wrapped(box, python_check.without_training, "INFO")
     if step.name == new_character_steps.POSES and step.picture is not None:
         box.operator("exprgen.accept_poses", icon="CHECKMARK")
     if step.picture is not None:

@@ -19,11 +19,11 @@ from ...arrays import read_array
 from ...errors import InputError, OutputError, UsageError
 from ...files import write_text
 from ...models.perceptual import TABLE_1, PerceptualNetwork, standardise
-from ...perception.folding import FoldedNetwork
 from ...reading import read_json
 from ...records import json_text
 from ...vocabulary import REGISTERED_SIZE
 from .augment import AugmentSettings, augment, plain
+from .folding import FoldedNetwork
 from .loop import say
 
 BATCH = 8

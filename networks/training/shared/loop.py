@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import InputError, UsageError
-from ...perception.folding import native_bfloat16
 from ...records import FieldError, as_type
 from .checkpoints import DELETE, FILE, load_checkpoint, save_checkpoint, seed_step
 from .distributed import start
+from .folding import native_bfloat16
 
 WARM_UP = 50  # steps
 SPEAK_SECONDS = 15.0  # between progress lines

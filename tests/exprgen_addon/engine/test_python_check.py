@@ -22,7 +22,7 @@ def bare(tmp_path):
     """A Python that finds none of the engine's packages but numpy; its path."""
     python = tmp_path / "env" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    blocked = [m for m in packages.PACKAGES if m != "numpy"]
+    blocked = [m for m in (*packages.PACKAGES, *packages.TRAINING) if m != "numpy"]
     (tmp_path / "block").mkdir()
     (tmp_path / "block" / "sitecustomize.py").write_text(
         "import sys\n"
@@ -54,19 +54,21 @@ def test_all_that_is_missing_is_told_at_once(bare, monkeypatch):
     try:
         asked()
         trouble = python_check.trouble
-        names = "torch, mediapipe, opencv-contrib-python, av, safetensors, threadpoolctl"
-        assert trouble.problem == f"the engine's Python lacks 6 packages: {names}"
+        names = "mediapipe, opencv-contrib-python, av, safetensors, threadpoolctl"
+        assert trouble.problem == f"the engine's Python lacks 5 packages: {names}"
         assert trouble.file == str(bare), "which one was tried"
+        assert "Training needs torch" in python_check.without_training
         line = python_check.pip_line(trouble)
-        assert line.startswith(f'"{bare}" -m pip install torch mediapipe')
+        assert line.startswith(f'"{bare}" -m pip install mediapipe')
         assert line not in python_check.without_line(trouble)
-        with pytest.raises(ModelError, match=f"6 packages: {names}") as caught:
+        with pytest.raises(ModelError, match=f"5 packages: {names}") as caught:
             jobs.Job("perceive", {"images": ["none.png"]}).run_blocking()
         # The process knows itself by another name than the script that started it.
-        assert "-m pip install torch mediapipe opencv" in python_check.pip_line(caught.value)
+        assert "-m pip install mediapipe opencv" in python_check.pip_line(caught.value)
         monkeypatch.setenv(engine_python.PYTHON_VARIABLE, sys.executable)
         asked()
         assert python_check.trouble is None, "a whole one clears it"
+        assert not python_check.without_training
         monkeypatch.setenv(engine_python.PYTHON_VARIABLE, str(bare.with_name("nothing")))
         asked()
         assert "engine's Python can't be started" in python_check.trouble.problem
@@ -131,7 +133,8 @@ def test_doctor_names_what_is_missing_and_no_more(bare, monkeypatch):
     monkeypatch.setenv(engine_python.PYTHON_VARIABLE, str(bare))
     found = {f.what: f for f in examine(preferences.Quiet(lambda message: None))}
     assert found["numpy"].ok
+    assert found["torch"].ok, "who trains nothing needs none"
     assert not found["numpy"].fix, "what is there needs no advice"
     missing = [name for name, f in found.items() if not f.ok]
-    assert missing == ["torch", "mediapipe", "cv2", "av", "safetensors", "threadpoolctl"]
-    assert json.dumps(found["torch"].to_json())
+    assert missing == ["mediapipe", "cv2", "av", "safetensors", "threadpoolctl"]
+    assert json.dumps(found["mediapipe"].to_json())

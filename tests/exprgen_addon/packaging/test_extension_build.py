@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import subprocess
 import sys
@@ -11,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from exprgen.exprgen_addon.packaging import extension_build
+from exprgen.exprgen_addon.packaging import extension_build, wheel_check
+from exprgen.exprgen_addon.packaging.platforms import PLATFORMS
 from exprgen.networks.characters.profile import sample_characters
 from exprgen.networks.errors import ExprGenError, InputError
 from exprgen.networks.tracking import landmark_model
@@ -82,68 +85,112 @@ class TestLite:
         assert "Success" in extension_build.blender_extension("validate", lite)
 
 
-class TestFull:
-    WINDOWS = extension_build.PLATFORMS["windows-x64"]
+def wheel_of(folder: Path, name: str, files: dict[str, bytes], requires: str = "") -> Path:
+    """A wheel as an index gives it, with its record."""
+    info = f"{name}-1.0.dist-info"
+    asks = f"Requires-Dist: {requires}\n" if requires else ""
+    files = {**files, f"{info}/METADATA": f"Name: {name}\nVersion: 1.0\n{asks}".encode()}
+    rows = [
+        f"{n},sha256={base64.urlsafe_b64encode(hashlib.sha256(d).digest()).rstrip(b'=').decode()},"
+        for n, d in files.items()
+    ]
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for n, data in files.items():
+            archive.writestr(n, data)
+        archive.writestr(f"{info}/RECORD", "\n".join([*rows, f"{info}/RECORD,,"]))
+    return path
 
-    @pytest.mark.parametrize("platform", extension_build.PLATFORMS.values(), ids=lambda p: p.name)
-    @pytest.mark.parametrize("python", extension_build.BLENDERS)
+
+class TestRelease:
+    WINDOWS = PLATFORMS["windows-x64"]
+
+    @pytest.mark.parametrize("platform", PLATFORMS.values(), ids=lambda p: p.name)
+    @pytest.mark.parametrize("python", extension_build.PYTHONS)
     def test_its_packages(self, platform, python):
         wanted = dict(r.split("==") for r in extension_build.requirements(platform, python))
-        assert not {"numpy", "bpy"} & set(wanted), "Blender has its own"
+        assert not {*extension_build.ABSENT} & set(wanted)
         for requirement in PROJECT["dependencies"]:
             name, version = requirement.split("==")
-            if name not in extension_build.NOT_BUNDLED:
-                assert wanted[name].partition("+")[0] == version
-        assert wanted["torch"].endswith("+cpu") == (platform.system == "Linux")
+            if name not in extension_build.ABSENT:
+                assert wanted[extension_build.INSTEAD.get(name, name)] == version
         assert "certifi" in wanted, "what packages need in turn is there"
 
-    @pytest.mark.parametrize(
-        ("pythons", "first", "end"),
-        [
-            (["3.11"], "4.5.0", "5.1.0"),
-            (["3.13"], "5.1.0", None),
-            (["3.11", "3.13"], "4.5.0", None),
-            (["3.14"], "4.5.0", None),
-        ],
-    )
-    def test_its_manifest(self, tmp_path, pythons, first, end):
+    def test_its_manifest(self, tmp_path):
         stage = tmp_path / "exprgen"
         extension_build.copy_package(stage)
-        wheel = stage / "wheels" / "thing-1.0-py3-none-any.whl"
-        wheel.parent.mkdir()
-        with zipfile.ZipFile(wheel, "w") as archive:
-            archive.writestr("thing-1.0.dist-info/METADATA", "Name: thing\nVersion: 1.0\n")
+        (stage / "wheels").mkdir()
+        wheel = wheel_of(stage / "wheels", "thing", {"thing.py": b""})
         path = stage / "blender_manifest.toml"
-        extension_build.extend_manifest(path, self.WINDOWS, pythons, [wheel])
+        extension_build.extend_manifest(path, self.WINDOWS, [wheel])
         manifest = tomllib.loads(path.read_text("utf-8"))
         assert manifest["platforms"] == ["windows-x64"]
         assert manifest["wheels"] == ["./wheels/thing-1.0-py3-none-any.whl"]
-        assert manifest["blender_version_min"] == first
-        assert manifest.get("blender_version_max") == end
+        assert manifest["blender_version_min"] == "4.5.0"
+        assert "blender_version_max" not in manifest
         assert set(manifest["permissions"]) == {"files", "network"}, "the tables are whole"
         assert "Success" in extension_build.blender_extension("validate", stage)
 
-    def test_a_python_that_the_index_lacks_is_left_out(self, tmp_path, monkeypatch):
-        def download(wanted, platform, python, folder):
-            if python == "3.13":
-                raise InputError("the package index has no torch")
-            (folder / "thing.whl").touch()
-            return ["thing.whl"]
-
-        monkeypatch.setattr(extension_build, "download", download)
-        made = extension_build.collect_wheels(self.WINDOWS, ["3.11", "3.13"], tmp_path)
-        assert made == ([tmp_path / "thing.whl"], {"3.13": "the package index has no torch"})
-
-    def test_no_python_at_all_is_an_error(self, tmp_path, monkeypatch):
+    def test_what_the_index_lacks_is_an_error(self, tmp_path, monkeypatch):
         def download(*_):
-            raise InputError("the package index has no torch")
+            raise InputError("the package index has no av")
 
         monkeypatch.setattr(extension_build, "download", download)
         monkeypatch.setattr(landmark_model, "fetch_landmark_model", lambda say: __file__)
-        with pytest.raises(ExprGenError, match="no torch") as error:
+        with pytest.raises(ExprGenError, match="no av"):
             extension_build.build(tmp_path, platform=self.WINDOWS)
-        assert "lite" in error.value.fix
         assert not list(tmp_path.glob("*.zip"))
+
+    def test_a_zip_that_is_too_large_is_refused(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(landmark_model, "fetch_landmark_model", lambda say: __file__)
+        monkeypatch.setattr(extension_build, "LARGEST_ZIP", 1_000_000)
+        with pytest.raises(ExprGenError, match="MB, not 1"):
+            extension_build.build(tmp_path)
+        assert not list(tmp_path.glob("*.zip"))
+
+
+class TestWheels:
+    ELF = b"\x7fELF" + bytes(14) + (62).to_bytes(2, "little") + bytes(40)
+    PE = b"MZ" + bytes(58) + (64).to_bytes(4, "little") + b"PE\0\0" + (0x8664).to_bytes(2, "little")
+    MACH = b"\xcf\xfa\xed\xfe" + (0x0100000C).to_bytes(4, "little")
+
+    def look(self, wheels, platform="linux-x64", modules=(), needed=(), absent=()):
+        wheel_check.check_wheels(wheels, platform, modules, needed, absent)
+
+    @pytest.mark.parametrize(
+        ("platform", "code"),
+        [("linux-x64", ELF), ("windows-x64", PE), ("macos-arm64", MACH)],
+        ids=["ELF", "PE", "Mach-O"],
+    )
+    def test_machine_code_is_the_platform_s(self, tmp_path, platform, code):
+        wheel = wheel_of(tmp_path, "thing", {"thing/__init__.py": b"", "thing/a.so": code})
+        self.look([wheel], platform, ["thing"], ["thing"])
+        for other in set(PLATFORMS) - {platform}:
+            with pytest.raises(InputError, match=f"thing/a.so is .*not for {other}") as caught:
+                self.look([wheel], other)
+            assert caught.value.file == str(wheel)
+
+    def test_a_changed_file_is_named(self, tmp_path):
+        wheel = wheel_of(tmp_path, "thing", {"thing.py": b"1"})
+        with zipfile.ZipFile(wheel, "a") as archive:
+            archive.writestr("more.py", b"2")
+        with pytest.raises(InputError, match=r"more\.py is not as the wheel's record says"):
+            self.look([wheel])
+        wheel.write_bytes(wheel.read_bytes()[:200])
+        with pytest.raises(InputError, match="no whole wheel"):
+            self.look([wheel])
+
+    def test_what_is_asked_for_is_there(self, tmp_path):
+        wheel = wheel_of(tmp_path, "thing", {"thing.py": b""}, requires="Other_Thing>=2")
+        with pytest.raises(InputError, match="no wheel of other-thing, which thing"):
+            self.look([wheel])
+        self.look([wheel], absent=["other-thing"])
+        more = wheel_of(tmp_path, "other_thing", {"other/__init__.py": b""})
+        self.look([wheel, more], modules=["other", "thing"], needed=["thing"])
+        with pytest.raises(InputError, match="no wheel of av, which the engine needs"):
+            self.look([wheel, more], needed=["av"])
+        with pytest.raises(InputError, match="av could be imported"):
+            self.look([wheel, more], modules=["av"])
 
 
 def test_faults_are_told_in_blender_s_words(tmp_path):

@@ -21,7 +21,8 @@ from exprgen.networks.evaluation.recognition import Recognition, of_part, recogn
 from exprgen.networks.evaluation.report import write_html
 from exprgen.networks.evaluation.steps import run_step
 from exprgen.networks.models.judge import JUDGE_SIZE, judge
-from exprgen.networks.models.weights_io import WeightsInfo, save_network, weights_path
+from exprgen.networks.models.weights_file import WeightsInfo, weights_path
+from exprgen.networks.models.weights_io import save_network
 from exprgen.networks.training.shared import copies
 from exprgen.networks.training.shared.datasets import synthetic_faces
 from exprgen.networks.training.shared.hed_cache import VERSION

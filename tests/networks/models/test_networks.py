@@ -1,7 +1,6 @@
 """Networks are as printed, learn, and survive the way to a file and back."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,21 +8,24 @@ import torch
 from safetensors.torch import save_file
 
 from exprgen.networks.errors import ModelError, OutputError, UsageError
-from exprgen.networks.models import weights_io
-from exprgen.networks.models.cmlp import CharacterMlp, character_mlp
+from exprgen.networks.inference.character_mlp import CharacterMlp
+from exprgen.networks.models.cmlp import character_mlp
 from exprgen.networks.models.cnn_3d import rig_regressor
 from exprgen.networks.models.fcnn import hard_triplet_loss, hinge_loss, similarity
-from exprgen.networks.models.kind import KINDS
+from exprgen.networks.models.layouts import KINDS
 from exprgen.networks.models.perceptual import FOLDED_STRIDES, TABLE_1, hcnn, prepare_faces
 from exprgen.networks.models.registry import build_network, network_names
+from exprgen.networks.models.weights_file import file_digest, read_info, weights_path
 from exprgen.networks.models.weights_io import (
     ModelCard,
     WeightsInfo,
+    half_precision_change,
     load_network,
     save_network,
-    weights_path,
+    weights_of,
     write_card,
 )
+from exprgen.networks.models.weights_places import WEIGHTS
 from exprgen.networks.vocabulary import EXPRESSIONS, MOUTH
 
 PRINTED = [
@@ -155,11 +157,13 @@ def test_numpy_mlp_equals_torch():
     network = character_mlp(6, 4).eval()
     assert network.hidden.out_features == 5
     units = np.random.default_rng(0).uniform(-1, 1, (7, 6)).astype(np.float32)
-    ours = CharacterMlp.of(network)(units)
+    info = WeightsInfo("character_mlp", {"inputs": 6, "outputs": 4})
+    mlp = CharacterMlp(weights_of(network, info))
+    ours = mlp(units)
     assert np.allclose(ours, network(torch.from_numpy(units)).detach().numpy(), atol=1e-6)
-    assert CharacterMlp.of(network)(units[0]).shape == (4,)
+    assert mlp(units[0]).shape == (4,)
     with pytest.raises(UsageError, match="5 unit values for 6 inputs"):
-        CharacterMlp.of(network)(units[:, :5])
+        mlp(units[:, :5])
 
 
 def regressor_file(folder):
@@ -181,11 +185,11 @@ def test_there_and_back(tmp_path):
     assert weights_path("character_mlp", "a", "b").name == "character_mlp_a_b.safetensors"
     loaded, read = load_network(path, "rig_regressor", character="doll", controls=("a", "b"))
     assert read == info
-    assert weights_io.read_info(path) == info
-    assert weights_io.file_digest(path) == digest
+    assert read_info(path) == info
+    assert file_digest(path) == digest
     x = torch.randn(2, 1, 64, 64)
     assert torch.allclose(network(x), loaded(x), atol=2e-3)
-    assert weights_io.half_precision_change(network, x) < 2e-3
+    assert half_precision_change(network, x) < 2e-3
     assert list(tmp_path.iterdir()) == [path]
     again = save_network(path, loaded, read)
     assert again == digest, "what was rounded once is not rounded again"
@@ -237,7 +241,7 @@ def test_model_card(tmp_path):
 
 
 def test_shipped_weights_load():
-    for path in sorted(Path(weights_io.WEIGHTS).glob("*.safetensors")):
+    for path in sorted(WEIGHTS.glob("*.safetensors")):
         network, info = load_network(path)
         assert path.with_suffix(".md").exists(), path
         if info.labels:

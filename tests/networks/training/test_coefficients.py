@@ -3,13 +3,10 @@
 import numpy as np
 import pytest
 
-from exprgen.networks.models.coefficient_reader import (
-    coefficient_opinion,
-    coefficient_reader,
-    joint_opinion,
-)
+from exprgen.networks.inference.coefficient_reader import CoefficientReader, joint_opinion
+from exprgen.networks.models.coefficient_reader import coefficient_opinion, coefficient_reader
 from exprgen.networks.models.perceptual import hcnn
-from exprgen.networks.models.weights_io import WeightsInfo, load_network
+from exprgen.networks.models.weights_io import WeightsInfo, load_network, weights_of
 from exprgen.networks.perception.joint_opinion import PerceptionRunner
 from exprgen.networks.training.coefficients import CoefficientSettings, train
 from exprgen.networks.vocabulary import EXPRESSIONS
@@ -35,32 +32,34 @@ def test_joint_opinion_lies_between():
 
 
 def test_the_runner_joins_only_what_was_measured():
-    runner = PerceptionRunner((hcnn(), WeightsInfo.of_classifier("hcnn")), precision="float32")
+    runner = PerceptionRunner(weights_of(hcnn(), WeightsInfo.of_classifier("hcnn")))
     faces = RNG.integers(0, 255, (3, 256, 256), dtype=np.uint8)
     geometry, arkit = RNG.random((3, 9)).astype(np.float32), RNG.random((3, 52)).astype(np.float32)
     alone = runner(faces, geometry, arkit)["expression"]
-    runner.coefficients = coefficient_reader()
+    network = coefficient_reader()
+    info = WeightsInfo("coefficient_reader", {"hidden": 256})
+    runner.coefficients = CoefficientReader(weights_of(network, info))
     np.testing.assert_array_equal(runner(faces)["expression"], alone)
-    opinion = coefficient_opinion(runner.coefficients, geometry, arkit)
+    opinion = coefficient_opinion(network, geometry, arkit)
     found = runner(faces, geometry, arkit)["expression"]
     np.testing.assert_allclose(found, joint_opinion(alone, opinion), atol=1e-6)
 
 
 def test_a_second_reader_is_heard_by_the_first():
     info = WeightsInfo("hcnn", labels=EXPRESSIONS, training={"prior": [1 / 7] * 7})
-    one, other = (hcnn(), info), (hcnn(), info)
+    one, other = weights_of(hcnn(), info), weights_of(hcnn(), info)
     faces = RNG.integers(0, 255, (3, 256, 256), dtype=np.uint8)
-    a, b = (PerceptionRunner(x, precision="float32")(faces)["expression"] for x in (one, other))
-    both = PerceptionRunner(one, second=other, precision="float32")
+    a, b = (PerceptionRunner(x)(faces)["expression"] for x in (one, other))
+    both = PerceptionRunner(one, second=other)
     np.testing.assert_allclose(both(faces)["expression"], (a + b) / 2, atol=1e-6)
     assert both(faces)["rig"] == {}
     assert sum(both.prior) == pytest.approx(1)
-    silent = (hcnn(), WeightsInfo("hcnn", labels=EXPRESSIONS))
-    assert PerceptionRunner(one, second=silent, precision="float32").prior == ()
+    silent = weights_of(hcnn(), WeightsInfo("hcnn", labels=EXPRESSIONS))
+    assert PerceptionRunner(one, second=silent).prior == ()
 
 
 def test_an_expression_has_no_side():
-    runner = PerceptionRunner((hcnn(), WeightsInfo.of_classifier("hcnn")), precision="float32")
+    runner = PerceptionRunner(weights_of(hcnn(), WeightsInfo.of_classifier("hcnn")))
     faces = RNG.integers(0, 255, (2, 256, 256), dtype=np.uint8)
     mirrored = np.ascontiguousarray(faces[:, :, ::-1])
     straight, back = runner(faces)["expression"], runner(mirrored)["expression"]

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import torch
 
-from exprgen.networks.models.weights_io import read_info
+from exprgen.networks.models.weights_file import read_info
 from exprgen.networks.training.hcnn import HcnnSettings, train
 from exprgen.networks.training.shared.distributed import Processes, processes
 from exprgen.networks.training.shared.loop import Stage

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from exprgen.networks.errors import InputError
+from exprgen.networks.inference.mouth_reader import MouthReader
+from exprgen.networks.inference.opening import opened
 from exprgen.networks.models.mouth_reader import mouth_opinion, mouth_reader
 from exprgen.networks.models.weights_io import load_network
 from exprgen.networks.perception.mouth import MouthLooker
@@ -44,7 +46,9 @@ def test_a_trained_reader_tells_what_fills_drawn_mouths(trained, drawn):
     found = mouth.measured(mouth_opinion(network, np.stack(crops)), drawn.truth[rows])
     assert found["tongue right"] > 0.95
     assert min(found[f"{name} r"] for name in MOUTH) > 0.8
-    looked = MouthLooker(network)(drawn.faces[rows[:3]], drawn.landmarks[rows[:3]])
+    looked = MouthLooker(opened(MouthReader, trained, "mouth_reader"))(
+        drawn.faces[rows[:3]], drawn.landmarks[rows[:3]]
+    )
     assert looked.shape == (3, 4)
     assert 0 <= looked.min() <= looked.max() <= 1
 

@@ -10,10 +10,11 @@ import torch
 
 from exprgen.networks.characters.profile import load_profile
 from exprgen.networks.errors import EXIT_INPUT, EXIT_INTERRUPTED, EXIT_USAGE, InputError, UsageError
+from exprgen.networks.inference.character_mlp import CharacterMlp
 from exprgen.networks.models import weights_places
-from exprgen.networks.models.cmlp import CharacterMlp
 from exprgen.networks.models.perceptual import hcnn
-from exprgen.networks.models.weights_io import WeightsInfo, load_network, read_info, save_network
+from exprgen.networks.models.weights_file import read_info
+from exprgen.networks.models.weights_io import WeightsInfo, load_network, save_network
 from exprgen.networks.perception import pictures
 from exprgen.networks.tracking.face_detector import FaceObservation
 from exprgen.networks.tracking.registration import average_face

@@ -1,0 +1,122 @@
+"""The shipped networks by torch and without it, over the same faces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..inference.forms import form
+from ..inference.network import softmax
+from ..inference.opening import fitted
+from ..inference.table1 import FaceReaders
+from ..models.coefficient_reader import coefficient_opinion
+from ..models.face_input import grey_faces
+from ..models.kind import character_chance
+from ..models.mouth_reader import mouth_opinion
+from ..models.teacher import teacher_opinion
+from ..models.weights_file import Weights, read_weights
+from ..models.weights_io import load_network
+from ..perception.drawn_faces import calibration_faces
+from ..tracking.mouth_crop import CROP_SIZE
+
+LARGEST_DIFFERENCE = 1e-4
+"""Of an output, a probability or a unit value, from torch's."""
+FACES = 2
+
+Way = Callable[[], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Runtimes:
+    """One network by torch and without it, over the same `FACES` faces."""
+
+    torch: Way
+    plain: Way
+
+    @property
+    def difference(self) -> float:
+        """The largest between their outputs."""
+        return float(np.abs(self.torch() - self.plain()).max())
+
+
+def runtimes(path: str | Path) -> Runtimes | None:
+    """A weight file both ways; None where the network serves trainings alone.
+
+    Raises:
+        ModelError: the file is missing or damaged.
+    """
+    weights = read_weights(path)
+    make = form(weights.info.network)
+    if make is None:
+        return None
+    made, network = fitted(make, weights), load_network(path)[0]
+    return Runtimes(*_WAYS[weights.info.network](made, network, weights))
+
+
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(3)
+
+
+def _classifier(made, network, weights: Weights) -> tuple[Way, Way]:
+    faces = grey_faces(calibration_faces(FACES), weights.info.input_size)
+    readers = FaceReaders({"": made}, {}, weights.info.input_size)
+    both = torch.from_numpy(np.concatenate([faces, faces[..., ::-1]]))
+    return (
+        lambda: network(both, folded=True).softmax(1).numpy(),
+        lambda: softmax(readers(faces, {})[""].reshape(2 * FACES, -1)),
+    )
+
+
+def _regressor(made, network, weights: Weights) -> tuple[Way, Way]:
+    faces = grey_faces(calibration_faces(FACES), weights.info.input_size)
+    extra = _rng().random((FACES, made.extra), np.float32)
+    readers = FaceReaders({}, {"": made}, weights.info.input_size)
+    given = torch.from_numpy(faces), torch.from_numpy(extra)
+    return (
+        lambda: network(*given, folded=True).numpy(),
+        lambda: readers(faces, {"": extra})[""],
+    )
+
+
+def _teacher(made, network, weights: Weights) -> tuple[Way, Way]:
+    faces = grey_faces(calibration_faces(FACES), made.size)
+    return lambda: teacher_opinion(network, torch.from_numpy(faces)), lambda: made(faces)
+
+
+def _kind(made, network, weights: Weights) -> tuple[Way, Way]:
+    faces = grey_faces(calibration_faces(FACES), made.size)
+    return (
+        lambda: character_chance(network, torch.from_numpy(faces)).numpy(),
+        lambda: made(faces),
+    )
+
+
+def _mouth(made, network, weights: Weights) -> tuple[Way, Way]:
+    mouths = _rng().integers(0, 256, (FACES, *CROP_SIZE[::-1]), np.uint8)
+    return lambda: mouth_opinion(network, mouths), lambda: made(mouths)
+
+
+def _coefficients(made, network, weights: Weights) -> tuple[Way, Way]:
+    geometry, arkit = _rng().random((FACES, 9)), _rng().random((FACES, 52))
+    return lambda: coefficient_opinion(network, geometry, arkit), lambda: made(geometry, arkit)
+
+
+def _mlp(made, network, weights: Weights) -> tuple[Way, Way]:
+    units = _rng().uniform(-1, 1, (FACES, weights.info.config["inputs"])).astype(np.float32)
+    return lambda: network(torch.from_numpy(units)).numpy(), lambda: made(units)
+
+
+_WAYS = {
+    "hcnn": _classifier,
+    "scnn": _classifier,
+    "rig_regressor": _regressor,
+    "teacher": _teacher,
+    "kind": _kind,
+    "mouth_reader": _mouth,
+    "coefficient_reader": _coefficients,
+    "character_mlp": _mlp,
+}

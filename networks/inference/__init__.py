@@ -1,0 +1,1 @@
+"""The shipped networks without torch: numpy in and out, computed by OpenCV."""

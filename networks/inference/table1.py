@@ -1,0 +1,157 @@
+"""HCNN, SCNN and 3D-CNN without torch: Table 1 in its exact inference form.
+
+Three foldings, none of which changes an output by more than float32 rounding, at any picture size:
+
+- strides: a 1x1 layer at stride 2 reads every second pixel of the layer before, so that layer
+  computes only those: a quarter of the work;
+- batch norm: its scale and shift go into the convolution before it;
+- grey input: the three channels are the same picture, so CONV-1 is summed over them.
+
+Networks that share their first layers (3D-CNN and SCNN start from HCNN and keep them frozen) run
+them once: a graph holds equal layers over one input only once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..models.layouts import CHANNELS, FOLDED_STRIDES, TABLE_1
+from ..models.weights_file import Weights
+from ..vocabulary import EXPRESSIONS
+from .forms import form_of
+from .network import Network, Outputs
+from .onnx_graph import Graph
+from .tensors import Tensors
+
+
+@dataclass(frozen=True)
+class Table1:
+    """A Table 1 network's numbers, folded: (weight, bias) of the convolutions, of FC-13 and FC-14.
+
+    extra: length of the second input. fc_relu, bounded: see models/perceptual.py.
+    """
+
+    layers: tuple[tuple[np.ndarray, np.ndarray], ...]
+    fc13: tuple[np.ndarray, np.ndarray]
+    fc14: tuple[np.ndarray, np.ndarray]
+    extra: int
+    fc_relu: bool
+    bounded: bool
+
+    @property
+    def outputs(self) -> int:
+        return len(self.fc14[1])
+
+    def maps(self, graph: Graph, x: str, start: int = 0, stop: int | None = None) -> str:
+        """Convolutions `start` to `stop` - 1."""
+        rows = list(zip(self.layers, FOLDED_STRIDES, strict=True))[start:stop]
+        for (weight, bias), stride in rows:
+            padding = weight.shape[2] // 2
+            x = graph.convolution(x, weight, bias, stride=stride, padding=padding)
+            x = graph.layer("Relu", x)
+        return x
+
+    def head(self, graph: Graph, maps: str, extra: str | None) -> str:
+        """Output of CONV-11 and second input -> (B, outputs)."""
+        x = graph.pooled(maps)
+        if self.extra:
+            x = graph.layer("Concat", x, extra, axis=1)
+        x = graph.linear(x, *self.fc13)
+        return graph.linear(graph.layer("Relu", x) if self.fc_relu else x, *self.fc14)
+
+    def shared_with(self, other: Table1) -> int:
+        """How many first convolutions both have in common."""
+        count = 0
+        for mine, theirs in zip(self.layers, other.layers, strict=True):
+            if not all(np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True)):
+                break
+            count += 1
+        return count
+
+
+@form_of("hcnn", "scnn", "rig_regressor")
+def table1(weights: Weights) -> Table1:
+    """Weights folded.
+
+    Raises:
+        UsageError: the arrays are not those of the network that they name.
+    """
+    regressor, config = weights.info.network == "rig_regressor", weights.info.config
+    outputs = int(config.get("controls", 0)) if regressor else len(EXPRESSIONS)
+    extra = int(config.get("geometry", 0))
+    hidden = int(config.get("hidden") or outputs)
+    tensors = Tensors(weights)
+    widths = (3, *[CHANNELS] * len(TABLE_1))
+    layers = tuple(
+        tensors.folded(
+            f"layers.{i}.conv", f"layers.{i}.norm", CHANNELS, widths[i], spec.kernel, spec.kernel
+        )
+        for i, spec in enumerate(TABLE_1)
+    )
+    first = layers[0][0].sum(1, keepdims=True), layers[0][1]
+    mean, deviation = (tensors.take(f"extra_{part}", extra) for part in ("mean", "std"))
+    weight, bias = tensors.linear("fc13", CHANNELS + extra, hidden)
+    # The second input's standardising goes into FC-13.
+    second = weight[:, CHANNELS:].astype(float) / deviation
+    fc13 = np.hstack([weight[:, :CHANNELS], second]), bias - second @ mean
+    table = Table1(
+        (first, *layers[1:]),
+        tuple(part.astype(np.float32) for part in fc13),
+        tensors.linear("fc14", hidden, outputs),
+        extra,
+        fc_relu=regressor,
+        bounded=regressor,
+    )
+    tensors.all_taken()
+    return table
+
+
+class FaceReaders:
+    """Classifiers and 3D-CNNs over the same faces of one size.
+
+    The classifiers look at the mirrored faces too: an expression has no side.
+    """
+
+    def __init__(
+        self, classifiers: Mapping[str, Table1], regressors: Mapping[str, Table1], size: int
+    ):
+        self._classifiers, self._regressors = dict(classifiers), dict(regressors)
+        self._size = size
+        self._network = Network(self._build)
+
+    def __call__(self, faces: np.ndarray, extra: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Faces (B, 1, size, size) from `grey_faces` and each 3D-CNN's second input -> by name,
+        a classifier's logits (2, B, 7) of the faces and their mirror images, a 3D-CNN's unit values
+        (B, outputs)."""
+        both = np.concatenate([faces, faces[..., ::-1]]) if self._classifiers else faces
+        second = {_extra(n): extra[n] for n, r in self._regressors.items() if r.extra}
+        found = self._network(faces=both, **second)
+        result = {n: found[f"out {n}"].reshape(2, len(faces), -1) for n in self._classifiers}
+        for name, regressor in self._regressors.items():
+            units = found[f"out {name}"]
+            result[name] = np.clip(units, -1.0, 1.0) if regressor.bounded else units
+        return result
+
+    def _build(self, graph: Graph, batch: int) -> Outputs:
+        x = graph.input("faces", batch, 1, self._size, self._size)
+        outputs: Outputs = {}
+        for name, network in self._classifiers.items():
+            layer = network.head(graph, network.maps(graph, x), None)
+            outputs[f"out {name}"] = layer, (batch, network.outputs)
+        count = batch // 2 if self._classifiers else batch
+        for name, network in self._regressors.items():
+            shared = max((network.shared_with(c) for c in self._classifiers.values()), default=0)
+            maps = network.maps(graph, x, 0, shared)
+            if self._classifiers:
+                maps = graph.first(maps, count)
+            extra = graph.input(_extra(name), count, network.extra) if network.extra else None
+            layer = network.head(graph, network.maps(graph, maps, shared), extra)
+            outputs[f"out {name}"] = layer, (count, network.outputs)
+        return outputs
+
+
+def _extra(name: str) -> str:
+    return f"extra {name}"

@@ -1,0 +1,68 @@
+"""The networks' layouts as numbers, for torch's form of them and for the one without; no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CHANNELS = 64
+
+
+@dataclass(frozen=True)
+class LayerSpec:
+    """One row of Table 1: a convolution of `kernel` x `kernel` pixels at `stride`."""
+
+    name: str
+    kernel: int
+    stride: int
+
+
+TABLE_1 = (
+    LayerSpec("CONV-1", 11, 1),
+    LayerSpec("CONV-2", 1, 2),
+    LayerSpec("CONV-3", 5, 1),
+    LayerSpec("CONV-4", 1, 2),
+    LayerSpec("CONV-5", 5, 1),
+    LayerSpec("CONV-6", 1, 2),
+    LayerSpec("CONV-7", 3, 1),
+    LayerSpec("CONV-8", 1, 2),
+    LayerSpec("CONV-9", 3, 1),
+    LayerSpec("CONV-10", 1, 2),
+    LayerSpec("CONV-11", 3, 1),
+)
+"""The convolutions of HCNN, SCNN and 3D-CNN (ExprGen, Table 1); each gives 64 channels."""
+
+PRINTED_STRIDES = tuple(spec.stride for spec in TABLE_1)
+
+
+def folded_strides(specs: tuple[LayerSpec, ...] = TABLE_1) -> tuple[int, ...]:
+    """The strides of the cheaper, equal form: (2, 1, 2, 1, ...).
+
+    A 1x1 layer at stride 2 reads only every second pixel of the layer before it, so the layer
+    before can compute those alone: its stride becomes 2 and that of the 1x1 layer 1.
+    """
+    strides = [spec.stride for spec in specs]
+    for i in range(len(specs) - 1):
+        if specs[i + 1].kernel == 1 and specs[i + 1].stride == 2 and strides[i] == 1:
+            strides[i], strides[i + 1] = 2, 1
+    return tuple(strides)
+
+
+FOLDED_STRIDES = folded_strides()
+
+TEACHER_SIZE = 112
+"""Side in pixels of the faces it looks at: a registered face then is as large as the recogniser's,
+which saw 150 pixels with a margin of a quarter."""
+TEACHER_STEM = 32
+TEACHER_LEVELS = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True))
+"""(channels, blocks, whether the first block halves the picture) of each level."""
+
+KINDS = ("human", "character")
+KIND_SIZE = 64
+"""Side in pixels of the faces that the kind network looks at."""
+KIND_WIDTHS = (1, 16, 32, 64)
+
+MOUTH_WIDTHS = (1, 8, 16, 24)
+
+COEFFICIENT_SHARE = 0.15
+"""Of the coefficients in the joint opinion; the rest is seen in the pixels (on ferplus/val 0.15 and
+0.3 are as good; without the teacher 0.3 was best)."""

@@ -1,0 +1,28 @@
+"""The console gives signals back, also those that were not taken from Python."""
+
+from __future__ import annotations
+
+import signal
+
+from exprgen.exprgen_addon.command_line import console
+
+
+def test_a_handler_that_is_not_python_s_is_no_trouble(monkeypatch):
+    given = []
+    real = signal.signal
+
+    def as_in_blender(number, handler):
+        given.append((number, handler))
+        real(number, handler)
+        return None if len(given) == 1 else signal.SIG_DFL  # what Python says of C's handlers
+
+    before = {n: signal.getsignal(n) for n in console.ending_signals()}
+    monkeypatch.setattr(console.signal, "signal", as_in_blender)
+    try:
+        with console.Console():
+            pass
+        first = given[0][0]
+        assert [h for n, h in given if n == first][-1] == signal.SIG_DFL
+    finally:
+        for number, handler in before.items():
+            real(number, handler)
