@@ -40,7 +40,14 @@ def write_take_files(
     console.catch_interrupts()
     options = key_options_of(args)
     tracks = takes.matched(tracks, profiles)
-    take = takes.build_take(tracks, profiles, name=_name(args), fps=args.fps, options=options)
+    take = takes.build_take(
+        tracks,
+        profiles,
+        name=_name(args),
+        fps=args.fps,
+        options=options,
+        sound="" if args.no_sound else _reference(args),
+    )
     part = bool(result.get("partial"))
     with quiet():  # Blender would tell the temporary name
         result = {"out": str(takes.save_file(_place(args.out, part, console))), **result}
@@ -50,6 +57,7 @@ def write_take_files(
     ]
     result["keys"], result["curves"] = take.report.keys, take.report.curves
     result["keyed_frames"] = [take.report.first, take.report.last]
+    result["sound"] = take.sound
     seconds = result.setdefault("seconds", {})
     seconds["keying"] = round(take.report.seconds, 4)
     seconds["blend"] = round(time.monotonic() - began_blender, 2)
@@ -63,6 +71,11 @@ def write_take_files(
     seconds["total"] = round(time.monotonic() - began, 2)
     console.result(result, _take_text(result))
     return exit_code(result, console)
+
+
+def _reference(args: argparse.Namespace) -> str:
+    """The footage, "" where `apply` was not told."""
+    return (args.reference or "") if args.command == "apply" else args.reference[0]
 
 
 def _place(path: str, partial: bool, console: Console) -> Path:
@@ -122,14 +135,14 @@ def _preview(
     from ...networks.track import FaceTrack
     from ..studio import preview_film
 
-    reference = args.reference if args.command == "apply" else args.reference[0]
     made = preview_film.make_preview(
-        reference,
+        _reference(args),
         FaceTrack.load(face_track),
         tracks,
         out,
         fps=min(fps, preview_film.MAX_FPS),
         profiles=profiles,
+        sound=not args.no_sound,
         progress=console.counter("preview, pictures and film frames"),
         stop=lambda: console.interrupted,
     )

@@ -28,6 +28,7 @@ from ..characters.in_scene import (
 )
 from .key_options import KeyOptions
 from .keyframes import KeyReport, apply_tracks, nearest_common_fps, set_scene_fps
+from .sound import put_sound
 
 DEFAULT_FPS = 24.0
 
@@ -39,6 +40,7 @@ class Take:
     characters: tuple[Character, ...]
     report: KeyReport
     fps: float
+    sound: bool = False
 
 
 def build_take(
@@ -48,11 +50,13 @@ def build_take(
     name: str = "Take",
     fps: float | None = None,
     options: KeyOptions | None = None,
+    sound: str = "",
 ) -> Take:
     """Replace the open file by a new one that holds the characters, keyed by their tracks.
 
     Args:
         fps: the scene's rate; None takes the usual rate nearest to the reference's.
+        sound: the clip whose sound comes along, if it has one; "" for none.
 
     Raises:
         InputError, UsageError: see `append_characters` and `apply_tracks`.
@@ -62,13 +66,14 @@ def build_take(
     characters = append_characters(profiles, scene)
     options = options or KeyOptions()
     report = apply_tracks(tracks, characters, scene, take=name, options=options)
+    heard = bool(sound) and put_sound(scene, sound, name, tracks[0], options.start_frame)
     fit_range(scene, report)
     light(scene, characters)
     frame_camera(scene, characters)
     if any(t.meta.get("partial") for t in tracks):
         scene["exprgen_partial"] = True
     scene.frame_set(scene.frame_start)
-    return Take(tuple(characters), report, fps)
+    return Take(tuple(characters), report, fps, heard)
 
 
 def apply_file(

@@ -287,6 +287,11 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         description="Make a new action and leave the present one as it is; else keys are written "
         "into the present action",
     )
+    sound: BoolProperty(
+        name="Sound",
+        default=True,
+        description="Put the clip's sound into the sequencer, in step with the keys",
+    )
     fit_range: BoolProperty(
         name="Fit Frame Range",
         default=True,

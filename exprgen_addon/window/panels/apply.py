@@ -64,6 +64,7 @@ class EXPRGEN_PT_apply_keys(Part, bpy.types.Panel):
         column.prop(settings, "take")
         column.prop(settings, "new_take")
         column.prop(settings, "start_frame")
+        column.prop(settings, "sound")
         row = column.row(heading="Range")
         row.prop(settings, "use_apply_range")
         if settings.use_apply_range:
