@@ -30,6 +30,7 @@ from .key_options import KeyOptions
 from .take_actions import (
     action_for,
     assign,
+    bag_of,
     check_owners,
     hidden_keys,
     is_locked,
@@ -165,7 +166,7 @@ def apply_tracks(
 
 def written_on(owner: bpy.types.ID, curves: list[Curve]) -> list[bpy.types.FCurve]:
     """The F-curves of a datablock that curves were written to."""
-    bag = _bag(owner)
+    bag = bag_of(owner.animation_data.action, owner.animation_data.action_slot)
     wanted = {(c.data_path, max(c.index, 0)) for c in curves if c.owner == owner}
     return [f for f in bag.fcurves if (f.data_path, f.array_index) in wanted]
 
@@ -317,18 +318,12 @@ def _write_owner(owner, curves: list[Curve], keep_hand_made: bool, source, whole
         remember(action, slot, Generated(source, first, last), whole=whole)
 
 
-def _bag(owner: bpy.types.ID):
-    """Where the curves lie that a datablock plays."""
-    animation = owner.animation_data
-    bags = animation.action.layers[0].strips[0].channelbags
-    return next(b for b in bags if b.slot_handle == animation.action_slot.handle)
-
-
 def _group(fcurve, curve: Curve, action: bpy.types.Action, groups: dict) -> None:
     """Sort the curve under its region in the dope sheet; curves that have a group keep it."""
     if fcurve.group is not None:
         return
-    slot, bag = curve.owner.animation_data.action_slot, _bag(curve.owner)
+    slot = curve.owner.animation_data.action_slot
+    bag = bag_of(action, slot)
     key = (slot.handle, action.name, curve.group)
     if key not in groups:
         groups[key] = bag.groups.get(curve.group) or bag.groups.new(curve.group)

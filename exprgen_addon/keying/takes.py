@@ -29,6 +29,7 @@ from ..characters.in_scene import (
 from .key_options import KeyOptions
 from .keyframes import KeyReport, apply_tracks, nearest_common_fps, set_scene_fps
 from .sound import put_sound
+from .take_list import About, note_about
 
 DEFAULT_FPS = 24.0
 
@@ -67,6 +68,7 @@ def build_take(
     options = options or KeyOptions()
     report = apply_tracks(tracks, characters, scene, take=name, options=options)
     heard = bool(sound) and put_sound(scene, sound, name, tracks[0], options.start_frame)
+    note_about(bpy.data.actions[report.action], _about(tracks[0], sound, options))
     fit_range(scene, report)
     light(scene, characters)
     frame_camera(scene, characters)
@@ -74,6 +76,13 @@ def build_take(
         scene["exprgen_partial"] = True
     scene.frame_set(scene.frame_start)
     return Take(tuple(characters), report, fps, heard)
+
+
+def _about(track: RigTrack, reference: str, options: KeyOptions) -> About:
+    """What a take on the command line is of."""
+    source = str(track.meta.get("source") or "")
+    path = str(Path(reference).resolve()) if reference else ""
+    return About(source, path, start_frame=options.start_frame)
 
 
 def apply_file(

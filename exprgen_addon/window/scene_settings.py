@@ -28,6 +28,7 @@ from ..characters.in_scene import CHARACTER_TAG, active_collection, character_of
 from ..keying.fcurves import find_curve
 from ..keying.key_options import INTERPOLATION_ITEMS, KeyOptions
 from ..keying.keyframes import scene_fps
+from ..keying.take_list import take_for
 
 _DEFAULTS = RetargetSettings()
 EXPRESSION_ITEMS = [(e, e.capitalize(), f"Towards {e}", i) for i, e in enumerate(EXPRESSIONS)]
@@ -71,7 +72,11 @@ def _redraw(self, context) -> None:
 
 
 def _reference_changed(self, context) -> None:
+    from . import references
+
     self.track = ""  # it was of another one
+    if self.reference:
+        self.take = take_for(references.identity(self), self.take)
 
 
 def _character_chosen(self, context) -> None:
