@@ -36,8 +36,6 @@ class Seen:
 
     track: FaceTrack
     warnings: list[worst_frames.Warning]
-    worst: list[int]
-    reasons: list[str]
 
     @property
     def stills(self) -> bool:
@@ -187,9 +185,7 @@ def seen(settings) -> Seen | None:
         _kept.clear()
         try:
             track = FaceTrack.load(path)
-            worst = worst_frames.worst_rows(track)
-            reasons = worst_frames.reasons(track, worst)
-            _kept[key] = Seen(track, worst_frames.warnings(track), worst, reasons)
+            _kept[key] = Seen(track, worst_frames.warnings(track))
         except ExprGenError as error:
             _kept[key] = error
     found = _kept[key]
@@ -216,15 +212,6 @@ def frame_of(scene: bpy.types.Scene, seconds: float, *, stills: bool = False) ->
 def frame_of_row(scene: bpy.types.Scene, found: Seen, row: int) -> float:
     """The scene frame of a row of the track."""
     return frame_of(scene, float(found.track.times[row]), stills=found.stills)
-
-
-def doubt_at(scene: bpy.types.Scene, found: Seen, frame: int) -> str:
-    """Which of the worst frames a scene frame is, and why; "" if it is none of them."""
-    frames = [round(frame_of_row(scene, found, row)) for row in found.worst]
-    if frame not in frames:
-        return ""
-    at = frames.index(frame)
-    return f"{at + 1} of {len(frames)}: {found.reasons[at]}"
 
 
 def seconds_at(scene: bpy.types.Scene, frame: float) -> float:

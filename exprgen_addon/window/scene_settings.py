@@ -79,6 +79,13 @@ def _reference_changed(self, context) -> None:
         self.take = take_for(references.identity(self), self.take)
 
 
+def _lips_shown(self, context) -> None:
+    from . import review
+
+    review.follow(self.id_data)
+    _redraw(self, context)
+
+
 def _character_chosen(self, context) -> None:
     """Who chooses a character in the list means its rig."""
     found = active_collection(self.id_data)
@@ -318,6 +325,13 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         default=False,
         description="Draw the seven probabilities over the clip at the bottom of the 3D view",
         update=_redraw,
+    )
+    show_lips: BoolProperty(
+        name="Lips in Viewport",
+        default=False,
+        description="Draw the actor's lip gap and the chosen character's over the clip, at the "
+        "bottom of the 3D view",
+        update=_lips_shown,
     )
     clearer_expression: EnumProperty(
         name="Expression", items=EXPRESSION_ITEMS, description="What the pose shall express"

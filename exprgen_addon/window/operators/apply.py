@@ -14,7 +14,7 @@ from ....networks.records import as_record, json_text
 from ...characters import casting
 from ...characters.in_scene import collections_in, select_rig
 from ...engine.task_queue import Task
-from .. import job_timer, references
+from .. import job_timer, references, review
 from ..applying import Punch, cast_of, describe, solve_request, write_take
 
 TITLE = "Apply"
@@ -104,6 +104,7 @@ class EXPRGEN_OT_write_take(bpy.types.Operator):
             report = write_take(scene, Path(self.folder), punch_of(self.punch))
             EXPRGEN_OT_write_take.said = describe(report)
             _show_keyed(scene)
+            review.follow(scene)
         except ExprGenError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

@@ -19,7 +19,7 @@ from ...keying.take_list import (
     show_take,
     takes_in_file,
 )
-from .. import reference_overlay
+from .. import reference_overlay, review
 from ..applying import Punch
 from .apply import EXPRGEN_OT_apply, solve_and_write
 
@@ -53,6 +53,7 @@ class _Step:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
+        review.follow(scene)
         return {"FINISHED"}
 
 
