@@ -76,12 +76,19 @@ def slot_in_use(action: bpy.types.Action, owner: bpy.types.ID, character: Charac
 
 
 def copy_part(
-    characters: Sequence[Character], part: str, source: bpy.types.Action, target: bpy.types.Action
+    characters: Sequence[Character],
+    part: str,
+    source: bpy.types.Action,
+    target: bpy.types.Action,
+    exact: bool = False,
 ) -> int:
     """Let a part's curves in one action be as those of another; how many.
 
     Copied keys are generated ones; keys that a person set in the target stay and rule their frame,
     and so do curves that are locked. What the source lacks goes, but for such keys.
+
+    Args:
+        exact: the target has the very keys of the source then, and no others.
     """
     copied = 0
     for character in characters:
@@ -96,9 +103,12 @@ def copy_part(
                 continue
             if old is None:
                 old = _new_curve(target, prop, character, wanted[place].group)
-            if not is_locked(old):
+            if exact:
+                write_keys(old, read_keys(wanted[place]))
+                old.mute, old.lock = wanted[place].mute, wanted[place].lock
+            elif not is_locked(old):
                 _copy(wanted[place], old)
-                copied += 1
+            copied += 1
     return copied
 
 

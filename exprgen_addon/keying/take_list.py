@@ -17,6 +17,7 @@ from ...networks.reading import parse_json
 from ...networks.records import FieldError, as_record, json_text
 from ..characters.in_scene import Character
 from .generated import RANGES_TAG, generated_in, remember, same_reference
+from .nla_layers import join
 from .parts import PARTS, copy_part, slot_in_use
 from .sound import hear, remove_sound, rename_sound
 from .take_actions import TAKE_TAG, actions_of, check_owners, leave_tweak_mode, own_action
@@ -32,8 +33,8 @@ class About:
 
     source: the reference's identity (see `generated.same_reference`); reference, track: paths of
     clip and analysis as the scene kept them; start_frame: scene frame of the clip's time zero;
-    made: local date and time of the last apply; parts: of a combined take, part -> the take that
-    it has it from.
+    made: local date and time of the last apply; parts: of a combined take, part -> the take that it
+    has it from; muted: parts that are switched off.
     """
 
     source: str = ""
@@ -42,6 +43,7 @@ class About:
     start_frame: float = 1.0
     made: str = ""
     parts: dict[str, str] = field(default_factory=dict)
+    muted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,7 @@ def show_take(scene: bpy.types.Scene, characters: Sequence[Character], name: str
     take = need_take(name)
     owners = owners_of(characters)
     check_owners(owners)
+    join(characters)
     for owner, character in owners.items():
         current = own_action(owner)
         if current is not None and current.get(TAKE_TAG) in (None, name):

@@ -22,6 +22,7 @@ from ..keying.corrections import correct, is_of, mark_keyed
 from ..keying.fcurves import sample
 from ..keying.generated import same_reference
 from ..keying.keyframes import KeyReport, apply_tracks, scene_fps
+from ..keying.nla_layers import is_split, join, split
 from ..keying.parts import PARTS, only_parts
 from ..keying.sound import put_sound
 from ..keying.take_actions import actions_of
@@ -139,8 +140,11 @@ def write_take(scene: bpy.types.Scene, folder: Path, punch: Punch | None = None)
     cast = cast_of(scene)
     shown = settings.take
     take = target_take(settings)
+    everyone = characters_in(scene)
+    apart = is_split(everyone)
+    join(everyone)
     if find_take(take) is not None:
-        show_take(scene, characters_in(scene), take)  # what it blends with is its own
+        show_take(scene, everyone, take)  # what it blends with is its own
     source = references.identity(settings)
     tracks, characters = [], []
     for character in cast.driven:
@@ -166,10 +170,12 @@ def write_take(scene: bpy.types.Scene, folder: Path, punch: Punch | None = None)
     settings.neutral_used = str(tracks[0].meta.get("neutral", ""))
     if settings.fit_range and punch.first is None:
         fit_range(scene, report)
-    if (combined := follow_up(characters_in(scene), take)) and shown in combined:
-        show_take(scene, characters_in(scene), shown)
+    if (combined := follow_up(everyone, take)) and shown in combined:
+        show_take(scene, everyone, shown)
         settings.take = shown
         report = replace(report, notes=(*report.notes, f"{shown} has it from there"))
+    if apart:
+        split(everyone, settings.take, find_take(settings.take).action)
     for entry in (e for c in characters for e in c.collection.exprgen.corrections):
         if is_of(entry, source):
             mark_keyed(entry)

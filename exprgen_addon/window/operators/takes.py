@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import bpy
 from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 
 from ....networks.errors import ExprGenError, UsageError
 from ...characters.in_scene import characters_in, collections_in
-from ...keying.parts import PART_NAMES, PARTS, is_muted, mute_part
+from ...keying.nla_layers import is_split, split
+from ...keying.parts import PART_NAMES, PARTS, mute_part
 from ...keying.take_list import (
     combine_takes,
     delete_take,
@@ -15,6 +18,7 @@ from ...keying.take_list import (
     free_take,
     heard_of,
     need_take,
+    note_about,
     rename_take,
     show_take,
     takes_in_file,
@@ -145,14 +149,31 @@ class EXPRGEN_OT_mute_part(_Step, bpy.types.Operator):
 
     def change(self, scene):
         take, everyone = need_take(scene.exprgen.take), characters_in(scene)
-        muted = {p: is_muted(everyone, take.action, p) for p in PARTS}
+        muted = set(take.about.muted)
         if self.solo:
-            alone = not muted[self.part] and all(m for p, m in muted.items() if p != self.part)
-            wanted = {p: p != self.part and not alone for p in PARTS}
+            others = set(PARTS) - {self.part}
+            muted = set() if muted == others else others
         else:
-            wanted = {**muted, self.part: not muted[self.part]}
-        for part, mute in wanted.items():
-            mute_part(everyone, take.action, part, mute)
+            muted ^= {self.part}
+        for part in PARTS:
+            mute_part(everyone, take.action, part, part in muted)
+        note_about(take.action, replace(take.about, muted=tuple(sorted(muted))))
+
+
+class EXPRGEN_OT_split_take(_Step, bpy.types.Operator):
+    """Put each part of the take into an NLA track of its own, to be moved, blended or made solo
+    there; again: put them together. Keys that you change in the strips are kept"""
+
+    bl_idname = "exprgen.split_take"
+    bl_label = "Parts to NLA Tracks"
+
+    def change(self, scene):
+        take, everyone = need_take(scene.exprgen.take), characters_in(scene)
+        if is_split(everyone):
+            show(scene, take.name)
+        else:
+            show(scene, take.name)
+            split(everyone, take.name, take.action)
 
 
 class EXPRGEN_OT_punch_in(bpy.types.Operator):
@@ -248,5 +269,6 @@ classes = (
     EXPRGEN_OT_delete_take,
     EXPRGEN_OT_layer_take,
     EXPRGEN_OT_mute_part,
+    EXPRGEN_OT_split_take,
     EXPRGEN_OT_punch_in,
 )

@@ -6,8 +6,7 @@ from datetime import datetime
 
 import bpy
 
-from ...characters.in_scene import characters_in
-from ...keying.parts import PART_NAMES, is_muted
+from ...keying.parts import PART_NAMES
 from ...keying.take_list import TakeInfo, find_take, takes_in_file
 from ..operators.takes import shown_parts
 from .drawing import Part, button
@@ -44,11 +43,11 @@ class EXPRGEN_PT_take_parts(Part, bpy.types.Panel):
 
     def draw(self, context):
         scene = context.scene
-        action, everyone = find_take(scene.exprgen.take).action, characters_in(scene)
+        off = find_take(scene.exprgen.take).about.muted
         column = self.layout.column(align=True)
         for part, take in shown_parts(scene).items():
             row = column.row(align=True)
-            muted = is_muted(everyone, action, part)
+            muted = part in off
             row.label(text=PART_NAMES[part])
             menu = row.operator_menu_enum("exprgen.layer_take", "take", text=take, icon="ACTION")
             menu.part = part
@@ -56,6 +55,7 @@ class EXPRGEN_PT_take_parts(Part, bpy.types.Panel):
             row.operator("exprgen.mute_part", text="", icon=icon, depress=muted).part = part
             alone = row.operator("exprgen.mute_part", text="", icon="SOLO_ON")
             alone.part, alone.solo = part, True
+        self.layout.operator("exprgen.split_take", icon="NLA")
 
 
 def _draw_take(layout, take: TakeInfo, shown: bool) -> None:

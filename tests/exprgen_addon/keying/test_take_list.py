@@ -13,7 +13,15 @@ from exprgen.tests.support import synthetic
 bpy = pytest.importorskip("bpy")
 
 from exprgen.exprgen_addon.characters import in_scene
-from exprgen.exprgen_addon.keying import fcurves, keyframes, parts, take_actions, take_list, takes
+from exprgen.exprgen_addon.keying import (
+    fcurves,
+    keyframes,
+    nla_layers,
+    parts,
+    take_actions,
+    take_list,
+    takes,
+)
 from exprgen.exprgen_addon.keying.take_list import About
 
 
@@ -179,3 +187,40 @@ def test_what_somebody_wrote_by_hand_trips_nobody(scene):
         assert not found.about.parts
     action[take_list.ABOUT_TAG] = 5
     assert take_list.find_take("Take").clip == "a.mp4"
+
+
+def test_parts_in_nla_tracks_play_the_same_and_come_back_with_edits(scene):
+    perform(scene, "Take", 1)
+    action = take_list.find_take("Take").action
+    names = ("smile", "brow", "blink_l", "head_yaw", "gaze_left_yaw")
+    props = {n: everyone(scene)[0].bindings[n][0] for n in names}
+
+    def played() -> list[float]:
+        out = []
+        for frame in (5, 20, 33):
+            scene.frame_set(frame)
+            out += [prop.read() for prop in props.values()]
+        return out
+
+    before = played()
+    assert nla_layers.split(everyone(scene), "Take", action) == len(parts.PARTS)
+    np.testing.assert_allclose(played(), before, atol=1e-5)
+    owner = props["brow"].owner
+    assert owner.animation_data.action is None
+    tracks = {t.name: t for t in owner.animation_data.nla_tracks}
+    assert {"ExprGen Brows", "ExprGen Head", "ExprGen Gaze"} <= set(tracks)
+    strip = tracks["ExprGen Brows"].strips[0]
+    bag = take_actions.bag_of(strip.action, strip.action_slot)
+    bag.fcurves[0].keyframe_points.insert(20.0, 0.019).type = "KEYFRAME"
+    assert nla_layers.join(everyone(scene)) == ["Take"]
+    assert not nla_layers.is_split(everyone(scene))
+    take_list.show_take(scene, everyone(scene), "Take")
+    assert fcurves.curve_of(props["brow"]).evaluate(20.0) == pytest.approx(0.019)
+    assert hands(props["brow"]) == [20.0]
+    assert [t.name for t in take_list.takes_in_file()] == ["Take"]
+    assert len(bpy.data.actions) == 1
+
+
+def hands(prop) -> list[float]:
+    points = fcurves.curve_of(prop).keyframe_points
+    return [k.co[0] for k in points if k.type == "KEYFRAME"]
