@@ -40,14 +40,15 @@ def write_take_files(
     console.catch_interrupts()
     options = key_options_of(args)
     tracks = takes.matched(tracks, profiles)
-    take = takes.build_take(
-        tracks,
-        profiles,
-        name=_name(args),
-        fps=args.fps,
-        options=options,
-        sound="" if args.no_sound else _reference(args),
-    )
+    known = {
+        "name": _name(args),
+        "options": options,
+        "sound": "" if args.no_sound else _reference(args),
+    }
+    if getattr(args, "into", None):
+        take = takes.add_take(tracks, profiles, args.into, punch=_punch(args), **known)
+    else:
+        take = takes.build_take(tracks, profiles, fps=args.fps, **known)
     part = bool(result.get("partial"))
     with quiet():  # Blender would tell the temporary name
         result = {"out": str(takes.save_file(_place(args.out, part, console))), **result}
@@ -73,6 +74,14 @@ def write_take_files(
     return exit_code(result, console)
 
 
+def _punch(args: argparse.Namespace):
+    """What of a take of `--into` is keyed."""
+    from ..keying.punch import Punch
+
+    first, last = args.punch or (None, None)
+    return Punch(first, last, args.blend, args.blend, args.parts)
+
+
 def _reference(args: argparse.Namespace) -> str:
     """The footage, "" where `apply` was not told."""
     return (args.reference or "") if args.command == "apply" else args.reference[0]
@@ -90,7 +99,9 @@ def _place(path: str, partial: bool, console: Console) -> Path:
 
 
 def _name(args: argparse.Namespace) -> str:
-    """The take's name: the footage's, or the track's."""
+    """The take's name: the one that was given, else the footage's, or the track's."""
+    if getattr(args, "take", ""):
+        return args.take
     return Path(args.track if args.command == "apply" else args.reference[0]).resolve().stem
 
 

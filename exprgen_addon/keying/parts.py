@@ -12,15 +12,13 @@ from dataclasses import replace
 import bpy
 import numpy as np
 
-from ...networks.settings import EMPHASIS_PARTS
+from ...networks.settings import PARTS
 from ...networks.track import RigTrack
 from ..characters.in_scene import Character
 from ..rigs.base import Property
 from .key_columns import enum_number, joined, read_keys, rows_of, write_keys
 from .take_actions import bag_of, is_locked, own_action, slot_in, slot_name
 
-PARTS = {**EMPHASIS_PARTS, "gaze": ("gaze",), "head": ("head",)}
-"""Part -> its regions; all of them together are all regions."""
 PART_NAMES = {
     "brows": "Brows",
     "eyes": "Lids and Cheeks",

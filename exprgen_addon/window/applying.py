@@ -19,11 +19,10 @@ from ...networks.models.playable import lead_rank
 from ...networks.track import RigTrack
 from ..characters.in_scene import Character, broken_in, characters_in, profile_in
 from ..keying.corrections import correct, is_of, mark_keyed
-from ..keying.fcurves import sample
 from ..keying.generated import same_reference
 from ..keying.keyframes import KeyReport, apply_tracks, scene_fps
 from ..keying.nla_layers import is_split, join, split
-from ..keying.parts import PARTS, only_parts
+from ..keying.punch import Punch, punched
 from ..keying.sound import put_sound
 from ..keying.take_actions import actions_of
 from ..keying.take_list import About, find_take, follow_up, free_take, note_about, show_take
@@ -101,29 +100,11 @@ def solve_request(scene: bpy.types.Scene, cast: Cast, out: Path) -> dict:
     }
 
 
-@dataclass(frozen=True)
-class Punch:
-    """What of a take is keyed anew. first, last: scene frames, None for all of it; blend_in,
-    blend_out: frames over which it fades into what was there; parts: see `keying.parts`."""
-
-    first: int | None = None
-    last: int | None = None
-    blend_in: int = 0
-    blend_out: int = 0
-    parts: tuple[str, ...] = tuple(PARTS)
-
-    @staticmethod
-    def of(settings) -> Punch:
-        """As the panel says."""
-        use = settings.use_apply_range
-        span = (settings.apply_first, settings.apply_last) if use else (None, None)
-        return Punch(*span, settings.blend_in, settings.blend_out)
-
-    @property
-    def whole(self) -> bool:
-        """It is all of the clip."""
-        ranged = self.first is not None or self.blend_in or self.blend_out
-        return not ranged and set(self.parts) >= set(PARTS)
+def punch_of(settings) -> Punch:
+    """What of a take is keyed, as the panel says."""
+    use = settings.use_apply_range
+    span = (settings.apply_first, settings.apply_last) if use else (None, None)
+    return Punch(*span, settings.blend_in, settings.blend_out)
 
 
 def write_take(scene: bpy.types.Scene, folder: Path, punch: Punch | None = None) -> KeyReport:
@@ -136,7 +117,7 @@ def write_take(scene: bpy.types.Scene, folder: Path, punch: Punch | None = None)
         InputError: a track is missing or lies outside of the chosen range.
     """
     settings = scene.exprgen
-    punch = punch or Punch.of(settings)
+    punch = punch or punch_of(settings)
     cast = cast_of(scene)
     shown = settings.take
     take = target_take(settings)
@@ -152,8 +133,7 @@ def write_take(scene: bpy.types.Scene, folder: Path, punch: Punch | None = None)
         if path.is_file():
             track = RigTrack.load(path)
             track = correct(with_gain(track, character), character, source)
-            track = _in_range(only_parts(track, character, punch.parts), scene, punch)
-            tracks.append(blended(track, character, scene, punch))
+            tracks.append(punched(track, character, punch, settings.start_frame, scene_fps(scene)))
             characters.append(character)
     if not tracks:
         raise InputError("nothing was solved for the characters of the scene", fix="apply again")
@@ -224,65 +204,6 @@ def _note_take(settings, take: str, source: str) -> None:
     about = About(source, settings.reference, settings.track, settings.start_frame)
     for action in actions_of(take):
         note_about(action, about)
-
-
-def cut(track: RigTrack, start: float, end: float) -> RigTrack:
-    """The part of a track from `start` to `end` seconds, its ends between frames interpolated.
-
-    Raises:
-        InputError: it has no part there.
-    """
-    start, end = max(start, float(track.times[0])), min(end, float(track.times[-1]))
-    if end < start:
-        raise InputError("the range shows nothing of the reference", fix="choose another range")
-    inner = (track.times > start) & (track.times < end)
-    times = np.unique(np.concatenate([[start], track.times[inner], [end]]))
-    nearest = np.abs(track.times[None] - times[:, None]).argmin(1)
-
-    def at(columns: np.ndarray) -> np.ndarray:
-        found = [np.interp(times, track.times, column) for column in columns.T]
-        return np.stack(found, axis=-1).astype(np.float32)
-
-    return replace(
-        track,
-        times=times,
-        values=at(track.values),
-        expression=at(track.expression),
-        state=track.state[nearest],
-    )
-
-
-def _in_range(track: RigTrack, scene: bpy.types.Scene, punch: Punch) -> RigTrack:
-    if punch.first is None or track.meta.get("stills"):
-        return track
-    if punch.last < punch.first:
-        raise UsageError("the range ends before it begins", fix="mend First and Last")
-    first, last = (references.seconds_at(scene, f) for f in (punch.first, punch.last))
-    return cut(track, first, last)
-
-
-def blended(
-    track: RigTrack, character: Character, scene: bpy.types.Scene, punch: Punch
-) -> RigTrack:
-    """The track faded into what is keyed, or posed, before and after it."""
-    settings = scene.exprgen
-    if not (punch.blend_in or punch.blend_out) or track.meta.get("stills"):
-        return track
-    frames = settings.start_frame + np.asarray(track.times) * scene_fps(scene)
-    share = np.ones(len(frames))
-    if punch.blend_in:
-        share = np.minimum(share, (frames - frames[0]) / punch.blend_in)
-    if punch.blend_out:
-        share = np.minimum(share, (frames[-1] - frames) / punch.blend_out)
-    share = np.clip(share, 0.0, 1.0)
-    share = share * share * (3.0 - 2.0 * share)
-    fading = share < 1.0
-    values = track.values.copy()
-    for column, name in enumerate(track.controls):
-        before = sample(character.bindings[name][0], frames[fading])
-        part = share[fading]
-        values[fading, column] = before * (1 - part) + values[fading, column] * part
-    return track.with_values(values)
 
 
 def describe(report: KeyReport) -> str:

@@ -14,8 +14,9 @@ from ....networks.records import as_record, json_text
 from ...characters import casting
 from ...characters.in_scene import collections_in, select_rig
 from ...engine.task_queue import Task
+from ...keying.punch import Punch
 from .. import job_timer, references, review
-from ..applying import Punch, cast_of, describe, solve_request, write_take
+from ..applying import cast_of, describe, solve_request, write_take
 
 TITLE = "Apply"
 GONE = "The analysis is gone or damaged: analyse again"
@@ -47,7 +48,7 @@ def solve_and_write(
     return job_timer.start(Task(TITLE, job_timer.ask("solve", request), finish), operator)
 
 
-def punch_of(words: str) -> Punch | None:
+def punch_from(words: str) -> Punch | None:
     """What `solve_and_write` was told, from its text."""
     return as_record(Punch, parse_json(words)) if words else None
 
@@ -101,7 +102,7 @@ class EXPRGEN_OT_write_take(bpy.types.Operator):
             self.report({"ERROR"}, f"the scene {self.scene!r} is gone")
             return {"CANCELLED"}
         try:
-            report = write_take(scene, Path(self.folder), punch_of(self.punch))
+            report = write_take(scene, Path(self.folder), punch_from(self.punch))
             EXPRGEN_OT_write_take.said = describe(report)
             _show_keyed(scene)
             review.follow(scene)

@@ -11,6 +11,7 @@ from ....networks.errors import ExprGenError, UsageError
 from ...characters.in_scene import characters_in, collections_in
 from ...keying.nla_layers import is_split, split
 from ...keying.parts import PART_NAMES, PARTS, mute_part
+from ...keying.punch import Punch
 from ...keying.take_list import (
     combine_takes,
     delete_take,
@@ -24,7 +25,6 @@ from ...keying.take_list import (
     takes_in_file,
 )
 from .. import reference_overlay, review
-from ..applying import Punch
 from .apply import EXPRGEN_OT_apply, solve_and_write
 
 PART_ITEMS = [(part, name, f"{name} alone") for part, name in PART_NAMES.items()]
