@@ -31,7 +31,7 @@ from .generated import same_reference
 from .key_options import KeyOptions
 from .keyframes import KeyReport, apply_tracks, nearest_common_fps, scene_fps, set_scene_fps
 from .punch import Punch, punched
-from .sound import put_sound
+from .sound import hear, put_sound
 from .take_actions import actions_of
 from .take_list import About, find_take, follow_up, note_about, show_take
 
@@ -113,6 +113,7 @@ def add_take(
     for action in actions_of(name):
         note_about(action, _about(tracks[0], sound, options))
     heard = bool(sound) and put_sound(scene, sound, name, tracks[0], options.start_frame)
+    hear(scene, name)
     follow_up(characters_in(scene), name)
     scene.frame_set(scene.frame_current)
     return Take(tuple(characters), report, fps, heard)

@@ -23,7 +23,7 @@ from ..keying.generated import same_reference
 from ..keying.keyframes import KeyReport, apply_tracks, scene_fps
 from ..keying.nla_layers import is_split, join, split
 from ..keying.punch import Punch, punched
-from ..keying.sound import put_sound
+from ..keying.sound import hear, put_sound
 from ..keying.take_actions import actions_of
 from ..keying.take_list import About, find_take, follow_up, free_take, note_about, show_take
 from ..keying.takes import fit_range
@@ -146,12 +146,13 @@ def write_take(scene: bpy.types.Scene, folder: Path, punch: Punch | None = None)
     if settings.sound:
         path = references.reference_path(settings)
         put_sound(scene, path, take, tracks[0], settings.start_frame)
+    hear(scene, take)
     settings.take, settings.new_take = take, False
     settings.neutral_used = str(tracks[0].meta.get("neutral", ""))
     if settings.fit_range and punch.first is None:
         fit_range(scene, report)
     if (combined := follow_up(everyone, take)) and shown in combined:
-        show_take(scene, everyone, shown)
+        show_take(scene, everyone, shown)  # and hear it
         settings.take = shown
         report = replace(report, notes=(*report.notes, f"{shown} has it from there"))
     if apart:

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.out:
         check_file(args.out, (".blend",))
         check_outputs({"out": args.out}, [args.scene])
-    parts = dict(_pair(words) for words in args.combine[1:]) if args.combine else {}
+    parts = _parts(args.combine) if args.combine else {}
     if args.combine and not parts:
         raise UsageError("a combined take needs its parts", fix="--combine NAME mouth=TAKE ...")
     from ...keying import take_list, takes
@@ -89,8 +89,16 @@ def _line(row: dict) -> str:
     return ", ".join(filter(None, (row["name"], row["clip"], span, row["made"], parts)))
 
 
+def _parts(words: list[str]) -> dict[str, str]:
+    """Part -> take of what follows --combine NAME."""
+    try:
+        return dict(_pair(text) for text in words[1:])
+    except argparse.ArgumentTypeError as error:
+        raise UsageError(f"--combine: {error}") from None
+
+
 def _pair(text: str) -> tuple[str, str]:
     left, sign, right = text.partition("=")
     if not (left.strip() and sign and right.strip()):
-        raise UsageError(f"{text!r} is not A=B", fix="such as mouth=Take or Take=Calm")
+        raise argparse.ArgumentTypeError(f"{text!r} is not A=B, such as mouth=Take or Take=Calm")
     return left.strip(), right.strip()
