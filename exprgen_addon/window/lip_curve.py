@@ -13,7 +13,7 @@ from gpu_extras.batch import batch_for_shader
 
 from ...networks.solving.review import TOUCH, Shown
 from ...networks.solving.worst_frames import runs
-from . import perception_curve, references, review
+from . import job_timer, perception_curve, references, review
 from .perception_curve import HEIGHT, MARGIN, POINTS, box, free_width
 
 ACTOR, CHARACTER = (0.95, 0.95, 0.95, 0.95), (1.0, 0.55, 0.15, 0.95)
@@ -22,6 +22,7 @@ LEAST = 0.1
 """Eye distances that the height shows at least."""
 
 _handle = None
+_shown = False
 
 
 def register() -> None:
@@ -39,9 +40,19 @@ def unregister() -> None:
     _handle = None
 
 
+def _look() -> None:
+    """Once, between two redraws: what is drawn was looked at long ago, or never."""
+    review.review_of(bpy.context.scene)
+    job_timer.redraw(viewport=True)
+
+
 def _draw() -> None:
+    global _shown
     context = bpy.context
     scene = context.scene
+    wanted, _shown = scene.exprgen.show_lips and not _shown, scene.exprgen.show_lips
+    if wanted and not bpy.app.timers.is_registered(_look):
+        bpy.app.timers.register(_look, first_interval=0.0)
     if not scene.exprgen.show_lips or not context.space_data.overlay.show_overlays:
         return
     found, looked, shown = references.seen(scene.exprgen), review.kept(), review.shown_now(scene)

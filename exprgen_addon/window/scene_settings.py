@@ -79,13 +79,6 @@ def _reference_changed(self, context) -> None:
         self.take = take_for(references.identity(self), self.take)
 
 
-def _lips_shown(self, context) -> None:
-    from . import review
-
-    review.follow(self.id_data)
-    _redraw(self, context)
-
-
 def _character_chosen(self, context) -> None:
     """Who chooses a character in the list means its rig."""
     found = active_collection(self.id_data)
@@ -331,7 +324,7 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         default=False,
         description="Draw the actor's lip gap and the chosen character's over the clip, at the "
         "bottom of the 3D view",
-        update=_lips_shown,
+        update=_redraw,
     )
     clearer_expression: EnumProperty(
         name="Expression", items=EXPRESSION_ITEMS, description="What the pose shall express"
