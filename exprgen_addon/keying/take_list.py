@@ -69,7 +69,7 @@ def takes_in_file() -> list[TakeInfo]:
     found: dict[str, TakeInfo] = {}
     for action in bpy.data.actions:
         name = action.get(TAKE_TAG)
-        if isinstance(name, str) and name not in found:
+        if isinstance(name, str) and name not in found and action.is_editable:
             found[name] = _info(name, action)
     return sorted(found.values(), key=lambda t: (bool(t.about.parts), t.about.made, t.name))
 

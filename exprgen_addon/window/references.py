@@ -24,6 +24,7 @@ from ...networks.solving import worst_frames
 from ...networks.track import FaceTrack, still_places
 from ..engine import engine_python
 from ..keying.keyframes import scene_fps
+from ..keying.take_list import takes_in_file
 
 TRACKS = "exprgen_tracks"
 STALE = 600.0
@@ -129,11 +130,19 @@ def unused() -> list[Path]:
     used = set()
     for scene in bpy.data.scenes:
         track = track_path(scene.exprgen)
-        if track is not None:  # its thumbnail and the folder of its pictures beside it
-            track = track.resolve()
-            used |= {track, thumbnail_path(track), track.with_suffix("")}
+        if track is not None:
+            used |= _with_company(track)
+    for take in takes_in_file():
+        if take.about.track:
+            used |= _with_company(Path(bpy.path.abspath(take.about.track)))
     folder = cached_tracks()
     return [p for p in folder.glob("*") if p.resolve() not in used] if folder.is_dir() else []
+
+
+def _with_company(track: Path) -> set[Path]:
+    """An analysis with what lies beside it: its thumbnail and the folder of its pictures."""
+    track = track.resolve()
+    return {track, thumbnail_path(track), track.with_suffix("")}
 
 
 def sweep(folder: Path) -> None:

@@ -182,3 +182,24 @@ def test_one_step_takes_it_back(scene, house):
     bpy.ops.ed.redo()
     assert len(takes_in_file()) == 2
     assert len(sound.sounds_of(bpy.data.scenes[name])) == 2
+
+
+def test_a_file_takes_the_analyses_of_all_its_takes_along(scene, house, tmp_path):
+    cache = references.cached_tracks()
+    cache.mkdir(parents=True, exist_ok=True)
+    for clip in ("a", "b"):
+        choose(scene, house, clip)
+        kept = cache / f"kept_{clip}.npz"
+        kept.write_bytes((house / f"{clip}.npz").read_bytes())
+        scene.exprgen.track = str(kept)
+        folder = str(house / clip)
+        assert bpy.ops.exprgen.write_take(scene=scene.name, folder=folder) == {"FINISHED"}
+    try:
+        assert not {p.stem for p in references.unused()} & {"kept_a", "kept_b"}
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    finally:
+        for kept in cache.glob("kept_?.npz"):
+            kept.unlink()
+    bpy.ops.exprgen.show_take(take="Take")
+    assert references.track_path(scene.exprgen) == tmp_path / references.TRACKS / "kept_a.npz"
+    assert len(references.seen(scene.exprgen).track) == FRAMES
