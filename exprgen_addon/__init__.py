@@ -123,9 +123,12 @@ def _after_load(*_) -> None:
 
 
 def _after_undo(*_) -> None:
-    from .window import live_clarity
+    import bpy
+
+    from .window import live_clarity, review
 
     live_clarity.rebind()
+    review.follow(bpy.context.scene)
 
 
 def _before_save(path: str = "", *_) -> None:

@@ -208,13 +208,17 @@ def delete_take(take: str) -> None:
         bpy.data.actions.remove(action)
 
 
-def combine_takes(characters: Sequence[Character], name: str, parts: dict[str, str]) -> TakeInfo:
+def combine_takes(
+    characters: Sequence[Character], name: str, parts: dict[str, str], again: str | None = None
+) -> TakeInfo:
     """Make a take, or make it anew, whose parts are those of other takes.
 
     Keys that a person set in it stay. A part whose take is gone stays as it is.
 
     Args:
         parts: part (see `parts.PARTS`) -> take; parts that are not named are the mouth's take's.
+        again: of a combined take that is there only the parts that come from another take now, and
+            those that come from this one, are made anew; None: all.
 
     Raises:
         UsageError: a take or a part is not there, or `name` is a take that is no combined one.
@@ -231,8 +235,9 @@ def combine_takes(characters: Sequence[Character], name: str, parts: dict[str, s
         for take in chosen.values():
             need_take(take)
     action = known.action if known else _new_action(name)
+    before = known.about.parts if known and again is not None else {}
     for part, take in chosen.items():
-        if take in there:
+        if take in there and (before.get(part) != take or take == again):
             copy_part(characters, part, need_take(take).action, action)
     _carry_ranges(characters, chosen, action)
     lead = find_take(chosen["mouth"])
@@ -245,7 +250,7 @@ def follow_up(characters: Sequence[Character], take: str) -> list[str]:
     """Make the takes anew that were combined of one that has changed; their names."""
     made = [t for t in takes_in_file() if take in t.about.parts.values()]
     for other in made:
-        combine_takes(characters, other.name, other.about.parts)
+        combine_takes(characters, other.name, other.about.parts, again=take)
     return [t.name for t in made]
 
 

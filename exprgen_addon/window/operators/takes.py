@@ -130,7 +130,7 @@ class EXPRGEN_OT_layer_take(_Step, bpy.types.Operator):
         if parts[self.part] == self.take:
             return
         name = shown.name if shown.about.parts else free_take("Combined")
-        combine_takes(characters_in(scene), name, {**parts, self.part: self.take})
+        combine_takes(characters_in(scene), name, {**parts, self.part: self.take}, again="")
         show(scene, name)
 
 

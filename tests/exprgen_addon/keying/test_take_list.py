@@ -122,6 +122,11 @@ def test_the_mouth_of_one_and_the_brows_of_another(scene):
     take_list.show_take(scene, everyone(scene), "Both")
     np.testing.assert_allclose(values(scene, "brow"), new, atol=1e-6)
     np.testing.assert_allclose(values(scene, "jaw"), one["jaw"], atol=1e-6)
+    jaw = fcurves.curve_of(everyone(scene)[0].bindings["jaw"][0])
+    jaw.keyframe_points[10].co[1] = 0.9  # a correction, whose keys are generated ones
+    take_list.combine_takes(everyone(scene), "Both", chosen | {"gaze": "Take 2"}, again="")
+    take_list.follow_up(everyone(scene), "Take 2")
+    assert values(scene, "jaw")[10] == pytest.approx(0.9), "what did not change is left alone"
 
 
 def test_keys_set_by_hand_in_a_combined_take_stay(scene):
