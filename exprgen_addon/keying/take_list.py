@@ -130,6 +130,14 @@ def take_for(reference: str, current: str) -> str:
     return own[-1] if own else free_take("Take")
 
 
+def other_clip(take: str, source: str) -> tuple[str, ...]:
+    """What a person should know where a take is of another clip."""
+    found = find_take(take)
+    if found is None or not found.about.source or same_reference(found.about.source, source):
+        return ()
+    return (f"{take} was of {found.clip}, whose keys in this range were replaced",)
+
+
 def show_take(scene: bpy.types.Scene, characters: Sequence[Character], name: str) -> TakeInfo:
     """Let the characters play a take, and its sound be heard. Who has an action made by hand keeps
     it; who is not in the take stands still.

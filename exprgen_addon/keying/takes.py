@@ -33,7 +33,7 @@ from .keyframes import KeyReport, apply_tracks, nearest_common_fps, scene_fps, s
 from .punch import Punch, punched
 from .sound import hear, put_sound
 from .take_actions import actions_of
-from .take_list import About, find_take, follow_up, note_about, show_take
+from .take_list import About, find_take, follow_up, note_about, other_clip, show_take
 
 DEFAULT_FPS = 24.0
 
@@ -194,9 +194,14 @@ def apply_file(
             f"the scene has no character {character or track.character!r}",
             fix=f"add it first (in the scene: {names})",
         )
+    told, before = other_clip(take, str(track.meta.get("source") or "")), find_take(take)
+    about = _about(track, "", options) if told or before is None else before.about
     report = apply_tracks([track], wanted[:1], scene, take=take, options=options)
-    replaced = replaced_note(track.meta)
-    return replace(report, notes=(*report.notes, replaced)) if replaced else report
+    for action in actions_of(take):
+        note_about(action, replace(about, made=""))
+    hear(scene, take)
+    notes = (*told, *report.notes, replaced_note(track.meta))
+    return replace(report, notes=tuple(filter(None, notes)))
 
 
 def reference_fps(track: RigTrack) -> float:

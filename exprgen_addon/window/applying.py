@@ -25,7 +25,15 @@ from ..keying.nla_layers import is_split, join, split
 from ..keying.punch import Punch, punched
 from ..keying.sound import hear, put_sound
 from ..keying.take_actions import actions_of
-from ..keying.take_list import About, find_take, follow_up, free_take, note_about, show_take
+from ..keying.take_list import (
+    About,
+    find_take,
+    follow_up,
+    free_take,
+    note_about,
+    other_clip,
+    show_take,
+)
 from ..keying.takes import fit_range
 from . import references
 from .scene_settings import key_options, retarget_settings
@@ -139,7 +147,7 @@ def write_take(scene: bpy.types.Scene, folder: Path, punch: Punch | None = None)
         raise InputError("nothing was solved for the characters of the scene", fix="apply again")
     options = key_options(settings)
     options = replace(options, whole=options.whole and punch.whole)
-    other = _other_clip(take, source)
+    other = other_clip(take, source)
     report = apply_tracks(tracks, characters, scene, take=take, options=options, source=source)
     report = replace(report, notes=(*cast.skipped, *other, *report.notes))
     _note_take(settings, take, source)
@@ -190,14 +198,6 @@ def target_take(settings) -> str:
         own = (t.name for t in own if same_reference(t.about.source, source))
         take = next(own, "") or free_take("Take")
     return free_take(take) if settings.new_take else take
-
-
-def _other_clip(take: str, source: str) -> tuple[str, ...]:
-    """What a person should know where a take is of another clip."""
-    found = find_take(take)
-    if found is None or not found.about.source or same_reference(found.about.source, source):
-        return ()
-    return (f"{take} was of {found.clip}, whose keys in this range were replaced",)
 
 
 def _note_take(settings, take: str, source: str) -> None:
