@@ -64,6 +64,11 @@ def is_split(characters: Sequence[Character]) -> bool:
     return next(_strips(characters), None) is not None
 
 
+def layered(take: str) -> bool:
+    """A take's parts have actions of their own; looks at no character, so every redraw may ask."""
+    return any(a.get(LAYER_TAG) == take for a in bpy.data.actions)
+
+
 def _strips(characters: Sequence[Character]) -> Iterator[tuple]:
     """(datablock, track, action) of the tracks that `split` has made."""
     for owner in _owners(characters):

@@ -38,6 +38,7 @@ def put_sound(
         return False
     strip[TAKE_TAG] = take
     scene.use_audio_scrub, scene.sync_mode = True, "AUDIO_SYNC"
+    _show_in_sequencers(scene)
     hear(scene, take)
     return True
 
@@ -80,6 +81,13 @@ def _strip(scene: bpy.types.Scene, path: Path, frame: float) -> bpy.types.Strip 
         _remove(scene, strip)
         return None
     return strip
+
+
+def _show_in_sequencers(scene: bpy.types.Scene) -> None:
+    """Since Blender 5.0 a sequencer shows the scene that its workspace names, at first none."""
+    for workspace in bpy.data.workspaces:
+        if hasattr(workspace, "sequencer_scene") and workspace.sequencer_scene is None:
+            workspace.sequencer_scene = scene
 
 
 def _remove(scene: bpy.types.Scene, strip: bpy.types.Strip) -> None:

@@ -23,6 +23,7 @@ from ...networks.solving.targets import Geometry
 from ..characters.in_scene import Character, active_collection, characters_in, collections_in
 from ..keying.fcurves import curve_of, sample
 from ..keying.keyframes import scene_fps
+from ..keying.nla_layers import layered
 from . import references
 from .scene_settings import retarget_settings
 
@@ -130,6 +131,8 @@ def _digest(scene, found: references.Seen, settings: RetargetSettings, keyed) ->
 def _look(scene, found: references.Seen, settings: RetargetSettings, keyed) -> Review:
     track = found.track
     rows, lacking = np.arange(len(track)), []
+    if not keyed and layered(scene.exprgen.take):
+        lacking.append("the take's parts lie in NLA tracks: put them together to compare")
     shown: dict[str, review.Shown] = {}
     if not found.stills and keyed:
         frames = np.array([references.frame_of_row(scene, found, r) for r in rows])

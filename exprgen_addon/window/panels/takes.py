@@ -6,6 +6,7 @@ from datetime import datetime
 
 import bpy
 
+from ...keying.nla_layers import layered
 from ...keying.parts import PART_NAMES
 from ...keying.take_list import TakeInfo, find_take, takes_in_file
 from ..operators.takes import shown_parts
@@ -55,7 +56,8 @@ class EXPRGEN_PT_take_parts(Part, bpy.types.Panel):
             row.operator("exprgen.mute_part", text="", icon=icon, depress=muted).part = part
             alone = row.operator("exprgen.mute_part", text="", icon="SOLO_ON")
             alone.part, alone.solo = part, True
-        self.layout.operator("exprgen.split_take", icon="NLA")
+        apart = layered(scene.exprgen.take)
+        self.layout.operator("exprgen.split_take", icon="NLA", depress=apart)
 
 
 def _draw_take(layout, take: TakeInfo, shown: bool) -> None:
