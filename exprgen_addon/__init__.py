@@ -24,7 +24,14 @@ def register() -> None:
     import bpy
 
     from .engine import python_check
-    from .window import add_menu, job_timer, perception_curve, preferences, scene_settings
+    from .window import (
+        add_menu,
+        job_timer,
+        lip_curve,
+        perception_curve,
+        preferences,
+        scene_settings,
+    )
     from .window.panels import status_bar
 
     for cls in _classes():
@@ -32,6 +39,7 @@ def register() -> None:
         _registered.append(cls)
     scene_settings.register()
     perception_curve.register()
+    lip_curve.register()
     status_bar.register()
     add_menu.register()
     _register_presets(True)
@@ -52,10 +60,12 @@ def unregister() -> None:
     from .window import (
         add_menu,
         job_timer,
+        lip_curve,
         live_clarity,
         live_drive,
         perception_curve,
         references,
+        review,
         scene_settings,
     )
     from .window.panels import status_bar
@@ -74,7 +84,9 @@ def unregister() -> None:
     _register_presets(False)
     add_menu.unregister()
     status_bar.unregister()
+    lip_curve.unregister()
     perception_curve.unregister()
+    review.forget()
     references.forget()
     casting.forget()
     scene_settings.unregister()
@@ -96,12 +108,13 @@ def _before_load(*_) -> None:
     """Another file: what runs belongs to the one that goes."""
     import bpy
 
-    from .window import job_timer, live_clarity, live_drive, references
+    from .window import job_timer, live_clarity, live_drive, references, review
 
     live_drive.forget()
     live_clarity.switch(False)
     job_timer.abandon("ended by opening a file")
     references.forget()
+    review.forget()
     if bpy.context.window_manager is not None:
         bpy.context.window_manager.exprgen["live"] = False
 
@@ -113,10 +126,13 @@ def _after_load(*_) -> None:
 
 
 def _after_undo(*_) -> None:
-    from .window import live_clarity, live_drive
+    import bpy
+
+    from .window import live_clarity, live_drive, review
 
     live_clarity.rebind()
     live_drive.rebind()
+    review.follow(bpy.context.scene)
 
 
 def _before_save(path: str = "", *_) -> None:

@@ -170,6 +170,7 @@ def _analyse_coefficients(request: AnalyseRequest) -> Analysis:
 
 def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Analysis:
     from .footage.media import open_reference, prefetch
+    from .footage.sound import sound_start
     from .footage.stamp import stamp
     from .perception.mouth import MouthLooker
     from .tracking.face_tracker import FaceTracker
@@ -195,6 +196,7 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
                 stills=reader.stills,
                 prior=runner.prior,
                 stamp=stamp(request.reference),
+                sound=None if reader.stills else sound_start(request.reference[0]),
             ) as recorder,
         ):
             progress = Progress(emit, "analyse", reader.count)

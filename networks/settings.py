@@ -20,6 +20,9 @@ EMPHASIS_PARTS = {
     "mouth": ("mouth", "jaw", "nose"),
 }
 """Parts of the face that may have an emphasis of their own -> their regions."""
+PARTS = {**EMPHASIS_PARTS, "gaze": ("gaze",), "head": ("head",)}
+"""Parts of a performance that may be taken from another take, or keyed alone -> their regions; all
+of them together are all regions."""
 SPAN_EDGE = 0.2
 """Seconds in which a span of emphasis comes and goes."""
 

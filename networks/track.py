@@ -89,6 +89,7 @@ class FaceMeta:
     turns: tuple[int, ...] | int | None = 0
     stamp: dict | None = None
     coefficients: bool | None = False
+    sound: float | None = None
 
 
 def turns_of(meta: dict, row: int) -> int:
@@ -117,7 +118,9 @@ class FaceTrack:
     expressions still lean to, see `emphasis.leaning`; empty where it is not known), stamp (of the
     files, see `footage.stamp`), turns (quarters counterclockwise by which the frames were turned
     for the face to stand upright, for stills one number each; absent where they were not),
-    coefficients (bool: a take of coefficients alone, without pictures or landmarks).
+    coefficients (bool: a take of coefficients alone, without pictures or landmarks), sound (seconds
+    at which the clip's sound begins, see `footage.sound`; absent where it has none, or from before
+    that was kept).
     `rig_units` caches 3D-CNN outputs: key "<character>:<weights digest>" -> (N, M) unit values.
     """
 

@@ -124,6 +124,9 @@ def take_options(sub: argparse.ArgumentParser) -> None:
     keying.add_argument(
         "--subframes", action="store_true", help="keys at the reference's own times"
     )
+    keying.add_argument(
+        "--no-sound", action="store_true", help="leave the clip's sound out of scene and film"
+    )
 
 
 def finite(text: str) -> float:

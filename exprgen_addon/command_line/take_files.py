@@ -40,7 +40,15 @@ def write_take_files(
     console.catch_interrupts()
     options = key_options_of(args)
     tracks = takes.matched(tracks, profiles)
-    take = takes.build_take(tracks, profiles, name=_name(args), fps=args.fps, options=options)
+    known = {
+        "name": _name(args),
+        "options": options,
+        "sound": "" if args.no_sound else _reference(args),
+    }
+    if getattr(args, "into", None):
+        take = takes.add_take(tracks, profiles, args.into, punch=_punch(args), **known)
+    else:
+        take = takes.build_take(tracks, profiles, fps=args.fps, **known)
     part = bool(result.get("partial"))
     with quiet():  # Blender would tell the temporary name
         result = {"out": str(takes.save_file(_place(args.out, part, console))), **result}
@@ -50,6 +58,7 @@ def write_take_files(
     ]
     result["keys"], result["curves"] = take.report.keys, take.report.curves
     result["keyed_frames"] = [take.report.first, take.report.last]
+    result["sound"] = take.sound
     seconds = result.setdefault("seconds", {})
     seconds["keying"] = round(take.report.seconds, 4)
     seconds["blend"] = round(time.monotonic() - began_blender, 2)
@@ -65,6 +74,19 @@ def write_take_files(
     return exit_code(result, console)
 
 
+def _punch(args: argparse.Namespace):
+    """What of a take of `--into` is keyed."""
+    from ..keying.punch import Punch
+
+    first, last = args.punch or (None, None)
+    return Punch(first, last, args.blend, args.blend, args.parts)
+
+
+def _reference(args: argparse.Namespace) -> str:
+    """The footage, "" where `apply` was not told."""
+    return (args.reference or "") if args.command == "apply" else args.reference[0]
+
+
 def _place(path: str, partial: bool, console: Console) -> Path:
     """Where an output goes: what was made in part goes beside what is there already."""
     place = Path(path)
@@ -77,7 +99,9 @@ def _place(path: str, partial: bool, console: Console) -> Path:
 
 
 def _name(args: argparse.Namespace) -> str:
-    """The take's name: the footage's, or the track's."""
+    """The take's name: the one that was given, else the footage's, or the track's."""
+    if getattr(args, "take", ""):
+        return args.take
     return Path(args.track if args.command == "apply" else args.reference[0]).resolve().stem
 
 
@@ -122,14 +146,14 @@ def _preview(
     from ...networks.track import FaceTrack
     from ..studio import preview_film
 
-    reference = args.reference if args.command == "apply" else args.reference[0]
     made = preview_film.make_preview(
-        reference,
+        _reference(args),
         FaceTrack.load(face_track),
         tracks,
         out,
         fps=min(fps, preview_film.MAX_FPS),
         profiles=profiles,
+        sound=not args.no_sound,
         progress=console.counter("preview, pictures and film frames"),
         stop=lambda: console.interrupted,
     )

@@ -25,10 +25,12 @@ from ...networks.errors import InputError
 from ...networks.track import RigTrack, still_places
 from ..characters.in_scene import Character
 from .generated import Generated, generated_in, remember, same_reference
+from .key_columns import ENUMS, enum_number, read_keys, write_keys
 from .key_options import KeyOptions
 from .take_actions import (
     action_for,
     assign,
+    bag_of,
     check_owners,
     hidden_keys,
     is_locked,
@@ -41,8 +43,6 @@ from .take_actions import (
 _COMMON_FPS = (24.0, 25.0, 30.0, 48.0, 50.0, 60.0)
 _NTSC = 1.001
 _SAME_FRAME = 0.01  # keys nearer than this (in frames) are on one frame
-_MERGED_FLOATS = ("amplitude", "back", "period")
-_MERGED_ENUMS = ("handle_left_type", "handle_right_type", "interpolation", "type", "easing")
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def apply_tracks(
 
 def written_on(owner: bpy.types.ID, curves: list[Curve]) -> list[bpy.types.FCurve]:
     """The F-curves of a datablock that curves were written to."""
-    bag = _bag(owner)
+    bag = bag_of(owner.animation_data.action, owner.animation_data.action_slot)
     wanted = {(c.data_path, max(c.index, 0)) for c in curves if c.owner == owner}
     return [f for f in bag.fcurves if (f.data_path, f.array_index) in wanted]
 
@@ -318,18 +318,12 @@ def _write_owner(owner, curves: list[Curve], keep_hand_made: bool, source, whole
         remember(action, slot, Generated(source, first, last), whole=whole)
 
 
-def _bag(owner: bpy.types.ID):
-    """Where the curves lie that a datablock plays."""
-    animation = owner.animation_data
-    bags = animation.action.layers[0].strips[0].channelbags
-    return next(b for b in bags if b.slot_handle == animation.action_slot.handle)
-
-
 def _group(fcurve, curve: Curve, action: bpy.types.Action, groups: dict) -> None:
     """Sort the curve under its region in the dope sheet; curves that have a group keep it."""
     if fcurve.group is not None:
         return
-    slot, bag = curve.owner.animation_data.action_slot, _bag(curve.owner)
+    slot = curve.owner.animation_data.action_slot
+    bag = bag_of(action, slot)
     key = (slot.handle, action.name, curve.group)
     if key not in groups:
         groups[key] = bag.groups.get(curve.group) or bag.groups.new(curve.group)
@@ -340,7 +334,7 @@ def _generated_outside(fcurve, curve: Curve) -> list[float]:
     """Frames of generated keys outside of a curve's range."""
     first, last = curve.frames[0] - _SAME_FRAME, curve.frames[-1] + _SAME_FRAME
     at, kinds = _places(fcurve)
-    return at[(kinds == _enum("type", "GENERATED")) & ((at < first) | (at > last))].tolist()
+    return at[(kinds == enum_number("type", "GENERATED")) & ((at < first) | (at > last))].tolist()
 
 
 def _places(fcurve) -> tuple[np.ndarray, np.ndarray]:
@@ -356,12 +350,7 @@ def _write(fcurve, curve: Curve, keep_hand_made: bool, stale: list[Generated]) -
     columns = _columns(curve)
     if len(fcurve.keyframe_points):
         columns = _merged(fcurve, columns, keep_hand_made, stale)
-    points = fcurve.keyframe_points
-    points.clear()
-    points.add(len(columns["co"]) // 2)
-    for name, column in columns.items():
-        points.foreach_set(name, column)
-    fcurve.update()
+    write_keys(fcurve, columns)
 
 
 def _columns(curve: Curve) -> dict[str, np.ndarray]:
@@ -380,7 +369,7 @@ def _columns(curve: Curve) -> dict[str, np.ndarray]:
         return np.stack([x, y], axis=1).astype(np.float32).ravel()
 
     def all_of(enum: str, value: str) -> np.ndarray:
-        return np.full(n, _enum(enum, value), np.int32)
+        return np.full(n, enum_number(enum, value), np.int32)
 
     return {
         "co": pairs(frames, values),
@@ -398,17 +387,11 @@ def _merged(
 ) -> dict[str, np.ndarray]:
     """The curve's present keys with the generated ones of the new range, and of the stale ones,
     replaced by `new`."""
-    points = fcurve.keyframe_points
-    n = len(points)
-    old: dict[str, np.ndarray] = {}
-    for name in ("co", "handle_left", "handle_right", *_MERGED_FLOATS, *_MERGED_ENUMS):
-        width = 2 if name in ("co", "handle_left", "handle_right") else 1
-        kind = np.int32 if name in _MERGED_ENUMS else np.float32
-        old[name] = np.empty(n * width, kind)
-        points.foreach_get(name, old[name])
+    old = read_keys(fcurve)
+    n = len(old["type"])
     at, new_at = old["co"][::2], new["co"][::2]
     inside = (at >= new_at[0] - _SAME_FRAME) & (at <= new_at[-1] + _SAME_FRAME)
-    generated = old["type"] == _enum("type", "GENERATED")
+    generated = old["type"] == enum_number("type", "GENERATED")
     replaced = inside & generated if keep_hand_made else inside
     for g in stale:
         replaced |= generated & (at >= g.first - _SAME_FRAME) & (at <= g.last + _SAME_FRAME)
@@ -424,7 +407,7 @@ def _merged(
         kept = column.reshape(n, width)[stay]
         added = new.get(name)
         if added is None:  # easing and the like: Blender's defaults
-            value = 0 if name in _MERGED_ENUMS else _DEFAULT_FLOATS[name]
+            value = 0 if name in ENUMS else _DEFAULT_FLOATS[name]
             added = np.full((len(new_at), width), value, column.dtype)
         rows = np.concatenate([kept, added.reshape(-1, width)[free]])[order]
         merged[name] = np.ascontiguousarray(rows).ravel()
@@ -432,11 +415,6 @@ def _merged(
 
 
 _DEFAULT_FLOATS = {"amplitude": 0.8, "back": 1.70158, "period": 4.1}
-
-
-def _enum(attribute: str, value: str) -> int:
-    """The number that `foreach_set` takes for an enum value of a key."""
-    return bpy.types.Keyframe.bl_rna.properties[attribute].enum_items[value].value
 
 
 def _slopes(x: np.ndarray, y: np.ndarray) -> np.ndarray:

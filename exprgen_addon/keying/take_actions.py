@@ -131,13 +131,27 @@ def assign(owner: bpy.types.ID, action: bpy.types.Action, character: str) -> Non
     animation = owner.animation_data_create()
     if animation.action == action and animation.action_slot is not None:
         return
-    # Shape keys are called "Key.003"; their mesh has the name that means something.
-    part = owner.user.name if owner.id_type == "KEY" else owner.name
-    name = f"{character} {part}" if part != character else character
-    slot = next(
-        (s for s in action.slots if s.target_id_type == owner.id_type and s.name_display == name),
-        None,
-    )
-    slot = slot or action.slots.new(id_type=owner.id_type, name=name)
+    slot = slot_in(action, owner, character)
+    slot = slot or action.slots.new(id_type=owner.id_type, name=slot_name(owner, character))
     animation.action = action
     animation.action_slot = slot
+
+
+def slot_name(owner: bpy.types.ID, character: str) -> str:
+    """What the slot of a datablock is called, of a copy of a character."""
+    # Shape keys are called "Key.003"; their mesh has the name that means something.
+    part = owner.user.name if owner.id_type == "KEY" else owner.name
+    return f"{character} {part}" if part != character else character
+
+
+def slot_in(action: bpy.types.Action, owner: bpy.types.ID, character: str):
+    """The slot that a datablock has in an action, or None."""
+    name, kind = slot_name(owner, character), owner.id_type
+    fitting = (s for s in action.slots if s.target_id_type == kind and s.name_display == name)
+    return next(fitting, None)
+
+
+def bag_of(action: bpy.types.Action, slot):
+    """Where the curves of a slot lie, or None where it has none."""
+    bags = (b for layer in action.layers for strip in layer.strips for b in strip.channelbags)
+    return next((b for b in bags if slot is not None and b.slot_handle == slot.handle), None)

@@ -17,6 +17,7 @@ from ...networks.errors import InputError, UsageError
 from ...networks.files import unwritable, written_whole
 from ...networks.footage.clock import own_rate
 from ...networks.footage.stamp import replaced_note
+from ...networks.reading import plain_file
 from ...networks.track import RigTrack
 from ..characters.in_scene import (
     CHARACTER_TAG,
@@ -26,8 +27,13 @@ from ..characters.in_scene import (
     characters_in,
     frame_camera,
 )
+from .generated import same_reference
 from .key_options import KeyOptions
-from .keyframes import KeyReport, apply_tracks, nearest_common_fps, set_scene_fps
+from .keyframes import KeyReport, apply_tracks, nearest_common_fps, scene_fps, set_scene_fps
+from .punch import Punch, punched
+from .sound import hear, put_sound
+from .take_actions import actions_of
+from .take_list import About, find_take, follow_up, note_about, other_clip, show_take
 
 DEFAULT_FPS = 24.0
 
@@ -39,6 +45,7 @@ class Take:
     characters: tuple[Character, ...]
     report: KeyReport
     fps: float
+    sound: bool = False
 
 
 def build_take(
@@ -48,11 +55,13 @@ def build_take(
     name: str = "Take",
     fps: float | None = None,
     options: KeyOptions | None = None,
+    sound: str = "",
 ) -> Take:
     """Replace the open file by a new one that holds the characters, keyed by their tracks.
 
     Args:
         fps: the scene's rate; None takes the usual rate nearest to the reference's.
+        sound: the clip whose sound comes along, if it has one; "" for none.
 
     Raises:
         InputError, UsageError: see `append_characters` and `apply_tracks`.
@@ -62,13 +71,98 @@ def build_take(
     characters = append_characters(profiles, scene)
     options = options or KeyOptions()
     report = apply_tracks(tracks, characters, scene, take=name, options=options)
+    heard = bool(sound) and put_sound(scene, sound, name, tracks[0], options.start_frame)
+    note_about(bpy.data.actions[report.action], _about(tracks[0], sound, options))
     fit_range(scene, report)
     light(scene, characters)
     frame_camera(scene, characters)
     if any(t.meta.get("partial") for t in tracks):
         scene["exprgen_partial"] = True
     scene.frame_set(scene.frame_start)
-    return Take(tuple(characters), report, fps)
+    return Take(tuple(characters), report, fps, heard)
+
+
+def add_take(
+    tracks: list[RigTrack],
+    profiles: list[RigProfile],
+    into: str | Path,
+    *,
+    name: str,
+    options: KeyOptions,
+    punch: Punch | None = None,
+    sound: str = "",
+) -> Take:
+    """Open a .blend and key the tracks on its characters, as a take beside those that it has; one
+    of this name is keyed anew, in part where `punch` says so. At the file's own rate.
+
+    Raises:
+        InputError: the file can't be opened, or lacks a character. UsageError: the take is of
+        another clip, or a combined one.
+    """
+    scene = opened_scene(into)
+    characters = [_character_in(scene, profile) for profile in profiles]
+    source = str(tracks[0].meta.get("source") or "")
+    check_take_name(name, source)
+    if find_take(name) is not None:
+        show_take(scene, characters, name)
+    punch, fps = punch or Punch(), scene_fps(scene)
+    pairs = zip(tracks, characters, strict=True)
+    part = [punched(t, c, punch, options.start_frame, fps) for t, c in pairs]
+    options = replace(options, whole=options.whole and punch.whole)
+    report = apply_tracks(part, characters, scene, take=name, options=options)
+    for action in actions_of(name):
+        note_about(action, _about(tracks[0], sound, options))
+    heard = bool(sound) and put_sound(scene, sound, name, tracks[0], options.start_frame)
+    hear(scene, name)
+    follow_up(characters_in(scene), name)
+    scene.frame_set(scene.frame_current)
+    return Take(tuple(characters), report, fps, heard)
+
+
+def opened_scene(path: str | Path) -> bpy.types.Scene:
+    """Open a .blend, running none of its scripts; its scene.
+
+    Raises:
+        InputError: it can't be opened.
+    """
+    plain_file(path)
+    try:
+        bpy.ops.wm.open_mainfile(filepath=str(path), load_ui=False, use_scripts=False)
+    except RuntimeError as error:
+        fix = "give a .blend that Blender opens"
+        raise InputError("can't be opened", file=path, fix=fix) from error
+    return bpy.context.scene
+
+
+def check_take_name(name: str, source: str) -> None:
+    """Refuse a take that keys of a reference must not go to.
+
+    Raises:
+        UsageError: it is of another clip, or a combined one.
+    """
+    found = find_take(name)
+    if found is None:
+        return
+    fix = "give another name with --take"
+    if found.about.parts:
+        raise UsageError(f"{name!r} is combined of other takes", fix=fix)
+    if source and found.about.source and not same_reference(found.about.source, source):
+        raise UsageError(f"the take {name!r} is of {found.clip}, not of {source}", fix=fix)
+
+
+def _character_in(scene: bpy.types.Scene, profile: RigProfile) -> Character:
+    present = [c for c in characters_in(scene) if c.profile.name == profile.name]
+    if not present:
+        raise InputError(f"has no character {profile.name!r}", file=bpy.data.filepath,
+                         fix="add it to the file first")  # fmt: skip
+    return present[0]
+
+
+def _about(track: RigTrack, reference: str, options: KeyOptions) -> About:
+    """What a take on the command line is of."""
+    source = str(track.meta.get("source") or "")
+    path = str(Path(reference).resolve()) if reference else ""
+    return About(source, path, start_frame=options.start_frame)
 
 
 def apply_file(
@@ -100,9 +194,14 @@ def apply_file(
             f"the scene has no character {character or track.character!r}",
             fix=f"add it first (in the scene: {names})",
         )
+    told, before = other_clip(take, str(track.meta.get("source") or "")), find_take(take)
+    about = _about(track, "", options) if told or before is None else before.about
     report = apply_tracks([track], wanted[:1], scene, take=take, options=options)
-    replaced = replaced_note(track.meta)
-    return replace(report, notes=(*report.notes, replaced)) if replaced else report
+    for action in actions_of(take):
+        note_about(action, replace(about, made=""))
+    hear(scene, take)
+    notes = (*told, *report.notes, replaced_note(track.meta))
+    return replace(report, notes=tuple(filter(None, notes)))
 
 
 def reference_fps(track: RigTrack) -> float:

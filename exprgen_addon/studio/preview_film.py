@@ -53,6 +53,7 @@ def make_preview(
     fps: float | None = None,
     size: int = 256,
     profiles: Sequence[RigProfile] | None = None,
+    sound: bool = True,
     processes: int | None = None,
     progress: Progress | None = None,
     stop: Stop | None = None,
@@ -65,6 +66,7 @@ def make_preview(
         fps: of the film; the reference's own, at most 30, by default.
         size: height of reference and characters in pixels, 64 to 1080.
         profiles: of the tracks' characters; sample characters are found by name.
+        sound: the reference's is heard, where it has one.
         processes: see `capture.render_shots`.
         progress: called with (done, all) from this thread; pictures, then frames of the film.
         stop: asked about ten times a second; True ends the work and nothing is written.
@@ -118,6 +120,7 @@ def make_preview(
             "size": size,
             "out": str(out.resolve()),
             "turns": face_track.meta.get("turns") or 0,
+            "sound": sound and not face_track.meta.get("stills"),
         }
         path = folder / "plan.json"
         path.write_text(json_text(plan), encoding="utf-8")

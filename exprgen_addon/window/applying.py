@@ -2,7 +2,7 @@
 
 The same functions as the command line's: the worker solves, `keyframes.apply_tracks` writes. What
 is added here needs the open scene: each character's own gain, its corrections, a range of the
-timeline, and blending with what was there before.
+timeline, blending with what was there before, and the take that all of it goes to, with its sound.
 """
 
 from __future__ import annotations
@@ -19,9 +19,21 @@ from ...networks.models.playable import lead_rank
 from ...networks.track import RigTrack
 from ..characters.in_scene import Character, broken_in, characters_in, profile_in
 from ..keying.corrections import correct, is_of, mark_keyed
-from ..keying.fcurves import sample
+from ..keying.generated import same_reference
 from ..keying.keyframes import KeyReport, apply_tracks, scene_fps
+from ..keying.nla_layers import is_split, join, split
+from ..keying.punch import Punch, punched
+from ..keying.sound import hear, put_sound
 from ..keying.take_actions import actions_of
+from ..keying.take_list import (
+    About,
+    find_take,
+    follow_up,
+    free_take,
+    note_about,
+    other_clip,
+    show_take,
+)
 from ..keying.takes import fit_range
 from . import references
 from .scene_settings import key_options, retarget_settings
@@ -96,14 +108,32 @@ def solve_request(scene: bpy.types.Scene, cast: Cast, out: Path) -> dict:
     }
 
 
-def write_take(scene: bpy.types.Scene, folder: Path) -> KeyReport:
+def punch_of(settings) -> Punch:
+    """What of a take is keyed, as the panel says."""
+    use = settings.use_apply_range
+    span = (settings.apply_first, settings.apply_last) if use else (None, None)
+    return Punch(*span, settings.blend_in, settings.blend_out)
+
+
+def write_take(scene: bpy.types.Scene, folder: Path, punch: Punch | None = None) -> KeyReport:
     """Key the tracks that were solved into a folder on the scene's characters.
+
+    Args:
+        punch: what of the take; None: as the panel says.
 
     Raises:
         InputError: a track is missing or lies outside of the chosen range.
     """
     settings = scene.exprgen
+    punch = punch or punch_of(settings)
     cast = cast_of(scene)
+    shown = settings.take
+    take = target_take(settings)
+    everyone = characters_in(scene)
+    apart = is_split(everyone)
+    join(everyone)
+    if find_take(take) is not None:
+        show_take(scene, everyone, take)  # what it blends with is its own
     source = references.identity(settings)
     tracks, characters = [], []
     for character in cast.driven:
@@ -111,21 +141,30 @@ def write_take(scene: bpy.types.Scene, folder: Path) -> KeyReport:
         if path.is_file():
             track = RigTrack.load(path)
             track = correct(with_gain(track, character), character, source)
-            track = _in_range(track, scene)
-            tracks.append(blended(track, character, scene))
+            tracks.append(punched(track, character, punch, settings.start_frame, scene_fps(scene)))
             characters.append(character)
     if not tracks:
         raise InputError("nothing was solved for the characters of the scene", fix="apply again")
-    take = settings.take or "Take"
-    if settings.new_take:
-        take = free_take(take)
     options = key_options(settings)
+    options = replace(options, whole=options.whole and punch.whole)
+    other = other_clip(take, source)
     report = apply_tracks(tracks, characters, scene, take=take, options=options, source=source)
-    report = replace(report, notes=(*cast.skipped, *report.notes))
+    report = replace(report, notes=(*cast.skipped, *other, *report.notes))
+    _note_take(settings, take, source)
+    if settings.sound:
+        path = references.reference_path(settings)
+        put_sound(scene, path, take, tracks[0], settings.start_frame)
+    hear(scene, take)
     settings.take, settings.new_take = take, False
     settings.neutral_used = str(tracks[0].meta.get("neutral", ""))
-    if settings.fit_range and not settings.use_apply_range:
+    if settings.fit_range and punch.first is None:
         fit_range(scene, report)
+    if (combined := follow_up(everyone, take)) and shown in combined:
+        show_take(scene, everyone, shown)  # and hear it
+        settings.take = shown
+        report = replace(report, notes=(*report.notes, f"{shown} has it from there"))
+    if apart:
+        split(everyone, settings.take, find_take(settings.take).action)
     for entry in (e for c in characters for e in c.collection.exprgen.corrections):
         if is_of(entry, source):
             mark_keyed(entry)
@@ -147,73 +186,25 @@ def with_gain(track: RigTrack, character: Character) -> RigTrack:
     return track.with_values(values)
 
 
-def free_take(take: str) -> str:
-    """A take's name that no action has yet."""
-    number, name = 2, take
-    while bpy.data.actions.get(f"ExprGen {name}") is not None or actions_of(name):
-        name, number = f"{take} {number}", number + 1
-    return name
+def target_take(settings) -> str:
+    """The take that an apply writes to: of a combined one, the one that its mouth, or another part,
+    has from this reference."""
+    take = settings.take or "Take"
+    found = find_take(take)
+    if found is not None and found.about.parts:
+        of = [found.about.parts.get("mouth", ""), *found.about.parts.values()]
+        source = references.identity(settings)
+        own = (t for name in of if (t := find_take(name)) is not None)
+        own = (t.name for t in own if same_reference(t.about.source, source))
+        take = next(own, "") or free_take("Take")
+    return free_take(take) if settings.new_take else take
 
 
-def cut(track: RigTrack, start: float, end: float) -> RigTrack:
-    """The part of a track from `start` to `end` seconds, its ends between frames interpolated.
-
-    Raises:
-        InputError: it has no part there.
-    """
-    start, end = max(start, float(track.times[0])), min(end, float(track.times[-1]))
-    if end < start:
-        raise InputError("the range shows nothing of the reference", fix="choose another range")
-    inner = (track.times > start) & (track.times < end)
-    times = np.unique(np.concatenate([[start], track.times[inner], [end]]))
-    nearest = np.abs(track.times[None] - times[:, None]).argmin(1)
-
-    def at(columns: np.ndarray) -> np.ndarray:
-        found = [np.interp(times, track.times, column) for column in columns.T]
-        return np.stack(found, axis=-1).astype(np.float32)
-
-    return replace(
-        track,
-        times=times,
-        values=at(track.values),
-        expression=at(track.expression),
-        state=track.state[nearest],
-    )
-
-
-def _in_range(track: RigTrack, scene: bpy.types.Scene) -> RigTrack:
-    settings = scene.exprgen
-    if not settings.use_apply_range or track.meta.get("stills"):
-        return track
-    if settings.apply_last < settings.apply_first:
-        raise UsageError("the range ends before it begins", fix="mend First and Last")
-    return cut(
-        track,
-        references.seconds_at(scene, settings.apply_first),
-        references.seconds_at(scene, settings.apply_last),
-    )
-
-
-def blended(track: RigTrack, character: Character, scene: bpy.types.Scene) -> RigTrack:
-    """The track faded into what is keyed, or posed, before and after it."""
-    settings = scene.exprgen
-    if not (settings.blend_in or settings.blend_out) or track.meta.get("stills"):
-        return track
-    frames = settings.start_frame + np.asarray(track.times) * scene_fps(scene)
-    share = np.ones(len(frames))
-    if settings.blend_in:
-        share = np.minimum(share, (frames - frames[0]) / settings.blend_in)
-    if settings.blend_out:
-        share = np.minimum(share, (frames[-1] - frames) / settings.blend_out)
-    share = np.clip(share, 0.0, 1.0)
-    share = share * share * (3.0 - 2.0 * share)
-    fading = share < 1.0
-    values = track.values.copy()
-    for column, name in enumerate(track.controls):
-        before = sample(character.bindings[name][0], frames[fading])
-        part = share[fading]
-        values[fading, column] = before * (1 - part) + values[fading, column] * part
-    return track.with_values(values)
+def _note_take(settings, take: str, source: str) -> None:
+    """Write on a take's actions what they are of now."""
+    about = About(source, settings.reference, settings.track, settings.start_frame)
+    for action in actions_of(take):
+        note_about(action, about)
 
 
 def describe(report: KeyReport) -> str:

@@ -1,4 +1,4 @@
-"""What a file takes along when it is saved: its analyses, and the reference's pictures.
+"""What a file takes along when it is saved: its analyses, its takes' too, and the pictures shown.
 
 A file that was never saved keeps them in the cache; saved, it has them beside it, and saved
 elsewhere it takes them there. All happens before Blender writes, so that what is on disk names them
@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -21,6 +22,7 @@ from ...networks.errors import OutputError
 from ...networks.files import partial_name, written_whole
 from ..characters.in_scene import collections_in
 from ..keying.corrections import adopt
+from ..keying.take_list import TakeInfo, note_about, takes_in_file
 from . import reference_overlay, references
 
 _restore: list[Callable[[], None]] = []
@@ -40,6 +42,11 @@ def before_save(path: str) -> None:
             _carry(scene, Path(path).absolute().parent)
         except (OSError, OutputError) as error:  # saving goes on: what the cache keeps is not lost
             print(f"ExprGen: the analysis of {scene.name!r} stays where it is: {error}")
+    for take in takes_in_file():
+        try:
+            _carry_take(take, Path(path).absolute().parent)
+        except (OSError, OutputError) as error:
+            print(f"ExprGen: the analysis of take {take.name!r} stays where it is: {error}")
 
 
 def after_save(path: str) -> None:
@@ -86,13 +93,7 @@ def _carry(scene: bpy.types.Scene, folder: Path) -> None:
         if image and image.filepath != shown:
             image.filepath, empty["exprgen_step"] = shown, step
 
-    target = _place(track, folder / references.TRACKS) if moves else None
-    if moves and target != track:
-        target.parent.mkdir(exist_ok=True)
-        for old in (references.thumbnail_path(track), track):
-            if old.is_file():
-                with written_whole(target.with_suffix(old.suffix)) as part:
-                    shutil.copyfile(old, part)
+    target = _copied(track, folder) if moves else None
     _restore.append(restore)
     if elsewhere:
         settings.reference = reference
@@ -101,6 +102,34 @@ def _carry(scene: bpy.types.Scene, folder: Path) -> None:
         _carry_pictures(empty, track, target)
         if step and image.filepath != shown:
             empty["exprgen_step"] = step.replace(was, settings.track, 1)
+
+
+def _carry_take(take: TakeInfo, folder: Path) -> None:
+    """The analysis of a take that is not shown, so that it can be shown again."""
+    about = take.about
+    track = Path(bpy.path.abspath(about.track)) if about.track else None
+    elsewhere = bool(bpy.data.filepath) and Path(bpy.data.filepath).absolute().parent != folder
+    if track is None or not track.is_file():
+        return
+    if not references.in_cache(track) and not (elsewhere and about.track.startswith("//")):
+        return
+    name = f"//{references.TRACKS}/{_copied(track, folder).name}"
+    given = about.reference
+    reference = _relative(bpy.path.abspath(given), folder) if given.startswith("//") else given
+    _restore.append(lambda: note_about(take.action, about))
+    note_about(take.action, replace(about, track=name, reference=reference))
+
+
+def _copied(track: Path, folder: Path) -> Path:
+    """Where an analysis lies beside a file in a folder, copied there with its thumbnail."""
+    target = _place(track, folder / references.TRACKS)
+    if target != track:
+        target.parent.mkdir(exist_ok=True)
+        for old in (references.thumbnail_path(track), track):
+            if old.is_file():
+                with written_whole(target.with_suffix(old.suffix)) as part:
+                    shutil.copyfile(old, part)
+    return target
 
 
 def _carry_pictures(empty: bpy.types.Object, track: Path, target: Path) -> None:

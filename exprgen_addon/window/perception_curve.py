@@ -36,6 +36,13 @@ def unregister() -> None:
     _handle = _lines = None
 
 
+def taken(scene: bpy.types.Scene) -> float:
+    """How much of the view's bottom the drawing takes, in pixels at a scale of 1; 0 where nothing
+    is drawn."""
+    found = references.seen(scene.exprgen)
+    return HEIGHT + MARGIN + 24.0 if found is not None and len(found.track) > 1 else 0.0
+
+
 def _draw() -> None:
     context = bpy.context
     scene = context.scene
@@ -45,14 +52,14 @@ def _draw() -> None:
     if found is None or len(found.track) < 2:
         return
     scale = context.preferences.system.ui_scale
-    left, right = _free_width(context)
+    left, right = free_width(context)
     x0, x1 = left + MARGIN * scale, right - MARGIN * scale
     y0, height = MARGIN * scale, HEIGHT * scale
     if x1 - x0 < 120:
         return
     gpu.state.blend_set("ALPHA")
     shader = gpu.shader.from_builtin("UNIFORM_COLOR")
-    _box(shader, x0 - 6, y0 - 6, x1 + 6, y0 + height + 18 * scale, (0.08, 0.08, 0.09, 0.72))
+    box(shader, x0 - 6, y0 - 6, x1 + 6, y0 + height + 18 * scale, (0.08, 0.08, 0.09, 0.72))
     times, columns = _thinned(found)
     first, last = float(times[0]), float(times[-1])
     x = x0 + (times - first) / (last - first) * (x1 - x0)
@@ -62,7 +69,7 @@ def _draw() -> None:
 
     for w in found.warnings:
         colour = (0.9, 0.2, 0.2, 0.35) if w.kind == worst_frames.LOST else (0.95, 0.7, 0.2, 0.22)
-        _box(shader, place(w.start), y0, max(place(w.end), place(w.start) + 1), y0 + height, colour)
+        box(shader, place(w.start), y0, max(place(w.end), place(w.start) + 1), y0 + height, colour)
     gpu.state.line_width_set(1.5)
     for i, name in enumerate(EXPRESSIONS):
         y = y0 + columns[:, i] * height
@@ -75,9 +82,7 @@ def _draw() -> None:
         row = references.row_at(scene, found, scene.frame_current_final)
         seconds = float(found.track.times[row]) if row is not None else first - 1
     if first <= seconds <= last:
-        _box(
-            shader, place(seconds) - 1, y0 - 4, place(seconds) + 1, y0 + height + 4, (1, 1, 1, 0.9)
-        )
+        box(shader, place(seconds) - 1, y0 - 4, place(seconds) + 1, y0 + height + 4, (1, 1, 1, 0.9))
     gpu.state.line_width_set(1.0)
     gpu.state.blend_set("NONE")
     _legend(x0, y0 + height + 4 * scale, scale)
@@ -98,7 +103,7 @@ def _thinned(found: references.Seen) -> tuple[np.ndarray, np.ndarray]:
     return _lines[1], _lines[2]
 
 
-def _free_width(context) -> tuple[float, float]:
+def free_width(context) -> tuple[float, float]:
     """The view's width without what lies over it at both sides."""
     left, right = 0.0, float(context.region.width)
     for region in context.area.regions:
@@ -109,7 +114,8 @@ def _free_width(context) -> tuple[float, float]:
     return left, right
 
 
-def _box(shader, x0: float, y0: float, x1: float, y1: float, colour) -> None:
+def box(shader, x0: float, y0: float, x1: float, y1: float, colour) -> None:
+    """A filled rectangle."""
     corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
     batch = batch_for_shader(shader, "TRIS", {"pos": corners}, indices=[(0, 1, 2), (0, 2, 3)])
     shader.uniform_float("color", colour)

@@ -24,6 +24,7 @@ from ...networks.solving import worst_frames
 from ...networks.track import FaceTrack, still_places
 from ..engine import engine_python
 from ..keying.keyframes import scene_fps
+from ..keying.take_list import takes_in_file
 
 TRACKS = "exprgen_tracks"
 STALE = 600.0
@@ -36,8 +37,6 @@ class Seen:
 
     track: FaceTrack
     warnings: list[worst_frames.Warning]
-    worst: list[int]
-    reasons: list[str]
 
     @property
     def stills(self) -> bool:
@@ -131,11 +130,19 @@ def unused() -> list[Path]:
     used = set()
     for scene in bpy.data.scenes:
         track = track_path(scene.exprgen)
-        if track is not None:  # its thumbnail and the folder of its pictures beside it
-            track = track.resolve()
-            used |= {track, thumbnail_path(track), track.with_suffix("")}
+        if track is not None:
+            used |= _with_company(track)
+    for take in takes_in_file():
+        if take.about.track:
+            used |= _with_company(Path(bpy.path.abspath(take.about.track)))
     folder = cached_tracks()
     return [p for p in folder.glob("*") if p.resolve() not in used] if folder.is_dir() else []
+
+
+def _with_company(track: Path) -> set[Path]:
+    """An analysis with what lies beside it: its thumbnail and the folder of its pictures."""
+    track = track.resolve()
+    return {track, thumbnail_path(track), track.with_suffix("")}
 
 
 def sweep(folder: Path) -> None:
@@ -187,9 +194,7 @@ def seen(settings) -> Seen | None:
         _kept.clear()
         try:
             track = FaceTrack.load(path)
-            worst = worst_frames.worst_rows(track)
-            reasons = worst_frames.reasons(track, worst)
-            _kept[key] = Seen(track, worst_frames.warnings(track), worst, reasons)
+            _kept[key] = Seen(track, worst_frames.warnings(track))
         except ExprGenError as error:
             _kept[key] = error
     found = _kept[key]
@@ -216,15 +221,6 @@ def frame_of(scene: bpy.types.Scene, seconds: float, *, stills: bool = False) ->
 def frame_of_row(scene: bpy.types.Scene, found: Seen, row: int) -> float:
     """The scene frame of a row of the track."""
     return frame_of(scene, float(found.track.times[row]), stills=found.stills)
-
-
-def doubt_at(scene: bpy.types.Scene, found: Seen, frame: int) -> str:
-    """Which of the worst frames a scene frame is, and why; "" if it is none of them."""
-    frames = [round(frame_of_row(scene, found, row)) for row in found.worst]
-    if frame not in frames:
-        return ""
-    at = frames.index(frame)
-    return f"{at + 1} of {len(frames)}: {found.reasons[at]}"
 
 
 def seconds_at(scene: bpy.types.Scene, frame: float) -> float:

@@ -28,6 +28,7 @@ from ..characters.in_scene import CHARACTER_TAG, active_collection, character_of
 from ..keying.fcurves import find_curve
 from ..keying.key_options import INTERPOLATION_ITEMS, KeyOptions
 from ..keying.keyframes import scene_fps
+from ..keying.take_list import take_for
 
 _DEFAULTS = RetargetSettings()
 EXPRESSION_ITEMS = [(e, e.capitalize(), f"Towards {e}", i) for i, e in enumerate(EXPRESSIONS)]
@@ -71,7 +72,11 @@ def _redraw(self, context) -> None:
 
 
 def _reference_changed(self, context) -> None:
+    from . import references
+
     self.track = ""  # it was of another one
+    if self.reference:
+        self.take = take_for(references.identity(self), self.take)
 
 
 def _character_chosen(self, context) -> None:
@@ -287,6 +292,11 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         description="Make a new action and leave the present one as it is; else keys are written "
         "into the present action",
     )
+    sound: BoolProperty(
+        name="Sound",
+        default=True,
+        description="Put the clip's sound into the sequencer, in step with the keys",
+    )
     fit_range: BoolProperty(
         name="Fit Frame Range",
         default=True,
@@ -307,6 +317,13 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         name="Curve in Viewport",
         default=False,
         description="Draw the seven probabilities over the clip at the bottom of the 3D view",
+        update=_redraw,
+    )
+    show_lips: BoolProperty(
+        name="Lips in Viewport",
+        default=False,
+        description="Draw the actor's lip gap and the chosen character's over the clip, at the "
+        "bottom of the 3D view",
         update=_redraw,
     )
     clearer_expression: EnumProperty(

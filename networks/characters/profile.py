@@ -210,12 +210,36 @@ def channel_matrix(controls: tuple[Control, ...]) -> np.ndarray:
 
 
 def load_profile(path: str | Path) -> RigProfile:
-    """Read and check a profile.
+    """Read and check a profile; one that was read before and is the same file still is not read
+    again, since a window asks at every step.
 
     Raises:
         InputError: the file is missing, is no profile, or a field is wrong; it names the field.
     """
     path = Path(path)
+    now = _state_of(path)
+    if now is None or _read_before.get(path, (None,))[0] != now:
+        _read_before.pop(path, None)
+        found = _read_profile(path)
+        if now is None:
+            return found
+        _read_before[path] = (now, found)
+    return _read_before[path][1]
+
+
+_read_before: dict[Path, tuple[tuple, RigProfile]] = {}
+
+
+def _state_of(path: Path) -> tuple | None:
+    """Tells one state of a file from another; None where it can't be told."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _read_profile(path: Path) -> RigProfile:
     data = read_object(path, "restore it or build it again")
     if data.pop("format", None) != FORMAT:
         raise InputError("is not an ExprGen rig profile", file=path, fix="give a profile .json")

@@ -27,6 +27,7 @@ from ..records import FieldError, as_record
 from ..track import turns_of
 from ..vocabulary import EXPRESSION_COLOURS, EXPRESSIONS, NEUTRAL
 from .pictures import read_image
+from .sound import SoundWriter, sound_samples, sound_start
 
 BACKGROUND = (24, 26, 31)
 PANEL = (34, 37, 44)
@@ -49,7 +50,7 @@ class Plan:
     reference: clip, picture or folder. titles: a character's title each. pictures: for each
     character the path of each frame's picture (F,). times: (F,) seconds of the reference.
     expression (F, 7) probabilities; seen (F,) bool; fps of the film; size: side of a tile, pixels;
-    turns: as in the meta of a FaceTrack.
+    turns: as in the meta of a FaceTrack; sound: the reference's is in the film, where it has one.
     """
 
     reference: str
@@ -62,6 +63,7 @@ class Plan:
     size: int
     out: str
     turns: int | list[int] = 0
+    sound: bool = True
 
     @staticmethod
     def load(path: str | Path) -> Plan:
@@ -89,6 +91,7 @@ class _Told:
     size: int
     out: str
     turns: int | list[int] = 0
+    sound: bool = True
 
 
 def make_film(plan: Plan, progress: Callable[[int, int], None] = lambda done, total: None) -> None:
@@ -99,7 +102,7 @@ def make_film(plan: Plan, progress: Callable[[int, int], None] = lambda done, to
         OutputError: the film can't be written.
     """
     frames = _held(reference_frames(plan.reference, plan.turns), plan.times)
-    with _Writer(plan.out, plan.fps) as writer:
+    with _Writer(plan.out, plan.fps, _sound_of(plan)) as writer:
         board = None
         for i, picture in enumerate(frames):
             if board is None:
@@ -230,12 +233,26 @@ def _held(frames: Iterator[tuple[float, np.ndarray]], times: np.ndarray) -> Iter
         yield shown
 
 
-class _Writer:
-    """An mp4 that gets its name when it is whole."""
+def _sound_of(plan: Plan) -> Iterator[np.ndarray] | None:
+    """What is heard during the film, in pieces; None for a film without sound."""
+    if not plan.sound or sound_start(plan.reference) is None:
+        return None
+    start = float(plan.times[0])
+    return sound_samples(plan.reference, start, start + len(plan.times) / plan.fps)
 
-    def __init__(self, path: str, fps: float):
+
+class _Writer:
+    """An mp4 that gets its name when it is whole.
+
+    Args:
+        sound: pieces of samples at `sound.RATE` that begin with the first frame; None for none.
+    """
+
+    def __init__(self, path: str, fps: float, sound: Iterator[np.ndarray] | None = None):
         self.path, self.fps = Path(path), fps
         self.stream = None
+        self._sound = None if sound is None else SoundWriter(sound)
+        self._frames = 0
         self._whole = contextlib.ExitStack()
 
     def __enter__(self) -> _Writer:
@@ -254,6 +271,9 @@ class _Writer:
         with self._named():
             picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
             self.container.mux(self.stream.encode(picture))
+            self._frames += 1
+            if self._sound is not None:
+                self._sound.write(self.container, self._frames / self.fps)
 
     def _begin(self, height: int, width: int) -> None:
         import av
@@ -265,12 +285,16 @@ class _Writer:
         self.stream = self.container.add_stream(codec, rate=rate, options=options)
         self.stream.width, self.stream.height = width, height
         self.stream.pix_fmt = "yuv420p"
+        if self._sound is not None:
+            self._sound.begin(self.container)
 
     def __exit__(self, kind, error, trace) -> None:
         try:
             if kind is None:
                 with self._named():
                     self.container.mux(self.stream.encode())
+                    if self._sound is not None:
+                        self._sound.finish(self.container)
                     self.container.close()
             else:
                 with contextlib.suppress(OSError):  # what went wrong first is what counts

@@ -65,7 +65,7 @@ class VideoReader(Reader):
 
     def _choose_stream(self) -> int:
         """The number of the stream that is the film: neither a cover nor a track of thumbnails."""
-        streams = [s for s in self._container.streams.video if not _is_cover(s)]
+        streams = [s for s in self._container.streams.video if not is_cover(s)]
         if not streams:
             raise InputError(
                 "holds no video stream.", file=self.path, fix="give a file with a picture"
@@ -315,7 +315,7 @@ def _declared_seconds(container: av.InputContainer, stream: av.VideoStream) -> f
     return 0.0
 
 
-def _is_cover(stream: av.VideoStream) -> bool:
+def is_cover(stream: av.VideoStream) -> bool:
     """A still picture attached to a sound file, or one of a row of thumbnails, is no video."""
     kinds = av.stream.Disposition
     return bool(stream.disposition & (kinds.attached_pic | kinds.timed_thumbnails))

@@ -26,7 +26,7 @@ from ..track import FaceTrack, RigTrack
 from ..vocabulary import OUTPUTS
 from .by_channels import CHANNELS, NETWORK, channel_units
 
-PASSED_ON = ("stills", "names", "partial", "source", "fps", "stamp")
+PASSED_ON = ("stills", "names", "partial", "source", "fps", "stamp", "sound")
 """What a RigTrack's meta has from its FaceTrack's."""
 
 

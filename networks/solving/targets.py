@@ -155,7 +155,7 @@ def targets_for(
 ) -> Targets:
     """The targets of a character at the frames' `times` (N,) seconds."""
     response = geometry.response
-    scale = _scales(actor, geometry) * _amplified(settings)
+    scale = scales(actor, geometry, settings)
     moved = _into_reach(times, actor.moved * scale, actor.quick * scale, geometry)
     values = response.rest + moved
     sizes = np.clip(by_size(_proportions(actor, response)), *SIZE_LIMITS)
@@ -192,13 +192,13 @@ def _proportions(actor: ActorRelations, response: LinearResponse) -> np.ndarray:
     return neutral_sizes(response.rest) / np.maximum(neutral_sizes(actor.neutral), 1e-3)
 
 
-def _scales(actor: ActorRelations, geometry: Geometry) -> np.ndarray:
-    """(K,) factor on each of the actor's motions: the proportions', and less where the actor's
-    whole span would not fit into the character's reach."""
+def scales(actor: ActorRelations, geometry: Geometry, settings: RetargetSettings) -> np.ndarray:
+    """(K,) factor on each of the actor's motions: the proportions', less where the actor's whole
+    span would not fit into the character's reach, and the user's."""
     scale = np.clip(by_size(_proportions(actor, geometry.response)), *SIZE_LIMITS)
     span = (actor.reach[1] - actor.reach[0]) * scale
     fits = (geometry.high - geometry.low) / np.maximum(span, 1e-3)
-    return scale * np.clip(fits, LEAST_SCALE, 1.0)
+    return scale * np.clip(fits, LEAST_SCALE, 1.0) * _amplified(settings)
 
 
 def _into_reach(
@@ -229,11 +229,15 @@ def _eased(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
 
 def _set_lips(values, weights, actor: ActorRelations, geometry: Geometry, scale) -> None:
     """Gaps of the lips, counted from the character's own contact."""
-    gaps = actor.lip_gaps * scale[LIP_GAPS]
+    values[:, LIP_GAPS] = geometry.lips + lip_openings(actor, geometry, scale)
+    weights[np.ix_(actor.lips_meet, LIP_GAPS)] *= TOUCH
+
+
+def lip_openings(actor: ActorRelations, geometry: Geometry, scale: np.ndarray) -> np.ndarray:
+    """(N, 3) how far a character's lips should be apart, from contact; scale (K,): see `scales`."""
     room = (geometry.response.rest + geometry.high)[LIP_GAPS] - geometry.lips
     room = np.maximum(room, 1e-3)
-    values[:, LIP_GAPS] = geometry.lips + _eased(gaps, -room, room)
-    weights[np.ix_(actor.lips_meet, LIP_GAPS)] *= TOUCH
+    return _eased(actor.lip_gaps * scale[LIP_GAPS], -room, room)
 
 
 def _set_lids(values, weights, actor: ActorRelations, geometry: Geometry) -> None:

@@ -70,6 +70,7 @@ class TrackRecorder:
         stills: separate pictures.
         prior: (7,) what the readings still lean to, or empty.
         stamp: of the files, see `footage.stamp`; empty where it is not known.
+        sound: seconds at which the clip's sound begins, None where it has none.
 
     Raises:
         OutputError: nothing can be written beside `out`.
@@ -85,6 +86,7 @@ class TrackRecorder:
         stills: bool = False,
         prior: Sequence[float] = (),
         stamp: dict | None = None,
+        sound: float | None = None,
     ):
         self.out, self.stills = Path(out), stills
         self._meta = {"source": source, "fps": fps, "face": face, "stills": stills, "names": []}
@@ -93,6 +95,8 @@ class TrackRecorder:
             self._meta["prior"] = list(prior)
         if stamp:
             self._meta["stamp"] = stamp
+        if sound is not None:
+            self._meta["sound"] = round(sound, 4)
         self._turns: list[int] = []
         self._first = self._last = 0.0
         self._frames = self.found = self._mouths = 0

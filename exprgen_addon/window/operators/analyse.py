@@ -149,36 +149,6 @@ class EXPRGEN_OT_go_to(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class EXPRGEN_OT_worst_frame(bpy.types.Operator):
-    """Go to the next of the frames that are most in doubt: the face was lost or seen poorly, or two
-    expressions are as likely"""
-
-    bl_idname = "exprgen.worst_frame"
-    bl_label = "Worst Frame"
-
-    back: bpy.props.BoolProperty(name="Back", options={"SKIP_SAVE"})
-
-    @classmethod
-    def poll(cls, context):
-        found = references.seen(context.scene.exprgen)
-        if found is None:
-            cls.poll_message_set("Analyse a reference first")
-        elif not found.worst:
-            cls.poll_message_set("No frame is in doubt")
-        return bool(found and found.worst)
-
-    def execute(self, context):
-        scene = context.scene
-        found = references.seen(scene.exprgen)
-        frames = [round(references.frame_of_row(scene, found, r)) for r in found.worst]
-        at = frames.index(scene.frame_current) if scene.frame_current in frames else None
-        step = -1 if self.back else 1
-        index = (at + step) % len(frames) if at is not None else (-1 if self.back else 0)
-        scene.frame_set(frames[index])
-        self.report({"INFO"}, references.doubt_at(scene, found, frames[index]))
-        return {"FINISHED"}
-
-
 def _request(scene: bpy.types.Scene) -> dict:
     settings = scene.exprgen
     path = references.check_reference(settings)
@@ -262,5 +232,4 @@ classes = (
     EXPRGEN_OT_analyse,
     EXPRGEN_OT_take_analysis,
     EXPRGEN_OT_go_to,
-    EXPRGEN_OT_worst_frame,
 )

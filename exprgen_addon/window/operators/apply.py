@@ -2,20 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import bpy
 from bpy.props import StringProperty
 
 from ....networks.errors import ExprGenError
+from ....networks.reading import parse_json
+from ....networks.records import as_record, json_text
 from ...characters import casting
 from ...characters.in_scene import collections_in, select_rig
 from ...engine.task_queue import Task
-from .. import job_timer, references
+from ...keying.punch import Punch
+from .. import job_timer, references, review
 from ..applying import cast_of, describe, solve_request, write_take
 
 TITLE = "Apply"
 GONE = "The analysis is gone or damaged: analyse again"
+
+
+def solve_and_write(
+    operator: bpy.types.Operator, scene: bpy.types.Scene, punch: Punch | None = None
+) -> set[str]:
+    """Let an operator have the performance solved and keyed; what its `execute` returns.
+
+    Args:
+        punch: what of the take is keyed; None: as the panel says.
+    """
+    folder = job_timer.scratch() / "solved"
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("*.npz"):
+        old.unlink()
+    try:
+        request = solve_request(scene, cast_of(scene), folder)
+    except ExprGenError as error:
+        operator.report({"ERROR"}, str(error))
+        return {"CANCELLED"}
+    name, words = scene.name, "" if punch is None else json_text(asdict(punch))
+
+    def finish(result: dict) -> str:
+        job_timer.undoable(bpy.ops.exprgen.write_take, scene=name, folder=str(folder), punch=words)
+        return EXPRGEN_OT_write_take.said
+
+    return job_timer.start(Task(TITLE, job_timer.ask("solve", request), finish), operator)
+
+
+def punch_from(words: str) -> Punch | None:
+    """What `solve_and_write` was told, from its text."""
+    return as_record(Punch, parse_json(words)) if words else None
 
 
 class EXPRGEN_OT_apply(bpy.types.Operator):
@@ -46,23 +81,7 @@ class EXPRGEN_OT_apply(bpy.types.Operator):
         return not reason
 
     def execute(self, context):
-        scene = context.scene
-        folder = job_timer.scratch() / "solved"
-        folder.mkdir(exist_ok=True)
-        for old in folder.glob("*.npz"):
-            old.unlink()
-        try:
-            request = solve_request(scene, cast_of(scene), folder)
-        except ExprGenError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        name = scene.name
-
-        def finish(result: dict) -> str:
-            job_timer.undoable(bpy.ops.exprgen.write_take, scene=name, folder=str(folder))
-            return EXPRGEN_OT_write_take.said
-
-        return job_timer.start(Task(TITLE, job_timer.ask("solve", request), finish), self)
+        return solve_and_write(self, context.scene)
 
 
 class EXPRGEN_OT_write_take(bpy.types.Operator):
@@ -74,6 +93,7 @@ class EXPRGEN_OT_write_take(bpy.types.Operator):
 
     scene: StringProperty()
     folder: StringProperty(subtype="DIR_PATH")
+    punch: StringProperty(description="What of the take, as JSON; empty: as the panel says")
     said = ""
 
     def execute(self, context):
@@ -82,8 +102,10 @@ class EXPRGEN_OT_write_take(bpy.types.Operator):
             self.report({"ERROR"}, f"the scene {self.scene!r} is gone")
             return {"CANCELLED"}
         try:
-            EXPRGEN_OT_write_take.said = describe(write_take(scene, Path(self.folder)))
+            report = write_take(scene, Path(self.folder), punch_from(self.punch))
+            EXPRGEN_OT_write_take.said = describe(report)
             _show_keyed(scene)
+            review.follow(scene)
         except ExprGenError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

@@ -15,7 +15,7 @@ from ...characters.in_scene import (
 )
 from ...keying.corrections import add_correction, posed_offsets, remove_correction
 from ...keying.fcurves import clear_generated, is_keyed
-from .. import references
+from .. import references, review
 
 
 class EXPRGEN_OT_key_correction(bpy.types.Operator):
@@ -65,6 +65,7 @@ class EXPRGEN_OT_key_correction(bpy.types.Operator):
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
+        review.follow(scene)
         self.report({"INFO"}, f"{len(offsets)} controls corrected at frame {frame:g}")
         return {"FINISHED"}
 
@@ -100,6 +101,7 @@ class EXPRGEN_OT_remove_correction(bpy.types.Operator):
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
+        review.follow(scene)
         return {"FINISHED"}
 
 

@@ -10,6 +10,7 @@ from ....networks.vocabulary import REGIONS
 from ..operators import apply
 from ..operators.presets import FOLDER
 from .drawing import Part, button, draw_job, draw_outcome, draw_wrapped, split_column
+from .take_target import draw_target
 
 KEYED = (
     ("expression", "Face", "SHAPEKEY_DATA"),
@@ -46,6 +47,7 @@ class EXPRGEN_PT_apply(Part, bpy.types.Panel):
         for part in EMPHASIS_PARTS if settings.own_emphasis else ():
             column.prop(settings, f"emphasis_{part}")
         column.prop(settings, "articulation")
+        draw_target(layout, settings)
         if not draw_job(layout, apply.TITLE, 1.4):
             button(layout, "exprgen.apply", 1.4, icon="ACTION")
         draw_outcome(layout, apply.TITLE)
@@ -64,6 +66,7 @@ class EXPRGEN_PT_apply_keys(Part, bpy.types.Panel):
         column.prop(settings, "take")
         column.prop(settings, "new_take")
         column.prop(settings, "start_frame")
+        column.prop(settings, "sound")
         row = column.row(heading="Range")
         row.prop(settings, "use_apply_range")
         if settings.use_apply_range:

@@ -6,7 +6,7 @@ import bpy
 
 from ...characters.in_scene import collections_in
 from ...keying.corrections import is_changed, is_of
-from .. import references
+from .. import references, review
 from ..operators.correct import posed_collection
 from .drawing import Part, button, draw_wrapped
 
@@ -26,11 +26,11 @@ class EXPRGEN_PT_correct(Part, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("exprgen.worst_frame", text="", icon="TRIA_LEFT").back = True
         row.operator("exprgen.worst_frame", text="Next Worst Frame", icon="ERROR")
-        seen = references.seen(context.scene.exprgen)
-        doubt = (
-            references.doubt_at(context.scene, seen, context.scene.frame_current) if seen else ""
-        )
-        draw_wrapped(layout, doubt, "QUESTION")
+        told = review.told_at(context.scene, context.scene.frame_current)
+        draw_wrapped(layout, told, "QUESTION")
+        layout.prop(context.scene.exprgen, "show_lips", icon="FCURVE")
+        for line in looked.lacking if (looked := review.kept()) is not None else ():
+            draw_wrapped(layout, line, "INFO")
         found = posed_collection(context)
         text = f"Key Correction of {found.name}"
         button(layout, "exprgen.key_correction", 1.2, text=text, icon="KEY_HLT")

@@ -15,7 +15,7 @@ bpy = pytest.importorskip("bpy")
 import exprgen
 from exprgen.exprgen_addon.characters import casting, in_scene
 from exprgen.exprgen_addon.keying import corrections
-from exprgen.exprgen_addon.window import job_timer, preferences, references
+from exprgen.exprgen_addon.window import job_timer, preferences, references, review
 from exprgen.exprgen_addon.window.panels import drawing
 
 
@@ -164,8 +164,7 @@ def test_each_worst_frame_says_why(scene, house):
     track.state[45] = 1
     track.confidence[80] = 0.3
     track.save(house / "clip.npz")
-    found = references.seen(scene.exprgen)
-    told = dict(zip(found.worst, found.reasons, strict=True))
+    told = {f.row: f.text for f in review.review_of(scene).findings}
     assert told.pop(45) == "face lost"
     assert told.pop(80) == "face seen poorly (30%)"
     assert told.pop(60) == "sadness or surprise? (a quick change)"
@@ -173,9 +172,8 @@ def test_each_worst_frame_says_why(scene, house):
     assert not [w for w in worst_frames.warnings(track) if abs(w.start - 2.0) < 0.05]
     scene.frame_set(1)
     bpy.ops.exprgen.worst_frame()
-    first = references.doubt_at(scene, found, scene.frame_current)
-    assert first == "1 of 4: face lost"
-    assert references.doubt_at(scene, found, 2) == ""
+    assert review.told_at(scene, scene.frame_current) == "1 of 4: face lost"
+    assert review.told_at(scene, 2) == ""
 
 
 def test_a_correction_is_changed_only_against_the_keys(scene, house):

@@ -25,7 +25,7 @@ def test_a_replaced_reference_is_said(tmp_path, monkeypatch):
     track = dataclasses.replace(synthetic.rig_track(profile, frames=10), meta=meta)
     track.save(tmp_path / "ann.npz")
     face = synthetic.face_track(frames=10)
-    seen = references.Seen(dataclasses.replace(face, meta=face.meta | meta), [], [], [])
+    seen = references.Seen(dataclasses.replace(face, meta=face.meta | meta), [])
     monkeypatch.setattr(references, "reference_path", lambda settings: str(clip))
     monkeypatch.setattr(references, "LOOKED_UP", -1.0)
 

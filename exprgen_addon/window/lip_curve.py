@@ -1,0 +1,111 @@
+"""The actor's lip gap and the character's, as two curves over the clip, in the 3D view.
+
+Where the lips should touch, the ground is marked; where they do not, it is red.
+"""
+
+from __future__ import annotations
+
+import blf
+import bpy
+import gpu
+import numpy as np
+from gpu_extras.batch import batch_for_shader
+
+from ...networks.solving.review import TOUCH, Shown
+from ...networks.solving.worst_frames import runs
+from . import job_timer, perception_curve, references, review
+from .perception_curve import HEIGHT, MARGIN, POINTS, box, free_width
+
+ACTOR, CHARACTER = (0.95, 0.95, 0.95, 0.95), (1.0, 0.55, 0.15, 0.95)
+MEET, MISSED = (0.35, 0.75, 0.45, 0.35), (0.9, 0.2, 0.2, 0.55)
+LEAST = 0.1
+"""Eye distances that the height shows at least."""
+
+_handle = None
+_shown = False
+
+
+def register() -> None:
+    """Draw in every 3D view that shows a scene which wants it."""
+    global _handle
+    if not bpy.app.background:
+        _handle = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_PIXEL")
+
+
+def unregister() -> None:
+    """Draw no more."""
+    global _handle
+    if _handle is not None:
+        bpy.types.SpaceView3D.draw_handler_remove(_handle, "WINDOW")
+    _handle = None
+
+
+def _look() -> None:
+    """Once, between two redraws: what is drawn was looked at long ago, or never."""
+    review.review_of(bpy.context.scene)
+    job_timer.redraw(viewport=True)
+
+
+def _draw() -> None:
+    global _shown
+    context = bpy.context
+    scene = context.scene
+    wanted, _shown = scene.exprgen.show_lips and not _shown, scene.exprgen.show_lips
+    if wanted and not bpy.app.timers.is_registered(_look):
+        bpy.app.timers.register(_look, first_interval=0.0)
+    if not scene.exprgen.show_lips or not context.space_data.overlay.show_overlays:
+        return
+    found, looked, shown = references.seen(scene.exprgen), review.kept(), review.shown_now(scene)
+    if found is None or shown is None or len(looked.rows) < 2:
+        return
+    scale = context.preferences.system.ui_scale
+    left, right = free_width(context)
+    x0, x1 = left + MARGIN * scale, right - MARGIN * scale
+    # Above the perception's curve, in the same width, so that a moment stands in one column.
+    y0 = MARGIN * scale + (perception_curve.taken(scene) if scene.exprgen.show_curve else 0) * scale
+    if x1 - x0 < 120:
+        return
+    times = np.asarray(found.track.times)
+    first, last = float(times[0]), float(times[-1])
+    x = x0 + (times[looked.rows] - first) / max(last - first, 1e-6) * (x1 - x0)
+    now = references.seconds_at(scene, scene.frame_current_final)
+    at = x0 + (now - first) / max(last - first, 1e-6) * (x1 - x0)
+    _paint(shown, x, (x0, x1), (y0, HEIGHT * scale), at if first <= now <= last else None, scale)
+
+
+def _paint(shown: Shown, x: np.ndarray, width, room, now: float | None, scale: float) -> None:
+    (x0, x1), (y0, height) = width, room
+    gpu.state.blend_set("ALPHA")
+    shader = gpu.shader.from_builtin("UNIFORM_COLOR")
+    box(shader, x0 - 6, y0 - 6, x1 + 6, y0 + height + 18 * scale, (0.08, 0.08, 0.09, 0.72))
+    for start, end in runs(shown.lips_meet):
+        box(shader, x[start], y0, max(x[end - 1], x[start] + 2), y0 + height, MEET)
+    for start, end in runs(shown.lips_meet & (shown.lips > TOUCH)):
+        box(shader, x[start], y0, max(x[end - 1], x[start] + 2), y0 + height, MISSED)
+    top = max(LEAST, float(shown.lips_wanted.max()), float(shown.lips.max()))
+    gpu.state.line_width_set(1.5)
+    step = max(1, len(x) // POINTS)
+    for gap, colour in ((shown.lips_wanted, ACTOR), (shown.lips, CHARACTER)):
+        y = y0 + np.clip(gap, 0.0, top) / top * height
+        points = np.stack([x, y], axis=1)[::step].astype(np.float32)
+        batch = batch_for_shader(shader, "LINE_STRIP", {"pos": points.tolist()})
+        shader.uniform_float("color", colour)
+        batch.draw(shader)
+    if now is not None:
+        box(shader, now - 1, y0 - 4, now + 1, y0 + height + 4, (1, 1, 1, 0.9))
+    gpu.state.line_width_set(1.0)
+    gpu.state.blend_set("NONE")
+    _legend(shown, x0, y0 + height + 4 * scale, scale)
+
+
+def _legend(shown: Shown, x: float, y: float, scale: float) -> None:
+    blf.size(0, 11 * scale)
+    wanted = int(shown.lips_meet.sum())
+    missed = int((shown.lips_meet & (shown.lips > TOUCH)).sum())
+    met = f"lips meet in {wanted - missed} of {wanted} frames"
+    for words, colour in (("the actor's lip gap", ACTOR), (f"{shown.name}'s", CHARACTER),
+                          (met, MISSED if missed else MEET)):  # fmt: skip
+        blf.color(0, *colour[:3], 1.0)
+        blf.position(0, x, y, 0)
+        blf.draw(0, words)
+        x += blf.dimensions(0, words)[0] + 14 * scale

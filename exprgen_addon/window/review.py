@@ -1,0 +1,187 @@
+"""What is wrong with the scene's characters, and in doubt in its footage: looked at when asked.
+
+The characters are read from their keys, so that hand-set ones and corrections count. What was found
+is kept while the analysis, the settings and the keys are the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import bpy
+import numpy as np
+
+from ...networks.characters.profile import to_unit
+from ...networks.characters.response import load_response
+from ...networks.errors import ExprGenError
+from ...networks.records import json_text
+from ...networks.settings import RetargetSettings
+from ...networks.solving import review
+from ...networks.solving.actor import ActorRelations, actor_relations
+from ...networks.solving.targets import Geometry
+from ..characters.in_scene import Character, active_collection, characters_in, collections_in
+from ..keying.fcurves import curve_of, sample
+from ..keying.keyframes import scene_fps
+from ..keying.nla_layers import layered
+from . import references
+from .scene_settings import retarget_settings
+
+
+@dataclass(frozen=True)
+class Review:
+    """What was found. rows: those of the track that were looked at; shown: each keyed character;
+    lacking: sentences on those that could not be looked at."""
+
+    findings: tuple[review.Finding, ...]
+    rows: np.ndarray
+    shown: dict[str, review.Shown]
+    lacking: tuple[str, ...]
+
+
+_kept: tuple[str, Review] | None = None
+_actor: tuple[tuple, ActorRelations] | None = None
+
+
+def forget() -> None:
+    """Let go of what was found."""
+    global _kept, _actor
+    _kept = _actor = None
+
+
+def kept() -> Review | None:
+    """What was found last, without looking again; for what draws at every redraw."""
+    return _kept[1] if _kept is not None else None
+
+
+def review_of(scene: bpy.types.Scene) -> Review | None:
+    """What is wrong and what is in doubt now; None without an analysis."""
+    global _kept
+    found = references.seen(scene.exprgen)
+    if found is None:
+        return None
+    keyed = [c for c in characters_in(scene) if c.collection.exprgen.enabled and _is_keyed(c)]
+    settings = _settings(scene)
+    key = _digest(scene, found, settings, keyed)
+    if _kept is None or _kept[0] != key:
+        _kept = (key, _look(scene, found, settings, keyed))
+    return _kept[1]
+
+
+def places(scene: bpy.types.Scene) -> list[tuple[int, str]]:
+    """(scene frame, what is wrong there) of all findings, the worst first, each frame once."""
+    found, looked = references.seen(scene.exprgen), kept()
+    if found is None or looked is None:
+        return []
+    told: dict[int, list[str]] = {}
+    for finding in looked.findings:
+        frame = round(references.frame_of_row(scene, found, finding.row))
+        told.setdefault(frame, []).append(finding.text)
+    return [(frame, "; ".join(texts)) for frame, texts in told.items()]
+
+
+def told_at(scene: bpy.types.Scene, frame: int) -> str:
+    """Which of the findings a scene frame is, and what it says; "" if it is none of them."""
+    frames = places(scene)
+    at = next((i for i, (f, _) in enumerate(frames) if f == frame), None)
+    return "" if at is None else f"{at + 1} of {len(frames)}: {frames[at][1]}"
+
+
+def shown_now(scene: bpy.types.Scene) -> review.Shown | None:
+    """The character whose curve is drawn: the one that is chosen in the list, else the first."""
+    looked, chosen = kept(), active_collection(scene)
+    if looked is None or not looked.shown:
+        return None
+    first = next(iter(looked.shown.values()))
+    return looked.shown.get(chosen.name, first) if chosen is not None else first
+
+
+def _settings(scene: bpy.types.Scene) -> RetargetSettings:
+    """The panel's settings, as far as they tell what a character should do. The actor's file is
+    left alone."""
+    try:
+        return replace(retarget_settings(scene.exprgen), actor="", emphasis_curve=())
+    except ExprGenError:  # nothing is to be keyed: what is there is looked at all the same
+        return RetargetSettings()
+
+
+def _is_keyed(character: Character) -> bool:
+    curves = (curve_of(p) for props in character.bindings.values() for p in props)
+    return any(c is not None and len(c.keyframe_points) for c in curves)
+
+
+def _digest(scene, found: references.Seen, settings: RetargetSettings, keyed) -> str:
+    """Tells one state of all that counts from another."""
+    known = [str(id(found.track)), f"{scene_fps(scene)} {scene.exprgen.start_frame}"]
+    digest = hashlib.sha256(json_text([known, settings.to_json()]).encode())
+    for character in keyed:
+        digest.update(character.collection.name.encode())
+        for props in character.bindings.values():
+            curve = curve_of(props[0])
+            if curve is None:
+                digest.update(np.float64(props[0].read()).tobytes())
+                continue
+            for name in ("co", "handle_left", "handle_right"):
+                places = np.empty(2 * len(curve.keyframe_points), np.float32)
+                curve.keyframe_points.foreach_get(name, places)
+                digest.update(places.tobytes())
+    return digest.hexdigest()
+
+
+def _look(scene, found: references.Seen, settings: RetargetSettings, keyed) -> Review:
+    track = found.track
+    rows, lacking = np.arange(len(track)), []
+    if not keyed and layered(scene.exprgen.take):
+        lacking.append("the take's parts lie in NLA tracks: put them together to compare")
+    shown: dict[str, review.Shown] = {}
+    if not found.stills and keyed:
+        frames = np.array([references.frame_of_row(scene, found, r) for r in rows])
+        first, last = _span(keyed)
+        rows = rows[(frames >= first - 0.5) & (frames <= last + 0.5)]
+        actor = _actor_of(track, settings).at(rows)
+        for character in keyed:
+            try:
+                one = _shown(character, frames[rows], actor, settings)
+                shown[character.collection.name] = one
+            except ExprGenError as error:
+                lacking.append(f"{character.collection.name} is not compared: {error}")
+    everyone = list(shown.values())
+    told = review.findings(track, everyone, rows)
+    return Review(tuple(told), rows, shown, tuple(lacking))
+
+
+def _span(keyed: list[Character]) -> tuple[float, float]:
+    """First and last scene frame that is keyed."""
+    props = (p for c in keyed for found in c.bindings.values() for p in found[:1])
+    curves = [c for p in props if (c := curve_of(p)) is not None and len(c.keyframe_points)]
+    spans = [c.range() for c in curves]
+    return min(s[0] for s in spans), max(s[1] for s in spans)
+
+
+def _actor_of(track, settings: RetargetSettings) -> ActorRelations:
+    """The actor's relations, made once."""
+    global _actor
+    key = (id(track), json_text(settings.to_json()))
+    if _actor is None or _actor[0] != key:
+        _actor = (key, actor_relations(track, settings))
+    return _actor[1]
+
+
+def _shown(
+    character: Character, frames: np.ndarray, actor: ActorRelations, settings: RetargetSettings
+) -> review.Shown:
+    """What a character's keys let it show; by the name of its collection."""
+    profile = character.profile
+    model = load_response(profile)
+    controls = tuple(profile.control(name) for name in model.controls)
+    values = [sample(character.bindings[name][0], frames) for name in model.controls]
+    units = to_unit(controls, np.stack(values, axis=1))
+    geometry = Geometry.of(model, profile)
+    one = review.shown_by(profile, model.controls, units, actor, geometry, settings)
+    return replace(one, name=character.collection.name)
+
+
+def follow(scene: bpy.types.Scene) -> None:
+    """Look again after the keys have changed, if somebody watches the curve."""
+    if collections_in(scene) and scene.exprgen.show_lips:
+        review_of(scene)
