@@ -16,8 +16,9 @@ CHECK = "Check the Engine"
 """Title of the job that looks whether the engine is whole."""
 WIDTH = 76
 """Letters of a line of text."""
-NICE = 15
-"""How far processes step back behind a window."""
+NICE = 3
+"""How far processes step back behind a window. Beside a program that keeps a core busy, one that
+steps back by 15 gets a twentieth of it, by 3 a third (docs/measured.md)."""
 
 findings: list[dict] = []
 """What the last check of the engine found (`doctor.Finding`)."""
@@ -148,7 +149,9 @@ def _draw_findings(layout) -> None:
 
     task = job_timer.queue.running
     if task is not None and task.title == CHECK:
-        layout.label(text="Checking...", icon="SORTTIME")
+        starved = task.processor.waits
+        text = "Checking: waiting for the processor" if starved else "Checking..."
+        layout.label(text=text, icon="SORTTIME")
     elif any(t.title == CHECK for t in job_timer.queue.waiting):
         layout.label(text="The check waits for its turn", icon="SORTTIME")
     good = [f for f in findings if f["ok"]]
