@@ -109,6 +109,12 @@ def _after_load(*_) -> None:
     kept_in_file.after_load()
 
 
+def _after_frame(scene, *_) -> None:
+    from .window import reference_overlay
+
+    reference_overlay.follow_frame(scene)
+
+
 def _after_undo(*_) -> None:
     from .window import live_clarity
 
@@ -139,6 +145,7 @@ def _handlers() -> tuple[tuple[list, object], ...]:
     return (
         (handlers.load_pre, _before_load),
         (handlers.load_post, _after_load),
+        (handlers.frame_change_post, _after_frame),
         (handlers.undo_post, _after_undo),
         (handlers.redo_post, _after_undo),
         (handlers.save_pre, _before_save),
