@@ -80,13 +80,14 @@ class Shots:
     """Pictures to be made: native values (K, C) of all controls, looks (K, LOOK_SIZE), files.
 
     measure: the landmarks are told as well; then a useless picture is not rendered, nor one that is
-    there already. The profile needs landmarks for it.
+    there already. The profile needs landmarks for it. render: pictures are made at all.
     """
 
     values: np.ndarray
     looks: np.ndarray
     paths: list[Path]
     measure: bool = False
+    render: bool = True
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -146,7 +147,7 @@ def _render_here(profile, shots: Shots, settings, progress: Progress, stop: Stop
             studio.pose(values)
             shown = studio.shown() if shots.measure else None
             there = shots.measure and Path(path).exists()
-            if not there and not (shown and shown.reason):
+            if shots.render and not there and not (shown and shown.reason):
                 studio.render_to(Path(path))
             if shown:
                 keep(made, shown)
@@ -168,6 +169,7 @@ def _write_requests(folder: Path, profile, shots: Shots, settings, processes: in
             "paths": [str(Path(p).resolve()) for p in shots.paths[chosen]],
             "numbers": list(range(len(shots)))[chosen],
             "measure": shots.measure,
+            "render": shots.render,
         }
         arrays = {"values": shots.values[chosen], "looks": shots.looks[chosen]}
         save_arrays(request, "exprgen.shots", meta, arrays)
@@ -259,7 +261,7 @@ def main(words: list[str]) -> None:
     try:
         meta, arrays = load_arrays(words[0], "exprgen.shots")
         paths = [Path(p) for p in meta["paths"]]
-        shots = Shots(arrays["values"], arrays["looks"], paths, meta["measure"])
+        shots = Shots(arrays["values"], arrays["looks"], paths, meta["measure"], meta["render"])
         profile = load_profile(meta["profile"])
         settings = StudioSettings(**meta["settings"])
 
