@@ -28,6 +28,8 @@ def _changed(self, context) -> None:
     # A function of its own: Blender evaluates these annotations as text, and a lambda in them would
     # not see this module's names when it is called.
     use()
+    if not bpy.app.timers.is_registered(keep):  # not from within a drawing or an update
+        bpy.app.timers.register(keep, first_interval=0.1)
 
 
 class EXPRGEN_AP_preferences(bpy.types.AddonPreferences):
@@ -92,6 +94,14 @@ class Quiet:
 
     def message(self, message: dict) -> None:
         self._emit({"type": "stage", "stage": message.get("stage", "looking")})
+
+
+def keep() -> None:
+    """Save Blender's preferences now, so that a Blender that dies has kept them; not where a person
+    saves them by hand, nor over their own in a Blender that was started without these."""
+    view = bpy.context.preferences
+    if view.use_preferences_save and not bpy.app.factory_startup and not bpy.app.background:
+        bpy.ops.wm.save_userpref()
 
 
 def preferences() -> EXPRGEN_AP_preferences | None:
