@@ -16,22 +16,25 @@ import numpy as np
 from .controls import BOARD
 
 NAMES = {
-    "brow_inner": "inner brow", "brow_mid": "mid brow", "brow_outer": "outer brow",
-    "lid_upper": "upper lid", "lid_lower": "lower lid", "cheek": "cheek",
+    "brow_inner": "brow in", "brow_mid": "brow mid", "brow_outer": "brow out",
+    "lid_upper": "lid up", "lid_lower": "lid low", "cheek": "cheek",
     "nose_sneer": "sneer", "nostrils": "nostrils", "mouth_corner": "corner",
-    "lip_upper": "upper lip", "lip_lower": "lower lip", "corner_tuck": "press, dimple",
-    "mouth": "mouth, seal", "lips_round": "round lips", "shrug_upper": "upper shrug",
-    "shrug_lower": "lower shrug", "roll_upper": "roll upper", "roll_lower": "roll lower",
-    "jaw": "JAW", "jaw_forward": "jaw forward", "tongue": "tongue", "iris": "iris",
+    "lip_upper": "lip up", "lip_lower": "lip low", "corner_tuck": "tuck",
+    "mouth": "mouth", "lips_round": "round", "shrug_upper": "shrug up",
+    "shrug_lower": "shrug low", "roll_upper": "roll up", "roll_lower": "roll low",
+    "jaw": "JAW", "jaw_forward": "jaw fwd", "tongue": "tongue", "iris": "iris",
 }  # fmt: skip
 """What a handle is called on the board, without its side."""
 
-LETTER = 0.0052
+LETTER = 0.0078
 """Height of the names, metres."""
-ABOVE = 0.0016
+ABOVE = 0.0032
 """Room between a handle's frame and its name."""
+BELOW = ("lip_lower", "shrug_lower", "roll_lower", "corner_tuck")
+"""Handles whose name stands under them: over them others move."""
 RADIUS = 0.0062
 """Of a handle, metres; the nearest two leave room for it."""
+LIGHT = (0.9, 0.9, 0.9)
 GRID = 512
 """Places of a bone's length on which points lie: a tenth of a millimetre."""
 GRIP = np.array([[-0.075, -0.010], [0.075, 0.010]])
@@ -57,6 +60,8 @@ def label_board(rig: bpy.types.Object, collection: bpy.types.Collection) -> int:
     points = np.round(points * GRID) / GRID
     board.custom_shape = _shape(f"WGT_{stem}_names", points, faces, collection)
     board.custom_shape_scale_xyz = (1.0, 1.0, 1.0)
+    board.color.palette = "CUSTOM"  # light: a bone's own colour outlines letters in black
+    board.color.custom.normal = board.color.custom.select = board.color.custom.active = LIGHT
     return len(handles)
 
 
@@ -65,8 +70,11 @@ def _name_of(handle: bpy.types.PoseBone, board: bpy.types.PoseBone) -> tuple[np.
     x, _, z = handle.bone.head_local - board.bone.head_local
     low, high = _reach(handle)
     words, faces = _letters(NAMES[_stem(handle.name)])
-    middle = (x + (low[0] + high[0]) / 2, z + high[1] + ABOVE, 0.0)
-    return words * LETTER + middle, faces
+    if _stem(handle.name) in BELOW:
+        up = min(low[1], -RADIUS) - ABOVE - LETTER
+    else:
+        up = max(high[1], RADIUS) + ABOVE
+    return words * LETTER + (x + (low[0] + high[0]) / 2, z + up, 0.0), faces
 
 
 def label_file(path: Path) -> int:

@@ -195,7 +195,8 @@ def test_the_board_names_its_handles_and_they_can_be_grabbed():
         assert len(handle.custom_shape.data.polygons[0].vertices) > 8
         places.append(np.array(handle.bone.head_local)[[0, 2]])
         across, over = (names - places[-1]).T
-        assert ((np.abs(across) < 0.03) & (over > 0) & (over < 0.035)).sum() > 10, bone
+        assert ((np.abs(across) < 0.03) & (np.abs(over) < 0.04)).sum() > 10, bone
+        assert (np.hypot(across, over) > radius).all(), f"a name lies under {bone}"
     apart = [np.linalg.norm(a - b) for i, a in enumerate(places) for b in places[:i]]
     assert min(apart) > 2 * radius
     assert board_labels.label_board(rig, rig.users_collection[0]) == len(bones) == 33
