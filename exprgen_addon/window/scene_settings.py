@@ -393,6 +393,14 @@ def _control_moved(self, context) -> None:
     try_controls.move(context.window_manager.exprgen, self)
 
 
+def _raised(self) -> float:
+    return max(0.0, self.value)
+
+
+def _raise(self, value: float) -> None:
+    self.value = value
+
+
 class EXPRGEN_PG_new_control(bpy.types.PropertyGroup):
     """A control of the new character, to be tried and kept or left out; `name` is its name."""
 
@@ -409,6 +417,15 @@ class EXPRGEN_PG_new_control(bpy.types.PropertyGroup):
         subtype="FACTOR",
         description="Move the rig: 0 is at rest, 1 and -1 are the control's limits",
         update=_control_moved,
+    )
+    raised: FloatProperty(
+        name="Try",
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        description="Move the rig: 0 is at rest, 1 is the control's limit",
+        get=_raised,
+        set=_raise,
     )
     region: StringProperty()
     down: BoolProperty(description="It goes below its rest")

@@ -72,7 +72,7 @@ class EXPRGEN_UL_new_controls(bpy.types.UIList):
         split = row.split(factor=0.62, align=True)
         split.active = item.kept
         split.label(text=item.name)
-        split.prop(item, "value", text="", slider=True)
+        split.prop(item, "value" if item.down else "raised", text="", slider=True)
 
     def filter_items(self, context, data, propname):
         word = self.filter_name.casefold()

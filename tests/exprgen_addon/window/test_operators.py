@@ -831,7 +831,7 @@ def test_a_step_of_the_checklist_is_a_job(house, tmp_path):
     smile = next(
         r for r in rows if before[r.name].targets[0].data_path == 'key_blocks["smile"].value'
     )
-    smile.value = 0.5
+    smile.raised = 0.5
     keys = bpy.data.objects["bob face"].data.shape_keys.key_blocks
     assert keys["smile"].value == pytest.approx(0.5)
     bpy.ops.exprgen.rest_controls()
