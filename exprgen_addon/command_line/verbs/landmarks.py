@@ -16,10 +16,6 @@ NAME, ORDER = "landmarks", 10
 HELP = "Find a character's landmarks and keep them in its profile"
 
 
-ALONE, BESIDE = 640, 400
-"""Side of a picture on the sheet, pixels: of the neutral face alone, and beside key poses."""
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What follows the verb."""
     parser.add_argument("character", metavar="NAME")
@@ -72,7 +68,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.sheet:
         with scratch_folder() as folder:
             cells = landmark_finding.sheet_cells(placed.profile, folder)
-            side = ALONE if len(cells) == 1 else BESIDE
+            side = landmark_finding.sheet_side(len(cells))
             result["sheet"] = draw_sheet(
                 console, cells, args.sheet, f"{profile.title}: landmarks", 4, side
             )
