@@ -89,10 +89,13 @@ class Pictures:
             bpy.data.images.remove(image)
 
     def draw(self, number: int, x: float, y: float, side: float) -> None:
+        import gpu
         from gpu_extras.presets import draw_texture_2d
 
         if self.textures[number] is not None:
+            gpu.state.blend_set("NONE")
             draw_texture_2d(self.textures[number], (x, y), side, side)
+        gpu.state.blend_set("ALPHA")
 
     def close(self) -> None:
         self.textures.clear()

@@ -112,10 +112,11 @@ class EXPRGEN_OT_choose_poses(bpy.types.Operator):
 
     def _grid(self) -> Grid:
         free = {r.type: r.width for r in self.area.regions if r.width > 1}
+        above = sum(r.height for r in self.area.regions if r.type in ("HEADER", "TOOL_HEADER"))
         left, right = free.get("TOOLS", 0) + 12, free.get("UI", 0) + 12
         scale = bpy.context.preferences.system.ui_scale
         width = max(200.0, self.region.width - left - right)
-        height = max(200.0, self.region.height - 24.0)
+        height = max(200.0, self.region.height - above - 24.0)
         return Grid(left, 12.0, width, height, len(self.poses), scale)
 
     def _draw(self) -> None:
