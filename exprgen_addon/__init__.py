@@ -125,6 +125,12 @@ def _after_load(*_) -> None:
     kept_in_file.after_load()
 
 
+def _after_frame(scene, *_) -> None:
+    from .window import reference_overlay
+
+    reference_overlay.follow_frame(scene)
+
+
 def _after_undo(*_) -> None:
     import bpy
 
@@ -160,6 +166,7 @@ def _handlers() -> tuple[tuple[list, object], ...]:
     return (
         (handlers.load_pre, _before_load),
         (handlers.load_post, _after_load),
+        (handlers.frame_change_post, _after_frame),
         (handlers.undo_post, _after_undo),
         (handlers.redo_post, _after_undo),
         (handlers.save_pre, _before_save),

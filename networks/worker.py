@@ -477,6 +477,10 @@ def step_back() -> None:
     wanted = os.environ.get(NICE_VARIABLE, "")
     if not wanted.isdigit() or not hasattr(os, "nice"):
         return
+    if hasattr(os, "SCHED_BATCH") and wanted != "0":
+        # What wakes up, such as a window, then runs at once: the delay matters, not the share.
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     os.nice(int(wanted))
     # Linux desktops share the processor among sessions first, and this is one of its own: niceness
     # alone would only count within it.

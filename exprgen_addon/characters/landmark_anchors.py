@@ -49,14 +49,15 @@ class FaceAnchors:
         """(49, 3) float64: the anchors in world space, metres, at the graph's evaluated pose."""
         triangles = np.zeros((len(self._weights), 3, 3))
         for obj, rows, corners in self._parts:
-            points = world_vertices(obj.evaluated_get(depsgraph))
+            evaluated = obj.evaluated_get(depsgraph)
+            points = _vertices(evaluated)
             if corners.max() >= len(points):
                 raise InputError(
                     f"landmarks are on vertices that {obj.name!r} does not have",
                     file=self._profile.path,
                     fix=_fix(self._profile),
                 )
-            triangles[rows] = points[corners]
+            triangles[rows] = _placed(evaluated, points[corners])
         return (triangles * self._weights).sum(1)
 
 
@@ -103,11 +104,21 @@ def own_name(obj) -> str:
 
 def world_vertices(evaluated) -> np.ndarray:
     """(V, 3) float64 vertices of an evaluated mesh object in world space."""
+    return _placed(evaluated, _vertices(evaluated))
+
+
+def _vertices(evaluated) -> np.ndarray:
+    """(V, 3) float32 vertices of an evaluated mesh object in its own space."""
     mesh = evaluated.data
     flat = np.empty(3 * len(mesh.vertices), np.float32)
     mesh.vertices.foreach_get("co", flat)
+    return flat.reshape(-1, 3)
+
+
+def _placed(evaluated, points: np.ndarray) -> np.ndarray:
+    """Points (..., 3) of an object's own space in world space, float64."""
     matrix = np.array(evaluated.matrix_world)
-    return flat.reshape(-1, 3).astype(float) @ matrix[:3, :3].T + matrix[:3, 3]
+    return points.astype(float) @ matrix[:3, :3].T + matrix[:3, 3]
 
 
 def switch_off_rebuilding(collection) -> None:

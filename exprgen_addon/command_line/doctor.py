@@ -35,7 +35,7 @@ def examine(console: Console, *, fetch: bool = False) -> list[Finding]:
     findings = [_blender()]
     worker = None
     try:
-        worker = WorkerProcess()
+        worker = WorkerProcess(nice=0)  # somebody waits for it, and it is short
         findings += _packages(worker, console)
         if fetch:
             Job("fetch", {}, worker).run_blocking(console.message)

@@ -66,6 +66,11 @@ class Messages:
         return self.result is not None or self.error is not None
 
     @property
+    def pids(self) -> list[int]:
+        """The processes that work on it, as far as is known: all workers that there are."""
+        return [w.pid for w in running_workers if w.alive]
+
+    @property
     def log(self) -> list[str]:
         """What the process printed for developers, the last lines."""
         raise NotImplementedError
@@ -151,16 +156,27 @@ class Job(Messages):
     Args:
         command, arguments: see networks/worker.py.
         worker: a running worker to use; None starts one that ends with the job.
+        nice: of one that is started, instead of the engine's.
     """
 
-    def __init__(self, command: str, arguments: dict, worker: WorkerProcess | None = None):
+    def __init__(
+        self,
+        command: str,
+        arguments: dict,
+        worker: WorkerProcess | None = None,
+        nice: int | None = None,
+    ):
         super().__init__()
         self._own_worker = worker is None
-        self.worker = worker or WorkerProcess()
+        self.worker = worker or WorkerProcess(nice=nice)
         self.python = self.worker.python
         self.number = next(_numbers)
         self._mailbox = self.worker.open_mailbox(self.number)
         self.worker.send({"id": self.number, "command": command, "arguments": arguments})
+
+    @property
+    def pids(self) -> list[int]:
+        return [self.worker.pid]
 
     @property
     def log(self) -> list[str]:
@@ -210,6 +226,10 @@ class Command(Messages):
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def pids(self) -> list[int]:
+        return [self.pid]
 
     @property
     def alive(self) -> bool:

@@ -35,7 +35,7 @@ def look() -> None:
     global _job, trouble
     forget()
     try:
-        _job = jobs.Job("versions", {})
+        _job = jobs.Job("versions", {}, nice=0)  # short, and waited for
     except ExprGenError as error:
         trouble = error
         return

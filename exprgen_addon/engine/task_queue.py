@@ -7,6 +7,7 @@ run steps it to the end. Everything here happens on the thread that steps it, bu
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -16,7 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ...networks.errors import ExprGenError, UsageError
+from .course import Course
 from .jobs import Messages
+from .processor_share import ProcessorShare
 from .worker_process import LOG_LINES
 
 WAITING, RUNNING, STOPPING, FINISHING = "waiting", "running", "stopping", "finishing"
@@ -34,7 +37,8 @@ class Task:
     title: for a person. begin: starts the job. finish: takes its result, on the main thread, and
     says in one line what came of it (or None); may raise ExprGenError. keep_partial: a result that
     was stopped half-way is worth finishing. drop: removes what an end without `finish` leaves.
-    holds: what it brought is still there, and `said` therefore true; False after an undo.
+    holds: what it brought is still there, and `said` therefore true; False after an undo. course:
+    its stages, where it has several.
     """
 
     title: str
@@ -43,6 +47,7 @@ class Task:
     keep_partial: bool = False
     drop: Callable[[], None] = lambda: None
     holds: Callable[[], bool] = lambda: True
+    course: Course = field(default_factory=Course)
     state: str = WAITING
     stage: str = ""
     done: int = 0
@@ -54,12 +59,24 @@ class Task:
     log: deque = field(default_factory=lambda: deque(maxlen=LOG_LINES))
     job: Messages | None = None
     began: float = 0.0
+    begun: float = 0.0
+    told: float = 0.0
     stop_asked: float = 0.0
+    processor: ProcessorShare = field(default_factory=ProcessorShare)
 
     @property
     def share(self) -> float:
-        """0..1 of the present stage."""
+        """0..1 of the whole where its course is known, else of the present stage."""
+        if self.course.stages:
+            return self.course.reached
         return min(self.done / self.total, 1.0) if self.total else 0.0
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that it will take still, counted down between two messages; None: not known."""
+        if self.eta is None:
+            return None
+        return max(0.0, self.eta - (time.monotonic() - self.told))
 
     @property
     def over(self) -> bool:
@@ -118,13 +135,14 @@ class TaskQueue:
         news = [task.job.messages()] if task.job is not None else []
         for message in (m for batch in news for m in batch):
             _note(task, message)
+        starved = not task.job.done and task.processor.look(task.job.pids)
         if task.state == STOPPING and time.monotonic() - task.stop_asked > PATIENCE:
             task.job.kill()
         if task.job.done and may_finish:
             self._end(task)
             self._start_next()
             return True
-        return any(news)
+        return starved or any(news)
 
     def cancel(self, task: Task | None = None) -> None:
         """Ask a task, by default the running one, to stop; a second time ends it at once."""
@@ -225,7 +243,8 @@ class TaskQueue:
 
 
 def _begin(task: Task) -> None:
-    task.began, task.state, task.stage = time.monotonic(), RUNNING, "starting"
+    task.began = task.begun = time.monotonic()
+    task.state, task.stage = RUNNING, "starting"
     try:
         task.job = task.begin()
     except ExprGenError as error:
@@ -236,20 +255,35 @@ def _note(task: Task, message: dict) -> None:
     kind = message["type"]
     if kind == "stage":
         task.stage, task.done, task.total, task.eta = message["stage"], 0, None, None
+        _follow_course(task)
     elif kind == "progress":
         if message["stage"] != task.stage:
             task.stage, task.began = message["stage"], time.monotonic()
         task.done, task.total = message["done"], message.get("total")
-        task.eta = message.get("eta")
-        spent = time.monotonic() - task.began
-        if task.eta is None and task.total and task.done and spent > 1.0:
-            task.eta = spent * (task.total - task.done) / task.done
+        task.eta, task.told = message.get("eta"), time.monotonic()
+        if task.eta is None:
+            task.eta = _left(task.told - task.began, task.done / (task.total or math.inf))
+        _follow_course(task)
     elif kind == "log":
         task.log.append(message["text"])
         if message.get("level") == "warning":
             task.warnings.append(message["text"])
     elif kind == "error":
         task.log.append(f"error: {ExprGenError.from_message(message)}")
+
+
+def _follow_course(task: Task) -> None:
+    """Of a task with several stages the time left is that of all, as far as it can be told."""
+    if not task.course.stages:
+        return
+    share = min(task.done / task.total, 1.0) if task.total else 0.0
+    task.course, task.told = task.course.at(task.stage, share), time.monotonic()
+    task.eta = _left(task.told - task.begun, task.course.reached)
+
+
+def _left(spent: float, share: float) -> float | None:
+    """Seconds that the rest takes if `share` (0..1) took `spent`; None where that says nothing."""
+    return spent * (1.0 - share) / share if spent > 1.0 and share > 0.01 else None
 
 
 class Thinking(Messages):

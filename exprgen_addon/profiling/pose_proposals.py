@@ -14,6 +14,7 @@ it.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +25,8 @@ from ...networks.characters.control_meanings import read_names
 from ...networks.characters.key_poses import POSES, arkit_weights, label
 from ...networks.characters.profile import KeyPose, RigProfile, arkit_to_unit, from_unit
 from ...networks.errors import InputError, UsageError
-from ...networks.files import new_scratch, remove, write_text
+from ...networks.files import new_scratch, remove, unwritable, write_text
+from ...networks.names import is_name
 from ...networks.reading import read_object
 from ...networks.records import FieldError, as_type, json_text
 from ...networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, NEUTRAL
@@ -430,6 +432,7 @@ def propose_poses(
             for p, row, f in zip(proposals, read, folded.tolist(), strict=True)
         ]
         _draw(profile, proposals, mirror, sheet, run)
+        _keep_pictures(profile, proposals, mirror.files)
     save_proposals(profile, proposals)
     return proposals
 
@@ -467,7 +470,25 @@ def _draw(profile: RigProfile, proposals, mirror: Mirror, sheet, run: Run) -> No
     run("sheet", {**request, "columns": 8, "side": 170, "title": title})
 
 
+def _keep_pictures(profile: RigProfile, proposals, files: Sequence[Path]) -> None:
+    """The pictures of proposals, for choosing among them; those of earlier ones go."""
+    folder = pictures_folder(profile)
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(parents=True)
+        for proposal, file in zip(proposals, files, strict=True):
+            if is_name(proposal.name):
+                shutil.copyfile(file, folder / f"{proposal.name}.png")
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
 # --- kept, accepted, refused ---------------------------------------------------------------------
+
+
+def pictures_folder(profile: RigProfile) -> Path:
+    """Where the pictures of proposals lie, NAME.png each: beside the profile."""
+    return proposals_path(profile).with_suffix("")
 
 
 def proposals_path(profile: RigProfile) -> Path:

@@ -31,6 +31,8 @@ from .skin_rays import CARRIERS, PLACE_BY_HAND, Surface, cast
 Locate = Callable[[list[Path]], list[np.ndarray | None]]
 """Pictures -> their landmarks (49, 2) in pixels, or None where no face was found."""
 VIEW_SIZE = 320
+ALONE, BESIDE = 640, 400
+"""Side of a picture on the sheet, pixels: of the neutral face alone, and beside key poses."""
 JAW_OPEN = 0.55
 """jawOpen of the pose in which lower and inner lips are found."""
 _FROM_OPEN = [
@@ -268,6 +270,11 @@ def neutral_view(profile: RigProfile, out: Path) -> None:
         studio.render_to(out)
 
 
+def sheet_side(count: int) -> int:
+    """Side of a picture on a sheet of so many, pixels."""
+    return ALONE if count == 1 else BESIDE
+
+
 def sheet_cells(profile: RigProfile, folder: Path, count: int = 12) -> list[dict]:
     """Pictures of the neutral face and of key poses with their landmarks, for the worker's `sheet`
     command; the pictures are written into `folder`."""
@@ -275,9 +282,9 @@ def sheet_cells(profile: RigProfile, folder: Path, count: int = 12) -> list[dict
 
     step = max(1, len(profile.key_poses) // max(1, count - 1))
     chosen = [("neutral", {})] + [(p.name, p.values) for p in profile.key_poses[::step]]
-    cells = []
-    with FaceStudio(profile, replace(CED, size=VIEW_SIZE)) as studio:
-        for i, (name, values) in enumerate(chosen[:count]):
+    chosen, cells = chosen[:count], []
+    with FaceStudio(profile, replace(CED, size=sheet_side(len(chosen)))) as studio:
+        for i, (name, values) in enumerate(chosen):
             path = folder / f"{i:02d}.png"
             studio.pose(full_values(profile, list(values), list(values.values())))
             studio.render_to(path)

@@ -81,13 +81,14 @@ class Shots:
     """Pictures to be made: native values (K, C) of all controls, looks (K, LOOK_SIZE), files.
 
     measure: the landmarks are told as well; then a useless picture is not rendered, nor one that is
-    there already. The profile needs landmarks for it.
+    there already. The profile needs landmarks for it. render: pictures are made at all.
     """
 
     values: np.ndarray
     looks: np.ndarray
     paths: list[Path]
     measure: bool = False
+    render: bool = True
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -184,7 +185,7 @@ def _render_here(profile, shots: Shots, settings, progress: Progress, stop: Stop
             place.pose(values)
             shown = place.shown() if shots.measure else None
             there = shots.measure and Path(path).exists()
-            if not there and not (shown and shown.reason):
+            if shots.render and not there and not (shown and shown.reason):
                 place.render_to(Path(path))
             if shown:
                 keep(made, shown)
@@ -209,6 +210,7 @@ def _write_requests(folder: Path, cast, settings, processes: int) -> list[list[P
                 "paths": [str(Path(p).resolve()) for p in shots.paths[chosen]],
                 "numbers": [before + k for k in range(len(shots))[chosen]],
                 "measure": shots.measure,
+                "render": shots.render,
             }
             arrays = {"values": shots.values[chosen], "looks": shots.looks[chosen]}
             save_arrays(request, "exprgen.shots", meta, arrays)
@@ -321,7 +323,7 @@ def _serve(request: str, send: Sender) -> None:
     """Make the pictures of one request."""
     meta, arrays = load_arrays(request, "exprgen.shots")
     paths = [Path(p) for p in meta["paths"]]
-    shots = Shots(arrays["values"], arrays["looks"], paths, meta["measure"])
+    shots = Shots(arrays["values"], arrays["looks"], paths, meta["measure"], meta["render"])
     settings = StudioSettings(**meta["settings"])
 
     def say(made: int, total: int) -> None:

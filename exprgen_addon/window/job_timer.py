@@ -91,6 +91,20 @@ def start(task: Task, operator: bpy.types.Operator) -> set[str]:
     return {"FINISHED"}
 
 
+def add(task: Task) -> None:
+    """Let a task follow what is under way, without an operator that asks for it; in the background
+    it is waited for.
+
+    Raises:
+        ExprGenError: too much waits already; in the background, what went wrong.
+    """
+    if bpy.app.background:
+        queue.run(task)
+    else:
+        queue.add(task)
+        _start_timer()
+
+
 def undoable(operator, **properties) -> None:
     """Call an operator from a task's end, as one step of undo, in a window if there is one. What
     the task says of itself holds as long as the step is not undone.

@@ -1,7 +1,7 @@
 """A new character's steps, what is done of them and what is next; told from the files alone.
 
 Everything of a character lies beside its profile: `hero.json`, `hero.blend`, sheets, the networks
-that drive it, and the pictures it is trained on in `exprgen_training`.
+that drive it, and the poses it is trained on in `exprgen_training`.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def network_path(profile: RigProfile, primary: RigProfile) -> Path:
 
 
 def captured(folder: Path, name: str) -> tuple[int, int]:
-    """(pictures made or rejected, pictures planned) of a character's capture; (0, 0) where there is
+    """(poses taken or rejected, poses planned) of a character's capture; (0, 0) where there is
     none."""
     try:
         manifest = read_object(folder / name / "manifest.json")
@@ -88,11 +88,6 @@ def captured(folder: Path, name: str) -> tuple[int, int]:
         return done + sum(rejected.values()), count
     except (ExprGenError, FieldError):
         return 0, 0
-
-
-def is_prepared(folder: Path, name: str) -> bool:
-    """The pictures were registered for training."""
-    return (folder / name / "seen.npz").is_file() and (folder / name / "faces.npy").is_file()
 
 
 def sheet(profile: RigProfile, what: str) -> Path:
@@ -157,8 +152,7 @@ def _capture(profile: RigProfile, primary: RigProfile | None) -> Step:
     detail = ", ".join(f"{n} {made} of {p}" for n, (made, p) in counts.items() if p)
     ready = bool(profile.landmarks) and bool(profile.key_poses)
     return Step(
-        CAPTURE, "Capture", done, ready, detail or f"Pictures of {' and '.join(names)}",
-        _there(sheet(profile, "capture")),
+        CAPTURE, "Capture", done, ready, detail or f"Poses of {' and '.join(names)}",
     )  # fmt: skip
 
 

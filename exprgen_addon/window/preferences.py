@@ -18,8 +18,9 @@ CHECK = "Check the Engine"
 """Title of the job that looks whether the engine is whole."""
 WIDTH = 76
 """Letters of a line of text."""
-NICE = 15
-"""How far processes step back behind a window."""
+NICE = 3
+"""How far processes step back behind a window. Beside a program that keeps a core busy, one that
+steps back by 15 gets a twentieth of it, by 3 a third (docs/measured.md)."""
 
 findings: list[dict] = []
 """What the last check of the engine found (`doctor.Finding`)."""
@@ -29,6 +30,8 @@ def _changed(self, context) -> None:
     # A function of its own: Blender evaluates these annotations as text, and a lambda in them would
     # not see this module's names when it is called.
     use()
+    if not bpy.app.timers.is_registered(keep):  # not from within a drawing or an update
+        bpy.app.timers.register(keep, first_interval=0.1)
 
 
 class EXPRGEN_AP_preferences(bpy.types.AddonPreferences):
@@ -95,6 +98,14 @@ class Quiet:
         self._emit({"type": "stage", "stage": message.get("stage", "looking")})
 
 
+def keep() -> None:
+    """Save Blender's preferences now, so that a Blender that dies has kept them; not where a person
+    saves them by hand, nor over their own in a Blender that was started without these."""
+    view = bpy.context.preferences
+    if view.use_preferences_save and not bpy.app.factory_startup and not bpy.app.background:
+        bpy.ops.wm.save_userpref()
+
+
 def preferences() -> EXPRGEN_AP_preferences | None:
     """ExprGen's preferences; None where it is not enabled as an add-on (command line, tests)."""
     found = bpy.context.preferences.addons.get(ADDON)
@@ -158,7 +169,9 @@ def _draw_findings(layout) -> None:
 
     task = job_timer.queue.running
     if task is not None and task.title == CHECK:
-        layout.label(text="Checking...", icon="SORTTIME")
+        starved = task.processor.waits
+        text = "Checking: waiting for the processor" if starved else "Checking..."
+        layout.label(text=text, icon="SORTTIME")
     elif any(t.title == CHECK for t in job_timer.queue.waiting):
         layout.label(text="The check waits for its turn", icon="SORTTIME")
     good = [f for f in findings if f["ok"]]

@@ -1,4 +1,4 @@
-"""The reference beside or behind the character in the viewport, in step with the timeline.
+"""The reference beside, behind or over the character in the viewport, in step with the timeline.
 
 An image empty of Blender's own, so it can be moved, is saved with the file and is in no render. Its
 pictures are an image sequence with one picture a scene frame, which the worker writes from the
@@ -8,12 +8,19 @@ in step, which a movie file in Blender would not.
 
 from __future__ import annotations
 
+import contextlib
+import re
 from pathlib import Path
 
 import bpy
-from mathutils import Matrix, Vector
+from mathutils import Matrix
 
-from ..characters.in_scene import Character
+from ...networks.characters.profile import RigProfile
+from ...networks.errors import ExprGenError
+from ..characters import casting
+from ..characters.in_scene import Character, active_collection, character_of, characters_in
+from .face_overlay import matrix_over
+from .free_places import axes_of, place_beside
 
 NAME = "ExprGen reference"
 TAG = "exprgen_overlay"
@@ -57,33 +64,93 @@ def make_overlay(
     return empty
 
 
-def place_overlay(empty: bpy.types.Object, character: Character, way: str, opacity: float) -> None:
-    """Put the overlay beside (to the viewer's left of) or behind a character's face.
+def refresh(scene: bpy.types.Scene) -> None:
+    """Put the scene's overlay, if it has one, where its settings and the chosen character say;
+    where that can't be it stays."""
+    settings, found = scene.exprgen, active_collection(scene)
+    if overlay_of(scene) is None or found is None:
+        return
+    way = settings.overlay
+    opacity = settings.over_opacity if way == "over" else settings.overlay_opacity
+    with contextlib.suppress(ExprGenError):
+        place_overlay(scene, character_of(found), way, opacity)
+
+
+def follow_frame(scene: bpy.types.Scene) -> None:
+    """Keep an overlay that lies over a head there: the scene is at another frame."""
+    settings = getattr(scene, "exprgen", None)
+    if settings is None or settings.overlay != "over" or overlay_of(scene) is None:
+        return
+    if bpy.app.is_job_running("RENDER"):  # it is in no render
+        return
+    found = active_collection(scene)
+    profile = casting.profile_of(found) if found is not None else None
+    with contextlib.suppress(ExprGenError):
+        if profile is not None:  # not bound: this is for every frame that is played
+            place_over(scene, profile, found)
+
+
+def place_overlay(scene: bpy.types.Scene, character: Character, way: str, opacity: float) -> None:
+    """Put the scene's overlay beside a character's face where it hides nobody, behind it, or over
+    its head.
 
     Args:
-        way: "beside", "behind" or "off".
+        way: "beside", "behind", "over" or "off".
+
+    Raises:
+        InputError: it can't lie over this character; see `face_overlay`.
     """
-    empty.hide_viewport = way == "off"
+    empty = overlay_of(scene)
     width, height = (float(n) for n in empty[TAG])
     framing = character.profile.framing
-    back = Vector(framing.forward).normalized()
-    up = Vector((0.0, 0.0, 1.0)) if abs(back.z) < 0.99 else Vector((0.0, 1.0, 0.0))
-    right = up.cross(back).normalized()
-    up = back.cross(right)
-    side = framing.size * (BEHIND_SCALE if way == "behind" else 1.0)
-    # A picture empty's size is that of its longer side.
-    tall = side * max(1.0, width / height) if way == "beside" else side
-    empty.empty_display_size = tall
-    centre = character.face_center
-    if way == "behind":
-        centre = centre - back * framing.size * 1.2
-    else:
-        drawn = tall * min(1.0, width / height)
-        centre = centre - right * (framing.size * 0.62 + drawn / 2)
+    right, up, back = axes_of(character.profile)
     turn = Matrix((right, up, back)).transposed().to_4x4()
-    empty.matrix_world = Matrix.Translation(centre) @ turn
-    empty.empty_image_depth = "BACK" if way == "behind" else "FRONT"
+    if way == "over":
+        place_over(scene, character.profile, character.collection)
+    elif way == "behind":
+        # A picture empty's size is that of its longer side.
+        empty.empty_display_size = framing.size * BEHIND_SCALE
+        centre = character.face_center - back * framing.size * 1.2
+        empty.matrix_world = Matrix.Translation(centre) @ turn
+    elif way == "beside":
+        tall = framing.size * max(1.0, width / height)
+        shown = tall * min(1.0, width / height), tall * min(1.0, height / width)
+        empty.empty_display_size = tall
+        centre = place_beside(character, characters_in(scene), *shown)
+        empty.matrix_world = Matrix.Translation(centre) @ turn
+    empty.hide_viewport = way == "off"
+    empty.empty_image_depth = {"behind": "BACK", "over": "FRONT"}.get(way, "DEFAULT")
     empty.color = (1.0, 1.0, 1.0, opacity * (BEHIND_OPACITY if way == "behind" else 1.0))
+
+
+def place_over(
+    scene: bpy.types.Scene, profile: RigProfile, collection: bpy.types.Collection
+) -> None:
+    """Lay the scene's overlay over a character's head as it is at the present frame; where the clip
+    shows no face it stays.
+
+    Raises:
+        InputError: see `face_overlay.matrix_over`.
+    """
+    empty = overlay_of(scene)
+    found = matrix_over(scene, profile, collection, tuple(float(n) for n in empty[TAG]))
+    if found is not None:
+        empty.matrix_world, empty.empty_display_size = found
+
+
+def picture_at(scene: bpy.types.Scene) -> Path | None:
+    """The file of the overlay's picture at the present frame, if it is there."""
+    empty = overlay_of(scene)
+    if empty is None or empty.data is None:
+        return None
+    user = empty.image_user
+    number = scene.frame_current - user.frame_start + 1
+    first = Path(bpy.path.abspath(empty.data.filepath))
+    if not 1 <= number <= user.frame_duration:
+        return None
+    numbered = re.sub(r"\d+(?=\.\w+$)", lambda m: f"{number:0{len(m[0])}d}", first.name)
+    path = first.with_name(numbered)
+    return path if path.is_file() else None
 
 
 def remove_overlay(scene: bpy.types.Scene) -> bool:

@@ -46,6 +46,8 @@ class Seen:
 _kept: dict[tuple, Seen | ExprGenError] = {}
 _pictures = None
 _replaced: tuple[tuple, float, bool] | None = None
+MOST_PICTURES = 200
+"""That are kept at a time: the thumbnail of every frame is one."""
 LOOKED_UP = 3.0
 """Seconds between two looks at whether the reference was replaced."""
 
@@ -242,6 +244,23 @@ def row_at(scene: bpy.types.Scene, found: Seen, frame: float) -> int | None:
     return int(np.abs(np.asarray(track.times) - seconds).argmin())
 
 
+def face_at(scene: bpy.types.Scene, found: Seen) -> Path | None:
+    """A picture file of the face at the present frame, as the networks read it; None where none is
+    seen."""
+    row = row_at(scene, found, scene.frame_current)
+    data = found.track.face_jpeg(row) if row is not None else b""
+    if not data:
+        return None
+    from . import job_timer
+
+    path = job_timer.scratch() / f"face_{id(found.track):x}_{row}.jpg"
+    if not path.is_file():
+        for old in path.parent.glob("face_*.jpg"):
+            remove(old)
+        path.write_bytes(data)
+    return path
+
+
 def thumbnail_path(track: Path) -> Path:
     """Where the picture of the followed face lies: beside the track."""
     return track.with_suffix(".png")
@@ -259,6 +278,8 @@ def icon_of(path: Path) -> int:
     if _pictures is None:
         _pictures = bpy.utils.previews.new()
     if name not in _pictures:
+        if len(_pictures) >= MOST_PICTURES:
+            _pictures.clear()  # those that are shown are read again
         _pictures.load(name, str(path), "IMAGE")
     return _pictures[name].icon_id
 

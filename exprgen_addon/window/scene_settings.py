@@ -86,6 +86,13 @@ def _character_chosen(self, context) -> None:
         return
     with contextlib.suppress(ExprGenError):  # its profile is gone, which the list shows
         select_rig(character_of(found))
+    _footage_changed(self, context)
+
+
+def _footage_changed(self, context) -> None:
+    from . import reference_overlay
+
+    reference_overlay.refresh(self.id_data)
 
 
 def _live_switched(self, context) -> None:
@@ -307,11 +314,29 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         name="Reference",
         items=[
             ("off", "Hidden", "Don't show the reference in the viewport"),
-            ("beside", "Beside", "Beside the character, as large as its face picture"),
+            ("beside", "Beside", "Beside the character's face, where it hides no character"),
+            ("over", "Over", "Over the character's own head, by the landmarks of both"),
             ("behind", "Behind", "Behind the character, larger and paler"),
         ],
     )
-    overlay_opacity: _part("Opacity", 1.0, "How opaque the reference is shown")
+    overlay_opacity: FloatProperty(
+        name="Opacity",
+        default=1.0,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        description="How opaque the reference is shown",
+        update=_footage_changed,
+    )
+    over_opacity: FloatProperty(
+        name="Opacity",
+        default=0.5,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        description="How opaque the reference is shown over the character's head",
+        update=_footage_changed,
+    )
 
     show_curve: BoolProperty(
         name="Curve in Viewport",
@@ -337,11 +362,12 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         description="The character's profile (.json), made in the first step",
     )
     new_pictures: IntProperty(
-        name="Pictures of Each",
+        name="Poses of Each",
         default=1000,
-        min=20,
+        min=100,
         max=100000,
-        description="Pictures to capture of the character, and of the one it follows",
+        description="Poses to take of the character, and of the one it follows; 1000 take a minute "
+        "or two. With fewer than 500 the network follows less well",
     )
     new_role: EnumProperty(
         name="Role",
@@ -371,8 +397,70 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         return tuple(o for o in OUTPUTS if getattr(self, f"key_{o}"))
 
 
+def _control_ticked(self, context) -> None:
+    from .operators import try_controls
+
+    if not context.window_manager.exprgen.filling:
+        try_controls.ticked(context.window_manager.exprgen)
+
+
+def _control_moved(self, context) -> None:
+    from .operators import try_controls
+
+    try_controls.move(context.window_manager.exprgen, self)
+
+
+def _raised(self) -> float:
+    return max(0.0, self.value)
+
+
+def _raise(self, value: float) -> None:
+    self.value = value
+
+
+class EXPRGEN_PG_new_control(bpy.types.PropertyGroup):
+    """A control of the new character, to be tried and kept or left out; `name` is its name."""
+
+    kept: BoolProperty(
+        name="Keep",
+        default=True,
+        description="Drive this control; without the tick it is left out of the profile",
+        update=_control_ticked,
+    )
+    value: FloatProperty(
+        name="Try",
+        min=-1.0,
+        max=1.0,
+        subtype="FACTOR",
+        description="Move the rig: 0 is at rest, 1 and -1 are the control's limits",
+        update=_control_moved,
+    )
+    raised: FloatProperty(
+        name="Try",
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        description="Move the rig: 0 is at rest, 1 is the control's limit",
+        get=_raised,
+        set=_raise,
+    )
+    region: StringProperty()
+    down: BoolProperty(description="It goes below its rest")
+    up: BoolProperty(description="It goes above its rest")
+
+
 class EXPRGEN_PG_window(bpy.types.PropertyGroup):
-    """What belongs to the running Blender and not to the file."""
+    """What belongs to the running Blender and not to the file.
+
+    controls: of the new character whose profile is `controls_of`; refused: why the last one could
+    not be tried or left out.
+    """
+
+    controls: CollectionProperty(type=EXPRGEN_PG_new_control)
+    active_control: IntProperty(name="Control")
+    controls_of: StringProperty()
+    refused: StringProperty()
+    filling: BoolProperty()
 
     live: BoolProperty(
         name="Live Clarity",
@@ -381,7 +469,13 @@ class EXPRGEN_PG_window(bpy.types.PropertyGroup):
     )
 
 
-classes = (EXPRGEN_PG_correction, EXPRGEN_PG_character, EXPRGEN_PG_scene, EXPRGEN_PG_window)
+classes = (
+    EXPRGEN_PG_correction,
+    EXPRGEN_PG_character,
+    EXPRGEN_PG_scene,
+    EXPRGEN_PG_new_control,
+    EXPRGEN_PG_window,
+)
 
 
 def register() -> None:

@@ -25,6 +25,10 @@ THUMBNAIL = 256
 AROUND = 1.7
 """Side of what a thumbnail shows, in sides of the box of the face's landmarks."""
 QUALITY = 88
+ROOM = 0.7
+"""What a picture for an overlay shows around the face, in sides of the box of its landmarks."""
+USUAL = 0.02
+"""Share of the frames whose face may reach further than the others' and is cut off."""
 _MARK = (90, 230, 60)  # BGR
 
 
@@ -64,8 +68,32 @@ def thumbnail(reference: Sequence[str], track_file: str, out: str | Path) -> Pat
     return _save(_drawn(rgb, points, corner, side), out)
 
 
+def around_face(track: FaceTrack, row: int = 0) -> np.ndarray:
+    """(4,) x, y, width, height in the track's pixels of what pictures for an overlay show: of a
+    clip a part that stands still and holds the face wherever it goes, of separate pictures a square
+    around each one's face. All of the frame where no face was seen."""
+    size = np.array(track.meta.get("size") or (0, 0), float)
+    if turns_of(track.meta, row) % 2:
+        size = size[::-1]
+    stills = bool(track.meta.get("stills"))
+    rows = np.array([row]) if stills else np.flatnonzero(track.found)
+    points = np.asarray(track.landmarks, float)[rows][:, list(LANDMARKS.values()), :2]
+    if not len(rows) or not np.ptp(points, axis=1).any():
+        return np.array([0.0, 0.0, *size])
+    low, high = points.min(1), points.max(1)
+    room = ROOM * float(np.median((high - low).max(1)))
+    low = np.quantile(low, USUAL, axis=0) - room
+    high = np.quantile(high, 1.0 - USUAL, axis=0) + room
+    if stills:
+        side, middle = float((high - low).max()), (low + high) / 2
+        return np.array([*(middle - side / 2), side, side])
+    low, high = np.clip(low, 0.0, size), np.clip(high, 0.0, size)
+    return np.array([*low, *(high - low)])
+
+
 def write_frames(request: FramesRequest, emit: Emit, stop: threading.Event) -> dict:
-    """One JPEG for each whole scene frame that the track covers: what is on screen at that moment.
+    """One JPEG for each whole scene frame that the track covers: what is on screen at that moment,
+    around the face (`around_face`).
 
     Returns:
         {"count", "first": scene frame of picture 1, "size": (width, height), "pattern", "partial"};
@@ -129,16 +157,31 @@ def _pictures(request: FramesRequest, track, rows) -> Iterator[tuple[int, bytes,
     """(row, JPEG, (width, height)) of each wanted row, in order."""
     import cv2
 
-    wanted = set(rows.tolist())
+    wanted, stills = set(rows.tolist()), bool(track.meta.get("stills"))
     for row, frame in _decoded(request.reference, track):
         if row not in wanted:
             continue
-        rgb = frame.rgb
-        height = min(max(64, request.height), rgb.shape[0])
-        width = max(1, round(rgb.shape[1] * height / rgb.shape[0]))
-        small = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
+        part = around_face(track, row) / np.tile(frame.scale, 2)
+        small = _cut(frame.rgb, part, request.height, stills)
         quality = [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
-        yield row, cv2.imencode(".jpg", small[..., ::-1], quality)[1].tobytes(), (width, height)
+        data = cv2.imencode(".jpg", small[..., ::-1], quality)[1].tobytes()
+        yield row, data, (small.shape[1], small.shape[0])
+
+
+def _cut(rgb: np.ndarray, part: np.ndarray, height: int, stills: bool) -> np.ndarray:
+    """A part (x, y, width, height) of a picture, made as high as `height` pixels at most; of
+    separate pictures all of one size."""
+    import cv2
+
+    height = max(64, height)
+    scale = height / part[3] if stills else min(1.0, height / part[3])
+    size = (max(1, round(part[2] * scale)), max(1, round(part[3] * scale)))
+    affine = np.array([[scale, 0, -part[0] * scale], [0, scale, -part[1] * scale]])
+    if scale < 0.5:  # else the warp below would leave pixels out
+        whole = (max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale)))
+        rgb = cv2.resize(rgb, whole, interpolation=cv2.INTER_AREA)
+        affine[0, 0] = affine[1, 1] = 1.0
+    return cv2.warpAffine(rgb, affine, size, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _decoded(reference: Sequence[str], track: FaceTrack, first: int = 0) -> Iterator[tuple]:

@@ -116,6 +116,18 @@ def registering_affine(landmarks: np.ndarray) -> np.ndarray:
     return np.column_stack([matrix, goal - matrix @ middle])
 
 
+def overlaying_affine(points: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """The turn, scale and shift (2, 3) that lay one face's landmarks over another's, the firm parts
+    of the face before the others.
+
+    Args:
+        points, goal: (49, 2) in the order of LANDMARK_NAMES, both with y up or both with y down.
+    """
+    middle, there = _WEIGHTS @ points, _WEIGHTS @ goal
+    matrix = _similarity(points - middle, goal - there)
+    return np.column_stack([matrix, there - matrix @ middle])
+
+
 def centred_affine(width: int, height: int) -> np.ndarray:
     """The affine (2, 3) that shows the middle square of a picture: for faces without landmarks."""
     side = min(width, height)

@@ -42,7 +42,9 @@ from .shared.sets import TRAIN, VALIDATION, CharacterSet
 class CmlpSettings:
     """What one training of the C-MLP needs; each option's help says what it is."""
 
-    ced: str = option(MISSING, "folder of the prepared character pictures")
+    ced: str = option(
+        MISSING, "folder of the captured characters; their pictures count only with --scnn"
+    )
     primary: str = option(MISSING, "character whose controls come in")
     secondary: str = option(MISSING, "character whose controls go out")
     out: str = option(MISSING, "weight file to write")
@@ -143,7 +145,7 @@ def train(s: CmlpSettings) -> Outcome:
         torch.set_num_threads(s.threads)
     torch.manual_seed(s.seed)
     one, other = find_character(s.primary), find_character(s.secondary)
-    primary, secondary = (load_ced_to_train(s.ced, p.name) for p in (one, other))
+    primary, secondary = (load_ced_to_train(s.ced, p.name, bool(s.scnn)) for p in (one, other))
     controls = other.expression_controls
     if secondary.controls != tuple(c.name for c in controls):
         raise UsageError(

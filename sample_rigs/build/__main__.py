@@ -4,7 +4,8 @@
 `... build people --out DIR` renders synthetic people to learn from (see people.py), in half an
 hour; `... build talkers --out DIR` films such people talking (see talkers/clips.py), about a minute
 a clip; `... build mouths --out DIR` their mouths with what fills them (see mouths.py), in half an
-hour.
+hour. `... build labels` labels the boards of the characters that are there, in seconds (see
+board_labels.py); measure their response anew then: `exprgen response mira`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from ...networks.errors import ExprGenError
 from .assemble import build_character, make_profile
 from .blip import NAME as BLIP
 from .blip import build_blip
+from .board_labels import label_file
 from .config import CHARACTERS
 from .mouths import MouthSettings, build_mouths
 from .people import PeopleSettings, build_people
@@ -62,7 +64,7 @@ def build(name: str, folder: Path = FOLDER) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="exprgen.sample_rigs.build", description=__doc__)
     names = [*CHARACTERS, BLIP, ROSA]
-    choices = [*names, "all", "reference", *FILMED]
+    choices = [*names, "all", "reference", "labels", *FILMED]
     parser.add_argument("name", nargs="?", default="all", choices=choices)
     parser.add_argument("--out", type=Path, help="people, talkers, mouths: folder for the pictures")
     parser.add_argument("--sheet", type=Path, help="talkers: a PNG that shows what was made")
@@ -100,6 +102,11 @@ def _make(given: argparse.Namespace, names: list[str]) -> None:
     choice = given.name
     if choice == "reference":
         print(build_reference())
+        return
+    if choice == "labels":
+        for name in (c.name for c in CHARACTERS.values() if c.controls == "board"):
+            path = FOLDER / f"{name.lower()}.blend"
+            print(f"{path}: {label_file(path)} handles named")
         return
     if choice == "people":
         print(build_people(given.out, _settings(given)))

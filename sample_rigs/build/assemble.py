@@ -21,6 +21,7 @@ from ...networks.errors import UsageError
 from ...networks.vocabulary import ARKIT_CHANNELS
 from . import (
     board,
+    board_labels,
     brows,
     controls,
     controls_properties,
@@ -159,6 +160,7 @@ def build_character(config: CharacterConfig) -> Character:
     correctives.drive_correctives(face)
     if config.controls == "board":
         board.drive_board(rig, face, balls)
+        board_labels.label_board(rig, collection)
     if config.controls == "arkit":
         correctives.drive_iris(face, balls)
     if config.controls == "properties":

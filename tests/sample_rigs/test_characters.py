@@ -176,6 +176,33 @@ def test_selecting_a_rig_selects_the_bones_that_are_keyed():
     assert 0 < len(chosen) < len(rig.pose.bones)
 
 
+def test_the_board_names_its_handles_and_they_can_be_grabbed():
+    """Each handle has its name over it and is a filled disc that covers no other; labelling again
+    changes nothing."""
+    from exprgen.sample_rigs.build import board_labels
+
+    bpy.ops.wm.open_mainfile(filepath=str(profile_of("mira").blend))
+    rig = bpy.data.objects["mira_rig"]
+    bones = [b.name.removeprefix("slot_") for b in rig.pose.bones if b.name.startswith("slot_")]
+    board = rig.pose.bones["board"]
+    names = np.array([v.co[:2] for v in board.custom_shape.data.vertices]) * board.bone.length
+    names += np.array(board.bone.head_local)[[0, 2]]
+    places = []
+    for bone in bones:
+        handle = rig.pose.bones[bone]
+        radius = handle.custom_shape_scale_xyz[0] * handle.bone.length
+        assert radius >= 0.006
+        assert len(handle.custom_shape.data.polygons[0].vertices) > 8
+        places.append(np.array(handle.bone.head_local)[[0, 2]])
+        across, over = (names - places[-1]).T
+        assert ((np.abs(across) < 0.03) & (np.abs(over) < 0.04)).sum() > 10, bone
+        assert (np.hypot(across, over) > radius).all(), f"a name lies under {bone}"
+    apart = [np.linalg.norm(a - b) for i, a in enumerate(places) for b in places[:i]]
+    assert min(apart) > 2 * radius
+    assert board_labels.label_board(rig, rig.users_collection[0]) == len(bones) == 33
+    assert len(board.custom_shape.data.vertices) == len(names)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_key_poses_vary(name):
     """Each emotion has poses with an open and a closed mouth, one-sided ones, weak and strong."""

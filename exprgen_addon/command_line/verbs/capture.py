@@ -36,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=4,
         help="renderer's paths a pixel (default: %(default)s)",
     )
+    parser.add_argument(
+        "--poses-only",
+        action="store_true",
+        help="render no pictures: all that `train cmlp` learns from, in a twentieth of the time",
+    )
     parser.add_argument("--sheet", metavar="FILE.png", help="also 64 random pictures as one")
 
 
@@ -63,6 +68,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         seed=args.seed,
         processes=args.processes,
         settings=face_studio.StudioSettings(size=args.size, samples=args.samples),
+        pictures=not args.poses_only,
         progress=console.counter("capture"),
         stop=lambda: console.interrupted,
     )
@@ -73,11 +79,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
         **{name: made[name] for name in names},
         "partial": not ced_capture.is_complete(made),
     }
-    text = f"{made['done']} of {made['count']} pictures of {profile.name} in {result['out']}"
+    what = "poses" if args.poses_only else "pictures"
+    text = f"{made['done']} of {made['count']} {what} of {profile.name} in {result['out']}"
     lost = [f"{n} {reason}" for reason, n in made["rejected"].items() if n]
     if lost:
         text += f"; rejected: {', '.join(lost)}"
-    if args.sheet and made["done"] and not console.interrupted:
+    if args.sheet and made["done"] and not args.poses_only and not console.interrupted:
         cells = ced_capture.sheet_cells(folder / profile.name, args.seed)
         result["sheet"] = draw_sheet(
             console, cells, args.sheet, f"{profile.title}: capture", 8, 150

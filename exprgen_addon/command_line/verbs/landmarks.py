@@ -68,8 +68,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.sheet:
         with scratch_folder() as folder:
             cells = landmark_finding.sheet_cells(placed.profile, folder)
+            side = landmark_finding.sheet_side(len(cells))
             result["sheet"] = draw_sheet(
-                console, cells, args.sheet, f"{profile.title}: landmarks", 4, 320
+                console, cells, args.sheet, f"{profile.title}: landmarks", 4, side
             )
         text += f"\n{result['sheet']}"
     console.result(result, text)

@@ -11,10 +11,13 @@ from bpy.props import CollectionProperty, StringProperty
 from ....networks.characters.profile import sample_characters
 from ....networks.errors import ExprGenError, OutputError
 from ....networks.files import partial_name
+from ....networks.footage.stamp import is_replaced
 from ....networks.models.playable import can_lead
+from ....networks.track import FaceTrack
 from ...characters.in_scene import characters_in
 from ...engine.task_queue import Task
 from .. import job_timer, reference_overlay, references
+from . import show_reference
 
 TITLE = "Analyse"
 
@@ -58,9 +61,9 @@ class EXPRGEN_OT_pick_reference(bpy.types.Operator):
             return {"CANCELLED"}
         settings.reference = _relative(path)
         settings.track = ""
-        # What stands beside the character is the footage of before.
+        # The footage of before; the new one comes in its place once it is looked at.
         reference_overlay.remove_overlay(context.scene)
-        settings.overlay = "off"
+        _take_known(context.scene)
         return {"FINISHED"}
 
 
@@ -103,6 +106,7 @@ class EXPRGEN_OT_analyse(bpy.types.Operator):
             else:
                 _adopt(Path(result["track"]), out)
             job_timer.undoable(bpy.ops.exprgen.take_analysis, scene=name, track=str(out), said=said)
+            show_reference.follow_reference(bpy.data.scenes[name])
             return said
 
         def drop() -> None:
@@ -166,6 +170,20 @@ def _request(scene: bpy.types.Scene) -> dict:
         "profiles": _primary_with_network(scene),
         "thumbnail": str(references.thumbnail_path(out)),
     }
+
+
+def _take_known(scene: bpy.types.Scene) -> None:
+    """Of a reference that was analysed before, and is the same still, use that analysis."""
+    settings = scene.exprgen
+    try:
+        known = references.new_track_path(settings)
+        meta = FaceTrack.load(known).meta if known.is_file() else None
+    except ExprGenError:
+        return
+    path = references.reference_path(settings)
+    if meta and not meta.get("partial") and not is_replaced(meta.get("stamp"), [path]):
+        settings.track = _relative(str(known))
+        show_reference.follow_reference(scene)
 
 
 def _reference_of(scene: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import bpy
@@ -9,10 +10,13 @@ from bpy.props import EnumProperty, StringProperty
 
 from ....networks.characters.profile import RigProfile, load_profile, sample_characters
 from ....networks.errors import ExprGenError, UsageError
-from ....networks.models.weights_places import file_name, weights_folder
 from ...characters.in_scene import append_characters, place_beside
+from ...engine.chain import Chain, Link
+from ...engine.course import Course
 from ...engine.task_queue import Task
 from .. import job_timer, new_character_steps
+from . import try_controls
+from .try_controls import profile_path
 
 TITLE = "New Character"
 
@@ -25,7 +29,11 @@ STEPS = (
         "Key poses",
         "Propose poses for each expression, by name or search",
     ),
-    (new_character_steps.CAPTURE, "Capture", "Render labelled pictures of the character"),
+    (
+        new_character_steps.CAPTURE,
+        "Capture",
+        "Take labelled poses of the character, and measure them",
+    ),
     (new_character_steps.TRAIN, "Train", "Train the network that drives the character"),
     (new_character_steps.TEST, "Test", "See how surely each key pose reads"),
 )
@@ -87,7 +95,7 @@ class EXPRGEN_OT_accept_poses(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        path = _profile_path(context)
+        path = profile_path(context)
         there = path is not None and path.with_suffix(".proposals.json").is_file()
         if not there:
             cls.poll_message_set("Propose key poses first")
@@ -107,7 +115,7 @@ class EXPRGEN_OT_accept_poses(bpy.types.Operator):
         from ...profiling import pose_proposals
 
         try:
-            profile = load_profile(_profile_path(context))
+            profile = load_profile(profile_path(context))
             before = pose_proposals.load_proposals(profile)
             made, gained = pose_proposals.accept(profile, self.which)
         except ExprGenError as error:
@@ -132,7 +140,7 @@ class EXPRGEN_OT_add_new(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        path = _profile_path(context)
+        path = profile_path(context)
         if path is None or not path.is_file():
             cls.poll_message_set("Find the controls first")
             return False
@@ -143,24 +151,11 @@ class EXPRGEN_OT_add_new(bpy.types.Operator):
 
     def execute(self, context):
         try:
-            profile = load_profile(_profile_path(context))
+            profile = load_profile(profile_path(context))
             place_beside(append_characters([profile], context.scene)[0])
         except ExprGenError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        return {"FINISHED"}
-
-
-class EXPRGEN_OT_open_file(bpy.types.Operator):
-    """Open this picture in the system's viewer"""
-
-    bl_idname = "exprgen.open_file"
-    bl_label = "Look"
-
-    filepath: StringProperty(subtype="FILE_PATH")
-
-    def execute(self, context):
-        bpy.ops.wm.path_open(filepath=self.filepath)
         return {"FINISHED"}
 
 
@@ -171,27 +166,24 @@ def primary_for(role: str) -> RigProfile | None:
     return next((p for p in sample_characters() if p.primary), None)
 
 
-def _profile_path(context) -> Path | None:
-    given = context.scene.exprgen.new_profile
-    return Path(bpy.path.abspath(given)) if given else None
-
-
 def _task(context, step: str) -> Task:
     settings = context.scene.exprgen
     if step == new_character_steps.CONTROLS:
         return _controls(context)
-    path = _profile_path(context)
+    path = profile_path(context)
     if path is None or not path.is_file():
         raise UsageError("there is no profile yet", fix="find the controls first")
     profile, primary = load_profile(path), primary_for(settings.new_role)
     if step == new_character_steps.LANDMARKS:
         picture = new_character_steps.sheet(profile, "landmarks")
-        return _said(job_timer.command("landmarks", path, "--sheet", picture))
+        begin = job_timer.command("landmarks", path, "--sheet", picture)
+        return _said(begin, course=_course(landmarks=1.0, poses=1.0))
     if step == new_character_steps.POSES:
         picture = new_character_steps.sheet(profile, "proposals")
         return _said(
             job_timer.command("propose", path, "--out", picture),
             lambda r: f"{len(r['proposals'])} poses proposed, {r['clear']} read clearly",
+            _course(proposing=1.0, sheet=0.3),  # what was seen is read, then drawn
         )
     if step == new_character_steps.CAPTURE:
         return _capture(profile, primary, settings.new_pictures)
@@ -205,10 +197,16 @@ def _task(context, step: str) -> Task:
     return _said(
         job_timer.command("clarity", path, "--out", new_character_steps.clarity_folder(profile)),
         lambda r: f"{r.get('clear', 0)} poses read clearly",
+        _course(rendering=1.0, reading=0.2, sheet=0.1),
     )
 
 
-def _said(begin, describe=None) -> Task:
+def _course(**stages: float) -> Course:
+    """Of stages that begin with these words, and the share of the work that each is."""
+    return Course(tuple(stages.items()))
+
+
+def _said(begin, describe=None, course: Course | None = None) -> Task:
     """A task that says what `describe` makes of its result, else its text's first line."""
 
     def said(result: dict) -> str:
@@ -216,7 +214,7 @@ def _said(begin, describe=None) -> Task:
             return describe(result)
         return str(result.get("text") or "done").splitlines()[0]
 
-    return Task(TITLE, begin, said)
+    return Task(TITLE, begin, said, course=course or Course())
 
 
 def _controls(context) -> Task:
@@ -225,68 +223,54 @@ def _controls(context) -> Task:
         raise UsageError("no mesh is selected", fix="select the mesh of the face, then try again")
     if not bpy.data.filepath:
         raise UsageError("the file was never saved", fix="save it; it is read, not changed")
-    given = _profile_path(context)
+    given = profile_path(context)
     blend = Path(bpy.data.filepath)
     path = given or blend.with_suffix(".json")
     context.scene.exprgen.new_profile = bpy.path.relpath(str(path))
     words = ("profile", blend, "--object", mesh.name, "--out", path)
-    return _said(job_timer.command(*words))
+
+    def describe(result: dict) -> str:
+        with contextlib.suppress(ExprGenError):
+            try_controls.fill(bpy.context)
+        return str(result["text"]).splitlines()[0]
+
+    return _said(job_timer.command(*words), describe)
 
 
 def _capture(profile: RigProfile, primary: RigProfile | None, count: int) -> Task:
-    """Pictures of the character, then of the primary where there are none yet."""
+    """Poses of the character, and of the primary where there are none yet. No picture is made for
+    one that follows: its network learns from poses alone. A primary's looks at pictures."""
     folder = new_character_steps.captures(profile)
     folder.mkdir(parents=True, exist_ok=True)
     order = [profile, *([primary] if primary and primary.name != profile.name else [])]
-    jobs = []
+    links = []
     for p in order:
         made, planned = new_character_steps.captured(folder, p.name)
-        if not made or made < planned or p is profile:
+        if not made or made < planned or planned < count or p is profile:
             words = ["capture", p.path, "--out", folder, "--count", count]
-            if p is profile:
-                words += ["--sheet", new_character_steps.sheet(profile, "capture")]
-            jobs.append(job_timer.command(*words))
-    return _chain(jobs)
+            words += ["--poses-only"] if primary else []
+            links.append(Link(f"poses of {p.title}", job_timer.command(*words)))
+    return _chain(links)
 
 
 def _train(profile: RigProfile, primary: RigProfile) -> Task:
     folder = new_character_steps.captures(profile)
-    jobs = [
-        job_timer.ask(
-            "train", {"name": "ced", "arguments": ["--data", str(folder), "--character", n]}
-        )
-        for n in (profile.name, primary.name)
-        if not new_character_steps.is_prepared(folder, n)
-    ]
     words = [
         "--ced", folder, "--primary", primary.name, "--secondary", profile.path,
         "--out", new_character_steps.network_path(profile, primary),
-        "--scnn", weights_folder() / file_name("scnn"),
     ]  # fmt: skip
-    jobs.append(job_timer.ask("train", {"name": "cmlp", "arguments": [str(w) for w in words]}))
-    return _chain(jobs)
+    train = {"name": "cmlp", "arguments": [str(w) for w in words]}
+    return _said(job_timer.ask("train", train))
 
 
-def _chain(begins: list) -> Task:
-    """Jobs one after the other under one title; a stopped one ends the chain."""
-    first, *rest = begins
-    if not rest:
-        return _said(first)
-
-    def finish(result: dict) -> str:
-        following = _chain(rest)
-        if bpy.app.background:
-            job_timer.queue.run(following)
-        else:
-            job_timer.queue.add(following)
-        return f"{len(rest)} to go"
-
-    return Task(TITLE, first, finish)
+def _chain(links: list[Link]) -> Task:
+    """Jobs one after the other as one task, each about as long as another."""
+    course = Course(tuple((link.label, 1.0) for link in links))
+    return _said(lambda: Chain(links), course=course)
 
 
 classes = (
     EXPRGEN_OT_new_step,
     EXPRGEN_OT_accept_poses,
     EXPRGEN_OT_add_new,
-    EXPRGEN_OT_open_file,
 )

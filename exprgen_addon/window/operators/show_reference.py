@@ -1,7 +1,8 @@
-"""Show the reference in the viewport, beside or behind the character."""
+"""Show the reference in the viewport, beside, over or behind the character."""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +32,8 @@ class EXPRGEN_OT_show_reference(bpy.types.Operator):
         name="Where",
         items=[
             ("off", "Hidden", "Don't show it"),
-            ("beside", "Beside", "Beside the character, as large as its face picture"),
+            ("beside", "Beside", "Beside the character's face, where it hides no character"),
+            ("over", "Over", "Over the character's own head, by the landmarks of both"),
             ("behind", "Behind", "Behind the character, larger and paler"),
         ],
     )
@@ -59,30 +61,46 @@ class EXPRGEN_OT_show_reference(bpy.types.Operator):
                 _place(scene)
                 view_faces.reframe(scene)
                 return {"FINISHED"}
-            request = _request(scene)
+            task = _task(scene)
         except ExprGenError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        name, folder = scene.name, Path(request["out"])
-        drop = _dropper(folder)
+        return job_timer.start(task, self)
 
-        def finish(result: dict) -> str:
-            job_timer.undoable(
-                bpy.ops.exprgen.take_reference,
-                scene=name,
-                folder=request["out"],
-                pattern=result["pattern"],
-                count=result["count"],
-                first=result["first"],
-                width=result["size"][0],
-                height=result["size"][1],
-            )
-            view_faces.reframe(bpy.data.scenes[name])
-            return f"{result['count']} pictures"
 
-        return job_timer.start(
-            Task(TITLE, job_timer.ask("frames", request), finish, drop=drop), self
+def follow_reference(scene: bpy.types.Scene) -> None:
+    """The scene shows footage and has another clip, rate or start now: show that one, as soon as a
+    job may run. Called from a job's end, or where something was set."""
+    settings = scene.exprgen
+    if settings.overlay == "off" or not settings.track or active_collection(scene) is None:
+        return
+    if reference_overlay.overlay_of(scene) is not None and _in_step(scene):
+        return
+    with contextlib.suppress(ExprGenError):
+        if not job_timer.queue.refusal(TITLE):
+            job_timer.add(_task(scene))
+
+
+def _task(scene: bpy.types.Scene) -> Task:
+    """The job that makes the pictures and puts them into the scene."""
+    request = _request(scene)
+    name, folder = scene.name, Path(request["out"])
+
+    def finish(result: dict) -> str:
+        job_timer.undoable(
+            bpy.ops.exprgen.take_reference,
+            scene=name,
+            folder=request["out"],
+            pattern=result["pattern"],
+            count=result["count"],
+            first=result["first"],
+            width=result["size"][0],
+            height=result["size"][1],
         )
+        view_faces.reframe(bpy.data.scenes[name])
+        return f"{result['count']} pictures"
+
+    return Task(TITLE, job_timer.ask("frames", request), finish, drop=_dropper(folder))
 
 
 class EXPRGEN_OT_take_reference(bpy.types.Operator):
@@ -157,9 +175,9 @@ def _in_step(scene: bpy.types.Scene) -> bool:
 
 def _place(scene: bpy.types.Scene) -> None:
     settings = scene.exprgen
+    opacity = settings.over_opacity if settings.overlay == "over" else settings.overlay_opacity
     character = character_of(active_collection(scene))
-    empty = reference_overlay.overlay_of(scene)
-    reference_overlay.place_overlay(empty, character, settings.overlay, settings.overlay_opacity)
+    reference_overlay.place_overlay(scene, character, settings.overlay, opacity)
 
 
 classes = (EXPRGEN_OT_show_reference, EXPRGEN_OT_take_reference)

@@ -1,12 +1,14 @@
-"""Turn the 3D view to the characters' faces: beside the default scene they are small as people."""
+"""Turn the 3D view to the characters' faces, all or one: in the default scene they are small."""
 
 from __future__ import annotations
 
 import bpy
+from bpy.props import EnumProperty
 from mathutils import Matrix, Vector
 
 from ...characters.in_scene import (
     Character,
+    active_collection,
     broken_in,
     characters_in,
     collections_in,
@@ -19,8 +21,8 @@ SENSOR = 72.0
 """Width in millimetres that Blender takes for a 3D view's own lens."""
 HANDLE = 0.12
 """Side of what is shown around a handle beside a face, in sides of the face's picture."""
-ROOM = 1.15
-"""How much wider than the faces' pictures the view is."""
+ROOM, CLOSE = 1.15, 1.02
+"""How much wider than the faces' pictures the view is, of all and of one as large as can be."""
 
 
 class EXPRGEN_OT_view_faces(bpy.types.Operator):
@@ -30,6 +32,25 @@ class EXPRGEN_OT_view_faces(bpy.types.Operator):
     bl_idname = "exprgen.view_faces"
     bl_label = "Look at Faces"
 
+    which: EnumProperty(
+        name="Which",
+        items=[
+            ("all", "All", "All characters, with their handles"),
+            ("chosen", "Chosen", "The character that is chosen in the list, as large as can be"),
+            ("next", "Next", "Choose the next character and look at it"),
+            ("previous", "Previous", "Choose the character before and look at it"),
+        ],
+        default="all",
+        options={"SKIP_SAVE"},
+    )
+
+    @classmethod
+    def description(cls, context, properties):
+        if properties.which == "all":
+            return cls.__doc__
+        item = cls.bl_rna.properties["which"].enum_items[properties.which]
+        return f"{item.description}. The reference, where it is shown, stands beside it"
+
     @classmethod
     def poll(cls, context):
         if collections_in(context.scene):
@@ -38,16 +59,38 @@ class EXPRGEN_OT_view_faces(bpy.types.Operator):
         return False
 
     def execute(self, context):
-        present = characters_in(context.scene)
+        scene, space = context.scene, context.space_data
+        present = characters_in(scene)
         if not present:
-            self.report({"ERROR"}, str(next(iter(broken_in(context.scene).values()))))
+            self.report({"ERROR"}, str(next(iter(broken_in(scene).values()))))
             return {"CANCELLED"}
-        space = context.space_data
         if space is None or space.type != "VIEW_3D":
             self.report({"ERROR"}, "Use it in a 3D view")
             return {"CANCELLED"}
-        look_at(context.area, space, present, beside_of(context.scene))
+        if self.which in ("next", "previous"):
+            choose_neighbour(scene, 1 if self.which == "next" else -1)
+        bpy.context.view_layer.update()
+        picture = beside_of(scene)
+        if self.which == "all":
+            look_at(context.area, space, present, picture)
+            return {"FINISHED"}
+        chosen = [c for c in present if c.collection == active_collection(scene)] or present[:1]
+        look_at(context.area, space, chosen, picture, close=True)
         return {"FINISHED"}
+
+
+def choose_neighbour(scene: bpy.types.Scene, step: int) -> None:
+    """Choose the character that comes so many behind the chosen one in the panel's list."""
+    order = in_the_list(scene)
+    at = order.index(active_collection(scene))
+    chosen = order[(at + step) % len(order)]
+    scene.exprgen.active_character = list(bpy.data.collections).index(chosen)
+
+
+def in_the_list(scene: bpy.types.Scene) -> list[bpy.types.Collection]:
+    """The characters in the order of the panel's list, which is the file's."""
+    present = collections_in(scene)
+    return [c for c in bpy.data.collections if c in present]
 
 
 def reframe(scene: bpy.types.Scene) -> None:
@@ -61,6 +104,7 @@ def reframe(scene: bpy.types.Scene) -> None:
         return
     right = right_of(Vector(present[0].profile.framing.forward))
     ends = [picture[0] + side * right * picture[1] / 2 for side in (-1, 1)]
+    ends += [picture[0] + Vector((0.0, 0.0, side * picture[2] / 2)) for side in (-1, 1)]
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas if window.scene == scene else ():
             if area.type != "VIEW_3D":
@@ -83,26 +127,35 @@ def _in_view(area: bpy.types.Area, space: bpy.types.SpaceView3D, point: Vector) 
     return left <= (x / depth + 1) / 2 * width <= right and abs(y / depth) <= 1
 
 
-def beside_of(scene: bpy.types.Scene) -> tuple[Vector, float] | None:
-    """(centre, width in metres) of the reference beside the characters, where it is shown there."""
+def beside_of(scene: bpy.types.Scene) -> tuple[Vector, float, float] | None:
+    """(centre, width, height in metres) of the reference beside the characters, where it is shown
+    there."""
     empty = reference_overlay.overlay_of(scene)
     if empty is None or scene.exprgen.overlay != "beside" or empty.hide_viewport:
         return None
     width, height = (float(n) for n in empty[reference_overlay.TAG])
-    return empty.matrix_world.translation, empty.empty_display_size * min(1.0, width / height)
+    side = empty.empty_display_size
+    centre = empty.matrix_world.translation
+    return centre, side * min(1.0, width / height), side * min(1.0, height / width)
 
 
 def look_at(
     area: bpy.types.Area,
     space: bpy.types.SpaceView3D,
     characters: list[Character],
-    picture: tuple[Vector, float] | None = None,
+    picture: tuple[Vector, float, float] | None = None,
+    close: bool = False,
 ) -> None:
     """Turn a 3D view so that all the faces are seen from the front, beside the sidebar, and with
-    their colours where it is as plain as Blender starts with."""
+    their colours where it is as plain as Blender starts with.
+
+    Args:
+        picture: (centre, width, height) of the reference, to be seen too. close: the faces alone,
+            without their handles, as large as can be.
+    """
     view = space.region_3d
     forward = Vector(characters[0].profile.framing.forward)
-    middle, width, height = extent(characters, picture)
+    middle, width, height = extent(characters, picture, handles=not close)
     free = {r.type: r for r in area.regions}
     full, tall = free["WINDOW"].width, free["WINDOW"].height
     covered = sum(free[t].width for t in ("UI", "TOOLS") if t in free and free[t].width > 1)
@@ -111,7 +164,8 @@ def look_at(
     room = max(full - covered, full // 3)
     if view.view_perspective == "CAMERA":
         view.view_perspective = "PERSP"
-    view.view_distance = ROOM * max(width / (shown * room), height / (shown * tall))
+    around = CLOSE if close else ROOM
+    view.view_distance = around * max(width / (shown * room), height / (shown * tall))
     view.view_rotation = facing(forward).to_quaternion()
     aside = (covered - 2 * free["TOOLS"].width if "TOOLS" in free else covered) / 2
     if space.shading.type == "SOLID" and space.shading.color_type == "MATERIAL":
@@ -126,21 +180,24 @@ def _painted(characters: list[Character]) -> bool:
 
 
 def extent(
-    characters: list[Character], picture: tuple[Vector, float] | None = None
+    characters: list[Character],
+    picture: tuple[Vector, float, float] | None = None,
+    handles: bool = True,
 ) -> tuple[Vector, float, float]:
     """(middle of the faces and their handles in world space, width, height of what frames them),
     metres.
 
     Args:
-        picture: (centre, width) of a picture beside them.
+        picture: (centre, width, height) of a picture beside them. handles: theirs count too.
     """
     right = right_of(Vector(characters[0].profile.framing.forward))
-    squares = [(c.face_center, c.profile.framing.size) for c in characters]
-    squares += [(h, HANDLE * c.profile.framing.size) for c in characters for h in handles_of(c)]
-    squares += [picture] if picture is not None else []
+    shown = [(c.face_center, *[c.profile.framing.size] * 2) for c in characters]
+    for c in characters if handles else ():
+        shown += [(h, *[HANDLE * c.profile.framing.size] * 2) for h in handles_of(c)]
+    shown += [picture] if picture is not None else []
     spans = []
-    for direction in (right, Vector((0.0, 0.0, 1.0))):
-        ends = [direction.dot(p) + side * size / 2 for p, size in squares for side in (-1, 1)]
+    for direction, column in ((right, 1), (Vector((0.0, 0.0, 1.0)), 2)):
+        ends = [direction.dot(s[0]) + side * s[column] / 2 for s in shown for side in (-1, 1)]
         spans.append((min(ends), max(ends)))
     centers = [c.face_center for c in characters]
     middle = sum(centers, Vector()) / len(centers)

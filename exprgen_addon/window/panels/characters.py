@@ -26,10 +26,11 @@ class EXPRGEN_PT_characters(Part, bpy.types.Panel):
             )  # fmt: skip
         row = layout.row(align=True)
         row.menu("EXPRGEN_MT_add_character", icon="ADD")
-        row.operator("exprgen.view_faces", text="", icon="ZOOM_SELECTED")
+        row.operator("exprgen.view_faces", text="", icon="ZOOM_SELECTED").which = "all"
         found = active_collection(scene)
         if found is None:
             return
+        _draw_view(layout, found, len(present))
         box = layout.column()
         box.use_property_split, box.use_property_decorate = True, False
         box.prop(found.exprgen, "gain", slider=True)
@@ -37,6 +38,16 @@ class EXPRGEN_PT_characters(Part, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("exprgen.make_primary", icon="SOLO_ON")
         row.operator("exprgen.remove_character", text="", icon="TRASH").collection = found.name
+
+
+def _draw_view(layout, chosen, count: int) -> None:
+    """One face as large as can be, then the next, then all."""
+    row = layout.row(align=True)
+    row.operator("exprgen.view_faces", text="View Face", icon="USER").which = "chosen"
+    if count > 1:
+        row.operator("exprgen.view_faces", text="", icon="TRIA_LEFT").which = "previous"
+        row.operator("exprgen.view_faces", text="", icon="TRIA_RIGHT").which = "next"
+        row.operator("exprgen.view_faces", text="All").which = "all"
 
 
 class EXPRGEN_UL_characters(bpy.types.UIList):

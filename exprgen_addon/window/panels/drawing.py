@@ -68,10 +68,28 @@ def progress_text(task: task_queue.Task) -> str:
     """How far a task is, for a bar."""
     if task.state == task_queue.STOPPING:
         return "stopping"
+    if task.processor.waits:
+        return "waiting for the processor"
     if not task.done:
         return f"{task.stage} (Esc stops)" if task.stage else ""
     text = f"{task.done}" + (f" of {task.total}" if task.total else "")
-    return text if task.eta is None else f"{text}, {clock(task.eta)} left"
+    if task.course.stages:
+        text = f"{task.stage} {text}"
+    return f"{text}{_time_left(task)}"
+
+
+def _time_left(task: task_queue.Task) -> str:
+    """Never "0 s left", and nothing where it is not known: the last of a stage may still be long in
+    the writing."""
+    if task.course.stages:
+        ends = task.course.reached >= 1.0
+    else:
+        ends = bool(task.total) and task.done >= task.total
+    if ends:
+        return ", finishing"
+    if task.left is None:
+        return ""
+    return f", {clock(task.left)} left" if task.left >= 1.0 else ", a moment"
 
 
 def draw_failed(layout, task: task_queue.Task) -> None:

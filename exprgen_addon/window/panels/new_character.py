@@ -8,6 +8,7 @@ from ...engine import python_check
 from .. import new_character_steps, references
 from ..operators import new_character
 from ..operators.new_character import primary_for
+from ..operators.try_controls import profile_path
 from .drawing import Part, draw_job, draw_outcome, draw_wrapped
 
 
@@ -48,18 +49,58 @@ def _draw_step(
         draw_outcome(box, new_character.TITLE)
     if step.detail:
         draw_wrapped(box, step.detail, "BLANK1")
-    if step.name == new_character_steps.CAPTURE and following:
+    if step.name == new_character_steps.CAPTURE and step.ready:
         box.prop(settings, "new_pictures")
     trains = step.name in (new_character_steps.CAPTURE, new_character_steps.TRAIN)
-    if trains and following and python_check.without_training:
+    if trains and step.ready and python_check.without_training:
         draw_wrapped(box, python_check.without_training, "INFO")
+    if step.name == new_character_steps.CONTROLS and step.done:
+        _draw_controls(box)
     if step.name == new_character_steps.POSES and step.picture is not None:
-        box.operator("exprgen.accept_poses", icon="CHECKMARK")
+        box.operator("exprgen.choose_poses", icon="IMGDISPLAY")
+        box.operator("exprgen.accept_poses", text="Accept by Name", icon="CHECKMARK")
     if step.picture is not None:
         icon = references.icon_of(step.picture)
         if icon and (following or begun or step.name == new_character_steps.POSES):
             box.template_icon(icon_value=icon, scale=6.0)
-        box.operator("exprgen.open_file", icon="IMAGE_DATA").filepath = str(step.picture)
+        look = box.operator("exprgen.look_at_picture", text="Look Large", icon="IMAGE_DATA")
+        look.filepath = str(step.picture)
 
 
-classes = (EXPRGEN_PT_new_character,)
+class EXPRGEN_UL_new_controls(bpy.types.UIList):
+    """Controls that were found: a tick for each that is to be driven, a slider to try it"""
+
+    def draw_item(self, context, layout, data, item, icon, active_data, active_propname, index=0):
+        row = layout.row(align=True)
+        row.prop(item, "kept", text="")
+        split = row.split(factor=0.62, align=True)
+        split.active = item.kept
+        split.label(text=item.name)
+        split.prop(item, "value" if item.down else "raised", text="", slider=True)
+
+    def filter_items(self, context, data, propname):
+        word = self.filter_name.casefold()
+        shown = self.bitflag_filter_item
+        return [
+            shown if word in f"{c.name} {c.region}".casefold() else 0
+            for c in getattr(data, propname)
+        ], []
+
+
+def _draw_controls(box) -> None:
+    window = bpy.context.window_manager.exprgen
+    path = profile_path(bpy.context)
+    if window.controls_of != str(path) or not len(window.controls):
+        box.operator("exprgen.list_controls", icon="PRESET")
+        return
+    kept = sum(c.kept for c in window.controls)
+    box.label(text=f"{kept} of {len(window.controls)} are driven; slide to try", icon="BLANK1")
+    box.template_list(
+        "EXPRGEN_UL_new_controls", "", window, "controls", window, "active_control", rows=6
+    )
+    if window.refused:
+        draw_wrapped(box, window.refused, "ERROR")
+    box.operator("exprgen.rest_controls", icon="LOOP_BACK")
+
+
+classes = (EXPRGEN_UL_new_controls, EXPRGEN_PT_new_character)

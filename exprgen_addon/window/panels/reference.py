@@ -8,9 +8,13 @@ import bpy
 
 from ....networks.errors import ExprGenError
 from ...engine import python_check, task_queue
-from .. import job_timer, references
-from ..operators import analyse, apply, show_reference
+from ...keying.keyframes import scene_fps
+from .. import job_timer, reference_overlay, references
+from ..operators import analyse, apply, scene_rate, show_reference
 from .drawing import Part, alert, button, draw_error, draw_job, draw_outcome, draw_wrapped
+
+WAYS = (("off", "Hidden"), ("beside", "Beside"), ("over", "Over"), ("behind", "Behind"))
+"""Where the footage is shown, as the buttons name it."""
 
 
 class EXPRGEN_PT_reference(Part, bpy.types.Panel):
@@ -27,7 +31,7 @@ class EXPRGEN_PT_reference(Part, bpy.types.Panel):
         found = references.seen(settings)
         track = references.track_path(settings)
         if found is not None:
-            _draw_thumbnail(layout, found, track)
+            _draw_thumbnail(layout, context.scene, found, track)
         elif track is not None:
             alert(layout, apply.GONE)
         column = layout.column()
@@ -53,15 +57,33 @@ class EXPRGEN_PT_reference(Part, bpy.types.Panel):
         if found is not None:
             if references.was_replaced(settings, found):
                 alert(layout, "The file was replaced since")
-            row = layout.row(align=True)
-            row.label(text="", icon="IMAGE_REFERENCE")
-            for way, text in (("off", "Hidden"), ("beside", "Beside"), ("behind", "Behind")):
-                pressed = settings.overlay == way
-                row.operator("exprgen.show_reference", text=text, depress=pressed).way = way
-            draw_job(layout, show_reference.TITLE)
-            draw_outcome(layout, show_reference.TITLE)
-            if settings.overlay != "off":
-                layout.prop(settings, "overlay_opacity", slider=True)
+            _draw_rate(layout, context.scene, found)
+            _draw_footage(layout, settings)
+
+
+def _draw_footage(layout, settings) -> None:
+    """Where the footage is shown."""
+    row = layout.row(align=True)
+    row.label(text="", icon="IMAGE_REFERENCE")
+    for way, text in WAYS:
+        pressed = settings.overlay == way
+        row.operator("exprgen.show_reference", text=text, depress=pressed).way = way
+    draw_job(layout, show_reference.TITLE)
+    draw_outcome(layout, show_reference.TITLE)
+    if settings.overlay != "off":
+        opacity = "over_opacity" if settings.overlay == "over" else "overlay_opacity"
+        layout.prop(settings, opacity, slider=True)
+
+
+def _draw_rate(layout, scene, found: references.Seen) -> None:
+    """The scene's rate is not the clip's: offer it."""
+    wanted = scene_rate.offered(scene, found)
+    if wanted is None:
+        return
+    column = layout.column(align=True)
+    column.label(text=f"The scene has {scene_fps(scene):.5g} frames a second", icon="INFO")
+    text = f"Use the Clip's {wanted:.5g}"
+    column.operator("exprgen.take_rate", text=text, icon="TIME")
 
 
 def _draw_engine(layout, error: ExprGenError) -> None:
@@ -73,8 +95,11 @@ def _draw_engine(layout, error: ExprGenError) -> None:
     box.operator("exprgen.check_engine", text="Check Again", icon="FILE_REFRESH")
 
 
-def _draw_thumbnail(layout, found: references.Seen, track: Path) -> None:
-    icon = references.icon_of(references.thumbnail_path(track))
+def _draw_thumbnail(layout, scene, found: references.Seen, track: Path) -> None:
+    """The actor at the present frame: the footage's picture, else the face as it was read, else the
+    one that shows it best."""
+    shown = reference_overlay.picture_at(scene) or references.face_at(scene, found)
+    icon = references.icon_of(shown or references.thumbnail_path(track))
     if icon:
         layout.template_icon(icon_value=icon, scale=7.0)
     count, seen = len(found.track), int(found.track.found.sum())

@@ -92,6 +92,12 @@ def load_ced(folder: str | Path, character: str) -> CharacterSet:
     count = len(seen["found"])
     if count > min(len(samples["label"]), len(faces)) or not count:
         raise InputError("is incomplete", file=place, fix=CAPTURE)
+    return _as_set(character, meta, samples, seen, faces)
+
+
+def _as_set(character: str, meta: dict, samples: dict, seen: dict, faces) -> CharacterSet:
+    """The rows that were `seen`; every tenth block is for validation."""
+    count = len(seen["found"])
     labels = samples["label"][:count].astype(int)
     columns = {
         "units": samples["units"][:count].astype(np.float32),
@@ -119,6 +125,27 @@ def load_ced(folder: str | Path, character: str) -> CharacterSet:
         controls=meta["controls"],
         **columns,
     )
+
+
+def load_poses(folder: str | Path, character: str) -> CharacterSet:
+    """One character's poses under `folder`, as `load_ced` gives them but without pictures, from a
+    capture that tells its landmarks; nobody need have prepared it. `faces` holds none.
+
+    Raises:
+        InputError: the capture is missing, incomplete or tells no landmarks.
+    """
+    if not is_name(character):
+        raise InputError(f"{character[:60]!r} names no character", file=folder, fix=NAME_FIX)
+    path = Path(folder) / character / "samples.npz"
+    meta, samples = load_samples(path)
+    if "geometry" not in samples or "rejected" not in samples:
+        raise InputError("tells no landmarks", file=path, fix=PREPARE)
+    rejected = samples["rejected"] > 0
+    found = np.isfinite(samples["geometry"]).all(1) & ~rejected
+    if open_rows := int((~found & ~rejected).sum()):
+        raise InputError(f"is incomplete: {open_rows} poses are missing", file=path, fix=CAPTURE)
+    seen = {"found": found, "geometry": samples["geometry"], "arkit": samples["arkit"]}
+    return _as_set(character, meta, samples, seen, np.empty((len(found), 0, 0), np.uint8))
 
 
 def load_samples(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
@@ -150,13 +177,17 @@ def load_seen(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     return meta, seen
 
 
-def load_ced_to_train(folder: str | Path, character: str) -> CharacterSet:
+def load_ced_to_train(folder: str | Path, character: str, pictures: bool = True) -> CharacterSet:
     """`load_ced` for those who learn from it: pictures are left both to learn from and to check by.
+
+    Args:
+        pictures: they are looked at; else a capture that was not prepared will do (`load_poses`).
 
     Raises:
         InputError: as `load_ced`, or the capture is too small.
     """
-    posed = load_ced(folder, character)
+    prepared = (Path(folder) / character / "seen.npz").is_file() if is_name(character) else True
+    posed = (load_ced if pictures or prepared else load_poses)(folder, character)
     if not len(posed.rows(TRAIN)) or not len(posed.rows(VALIDATION)):
         raise InputError(
             f"holds too few pictures ({len(posed)}) to train with",

@@ -236,6 +236,34 @@ def test_the_training_registers_by_the_projected_landmarks(marked, tmp_path, mon
     assert posed.faces[1].max() == 0
 
 
+def test_poses_alone_are_all_that_a_character_network_learns_from(marked, tmp_path):
+    """No picture is made, and the set is the one that pictures would have given."""
+    from exprgen.networks.training import ced
+    from exprgen.networks.training.shared import datasets
+
+    def capture(folder, **more):
+        return ced_capture.capture_ced(
+            marked, folder, 4, seed=5, processes=0, settings=TINY, **more
+        )
+
+    bare, drawn = capture(tmp_path / "a", pictures=False), capture(tmp_path / "b")
+    assert not list((tmp_path / "a" / "ann" / "images").iterdir())
+    assert ced_capture.is_complete(bare)
+    assert (bare["done"], bare["rejected"]) == (drawn["done"], drawn["rejected"])
+    ced.prepare_character(tmp_path / "b" / "ann")
+    a, b = datasets.load_poses(tmp_path / "a", "ann"), datasets.load_ced(tmp_path / "b", "ann")
+    assert a.split.tolist() == b.split.tolist()
+    for name in ("units", "labels", "geometry", "intended", "arkit", "found"):
+        one, other = (getattr(s, name).astype(float) for s in (a, b))
+        np.testing.assert_allclose(one, other, atol=1e-5, err_msg=name)
+    again = capture(tmp_path / "a")
+    assert (again["done"], again["rendered"]) == (drawn["done"], drawn["rendered"])
+    with pytest.raises(InputError, match="has no landmarks"):
+        ced_capture.capture_ced(
+            replace(marked, landmarks={}, path=marked.path), tmp_path / "c", 4, pictures=False
+        )
+
+
 def test_stills_go_by_character_and_name(ann, tmp_path):
     track = synthetic.rig_track(ann, frames=2)
     paths = render_processes.render_stills(ann, track, tmp_path, ["a", "b"], 64, processes=0)

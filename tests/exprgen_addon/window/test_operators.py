@@ -520,12 +520,72 @@ def test_the_reference_stands_beside_in_step_with_the_timeline(analysed):
     assert len(bpy.data.images) == images - 1
 
 
-def test_the_footage_goes_when_another_reference_is_chosen(analysed, tmp_path):
-    bpy.ops.exprgen.show_reference(way="beside")
+def test_another_reference_brings_its_own_footage(scene, tmp_path, house):
     other = synthetic.speaking_clip(tmp_path / "other.mp4", frames=3)
+    bpy.ops.exprgen.analyse()
+    bpy.ops.exprgen.show_reference(way="beside")
+    first = scene.exprgen.track
     bpy.ops.exprgen.pick_reference(filepath=str(other))
-    assert reference_overlay.overlay_of(analysed) is None
-    assert analysed.exprgen.overlay == "off"
+    assert reference_overlay.overlay_of(scene) is None, "not the footage of before"
+    bpy.ops.exprgen.analyse()
+    shown = reference_overlay.overlay_of(scene)
+    assert shown.image_user.frame_duration == 3, "shown without being asked for"
+    bpy.ops.exprgen.pick_reference(filepath=str(house / "clip.mp4"))
+    assert scene.exprgen.track == first, "looked at before: nothing to wait for"
+    assert reference_overlay.overlay_of(scene).image_user.frame_duration == 30
+    bpy.ops.exprgen.pick_reference(filepath=str(synthetic.speaking_clip(house / "c.mp4", frames=2)))
+    assert scene.exprgen.track == ""
+
+
+def test_the_clips_rate_is_offered_and_the_footage_keeps_step(analysed):
+    from exprgen.exprgen_addon.window.operators import scene_rate
+
+    found = references.seen(analysed.exprgen)
+    assert scene_rate.offered(analysed, found) is None
+    analysed.render.fps = 30
+    assert scene_rate.offered(analysed, found) == 25
+    bpy.ops.exprgen.show_reference(way="beside")
+    assert reference_overlay.overlay_of(analysed).image_user.frame_duration > 30
+    bpy.ops.exprgen.take_rate()
+    assert (analysed.render.fps, analysed.render.fps_base) == (25, 1.0)
+    assert reference_overlay.overlay_of(analysed).image_user.frame_duration == 30
+    assert not bpy.ops.exprgen.take_rate.poll()
+
+
+def test_the_thumbnail_is_of_the_present_frame(analysed):
+    found = references.seen(analysed.exprgen)
+    analysed.frame_set(5)
+    fifth = references.face_at(analysed, found).read_bytes()
+    assert fifth[:2] == b"\xff\xd8"
+    assert fifth == found.track.face_jpeg(4)
+    analysed.frame_set(500)
+    assert references.face_at(analysed, found) is None
+    analysed.frame_set(5)
+    bpy.ops.exprgen.show_reference(way="beside")
+    assert reference_overlay.picture_at(analysed).name == "reference_00005.jpg"
+    analysed.frame_set(500)
+    assert reference_overlay.picture_at(analysed) is None
+
+
+def test_one_face_then_the_next_then_all(analysed):
+    from exprgen.exprgen_addon.window.operators import view_faces
+
+    order = view_faces.in_the_list(analysed)
+    assert [c.name for c in order] == ["Ann", "Bob"]
+    seen = []
+    for _ in range(3):
+        view_faces.choose_neighbour(analysed, 1)
+        seen.append(in_scene.active_collection(analysed).name)
+    assert seen in (["Ann", "Bob", "Ann"], ["Bob", "Ann", "Bob"])
+    both = in_scene.characters_in(analysed)
+    _, wide, _ = view_faces.extent(both)
+    _, narrow, tall = view_faces.extent(both[:1], handles=False)
+    size = both[0].profile.framing.size
+    assert wide > 2 * size
+    assert (narrow, tall) == pytest.approx((size, size))
+    bpy.ops.exprgen.show_reference(way="beside")
+    _, with_footage, _ = view_faces.extent(both[:1], view_faces.beside_of(analysed), handles=False)
+    assert with_footage > 1.9 * size
 
 
 def test_a_killed_worker_is_told_and_the_next_run_works(analysed):
@@ -740,7 +800,7 @@ def test_the_checklist_tells_what_is_done_and_what_is_next(house, tmp_path):
     (folder / "manifest.json").write_text(json.dumps(manifest))
     assert new_character_steps.captured(folder.parent, profile.name) == (10, 10)
     steps = {s.name: s for s in new_character_steps.steps_of(profile.path, primary)}
-    assert not steps["capture"].done, "the primary's pictures are missing"
+    assert not steps["capture"].done, "the primary's poses are missing"
     new_character_steps.network_path(profile, primary).write_bytes(b"weights")
     steps = {s.name: s for s in new_character_steps.steps_of(profile.path, primary)}
     assert steps["train"].done, "a network beside the profile is found"
@@ -765,6 +825,24 @@ def test_a_step_of_the_checklist_is_a_job(house, tmp_path):
     assert made.names
     assert bpy.context.scene.exprgen.new_profile == "//hero.json", "goes where the file goes"
     assert new_character_steps.steps_of(made.path, None)[0].done
+    rows = bpy.context.window_manager.exprgen.controls
+    assert [r.name for r in rows] == list(made.names), "listed, to be tried"
+    before = {c.name: c for c in made.controls}
+    smile = next(
+        r for r in rows if before[r.name].targets[0].data_path == 'key_blocks["smile"].value'
+    )
+    smile.raised = 0.5
+    keys = bpy.data.objects["bob face"].data.shape_keys.key_blocks
+    assert keys["smile"].value == pytest.approx(0.5)
+    bpy.ops.exprgen.rest_controls()
+    assert keys["smile"].value == 0.0
+    lid = next(r for r in rows if before[r.name].mirror)
+    lid.kept = False
+    kept = load_profile(made.path)
+    assert lid.name not in kept.names
+    assert before[lid.name].mirror in kept.names, "the other side alone, and a whole profile"
+    lid.kept = True
+    assert load_profile(made.path).controls == made.controls
 
 
 def test_presets_hold_every_setting_of_apply(house):

@@ -1,0 +1,87 @@
+"""Jobs one after the other as one, with one progress over all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ...networks.errors import ExprGenError
+from .jobs import Messages
+
+
+@dataclass(frozen=True)
+class Link:
+    """One job of a chain. label: its stage, for a person; begin: starts it."""
+
+    label: str
+    begin: Callable[[], Messages]
+
+
+class Chain(Messages):
+    """Begins each job when the one before has ended; the last one's result is its own. One that was
+    stopped, or came to a part only, ends the chain with what it gave.
+
+    Args:
+        links: the jobs; each one's messages tell its label as their stage, and beside it the stage
+            that the job itself tells, where that says more.
+    """
+
+    def __init__(self, links: Sequence[Link]):
+        super().__init__()
+        self._left = list(links)
+        self._logs: list[str] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        link = self._left.pop(0)
+        self._label, self._job = link.label, link.begin()
+
+    @property
+    def pids(self) -> list[int]:
+        return self._job.pids
+
+    @property
+    def log(self) -> list[str]:
+        return [*self._logs, *self._job.log]
+
+    def messages(self) -> list[dict]:
+        if self.done:
+            return []
+        told = [self._labelled(m) for m in self._job.messages() if m["type"] != "result"]
+        if self._job.error is not None:
+            self.error = self._job.error
+        elif self._job.result is not None:
+            told += self._go_on(self._job.result)
+        return told
+
+    def _go_on(self, result: dict) -> list[dict]:
+        if not self._left or self.stopping or result.get("partial"):
+            self.result = result
+            return [{"type": "result", **result}]
+        self._logs = self.log
+        try:
+            self._begin()
+        except ExprGenError as error:
+            self.error = error
+            return [error.to_message()]
+        return [{"type": "stage", "stage": self._label}]
+
+    def run_blocking(self, on_message: Callable[[dict], None] = lambda message: None) -> dict:
+        while not self.done:
+            for message in self.messages():
+                on_message(message)
+            time.sleep(0.02)
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+    def stop(self) -> None:
+        self.stopping = True
+        self._job.stop()
+
+    def kill(self) -> None:
+        self._job.kill()
+
+    def _labelled(self, message: dict) -> dict:
+        return {**message, "stage": self._label} if "stage" in message else message
