@@ -21,7 +21,7 @@ OPENING = 15.0
 SILENT = 5.0
 """Seconds without a picture after which a camera counts as gone."""
 LATE = 0.1
-"""Seconds after its moment from which on a clip's frame is left out, as a camera would have."""
+"""Seconds after its moment from which on a clip's frame counts as one that a camera had missed."""
 
 
 @dataclass(frozen=True)
@@ -142,12 +142,12 @@ class ClipSource(Source):
                     due = began + offset + frame.time
                     if self._stop.wait(max(0.0, due - time.monotonic())):
                         return
+                    late = time.monotonic() - due
+                    if late > LATE:  # the machine is behind: play on from here, as if it had paused
+                        self._left_out += round(late * self.fps)
+                        began, due = began + late, due + late
+                    yield Shot(replace(frame, index=index, time=offset + frame.time), due)
                     index += 1
-                    if time.monotonic() - due > LATE:
-                        self._left_out += 1
-                        continue
-                    placed = replace(frame, index=index - 1, time=offset + frame.time)
-                    yield Shot(placed, due)
             if not self._loop:
                 return
             gc.collect()  # a reader's decoders hold each other: 5 MB a round, until somebody looks
