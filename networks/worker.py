@@ -283,7 +283,7 @@ def _interrupted_by(stop: threading.Event) -> Iterator[None]:
         while not over.is_set():
             if stop.wait(0.2):
                 if not over.is_set():
-                    signal.raise_signal(signal.SIGINT)
+                    _interrupt_main()
                 return
 
     old = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -294,6 +294,14 @@ def _interrupted_by(stop: threading.Event) -> Iterator[None]:
     finally:
         over.set()
         signal.signal(signal.SIGINT, old)
+
+
+def _interrupt_main() -> None:
+    """Ctrl-C for the main thread, out of whatever it waits in."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    else:
+        signal.raise_signal(signal.SIGINT)
 
 
 def training_names() -> list[str]:
