@@ -24,7 +24,14 @@ def register() -> None:
     import bpy
 
     from .engine import python_check
-    from .window import add_menu, job_timer, perception_curve, preferences, scene_settings
+    from .window import (
+        add_menu,
+        exchange_menus,
+        job_timer,
+        perception_curve,
+        preferences,
+        scene_settings,
+    )
     from .window.panels import status_bar
 
     for cls in _classes():
@@ -34,6 +41,7 @@ def register() -> None:
     perception_curve.register()
     status_bar.register()
     add_menu.register()
+    exchange_menus.register()
     _register_presets(True)
     _register_handlers()
     _register_keys()
@@ -51,6 +59,7 @@ def unregister() -> None:
     from .engine import engine_python, python_check
     from .window import (
         add_menu,
+        exchange_menus,
         job_timer,
         live_clarity,
         perception_curve,
@@ -70,6 +79,7 @@ def unregister() -> None:
     _unregister_keys()
     _unregister_handlers()
     _register_presets(False)
+    exchange_menus.unregister()
     add_menu.unregister()
     status_bar.unregister()
     perception_curve.unregister()

@@ -118,11 +118,12 @@ def analyse(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
     """
     from . import pipeline
     from .footage import reference_pictures
+    from .footage.live_link import is_live_link
 
     arguments = dict(arguments)
     thumbnail = arguments.pop("thumbnail", None)
     done = pipeline.analyse(pipeline.AnalyseRequest.from_json(arguments), emit, stop).to_json()
-    if thumbnail:
+    if thumbnail and not is_live_link(arguments["reference"]):  # which has no pictures
         reference_pictures.thumbnail(arguments["reference"], done["track"], thumbnail)
     return done
 
