@@ -15,7 +15,7 @@ from .probe import Probe
 from .rigid import rigid_motion
 
 Progress = Callable[[int, int], None]
-"""Called with (candidates tried, all)."""
+"""Called with (evaluations of the rig, all)."""
 
 STEP = 0.03
 """How far what has no limits is tried: locations, in face heights."""
@@ -24,6 +24,10 @@ RIGID = 0.04
 SKULL = 0.6
 """Share of the face's points that must move as one for a motion of the head."""
 _GROUP = 8
+MANY = 60
+"""Bones and objects that may move the face, from which on several are measured at once."""
+NOTHING = 0.02
+"""A point that moves less than this share of what counts does not belong to a region."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +60,31 @@ class Mover:
         return np.linalg.norm(self.field, axis=1)
 
 
+class Tally:
+    """Evaluations of the rig that were made and those still to be made, at most.
+
+    Each costs the same, whatever moves, so they tell the time that is left.
+    """
+
+    def __init__(self, progress: Progress, probe: Probe, left: int):
+        self._progress, self._probe = progress, probe
+        self._begun, self.left = probe.evaluations, left
+        self.tell()
+
+    def tell(self, no_more: int = 0) -> None:
+        """So many fewer than known until now are left."""
+        self.left = max(self.left - no_more, 0)
+        done = self._probe.evaluations - self._begun
+        self._progress(done, done + self.left)
+
+
 def find_movers(
     probe: Probe, free: list[Found], face: Face, rest, progress: Progress
 ) -> list[Mover]:
-    """Those of `free` that move the face, measured one by one.
+    """Those of `free` that move the face, measured.
 
     Bones in groups first: where none of a group moves the face, none is tried alone. That leaves
-    out arms and legs quickly.
+    out arms and legs quickly. Of many bones those are measured at once that move different places.
     """
     still = STILL * face.height
     free = [f for f in free if f.kind != "scale" or half_limited(f)]
@@ -72,24 +94,128 @@ def find_movers(
     # Opposite keys (mouthLeft, mouthRight) would cancel each other in a group.
     single = [[unit] for unit in holders.values() if unit[0].kind == "value"]
     units = [unit for unit in holders.values() if unit[0].kind != "value"]
+    many = len(units) > MANY
     queue = [units[i : i + _GROUP] for i in range(0, len(units), _GROUP)][::-1] + single[::-1]
+    tally = Tally(progress, probe, sum(_plan(group) for group in queue))
     out: list[Mover] = []
-    done = 0
+    moving: list[Region] = []
     while queue:
         group = queue.pop()
-        together = [f for unit in group for f in unit]
-        if len(together) > 1 and not _any_moves(probe, together, face, rest, still):
-            done += len(together)
-            progress(done, len(free))
+        together, over = [f for unit in group for f in unit], _plan(group)
+        if many and len(group) == 1 and together[0].kind != "value":
+            region = _region(probe, together, face, rest, still)
+            if region:
+                moving.append(region)
+                over -= sum(map(_sides, together))
+        elif len(together) > 1 and not _any_moves(probe, together, face, rest, still):
+            pass
         elif len(group) > 1:
             half = len(group) // 2
-            queue += [group[half:], group[:half]]
+            parts = [group[half:], group[:half]]
+            queue += parts
+            over -= sum(_plan(part) for part in parts)
         else:
-            for f in together:
-                mover = _measure(probe, f, face, rest, still)
-                out += [mover] if mover else []
-                done += 1
-                progress(done, len(free))
+            out += [m for f in together if (m := _measure(probe, f, face, rest, still))]
+        tally.tell(over)
+    if moving:
+        out += measured_together(probe, moving, face, rest, tally)
+    order = {f.name: i for i, f in enumerate(free)}
+    return sorted(out, key=lambda m: order[m.found.name]) if many else out
+
+
+def _plan(group: list[list[Found]]) -> int:
+    """Evaluations that a group takes at most, if every part of it moves the face by itself."""
+    if len(group) == 1:
+        return 2 + sum(map(_sides, group[0]))
+    half = len(group) // 2
+    return 2 + _plan(group[:half]) + _plan(group[half:])
+
+
+def _sides(f: Found) -> int:
+    """How often a candidate is set: what has no limits is tried one way."""
+    return 2 if half_limited(f) else 1
+
+
+@dataclass(frozen=True)
+class Region:
+    """What belongs to one bone or object, and which points (V,) any of it moves."""
+
+    unit: list[Found]
+    mask: np.ndarray
+
+
+def _region(probe: Probe, unit: list[Found], face: Face, rest, still: float) -> Region | None:
+    """All of a unit set at once, to one side and to the other; None if the face keeps still."""
+    ranges = [_tried_range(probe, f, face.height) for f in unit]
+    moved = np.zeros(len(rest))
+    for side in (1, 0) if any(half_limited(f) for f in unit) else (1,):
+        for f, r in zip(unit, ranges, strict=True):
+            probe.set(f, r[side])
+        moved = np.maximum(moved, np.linalg.norm(probe.points() - rest, axis=1))
+    for f in unit:
+        probe.rest(f)
+    return Region(unit, moved > NOTHING * still) if moved[face.mask].max() > still else None
+
+
+def measured_together(
+    probe: Probe, moving: list[Region], face: Face, rest, tally: Tally
+) -> list[Mover]:
+    """The candidates of many bones, each bone's first with others' first and so on, in sets that
+    move different points. A set that moves a point that none of it moves alone is measured singly:
+    there its bones act together.
+    """
+    still, out = STILL * face.height, []
+    sets = _apart(moving)
+    rounds = [
+        [(r.unit[k], r.mask) for r in regions if k < len(r.unit)]
+        for regions in sets
+        for k in range(max(len(r.unit) for r in regions))
+    ]
+    costs = [max(_sides(f) for f, _ in tried) for tried in rounds]
+    tally.left = sum(costs)
+    for tried, cost in zip(rounds, costs, strict=True):
+        found = _set_at_once(probe, tried, face, rest, still)
+        if found is None:
+            found = [_measure(probe, f, face, rest, still) for f, _ in tried]
+        out += [m for m in found if m]
+        tally.tell(cost)
+    return out
+
+
+def _apart(moving: list[Region]) -> list[list[Region]]:
+    """Regions in sets that have no point in common, the largest first."""
+    sets: list[tuple[list[Region], np.ndarray]] = []
+    for region in sorted(moving, key=lambda r: -int(r.mask.sum())):
+        for regions, taken in sets:
+            if not (taken & region.mask).any():
+                regions.append(region)
+                taken |= region.mask
+                break
+        else:
+            sets.append(([region], region.mask.copy()))
+    return [regions for regions, _ in sets]
+
+
+def _set_at_once(probe: Probe, tried, face: Face, rest, still: float) -> list[Mover | None] | None:
+    """Candidates, each with the points that it may move, at their limits at once; None if what
+    belongs to none of them moves."""
+    ranges = [_tried_range(probe, f, face.height) for f, _ in tried]
+    two = [half_limited(f) for f, _ in tried]
+    fields = []
+    for side in (1, 0) if any(two) else (1,):
+        for (f, _), r, both in zip(tried, ranges, two, strict=True):
+            probe.set(f, r[side] if both or side else f.rest)
+        fields.append(probe.points() - rest)
+    for f, _ in tried:
+        probe.rest(f)
+    strange = ~np.any([mask for _, mask in tried], axis=0)
+    if any(np.linalg.norm(field[strange], axis=1).max(initial=0.0) > still for field in fields):
+        return None
+    out = []
+    for (f, mask), (low, high), both in zip(tried, ranges, two, strict=True):
+        up = fields[0] * mask[:, None]
+        down = fields[1] * mask[:, None] if both else np.zeros_like(up)
+        out.append(_mover(f, up, down, high, low if both else f.rest, face, still))
     return out
 
 
@@ -144,6 +270,11 @@ def _measure(probe: Probe, f: Found, face: Face, rest, still: float) -> Mover | 
     else:
         down, low = np.zeros_like(up), f.rest
     probe.rest(f)
+    return _mover(f, up, down, high, low, face, still)
+
+
+def _mover(f: Found, up, down, high: float, low: float, face: Face, still: float) -> Mover | None:
+    """A candidate whose limits move all points by `up` and `down` (V, 3)."""
     size = np.maximum(np.linalg.norm(up, axis=1), np.linalg.norm(down, axis=1))
     if size[face.mask].max() <= still:
         return None

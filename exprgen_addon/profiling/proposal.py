@@ -20,11 +20,13 @@ from ..keying.takes import save_file
 from ..rigs import Found
 from .expressions import Expressions
 from .face import Face, find_face
+from .machinery import without_machinery
 from .meanings import Meanings, of_the_face
 from .movers import Mover, Progress, behind_the_lips, find_movers, is_rigid
 from .notes import Notes, shortened
 from .orientation import framing, orient
 from .probe import Probe
+from .reach import Reach, face_rows
 from .scenes import character_objects, find_mesh, home, open_scene
 from .turning import Turning
 
@@ -45,6 +47,7 @@ def propose_profile(
     name: str,
     *,
     file: str | Path | None = None,
+    everything: bool = False,
     progress: Progress | None = None,
 ) -> ProfileProposal:
     """Find the controls of a face in the open file and describe them as a profile.
@@ -54,7 +57,8 @@ def propose_profile(
     Args:
         mesh: the face's mesh, or the body's that it is part of.
         name: of the character. file: for messages; where the file came from.
-        progress: called with (candidates tried, all).
+        everything: of a rig of very many bones its machinery is tried too, see machinery.py.
+        progress: called with (evaluations of the rig, all), see `movers.Tally`.
 
     Raises:
         InputError: nothing moves the face (it names what is locked or driven), a limit is not a
@@ -77,6 +81,14 @@ def propose_profile(
                 fix="mend its modifiers and constraints; look for scales of zero",
             )
         face = find_face(probe, mesh, rest, free, meanings)
+        reach = Reach(objects, face_rows(probe, face))
+        free = [f for f in free if f in reach]
+        if not everything:
+            free, machinery = without_machinery(free, objects)
+            notes.named(
+                "looks like the rig's machinery, not tried (--all tries it)",
+                dict.fromkeys(f.label for f in machinery),
+            )
         movers = find_movers(probe, free, face, rest, progress or (lambda done, total: None))
         if not movers:
             raise _nothing_moves(found, mesh, file)
@@ -167,6 +179,7 @@ def profile_file(
     *,
     mesh_name: str | None = None,
     library: str | None = None,
+    everything: bool = False,
     progress: Progress | None = None,
 ) -> ProfileProposal:
     """Open a scene file, propose a profile and write it to `out`; the file itself stays as it is.
@@ -190,7 +203,8 @@ def profile_file(
     before = _before(out, path)
     open_scene(path)
     mesh = find_mesh(mesh_name, library=library, file=path)
-    proposal = propose_profile(mesh, slug(out.stem), file=path, progress=progress)
+    name = slug(out.stem)
+    proposal = propose_profile(mesh, name, file=path, everything=everything, progress=progress)
     blend = path.resolve()
     if imported:
         blend = Path(save_file(out.with_suffix(".blend"))).resolve()

@@ -159,11 +159,11 @@ def _related(part, everyone) -> Iterator:
         yield part.parent
     yield from part.children
     for modifier in part.modifiers:
-        yield from _objects_of(modifier)
+        yield from objects_of(modifier)
     bones = part.pose.bones if part.pose else ()
     for holder in (part, *bones):
         for constraint in holder.constraints:
-            yield from _objects_of(constraint)
+            yield from objects_of(constraint)
     keys = getattr(part.data, "shape_keys", None) if part.data else None
     for target in driver_targets(part):
         if isinstance(target.id, bpy.types.Object):
@@ -186,7 +186,7 @@ def _related(part, everyone) -> Iterator:
                     yield other
 
 
-def _objects_of(holder) -> Iterator:
+def objects_of(holder) -> Iterator:
     for name in ("object", "target", "mirror_object"):
         other = getattr(holder, name, None)
         if isinstance(other, bpy.types.Object):

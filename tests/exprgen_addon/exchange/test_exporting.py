@@ -233,10 +233,18 @@ class TestRefusals:
     def test_an_empty_range(self, shot, tmp_path):
         assert export(shot, tmp_path / "take.csv", more=["--range", "5:6"]) == EXIT_USAGE
 
-    def test_what_is_read_is_never_written(self, shot, tmp_path):
-        before = shot.read_bytes()
-        assert export(shot, tmp_path / "take.glb", tmp_path / "take.csv") == EXIT_OK
-        assert shot.read_bytes() == before
+    def test_what_is_read_is_never_written(self, driven, tmp_path):
+        blend, _ = driven
+        before = blend.read_bytes()
+        more = ["--character", blend.with_suffix(".json")]
+        assert export(blend, tmp_path / "take.glb", more=more) == EXIT_OK
+        assert blend.read_bytes() == before
+
+    def test_controls_that_stand_for_nothing(self, driven, tmp_path, capsys):
+        blend, _ = driven
+        more = ["--character", blend.with_suffix(".json")]
+        assert export(blend, tmp_path / "take.csv", more=more) == EXIT_USAGE
+        assert "channels" in capsys.readouterr().err
 
     def test_no_blend(self, tmp_path):
         (tmp_path / "x.blend").write_bytes(b"none")
