@@ -61,27 +61,47 @@ class Mover:
 
 
 class Tally:
-    """Evaluations of the rig that were made and those still to be made, at most.
+    """Evaluations of the rig that were made and those still to be made.
 
     Each costs the same, whatever moves, so they tell the time that is left.
     """
 
-    def __init__(self, progress: Progress, probe: Probe, left: int):
-        self._progress, self._probe = progress, probe
-        self._begun, self.left = probe.evaluations, left
-        self.tell()
+    def __init__(self, progress: Progress, probe: Probe):
+        self._progress, self._probe, self._begun = progress, probe, probe.evaluations
 
-    def tell(self, no_more: int = 0) -> None:
-        """So many fewer than known until now are left."""
-        self.left = max(self.left - no_more, 0)
+    def tell(self, left: float) -> None:
         done = self._probe.evaluations - self._begun
-        self._progress(done, done + self.left)
+        self._progress(done, done + round(left))
+
+
+class Group:
+    """Bones, objects or keys that are tried together. search: evaluations until each that moves the
+    face is found; own: those that measure all of it one by one; both at most."""
+
+    def __init__(self, units: list[list[Found]]):
+        self.units = units
+        self.together = [f for unit in units for f in unit]
+        self.own = sum(map(_sides, self.together))
+        self.search = _searching(len(units))
+
+    def halves(self) -> list[Group]:
+        half = len(self.units) // 2
+        return [Group(self.units[half:]), Group(self.units[:half])]
+
+
+def _searching(count: int) -> int:
+    return 2 if count == 1 else 2 + _searching(count // 2) + _searching(count - count // 2)
+
+
+def _sides(f: Found) -> int:
+    """How often a candidate is set: what has no limits is tried one way."""
+    return 2 if half_limited(f) else 1
 
 
 def find_movers(
     probe: Probe, free: list[Found], face: Face, rest, progress: Progress
 ) -> list[Mover]:
-    """Those of `free` that move the face, measured.
+    """Those of `free` that move the face, measured, in the order of `free` where they are many.
 
     Bones in groups first: where none of a group moves the face, none is tried alone. That leaves
     out arms and legs quickly. Of many bones those are measured at once that move different places.
@@ -92,60 +112,41 @@ def find_movers(
     for f in free:
         holders.setdefault(f.holder or f.name, []).append(f)
     # Opposite keys (mouthLeft, mouthRight) would cancel each other in a group.
-    single = [[unit] for unit in holders.values() if unit[0].kind == "value"]
+    single = [Group([unit]) for unit in holders.values() if unit[0].kind == "value"]
     units = [unit for unit in holders.values() if unit[0].kind != "value"]
-    many = len(units) > MANY
-    queue = [units[i : i + _GROUP] for i in range(0, len(units), _GROUP)][::-1] + single[::-1]
-    tally = Tally(progress, probe, sum(_plan(group) for group in queue))
-    out: list[Mover] = []
-    moving: list[Region] = []
+    queue = [Group(units[i : i + _GROUP]) for i in range(0, len(units), _GROUP)][::-1]
+    queue += single[::-1]
+    tally, out = Tally(progress, probe), []
+    sets = Sets() if len(units) > MANY else None
     while queue:
+        tally.tell(_left(queue, sets))
         group = queue.pop()
-        together, over = [f for unit in group for f in unit], _plan(group)
-        if many and len(group) == 1 and together[0].kind != "value":
-            region = _region(probe, together, face, rest, still)
-            if region:
-                moving.append(region)
-                over -= sum(map(_sides, together))
+        together = group.together
+        if sets is not None and len(group.units) == 1 and together[0].kind != "value":
+            sets.add(together, _region(probe, together, face, rest, still))
         elif len(together) > 1 and not _any_moves(probe, together, face, rest, still):
-            pass
-        elif len(group) > 1:
-            half = len(group) // 2
-            parts = [group[half:], group[:half]]
-            queue += parts
-            over -= sum(_plan(part) for part in parts)
+            continue
+        elif len(group.units) > 1:
+            queue += group.halves()
         else:
             out += [m for f in together if (m := _measure(probe, f, face, rest, still))]
-        tally.tell(over)
-    if moving:
-        out += measured_together(probe, moving, face, rest, tally)
+    if sets is None:
+        tally.tell(0)
+        return out
     order = {f.name: i for i, f in enumerate(free)}
-    return sorted(out, key=lambda m: order[m.found.name]) if many else out
+    out += measured_together(probe, sets, face, rest, tally)
+    return sorted(out, key=lambda m: order[m.found.name])
 
 
-def _plan(group: list[list[Found]]) -> int:
-    """Evaluations that a group takes at most, if every part of it moves the face by itself."""
-    if len(group) == 1:
-        return 2 + sum(map(_sides, group[0]))
-    half = len(group) // 2
-    return 2 + _plan(group[:half]) + _plan(group[half:])
+def _left(queue: list[Group], sets: Sets | None) -> float:
+    """Evaluations that are left: what is still searched will share them as what was found does."""
+    search, own = sum(g.search for g in queue), sum(g.own for g in queue)
+    return search + own if sets is None else search + sets.cost + sets.share * own
 
 
-def _sides(f: Found) -> int:
-    """How often a candidate is set: what has no limits is tried one way."""
-    return 2 if half_limited(f) else 1
-
-
-@dataclass(frozen=True)
-class Region:
-    """What belongs to one bone or object, and which points (V,) any of it moves."""
-
-    unit: list[Found]
-    mask: np.ndarray
-
-
-def _region(probe: Probe, unit: list[Found], face: Face, rest, still: float) -> Region | None:
-    """All of a unit set at once, to one side and to the other; None if the face keeps still."""
+def _region(probe: Probe, unit: list[Found], face: Face, rest, still: float) -> np.ndarray | None:
+    """The points (V,) that move if all of a unit is set at once, to one side or to the other; None
+    if the face keeps still."""
     ranges = [_tried_range(probe, f, face.height) for f in unit]
     moved = np.zeros(len(rest))
     for side in (1, 0) if any(half_limited(f) for f in unit) else (1,):
@@ -154,46 +155,66 @@ def _region(probe: Probe, unit: list[Found], face: Face, rest, still: float) -> 
         moved = np.maximum(moved, np.linalg.norm(probe.points() - rest, axis=1))
     for f in unit:
         probe.rest(f)
-    return Region(unit, moved > NOTHING * still) if moved[face.mask].max() > still else None
+    return moved > NOTHING * still if moved[face.mask].max() > still else None
 
 
-def measured_together(
-    probe: Probe, moving: list[Region], face: Face, rest, tally: Tally
-) -> list[Mover]:
-    """The candidates of many bones, each bone's first with others' first and so on, in sets that
-    move different points. A set that moves a point that none of it moves alone is measured singly:
-    there its bones act together.
-    """
-    still, out = STILL * face.height, []
-    sets = _apart(moving)
-    rounds = [
-        [(r.unit[k], r.mask) for r in regions if k < len(r.unit)]
-        for regions in sets
-        for k in range(max(len(r.unit) for r in regions))
-    ]
-    costs = [max(_sides(f) for f, _ in tried) for tried in rounds]
-    tally.left = sum(costs)
-    for tried, cost in zip(rounds, costs, strict=True):
+class Sets:
+    """Candidates of bones that move the face, in sets of which no two bones move a common point.
+    cost: evaluations that measuring them takes."""
+
+    def __init__(self) -> None:
+        self._taken: list[np.ndarray] = []
+        self._rounds: list[list[list[tuple[Found, np.ndarray]]]] = []
+        self._tried = 0
+        self.cost = 0
+
+    @property
+    def share(self) -> float:
+        """Evaluations for each that measuring one by one would take, of what was tried."""
+        return (1.0 + self.cost) / (1.0 + self._tried)
+
+    def add(self, unit: list[Found], region: np.ndarray | None) -> None:
+        """A bone and the points (V,) that any of it moves; None: it moves no face."""
+        self._tried += sum(map(_sides, unit))
+        if region is None:
+            return
+        free = (i for i, taken in enumerate(self._taken) if not (taken & region).any())
+        place = next(free, len(self._taken))
+        if place == len(self._taken):
+            self._taken.append(np.zeros_like(region))
+            self._rounds.append([])
+        self._taken[place] |= region
+        rounds = self._rounds[place]
+        self.cost -= sum(map(cost_of, rounds))
+        rounds += [[] for _ in range(len(unit) - len(rounds))]
+        for one, f in zip(rounds, unit, strict=False):
+            one.append((f, region))
+        self.cost += sum(map(cost_of, rounds))
+
+    def rounds(self) -> list[list[tuple[Found, np.ndarray]]]:
+        """What is set at once, time after time: candidates and the points that each may move."""
+        return [one for rounds in self._rounds for one in rounds]
+
+
+def cost_of(tried: list[tuple[Found, np.ndarray]]) -> int:
+    """Evaluations that candidates take at once."""
+    return max((_sides(f) for f, _ in tried), default=0)
+
+
+def measured_together(probe: Probe, sets: Sets, face: Face, rest, tally: Tally) -> list[Mover]:
+    """The candidates of many bones, several at once. Where that moves a point that none of them
+    moves alone they act together, and are measured singly."""
+    still, left = STILL * face.height, sets.cost
+    out: list[Mover] = []
+    for tried in sets.rounds():
+        tally.tell(left)
         found = _set_at_once(probe, tried, face, rest, still)
         if found is None:
             found = [_measure(probe, f, face, rest, still) for f, _ in tried]
         out += [m for m in found if m]
-        tally.tell(cost)
+        left -= cost_of(tried)
+    tally.tell(0)
     return out
-
-
-def _apart(moving: list[Region]) -> list[list[Region]]:
-    """Regions in sets that have no point in common, the largest first."""
-    sets: list[tuple[list[Region], np.ndarray]] = []
-    for region in sorted(moving, key=lambda r: -int(r.mask.sum())):
-        for regions, taken in sets:
-            if not (taken & region.mask).any():
-                regions.append(region)
-                taken |= region.mask
-                break
-        else:
-            sets.append(([region], region.mask.copy()))
-    return [regions for regions, _ in sets]
 
 
 def _set_at_once(probe: Probe, tried, face: Face, rest, still: float) -> list[Mover | None] | None:

@@ -79,13 +79,18 @@ def test_at_once_finds_what_one_by_one_finds(tried):
 
 
 def test_progress_tells_the_truth(tried):
-    told, evaluations = tried[-1][0], tried[-2][0]
-    done = [d for d, _ in told]
-    totals = [t for _, t in told]
-    assert done == sorted(done)
-    assert done[0] == 0
-    assert done[-1] == totals[-1] == evaluations
-    assert all(b <= a for a, b in itertools.pairwise(totals)), "it never takes longer than told"
+    told, evaluations = tried[-1], tried[-2]
+    for counts, all_ in zip(told, evaluations, strict=True):
+        done = [d for d, _ in counts]
+        totals = [t for _, t in counts]
+        assert done == sorted(done)
+        assert done[0] == 0
+        assert done[-1] == totals[-1] == all_
+        late = [t for d, t in counts if d > 0.5 * all_]
+        assert max(late) < 1.5 * all_
+        assert min(late) > 0.7 * all_
+    one_by_one = [t for _, t in told[1]]
+    assert all(b <= a for a, b in itertools.pairwise(one_by_one)), "never longer than told"
 
 
 def test_all_of_it_on_request(monkeypatch):
