@@ -76,7 +76,8 @@ class Console:
         os.close(self._stdout)
         self._stdout = None
         for number, old in self._old_handlers.items():
-            signal.signal(number, old)
+            # Blender's own handler is not Python's and can't be given back.
+            signal.signal(number, signal.SIG_DFL if old is None else old)
         self._old_handlers.clear()
 
     def catch_interrupts(self) -> None:

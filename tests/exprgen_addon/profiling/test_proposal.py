@@ -157,7 +157,9 @@ def bump(part, name: str, places, direction) -> None:
     for place in places:
         near = np.exp(-((np.linalg.norm(rest - place, axis=1) / 0.022) ** 2))
         moved += near[:, None] * np.array(direction)
-    part.shape_key_add(name=name, from_mix=False).data.foreach_set("co", moved.ravel())
+    key = part.shape_key_add(name=name, from_mix=False)
+    key.data.foreach_set("co", moved.ravel())
+    key.value = 0.0  # newer Blenders begin at 1
 
 
 def made_of(head) -> dict[str, Control]:
