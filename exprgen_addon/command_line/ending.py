@@ -19,7 +19,7 @@ from ...networks.errors import EXIT_INTERRUPTED
 from ...networks.files import SCRATCH, drop_unfinished
 from ..engine.worker_process import children
 
-PATIENCE = 1.5
+PATIENCE = 1.0
 """Seconds that a command has to end by itself."""
 
 
