@@ -26,6 +26,7 @@ def register() -> None:
     from .engine import python_check
     from .window import (
         add_menu,
+        exchange_menus,
         job_timer,
         lip_curve,
         perception_curve,
@@ -42,6 +43,7 @@ def register() -> None:
     lip_curve.register()
     status_bar.register()
     add_menu.register()
+    exchange_menus.register()
     _register_presets(True)
     _register_handlers()
     _register_keys()
@@ -59,6 +61,7 @@ def unregister() -> None:
     from .engine import engine_python, python_check
     from .window import (
         add_menu,
+        exchange_menus,
         job_timer,
         lip_curve,
         live_clarity,
@@ -82,6 +85,7 @@ def unregister() -> None:
     _unregister_keys()
     _unregister_handlers()
     _register_presets(False)
+    exchange_menus.unregister()
     add_menu.unregister()
     status_bar.unregister()
     lip_curve.unregister()

@@ -31,6 +31,8 @@ SCRATCH = "exprgen-"
 """How the names of ExprGen's folders in the system's temporary folder begin."""
 HIDDEN = ".exprgen-"
 """How temporary files and folders beside an output begin."""
+_unfinished: set[Path] = set()
+"""Temporary files that this process is writing."""
 
 
 # --- written whole -------------------------------------------------------------------------------
@@ -49,6 +51,7 @@ def written_whole(path: str | Path, *, fsync: bool = False) -> Iterator[Path]:
     """
     path = Path(path)
     part = path.with_name(f"{HIDDEN}{token()}{path.suffix}")
+    _unfinished.add(part)
     try:
         yield part
         if fsync:
@@ -58,6 +61,14 @@ def written_whole(path: str | Path, *, fsync: bool = False) -> Iterator[Path]:
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        _unfinished.discard(part)
+
+
+def drop_unfinished() -> None:
+    """Remove what this process is writing, for one that ends without an ending."""
+    for part in list(_unfinished):
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
 

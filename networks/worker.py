@@ -124,11 +124,12 @@ def analyse(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
     """
     from . import pipeline
     from .footage import reference_pictures
+    from .footage.live_link import is_live_link
 
     arguments = dict(arguments)
     thumbnail = arguments.pop("thumbnail", None)
     done = pipeline.analyse(pipeline.AnalyseRequest.from_json(arguments), emit, stop).to_json()
-    if thumbnail:
+    if thumbnail and not is_live_link(arguments["reference"]):  # which has no pictures
         reference_pictures.thumbnail(arguments["reference"], done["track"], thumbnail)
     return done
 
@@ -298,7 +299,7 @@ def _interrupted_by(stop: threading.Event) -> Iterator[None]:
         while not over.is_set():
             if stop.wait(0.2):
                 if not over.is_set():
-                    signal.raise_signal(signal.SIGINT)
+                    _interrupt_main()
                 return
 
     old = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -309,6 +310,14 @@ def _interrupted_by(stop: threading.Event) -> Iterator[None]:
     finally:
         over.set()
         signal.signal(signal.SIGINT, old)
+
+
+def _interrupt_main() -> None:
+    """Ctrl-C for the main thread, out of whatever it waits in."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    else:
+        signal.raise_signal(signal.SIGINT)
 
 
 def training_names() -> list[str]:

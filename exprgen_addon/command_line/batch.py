@@ -191,7 +191,8 @@ class Batch:
                 self.console.say(f"{shot.name}: {state.state} already")
             else:
                 waiting.append(shot)
-        self._run_all(waiting, min(processes, len(waiting)))
+        with self.console.keeping():
+            self._run_all(waiting, min(processes, len(waiting)))
         rows = [self.rows[s.name] for s in shots if s.name in self.rows]
         counts = {s: sum(r["state"] == s for r in rows) for s in (DONE, PART, FAILED, STOPPED)}
         result = {
@@ -563,6 +564,6 @@ def _stop_with_stdin() -> None:
             pass
     for _ in range(2):  # as Ctrl-C twice: nobody waits for what is half done
         _thread.interrupt_main()
-        time.sleep(0.5)
+        time.sleep(0.2)
     time.sleep(GRACE)
     os._exit(EXIT_INTERRUPTED)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import stat
 import sys
@@ -15,13 +16,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
+from types import FrameType
 
 from ...networks.errors import ExprGenError, OutputError, UsageError
 from ...networks.files import HIDDEN, unwritable
 from ...networks.owners import token
 from ...networks.records import json_text
+from .ending import LastResort
 
 BAR_WIDTH = 24
+BLENDERS_SCRIPTS = re.compile(r"[\\/]scripts[\\/](addons_core|addons|modules|startup)[\\/]")
 PLAIN_INTERVAL = 5.0  # seconds between progress lines where a line can't be rewritten
 
 
@@ -30,14 +34,17 @@ class Console:
 
     While open, only `result` reaches stdout: Blender and other libraries print there from C, and
     `--json` promises one JSON object on stdout and nothing else.
-    The first Ctrl-C, SIGTERM or SIGHUP sets `interrupted` and tells the running work to stop; the
-    second ends at once.
+    Ctrl-C, SIGTERM or SIGHUP ends the command at once, by KeyboardInterrupt; within `keeping` the
+    first one only sets `interrupted` and tells the running work to stop, so that what is finished
+    is kept, and the second ends.
     """
 
     def __init__(self, as_json: bool = False):
         self.as_json = as_json
         self.interrupted = False
         self._on_interrupt: list[Callable[[], None]] = []
+        self._keeping = self._will_keep = False
+        self._last_resort = LastResort()
         self._stage = ""
         self._last_print = 0.0
         self._bar_open = False
@@ -56,6 +63,7 @@ class Console:
 
     def __exit__(self, *_) -> None:
         self._close_bar()
+        self._last_resort.stop()
         self.release()
 
     def release(self) -> None:
@@ -80,8 +88,22 @@ class Console:
                 self._old_handlers.setdefault(number, old)
 
     def on_interrupt(self, function: Callable[[], None]) -> None:
-        """Call `function` at the first Ctrl-C."""
+        """Call `function` at the first Ctrl-C within `keeping`."""
         self._on_interrupt.append(function)
+
+    @contextmanager
+    def keeping(self, from_first: bool = False) -> Iterator[None]:
+        """Within, the work stops soon by itself when `interrupted` is set, or when the functions of
+        `on_interrupt` are called, and keeps what is finished.
+
+        Args:
+            from_first: there is nothing to keep before the first progress.
+        """
+        self._keeping, self._will_keep = not from_first, True
+        try:
+            yield
+        finally:
+            self._keeping = self._will_keep = False
 
     def result(self, data: dict, text: str) -> None:
         """The command's result: `data` as one line of JSON with --json, else `text`."""
@@ -154,6 +176,7 @@ class Console:
         eta: float | None = None,
     ) -> None:
         """One line on a terminal, rewritten; elsewhere a line now and then."""
+        self._go_on(done)
         now, last = time.monotonic(), total is not None and done >= total
         if last and self._ended == (stage, done):
             return
@@ -179,14 +202,24 @@ class Console:
         else:
             _tell(line + "\n")
 
+    def _go_on(self, done: int) -> None:
+        """Work goes on: from now on there may be something to keep; what was asked to end, ends."""
+        if self.interrupted and not self._will_keep:
+            raise KeyboardInterrupt
+        self._keeping = self._will_keep and (self._keeping or done > 0)
+
     def _close_bar(self) -> None:
         if self._bar_open:
             self._bar_open = False
             _tell("\n")
 
-    def _interrupt(self, *_) -> None:
-        if self.interrupted:
-            raise KeyboardInterrupt
+    def _interrupt(self, _number: int, frame: FrameType | None) -> None:
+        if self.interrupted or not self._keeping:
+            self.interrupted = True
+            self._last_resort.start()
+            if not within_blender(frame):
+                raise KeyboardInterrupt
+            return
         self.interrupted = True
         self.say("stopping; what is finished is kept (Ctrl-C again ends at once)")
         for function in self._on_interrupt:
@@ -199,6 +232,16 @@ def ending_signals() -> list[int]:
     names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
     known = [getattr(signal, name) for name in names if hasattr(signal, name)]
     return [n for n in known if n == signal.SIGINT or signal.getsignal(n) != signal.SIG_IGN]
+
+
+def within_blender(frame: FrameType | None) -> bool:
+    """Whether Blender's own scripts are at work, such as the render engine's or an importer's: what
+    is raised there is printed and forgotten."""
+    while frame is not None:
+        if BLENDERS_SCRIPTS.search(frame.f_code.co_filename):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def interrupted_by_signals() -> None:

@@ -7,6 +7,7 @@ started it, so nothing goes on that nobody waits for.
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import sys
@@ -53,6 +54,7 @@ class MessageConsole(Console):
             self.send({k: v for k, v in message.items() if k != "id"})
 
     def progress(self, stage, done, total, rate=None, eta=None) -> None:
+        self._go_on(done)
         now = time.monotonic()
         if now - self._last < INTERVAL and done != total:
             return
@@ -71,8 +73,12 @@ class MessageConsole(Console):
         if self.interrupted:
             return
         self.interrupted = True
-        for function in self._on_interrupt:
-            function()
+        if self._keeping:
+            for function in self._on_interrupt:
+                function()
+        else:
+            self._last_resort.start()
+            _thread.interrupt_main()
 
 
 def main(words: list[str]) -> None:

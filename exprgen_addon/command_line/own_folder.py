@@ -42,13 +42,14 @@ def own_temporary_folder() -> Iterator[Path]:
 
 
 def check_here() -> None:
-    """Refuse to work in a folder that is gone: no relative path means anything there.
+    """Refuse to work in a folder that is gone: no relative path means anything there. Blender takes
+    PWD for the present folder, which whoever started us need not have set to it.
 
     Raises:
         UsageError: it is gone.
     """
     try:
-        os.getcwd()
+        os.environ["PWD"] = os.getcwd()
     except OSError as error:
         fix = "change to a folder that is there, and call it again"
         raise UsageError("the folder that it was started in is gone", fix=fix) from error

@@ -62,13 +62,15 @@ def write_take_files(
     seconds = result.setdefault("seconds", {})
     seconds["keying"] = round(take.report.seconds, 4)
     seconds["blend"] = round(time.monotonic() - began_blender, 2)
-    if args.render and not console.interrupted:
-        folder = _place(args.render, part, console)
-        result["pictures"] = _render(folder, args.size, console, profiles, tracks)
-        result["render"] = str(folder)
-    if args.preview and not console.interrupted:
-        film = _place(args.preview, part, console)
-        result["preview"] = _preview(args, film, console, profiles, tracks, face_track, take.fps)
+    with console.keeping():
+        if args.render and not console.interrupted:
+            folder = _place(args.render, part, console)
+            result["pictures"] = _render(folder, args.size, console, profiles, tracks)
+            result["render"] = str(folder)
+        if args.preview and not console.interrupted:
+            film = _place(args.preview, part, console)
+            shown = _preview(args, film, console, profiles, tracks, face_track, take.fps)
+            result["preview"] = shown
     seconds["total"] = round(time.monotonic() - began, 2)
     console.result(result, _take_text(result))
     return exit_code(result, console)

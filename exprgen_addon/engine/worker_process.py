@@ -43,6 +43,8 @@ take a minute."""
 LOOK = 1.0
 """Seconds that count at most between two looks at a silent process."""
 running_workers: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
+children: weakref.WeakSet[subprocess.Popen] = weakref.WeakSet()
+"""Every process that this one has started, of whatever kind."""
 
 # What libraries print for their own developers; never the reason why a worker died.
 CHATTER = re.compile(r"^([IW]\d{4} |W0000|INFO:|WARNING: (All log|Logging before)|\s*$)")
@@ -63,7 +65,7 @@ def start_piped(command: list[str], environment: dict[str, str]) -> subprocess.P
     Raises:
         OSError: it can't be started.
     """
-    return subprocess.Popen(
+    process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -74,6 +76,8 @@ def start_piped(command: list[str], environment: dict[str, str]) -> subprocess.P
         env=environment,
         **own_group(),
     )
+    children.add(process)
+    return process
 
 
 def lines_of(stream: TextIO) -> Iterator[str]:

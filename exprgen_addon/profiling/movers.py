@@ -15,7 +15,7 @@ from .probe import Probe
 from .rigid import rigid_motion
 
 Progress = Callable[[int, int], None]
-"""Called with (candidates tried, all)."""
+"""Called with (evaluations of the rig, all)."""
 
 STEP = 0.03
 """How far what has no limits is tried: locations, in face heights."""
@@ -24,6 +24,10 @@ RIGID = 0.04
 SKULL = 0.6
 """Share of the face's points that must move as one for a motion of the head."""
 _GROUP = 8
+MANY = 60
+"""Bones and objects that may move the face, from which on several are measured at once."""
+NOTHING = 0.02
+"""A point that moves less than this share of what counts does not belong to a region."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +60,51 @@ class Mover:
         return np.linalg.norm(self.field, axis=1)
 
 
+class Tally:
+    """Evaluations of the rig that were made and those still to be made.
+
+    Each costs the same, whatever moves, so they tell the time that is left.
+    """
+
+    def __init__(self, progress: Progress, probe: Probe):
+        self._progress, self._probe, self._begun = progress, probe, probe.evaluations
+
+    def tell(self, left: float) -> None:
+        done = self._probe.evaluations - self._begun
+        self._progress(done, done + round(left))
+
+
+class Group:
+    """Bones, objects or keys that are tried together. search: evaluations until each that moves the
+    face is found; own: those that measure all of it one by one; both at most."""
+
+    def __init__(self, units: list[list[Found]]):
+        self.units = units
+        self.together = [f for unit in units for f in unit]
+        self.own = sum(map(_sides, self.together))
+        self.search = _searching(len(units))
+
+    def halves(self) -> list[Group]:
+        half = len(self.units) // 2
+        return [Group(self.units[half:]), Group(self.units[:half])]
+
+
+def _searching(count: int) -> int:
+    return 2 if count == 1 else 2 + _searching(count // 2) + _searching(count - count // 2)
+
+
+def _sides(f: Found) -> int:
+    """How often a candidate is set: what has no limits is tried one way."""
+    return 2 if half_limited(f) else 1
+
+
 def find_movers(
     probe: Probe, free: list[Found], face: Face, rest, progress: Progress
 ) -> list[Mover]:
-    """Those of `free` that move the face, measured one by one.
+    """Those of `free` that move the face, measured, in the order of `free` where they are many.
 
     Bones in groups first: where none of a group moves the face, none is tried alone. That leaves
-    out arms and legs quickly.
+    out arms and legs quickly. Of many bones those are measured at once that move different places.
     """
     still = STILL * face.height
     free = [f for f in free if f.kind != "scale" or half_limited(f)]
@@ -70,26 +112,131 @@ def find_movers(
     for f in free:
         holders.setdefault(f.holder or f.name, []).append(f)
     # Opposite keys (mouthLeft, mouthRight) would cancel each other in a group.
-    single = [[unit] for unit in holders.values() if unit[0].kind == "value"]
+    single = [Group([unit]) for unit in holders.values() if unit[0].kind == "value"]
     units = [unit for unit in holders.values() if unit[0].kind != "value"]
-    queue = [units[i : i + _GROUP] for i in range(0, len(units), _GROUP)][::-1] + single[::-1]
-    out: list[Mover] = []
-    done = 0
+    queue = [Group(units[i : i + _GROUP]) for i in range(0, len(units), _GROUP)][::-1]
+    queue += single[::-1]
+    tally, out = Tally(progress, probe), []
+    sets = Sets() if len(units) > MANY else None
     while queue:
+        tally.tell(_left(queue, sets))
         group = queue.pop()
-        together = [f for unit in group for f in unit]
-        if len(together) > 1 and not _any_moves(probe, together, face, rest, still):
-            done += len(together)
-            progress(done, len(free))
-        elif len(group) > 1:
-            half = len(group) // 2
-            queue += [group[half:], group[:half]]
+        together = group.together
+        if sets is not None and len(group.units) == 1 and together[0].kind != "value":
+            sets.add(together, _region(probe, together, face, rest, still))
+        elif len(together) > 1 and not _any_moves(probe, together, face, rest, still):
+            continue
+        elif len(group.units) > 1:
+            queue += group.halves()
         else:
-            for f in together:
-                mover = _measure(probe, f, face, rest, still)
-                out += [mover] if mover else []
-                done += 1
-                progress(done, len(free))
+            out += [m for f in together if (m := _measure(probe, f, face, rest, still))]
+    if sets is None:
+        tally.tell(0)
+        return out
+    order = {f.name: i for i, f in enumerate(free)}
+    out += measured_together(probe, sets, face, rest, tally)
+    return sorted(out, key=lambda m: order[m.found.name])
+
+
+def _left(queue: list[Group], sets: Sets | None) -> float:
+    """Evaluations that are left: what is still searched will share them as what was found does."""
+    search, own = sum(g.search for g in queue), sum(g.own for g in queue)
+    return search + own if sets is None else search + sets.cost + sets.share * own
+
+
+def _region(probe: Probe, unit: list[Found], face: Face, rest, still: float) -> np.ndarray | None:
+    """The points (V,) that move if all of a unit is set at once, to one side or to the other; None
+    if the face keeps still."""
+    ranges = [_tried_range(probe, f, face.height) for f in unit]
+    moved = np.zeros(len(rest))
+    for side in (1, 0) if any(half_limited(f) for f in unit) else (1,):
+        for f, r in zip(unit, ranges, strict=True):
+            probe.set(f, r[side])
+        moved = np.maximum(moved, np.linalg.norm(probe.points() - rest, axis=1))
+    for f in unit:
+        probe.rest(f)
+    return moved > NOTHING * still if moved[face.mask].max() > still else None
+
+
+class Sets:
+    """Candidates of bones that move the face, in sets of which no two bones move a common point.
+    cost: evaluations that measuring them takes."""
+
+    def __init__(self) -> None:
+        self._taken: list[np.ndarray] = []
+        self._rounds: list[list[list[tuple[Found, np.ndarray]]]] = []
+        self._tried = 0
+        self.cost = 0
+
+    @property
+    def share(self) -> float:
+        """Evaluations for each that measuring one by one would take, of what was tried."""
+        return (1.0 + self.cost) / (1.0 + self._tried)
+
+    def add(self, unit: list[Found], region: np.ndarray | None) -> None:
+        """A bone and the points (V,) that any of it moves; None: it moves no face."""
+        self._tried += sum(map(_sides, unit))
+        if region is None:
+            return
+        free = (i for i, taken in enumerate(self._taken) if not (taken & region).any())
+        place = next(free, len(self._taken))
+        if place == len(self._taken):
+            self._taken.append(np.zeros_like(region))
+            self._rounds.append([])
+        self._taken[place] |= region
+        rounds = self._rounds[place]
+        self.cost -= sum(map(cost_of, rounds))
+        rounds += [[] for _ in range(len(unit) - len(rounds))]
+        for one, f in zip(rounds, unit, strict=False):
+            one.append((f, region))
+        self.cost += sum(map(cost_of, rounds))
+
+    def rounds(self) -> list[list[tuple[Found, np.ndarray]]]:
+        """What is set at once, time after time: candidates and the points that each may move."""
+        return [one for rounds in self._rounds for one in rounds]
+
+
+def cost_of(tried: list[tuple[Found, np.ndarray]]) -> int:
+    """Evaluations that candidates take at once."""
+    return max((_sides(f) for f, _ in tried), default=0)
+
+
+def measured_together(probe: Probe, sets: Sets, face: Face, rest, tally: Tally) -> list[Mover]:
+    """The candidates of many bones, several at once. Where that moves a point that none of them
+    moves alone they act together, and are measured singly."""
+    still, left = STILL * face.height, sets.cost
+    out: list[Mover] = []
+    for tried in sets.rounds():
+        tally.tell(left)
+        found = _set_at_once(probe, tried, face, rest, still)
+        if found is None:
+            found = [_measure(probe, f, face, rest, still) for f, _ in tried]
+        out += [m for m in found if m]
+        left -= cost_of(tried)
+    tally.tell(0)
+    return out
+
+
+def _set_at_once(probe: Probe, tried, face: Face, rest, still: float) -> list[Mover | None] | None:
+    """Candidates, each with the points that it may move, at their limits at once; None if what
+    belongs to none of them moves."""
+    ranges = [_tried_range(probe, f, face.height) for f, _ in tried]
+    two = [half_limited(f) for f, _ in tried]
+    fields = []
+    for side in (1, 0) if any(two) else (1,):
+        for (f, _), r, both in zip(tried, ranges, two, strict=True):
+            probe.set(f, r[side] if both or side else f.rest)
+        fields.append(probe.points() - rest)
+    for f, _ in tried:
+        probe.rest(f)
+    strange = ~np.any([mask for _, mask in tried], axis=0)
+    if any(np.linalg.norm(field[strange], axis=1).max(initial=0.0) > still for field in fields):
+        return None
+    out = []
+    for (f, mask), (low, high), both in zip(tried, ranges, two, strict=True):
+        up = fields[0] * mask[:, None]
+        down = fields[1] * mask[:, None] if both else np.zeros_like(up)
+        out.append(_mover(f, up, down, high, low if both else f.rest, face, still))
     return out
 
 
@@ -144,6 +291,11 @@ def _measure(probe: Probe, f: Found, face: Face, rest, still: float) -> Mover | 
     else:
         down, low = np.zeros_like(up), f.rest
     probe.rest(f)
+    return _mover(f, up, down, high, low, face, still)
+
+
+def _mover(f: Found, up, down, high: float, low: float, face: Face, still: float) -> Mover | None:
+    """A candidate whose limits move all points by `up` and `down` (V, 3)."""
     size = np.maximum(np.linalg.norm(up, axis=1), np.linalg.norm(down, axis=1))
     if size[face.mask].max() <= still:
         return None

@@ -47,6 +47,8 @@ class Probe:
         self._properties: dict[str, list[Property]] = {}
         self._before: dict[tuple, tuple[Property, object]] = {}
         self._undo: list = []
+        self.evaluations = 0
+        """How often the points were looked at."""
 
     def __enter__(self) -> Probe:
         self.scene = bpy.data.scenes.new("ExprGen probe")
@@ -84,6 +86,7 @@ class Probe:
     def points(self) -> np.ndarray:
         """World-space vertices (V, 3) float32 of all meshes, in the order of `parts`."""
         self._update()
+        self.evaluations += 1
         blocks = []
         for part, mesh_object in zip(self.parts, self.meshes, strict=True):
             evaluated = mesh_object.evaluated_get(self.scene.view_layers[0].depsgraph)

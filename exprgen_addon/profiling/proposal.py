@@ -21,12 +21,14 @@ from . import own_copy
 from .expressions import Expressions
 from .face import Face, find_face
 from .face_mesh import said
+from .machinery import without_machinery
 from .materials import look_over
 from .meanings import Meanings, of_the_face
 from .movers import Mover, Progress, behind_the_lips, find_movers, is_rigid
 from .notes import Notes, shortened
 from .orientation import framing, orient
 from .probe import Probe
+from .reach import Reach, face_rows
 from .scenes import character_objects, find_mesh, home, open_scene, possible_faces
 from .turning import Turning
 
@@ -51,6 +53,7 @@ def propose_profile(
     name: str,
     *,
     file: str | Path | None = None,
+    everything: bool = False,
     progress: Progress | None = None,
 ) -> ProfileProposal:
     """Find the controls of a face in the open file and describe them as a profile.
@@ -60,7 +63,8 @@ def propose_profile(
     Args:
         mesh: the face's mesh, or the body's that it is part of.
         name: of the character. file: for messages; where the file came from.
-        progress: called with (candidates tried, all).
+        everything: of a rig of very many bones its machinery is tried too, see machinery.py.
+        progress: called with (evaluations of the rig, all), see `movers.Tally`.
 
     Raises:
         InputError: nothing moves the face (it names what is locked or driven), a limit is not a
@@ -83,6 +87,14 @@ def propose_profile(
                 fix="mend its modifiers and constraints; look for scales of zero",
             )
         face = find_face(probe, mesh, rest, free, meanings)
+        reach = Reach(objects, face_rows(probe, face))
+        free = [f for f in free if f in reach]
+        if not everything:
+            free, machinery = without_machinery(free, objects)
+            notes.named(
+                "looks like the rig's machinery, not tried (--all tries it)",
+                dict.fromkeys(f.label for f in machinery),
+            )
         movers = find_movers(probe, free, face, rest, progress or (lambda done, total: None))
         if not movers:
             raise _nothing_moves(found, mesh, file)
@@ -173,6 +185,7 @@ def profile_file(
     *,
     mesh_name: str | None = None,
     library: str | None = None,
+    everything: bool = False,
     progress: Progress | None = None,
 ) -> ProfileProposal:
     """Open a scene file, propose a profile and write it to `out`; the file itself stays as it is.
@@ -195,7 +208,9 @@ def profile_file(
     if mesh_name is None and len(possible_faces()) > 1:
         told = (*told, said(mesh, possible_faces()))
     told = (*told, *look_over(character_objects(mesh), mesh, mend=imported))
-    proposal = propose_profile(mesh, slug(out.stem), file=path, progress=progress)
+    name = slug(out.stem)
+    proposal = propose_profile(mesh, name, file=path, everything=everything, progress=progress)
+    blend = path.resolve()
     if imported:
         own_copy.save(path, blend)
     beside = blend == out.with_suffix(".blend").resolve()

@@ -163,11 +163,11 @@ def _related(part, everyone) -> Iterator:
         yield part.parent
     yield from part.children
     for modifier in part.modifiers:
-        yield from _objects_of(modifier)
+        yield from objects_of(modifier)
     bones = part.pose.bones if part.pose else ()
     for holder in (part, *bones):
         for constraint in holder.constraints:
-            yield from _objects_of(constraint)
+            yield from objects_of(constraint)
     yield from _loose_parts(part, everyone)
     keys = getattr(part.data, "shape_keys", None) if part.data else None
     for target in driver_targets(part):
@@ -207,7 +207,7 @@ def _is_loose(part) -> bool:
     return part.parent is None and not any(m.type == "ARMATURE" for m in part.modifiers)
 
 
-def _objects_of(holder) -> Iterator:
+def objects_of(holder) -> Iterator:
     for name in ("object", "target", "mirror_object"):
         other = getattr(holder, name, None)
         if isinstance(other, bpy.types.Object):

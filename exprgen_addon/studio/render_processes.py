@@ -28,7 +28,7 @@ from ...networks.files import scratch_folder, sweep
 from ...networks.messages import Sender
 from ...networks.track import RigTrack, load_arrays, save_arrays
 from ..engine.other_blender import blender_command
-from ..engine.worker_process import SILENCE, Silence, answers
+from ..engine.worker_process import SILENCE, Silence, answers, children
 from .drawn_studio import studio
 from .face_studio import STILL, Shown, StudioSettings, full_values
 from .look import Look
@@ -231,6 +231,7 @@ def _start(requests: list[Path]) -> subprocess.Popen:
             errors="replace",
         )
     process.log = requests[0].with_suffix(".log")
+    children.add(process)
     return process
 
 

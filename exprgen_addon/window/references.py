@@ -19,6 +19,7 @@ import numpy as np
 from ...networks.errors import ExprGenError, InputError
 from ...networks.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, remove, spool_prefix
 from ...networks.files import sweep as files_sweep
+from ...networks.footage.live_link import ENDING as LIVE_LINK
 from ...networks.footage.stamp import is_replaced
 from ...networks.solving import worst_frames
 from ...networks.track import FaceTrack, still_places
@@ -89,6 +90,8 @@ def check_kind(path: str) -> None:
         InputError: it names the kinds that are taken.
     """
     ending = Path(path).suffix.lower()
+    if ending == LIVE_LINK:  # a take without pictures
+        return
     # Blender's list of clips is longer than ours, which is of those that are tried.
     kinds = {"", *VIDEO_SUFFIXES, *IMAGE_SUFFIXES, *bpy.path.extensions_movie}
     if ending in kinds or Path(path).is_dir():
@@ -97,7 +100,8 @@ def check_kind(path: str) -> None:
         "is neither a clip nor a picture",
         file=path,
         fix=f"choose a clip ({' '.join(s[1:] for s in VIDEO_SUFFIXES)}), a picture "
-        f"({' '.join(s[1:] for s in IMAGE_SUFFIXES)}) or a folder of pictures",
+        f"({' '.join(s[1:] for s in IMAGE_SUFFIXES)}), a folder of pictures or a Live Link Face "
+        f"{LIVE_LINK[1:]}",
     )
 
 

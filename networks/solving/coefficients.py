@@ -21,7 +21,7 @@ from ..characters.profile import (
 from ..characters.response import LinearResponse, load_response
 from ..footage.live_link import CoefficientTake
 from ..track import TRACKED, FaceTrack, RigTrack
-from ..vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, GEOMETRIC_FEATURES
+from ..vocabulary import ARKIT_INDEX, EXPRESSIONS, GEOMETRIC_FEATURES
 from ..vocabulary import MEDIAPIPE_LANDMARKS as POINTS
 from .head_and_gaze import head_angles, rotation_of
 from .relations import relation_weights
@@ -98,7 +98,7 @@ def take_of(track: RigTrack, profile: RigProfile) -> CoefficientTake:
     controls = [c for c in profile.expression_controls if c.name in track.controls and c.channels]
     columns = [track.controls.index(c.name) for c in controls]
     units = to_unit(tuple(controls), track.values[:, columns])
-    coefficients = _nearest(channel_matrix(tuple(controls)), units)
+    coefficients = nearest(channel_matrix(tuple(controls)), units)
     turning = {c.role: c.name for c in profile.controls if c.role and c.name in track.controls}
     angles = np.zeros((len(track), 9))
     for role, column in (*zip(HEAD, (0, 1, 2), strict=True), *zip(EYES, EYE_COLUMNS, strict=True)):
@@ -110,11 +110,11 @@ def take_of(track: RigTrack, profile: RigProfile) -> CoefficientTake:
 ROUNDS = 200
 
 
-def _nearest(matrix: np.ndarray, units: np.ndarray) -> np.ndarray:
-    """(N, 52) coefficients in 0..1 with coefficients @ matrix (52, M) nearest to units (N, M)."""
+def nearest(matrix: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """(N, K) amounts in 0..1 with amounts @ matrix (K, M) nearest to units (N, M)."""
     gram, pull = matrix @ matrix.T, units @ matrix.T
     size = np.diag(gram).copy()
-    out = np.zeros((len(units), len(ARKIT_CHANNELS)))
+    out = np.zeros((len(units), len(matrix)))
     left = pull.copy()
     for _ in range(ROUNDS):
         step = 0.0

@@ -83,6 +83,7 @@ def add_keys(part: bpy.types.Object, spell=lambda name: name, width: float = 0.0
         for name, place, direction in spots(channel):
             near = np.exp(-((np.linalg.norm(rest - place, axis=1) / width) ** 2))
             key = part.shape_key_add(name=spell(name))
+            key.value = 0.0  # newer Blenders begin at 1
             key.data.foreach_set("co", (rest + near[:, None] * direction).ravel())
             key.value = 0.0  # from 5.0 on a new key is at 1
 

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         check_cast([primary])
     check_outputs({"out": out}, args.reference, [primary] if primary else [])
     profiles = [primary.path] if primary else []
-    with running_worker(console) as worker:
+    with console.keeping(from_first=True), running_worker(console) as worker:
         request = analysis_request(args, out, profiles)
         analysis = run_job(worker, "analyse", request, console)
     summary = analysis_summary(analysis)

@@ -61,17 +61,18 @@ def run(args: argparse.Namespace, console: Console) -> int:
             f"warning: {profile.name} has no landmarks, so training will have to look for faces; "
             f"to place them: exprgen landmarks {args.character}"
         )
-    made = ced_capture.capture_ced(
-        profile,
-        folder,
-        args.count,
-        seed=args.seed,
-        processes=args.processes,
-        settings=face_studio.StudioSettings(size=args.size, samples=args.samples),
-        pictures=not args.poses_only,
-        progress=console.counter("capture"),
-        stop=lambda: console.interrupted,
-    )
+    with console.keeping():
+        made = ced_capture.capture_ced(
+            profile,
+            folder,
+            args.count,
+            seed=args.seed,
+            processes=args.processes,
+            settings=face_studio.StudioSettings(size=args.size, samples=args.samples),
+            pictures=not args.poses_only,
+            progress=console.counter("capture"),
+            stop=lambda: console.interrupted,
+        )
     names = ("count", "done", "rejected", "classes", "landmarks", "seconds")
     result = {
         "out": str(folder / profile.name),

@@ -20,6 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scene", metavar="FILE", help="a .blend, .glb, .gltf, .vrm or .fbx")
     parser.add_argument("--object", metavar="NAME", help="the mesh of the face, or of the body")
     parser.add_argument("--library", metavar="FILE", help="of two objects of one name: whose")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="of a rig of very many bones try those too that look like its machinery",
+    )
     parser.add_argument("--out", metavar="X.json", help="default: beside FILE, with its name")
 
 
@@ -36,6 +41,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         out,
         mesh_name=args.object,
         library=args.library,
+        everything=args.all,
         progress=console.counter("trying"),
     )
     made = proposal.profile

@@ -38,7 +38,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     check_cast(profiles)
     with tracks_folder(args.tracks) as folder, running_worker(console) as worker:
         request = analysis_request(args, folder / "face.npz", [p.path for p in profiles])
-        analysis = run_job(worker, "analyse", request, console)
+        with console.keeping(from_first=True):
+            analysis = run_job(worker, "analyse", request, console)
         tracks = solve_tracks(worker, analysis["track"], profiles, settings, folder, console)
         result = {**analysis_summary(analysis), "seconds": {"analysis": analysis["seconds"]}}
         return write_take_files(args, console, profiles, tracks, analysis["track"], result, began)

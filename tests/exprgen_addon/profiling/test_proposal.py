@@ -159,7 +159,7 @@ def bump(part, name: str, places, direction) -> None:
         moved += near[:, None] * np.array(direction)
     key = part.shape_key_add(name=name, from_mix=False)
     key.data.foreach_set("co", moved.ravel())
-    key.value = 0.0
+    key.value = 0.0  # newer Blenders begin at 1
 
 
 def made_of(head) -> dict[str, Control]:
