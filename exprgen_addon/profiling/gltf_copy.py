@@ -39,25 +39,26 @@ class GltfCopy:
     """A file that Blender imports, and what its text told.
 
     notes: what was read and mended, in words. mixes: expression -> {shape key: value} of those that
-    several keys make together and no key makes alone.
+    several keys make together and no key makes alone. packed: with meshopt.
     """
 
     file: Path
     notes: tuple[str, ...] = ()
     mixes: dict[str, dict[str, float]] = field(default_factory=dict)
+    packed: bool = False
 
 
 def importable(path: Path, folder: Path) -> GltfCopy:
     """A .glb, .gltf or .vrm as Blender can import it: itself, or a mended copy in `folder`.
 
     Raises:
-        InputError: it is damaged, or compressed in a way that Blender doesn't read.
+        InputError: it is damaged.
     """
     data = read_bytes(path, LARGEST)
     text, rest = _parts(data, path)
     gltf = _object(text, path)
-    _refuse_meshopt(gltf, path)
     try:
+        packed = bool(set(MESHOPT) & set(gltf.get("extensionsRequired") or []))
         before = json.dumps(gltf)
         notes = _loosen(gltf)
         _name_targets(gltf)
@@ -68,11 +69,11 @@ def importable(path: Path, folder: Path) -> GltfCopy:
             f"its description of meshes and nodes is damaged ({error})", file=path, fix=DAMAGED
         ) from error
     if json.dumps(gltf) == before and path.suffix.lower() != ".vrm":
-        return GltfCopy(path, tuple(notes), mixes)
+        return GltfCopy(path, tuple(notes), mixes, packed)
     copy = folder / f"{path.stem}{'.gltf' if rest is None else '.glb'}"
     _beside(gltf, path)
     write_bytes(copy, _packed(gltf, rest))
-    return GltfCopy(copy, tuple(notes), mixes)
+    return GltfCopy(copy, tuple(notes), mixes, packed)
 
 
 # --- the container -------------------------------------------------------------------------------
@@ -120,16 +121,14 @@ def _beside(gltf: dict, path: Path) -> None:
             holder["uri"] = quote(str(path.resolve().parent / unquote(uri)))
 
 
-def _refuse_meshopt(gltf: dict, path: Path) -> None:
-    asked = gltf.get("extensionsRequired") or []
-    for name in MESHOPT:
-        if name in asked:
-            raise InputError(
-                f"is compressed with meshopt ({name}), which Blender doesn't read",
-                file=path,
-                fix="unpack it with gltfpack, of the meshoptimizer project: gltfpack -noq -kn -km "
-                f"-ke -i {path.name} -o unpacked.glb",
-            )
+def meshopt_refusal(path: Path) -> InputError:
+    """What to do with a packed file that this Blender doesn't read."""
+    return InputError(
+        "is compressed with meshopt, which this Blender doesn't read",
+        file=path,
+        fix="use Blender 5.2 or later, or unpack it with gltfpack, of the meshoptimizer project: "
+        f"gltfpack -noq -kn -km -ke -i {path.name} -o unpacked.glb",
+    )
 
 
 def _loosen(gltf: dict) -> list[str]:

@@ -9,7 +9,7 @@ import bpy
 from ...networks.errors import InputError
 from ...networks.files import scratch_folder
 from ...networks.reading import plain_file
-from .gltf_copy import importable
+from .gltf_copy import importable, meshopt_refusal
 
 GLTF, FBX = (".glb", ".gltf", ".vrm"), (".fbx",)
 KINDS = (*GLTF, *FBX)
@@ -50,7 +50,8 @@ def _import_gltf(path: Path) -> tuple[str, ...]:
             # The shape that bones are drawn with would be a mesh more.
             _call(bpy.ops.import_scene.gltf, copy.file, disable_bone_shape=True)
         except (RuntimeError, AttributeError, KeyError) as error:
-            raise _refusal(path, error) from error
+            refusal = meshopt_refusal(path) if copy.packed else _refusal(path, error)
+            raise refusal from error
     made = [name for name, values in copy.mixes.items() if _add_mix(name, values)]
     mixed = [f"expressions made of several keys: {', '.join(made[:8])}"] if made else []
     return (*copy.notes, *mixed)

@@ -26,6 +26,9 @@ FITS = (0.7, 1.45)
 """A framing stays whose side is so many times what the landmarks ask for."""
 ASIDE = 0.2
 """And whose centre is no farther off than this, in sides."""
+FOLLOWS = 0.02
+"""The lower lip moves at least so much when the jaw opens, in widths of its landmarks."""
+_LOWER_LIP = [i for i, n in enumerate(LANDMARK_NAMES) if n.startswith("lip_bottom")]
 _EYES = [i for i, n in enumerate(LANDMARK_NAMES) if n.startswith("eye_")]
 
 Seen = list[tuple[Look, np.ndarray]]
@@ -56,14 +59,34 @@ def tries() -> Iterator[list[Try]]:
         ]
 
 
-def find_elsewhere(look_for: Callable[[list[Look]], Seen]) -> tuple[Try, np.ndarray] | None:
-    """The first try in which the face is found, and its landmarks (49, 2) in pixels."""
+def find_elsewhere(
+    look_for: Callable[[list[Look]], Seen], holds: Callable[[Look, np.ndarray], bool]
+) -> tuple[Try, np.ndarray] | None:
+    """The first try in which the face is found, and its landmarks (49, 2) in pixels.
+
+    Args:
+        holds: whether what was taken for a face in a look is one; hair can look like one.
+    """
     for group in tries():
-        found = look_for([t.look for t in group])
-        if found:
-            look, pixels = found[0]
-            return next(t for t in group if t.look == look), pixels
+        for look, pixels in look_for([t.look for t in group]):
+            if holds(look, pixels):
+                return next(t for t in group if t.look == look), pixels
     return None
+
+
+def follows_jaw(rest: np.ndarray, opened: np.ndarray, places: np.ndarray) -> bool:
+    """Whether the skin under the lower lip's landmarks moves when the jaw opens.
+
+    Args:
+        rest, opened: (V, 3) vertices of the character with the jaw shut and open. places: (49, 3).
+    """
+    if rest.shape != opened.shape:
+        return True  # a mesh whose vertices depend on the pose tells nothing
+    lips = places[_LOWER_LIP]
+    lips = lips[np.isfinite(lips).all(1)]
+    nearest = [int(((rest - p) ** 2).sum(1).argmin()) for p in lips]
+    moved = np.linalg.norm(opened[nearest] - rest[nearest], axis=1)
+    return bool(len(moved) and moved.max() > FOLLOWS * np.nanmax(np.ptp(lips, axis=0)))
 
 
 def asked_framing(framing: Framing, places: np.ndarray, back: np.ndarray) -> Framing:

@@ -24,7 +24,7 @@ from ...networks.errors import InputError
 from ...networks.files import scratch_folder
 from ...networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, LANDMARK_NAMES
 from ..characters.landmark_points import warp_template
-from .face_search import asked_framing, find_elsewhere, note
+from .face_search import asked_framing, find_elsewhere, follows_jaw, note
 from .look import Look
 from .skin_rays import CARRIERS, PLACE_BY_HAND, Surface, cast
 
@@ -167,18 +167,43 @@ def _framed(profile: RigProfile, locate: Locate) -> tuple[RigProfile, str]:
     with FaceStudio(profile, replace(CED, size=VIEW_SIZE)) as studio:
         shots, how = _look_for(studio, locate, _VIEWS[:2]), ""
         if not shots:
-            found = find_elsewhere(lambda looks: _look_for(studio, locate, looks))
+            found = find_elsewhere(
+                lambda looks: _look_for(studio, locate, looks), _jaw_check(studio)
+            )
             if found is None:
                 raise _no_face(profile)
             shots, how = [(found[0].look, found[1])], found[0].how
-        look, pixels = shots[0]
-        studio.look(look)
-        surface = Surface(profile, studio.character.collection, studio.depsgraph)
-        places = cast(surface, studio, np.asarray(pixels, float))[0]
+        places = _cast(studio, *shots[0])[1]
         framing = asked_framing(profile.framing, places, studio.backward())
     if framing == profile.framing:
         return profile, ""
     return replace(profile, framing=framing), note(profile.framing, framing, how)
+
+
+def _cast(studio, look: Look, pixels: np.ndarray) -> tuple[Surface, np.ndarray]:
+    """The character's surface, and where landmarks that were seen in a look lie on it (49, 3)."""
+    studio.look(look)
+    surface = Surface(studio.profile, studio.character.collection, studio.depsgraph)
+    return surface, cast(surface, studio, np.asarray(pixels, float))[0]
+
+
+def _jaw_check(studio) -> Callable[[Look, np.ndarray], bool]:
+    """Whether what was taken for a face has a lower lip that follows the jaw."""
+    jaw = open_jaw(studio.profile)
+
+    def holds(look: Look, pixels: np.ndarray) -> bool:
+        try:
+            surface, places = _cast(studio, look, pixels)
+        except InputError:  # it lies on nothing
+            return False
+        if jaw is None:
+            return True
+        studio.pose(jaw)
+        opened = Surface(studio.profile, studio.character.collection, studio.depsgraph)
+        studio.pose(np.array([c.rest for c in studio.profile.controls]))
+        return follows_jaw(surface.vertices, opened.vertices, places)
+
+    return holds
 
 
 def _look_for(studio, locate: Locate, looks: Sequence[Look]) -> list[tuple[Look, np.ndarray]]:

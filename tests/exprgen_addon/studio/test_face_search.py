@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from exprgen.exprgen_addon.studio.face_search import FITS, asked_framing, find_elsewhere, tries
+from exprgen.exprgen_addon.studio.face_search import (
+    FITS,
+    asked_framing,
+    find_elsewhere,
+    follows_jaw,
+    tries,
+)
 from exprgen.networks.characters.profile import Framing
 from exprgen.networks.tracking.registration import FRONTAL_FACE
 from exprgen.networks.vocabulary import LANDMARK_NAMES
@@ -54,6 +60,19 @@ def test_the_likeliest_tries_come_first_and_end():
         seen.append(looks)
         return [(looks[-1], np.zeros((49, 2)))] if looks[0].zoom > 1.0 else []
 
-    found, _ = find_elsewhere(look_for)
+    found, _ = find_elsewhere(look_for, lambda look, pixels: True)
     assert (found.how, len(seen)) == ("nearer", 2)
-    assert find_elsewhere(lambda looks: []) is None
+    found, _ = find_elsewhere(look_for, lambda look, pixels: look.zoom > 3.0)
+    assert found.look.zoom == 4.0
+    assert find_elsewhere(lambda looks: [], lambda look, pixels: True) is None
+
+
+def test_what_does_not_follow_the_jaw_is_no_face():
+    """As a pattern in the hair behind the head, which the landmarker may take for one."""
+    places = face_at((0.0, -0.1, 1.5), 0.1)
+    behind = places + np.array((0.0, 0.3, 0.0))
+    rest = np.concatenate([places, behind])
+    opened = rest.copy()
+    opened[[i for i, n in enumerate(LANDMARK_NAMES) if n.startswith("lip_bottom")], 2] -= 0.01
+    assert follows_jaw(rest, opened, places)
+    assert not follows_jaw(rest, opened, behind)

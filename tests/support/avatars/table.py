@@ -58,13 +58,13 @@ def _performance(played: dict | None, lacks: str = "") -> list[str]:
         return [f"nothing {lacks}" if lacks else "", "", "", ""]
     columns = played["columns"]
     return [
-        _two(columns["lip gap"]["all"]), _percent(played["reached"]),
-        _two(columns["brows"]["all"]), _two(columns["lids"]["all"]),
+        _three(columns["lip gap"]["all"]), _percent(played["reached"]),
+        _three(columns["brows"]["all"]), _three(columns["lids"]["all"]),
     ]  # fmt: skip
 
 
-def _two(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+def _three(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def _percent(value: float | None) -> str:
