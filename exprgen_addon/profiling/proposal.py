@@ -210,7 +210,6 @@ def profile_file(
     told = (*told, *look_over(character_objects(mesh), mesh, mend=imported))
     name = slug(out.stem)
     proposal = propose_profile(mesh, name, file=path, everything=everything, progress=progress)
-    blend = path.resolve()
     if imported:
         own_copy.save(path, blend)
     beside = blend == out.with_suffix(".blend").resolve()

@@ -83,7 +83,7 @@ def test_over_the_head_every_landmark_lies_on_its_own(row, monkeypatch):
 
     for angle, scale in ((0.0, 900.0), (0.35, 1400.0)):
         track, places = looked_at(character, angle, scale)
-        found = references.Seen(track, [], [], [])
+        found = references.Seen(track, [])
         monkeypatch.setattr(references, "seen", lambda settings, found=found: found)
         scene.frame_set(2)
         x, y, width, height = around_face(track)
