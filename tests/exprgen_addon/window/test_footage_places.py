@@ -103,7 +103,7 @@ def test_over_the_head_every_landmark_lies_on_its_own(row, monkeypatch):
     scene.frame_set(400)
     assert over(picture) is None, "after the clip's end"
     bare = replace(track, landmarks=np.zeros_like(track.landmarks))
-    monkeypatch.setattr(references, "seen", lambda s: references.Seen(bare, [], [], []))
+    monkeypatch.setattr(references, "seen", lambda s: references.Seen(bare, []))
     scene.frame_set(2)
     with pytest.raises(InputError, match="holds no landmarks"):
         over((64, 64))
