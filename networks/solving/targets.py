@@ -64,6 +64,9 @@ SIDEWAYS = [
 ]
 TOUCH = 8.0
 """Factor on the weight of a gap that must be shut."""
+PRESSED = 0.012
+"""Eye distances by which lips that touch go on towards each other: landmarks lie on their rims, and
+rims that just meet leave a slit where a smile or a sneer bends them."""
 HOLD = 0.2
 """How much a unit value away from the prior weighs against an eye distance's error."""
 SIZE_LIMITS = (0.4, 4.0)
@@ -230,6 +233,7 @@ def _eased(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
 def _set_lips(values, weights, actor: ActorRelations, geometry: Geometry, scale) -> None:
     """Gaps of the lips, counted from the character's own contact."""
     values[:, LIP_GAPS] = geometry.lips + lip_openings(actor, geometry, scale)
+    values[np.ix_(actor.lips_meet, LIP_GAPS)] -= PRESSED
     weights[np.ix_(actor.lips_meet, LIP_GAPS)] *= TOUCH
 
 
