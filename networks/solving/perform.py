@@ -36,7 +36,7 @@ hand before it deceives a tracker."""
 SAID = [i for i, name in enumerate(RELATIONS) if name.endswith(("lip_forward", "lip_full"))]
 """Relations whose targets are what the tracker's coefficients say on this character."""
 WIDTH = list(RELATIONS).index("mouth_width")
-LEAST_ROUND, MOST_ROUND = 1.4, 1.8
+LEAST_ROUND, MOST_ROUND = 1.2, 1.8
 """How many times further than the actor's a narrow mouth is narrowed."""
 SIDEWAYS_CHANNELS = {
     f"{part}{side}": (f"{part}_side", sign)
@@ -236,10 +236,11 @@ def _rounded(values: np.ndarray, geometry: Geometry, plain: np.ndarray) -> np.nd
 
 
 def _gain(seen: np.ndarray, meant: np.ndarray, most: float) -> float:
-    """How many times, up to `most`, a motion (N,) must be made larger to be what is meant (N,); one
-    number for a whole clip, so that a motion stays the actor's own."""
-    size = float(seen @ seen)
-    return float(np.clip(seen @ meant / size, min(LEAST_ROUND, most), most)) if size > 1e-9 else 1.0
+    """How many times, up to `most`, a motion (N,) must be made larger to be what is meant (N,) where
+    much is meant; one number for a whole clip, so that a motion stays the actor's own."""
+    much = float(seen @ meant)
+    gain = float(meant @ meant) / much if much > 1e-9 else 1.0
+    return float(np.clip(gain, min(LEAST_ROUND, most), most))
 
 
 def _levelled(
