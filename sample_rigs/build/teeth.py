@@ -37,6 +37,8 @@ PART = {"upper": (0.0, 0.0045, 0.0022), "lower": (0.0, 0.0055, -0.0045)}
 MEET = -0.0026
 """Where the rows meet, over the line where the lips meet, metres: of a mouth that is a little open
 some millimetres of the upper teeth are seen."""
+TALL = {"upper": 1.0, "lower": 0.5}
+"""Share of ROWS' heights; a lower row that hangs deeper comes through the chin of a wide smile."""
 SHARE = 0.0003
 """Half of the gap that closed teeth leave, metres."""
 
@@ -58,7 +60,7 @@ def _row(head: StyledHead, mouth: Mouth, row: str) -> Part:
     front = inner[0, 1] + BEHIND[row]
     vertices, gum, dark = [], [], []
     for number, (height, depth) in enumerate(ROWS):
-        tall = height * (1.0 - SHORTER * outer)
+        tall = height * TALL[row] * (1.0 - SHORTER * outer)
         if number >= GUM_ROWS:
             tall = tall - (PAPILLA * notch if number == GUM_ROWS else 0.0)
             tall = np.maximum(tall, 0.0) + (ROUNDING * notch if number > 3 else 0.0)
