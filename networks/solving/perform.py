@@ -236,8 +236,8 @@ def _rounded(values: np.ndarray, geometry: Geometry, plain: np.ndarray) -> np.nd
 
 
 def _gain(seen: np.ndarray, meant: np.ndarray, most: float) -> float:
-    """How many times, up to `most`, a motion (N,) must be made larger to be what is meant (N,) where
-    much is meant; one number for a whole clip, so that a motion stays the actor's own."""
+    """How many times, up to `most`, a motion (N,) must be made larger to be what is meant (N,)
+    where much is meant; one number for a whole clip, so that a motion stays the actor's own."""
     much = float(seen @ meant)
     gain = float(meant @ meant) / much if much > 1e-9 else 1.0
     return float(np.clip(gain, min(LEAST_ROUND, most), most))

@@ -2,8 +2,7 @@
 
 `viewers.json` holds, of each character, the share of blind answers that name the expression, for
 the key poses that were not named right by all: two automated viewers who saw shuffled, numbered
-sheets (`exprgen clarity NAME --blind`), no person; of Mira and Rosa, since their brows were mended,
-one. A pose that is changed is to be rated again.
+sheets (`exprgen clarity NAME --blind`), no person. A pose that is changed is to be rated again.
 """
 
 from __future__ import annotations
