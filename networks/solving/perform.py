@@ -44,6 +44,8 @@ SIDEWAYS_CHANNELS = {
     for side, sign in (("Left", 1), ("Right", -1))
 }
 """Channel that moves a part to one side -> (relation, its sign then)."""
+BLINKS = ("blink_left", "blink_right")
+"""Roles of the controls that shut an eye, in the order of `ActorRelations.lids`."""
 FILLING = ("Roll", "Puff")
 """What moves the lips' landmarks cheaply, and looks like something else: toothless, out of
 breath,"""
@@ -188,8 +190,22 @@ def relation_fit(
     prior = plain + share * _along(more, own, controls, geometry, certain) * more
     hold = np.array([_hold(c) for c in controls])
     prior[:, ~np.isfinite(hold)] = felt[:, ~np.isfinite(hold)]
+    prior = _shut_by_their_own(prior, controls, actor)
     limits = _limits(controls, values - geometry.response.rest)
     return Fit(geometry.response, values, aim.weights, prior, hold, *limits)
+
+
+def _shut_by_their_own(
+    prior: np.ndarray, controls: list[Control], actor: ActorRelations
+) -> np.ndarray:
+    """The prior (N, C) with lids that are more than half shut on their way to the control whose
+    role it is: squints can bring landmarks together and leave an eye ajar."""
+    out = prior.copy()
+    for i, control in enumerate(controls):
+        if control.role in BLINKS:
+            shut = np.clip(1.0 - 2.0 * actor.lids[:, BLINKS.index(control.role)], 0.0, 1.0)
+            out[:, i] = np.maximum(out[:, i], shut)
+    return out
 
 
 def _limits(controls: list[Control], moved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
