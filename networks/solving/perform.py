@@ -220,7 +220,7 @@ def _limits(controls: list[Control], moved: np.ndarray) -> tuple[np.ndarray, np.
     for column, control in enumerate(controls):
         for channel, (relation, sign) in SIDEWAYS_CHANNELS.items():
             if control.channels.get(channel, 0.0) > 0.5:
-                high[sign * moved[:, INDEX[relation]] < 0, column] = 0.0
+                high[sign * moved[:, INDEX[relation]] <= 0, column] = 0.0
     return low, high
 
 

@@ -64,7 +64,7 @@ SIDEWAYS = [
 ]
 TOUCH = 8.0
 """Factor on the weight of a gap that must be shut."""
-PRESSED = 0.012
+PRESSED = 0.007
 """Eye distances by which lips that touch go on towards each other: landmarks lie on their rims, and
 rims that just meet leave a slit where a smile or a sneer bends them."""
 HOLD = 0.2

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import exprgen
 
+# A camera is opened by its number.
 BY_NAME = re.compile(
-    r"cv2\.(imread\w*|imwrite\w*|imcount|VideoCapture|VideoWriter|FileStorage|haveImageReader)\b"
+    r"cv2\.(imread\w*|imwrite\w*|imcount|VideoCapture(?!\(self\._number\))|VideoWriter|FileStorage|haveImageReader)\b"
     r"|model_asset_path"
 )
 

