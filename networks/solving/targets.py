@@ -62,11 +62,13 @@ SIDEWAYS = [
     for i, (name, r) in enumerate(RELATIONS.items())
     if name.endswith("_side") or {axis for axis, _ in r.plus} == {"z"}
 ]
+MOUTH = [i for i, r in enumerate(RELATIONS.values()) if r.region == "mouth"]
 TOUCH = 8.0
 """Factor on the weight of a gap that must be shut."""
-PRESSED = 0.007
-"""Eye distances by which lips that touch go on towards each other: landmarks lie on their rims, and
-rims that just meet leave a slit where a smile or a sneer bends them."""
+PRESSED, BENT = 0.012, 0.05
+"""Eye distances by which lips that touch go on towards each other where something of the mouth has
+moved by BENT: landmarks lie on their rims, and rims that just meet leave a slit where a smile or a
+sneer bends them. Lips at rest stay as they are."""
 HOLD = 0.2
 """How much a unit value away from the prior weighs against an eye distance's error."""
 SIZE_LIMITS = (0.4, 4.0)
@@ -233,7 +235,8 @@ def _eased(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
 def _set_lips(values, weights, actor: ActorRelations, geometry: Geometry, scale) -> None:
     """Gaps of the lips, counted from the character's own contact."""
     values[:, LIP_GAPS] = geometry.lips + lip_openings(actor, geometry, scale)
-    values[np.ix_(actor.lips_meet, LIP_GAPS)] -= PRESSED
+    bent = np.clip(np.abs(actor.moved[:, MOUTH]).max(1) / BENT, 0.0, 1.0)
+    values[:, LIP_GAPS] -= PRESSED * (bent * actor.lips_meet)[:, None]
     weights[np.ix_(actor.lips_meet, LIP_GAPS)] *= TOUCH
 
 
