@@ -1,7 +1,7 @@
 """Two rows of teeth, each a curtain along the arch of the lips with a notch between every two.
 
-The base mesh's teeth are plain bands that fill the mouth. These meet edge to edge where the lips
-meet, so that bared teeth show both rows and the line between them.
+The base mesh's teeth are plain bands that fill the mouth. The upper row of these ends a little
+below the line where the lips meet, as it does behind relaxed lips, and the lower stands off it.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ MEET = -0.0026
 some millimetres of the upper teeth are seen."""
 TALL = {"upper": 1.0, "lower": 0.5}
 """Share of ROWS' heights; a lower row that hangs deeper comes through the chin of a wide smile."""
-SHARE = 0.0003
-"""Half of the gap that closed teeth leave, metres."""
+SHARE = {"upper": 0.0003, "lower": 0.0018}
+"""How far a row's edge stands off the line where they meet, metres: teeth of a face that rests
+don't touch, and lips that part a little would bare a clenched jaw."""
 
 
 def teeth_rows(head: StyledHead, mouth: Mouth) -> list[Part]:
@@ -68,7 +69,7 @@ def _row(head: StyledHead, mouth: Mouth, row: str) -> Part:
         place = np.stack([x, front + bend * x**2, np.full(len(x), edge)], axis=1)
         place[:, 0] -= deep * slope / np.hypot(1.0, slope)
         place[:, 1] += deep / np.hypot(1.0, slope)
-        place[:, 2] += up * (tall * 1e-3 * size + SHARE)
+        place[:, 2] += up * (tall * 1e-3 * size + SHARE[row])
         vertices.append(place)
         gum.append(np.full(len(x), float(number < GUM_ROWS)))
         dark.append(np.clip(0.55 * notch * (number >= GUM_ROWS) + 0.5 * outer, 0.0, 1.0))
