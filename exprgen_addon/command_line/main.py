@@ -24,11 +24,7 @@ if TYPE_CHECKING:
 
 def main(words: list[str] | None = None) -> int:
     """Run one command and return its exit code; without `words` the process's own, which ends."""
-    try:
-        code = run_words(sys.argv[1:] if words is None else words)
-    except KeyboardInterrupt:  # before there was a console
-        print("interrupted", file=sys.stderr, flush=True)
-        code = EXIT_INTERRUPTED
+    code = run_words(sys.argv[1:] if words is None else words)
     if words is None:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):
@@ -43,7 +39,14 @@ def run_words(words: list[str], make_console: Callable[[bool], Console] | None =
     Args:
         make_console: who is told, by default the terminal; see command_line/hosted.py.
     """
-    # All verbs load here: Ctrl-C must find `main` meanwhile.
+    try:
+        return _run_words(words, make_console)
+    except KeyboardInterrupt:  # before there was a console: all verbs load there
+        print("interrupted", file=sys.stderr, flush=True)
+        return EXIT_INTERRUPTED
+
+
+def _run_words(words: list[str], make_console: Callable[[bool], Console] | None) -> int:
     from .console import Console, ensure_streams
     from .own_folder import check_here, own_temporary_folder
     from .parser import build_parser

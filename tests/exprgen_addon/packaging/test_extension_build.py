@@ -128,7 +128,7 @@ class TestRelease:
         assert manifest["wheels"] == ["./wheels/thing-1.0-py3-none-any.whl"]
         assert manifest["blender_version_min"] == "4.5.0"
         assert "blender_version_max" not in manifest
-        assert set(manifest["permissions"]) == {"files", "network"}, "the tables are whole"
+        assert set(manifest["permissions"]) == {"files", "network", "camera"}, "tables are whole"
         assert "Success" in extension_build.blender_extension("validate", stage)
 
     def test_what_the_index_lacks_is_an_error(self, tmp_path, monkeypatch):
