@@ -89,7 +89,6 @@ def main(words: list[str]) -> None:
     def make_console(as_json: bool) -> MessageConsole:
         made.append(MessageConsole())
         keep_alive(made[0].send)
-        threading.Thread(target=_wait_for_the_end, args=(made[0],), daemon=True).start()
         return _Kept(made[0], words)
 
     code = run_words(words, make_console)
@@ -107,7 +106,11 @@ class _Kept:
         self._console, self._words = console, words
 
     def __enter__(self) -> MessageConsole:
-        return self._console.__enter__()
+        console = self._console.__enter__()
+        # Only now can the end be answered; one that is told at once is asked for by `run_words`.
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Thread(target=_wait_for_the_end, args=(console,), daemon=True).start()
+        return console
 
     def __exit__(self, *error) -> None:
         console = self._console

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ...networks.errors import EXIT_INTERRUPTED, ExprGenError
@@ -40,13 +41,35 @@ def run_words(words: list[str], make_console: Callable[[bool], Console] | None =
         make_console: who is told, by default the terminal; see command_line/hosted.py.
     """
     try:
-        return _run_words(words, make_console)
+        with _noted_interrupts() as noted:
+            return _run_words(words, make_console, noted)
     except KeyboardInterrupt:  # before there was a console: all verbs load there
         print("interrupted", file=sys.stderr, flush=True)
         return EXIT_INTERRUPTED
 
 
-def _run_words(words: list[str], make_console: Callable[[bool], Console] | None) -> int:
+@contextlib.contextmanager
+def _noted_interrupts() -> Iterator[list[int]]:
+    """Ctrl-C ends, and is noted too: a library that is just loading may swallow what is raised."""
+    noted: list[int] = []
+
+    def note(number: int, _frame) -> None:
+        noted.append(number)
+        raise KeyboardInterrupt
+
+    old: object = note
+    with contextlib.suppress(ValueError):  # not in the main thread: then the caller has it
+        old = signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        if old is not note:
+            signal.signal(signal.SIGINT, signal.SIG_DFL if old is None else old)
+
+
+def _run_words(
+    words: list[str], make_console: Callable[[bool], Console] | None, noted: list[int]
+) -> int:
     from .console import Console, ensure_streams
     from .own_folder import check_here, own_temporary_folder
     from .parser import build_parser
@@ -60,6 +83,8 @@ def _run_words(words: list[str], make_console: Callable[[bool], Console] | None)
         args.json = True
     with (make_console or Console)(args.json) as console:
         try:
+            if noted or console.interrupted:
+                raise KeyboardInterrupt
             check_here()
             with own_temporary_folder():
                 return args.run(args, console)
