@@ -20,6 +20,7 @@ from ...networks.settings import RetargetSettings
 from ...networks.solving import review
 from ...networks.solving.actor import ActorRelations, actor_relations
 from ...networks.solving.targets import Geometry
+from ...networks.track import FaceTrack
 from ..characters.in_scene import Character, active_collection, characters_in, collections_in
 from ..keying.fcurves import curve_of, sample
 from ..keying.keyframes import scene_fps
@@ -31,12 +32,13 @@ from .scene_settings import retarget_settings
 @dataclass(frozen=True)
 class Review:
     """What was found. rows: those of the track that were looked at; shown: each keyed character;
-    lacking: sentences on those that could not be looked at."""
+    lacking: sentences on those that could not be looked at; track: the analysis it is of."""
 
     findings: tuple[review.Finding, ...]
     rows: np.ndarray
     shown: dict[str, review.Shown]
     lacking: tuple[str, ...]
+    track: FaceTrack
 
 
 _kept: tuple[str, Review] | None = None
@@ -49,9 +51,13 @@ def forget() -> None:
     _kept = _actor = None
 
 
-def kept() -> Review | None:
-    """What was found last, without looking again; for what draws at every redraw."""
-    return _kept[1] if _kept is not None else None
+def kept(scene: bpy.types.Scene) -> Review | None:
+    """What was found last, without looking again; for what draws at every redraw. None where it was
+    found in another clip than the scene's."""
+    found = references.seen(scene.exprgen)
+    if _kept is None or found is None or _kept[1].track is not found.track:
+        return None
+    return _kept[1]
 
 
 def review_of(scene: bpy.types.Scene) -> Review | None:
@@ -70,7 +76,7 @@ def review_of(scene: bpy.types.Scene) -> Review | None:
 
 def places(scene: bpy.types.Scene) -> list[tuple[int, str]]:
     """(scene frame, what is wrong there) of all findings, the worst first, each frame once."""
-    found, looked = references.seen(scene.exprgen), kept()
+    found, looked = references.seen(scene.exprgen), kept(scene)
     if found is None or looked is None:
         return []
     told: dict[int, list[str]] = {}
@@ -89,7 +95,7 @@ def told_at(scene: bpy.types.Scene, frame: int) -> str:
 
 def shown_now(scene: bpy.types.Scene) -> review.Shown | None:
     """The character whose curve is drawn: the one that is chosen in the list, else the first."""
-    looked, chosen = kept(), active_collection(scene)
+    looked, chosen = kept(scene), active_collection(scene)
     if looked is None or not looked.shown:
         return None
     first = next(iter(looked.shown.values()))
@@ -147,7 +153,7 @@ def _look(scene, found: references.Seen, settings: RetargetSettings, keyed) -> R
                 lacking.append(f"{character.collection.name} is not compared: {error}")
     everyone = list(shown.values())
     told = review.findings(track, everyone, rows)
-    return Review(tuple(told), rows, shown, tuple(lacking))
+    return Review(tuple(told), rows, shown, tuple(lacking), track)
 
 
 def _span(keyed: list[Character]) -> tuple[float, float]:
