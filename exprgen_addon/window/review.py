@@ -23,8 +23,11 @@ from ...networks.solving.targets import Geometry
 from ...networks.track import FaceTrack
 from ..characters.in_scene import Character, active_collection, characters_in, collections_in
 from ..keying.fcurves import curve_of, sample
+from ..keying.generated import same_reference
 from ..keying.keyframes import scene_fps
 from ..keying.nla_layers import layered
+from ..keying.take_actions import TAKE_TAG, own_action
+from ..keying.take_list import find_take, owners_of
 from . import references
 from .scene_settings import retarget_settings
 
@@ -116,6 +119,17 @@ def _is_keyed(character: Character) -> bool:
     return any(c is not None and len(c.keyframe_points) for c in curves)
 
 
+def _other_clip(scene: bpy.types.Scene, character: Character) -> str:
+    """The clip that a character's keys are of, "" where it is the scene's."""
+    owners = owners_of([character])
+    tags = {a.get(TAKE_TAG) for o in owners if (a := own_action(o)) is not None}
+    here = references.identity(scene.exprgen)
+    for take in filter(None, map(find_take, filter(None, tags))):
+        if take.about.source and not take.about.parts:
+            return "" if same_reference(take.about.source, here) else take.clip
+    return ""
+
+
 def _digest(scene, found: references.Seen, settings: RetargetSettings, keyed) -> str:
     """Tells one state of all that counts from another."""
     known = [str(id(found.track)), f"{scene_fps(scene)} {scene.exprgen.start_frame}"]
@@ -137,6 +151,11 @@ def _digest(scene, found: references.Seen, settings: RetargetSettings, keyed) ->
 def _look(scene, found: references.Seen, settings: RetargetSettings, keyed) -> Review:
     track = found.track
     rows, lacking = np.arange(len(track)), []
+    others = {c.collection.name: clip for c in keyed if (clip := _other_clip(scene, c))}
+    if others:
+        clips, names = ", ".join(sorted(set(others.values()))), ", ".join(others)
+        lacking.append(f"{names}: the keys are of {clips}, apply to compare them with this clip")
+    keyed = [c for c in keyed if c.collection.name not in others]
     if not keyed and layered(scene.exprgen.take):
         lacking.append("the take's parts lie in NLA tracks: put them together to compare")
     shown: dict[str, review.Shown] = {}

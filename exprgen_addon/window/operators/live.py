@@ -23,7 +23,7 @@ from ...keying.key_options import KeyOptions
 from ...keying.keyframes import apply_tracks
 from ...keying.sound import hear
 from ...keying.takes import fit_range
-from .. import job_timer, live_drive
+from .. import job_timer, live_drive, review
 from ..applying import cast_of, describe, free_take, with_gain
 
 TAKE = "Live"
@@ -254,6 +254,7 @@ def _write(scene: bpy.types.Scene, folder: Path, frame: float) -> str:
     report = apply_tracks(tracks, characters, scene, take=take, options=options)
     hear(scene, take)
     scene.exprgen.take = take
+    review.follow(scene)
     if scene.exprgen.fit_range:
         fit_range(scene, report)
     return describe(report)

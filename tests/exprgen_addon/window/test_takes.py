@@ -105,6 +105,8 @@ def test_a_take_that_is_shown_again_has_its_range_and_no_review_of_another(scene
     choose(scene, house, "a")
     assert review.kept(scene) is None
     assert review.shown_now(scene) is None
+    (told,) = review.review_of(scene).lacking
+    assert "the keys are of b.mp4" in told, "one clip's lips are not compared with another's"
     scene.exprgen.overlay = "beside"
     assert bpy.ops.exprgen.show_take(take="Take") == {"FINISHED"}
     assert (scene.frame_start, scene.frame_end) == ranges[0]
