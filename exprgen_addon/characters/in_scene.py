@@ -165,9 +165,7 @@ def collections_in(scene: bpy.types.Scene) -> list[bpy.types.Collection]:
 
 def active_collection(scene: bpy.types.Scene) -> bpy.types.Collection | None:
     """The character that is chosen in the panel's list, else the first of the scene."""
-    index, everyone = scene.exprgen.active_character, bpy.data.collections
-    chosen = everyone[index] if 0 <= index < len(everyone) else None
-    present = collections_in(scene)
+    chosen, present = scene.exprgen.chosen, collections_in(scene)
     return chosen if chosen in present else next(iter(present), None)
 
 

@@ -46,6 +46,10 @@ class About:
     muted: tuple[str, ...] = ()
 
 
+LIVE = "live, "
+"""How the source of a take begins that was recorded live; the time follows."""
+
+
 @dataclass(frozen=True)
 class TakeInfo:
     """A take as it is listed. first, last: scene frames of its generated keys, None where it is not
@@ -56,6 +60,11 @@ class TakeInfo:
     about: About
     first: float | None
     last: float | None
+
+    @property
+    def is_live(self) -> bool:
+        """It was recorded live: there is no clip that could be applied to it."""
+        return self.about.source.startswith(LIVE)
 
     @property
     def clip(self) -> str:

@@ -33,7 +33,7 @@ from .keyframes import KeyReport, apply_tracks, nearest_common_fps, scene_fps, s
 from .punch import Punch, punched
 from .sound import hear, put_sound
 from .take_actions import actions_of
-from .take_list import About, find_take, follow_up, note_about, other_clip, show_take
+from .take_list import About, TakeInfo, find_take, follow_up, note_about, other_clip, show_take
 
 DEFAULT_FPS = 24.0
 
@@ -220,7 +220,7 @@ def new_file() -> bpy.types.Scene:
     return scene
 
 
-def fit_range(scene: bpy.types.Scene, report: KeyReport) -> None:
+def fit_range(scene: bpy.types.Scene, report: KeyReport | TakeInfo) -> None:
     """Set the scene's frame range to what was keyed."""
     scene.frame_start = max(0, math.floor(report.first))
     scene.frame_end = max(scene.frame_start, math.ceil(report.last))

@@ -33,6 +33,7 @@ from ..keying.take_list import (
     note_about,
     other_clip,
     show_take,
+    take_for,
 )
 from ..keying.takes import fit_range
 from . import references
@@ -188,7 +189,7 @@ def with_gain(track: RigTrack, character: Character) -> RigTrack:
 
 def target_take(settings) -> str:
     """The take that an apply writes to: of a combined one, the one that its mouth, or another part,
-    has from this reference."""
+    has from this reference; where a live one is shown, the reference's own."""
     take = settings.take or "Take"
     found = find_take(take)
     if found is not None and found.about.parts:
@@ -197,6 +198,8 @@ def target_take(settings) -> str:
         own = (t for name in of if (t := find_take(name)) is not None)
         own = (t.name for t in own if same_reference(t.about.source, source))
         take = next(own, "") or free_take("Take")
+    elif found is not None and found.is_live:
+        take = take_for(references.identity(settings), take)
     return free_take(take) if settings.new_take else take
 
 

@@ -22,7 +22,8 @@ LEAST = 0.1
 """Eye distances that the height shows at least."""
 
 _handle = None
-_shown = False
+_drawn: dict[str, object] = {}
+"""Scene -> the analysis whose curve was wanted there at the last redraw."""
 
 
 def register() -> None:
@@ -47,15 +48,17 @@ def _look() -> None:
 
 
 def _draw() -> None:
-    global _shown
     context = bpy.context
     scene = context.scene
-    wanted, _shown = scene.exprgen.show_lips and not _shown, scene.exprgen.show_lips
-    if wanted and not bpy.app.timers.is_registered(_look):
+    found = references.seen(scene.exprgen)
+    wanted = found.track if scene.exprgen.show_lips and found is not None else None
+    anew = wanted is not None and wanted is not _drawn.get(scene.name)
+    if anew and not bpy.app.timers.is_registered(_look):
         bpy.app.timers.register(_look, first_interval=0.0)
+    _drawn[scene.name] = wanted
     if not scene.exprgen.show_lips or not context.space_data.overlay.show_overlays:
         return
-    found, looked, shown = references.seen(scene.exprgen), review.kept(), review.shown_now(scene)
+    looked, shown = review.kept(scene), review.shown_now(scene)
     if found is None or shown is None or len(looked.rows) < 2:
         return
     scale = context.preferences.system.ui_scale

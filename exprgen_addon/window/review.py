@@ -20,10 +20,14 @@ from ...networks.settings import RetargetSettings
 from ...networks.solving import review
 from ...networks.solving.actor import ActorRelations, actor_relations
 from ...networks.solving.targets import Geometry
+from ...networks.track import FaceTrack
 from ..characters.in_scene import Character, active_collection, characters_in, collections_in
 from ..keying.fcurves import curve_of, sample
+from ..keying.generated import same_reference
 from ..keying.keyframes import scene_fps
 from ..keying.nla_layers import layered
+from ..keying.take_actions import TAKE_TAG, own_action
+from ..keying.take_list import find_take, owners_of
 from . import references
 from .scene_settings import retarget_settings
 
@@ -31,12 +35,13 @@ from .scene_settings import retarget_settings
 @dataclass(frozen=True)
 class Review:
     """What was found. rows: those of the track that were looked at; shown: each keyed character;
-    lacking: sentences on those that could not be looked at."""
+    lacking: sentences on those that could not be looked at; track: the analysis it is of."""
 
     findings: tuple[review.Finding, ...]
     rows: np.ndarray
     shown: dict[str, review.Shown]
     lacking: tuple[str, ...]
+    track: FaceTrack
 
 
 _kept: tuple[str, Review] | None = None
@@ -49,9 +54,13 @@ def forget() -> None:
     _kept = _actor = None
 
 
-def kept() -> Review | None:
-    """What was found last, without looking again; for what draws at every redraw."""
-    return _kept[1] if _kept is not None else None
+def kept(scene: bpy.types.Scene) -> Review | None:
+    """What was found last, without looking again; for what draws at every redraw. None where it was
+    found in another clip than the scene's."""
+    found = references.seen(scene.exprgen)
+    if _kept is None or found is None or _kept[1].track is not found.track:
+        return None
+    return _kept[1]
 
 
 def review_of(scene: bpy.types.Scene) -> Review | None:
@@ -70,7 +79,7 @@ def review_of(scene: bpy.types.Scene) -> Review | None:
 
 def places(scene: bpy.types.Scene) -> list[tuple[int, str]]:
     """(scene frame, what is wrong there) of all findings, the worst first, each frame once."""
-    found, looked = references.seen(scene.exprgen), kept()
+    found, looked = references.seen(scene.exprgen), kept(scene)
     if found is None or looked is None:
         return []
     told: dict[int, list[str]] = {}
@@ -89,7 +98,7 @@ def told_at(scene: bpy.types.Scene, frame: int) -> str:
 
 def shown_now(scene: bpy.types.Scene) -> review.Shown | None:
     """The character whose curve is drawn: the one that is chosen in the list, else the first."""
-    looked, chosen = kept(), active_collection(scene)
+    looked, chosen = kept(scene), active_collection(scene)
     if looked is None or not looked.shown:
         return None
     first = next(iter(looked.shown.values()))
@@ -108,6 +117,17 @@ def _settings(scene: bpy.types.Scene) -> RetargetSettings:
 def _is_keyed(character: Character) -> bool:
     curves = (curve_of(p) for props in character.bindings.values() for p in props)
     return any(c is not None and len(c.keyframe_points) for c in curves)
+
+
+def _other_clip(scene: bpy.types.Scene, character: Character) -> str:
+    """The clip that a character's keys are of, "" where it is the scene's."""
+    owners = owners_of([character])
+    tags = {a.get(TAKE_TAG) for o in owners if (a := own_action(o)) is not None}
+    here = references.identity(scene.exprgen)
+    for take in filter(None, map(find_take, filter(None, tags))):
+        if take.about.source and not take.about.parts:
+            return "" if same_reference(take.about.source, here) else take.clip
+    return ""
 
 
 def _digest(scene, found: references.Seen, settings: RetargetSettings, keyed) -> str:
@@ -131,6 +151,11 @@ def _digest(scene, found: references.Seen, settings: RetargetSettings, keyed) ->
 def _look(scene, found: references.Seen, settings: RetargetSettings, keyed) -> Review:
     track = found.track
     rows, lacking = np.arange(len(track)), []
+    others = {c.collection.name: clip for c in keyed if (clip := _other_clip(scene, c))}
+    if others:
+        clips, names = ", ".join(sorted(set(others.values()))), ", ".join(others)
+        lacking.append(f"{names}: the keys are of {clips}, apply to compare them with this clip")
+    keyed = [c for c in keyed if c.collection.name not in others]
     if not keyed and layered(scene.exprgen.take):
         lacking.append("the take's parts lie in NLA tracks: put them together to compare")
     shown: dict[str, review.Shown] = {}
@@ -147,7 +172,7 @@ def _look(scene, found: references.Seen, settings: RetargetSettings, keyed) -> R
                 lacking.append(f"{character.collection.name} is not compared: {error}")
     everyone = list(shown.values())
     told = review.findings(track, everyone, rows)
-    return Review(tuple(told), rows, shown, tuple(lacking))
+    return Review(tuple(told), rows, shown, tuple(lacking), track)
 
 
 def _span(keyed: list[Character]) -> tuple[float, float]:

@@ -79,6 +79,16 @@ def _reference_changed(self, context) -> None:
         self.take = take_for(references.identity(self), self.take)
 
 
+def _chosen_row(self) -> int:
+    found = active_collection(self.id_data)
+    return list(bpy.data.collections).index(found) if found is not None else 0
+
+
+def _choose_row(self, row: int) -> None:
+    everyone = bpy.data.collections
+    self.chosen = everyone[row] if 0 <= row < len(everyone) else None
+
+
 def _character_chosen(self, context) -> None:
     """Who chooses a character in the list means its rig."""
     found = active_collection(self.id_data)
@@ -195,7 +205,14 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         poll=_is_character,
         description="The character that is solved first; the others follow it",
     )
-    active_character: IntProperty(name="Character", update=_character_chosen)
+    chosen: PointerProperty(
+        type=bpy.types.Collection,
+        description="The character that is chosen in the list, which tells rows by numbers that "
+        "shift with every collection that comes or goes",
+    )
+    active_character: IntProperty(
+        name="Character", get=_chosen_row, set=_choose_row, update=_character_chosen
+    )
 
     key_expression: BoolProperty(name="Expression", default=True, description="Key the face")
     key_head: BoolProperty(name="Head", default=True, description="Key the head's rotation")

@@ -21,8 +21,9 @@ from ...characters import casting
 from ...characters.in_scene import collections_in
 from ...keying.key_options import KeyOptions
 from ...keying.keyframes import apply_tracks
+from ...keying.sound import hear
 from ...keying.takes import fit_range
-from .. import job_timer, live_drive
+from .. import job_timer, live_drive, review
 from ..applying import cast_of, describe, free_take, with_gain
 
 TAKE = "Live"
@@ -249,7 +250,11 @@ def _write(scene: bpy.types.Scene, folder: Path, frame: float) -> str:
             tracks.append(with_gain(RigTrack.load(path), character))
             characters.append(character)
     options = KeyOptions(start_frame=frame, subframes=True)
-    report = apply_tracks(tracks, characters, scene, take=free_take(TAKE), options=options)
+    take = free_take(TAKE)
+    report = apply_tracks(tracks, characters, scene, take=take, options=options)
+    hear(scene, take)
+    scene.exprgen.take = take
+    review.follow(scene)
     if scene.exprgen.fit_range:
         fit_range(scene, report)
     return describe(report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import ceil, floor
 
 import bpy
 from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
@@ -13,6 +14,7 @@ from ...keying.nla_layers import is_split, split
 from ...keying.parts import PART_NAMES, PARTS, mute_part
 from ...keying.punch import Punch
 from ...keying.take_list import (
+    TakeInfo,
     combine_takes,
     delete_take,
     find_take,
@@ -24,7 +26,9 @@ from ...keying.take_list import (
     show_take,
     takes_in_file,
 )
+from ...keying.takes import fit_range
 from .. import reference_overlay, review
+from . import show_reference
 from .apply import EXPRGEN_OT_apply, solve_and_write
 
 PART_ITEMS = [(part, name, f"{name} alone") for part, name in PART_NAMES.items()]
@@ -203,6 +207,9 @@ class EXPRGEN_OT_punch_in(bpy.types.Operator):
         if find_take(context.scene.exprgen.take) is None:
             cls.poll_message_set("Apply first: there is no take to punch into")
             return False
+        if find_take(context.scene.exprgen.take).is_live:
+            cls.poll_message_set("This take was recorded live: no clip to key it anew from")
+            return False
         return EXPRGEN_OT_apply.poll.__func__(cls, context)
 
     def invoke(self, context, event):
@@ -250,9 +257,19 @@ def show(scene: bpy.types.Scene, name: str) -> None:
         if settings.reference != about.reference:
             settings.reference = about.reference
             reference_overlay.remove_overlay(scene)  # it showed the other clip
-            settings.overlay = "off"
         settings.track, settings.start_frame = about.track, about.start_frame
+        show_reference.follow_reference(scene)
+    fitted = any(_is_fitted(scene, t) for t in takes_in_file())
+    if settings.fit_range and fitted and take.first is not None:
+        fit_range(scene, take)
     settings.take, settings.new_take = name, False
+
+
+def _is_fitted(scene: bpy.types.Scene, take: TakeInfo) -> bool:
+    """The scene's frame range is the take's, and no one's own."""
+    if take.first is None or take.last is None:
+        return False
+    return (scene.frame_start, scene.frame_end) == (floor(take.first), ceil(take.last))
 
 
 def shown_parts(scene: bpy.types.Scene) -> dict[str, str]:

@@ -15,7 +15,7 @@ from ...characters.in_scene import (
     handles_of,
     right_of,
 )
-from .. import reference_overlay
+from .. import perception_curve, reference_overlay
 
 SENSOR = 72.0
 """Width in millimetres that Blender takes for a 3D view's own lens."""
@@ -162,15 +162,25 @@ def look_at(
     # The longer side of the region shows SENSOR / lens of the distance.
     shown = SENSOR / space.lens / max(full, tall)
     room = max(full - covered, full // 3)
+    low = min(_drawn_below(bpy.context.scene, space), tall / 2)
     if view.view_perspective == "CAMERA":
         view.view_perspective = "PERSP"
     around = CLOSE if close else ROOM
-    view.view_distance = around * max(width / (shown * room), height / (shown * tall))
+    view.view_distance = around * max(width / (shown * room), height / (shown * (tall - low)))
     view.view_rotation = facing(forward).to_quaternion()
     aside = (covered - 2 * free["TOOLS"].width if "TOOLS" in free else covered) / 2
     if space.shading.type == "SOLID" and space.shading.color_type == "MATERIAL":
         space.shading.color_type = "VERTEX" if _painted(characters) else "TEXTURE"
     view.view_location = middle + right_of(forward) * (aside * shown * view.view_distance)
+    view.view_location.z -= low / 2 * shown * view.view_distance
+
+
+def _drawn_below(scene: bpy.types.Scene, space: bpy.types.SpaceView3D) -> float:
+    """Pixels of the view's bottom that the curves lie on."""
+    if not space.overlay.show_overlays:
+        return 0.0
+    curves = scene.exprgen.show_curve + scene.exprgen.show_lips
+    return curves * perception_curve.taken(scene) * bpy.context.preferences.system.ui_scale
 
 
 def _painted(characters: list[Character]) -> bool:

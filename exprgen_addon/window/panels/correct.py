@@ -29,7 +29,7 @@ class EXPRGEN_PT_correct(Part, bpy.types.Panel):
         told = review.told_at(context.scene, context.scene.frame_current)
         draw_wrapped(layout, told, "QUESTION")
         layout.prop(context.scene.exprgen, "show_lips", icon="FCURVE")
-        for line in looked.lacking if (looked := review.kept()) is not None else ():
+        for line in looked.lacking if (looked := review.kept(context.scene)) is not None else ():
             draw_wrapped(layout, line, "INFO")
         found = posed_collection(context)
         text = f"Key Correction of {found.name}"

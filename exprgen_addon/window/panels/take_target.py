@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...keying.generated import same_reference
 from ...keying.take_list import TakeInfo, find_take, takes_in_file
 from .. import references
+from ..applying import target_take
 from .drawing import alert, draw_wrapped
 
 
@@ -15,6 +16,8 @@ def draw_target(layout, settings) -> None:
         if takes_in_file():
             name = "a new take" if settings.new_take else f"the new take {settings.take}"
             draw_wrapped(layout, f"Keys go to {name}", "ADD", 30)
+    elif take.is_live:
+        draw_wrapped(layout, f"Keys go to {target_take(settings)}", "ADD", 30)
     elif take.about.source and not take.about.parts and not _is_of(take, settings):
         alert(layout, f"{take.name} is of {take.clip}: its keys in the range are replaced")
 

@@ -11,7 +11,8 @@ bpy = pytest.importorskip("bpy")
 
 import exprgen
 from exprgen.exprgen_addon.characters import in_scene
-from exprgen.exprgen_addon.window import live_drive
+from exprgen.exprgen_addon.keying.take_list import find_take
+from exprgen.exprgen_addon.window import applying, live_drive
 from exprgen.networks.characters.profile import find_character
 from exprgen.networks.errors import ExprGenError
 from exprgen.tests.support.phone import free_port, phone
@@ -76,6 +77,10 @@ def test_it_drives_records_at_exact_times_and_leaves_nothing(scene, port):
     assert not worker.alive
     assert not live_drive.state.runs
     assert "keys on" in live_drive.state.said
+    take = find_take(scene.exprgen.take)
+    assert take.is_live, "the list marks what is played"
+    assert applying.target_take(scene.exprgen) != "Live", "a clip is never applied to it"
+    assert not bpy.ops.exprgen.punch_in.poll()
     (action,) = bpy.data.actions
     bag = action.layers[0].strips[0].channelbags[0]
     frames = np.array([k.co[0] for k in bag.fcurves[0].keyframe_points])

@@ -202,3 +202,17 @@ def test_a_face_track_in_no_doubt_has_no_reasons():
     track = synthetic.face_track(frames=30)
     assert worst_frames.reasons(track, worst_frames.worst_rows(track)) == []
     assert np.all(worst_frames.faults(track) < 0.15)
+
+
+def test_the_chosen_one_stays_chosen_when_collections_come_and_go(scene, house):
+    bob = add(house, "bob")
+    assert bpy.data.collections[scene.exprgen.active_character] == bob, "marked"
+    other = add(house, "bob")
+    choose(scene, other)
+    ann, aside = add(house, "ann"), bpy.data.collections.new("A Set")
+    assert in_scene.active_collection(scene) == other
+    choose(scene, ann)
+    bpy.data.collections.remove(aside)
+    assert in_scene.active_collection(scene) == ann
+    bpy.ops.exprgen.remove_character(collection=ann.name)
+    assert in_scene.active_collection(scene) in (bob, other)

@@ -18,7 +18,7 @@ import exprgen
 from exprgen.exprgen_addon.characters import in_scene
 from exprgen.exprgen_addon.keying import fcurves, sound
 from exprgen.exprgen_addon.keying.take_list import find_take, takes_in_file
-from exprgen.exprgen_addon.window import applying, references
+from exprgen.exprgen_addon.window import applying, references, review
 from exprgen.tests.networks.footage.test_sound import sounding
 
 FRAMES = 60
@@ -93,6 +93,27 @@ def test_a_second_clip_goes_to_a_take_of_its_own(scene, house):
     apply(scene, house, "b")
     np.testing.assert_array_equal(values(scene), second)
     assert len(takes_in_file()) == 2, "its own take again"
+
+
+def test_a_take_that_is_shown_again_has_its_range_and_no_review_of_another(scene, house):
+    apply(scene, house, "a")
+    scene.exprgen.start_frame = 11
+    apply(scene, house, "b")
+    ranges = (1, FRAMES), (11, FRAMES + 10)
+    assert (scene.frame_start, scene.frame_end) == ranges[1]
+    assert review.review_of(scene) is review.kept(scene)
+    choose(scene, house, "a")
+    assert review.kept(scene) is None
+    assert review.shown_now(scene) is None
+    (told,) = review.review_of(scene).lacking
+    assert "the keys are of b.mp4" in told, "one clip's lips are not compared with another's"
+    scene.exprgen.overlay = "beside"
+    assert bpy.ops.exprgen.show_take(take="Take") == {"FINISHED"}
+    assert (scene.frame_start, scene.frame_end) == ranges[0]
+    assert scene.exprgen.overlay == "beside", "its own footage comes"
+    scene.frame_end = 28
+    assert bpy.ops.exprgen.show_take(take="Take 2") == {"FINISHED"}
+    assert scene.frame_end == 28, "somebody's own range stays"
 
 
 def test_who_wants_it_in_one_take_is_told(scene, house):
