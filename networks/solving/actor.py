@@ -105,7 +105,7 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
         reach = np.stack([known.reach[:, 0].min(0), known.reach[:, 1].max(0)])
     bias = lips_bias(values[:, LIP_GAPS].mean(1), track.found)
     # Whether lips touch is told by the frame itself: smoothing would open a quick "p".
-    gap = own_lip_gap(track)
+    gap = _own_gap(track, values[:, LIP_GAPS].mean(1), bias)
     shut = lips_shut(gap, None if track.meta.get("coefficients") else touch_chance(track, gap))
     gaps = moved[:, LIP_GAPS] + neutral[LIP_GAPS] - bias
     lips = np.stack([opening(gap, shut, LIPS_MEET) for gap in gaps.T], axis=1)
@@ -133,8 +133,12 @@ def _without_lag(track: FaceTrack, values: np.ndarray) -> np.ndarray:
 
 def own_lip_gap(track: FaceTrack) -> np.ndarray:
     """(N,) the lip gap, eye distances, seen from this actor's own closed mouth."""
-    values = _relations_of(track)[:, LIP_GAPS].mean(1)
-    return _without_lag(track, values - lips_bias(values, track.found))
+    gap = _relations_of(track)[:, LIP_GAPS].mean(1)
+    return _own_gap(track, gap, lips_bias(gap, track.found))
+
+
+def _own_gap(track: FaceTrack, gap: np.ndarray, bias: float) -> np.ndarray:
+    return _without_lag(track, gap - bias)
 
 
 def _relations_of(track: FaceTrack) -> np.ndarray:

@@ -180,8 +180,9 @@ def relation_fit(
     """What `solve_relations` solves; `controls` are the response's, `geometry` is made of it."""
     certain = np.broadcast_to(certain, len(times))
     aim = targets_for(times, actor, geometry, settings)
-    values = _levelled(times, _rounded(aim.values, geometry, plain), geometry, plain, actor.trust)
-    values = _unfrowned(times, values, geometry, plain)
+    said = geometry.response.predict(plain)
+    values = _levelled(times, _rounded(aim.values, geometry, said), said, actor.trust)
+    values = _unfrowned(times, values, geometry, said)
     values = _carried_on(times, values, geometry, felt, settings, certain)
     regions = [c.region for c in controls]
     share = settings.emphasis_at(times, regions) * [FEELING.get(r, 0.0) for r in regions]
@@ -233,15 +234,16 @@ def _hold(control: Control) -> float:
     return HOLD * (KEPT if 2.0 * fills > sum(weights.values()) else 1.0)
 
 
-def _rounded(values: np.ndarray, geometry: Geometry, plain: np.ndarray) -> np.ndarray:
-    """Targets (N, K) with round mouths as the character's makers drew them.
+def _rounded(values: np.ndarray, geometry: Geometry, said: np.ndarray) -> np.ndarray:
+    """Targets (N, K) with round mouths as the character's makers drew them; `said` (N, K): what the
+    relations are where the coefficients alone have their way.
 
     How far lips reach forward and how much of them is seen is told by the tracker's coefficients,
     since a tracker that looks at one picture hardly knows depth. So is how narrow pursed lips are,
     for the most part: a person's mouth gets rounder than narrower, a drawn one both, and "oo" is
     read from it.
     """
-    said, out = geometry.response.predict(plain), values.copy()
+    out = values.copy()
     out[:, SAID] = said[:, SAID]
     narrowed, meant = (
         np.minimum(x[:, WIDTH] - geometry.response.rest[WIDTH], 0.0) for x in (out, said)
@@ -259,30 +261,28 @@ def _gain(seen: np.ndarray, meant: np.ndarray, most: float) -> float:
     return float(np.clip(gain, min(LEAST_ROUND, most), most))
 
 
-def _levelled(
-    times: np.ndarray, values: np.ndarray, geometry: Geometry, plain: np.ndarray, trust: float
-) -> np.ndarray:
+def _levelled(times: np.ndarray, values: np.ndarray, said: np.ndarray, trust: float) -> np.ndarray:
     """Targets (N, K) whose slow heights are those that the coefficients say (`HEIGHTS`).
 
     How high lips and chin are over a whole phrase can't be told from landmarks alone: a head that
     nods, or a neutral that was never seen, shifts them all together. `trust` (0..1) is the
     neutral's. Quick motion, and all differences between heights, stay the actor's.
     """
-    said = slow(times, geometry.response.predict(plain)[:, HEIGHTS], FEELING_HERTZ)
+    held = slow(times, said[:, HEIGHTS], FEELING_HERTZ)
     own, out = slow(times, values[:, HEIGHTS], FEELING_HERTZ), values.copy()
-    out[:, HEIGHTS] += (1.0 - LEVEL_KEPT * trust) * (said - own)
+    out[:, HEIGHTS] += (1.0 - LEVEL_KEPT * trust) * (held - own)
     return out
 
 
 def _unfrowned(
-    times: np.ndarray, values: np.ndarray, geometry: Geometry, plain: np.ndarray
+    times: np.ndarray, values: np.ndarray, geometry: Geometry, said: np.ndarray
 ) -> np.ndarray:
     """Targets (N, K) whose brows are held down only where the coefficients say a frown.
 
     Cheeks that rise in a smile push a person's brows down a little, and a low brow on a drawn face
     reads as anger: what is slow of it follows the coefficients there. Quick motion stays.
     """
-    said, out = slow(times, geometry.response.predict(plain), FEELING_HERTZ), values.copy()
+    said, out = slow(times, said, FEELING_HERTZ), values.copy()
     own = slow(times, values, FEELING_HERTZ)
     for side in SIDES:
         inner = (
