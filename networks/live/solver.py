@@ -23,7 +23,7 @@ from ..perception.needed_weights import load_mapping
 from ..progress import Emit
 from ..settings import RetargetSettings
 from ..solving.actor import JUMP, ActorRelations, evened, quick_reach
-from ..solving.contact import LIDS_SHUT_GAP, LIPS_BIAS, LIPS_MEET, LIPS_PART, opening
+from ..solving.contact import LIDS_SHUT_GAP, LIPS_BIAS, LIPS_MEET, LIPS_PART, opening, pursed
 from ..solving.controls import JUMP_PERCEIVED, assembled
 from ..solving.emphasis import Guides
 from ..solving.fit import Fit
@@ -275,6 +275,7 @@ class LiveSolver:
             facing=facing,
             lip_gaps=column("lips"),
             lips_meet=column("lips_meet"),
+            pursed=pursed(column("arkit")),
             lids=column("lids"),
             source=self.neutral.source,
         )

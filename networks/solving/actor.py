@@ -22,18 +22,19 @@ from .contact import (
     lips_bias,
     lips_shut,
     opening,
+    pursed,
     together,
 )
 from .head_and_gaze import head_angles
 from .lips_touch import touch_chance
 from .relations import INDEX, LID_GAPS, LIP_GAPS, RELATIONS, actor_points, measure
-from .smoothing import STRENGTH, slow, smooth
+from .smoothing import JUMP_UNITS, STRENGTH, slow, smooth
 
 JUMP = 0.012
 """Eye distances; changes well above it are motion, not noise: the landmarks of a still face waver
 by .0005 (lips) to .003 (brows)."""
 
-LAG = 0.005
+LAG = 0.0025
 """Seconds by which the landmarker comes late, since it smooths over time: on people who talk and
 whose motion is known, lip gap, width and lids correlate best with it at this delay."""
 TURNED = 6.0
@@ -57,7 +58,8 @@ class ActorRelations:
     reach (2, K): how far down and up this actor moves each, in all footage that is known.
     quick (2, K): how far down and up of what is slow the rest of the motion goes.
     facing (N,): 1 for a face that looks at the camera .. 0 in profile. lip_gaps (N, 3): openings,
-    0 exactly where lips touch; lips_meet (N,) bool. lids (N, 2): share of the open eye, left and
+    0 exactly where lips touch; lips_meet (N,) bool. pursed (N,): 0..1, how round and forward the
+    lips are said to be. lids (N, 2): share of the open eye, left and
     right, 0 exactly where lids touch. source: for the user, where the neutral is from. trust: 0..1,
     how far that neutral was seen and not guessed.
     """
@@ -69,13 +71,14 @@ class ActorRelations:
     facing: np.ndarray
     lip_gaps: np.ndarray
     lips_meet: np.ndarray
+    pursed: np.ndarray
     lids: np.ndarray
     source: str
     trust: float = 1.0
 
     def at(self, rows: np.ndarray) -> ActorRelations:
         """The same at some frames."""
-        of_frames = ("moved", "facing", "lip_gaps", "lips_meet", "lids")
+        of_frames = ("moved", "facing", "lip_gaps", "lips_meet", "pursed", "lids")
         return replace(self, **{name: getattr(self, name)[rows] for name in of_frames})
 
 
@@ -111,9 +114,14 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
     lips = np.stack([opening(gap, shut, LIPS_MEET) for gap in gaps.T], axis=1)
     lids = _lids(track, moved, neutral)
     quick = quick_reach(moved - slow(track.times, moved))
-    return ActorRelations(
-        moved, neutral, reach, quick, facing, lips, shut, lids, found.source, found.trust
-    )
+    seen = (moved, neutral, reach, quick, facing, lips, shut, _pursed(track, settings), lids)
+    return ActorRelations(*seen, found.source, found.trust)
+
+
+def _pursed(track: FaceTrack, settings: RetargetSettings) -> np.ndarray:
+    """(N,) how far the lips are pursed, lost frames filled, smoothed as the mouth is."""
+    arkit = fill_lost(track.times, track.state, track.arkit.astype(float))
+    return smooth(track.times, pursed(arkit)[:, None], settings.smoothing_mouth, JUMP_UNITS)[:, 0]
 
 
 def quick_reach(quick: np.ndarray) -> np.ndarray:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..vocabulary import ARKIT_INDEX
+
 LIPS_MEET, LIPS_PART = 0.035, 0.045
 """Lip gap, in eye distances, below which lips touch, and above which they no longer do."""
 LIPS_TOUCH, LIPS_LEAVE = 0.7, 0.6
@@ -17,6 +19,8 @@ LIPS_NEVER = 0.075
 """unless their gap is above this."""
 LIPS_BIAS = (-0.02, 0.04)
 """How far a tracked gap of closed lips may be from zero."""
+PURSED = (0.35, 0.75)
+"""The tracker's coefficient for pursed lips at which they begin to be, and are."""
 LIDS_MEET, LIDS_PART = 0.12, 0.2
 """The same for lids, as shares of the open eye."""
 LIDS_SHUT_GAP = 0.008
@@ -45,6 +49,12 @@ def lips_shut(gap: np.ndarray, chance: np.ndarray | None) -> np.ndarray:
     if chance is None:
         return shut
     return shut | held_below(1.0 - chance, 1.0 - LIPS_TOUCH, 1.0 - LIPS_LEAVE) & (gap < LIPS_NEVER)
+
+
+def pursed(arkit: np.ndarray) -> np.ndarray:
+    """(N,) 0..1 how far lips are pursed, or drawn to a funnel, by coefficients (N, 52)."""
+    round_ = arkit[:, [ARKIT_INDEX[name] for name in ("mouthPucker", "mouthFunnel")]].max(1)
+    return np.clip((round_ - PURSED[0]) / (PURSED[1] - PURSED[0]), 0.0, 1.0)
 
 
 def stretches(inside: np.ndarray) -> list[tuple[int, int]]:

@@ -20,7 +20,7 @@ from .controls import selected_rows
 from .fit import Fit
 from .relations import INDEX, RELATIONS, SIDES
 from .smoothing import JUMP_UNITS, slow, smooth
-from .targets import HOLD, Geometry, kind_of, targets_for
+from .targets import FORWARD, HOLD, Geometry, kind_of, targets_for
 
 FEELING_HERTZ = 0.4
 """Below it what is felt may move a face: a feeling lasts two seconds or so, and what is quicker is
@@ -33,11 +33,11 @@ CERTAIN = 1.5
 """Exponent on the chance of a feeling: only one that is read for certain (0.9 is 0.85, 0.5 is
 0.35) may stand against what the landmarks say: a crying mouth is drawn wide like a smile, and a
 hand before it deceives a tracker."""
-SAID = [i for i, name in enumerate(RELATIONS) if name.endswith(("lip_forward", "lip_full"))]
-"""Relations whose targets are what the tracker's coefficients say on this character."""
 WIDTH = list(RELATIONS).index("mouth_width")
-LEAST_ROUND, MOST_ROUND = 1.2, 1.8
-"""How many times further than the actor's a narrow mouth is narrowed."""
+LEAST_ROUND, MOST_ROUND = 1.2, 2.4
+"""How many times further than the actor's a narrow mouth is narrowed;"""
+WIDER = 0.5
+"""a wide one is widened by this share of what is added there, so that the motion stays one."""
 SIDEWAYS_CHANNELS = {
     f"{part}{side}": (f"{part}_side", sign)
     for part in ("mouth", "jaw")
@@ -244,12 +244,14 @@ def _rounded(values: np.ndarray, geometry: Geometry, said: np.ndarray) -> np.nda
     read from it.
     """
     out = values.copy()
-    out[:, SAID] = said[:, SAID]
+    out[:, FORWARD] = said[:, FORWARD]
     narrowed, meant = (
         np.minimum(x[:, WIDTH] - geometry.response.rest[WIDTH], 0.0) for x in (out, said)
     )
     most = min(MOST_ROUND, geometry.low[WIDTH] / min(narrowed.min(), -1e-6))
-    out[:, WIDTH] += (_gain(narrowed, meant, max(most, 1.0)) - 1.0) * narrowed
+    gain = _gain(narrowed, meant, max(most, 1.0))
+    widened = np.maximum(values[:, WIDTH] - geometry.response.rest[WIDTH], 0.0)
+    out[:, WIDTH] += (gain - 1.0) * (narrowed + WIDER * widened)
     return out
 
 

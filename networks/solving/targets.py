@@ -62,6 +62,7 @@ SIDEWAYS = [
     for i, (name, r) in enumerate(RELATIONS.items())
     if name.endswith("_side") or {axis for axis, _ in r.plus} == {"z"}
 ]
+FORWARD = [i for i, name in enumerate(RELATIONS) if name.endswith(("lip_forward", "lip_full"))]
 MOUTH = [i for i, r in enumerate(RELATIONS.values()) if r.region == "mouth"]
 TOUCH = 8.0
 """Factor on the weight of a gap that must be shut."""
@@ -69,6 +70,12 @@ PRESSED, BENT = 0.012, 0.05
 """Eye distances by which lips that touch go on towards each other where something of the mouth has
 moved by BENT: landmarks lie on their rims, and rims that just meet leave a slit where a smile or a
 sneer bends them. Lips at rest stay as they are."""
+SLIT = 0.016
+"""Eye distances by which pursed lips stay apart where they seem to touch: a tracker hardly sees the
+small hole of an "oo" or a "w", and drawn lips that touch can't be pursed. So thin a line between
+lips is still seen as closed."""
+ROUND = 3.0
+"""Factor on the weights of what makes pursed lips look so: how far forward and full they are."""
 HOLD = 0.2
 """How much a unit value away from the prior weighs against an eye distance's error."""
 SIZE_LIMITS = (0.4, 4.0)
@@ -166,6 +173,7 @@ def targets_for(
     sizes = np.clip(by_size(_proportions(actor, response)), *SIZE_LIMITS)
     weights = np.tile(_base_weights() / sizes, (len(values), 1))
     weights[:, SIDEWAYS] *= (actor.facing**TURNED)[:, None]
+    weights[:, FORWARD] *= 1.0 + (ROUND - 1.0) * actor.pursed[:, None]
     _set_lips(values, weights, actor, geometry, scale)
     _set_lids(values, weights, actor, geometry)
     can = np.maximum(geometry.high, -geometry.low) > 0.01 * sizes
@@ -236,8 +244,10 @@ def _set_lips(values, weights, actor: ActorRelations, geometry: Geometry, scale)
     """Gaps of the lips, counted from the character's own contact."""
     values[:, LIP_GAPS] = geometry.lips + lip_openings(actor, geometry, scale)
     bent = np.clip(np.abs(actor.moved[:, MOUTH]).max(1) / BENT, 0.0, 1.0)
-    values[:, LIP_GAPS] -= PRESSED * (bent * actor.lips_meet)[:, None]
-    weights[np.ix_(actor.lips_meet, LIP_GAPS)] *= TOUCH
+    pressed = (1.0 - actor.pursed) * PRESSED * bent - actor.pursed * SLIT
+    values[:, LIP_GAPS] -= (pressed * actor.lips_meet)[:, None]
+    touch = TOUCH ** ((1.0 - 0.5 * actor.pursed) * actor.lips_meet)
+    weights[:, LIP_GAPS] *= touch[:, None]
 
 
 def lip_openings(actor: ActorRelations, geometry: Geometry, scale: np.ndarray) -> np.ndarray:

@@ -16,6 +16,14 @@ from .view import View, around, whole, wholes
 STILL_THRESHOLD = 0.3  # finds most of the small, grey faces that 0.5 loses
 CLIP_THRESHOLD = 0.5
 MAX_FACES = 8  # in one picture
+UNHURRIED = 1000.0
+"""How many times longer a clip seems to the landmarker than it is.
+
+Between two frames it smooths landmarks, by a 1 euro filter that knows the past alone: lips that
+open quickly come most of a frame late, and a "p" between two vowels is never shut. The filter
+trusts a frame the more, the longer ago the last one was; so far apart it lets all of it through,
+while the face is still followed from frame to frame. What trembles is smoothed later, by those who
+know both sides of a frame (`solving/smoothing.py`) or have to do with one (`live/causal.py`)."""
 _CHOSEN = np.array(list(LANDMARKS.values()))
 
 
@@ -152,7 +160,7 @@ class FaceDetector:
         mp = mediapipe()
         image = mp.Image(image_format=mp.ImageFormat.SRGB, data=view.render(rgb))
         if self.clip:
-            self._last_ms = max(self._last_ms + 1, round(seconds * 1000))
+            self._last_ms = max(self._last_ms + 1, round(seconds * 1000 * UNHURRIED))
             result = self._landmarker.detect_for_video(image, self._last_ms)
         else:
             result = self._landmarker.detect(image)

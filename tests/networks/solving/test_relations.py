@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exprgen.networks.characters.profile import find_character, sample_characters
+from exprgen.networks.characters.profile import arkit_to_unit, find_character, sample_characters
 from exprgen.networks.characters.response import LinearResponse, load_response
 from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving.actor import actor_relations, evened
@@ -105,6 +105,29 @@ def test_a_character_does_what_the_actor_does(name, actor_model):
     low = np.array([profile.control(n).minimum < profile.control(n).rest for n in model.controls])
     assert (solved <= 1).all()
     assert (solved >= -1.0 * low - 1e-9).all()
+
+
+@pytest.mark.parametrize("name", ["mira", "tobi"])
+def test_lips_that_are_pursed_come_forward_and_still_count_as_closed(name, actor_model):
+    profile, units = find_character(name), np.zeros((60, len(actor_model.controls)))
+    units[20:40, actor_model.controls.index("mouthPucker")] = 1.0
+    track = acted.worn(actor_model, units)
+    actor, model = actor_relations(track, STILL), load_response(profile)
+    assert actor.pursed[30] > 0.5 > actor.pursed[5] == 0.0
+    meet = {"lips_meet": np.ones(60, bool), "lip_gaps": np.zeros((60, 3))}
+    actor = replace(actor, **meet, pursed=np.ones(60))
+    controls = [profile.control(n) for n in model.controls]
+    said = arkit_to_unit(tuple(controls), track.arkit)
+    geometry = Geometry.of(model, profile)
+
+    def solved(actor):
+        units = solve_relations(track.times, actor, profile, model, said, said, STILL)
+        return (geometry.response.predict(units) - geometry.response.rest)[30]
+
+    round_, pressed = solved(actor), solved(replace(actor, pursed=np.zeros(60)))
+    forward = INDEX["upper_lip_forward"]
+    assert round_[forward] > 1.1 * pressed[forward] > 0
+    assert (round_[LIP_GAPS] < 0.03).all()
 
 
 def test_a_blink_shuts_both_eyes(actor_model):

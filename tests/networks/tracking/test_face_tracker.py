@@ -108,6 +108,19 @@ def test_clip_from_file_to_faces(tmp_path):
     assert 0 < found[0].confidence <= 1
 
 
+def test_a_mouth_that_opens_at_once_is_open_in_the_same_frame():
+    shut, wide = (draw(scene(), 160, 110, mouth=mouth) for mouth in (0.0, 1.0))
+
+    def gap(tracked):
+        lips = [LANDMARK_INDEX[f"lip_{side}_inner_2"] for side in ("top", "bottom")]
+        return np.diff(tracked.observation.landmarks49[lips, 1])[0]
+
+    gaps = [gap(t) for t in follow([*[shut] * 6, *[wide] * 6])]
+    before, first, settled = gaps[5], gaps[6], gaps[11]
+    assert settled - before > 5
+    assert first - before > 0.9 * (settled - before)
+
+
 def test_landmarks_are_pixels_of_the_full_frame():
     picture = draw(scene(), 160, 110)
     (reduced,) = follow([picture])
