@@ -42,7 +42,8 @@ class RetargetSettings:
     emphasis_parts: part of EMPHASIS_PARTS -> its own emphasis.
     emphasis_spans: (start, end, emphasis) in seconds; over all parts, the later over the earlier.
     emphasis_curve: (time, emphasis) samples, in order of time, instead of the one number.
-    articulation: 0.5..1.5, factor on what the actor's mouth and jaw do in a clip.
+    articulation: 0.5..1.5, factor on how far the actor's mouth and jaw open and round in a clip;
+        what smiles do too follows it by less. 1 is as tracked; viewers prefer more.
     actor: name under which the actor's neutral and reach are kept from clip to clip; "" for none.
     gain: region -> factor on the unit values, 1 by default (head and gaze: on the angle).
     start, end: seconds; None means the clip's own.
@@ -57,7 +58,7 @@ class RetargetSettings:
     emphasis_parts: dict[str, float] = field(default_factory=dict)
     emphasis_spans: tuple[tuple[float, float, float], ...] = ()
     emphasis_curve: tuple[tuple[float, float], ...] = ()
-    articulation: float = 1.0
+    articulation: float = 1.3
     actor: str = ""
     gain: dict[str, float] = field(default_factory=dict)
     start: float | None = None

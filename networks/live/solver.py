@@ -29,7 +29,7 @@ from ..solving.emphasis import Guides
 from ..solving.fit import Fit
 from ..solving.head_and_gaze import JUMP_BLINK, JUMP_GAZE, JUMP_HEAD, head_angles
 from ..solving.neutral import subtract_neutral
-from ..solving.perform import certainty, plain_prior, relation_fit
+from ..solving.perform import certainty, plain_prior, relation_fit, smiling
 from ..solving.relations import LID_GAPS, LIP_GAPS, RELATIONS
 from ..solving.smoothing import JUMP_UNITS, STRENGTH, slow
 from ..solving.targets import Geometry
@@ -353,10 +353,11 @@ class LiveSolver:
         rows = list(self._rows)[-len(part.felt) :]
         felt = np.array(list(part.felt)[-len(rows) :])
         times = np.array([r.time for r in rows])
+        expression = np.array([r.expression for r in rows])
         arkit = self.neutral.seen_from(np.array([r.arkit for r in rows]))
+        actor, arkit = smiling(times, actor.at(slice(-len(rows), None)), arkit, expression)
         plain = plain_prior(tuple(controls), felt, arkit)
-        certain = certainty(times, np.array([r.expression for r in rows]))
-        actor = actor.at(slice(-len(rows), None))
+        certain = certainty(times, expression)
         fit: Fit = relation_fit(
             times, actor, part.geometry, controls, plain, felt, self.settings, certain
         ).last()

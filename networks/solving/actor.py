@@ -27,6 +27,7 @@ from .contact import (
 )
 from .head_and_gaze import head_angles
 from .lips_touch import touch_chance
+from .mouth_motion import with_mouth_motion
 from .relations import INDEX, LID_GAPS, LIP_GAPS, RELATIONS, actor_points, measure
 from .smoothing import JUMP_UNITS, STRENGTH, slow, smooth
 
@@ -98,7 +99,7 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
     footage = footage_name(track)
     found = own.beside(known.without(footage), settings.actor)
     neutral = found.relations
-    raw = _without_lag(track, values - neutral)
+    raw = _told(track, values - neutral)
     facing = np.cos(head_angles(track.head_pose)[:, 1]).clip(0.0, 1.0)
     moved = evened(track.times, _smoothed(track.times, raw, settings), facing)
     reach = np.percentile(moved[track.found] if track.found.any() else moved, (2, 98), axis=0)
@@ -124,6 +125,20 @@ def _pursed(track: FaceTrack, settings: RetargetSettings) -> np.ndarray:
     return smooth(track.times, pursed(arkit)[:, None], settings.smoothing_mouth, JUMP_UNITS)[:, 0]
 
 
+def own_motion(track: FaceTrack) -> tuple[np.ndarray, np.ndarray]:
+    """(N, K) relations as measured, and (N, 52) coefficients, lost frames filled; what
+    `mouth_motion` is told from."""
+    return _without_lag(track, _relations_of(track)), _without_lag(track, track.arkit)
+
+
+def _told(track: FaceTrack, moved: np.ndarray) -> np.ndarray:
+    """Motions (N, K), lost frames filled, the mouth's quick ones as its landmarks together tell."""
+    filled = _without_lag(track, moved)
+    if track.meta.get("stills") or track.meta.get("coefficients"):
+        return filled
+    return with_mouth_motion(track.times, filled, _without_lag(track, track.arkit))
+
+
 def quick_reach(quick: np.ndarray) -> np.ndarray:
     """(2, K) how far down and up quick motion (N, K) goes."""
     return np.stack([np.percentile(side * quick, 95, axis=0) for side in (-1.0, 1.0)])
@@ -131,7 +146,7 @@ def quick_reach(quick: np.ndarray) -> np.ndarray:
 
 def _without_lag(track: FaceTrack, values: np.ndarray) -> np.ndarray:
     """Values (N, ...) as they are LAG later, lost frames filled."""
-    filled = fill_lost(track.times, track.state, values)
+    filled = fill_lost(track.times, track.state, np.asarray(values, float))
     if track.meta.get("stills") or track.meta.get("coefficients"):
         return filled
     columns = filled.reshape(len(filled), -1).T

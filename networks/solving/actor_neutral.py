@@ -11,7 +11,7 @@ from .actor_file import Actor
 from .contact import LIPS_MEET
 from .neutral import ACTIVE, OPEN_EYE, Neutral, find_neutral, weighted_median
 from .people import people
-from .relations import LIP_GAPS, NAMES, RELATIONS
+from .relations import LID_GAPS, LIP_GAPS, NAMES, RELATIONS
 
 CALM = 0.3
 """Activity (strongest ARKit coefficient) above which a face is hardly calm."""
@@ -21,6 +21,10 @@ SURE_SECONDS = 1.0
 """Seconds of neutral frames from which on they alone tell the neutral."""
 GUESSED = 0.2
 """Seconds of neutral frames that a guess from no neutral frame is worth."""
+
+OWN_EYES = 0.5
+"""How far open eyes are what this actor's mostly are, where people's would be wider: narrow eyes
+are a build more often than a squint, and look sleepy on a face with large ones."""
 
 NAMED, CLIP = "the frame you named", "neutral frames of the clip"
 PEOPLE = "how people look, since the clip shows no neutral moment"
@@ -87,6 +91,9 @@ def neutral_from(
     trust = 1.0 if named else min(seconds / SURE_SECONDS, found.trust)
     neutral = trust * neutral + (1.0 - trust) * known.drawn(seen, neutral)
     neutral[LIP_GAPS] = 0.0
+    if not named and track.found.any():
+        wide = np.percentile(values[track.found][:, LID_GAPS], 80, axis=0)
+        neutral[LID_GAPS] -= OWN_EYES * np.maximum(neutral[LID_GAPS] - wide, 0.0)
     source = NAMED if named else CLIP if trust > 0.5 else PEOPLE
     return NeutralEstimate(neutral, seconds, source, trust)
 

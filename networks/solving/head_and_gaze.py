@@ -14,6 +14,12 @@ MAX_HEAD_OFFSET = np.radians(20.0)
 JUMP_BLINK = 0.08
 JUMP_HEAD = 0.10  # radians
 JUMP_GAZE = 0.08  # radians; a saccade is a jump
+GAZE_BIAS = np.radians([1.0, 4.5, 1.0, 4.5])
+"""Yaw and pitch of each eye that the tracker adds to where people look, by talkers of whom that is
+known."""
+USUAL = np.radians(8.0)
+"""Most people look at whom they talk to, and that is ahead: so far off it the usual direction of a
+clip is taken for ahead, from twice that on for a look aside."""
 
 
 def head_angles(poses: np.ndarray, neutral: np.ndarray | None = None) -> np.ndarray:
@@ -55,6 +61,15 @@ def neutral_head(track: FaceTrack, neutral: Neutral, exact: bool) -> np.ndarray:
     return rotation_of(*(neutral.trust * middle))
 
 
+def usual_gaze(gaze: np.ndarray) -> np.ndarray:
+    """(4,) what of a clip's gaze (N, 4) is taken for looking ahead, radians."""
+    if not len(gaze):
+        return GAZE_BIAS
+    off = np.median(gaze, axis=0) - GAZE_BIAS
+    both = np.tile(0.5 * (off[:2] + off[2:]), 2)  # the eyes look at one thing
+    return GAZE_BIAS + both * np.clip(2.0 - np.abs(both) / USUAL, 0.0, 1.0)
+
+
 def directed_by_tracker(
     track: FaceTrack, settings: RetargetSettings, neutral: Neutral
 ) -> dict[str, np.ndarray]:
@@ -65,6 +80,8 @@ def directed_by_tracker(
     gaze = track.gaze.reshape(len(track), 4).astype(float)
     if exact:  # the user says that the actor looks ahead in this frame
         gaze = gaze - [weighted_median(column, neutral.weights) for column in gaze.T]
+    elif not stills and settings.calibration != "none":
+        gaze = gaze - usual_gaze(gaze[track.found])
     head, gaze = (fill_lost(track.times, track.state, x, stills=stills) for x in (head, gaze))
     blink = track.blink.astype(float)
     if not stills:

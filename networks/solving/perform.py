@@ -13,12 +13,12 @@ from ..errors import InputError
 from ..settings import RetargetSettings
 from ..track import FaceTrack, RigTrack
 from ..tracking.lost_frames import fill_lost
-from ..vocabulary import NEUTRAL
+from ..vocabulary import ARKIT_INDEX, EXPRESSIONS, NEUTRAL
 from .actor import ActorRelations, actor_relations
 from .by_channels import calm_coefficients
 from .controls import selected_rows
 from .fit import Fit
-from .relations import INDEX, RELATIONS, SIDES
+from .relations import INDEX, LIP_GAPS, RELATIONS, SIDES
 from .smoothing import JUMP_UNITS, slow, smooth
 from .targets import FORWARD, HOLD, Geometry, kind_of, targets_for
 
@@ -34,10 +34,19 @@ CERTAIN = 1.5
 0.35) may stand against what the landmarks say: a crying mouth is drawn wide like a smile, and a
 hand before it deceives a tracker."""
 WIDTH = list(RELATIONS).index("mouth_width")
-LEAST_ROUND, MOST_ROUND = 1.2, 2.4
+LEAST_ROUND, MOST_ROUND = 1.2, 2.0
 """How many times further than the actor's a narrow mouth is narrowed;"""
-WIDER = 0.5
-"""a wide one is widened by this share of what is added there, so that the motion stays one."""
+WIDER = 0.7
+"""one that is quickly spread, as by "ee", is widened by this share of what is added there, so that
+the motion stays one. A smile stays as wide as it is."""
+SMILE = 0.04
+"""Eye distances by which corners of a whole smile are up."""
+LIP_LEFT, LESS_WIDE = 0.7, 0.25
+"""Shares of an upper lip's rise, and of a width, that a smile leaves out."""
+UPPER_LIP, LOWER_LIP = (
+    [INDEX[f"{lip}_lip_{place}"] for place in (*SIDES, "middle")] for lip in ("upper", "lower")
+)
+UPPER_UP = [ARKIT_INDEX[f"mouthUpperUp{side}"] for side in ("Left", "Right")]
 SIDEWAYS_CHANNELS = {
     f"{part}{side}": (f"{part}_side", sign)
     for part in ("mouth", "jaw")
@@ -57,6 +66,9 @@ HEIGHTS = [
     if kind_of(name) in ("upper_lip", "lower_lip", "mouth_corner", "jaw_height", "nostril")
 ]
 """Relations that are heights over the eyes."""
+JAW = INDEX["jaw_height"]
+TEETH_PART = 0.6
+"""Share of what lips are apart by which the chin may be lower than the coefficients say."""
 LEVEL_KEPT = 0.5
 """Share of their slow part that is kept where the actor's neutral was seen."""
 FROWN = 0.05
@@ -86,6 +98,8 @@ def performer(
     rows = selected_rows(face_track, settings)
     actor = actor_relations(face_track, settings).at(rows)
     arkit = _steady_coefficients(face_track, settings)[rows]
+    times, expression = face_track.times[rows], face_track.expression[rows]
+    actor, arkit = smiling(times, actor, arkit, expression)
 
     def perform(track: RigTrack, profile: RigProfile) -> RigTrack:
         try:
@@ -97,6 +111,29 @@ def performer(
         return with_relations(track, actor, arkit, profile, model, settings)
 
     return perform
+
+
+def smiling(
+    times: np.ndarray, actor: ActorRelations, arkit: np.ndarray, expression: np.ndarray
+) -> tuple[ActorRelations, np.ndarray]:
+    """The same actor and coefficients (N, 52) with smiles as drawn faces smile; `expression` (N, 7)
+    are the readings.
+
+    A person's smile lifts the upper lip off the teeth, over a gum; drawn teeth have none, and a
+    black bar is seen there, while the smile's curve is gone. Where joy is read and the corners go
+    up, the lips open downwards instead, as far as before, and less in width.
+    """
+    joy = slow(times, expression[:, EXPRESSIONS.index("joy")], FEELING_HERTZ)
+    corners = [INDEX[f"mouth_corner_{side}"] for side in SIDES]
+    raised = np.clip(slow(times, actor.moved[:, corners].mean(1), FEELING_HERTZ) / SMILE, 0.0, 1.0)
+    moved, share = actor.moved.copy(), np.clip(joy, 0.0, 1.0) * raised
+    lift = LIP_LEFT * share * np.maximum(moved[:, UPPER_LIP].mean(1), 0.0)
+    moved[:, UPPER_LIP + LOWER_LIP] -= lift[:, None]
+    moved[:, [INDEX[f"mouth_bend_{side}"] for side in SIDES]] += lift[:, None]
+    moved[:, WIDTH] -= LESS_WIDE * share * np.maximum(moved[:, WIDTH], 0.0)
+    said = np.array(arkit)
+    said[:, UPPER_UP] *= 1.0 - LIP_LEFT * share[:, None]
+    return replace(actor, moved=moved), said
 
 
 def with_relations(
@@ -181,7 +218,8 @@ def relation_fit(
     certain = np.broadcast_to(certain, len(times))
     aim = targets_for(times, actor, geometry, settings)
     said = geometry.response.predict(plain)
-    values = _levelled(times, _rounded(aim.values, geometry, said), said, actor.trust)
+    values = _rounded(times, aim.values, geometry, said)
+    values = _levelled(times, values, said, geometry.response.rest, actor.trust)
     values = _unfrowned(times, values, geometry, said)
     values = _carried_on(times, values, geometry, felt, settings, certain)
     regions = [c.region for c in controls]
@@ -234,7 +272,9 @@ def _hold(control: Control) -> float:
     return HOLD * (KEPT if 2.0 * fills > sum(weights.values()) else 1.0)
 
 
-def _rounded(values: np.ndarray, geometry: Geometry, said: np.ndarray) -> np.ndarray:
+def _rounded(
+    times: np.ndarray, values: np.ndarray, geometry: Geometry, said: np.ndarray
+) -> np.ndarray:
     """Targets (N, K) with round mouths as the character's makers drew them; `said` (N, K): what the
     relations are where the coefficients alone have their way.
 
@@ -251,7 +291,8 @@ def _rounded(values: np.ndarray, geometry: Geometry, said: np.ndarray) -> np.nda
     most = min(MOST_ROUND, geometry.low[WIDTH] / min(narrowed.min(), -1e-6))
     gain = _gain(narrowed, meant, max(most, 1.0))
     widened = np.maximum(values[:, WIDTH] - geometry.response.rest[WIDTH], 0.0)
-    out[:, WIDTH] += (gain - 1.0) * (narrowed + WIDER * widened)
+    spread = np.maximum(widened - slow(times, widened, FEELING_HERTZ), 0.0)
+    out[:, WIDTH] += (gain - 1.0) * (narrowed + WIDER * spread)
     return out
 
 
@@ -263,16 +304,23 @@ def _gain(seen: np.ndarray, meant: np.ndarray, most: float) -> float:
     return float(np.clip(gain, min(LEAST_ROUND, most), most))
 
 
-def _levelled(times: np.ndarray, values: np.ndarray, said: np.ndarray, trust: float) -> np.ndarray:
+def _levelled(
+    times: np.ndarray, values: np.ndarray, said: np.ndarray, rest: np.ndarray, trust: float
+) -> np.ndarray:
     """Targets (N, K) whose slow heights are those that the coefficients say (`HEIGHTS`).
 
     How high lips and chin are over a whole phrase can't be told from landmarks alone: a head that
     nods, or a neutral that was never seen, shifts them all together. `trust` (0..1) is the
-    neutral's. Quick motion, and all differences between heights, stay the actor's.
+    neutral's. Quick motion, and all differences between heights, stay the actor's. The chin is as
+    low as either says, as far as lips that are apart let it be: teeth that stay shut behind them
+    are a grin.
     """
-    held = slow(times, said[:, HEIGHTS], FEELING_HERTZ)
-    own, out = slow(times, values[:, HEIGHTS], FEELING_HERTZ), values.copy()
-    out[:, HEIGHTS] += (1.0 - LEVEL_KEPT * trust) * (held - own)
+    held = slow(times, said, FEELING_HERTZ)
+    own, out = slow(times, values, FEELING_HERTZ), values.copy()
+    out[:, HEIGHTS] += (1.0 - LEVEL_KEPT * trust) * (held - own)[:, HEIGHTS]
+    apart = np.maximum((own - rest)[:, LIP_GAPS].mean(1), 0.0)
+    parted = np.minimum(own[:, JAW], held[:, JAW]).clip(held[:, JAW] - TEETH_PART * apart)
+    out[:, JAW] = values[:, JAW] + parted - own[:, JAW]
     return out
 
 

@@ -78,6 +78,8 @@ ROUND = 3.0
 """Factor on the weights of what makes pursed lips look so: how far forward and full they are."""
 HOLD = 0.2
 """How much a unit value away from the prior weighs against an eye distance's error."""
+SMILING = 0.3
+"""Share of the articulation in what smiles do too."""
 SIZE_LIMITS = (0.4, 4.0)
 """How far a character's proportions may scale an actor's motion."""
 LEAST_SCALE = 0.6
@@ -183,8 +185,16 @@ def targets_for(
 def _amplified(settings: RetargetSettings) -> np.ndarray:
     """(K,) the user's factors: gain by region, articulation of mouth and jaw."""
     gain = [settings.gain.get(r.region, 1.0) for r in RELATIONS.values()]
-    mouth = [r.region in ("mouth", "jaw") for r in RELATIONS.values()]
-    return np.array(gain) * np.where(mouth, settings.articulation, 1.0)
+    share = [_articulated(name) for name in NAMES]
+    return np.array(gain) * (1.0 + np.array(share) * (settings.articulation - 1.0))
+
+
+def _articulated(name: str) -> float:
+    """How far a relation follows the articulation: speech opens and rounds a mouth further, and
+    makes it hardly wider, which would be a smile."""
+    if RELATIONS[name].region not in ("mouth", "jaw"):
+        return 0.0
+    return SMILING if kind_of(name) in ("mouth_width", "mouth_corner", "mouth_bend") else 1.0
 
 
 def _base_weights() -> np.ndarray:

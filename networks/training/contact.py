@@ -8,21 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
-from ..footage.truth import ClipTruth
 from ..solving.actor import own_lip_gap
 from ..solving.lips_touch import FILE, LEAST_SCALE, LipsTouch, touch_features
-from ..track import FaceTrack
-from ..vocabulary import LANDMARK_NAMES
 from .shared.options import option, run_command
+from .shared.talkers import eye_distance, talkers
 
 TOUCHING, APART = 0.02, 0.08
 """Eye distances between true lips below which they touch, above which they are apart; what lies
 between teaches nothing."""
-_EYES = [
-    [LANDMARK_NAMES.index(f"eye_{side}_{end}") for end in ("inner", "outer")]
-    for side in ("left", "right")
-]
 ROUNDS = 40
 """Steps of Newton's method; it stands still long before."""
 
@@ -76,30 +69,12 @@ def fit(seen: np.ndarray, touching: np.ndarray, ridge: float) -> LipsTouch:
 def _clips(tracks: Path, truth: Path) -> list[tuple[np.ndarray, np.ndarray]]:
     """Features and whether the lips touch, of the frames in which they do or clearly don't."""
     out = []
-    for path in sorted(tracks.glob("*.npz")):
-        known = truth / f"{path.stem}.truth.npz"
-        if not known.is_file():
-            continue
-        track, apart = FaceTrack.load(path), _lips_apart(ClipTruth.load(known), known)
-        gap = np.interp(track.times, *apart)
+    for track, known in talkers(tracks, truth):
+        apart = np.asarray(known.extra["lip_gap"], float).mean(1) / eye_distance(known)
+        gap = np.interp(track.times, known.times, apart)
         used = track.found & ((gap < TOUCHING) | (gap > APART))
         out.append((touch_features(track, own_lip_gap(track))[used], gap[used] < TOUCHING))
-    if not out:
-        raise InputError("holds no track of a talker", file=tracks, fix="analyse talkers first")
     return out
-
-
-def _lips_apart(truth: ClipTruth, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) seconds, (N,) eye distances between the lips.
-
-    Raises:
-        InputError: it does not tell.
-    """
-    if "lip_gap" not in truth.extra:
-        raise InputError("tells nothing of the lips", file=path, fix="make the talkers again")
-    left, right = (truth.landmarks[:, eye].mean(1) for eye in _EYES)
-    size = np.median(np.linalg.norm(left - right, axis=1))
-    return truth.times, np.asarray(truth.extra["lip_gap"], float).mean(1) / size
 
 
 if __name__ == "__main__":

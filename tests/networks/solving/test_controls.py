@@ -382,6 +382,20 @@ def test_head_and_gaze_gain():
     np.testing.assert_allclose(values["look"], 0.2, atol=1e-5)
 
 
+def test_who_looks_a_little_aside_throughout_looks_ahead_and_who_looks_far_aside_does_not():
+    def looks(yaw):
+        gaze = np.zeros((120, 2, 2), np.float32)
+        gaze[..., 0] = yaw
+        gaze[60:70, :, 0] += 0.3
+        _, values = solved(clip(gaze=gaze), still(), replace(PLAIN, calibration="auto"))
+        return values["look"]
+
+    little, far = looks(0.1), looks(0.35)
+    assert abs(np.median(little)) < 0.02
+    assert little[65] == pytest.approx(0.3, abs=0.03)  # a glance keeps its size
+    assert np.median(far) > 0.3
+
+
 def test_saccades_stay_sharp():
     gaze = np.zeros((120, 2, 2), np.float32)
     gaze[60:, :, 0] = 0.35

@@ -11,7 +11,7 @@ from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving.actor import actor_relations, evened
 from exprgen.networks.solving.contact import deepen_blinks, held_below, opening
 from exprgen.networks.solving.fit import Fit
-from exprgen.networks.solving.perform import performer, solve_relations
+from exprgen.networks.solving.perform import performer, smiling, solve_relations
 from exprgen.networks.solving.relations import (
     INDEX,
     LID_GAPS,
@@ -23,6 +23,7 @@ from exprgen.networks.solving.relations import (
 )
 from exprgen.networks.solving.smoothing import slow
 from exprgen.networks.solving.targets import WEIGHTS, Geometry
+from exprgen.networks.vocabulary import ARKIT_INDEX, EXPRESSIONS
 from exprgen.tests.support import acted, synthetic
 
 SAMPLES = [p.name for p in sample_characters()]
@@ -222,10 +223,33 @@ def test_articulation_widens_the_mouth_and_emphasis_breaks_no_contact(actor_mode
         solved = solve_relations(track.times, actor, profile, model, plain, felt, asked)
         return geometry.response.predict(solved)[:, LIP_GAPS].mean(1) - geometry.lips.mean()
 
-    own, wide, felt = gaps(plain), gaps(plain, articulation=1.4), gaps(agape, emphasis=1.0)
+    own, wide = (gaps(plain, articulation=a) for a in (1.0, 1.4))
+    felt = gaps(agape, emphasis=1.0)
     assert wide.max() > 1.2 * own.max()
     assert (felt[actor.lips_meet] < 0.02).mean() > 0.97
     assert np.corrcoef(fast(own[:, None])[:, 0], fast(felt[:, None])[:, 0])[0, 1] > 0.97
+
+
+def test_a_smile_opens_downwards_and_only_a_smile_does(actor_model):
+    units = np.zeros((80, len(actor_model.controls)))
+    for name in ("mouthSmile", "mouthUpperUp"):
+        units[20:, [actor_model.controls.index(f"{name}{s}") for s in ("Left", "Right")]] = 0.8
+    track = acted.worn(actor_model, units)
+    actor = actor_relations(track, STILL)
+
+    def shown(expression):
+        read = np.zeros((80, 7))
+        read[:, EXPRESSIONS.index(expression)] = 1.0
+        return smiling(track.times, actor, track.arkit, read)
+
+    (glad, said), (angry, same) = shown("joy"), shown("anger")
+    assert (angry.moved == actor.moved).all()
+    assert (same == track.arkit).all()
+    upper = INDEX["upper_lip_middle"]
+    assert glad.moved[60, upper] < 0.6 * actor.moved[60, upper]
+    assert (glad.moved[:, LIP_GAPS] == actor.moved[:, LIP_GAPS]).all()
+    raised = ARKIT_INDEX["mouthUpperUpLeft"]
+    assert said[60, raised] < 0.6 * track.arkit[60, raised]
 
 
 def test_an_actor_is_known_from_clip_to_clip(actor_model, tmp_path, monkeypatch):

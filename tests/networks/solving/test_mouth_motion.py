@@ -1,0 +1,82 @@
+"""A mouth's quick motion is told from all of its landmarks together."""
+
+import numpy as np
+import pytest
+
+from exprgen.networks.errors import InputError
+from exprgen.networks.solving.mouth_motion import (
+    ANSWERS,
+    CHANNELS,
+    feature_names,
+    motion_features,
+    mouth_motion,
+    quick,
+    with_mouth_motion,
+)
+from exprgen.networks.solving.relations import INDEX, LIP_GAPS, NAMES
+from exprgen.networks.training.mouth_motion import fit
+from exprgen.networks.training.shared.talkers import talkers
+
+FRAMES = 100
+MOUTH = {n for n in NAMES if n.startswith(("lip_gap", "upper_lip_", "lower_lip_", "jaw_height"))}
+
+
+@pytest.fixture(scope="module")
+def spoken():
+    """Times, relations and coefficients of lips that open four times a second."""
+    times = np.arange(FRAMES) / 25.0
+    moved, arkit = np.zeros((FRAMES, len(NAMES))), np.zeros((FRAMES, 52))
+    opening = 0.1 * (1.0 - np.cos(2 * np.pi * 4.0 * times))
+    moved[:, LIP_GAPS] = opening[:, None]
+    moved[:, INDEX["jaw_height"]] = -0.7 * opening
+    return times, moved, arkit
+
+
+def test_features_have_their_names_and_know_neither_place_nor_clock(spoken):
+    times, moved, arkit = spoken
+    seen = motion_features(times, moved, arkit)
+    assert seen.shape == (FRAMES, len(feature_names()))
+    assert np.allclose(seen, motion_features(times + 7.0, moved + 0.3, arkit))
+
+
+def test_only_what_lips_and_jaw_do_quickly_is_changed(spoken):
+    times, moved, arkit = spoken
+    held = np.tile(moved[5], (FRAMES, 1))
+    assert np.allclose(with_mouth_motion(times, held, arkit), held)
+    changed = np.ptp(with_mouth_motion(times, moved, arkit) - moved, axis=0) > 1e-9
+    assert {n for n, c in zip(NAMES, changed, strict=True) if c} <= MOUTH
+
+
+def test_lips_still_open_when_they_opened(spoken):
+    times, moved, arkit = spoken
+    told = with_mouth_motion(times, moved, arkit)[:, LIP_GAPS].mean(1)
+    assert np.corrcoef(told, moved[:, LIP_GAPS[0]])[0, 1] > 0.97
+
+
+def test_fit_finds_what_there_is_and_asks_coefficients_of_the_jaw_alone():
+    rng = np.random.default_rng(1)
+    seen = rng.normal(size=(2000, len(feature_names())))
+    gap, jaw = feature_names().index("lip_gap_left +0.00"), feature_names().index("jawOpen +0.00")
+    true = np.stack([0.5 * seen[:, gap] + 0.5 * seen[:, jaw], seen[:, jaw]], axis=1)
+    found = fit(seen, true, ridge=1.0)
+    assert found.told(seen)[:, 1] == pytest.approx(true[:, 1], abs=0.02)
+    channels = [name.partition(" ")[0] in CHANNELS for name in feature_names()]
+    assert (found.weights[channels, 0] == 0).all()
+    assert found.weights[gap, 0] == pytest.approx(0.5 * found.scale[gap], abs=0.05)
+
+
+def test_numbers_ship_for_every_feature():
+    shipped = mouth_motion()
+    assert shipped.weights.shape == (len(feature_names()), len(ANSWERS))
+    assert (shipped.scale > 0).all()
+
+
+def test_quick_motion_has_no_slow_part():
+    times = np.arange(200) / 25.0
+    slow = np.sin(2 * np.pi * 0.2 * times)
+    assert np.abs(quick(times, slow)[50:150]).max() < 0.1
+
+
+def test_a_folder_without_talkers_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no track of a talker"):
+        next(talkers(tmp_path, tmp_path))
