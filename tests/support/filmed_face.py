@@ -7,6 +7,8 @@ import numpy as np
 from exprgen.networks.face_model.face_fit import FaceFit
 from exprgen.networks.face_model.model import FaceModel
 from exprgen.networks.face_model.projection import Camera, Heads, rotation_of
+from exprgen.networks.track import FaceTrack
+from exprgen.networks.vocabulary import ARKIT_CHANNELS, GEOMETRIC_FEATURES
 
 SIZE = (640, 480)
 
@@ -57,3 +59,20 @@ def as_fit(model: FaceModel, expression: np.ndarray, seed: int = 0, rate: float 
         names=model.expressions,
         meta={"source": "clip.mp4"},
     )
+
+
+def track_of(filmed: Filmed, **meta) -> FaceTrack:
+    """A FaceTrack of a filmed face."""
+    count = len(filmed.times)
+    marks = np.concatenate([filmed.seen, np.zeros((count, 478, 1))], 2)
+    return FaceTrack(
+        times=filmed.times, state=np.zeros(count, np.uint8), landmarks=marks.astype(np.float32),
+        head_pose=np.tile(np.eye(4, dtype=np.float32), (count, 1, 1)),
+        gaze=np.zeros((count, 2, 2), np.float32), blink=np.zeros((count, 2), np.float32),
+        confidence=np.ones(count, np.float32),
+        arkit=np.zeros((count, len(ARKIT_CHANNELS)), np.float32),
+        geometry=np.zeros((count, len(GEOMETRIC_FEATURES)), np.float32),
+        expression=np.full((count, 7), 1 / 7, np.float32),
+        face_offsets=np.zeros(count, np.int64), face_bytes=np.zeros(0, np.uint8),
+        meta={"source": "clip.mp4", "size": [640, 480], "fps": 30.0, **meta},
+    )  # fmt: skip

@@ -10,8 +10,7 @@ from exprgen.networks.errors import InputError
 from exprgen.networks.face_model.face_fit import FaceFit, fit_track
 from exprgen.networks.face_model.fitting import FitSettings, Fitter, descend
 from exprgen.networks.track import FaceTrack
-from exprgen.networks.vocabulary import ARKIT_CHANNELS, GEOMETRIC_FEATURES
-from exprgen.tests.support.filmed_face import film
+from exprgen.tests.support.filmed_face import film, track_of
 
 
 def test_a_clip_is_found_again(model, filmed):
@@ -72,23 +71,6 @@ def test_descent_finds_the_least_within_bounds():
     found = descend(normal, normal @ goal, np.zeros((4, 6)), sweeps=300)
     assert np.allclose(found, goal, atol=1e-3)
     assert (descend(normal, normal @ (goal * 3), np.zeros((4, 6))) <= 1).all()
-
-
-def track_of(filmed, **meta) -> FaceTrack:
-    """A FaceTrack of a filmed face."""
-    count = len(filmed.times)
-    marks = np.concatenate([filmed.seen, np.zeros((count, 478, 1))], 2)
-    return FaceTrack(
-        times=filmed.times, state=np.zeros(count, np.uint8), landmarks=marks.astype(np.float32),
-        head_pose=np.tile(np.eye(4, dtype=np.float32), (count, 1, 1)),
-        gaze=np.zeros((count, 2, 2), np.float32), blink=np.zeros((count, 2), np.float32),
-        confidence=np.ones(count, np.float32),
-        arkit=np.zeros((count, len(ARKIT_CHANNELS)), np.float32),
-        geometry=np.zeros((count, len(GEOMETRIC_FEATURES)), np.float32),
-        expression=np.full((count, 7), 1 / 7, np.float32),
-        face_offsets=np.zeros(count, np.int64), face_bytes=np.zeros(0, np.uint8),
-        meta={"source": "clip.mp4", "size": [640, 480], "fps": 30.0, **meta},
-    )  # fmt: skip
 
 
 def test_a_fit_is_kept_in_a_file(model, filmed, tmp_path):
