@@ -27,6 +27,11 @@ def finish_scene(scene: bpy.types.Scene, head: ActorHead, camera: Camera) -> Non
         lamp = bpy.data.objects.new(data.name, data)
         lamp.rotation_euler = (math.pi / 2 - elevation, 0.0, azimuth)
         scene.collection.objects.link(lamp)
+    world = scene.world or bpy.data.worlds.new(f"{head.collection.name} surround")
+    scene.world, world.use_nodes = world, True
+    surround = world.node_tree.nodes.get("Background")
+    if surround is not None:
+        surround.inputs["Color"].default_value = (0.5, 0.5, 0.5, 1.0)
     scene.frame_set(scene.frame_start)
 
 
