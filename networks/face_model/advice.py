@@ -59,7 +59,10 @@ MEASURES = (
     Measure("cheeks", Z, _sided((425,), (205,)), "puff the cheeks", "let the cheeks fall", 8.0),
 )  # fmt: skip
 TOLD = 0.18
-"""Share of a measure's reach below which nobody is told."""
+"""Share of a measure's reach from which an actor is told."""
+PART, LEAST = 0.3, 0.8
+"""Of what target or attempt do, and millimetres: where both hold one is told too, since people who
+act a little are to be told of little."""
 ONE_SIDED = 0.5
 """One side's difference as a share of the other's, below which the words name a side."""
 MOST = 4
@@ -107,7 +110,7 @@ def _notes(measure: Measure, lack: dict, has: dict) -> list[Note]:
     """Of one measure: for both sides together where they agree, else for each that is off."""
     sides = {side: lack[measure.name, side] for side in measure.points}
     sizes = {side: abs(value) for side, value in sides.items()}
-    told = [s for s in sides if sizes[s] >= TOLD * measure.reach]
+    told = [s for s in sides if _is_told(measure, sides[s], has[measure.name, s])]
     if len(sides) == 2 and told:
         agree = sides["left"] * sides["right"] > 0
         if agree and min(sizes.values()) >= ONE_SIDED * max(sizes.values()):
@@ -115,6 +118,12 @@ def _notes(measure: Measure, lack: dict, has: dict) -> list[Note]:
             done = sum(has[measure.name, s] for s in sides) / 2.0
             return [_note(measure, "", mean, done)]
     return [_note(measure, side, sides[side], has[measure.name, side]) for side in told]
+
+
+def _is_told(measure: Measure, lack: float, done: float) -> bool:
+    """What lacks is worth a word, for an attempt that does so much of it."""
+    most = max(abs(done), abs(done + lack))
+    return abs(lack) >= TOLD * measure.reach or abs(lack) >= max(LEAST, PART * most)
 
 
 def _note(measure: Measure, side: str, lack: float, done: float) -> Note:
