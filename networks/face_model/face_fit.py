@@ -12,7 +12,15 @@ import numpy as np
 
 from ..arrays import ANY, ROWS, Column, check_columns
 from ..errors import InputError
-from ..track import TRACKED, FaceTrack, load_arrays, save_arrays, turns_of
+from ..track import (
+    FARTHEST,
+    TRACKED,
+    FaceTrack,
+    check_span,
+    load_arrays,
+    save_arrays,
+    turns_of,
+)
 from .fitting import FIT, FitSettings, Fitter, Solved
 from .model import FaceModel, face_model
 from .projection import FIELD, PROJECTIONS, Camera, Heads
@@ -22,7 +30,7 @@ AGAIN = "fit the footage again"
 FEWEST = 1
 """Seen frames that a fit needs."""
 _COLUMNS = {
-    "times": Column((ROWS,), np.float64, -1e6, 1e6),
+    "times": Column((ROWS,), np.float64, -FARTHEST, FARTHEST),
     "state": Column((ROWS,), np.uint8, 0, 3),
     "rotation": Column((ROWS, 3, 3), np.float32, -1.01, 1.01),
     "translation": Column((ROWS, 3), np.float32, -1e9, 1e9),
@@ -88,10 +96,13 @@ class FaceFit:
         model, camera = face_model(), _camera(path, meta.pop("camera", None))
         columns = {**_COLUMNS, "identity": Column((model.identities,), np.float32, -100, 100)}
         check_columns(path, arrays, columns, AGAIN)
-        names = tuple(map(str, meta.pop("actions", None) or ()))
-        if names != model.expressions or arrays["expression"].shape[1] != len(names):
+        names = meta.pop("actions", None)
+        if names != list(model.expressions) or arrays["expression"].shape[1] != len(names):
             raise InputError("is of another face model", file=path, fix=AGAIN)
-        return FaceFit(camera=camera, names=names, meta=meta, **{n: arrays[n] for n in columns})
+        if word := check_span(arrays["times"], bool(meta.get("stills"))):
+            raise InputError(f"field 'times' {word}", file=path, fix=AGAIN)
+        known = {n: arrays[n] for n in columns}
+        return FaceFit(camera=camera, names=model.expressions, meta=meta, **known)
 
 
 def _camera(path: str | Path, told: object) -> Camera:
