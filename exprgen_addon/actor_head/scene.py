@@ -32,7 +32,16 @@ def finish_scene(scene: bpy.types.Scene, head: ActorHead, camera: Camera) -> Non
     surround = world.node_tree.nodes.get("Background")
     if surround is not None:
         surround.inputs["Color"].default_value = (0.5, 0.5, 0.5, 1.0)
+    _look_through_camera()
     scene.frame_set(scene.frame_start)
+
+
+def _look_through_camera() -> None:
+    """Let every 3D view of the file show what the camera sees: the head over the actor."""
+    areas = [area for screen in bpy.data.screens for area in screen.areas]
+    for space in (area.spaces.active for area in areas if area.type == "VIEW_3D"):
+        if space.region_3d is not None:
+            space.region_3d.view_perspective = "CAMERA"
 
 
 def picture_of(
