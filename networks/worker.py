@@ -155,6 +155,26 @@ def solve(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 
 
 @command
+def reconstruct(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
+    """{"track", "out", "angle"} -> {"fit", "frames", "seen", "residual", "rate"}: see
+    face_model/steps.py."""
+    from .face_model import steps
+
+    emit({"type": "stage", "stage": "the head"})
+    return steps.reconstruct(**arguments)
+
+
+@command
+def mimic(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
+    """{"target", "attempt", "sheet", "title"} -> {"score", "curve", "blends", "notes", ...}: see
+    face_model/steps.py."""
+    from .face_model import steps
+
+    emit({"type": "stage", "stage": "comparing"})
+    return steps.mimic(**arguments)
+
+
+@command
 def live(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
     """live/session.LiveRequest's fields -> {"frames", "seconds", "rate", "missed", ...}; between
     them a message a frame, until a stop. It may be told {"calibrate": true} and {"taken": n}."""

@@ -24,7 +24,7 @@ NETWORKS = (
 )
 ADDON = (
     "addon",
-    "rigs engine characters keying studio profiling exchange command_line window",
+    "rigs engine characters keying actor_head studio profiling exchange command_line window",
     "packaging",
 )
 """The rooms of both halves from the ground up (docs/architecture.md): what stands alone at the

@@ -35,7 +35,8 @@ _MARK = (90, 230, 60)  # BGR
 @dataclass(frozen=True)
 class FramesRequest:
     """reference: as analysed; track: its FaceTrack's file; out: folder; fps: of the scene;
-    start_frame: scene frame of time zero; height: of the pictures in pixels, 64 to 2160."""
+    start_frame: scene frame of time zero; height: of the pictures in pixels, 64 to 2160, at most;
+    whole: all of each frame, not what is around the face."""
 
     reference: Sequence[str]
     track: str
@@ -43,6 +44,7 @@ class FramesRequest:
     fps: float
     start_frame: float = 1.0
     height: int = 480
+    whole: bool = False
 
 
 def thumbnail(reference: Sequence[str], track_file: str, out: str | Path) -> Path:
@@ -162,6 +164,8 @@ def _pictures(request: FramesRequest, track, rows) -> Iterator[tuple[int, bytes,
         if row not in wanted:
             continue
         part = around_face(track, row) / np.tile(frame.scale, 2)
+        if request.whole:
+            part = np.array([0.0, 0.0, frame.rgb.shape[1], frame.rgb.shape[0]])
         small = _cut(frame.rgb, part, request.height, stills)
         quality = [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
         data = cv2.imencode(".jpg", small[..., ::-1], quality)[1].tobytes()

@@ -4,7 +4,8 @@
 `... build people --out DIR` renders synthetic people to learn from (see people.py), in half an
 hour; `... build talkers --out DIR` films such people talking (see talkers/clips.py), about a minute
 a clip; `... build mouths --out DIR` their mouths with what fills them (see mouths.py), in half an
-hour. `... build labels` labels the boards of the characters that are there, in seconds (see
+hour; `... build face --out DIR` makes the bilinear face (see face_model/make.py), in an hour.
+`... build labels` labels the boards of the characters that are there, in seconds (see
 board_labels.py); measure their response anew then: `exprgen response mira`.
 """
 
@@ -25,6 +26,7 @@ from .blip import NAME as BLIP
 from .blip import build_blip
 from .board_labels import label_file
 from .config import CHARACTERS
+from .face_model.make import FaceSettings, build_face
 from .mouths import MouthSettings, build_mouths
 from .people import PeopleSettings, build_people
 from .pose_assets import store_poses, write_catalogs
@@ -36,7 +38,12 @@ from .talkers.sheet import draw_talkers
 from .viewers import rated
 
 FOLDER = Path(__file__).resolve().parent.parent
-FILMED = {"people": PeopleSettings, "talkers": TalkerSettings, "mouths": MouthSettings}
+FILMED = {
+    "people": PeopleSettings,
+    "talkers": TalkerSettings,
+    "mouths": MouthSettings,
+    "face": FaceSettings,
+}
 """What is made into a folder of its own, with its settings, each an option."""
 
 
@@ -110,6 +117,9 @@ def _make(given: argparse.Namespace, names: list[str]) -> None:
         return
     if choice == "people":
         print(build_people(given.out, _settings(given)))
+        return
+    if choice == "face":
+        build_face(given.out, _settings(given))
         return
     if choice == "mouths":
         print(build_mouths(given.out, _settings(given)))

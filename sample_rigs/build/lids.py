@@ -18,7 +18,7 @@ LASH_ACTIONS = ("eyeBlink", "eyeWide", "eyeLookUp", "eyeLookDown", "eyeLookIn", 
 def shape_lids(head: StyledHead) -> StyledHead:
     """The head with lids that close entirely and lashes that stay on the upper lid's edge."""
     data = source.load_source()
-    upper, lower = _edges(head, data)
+    upper, lower = lid_edges(head, data)
     actions = dict(head.actions)
     actions["eyeBlinkLeft"] = _closed(head, data, upper, lower)
     lash = np.unique(data.parts["helper-l-eyelashes-2"])
@@ -30,7 +30,7 @@ def shape_lids(head: StyledHead) -> StyledHead:
     return replace(head, actions=actions)
 
 
-def _edges(head: StyledHead, data) -> tuple[np.ndarray, np.ndarray]:
+def lid_edges(head: StyledHead, data) -> tuple[np.ndarray, np.ndarray]:
     """Base vertices along the left upper and lower lid, each from the inner to the outer corner."""
     body = np.unique(data.parts["body"])
     strength = np.linalg.norm(data.actions["eyeBlinkLeft"][body], axis=1)

@@ -151,7 +151,21 @@ def rest_vertices(phenotypes: dict[str, float], local: dict[str, float]) -> np.n
     text = json.dumps([phenotypes, local], sort_keys=True)
     path = cache_folder() / f"anny_rest_{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
     if not path.exists():
-        vertices = _model().get_rest_vertices(_coefficients(phenotypes, local))[0].numpy()
-        _save(path, {"vertices": vertices})
+        _save(path, {"vertices": fresh_vertices(phenotypes, local)})
     with np.load(path) as data:
         return data["vertices"]
+
+
+def fresh_vertices(phenotypes: dict[str, float], local: dict[str, float]) -> np.ndarray:
+    """The same without the cache, for hundreds of people who are each looked at once."""
+    return _model().get_rest_vertices(_coefficients(phenotypes, local))[0].numpy()
+
+
+def fresh_people(people: list[tuple[dict, dict]], points: np.ndarray) -> np.ndarray:
+    """(P, N, 3) some points (N,) of many people's rest vertices, each with phenotypes and local
+    changes; a hundred times faster than one by one."""
+    model = _model()
+    amounts = np.concatenate([_coefficients(*person).numpy() for person in people])
+    shapes = model.blendshapes.numpy()[:, points].reshape(amounts.shape[1], -1)
+    moved = (amounts @ shapes).reshape(len(people), len(points), 3)
+    return model.template_vertices.numpy()[points] + moved

@@ -193,18 +193,20 @@ def _mirrored(field: np.ndarray, mirror: np.ndarray) -> np.ndarray:
     return field[mirror] * (-1.0, 1.0, 1.0)
 
 
-def style_head(config: CharacterConfig) -> StyledHead:
-    """Warp the person of `config` with all ARKit actions, exactly mirror-symmetric."""
+def style_head(config: CharacterConfig, shape_of=source.rest_vertices) -> StyledHead:
+    """Warp the person of `config` with all ARKit actions, exactly mirror-symmetric.
+
+    shape_of: how a rest shape is come by, kept on disk or not (`source.fresh_vertices`).
+    """
     data = source.load_source()
     style = config.style
-    anatomy = source.rest_vertices(config.phenotypes, config.local)
-    anatomy = 0.5 * (anatomy + _mirrored(anatomy, data.mirror))
-    flare = source.rest_vertices(config.phenotypes, {**config.local, "nose-flaring-incr": 1.0})
+    raw = shape_of(config.phenotypes, config.local)
+    anatomy = 0.5 * (raw + _mirrored(raw, data.mirror))
+    flare = shape_of(config.phenotypes, {**config.local, "nose-flaring-incr": 1.0})
     volume = {
-        k: source.rest_vertices(config.phenotypes, {**config.local, k: config.local.get(k, 0) + 1})
+        k: shape_of(config.phenotypes, {**config.local, k: config.local.get(k, 0) + 1})
         for k in ("mouth-upperlip-volume-incr", "mouth-lowerlip-volume-incr")
     }
-    raw = source.rest_vertices(config.phenotypes, config.local)
     act = {k: d.astype(float) for k, d in data.actions.items()}
     marks = find_landmarks(anatomy, data)
     opened = style.eye_open * (act["eyeWideLeft"] + act["eyeWideRight"])

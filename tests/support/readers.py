@@ -130,6 +130,44 @@ def read_face_track(path: Path) -> object:
     return track
 
 
+def make_face_fit(folder: Path) -> Path:
+    """A FaceFit of four frames."""
+    from exprgen.networks.face_model.model import face_model
+    from exprgen.tests.support.filmed_face import as_fit
+
+    model = face_model()
+    fit = as_fit(model, np.full((4, len(model.expressions)), 0.2))
+    return fit.save(folder / "fit.npz")
+
+
+@reader("face fit", make_face_fit, _npz)
+@_mapped
+def read_face_fit(path: Path) -> object:
+    from exprgen.networks.face_model.face_fit import FaceFit
+
+    fit = FaceFit.load(path)
+    assert np.isfinite(fit.heads.scale(fit.camera)).all()
+    return fit
+
+
+def make_face_model(folder: Path) -> Path:
+    """The face model that ships."""
+    from exprgen.networks.face_model.model import FACE_MODEL
+
+    path = folder / FACE_MODEL.name
+    path.write_bytes(FACE_MODEL.read_bytes())
+    return path
+
+
+@reader("face model", make_face_model, _npz)
+def read_face_model(path: Path) -> object:
+    from exprgen.networks.face_model.model import FaceModel
+
+    model = FaceModel.load(path)
+    model.points(np.zeros(model.identities), np.zeros(len(model.expressions)))
+    return model
+
+
 def make_rig_track(folder: Path) -> Path:
     """A RigTrack of five frames and three controls."""
     from exprgen.networks.track import RigTrack

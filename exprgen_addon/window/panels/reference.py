@@ -10,7 +10,7 @@ from ....networks.errors import ExprGenError
 from ...engine import python_check, task_queue
 from ...keying.keyframes import scene_fps
 from .. import job_timer, reference_overlay, references
-from ..operators import analyse, apply, scene_rate, show_reference
+from ..operators import actor_head, analyse, apply, scene_rate, show_reference
 from .drawing import Part, alert, button, draw_error, draw_job, draw_outcome, draw_wrapped
 
 WAYS = (("off", "Hidden"), ("beside", "Beside"), ("over", "Over"), ("behind", "Behind"))
@@ -59,6 +59,9 @@ class EXPRGEN_PT_reference(Part, bpy.types.Panel):
                 alert(layout, "The file was replaced since")
             _draw_rate(layout, context.scene, found)
             _draw_footage(layout, settings)
+            if not draw_job(layout, actor_head.TITLE):
+                layout.operator("exprgen.actor_head", icon="OUTLINER_OB_ARMATURE")
+            draw_outcome(layout, actor_head.TITLE)
 
 
 def _draw_footage(layout, settings) -> None:

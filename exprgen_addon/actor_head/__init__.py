@@ -1,0 +1,1 @@
+"""A FaceFit as a head in Blender: mesh and shape keys, keys, its camera with the footage."""

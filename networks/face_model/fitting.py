@@ -1,0 +1,366 @@
+"""The model's parameters that put its points where landmarks are seen (Wu, section 3.2, eq. 6-7).
+
+Over a clip there is one identity; head and expression are each frame's own. In turn, the heads are
+solved linearly (eq. 6), then the expressions and, over some frames of many sides, the identity, by
+least squares with a regulariser that weighs deviations from the mean by the reciprocal variance
+(eq. 7): each is linear while the others are held, since the model is bilinear.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .model import FaceModel
+from .projection import Camera, Heads, nearest_rotation, place, refine
+
+SEEN_FULLY = 0.35
+"""Cosine between a point's normal and the direction to the camera from which it counts fully."""
+LEAST = 0.02
+"""What a point that looks away from the camera still counts: the landmarker guesses it."""
+SPREAD = 2.0
+"""Of the identity's regulariser, a frame: landmarks' errors go together, so hundreds of them tell
+no more than some dozens would."""
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How a clip is fitted.
+
+    noise: deviation of landmarks of a face seen from the front, millimetres on the face, beside the
+        model's own of each; it makes lambda 1 and 2 of eq. 7. identity, expression: what the
+        regularisers count besides. steady: deviation of an expression from one frame to the next
+        (1/30 s), in weights. still: seconds over which heads are smoothed. rounds: of identity and
+        expression in turn; frames: that many tell the identity. robust: millimetres from which a
+        landmark that is off counts less.
+    """
+
+    noise: float = 1.0
+    identity: float = 1.0
+    expression: float = 1.0
+    steady: float = 0.08
+    still: float = 0.03
+    rounds: int = 6
+    frames: int = 32
+    robust: float = 3.0
+
+
+FIT = FitSettings()
+
+
+@dataclass(frozen=True)
+class Solved:
+    """What a fit found: identity (I,); heads; expression (N, E) 0..1; residual (N,), how far seen
+    landmarks lie from the model's, millimetres on the face (weighted root mean square)."""
+
+    identity: np.ndarray
+    heads: Heads
+    expression: np.ndarray
+    residual: np.ndarray
+
+
+class Fitter:
+    """The model at the landmarker's points, made ready once for many fits."""
+
+    def __init__(self, model: FaceModel, camera: Camera, settings: FitSettings = FIT):
+        self.model, self.camera, self.settings = model, camera, settings
+        self.points = model.landmarks()
+        self.slides = model.at_points(model.slides.ravel())
+        self.normals = _landmark_normals(model)
+        self.trust = 1.0 / (model.landmark_deviation**2 + settings.noise**2)
+        self.trust = self.trust * (self.trust > 0) / self.trust.max()
+        noise = settings.noise**2
+        self.ridge_identity = np.full(model.identities, settings.identity * noise)
+        variance = model.expression_deviation**2
+        self.ridge_expression = settings.expression * noise / variance
+
+    # --- eq. 6 and 7 over a clip ---
+
+    def clip(self, seen: np.ndarray, times: np.ndarray) -> Solved:
+        """Fit pixels (N, 478, 2) seen at times (N,) seconds: one identity for all frames."""
+        return self.frames(seen, times, self.identity(seen))
+
+    def frames(self, seen: np.ndarray, times: np.ndarray, identity: np.ndarray) -> Solved:
+        """Heads and expressions of a clip whose identity (I,) is known."""
+        face = _Person.of(self, identity)
+        mean = np.tile(self.model.expression_mean, (len(seen), 1))
+        state = self._start(seen, face, mean)
+        gap = np.diff(times)
+        for steady in (False, True):
+            for _ in range(2):
+                state = self._step(seen, face, state, gap if steady else None)
+        if self.settings.still > 0 and len(seen) > 2:
+            state = replace(state, heads=_smoothed(state.heads, times, self.settings.still))
+            state = self._step(seen, face, state, gap, moved=False)
+        return Solved(identity, state.heads, state.expression, self._residual(seen, face, state))
+
+    def _telling(self, seen: np.ndarray) -> np.ndarray:
+        """Frames that tell most of an identity: spread over what the faces look like."""
+        count = min(self.settings.frames, len(seen))
+        box = np.ptp(seen, axis=1).max(1)[:, None, None]
+        flat = ((seen - seen.mean(1, keepdims=True)) / box).reshape(len(seen), -1)
+        chosen = [int(((flat - flat.mean(0)) ** 2).sum(1).argmin())]
+        far = ((flat - flat[chosen[0]]) ** 2).sum(1)
+        while len(chosen) < count:  # the farthest from all so far
+            chosen.append(int(far.argmax()))
+            far = np.minimum(far, ((flat - flat[chosen[-1]]) ** 2).sum(1))
+        return np.sort(chosen)
+
+    def identity(self, seen: np.ndarray) -> np.ndarray:
+        """Identity (I,) of the face that is seen in frames (N, 478, 2), from those that tell most
+        of it."""
+        seen = seen[self._telling(seen)]
+        identity = np.zeros(self.model.identities)
+        face = _Person.of(self, identity)
+        mean = np.tile(self.model.expression_mean, (len(seen), 1))
+        state = self._start(seen, face, mean)
+        for _ in range(self.settings.rounds):
+            state = self._step(seen, face, state)
+            identity = self._solve_identity(seen, face, state)
+            face = _Person.of(self, identity)
+        return identity
+
+    def _start(self, seen: np.ndarray, face: _Person, expression: np.ndarray) -> _State:
+        """Heads by eq. 6 with the expression held at its mean."""
+        points = face.shape(expression)
+        weights = np.tile(self.trust, (len(seen), 1))
+        heads = place(self.camera, seen, points, weights, None)
+        for _ in range(3):
+            heads = place(self.camera, seen, points, self._weights(heads), heads)
+        return _State(heads, expression, self._weights(heads))
+
+    def _step(self, seen, face: _Person, state: _State, gap=None, moved: bool = True) -> _State:
+        """Heads, then expressions, once each."""
+        heads = state.heads
+        points = self._slid(face, seen, heads, state.expression)
+        if moved:
+            for _ in range(2):
+                heads = refine(self.camera, seen, points, state.weights, heads)
+        lack = self._lack(seen, points, heads, state.expression, face)
+        weights = self._weights(heads) * self._robust(lack, heads, face, state.expression)
+        expression = self._solve_expression(lack, face, heads, weights, state.expression, gap)
+        return _State(heads, expression, weights)
+
+    # --- what is seen against what is known ---
+
+    def _weights(self, heads: Heads) -> np.ndarray:
+        """(N, 478) how much each landmark counts: trusted, and turned to the camera."""
+        turned = np.einsum("nij,lj->nli", heads.rotation, self.normals)
+        to_camera = -heads.translation / np.linalg.norm(heads.translation, axis=1, keepdims=True)
+        facing = np.einsum("nli,ni->nl", turned, to_camera)
+        return np.clip(facing / SEEN_FULLY, LEAST, 1.0) * self.trust
+
+    def _robust(self, lack, heads: Heads, face: _Person, expression) -> np.ndarray:
+        """(N, 478) what a landmark counts the less, the farther it is off (Huber)."""
+        moved = np.einsum("nij,elj->neli", heads.rotation[:, :2], face.moves)
+        off = np.linalg.norm(lack - np.einsum("neli,ne->nli", moved, expression), axis=-1)
+        return self.settings.robust / np.maximum(off, self.settings.robust)
+
+    def _slid(self, face: _Person, seen, heads: Heads, expression) -> np.ndarray:
+        """(N, 478, 3) the points, those of the outline slid to the skin's point that is seen
+        nearest to where the landmarker has them."""
+        points = face.shape(expression)
+        contour = self.model.contour
+        if not len(contour):
+            return points
+        count, across = self.model.slides.shape
+        places = face.slide_shape(expression)
+        pixels = self.camera.project(places, heads).reshape(len(seen), count, across, 2)
+        best = ((pixels - seen[:, contour, None]) ** 2).sum(-1).argmin(-1)
+        rows = np.arange(len(seen))[:, None], np.arange(count)[None], best
+        points[:, contour] = places.reshape(len(seen), count, across, 3)[rows]
+        return points
+
+    def _lack(self, seen, points, heads: Heads, expression, face: _Person) -> np.ndarray:
+        """(N, 478, 2) where landmarks are seen less where the person at rest has them, in
+        millimetres across the line of sight."""
+        turned = points @ heads.rotation.swapaxes(-1, -2)
+        flat = self.camera.centred(seen) * self.camera.depths(turned, heads)[..., None]
+        flat = flat / heads.scale(self.camera)[:, None, None] - heads.translation[:, None, :2]
+        moved = np.einsum("ne,elc->nlc", expression, face.moves)
+        rest = (points - moved) @ heads.rotation.swapaxes(-1, -2)
+        return flat - rest[..., :2]
+
+    def _residual(self, seen, face: _Person, state: _State) -> np.ndarray:
+        points = self._slid(face, seen, state.heads, state.expression)
+        off = self.camera.project(points, state.heads) - seen
+        off = (off**2).sum(-1) / state.heads.scale(self.camera)[:, None] ** 2
+        weights = self._weights(state.heads)
+        return np.sqrt((weights * off).sum(1) / weights.sum(1))
+
+    # --- eq. 7, a linear system each ---
+
+    def _solve_expression(self, lack, face: _Person, heads: Heads, weights, before, gap):
+        """(N, E) weights within 0..1 that least square what lacks (N, 478, 2)."""
+        count = len(lack)
+        ridge, mean = self.ridge_expression, self.model.expression_mean
+        normal = np.empty((count, len(mean), len(mean)))
+        pull = np.empty((count, len(mean)))
+        for n in range(count):
+            system = (heads.rotation[n, :2] @ face.moves_flat).reshape(len(mean), -1)
+            held = system * np.tile(weights[n], 2)
+            normal[n] = held @ system.T
+            pull[n] = held @ lack[n].T.ravel()
+        normal += np.diag(ridge)
+        return descend(normal, pull + ridge * mean, before, self._steady(gap))
+
+    def _steady(self, gap: np.ndarray | None) -> np.ndarray | None:
+        """(N - 1,) what a change between frames costs."""
+        if gap is None or not len(gap):
+            return None
+        s = self.settings
+        return (s.noise / s.steady) ** 2 / np.maximum(gap * 30.0, 1e-3)
+
+    def _solve_identity(self, seen, face: _Person, state: _State) -> np.ndarray:
+        """(I,) the identity that least squares all frames.
+
+        Heads and expressions are not held but follow it, to first order (variable projection): what
+        a longer nose and a nod have in common would else be found in many small steps alone.
+        """
+        points = self._slid(face, seen, state.heads, state.expression)
+        depths, spread = self._depths(points, state.heads), len(seen) * SPREAD
+        normal, pull = np.diag(self.ridge_identity * spread), np.zeros(self.model.identities)
+        for n in range(len(seen)):
+            lack, system = self._against_mean(seen[n], face, state, n, depths[n])
+            local, held = self._followers(points[n], face, state, n)
+            weights = np.repeat(state.weights[n], 2)
+            across = (system * weights) @ local.T
+            inner = (local * weights) @ local.T + np.diag(held[0])
+            follow = np.linalg.solve(inner, np.c_[across.T, (local * weights) @ lack - held[1]])
+            normal += (system * weights) @ system.T - across @ follow[:, :-1]
+            pull += (system * weights) @ lack - across @ follow[:, -1]
+        return np.linalg.solve(normal, pull)
+
+    def _against_mean(self, seen, face: _Person, state: _State, n: int, depths):
+        """Of frame n: what lacks to the mean person with its expression and head (956,), and what
+        identities do to it (I, 956)."""
+        contour, count = self.model.contour, self.model.slides.shape[1]
+        rest, moves = self.points.of_expression(state.expression[n])
+        slid, slid_moves = self.slides.of_expression(state.expression[n])
+        which = np.arange(len(contour)) * count + self._best(face, seen, state, n)
+        rest[contour], moves[:, contour] = slid[which], slid_moves[:, which]
+        turn, heads = state.heads.rotation[n, :2], state.heads
+        flat = self.camera.centred(seen) * depths[:, None] / heads.scale(self.camera)[n]
+        lack = flat - heads.translation[n, :2] - rest @ turn.T
+        return lack.ravel(), (moves @ turn.T).reshape(len(moves), -1)
+
+    def _followers(self, points, face: _Person, state: _State, n: int):
+        """What head (6) and free actions do to frame n's landmarks (K, 956), and, of each, what its
+        regulariser holds (K,) and pulls (K,)."""
+        turn = state.heads.rotation[n]
+        turned, shift = points @ turn.T, state.heads.translation[n, :2]
+        (x, y, z), zero, one = turned.T, np.zeros(len(points)), np.ones(len(points))
+        across, up = (turned[:, :2] + shift).T
+        head = [(zero, -z), (z, zero), (-y, x), (one, zero), (zero, one), (across, up)]
+        weight = state.expression[n]
+        free = np.flatnonzero((weight > 0.0) & (weight < 1.0))
+        acts = (face.moves[free] @ turn[:2].T).reshape(len(free), -1)
+        local = np.concatenate([[np.stack(h, 1).ravel() for h in head], acts])
+        ridge = self.ridge_expression[free]
+        pulls = ridge * (weight - self.model.expression_mean)[free]
+        return local, (np.r_[np.full(6, 1e-6), ridge], np.r_[np.zeros(6), pulls])
+
+    def _depths(self, points, heads: Heads) -> np.ndarray:
+        return self.camera.depths(points @ heads.rotation.swapaxes(-1, -2), heads)
+
+    def _best(self, face: _Person, seen, state: _State, n: int) -> np.ndarray:
+        """(C,) which place of its slide each landmark of the outline has in frame n."""
+        count, across = self.model.slides.shape
+        one = state.heads.of(np.array([n]))
+        pixels = self.camera.project(face.slide_shape(state.expression[n : n + 1]), one)
+        off = pixels.reshape(count, across, 2) - seen[self.model.contour, None]
+        return (off**2).sum(-1).argmin(-1)
+
+
+@dataclass(frozen=True)
+class _State:
+    heads: Heads
+    expression: np.ndarray
+    weights: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Person:
+    """The model of one identity at landmarks and slides; moves_flat: (E, 3, 478) for products."""
+
+    rest: np.ndarray
+    moves: np.ndarray
+    slide_rest: np.ndarray
+    slide_moves: np.ndarray
+    moves_flat: np.ndarray
+
+    @staticmethod
+    def of(fitter: Fitter, identity: np.ndarray) -> _Person:
+        rest, moves = fitter.points.of_person(identity)
+        slide_rest, slide_moves = fitter.slides.of_person(identity)
+        return _Person(rest, moves, slide_rest, slide_moves, moves.swapaxes(1, 2).copy())
+
+    def shape(self, expression: np.ndarray) -> np.ndarray:
+        """Expressions (N, E) -> points (N, 478, 3)."""
+        return self.rest + np.tensordot(expression, self.moves, 1)
+
+    def slide_shape(self, expression: np.ndarray) -> np.ndarray:
+        return self.slide_rest + np.tensordot(expression, self.slide_moves, 1)
+
+
+def descend(
+    normal: np.ndarray,
+    pull: np.ndarray,
+    start: np.ndarray,
+    steady: np.ndarray | None = None,
+    sweeps: int = 12,
+) -> np.ndarray:
+    """The x (N, E) within 0..1 that make each x' normal x / 2 - pull' x least, and, where `steady`
+    (N - 1,) says what that costs, also half the squared changes from one row to the next.
+    Coordinate descent over every other row at once, then over those between."""
+    x = np.clip(start, 0.0, 1.0)
+    cost = np.zeros(max(len(x) - 1, 0)) if steady is None else steady
+    after, before = np.r_[cost, 0.0], np.r_[0.0, cost]
+    halves = [np.arange(len(x))] if steady is None else [np.arange(k, len(x), 2) for k in (0, 1)]
+    parts = [(rows, normal[rows], np.einsum("nee->ne", normal[rows])) for rows in halves]
+    for _ in range(sweeps):
+        for rows, matrices, diagonal in parts:
+            near = before[rows, None] * x[rows - 1] + after[rows, None] * x[(rows + 1) % len(x)]
+            goal, held = pull[rows] + near, diagonal + (after + before)[rows, None]
+            own = x[rows]
+            for e in range(x.shape[1]):
+                slope = goal[:, e] + diagonal[:, e] * own[:, e]
+                slope -= np.einsum("nf,nf->n", matrices[:, e], own)
+                own[:, e] = np.clip(slope / held[:, e], 0.0, 1.0)
+            x[rows] = own
+    return x
+
+
+def _smoothed(heads: Heads, times: np.ndarray, seconds: float) -> Heads:
+    """Heads whose rotation and distance are averaged over their neighbours in time, Gaussian of
+    this deviation; where they are seen in the picture is known well and stays."""
+    reach = max(1, int(np.ceil(3.0 * seconds / max(np.median(np.diff(times)), 1e-3))))
+    reach = min(reach, len(times) - 1, 50)
+    turns, far = np.zeros_like(heads.rotation), np.zeros(len(times))
+    total = np.zeros(len(times))
+    for shift in range(-reach, reach + 1):
+        rows = np.clip(np.arange(len(times)) + shift, 0, len(times) - 1)
+        weight = np.exp(-0.5 * ((times[rows] - times) / seconds) ** 2)
+        turns += weight[:, None, None] * heads.rotation[rows]
+        far += weight * heads.translation[rows, 2]
+        total += weight
+    grown = far / total / heads.translation[:, 2]
+    return Heads(nearest_rotation(turns), heads.translation * grown[:, None])
+
+
+def _landmark_normals(model: FaceModel) -> np.ndarray:
+    """(478, 3) outward normals of the mean face at the landmarker's points."""
+    normals = vertex_normals(model.mean, model.faces[: model.skin + model.eyes])
+    own = np.einsum("lkc,lk->lc", normals[model.landmark_corners], model.landmark_shares)
+    return own / np.maximum(np.linalg.norm(own, axis=1, keepdims=True), 1e-9)
+
+
+def vertex_normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(V, 3) unit normals of points (V, 3) by area of the quads (F, 4) around them."""
+    a, b, c, d = (points[faces[:, k]] for k in range(4))
+    face = np.cross(c - a, d - b)
+    out = np.zeros_like(points, dtype=float)
+    for k in range(4):
+        np.add.at(out, faces[:, k], face)
+    return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)

@@ -1,0 +1,102 @@
+"""What the worker does with faces in three dimensions, from file to file."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+
+from ..errors import UsageError
+from ..track import FaceTrack
+from .advice import advise
+from .face_fit import FaceFit, fit_track
+from .mimicry import EMOTIVE, Likeness, compare, displacements
+from .projection import FIELD
+
+ANGLES = (5.0, 120.0)
+"""Degrees that a camera's vertical angle of view may have."""
+
+
+def check_angle(degrees: float | None) -> float:
+    """A camera's vertical angle of view in radians; None: what is usual.
+
+    Raises:
+        UsageError: no lens has it.
+    """
+    if degrees is None:
+        return FIELD
+    if not ANGLES[0] <= degrees <= ANGLES[1]:
+        raise UsageError(
+            f"a vertical angle of view of {degrees:g} degrees can't be used",
+            fix=f"give {ANGLES[0]:g} to {ANGLES[1]:g}",
+        )
+    return math.radians(degrees)
+
+
+def reconstruct(track: str, out: str, angle: float | None = None) -> dict:
+    """A FaceTrack's file -> a FaceFit's: {"fit", "frames", "seen", "residual" (mm), "rate"}.
+
+    angle: of view, vertical, degrees.
+
+    Raises:
+        InputError: see `FaceTrack.load` and `fit_track`. OutputError: it can't be written.
+    """
+    loaded = FaceTrack.load(track)
+    began = time.monotonic()
+    fit = fit_track(loaded, check_angle(angle))
+    spent = max(time.monotonic() - began, 1e-6)
+    return {
+        "fit": str(fit.save(out)),
+        "frames": len(fit),
+        "seen": int(fit.seen.sum()),
+        "residual": round(float(np.median(fit.residual[fit.seen])), 3),
+        "rate": round(len(fit) / spent, 1),
+    }
+
+
+def mimic(target: str, attempt: str, sheet: str | None = None, title: str = "") -> dict:
+    """Two FaceTracks' files -> how the attempt comes to the target.
+
+    Returns:
+        {"score", "lag" (s), "curve": [[seconds of target, of attempt, score], ...], "blends":
+        {"target", "attempt": {expression: intensity}}, "notes": [{"words", "measure", "side",
+        "lack" (mm)}], "sheet": path or None}
+
+    Raises:
+        InputError: see `FaceTrack.load` and `fit_track`. OutputError: the sheet can't be written.
+    """
+    tracks = [FaceTrack.load(path) for path in (target, attempt)]
+    fits = [fit_track(track) for track in tracks]
+    likeness = compare(*fits)
+    notes = advise(*(displacements(fit) for fit in fits), likeness)
+    drawn = None
+    if sheet:
+        from .mimicry_sheet import draw_mimicry
+
+        drawn = str(draw_mimicry(tracks, fits, likeness, notes, sheet, title))
+    blends = dict(zip(("target", "attempt"), map(_blend, likeness.blends), strict=True))
+    told = [
+        {"words": n.words, "measure": n.measure, "side": n.side, "lack": round(n.lack, 2)}
+        for n in notes
+    ]
+    return {
+        "score": round(likeness.score, 4),
+        "lag": round(likeness.lag, 3),
+        "curve": _curve(fits, likeness),
+        "blends": blends,
+        "notes": told,
+        "sheet": drawn,
+    }
+
+
+def _curve(fits: list[FaceFit], likeness: Likeness) -> list[list[float]]:
+    rows = zip(likeness.path.tolist(), likeness.curve.tolist(), strict=True)
+    return [
+        [round(float(fits[0].times[i]), 4), round(float(fits[1].times[j]), 4), round(score, 4)]
+        for (i, j), score in rows
+    ]
+
+
+def _blend(intensities: np.ndarray) -> dict[str, float]:
+    return {name: round(float(x), 3) for name, x in zip(EMOTIVE, intensities, strict=True)}

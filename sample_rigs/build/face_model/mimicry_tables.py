@@ -1,0 +1,83 @@
+"""`python -m exprgen.sample_rigs.build.face_model.mimicry_tables --out DIR`: how well mimicry tells
+expressions apart, as in tables I to III of Prima's paper.
+
+One synthetic person shows five target faces, three others mimic each: the same key pose, acted more
+or less strongly and turned otherwise. All are rendered and given to the landmarker; a person's
+pictures have one identity. Pictures are kept in DIR: an interrupted run goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from ....exprgen_addon.studio.look import Look
+from ....networks.characters.key_poses import POSES, arkit_weights
+from ....networks.characters.profile import RigProfile, arkit_to_unit, load_profile
+from ....networks.face_model.fitting import Fitter
+from ....networks.face_model.mimicry import correlation, moved, telling
+from ....networks.face_model.model import face_model
+from ....networks.face_model.projection import Camera
+from ....networks.footage.pictures import read_image
+from ....networks.tracking.face_detector import FaceDetector
+from ..assemble import build_once
+from ..people import person
+
+SEED = 91
+FACES = ("joy_laugh", "surprise_open", "anger_teeth", "sadness_pout", "disgust_sneer")
+SUBJECTS = 3
+SIZE = 400
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--faces", nargs=5, choices=sorted(POSES), default=FACES)
+    parser.add_argument("--people", nargs=4, type=Path, help="profiles of people who are built")
+    given = parser.parse_args()
+    faces = [acted(given, number) for number in range(1 + SUBJECTS)]
+    weights = telling(face_model())
+    for number, own in enumerate(faces[1:], 1):
+        table = np.array([[correlation(a, t, weights) for t in faces[0]] for a in own])
+        print(f"subject {number}: acts in rows, target faces in columns")
+        for name, row in zip(given.faces, table, strict=True):
+            print(f"  {name:<18}" + "".join(f"{x:8.3f}" for x in row))
+
+
+def acted(given: argparse.Namespace, number: int) -> np.ndarray:
+    """(5, L, 3) displacements of the expressions that are seen in a person's pictures."""
+    model = face_model()
+    paths = [given.out / f"{number}_{name}.png" for name in given.faces]
+    if not all(path.exists() for path in paths):
+        config = person(SEED, number)
+        built = load_profile(given.people[number]) if given.people else None
+        _render(built or build_once(config, given.out / config.name), number, given.faces, paths)
+    fitter = Fitter(model, Camera.of((SIZE, SIZE), np.radians(9.5)))
+    with FaceDetector() as detector:
+        seen = [detector.detect(read_image(path))[0].landmarks[None, :, :2] for path in paths]
+    seen = np.concatenate(seen).astype(float)
+    identity = fitter.identity(seen)
+    solved = [fitter.frames(marks[None], np.zeros(1), identity) for marks in seen]
+    return moved(np.concatenate([s.expression for s in solved]), model)
+
+
+def _render(profile: RigProfile, number: int, names, paths: list[Path]) -> None:
+    from ....exprgen_addon.studio.drawn_studio import DrawnStudio
+    from ....exprgen_addon.studio.face_studio import StudioSettings
+
+    rng = np.random.default_rng([SEED, number])
+    with DrawnStudio(profile, StudioSettings(size=SIZE, subdivision=1)) as studio:
+        for name, path in zip(names, paths, strict=True):
+            weights = np.array(arkit_weights(POSES[name]))
+            if number:
+                weights = np.clip(weights * rng.normal(0.92, 0.08, len(weights)), 0, 1)
+            studio.pose_units(arkit_to_unit(profile.expression_controls, weights))
+            pitch, yaw = rng.normal(0, 0.12, 2)
+            studio.look(Look(orbit=(pitch, yaw, 0.0), ambient=1.3, zoom=0.85))
+            studio.render_to(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""`exprgen mimic` and `exprgen reconstruct`: from tracks to scores, words and heads."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from exprgen.exprgen_addon.command_line import main
+from exprgen.networks.errors import EXIT_INPUT, EXIT_OK, EXIT_USAGE
+from exprgen.networks.face_model.model import face_model
+from exprgen.tests.support.filmed_face import film, track_of
+
+pytest.importorskip("bpy")
+
+
+@pytest.fixture(scope="module")
+def tracks(tmp_path_factory):
+    """A target, and an attempt by somebody else who smiles less on the left."""
+    folder, model = tmp_path_factory.mktemp("tracks"), face_model()
+    target = film(model, seed=0, frames=12)
+    other = film(model, seed=5, frames=12)
+    expression = target.expression.copy()
+    expression[:, model.expressions.index("mouthSmileLeft")] *= 0.1
+    rest, moves = model.landmarks().of_person(other.identity)
+    points = rest + np.tensordot(expression, moves, 1)
+    attempt = replace(other, seen=other.camera.project(points, other.heads))
+    track_of(target).save(folder / "target.npz")
+    track_of(attempt).save(folder / "attempt.npz")
+    return folder
+
+
+def told(capfd, *words) -> dict:
+    capfd.readouterr()
+    assert main.main([*map(str, words), "--json"]) == EXIT_OK
+    return json.loads(capfd.readouterr().out)
+
+
+def refused(capfd, *words) -> tuple[int, str]:
+    capfd.readouterr()
+    code = main.main([*map(str, words)])
+    return code, capfd.readouterr().err
+
+
+def test_an_attempt_is_told_what_it_lacks(tracks, tmp_path, capfd):
+    sheet, curve = tmp_path / "sheet.png", tmp_path / "curve.csv"
+    names = tracks / "target.npz", tracks / "attempt.npz"
+    found = told(capfd, "mimic", *names, "--sheet", sheet, "--curve", curve)
+    assert 0.3 < found["score"] < 0.99
+    assert any(note["words"] == "more smile on the left" for note in found["notes"])
+    assert sheet.stat().st_size > 5000
+    rows = list(csv.DictReader(curve.open()))
+    assert len(rows) == len(found["curve"]) >= 12
+
+
+def test_a_performance_is_like_itself(tracks, capfd):
+    found = told(capfd, "mimic", tracks / "target.npz", tracks / "target.npz")
+    assert found["score"] == pytest.approx(1.0, abs=1e-3)
+    assert found["notes"] == []
+    assert found["lag"] == 0.0
+
+
+def test_a_target_that_is_not_there(tracks, capfd):
+    code, said = refused(capfd, "mimic", tracks / "none.mp4", tracks / "attempt.npz")
+    assert code == EXIT_INPUT
+    assert "none.mp4" in said
+
+
+def test_a_sheet_must_not_replace_what_is_read(tracks, capfd):
+    path = tracks / "target.npz"
+    code, said = refused(capfd, "mimic", path, tracks / "attempt.npz", "--curve", path)
+    assert code == EXIT_USAGE
+    assert "would replace" in said
+
+
+def test_no_lens_has_that_angle(tracks, tmp_path, capfd):
+    words = ["reconstruct", tracks / "target.npz", "--out", tmp_path / "head.blend"]
+    code, said = refused(capfd, *words, "--angle", "170")
+    assert code == EXIT_USAGE
+    assert "170 degrees" in said
+    assert not list(tmp_path.iterdir())

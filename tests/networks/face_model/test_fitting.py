@@ -1,0 +1,122 @@
+"""Identity, heads and expressions of a filmed face are found again."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from exprgen.networks.errors import InputError
+from exprgen.networks.face_model.face_fit import FaceFit, fit_track
+from exprgen.networks.face_model.fitting import FitSettings, Fitter, descend
+from exprgen.networks.track import FaceTrack
+from exprgen.tests.support.filmed_face import film, track_of
+
+
+def test_a_clip_is_found_again(model, filmed):
+    solved = Fitter(model, filmed.camera).clip(filmed.seen, filmed.times)
+    assert np.median(solved.residual) < 0.7
+    for name, error in (("mouthSmileLeft", 0.15), ("browInnerUp", 0.15), ("jawOpen", 0.12)):
+        at = model.expressions.index(name)
+        assert np.abs(solved.expression[:, at] - filmed.expression[:, at]).mean() < error
+    turn = np.einsum("nij,nkj->nik", solved.heads.rotation, filmed.heads.rotation)
+    cosine = (np.trace(turn, axis1=1, axis2=2) - 1) / 2
+    assert np.degrees(np.arccos(np.clip(cosine, -1, 1))).mean() < 2.5
+
+
+def test_the_person_is_nearer_than_the_mean(model, filmed):
+    solved = Fitter(model, filmed.camera).clip(filmed.seen, filmed.times)
+    still = np.zeros(len(model.expressions))
+    front = np.unique(model.landmark_corners)
+    true, found = (model.points(i, still)[front] for i in (filmed.identity, solved.identity))
+
+    def off(points):
+        return np.linalg.norm((points - points.mean(0)) - (true - true.mean(0)), axis=1).mean()
+
+    assert off(found) < 0.5 * off(model.mean[front])
+
+
+def test_it_is_fast_enough_for_film(model):
+    clip = film(model, seed=3, frames=120)
+    fitter = Fitter(model, clip.camera)
+    began = time.process_time()
+    fitter.frames(clip.seen, clip.times, clip.identity)
+    assert 120 / (time.process_time() - began) > 30
+
+
+def test_a_landmark_that_is_far_off_moves_little(model, filmed):
+    seen = filmed.seen.copy()
+    seen[:, 291] += 40.0
+    calm = Fitter(model, filmed.camera).frames(filmed.seen, filmed.times, filmed.identity)
+    hurt = Fitter(model, filmed.camera).frames(seen, filmed.times, filmed.identity)
+    assert np.abs(hurt.expression - calm.expression).mean() < 0.03
+
+
+def test_noise_in_time_is_smoothed(model, filmed):
+    seen = filmed.seen + np.random.default_rng(0).normal(0, 0.7, filmed.seen.shape)
+    loose = Fitter(model, filmed.camera, FitSettings(steady=10.0, still=0.0))
+    steady = Fitter(model, filmed.camera)
+    jitter = [
+        np.abs(np.diff(f.frames(seen, filmed.times, filmed.identity).expression, 2, 0)).mean()
+        for f in (loose, steady)
+    ]
+    assert jitter[1] < 0.7 * jitter[0]
+
+
+def test_descent_finds_the_least_within_bounds():
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(4, 12, 6))
+    goal = np.array([0.2, 0.9, 0.0, 1.0, 0.4, 0.6])
+    normal = matrix.swapaxes(1, 2) @ matrix
+    found = descend(normal, normal @ goal, np.zeros((4, 6)), sweeps=300)
+    assert np.allclose(found, goal, atol=1e-3)
+    assert (descend(normal, normal @ (goal * 3), np.zeros((4, 6))) <= 1).all()
+
+
+def test_a_fit_is_kept_in_a_file(model, filmed, tmp_path):
+    fit = fit_track(track_of(filmed))
+    assert fit.camera.size == (640, 480)
+    again = FaceFit.load(fit.save(tmp_path / "fit.npz"))
+    assert again.camera == fit.camera
+    assert again.names == model.expressions
+    assert np.allclose(again.expression, fit.expression, atol=1e-6)
+    assert again.meta["source"] == "clip.mp4"
+
+
+def test_pictures_do_not_know_each_other(filmed):
+    stills = track_of(filmed, stills=True, names=[f"p{i}" for i in range(len(filmed.times))])
+    fit = fit_track(stills)
+    turned = fit_track(reversed_track(stills))
+    assert np.allclose(fit.expression, turned.expression[::-1], atol=0.02)
+
+
+def reversed_track(track: FaceTrack) -> FaceTrack:
+    """The pictures of a track in the other order."""
+    return replace(track, landmarks=track.landmarks[::-1].copy())
+
+
+def test_a_track_without_a_face_is_refused(filmed):
+    track = track_of(filmed)
+    track.state[:] = 3
+    with pytest.raises(InputError, match="no face"):
+        fit_track(track)
+
+
+def test_coefficients_alone_are_refused(filmed):
+    with pytest.raises(InputError, match="no landmarks"):
+        fit_track(track_of(filmed, coefficients=True))
+
+
+def test_a_damaged_fit_is_refused(filmed, tmp_path):
+    from exprgen.networks.track import load_arrays, save_arrays
+
+    path = fit_track(track_of(filmed)).save(tmp_path / "fit.npz")
+    meta, arrays = load_arrays(path, "exprgen.face_fit")
+    for bad in ({"size": [0, 480]}, {"focal": -1.0}, {"projection": "fisheye"}):
+        wrong = {**meta, "camera": {**meta["camera"], **bad}}
+        save_arrays(tmp_path / "bad.npz", "exprgen.face_fit", wrong, arrays)
+        with pytest.raises(InputError, match="camera"):
+            FaceFit.load(tmp_path / "bad.npz")
+    save_arrays(tmp_path / "bad.npz", "exprgen.face_fit", {**meta, "actions": ["jawOpen"]}, arrays)
+    with pytest.raises(InputError, match="another face model"):
+        FaceFit.load(tmp_path / "bad.npz")
