@@ -147,9 +147,10 @@ def _record(args: argparse.Namespace, console: Console, profiles, session) -> di
     """The take as a .blend."""
     from ...keying import takes
     from ...keying.key_options import KeyOptions
+    from ...keying.take_list import live_source
     from ..console import quiet
 
-    tracks = session.recorded(args.clip or "live")
+    tracks = session.recorded(live_source())
     if not tracks:
         raise InputError("nothing was played to record", fix="look at the camera a little longer")
     console.catch_interrupts()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...keying.generated import same_reference
 from ...keying.take_list import TakeInfo, find_take, takes_in_file
 from .. import references
-from ..applying import target_take
+from ..take_pieces import target_take
 from .drawing import alert, draw_wrapped
 
 
