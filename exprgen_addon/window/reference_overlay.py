@@ -56,7 +56,6 @@ def make_overlay(
     empty.data = image
     empty.hide_render = True
     empty.hide_select = True
-    empty.use_empty_image_alpha = True
     user = empty.image_user
     user.frame_start, user.frame_duration, user.frame_offset = first, count, 0
     # Blender itself sets this at the next change of frame; until then it would show the first one.
@@ -120,7 +119,10 @@ def place_overlay(scene: bpy.types.Scene, character: Character, way: str, opacit
         empty.matrix_world = Matrix.Translation(centre) @ turn
     empty.hide_viewport = way == "off"
     empty.empty_image_depth = {"behind": "BACK", "over": "FRONT"}.get(way, "DEFAULT")
-    empty.color = (1.0, 1.0, 1.0, opacity * (BEHIND_OPACITY if way == "behind" else 1.0))
+    opacity *= BEHIND_OPACITY if way == "behind" else 1.0
+    empty.color = (1.0, 1.0, 1.0, opacity)
+    # Blender draws its grid over pictures that might be seen through, opaque ones too.
+    empty.use_empty_image_alpha = opacity < 1.0
 
 
 def place_over(
