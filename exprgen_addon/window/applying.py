@@ -141,13 +141,13 @@ def write_take(scene: bpy.types.Scene, folder: Path) -> KeyReport:
 
 
 def write_pieces(
-    scene: bpy.types.Scene, pieces: Sequence[Piece], punch: Punch, sound: bool = True
+    scene: bpy.types.Scene, pieces: Sequence[Piece], punch: Punch, again: bool = False
 ) -> KeyReport:
     """Key what was solved on the scene's characters, each piece into its take; all are computed
     before the first is written.
 
     Args:
-        sound: the clips' sounds are laid anew, where the panel says so.
+        again: the takes are there already; their sounds and what is shown stay.
 
     Raises:
         InputError: a track is missing or lies outside of the chosen range.
@@ -162,13 +162,14 @@ def write_pieces(
         if find_take(shown) is not None:
             show_take(scene, everyone, shown)
         raise
-    reports = [_written(scene, everyone, *done, punch, sound) for done in ready]
+    reports = [_written(scene, everyone, *done, punch, again) for done in ready]
     report = together(reports, cast.skipped)
     settings.take = pieces[-1].take
     followed = [name for piece in pieces for name in follow_up(everyone, piece.take)]
-    if shown in followed:
+    if shown in followed or (again and find_take(shown) is not None):
         show_take(scene, everyone, shown)  # and hear it
         settings.take = shown
+    if shown in followed:
         report = replace(report, notes=(*report.notes, f"{shown} has it from there"))
     if apart:
         split(everyone, settings.take, find_take(settings.take).action)
@@ -205,7 +206,7 @@ def _written(
     piece: Piece,
     keyed: Keyed,
     punch: Punch,
-    sound: bool,
+    again: bool,
 ) -> KeyReport:
     """Key a piece."""
     settings, take, about = scene.exprgen, piece.take, piece.about
@@ -219,7 +220,7 @@ def _written(
     report = apply_tracks(tracks, characters, scene, take=take, options=options,
                           source=about.source)  # fmt: skip
     _note_take(take, about)
-    if sound and settings.sound:
+    if settings.sound and not again:
         path = bpy.path.abspath(about.reference) if about.reference else ""
         put_sound(scene, path, take, tracks[0], about.start_frame)
     hear(scene, take)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -47,18 +48,27 @@ def solve_and_write(operator: bpy.types.Operator, scene: bpy.types.Scene) -> set
 def solve_and_punch(operator: bpy.types.Operator, scene: bpy.types.Scene, punch: Punch) -> set[str]:
     """The same of a stretch, or of some parts, of the shown take; each clip that it is from is
     solved for itself."""
-    folder = _empty_folder()
     try:
         cast = cast_of(scene)
         found, left = punched_pieces(scene.exprgen, punch.parts)
-        pieces = [replace(p, folder=str(folder / f"{i}")) for i, p in enumerate(found)]
-        requests = [solve_request(scene, cast, Path(p.folder), p.about) for p in pieces]
+        pieces = _in_folders(found, _empty_folder())
+        lead = {p.folder: p for p in pieces}.values()
+        requests = [solve_request(scene, cast, Path(p.folder), p.about) for p in lead]
     except ExprGenError as error:
         return _refused(operator, error)
-    for piece in pieces:
-        Path(piece.folder).mkdir()
-    words = json_text(asdict(PunchIn(punch, tuple(pieces), left)))
+    words = json_text(asdict(PunchIn(punch, pieces, left)))
     return _start(operator, scene, job_timer.ask_all("solve", "solving", requests), punch=words)
+
+
+def _in_folders(pieces: Sequence[Piece], within: Path) -> tuple[Piece, ...]:
+    """The pieces with folders to solve into; what is solved alike is solved once."""
+    alike = list(dict.fromkeys((p.about.track, p.about.start_frame) for p in pieces))
+    for number in range(len(alike)):
+        (within / f"{number}").mkdir()
+    places = [alike.index((p.about.track, p.about.start_frame)) for p in pieces]
+    return tuple(
+        replace(p, folder=str(within / f"{n}")) for p, n in zip(pieces, places, strict=True)
+    )
 
 
 def punch_from(words: str) -> PunchIn:
@@ -154,7 +164,7 @@ class EXPRGEN_OT_write_take(bpy.types.Operator):
         if not self.punch:
             return write_take(scene, Path(self.folder))
         told = punch_from(self.punch)
-        report = write_pieces(scene, told.pieces, told.punch, sound=False)
+        report = write_pieces(scene, told.pieces, told.punch, again=True)
         return replace(report, notes=(*told.said, *report.notes))
 
 

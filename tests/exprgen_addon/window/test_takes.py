@@ -29,6 +29,7 @@ from exprgen.exprgen_addon.keying.take_list import (
     takes_in_file,
 )
 from exprgen.exprgen_addon.window import applying, references, review, take_pieces
+from exprgen.exprgen_addon.window.operators import apply as operators_apply
 from exprgen.exprgen_addon.window.panels import takes as panels_takes
 from exprgen.tests.networks.footage.test_sound import sounding
 
@@ -92,7 +93,7 @@ def punch_in(scene, house, parts=PARTS, first=20, last=40, blend=5) -> KeyReport
         for p in pieces
     ]
     punch = Punch(first, last, blend, blend, tuple(parts))
-    return applying.write_pieces(scene, pieces, punch, sound=False)
+    return applying.write_pieces(scene, pieces, punch, again=True)
 
 
 def values(scene, control: str = "smile") -> np.ndarray:
@@ -199,6 +200,7 @@ def test_a_stretch_is_punched_in_and_the_rest_stays(scene, house):
     np.testing.assert_allclose(after[INSIDE], changed.values[:, column][INSIDE], atol=1e-5)
     np.testing.assert_array_equal(values(scene, "brow"), brow)
     assert sound.sounds_of(scene)[0].channel == 5
+    assert scene.exprgen.take == "Take"
 
 
 def combined(scene, house) -> None:
@@ -345,3 +347,29 @@ def test_a_file_takes_the_analyses_of_all_its_takes_along(scene, house, tmp_path
     bpy.ops.exprgen.show_take(take="Take")
     assert references.track_path(scene.exprgen) == tmp_path / references.TRACKS / "kept_a.npz"
     assert len(references.seen(scene.exprgen).track) == FRAMES
+
+
+def test_takes_of_one_clip_are_solved_once_for_a_punch(scene, house, monkeypatch):
+    asked = []
+
+    def ask_all(command, stage, requests):
+        asked.extend(requests)
+        return lambda: None
+
+    monkeypatch.setattr(operators_apply.job_timer, "ask_all", ask_all)
+    monkeypatch.setattr(operators_apply.job_timer, "start", lambda task, operator: {"FINISHED"})
+    apply(scene, house, "a")
+    scene.exprgen.new_take = True
+    apply(scene, house, "a")
+    assert bpy.ops.exprgen.layer_take(part="brows", take="Take") == {"FINISHED"}
+    punch = Punch(10, 20)
+    assert operators_apply.solve_and_punch(None, scene, punch) == {"FINISHED"}
+    assert len(asked) == 1
+    apply(scene, house, "b")
+    bpy.ops.exprgen.show_take(take="Combined")
+    assert bpy.ops.exprgen.layer_take(part="gaze", take="Take 3") == {"FINISHED"}
+    scene.exprgen.calibration, scene.exprgen.neutral_time = "frame", 1.5
+    asked.clear()
+    assert operators_apply.solve_and_punch(None, scene, punch) == {"FINISHED"}
+    told = {Path(r["track"]).stem: r["settings"].get("calibration", "auto") for r in asked}
+    assert told == {"a": 1.5, "b": "auto"}, "the neutral moment is one of the scene's clip"
