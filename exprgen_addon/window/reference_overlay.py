@@ -58,9 +58,16 @@ def make_overlay(
     empty.hide_select = True
     user = empty.image_user
     user.frame_start, user.frame_duration, user.frame_offset = first, count, 0
-    # Blender itself sets this at the next change of frame; until then it would show the first one.
-    user.frame_current = min(max(scene.frame_current - first + 1, 1), count)
+    _keep_step(scene, empty)
     return empty
+
+
+def _keep_step(scene: bpy.types.Scene, empty: bpy.types.Object) -> None:
+    """Show the present frame's picture. Blender itself does at the next change of frame, and does
+    not while the overlay is hidden."""
+    user = empty.image_user
+    number = scene.frame_current - user.frame_start + 1
+    user.frame_current = min(max(number, 1), max(user.frame_duration, 1))
 
 
 def refresh(scene: bpy.types.Scene) -> None:
@@ -118,6 +125,7 @@ def place_overlay(scene: bpy.types.Scene, character: Character, way: str, opacit
         centre = place_beside(character, characters_in(scene), *shown)
         empty.matrix_world = Matrix.Translation(centre) @ turn
     empty.hide_viewport = way == "off"
+    _keep_step(scene, empty)
     empty.empty_image_depth = {"behind": "BACK", "over": "FRONT"}.get(way, "DEFAULT")
     opacity *= BEHIND_OPACITY if way == "behind" else 1.0
     empty.color = (1.0, 1.0, 1.0, opacity)
