@@ -163,6 +163,13 @@ def picture_at(scene: bpy.types.Scene) -> Path | None:
     return path if path.is_file() else None
 
 
+def hide_overlay(scene: bpy.types.Scene) -> None:
+    """Show the scene's overlay, if it has one, no longer; its pictures stay for the next time."""
+    empty = overlay_of(scene)
+    if empty is not None:
+        empty.hide_viewport = True
+
+
 def remove_overlay(scene: bpy.types.Scene) -> bool:
     """Take the overlay and its image out of the file; whether there was one."""
     empty = overlay_of(scene)
