@@ -99,7 +99,17 @@ def append_characters(
             _remove(character.collection)
         raise
     bpy.context.view_layer.update()
+    for character in characters:
+        _deselect(character.collection)
     return characters
+
+
+def _deselect(collection: bpy.types.Collection) -> None:
+    """Who was saved selected did not come to be chosen by that."""
+    layer = bpy.context.view_layer
+    for found in collection.all_objects:
+        if found.name in layer.objects:
+            found.select_set(False, view_layer=layer)
 
 
 def characters_in(scene: bpy.types.Scene) -> list[Character]:

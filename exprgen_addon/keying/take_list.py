@@ -6,6 +6,7 @@ action, so that it goes with it, is undone with it and comes along into other fi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -34,7 +35,8 @@ class About:
     source: the reference's identity (see `generated.same_reference`); reference, track: paths of
     clip and analysis as the scene kept them; start_frame: scene frame of the clip's time zero;
     made: local date and time of the last apply; parts: of a combined take, part -> the take that it
-    has it from; muted: parts that are switched off.
+    has it from; muted: parts that are switched off; number: of its making, from 1; 0 in an older
+    file.
     """
 
     source: str = ""
@@ -44,10 +46,16 @@ class About:
     made: str = ""
     parts: dict[str, str] = field(default_factory=dict)
     muted: tuple[str, ...] = ()
+    number: int = 0
 
 
 LIVE = "live, "
 """How the source of a take begins that was recorded live; the time follows."""
+
+
+def live_source() -> str:
+    """The source of a take that is recorded live now."""
+    return f"{LIVE}{datetime.now():%Y-%m-%d %H:%M:%S}"
 
 
 @dataclass(frozen=True)
@@ -68,19 +76,27 @@ class TakeInfo:
 
     @property
     def clip(self) -> str:
-        """The name of the clip that it is of."""
+        """The name of the clip that it is of; "live" of one that was recorded live."""
+        if self.is_live:
+            return "live"
         name, _, size = self.about.source.rpartition(":")
         return name if size.isdigit() and name else self.about.source
 
 
 def takes_in_file() -> list[TakeInfo]:
-    """All takes, each once, in the order of their making; combined ones last."""
+    """All takes, each once, in the order of their making, which no later apply changes; combined
+    ones last."""
     found: dict[str, TakeInfo] = {}
     for action in bpy.data.actions:
         name = action.get(TAKE_TAG)
         if isinstance(name, str) and name not in found and action.is_editable:
             found[name] = _info(name, action)
-    return sorted(found.values(), key=lambda t: (bool(t.about.parts), t.about.made, t.name))
+    return sorted(found.values(), key=_order)
+
+
+def _order(take: TakeInfo) -> tuple:
+    about = take.about
+    return bool(about.parts), about.number, about.made, take.name
 
 
 def find_take(name: str) -> TakeInfo | None:
@@ -109,18 +125,24 @@ def about_of(action: bpy.types.Action) -> About:
         about = About()
     about = replace(about, parts={p: t for p, t in about.parts.items() if p in PARTS})
     sources = [g.source for slot in action.slots for g in generated_in(action, slot)]
-    return about if about.source or not sources else replace(about, source=sources[-1])
+    about = about if about.source or not sources else replace(about, source=sources[-1])
+    if about.source.startswith(LIVE) and not about.made:  # of before its date was noted
+        about = replace(about, made=about.source.removeprefix(LIVE)[: len("2026-01-31 12:00")])
+    return about
 
 
 def note_about(action: bpy.types.Action, about: About) -> None:
-    """Write on an action what it is of; without a date, now."""
+    """Write on an action what it is of; without a date, now. Its number stays."""
     made = about.made or datetime.now().strftime("%Y-%m-%d %H:%M")
-    action[ABOUT_TAG] = json_text(asdict(replace(about, made=made)))
+    last = max((t.about.number for t in takes_in_file()), default=0)
+    number = about_of(action).number or last + 1
+    action[ABOUT_TAG] = json_text(asdict(replace(about, made=made, number=number)))
 
 
 def free_take(take: str) -> str:
-    """A take's name that no action has yet."""
+    """A take's name that no action has yet: this one, or with another number."""
     number, name = 2, take
+    take = re.sub(r" \d+$", "", take)
     while bpy.data.actions.get(f"ExprGen {name}") is not None or actions_of(name):
         name, number = f"{take} {number}", number + 1
     return name
@@ -259,7 +281,8 @@ def combine_takes(
     _carry_ranges(characters, chosen, action)
     lead = find_take(chosen["mouth"])
     about = lead.about if lead is not None else known.about
-    note_about(action, replace(about, parts=chosen, made=""))
+    muted = known.about.muted if known else ()
+    note_about(action, replace(about, parts=chosen, made="", muted=muted))
     return _info(name, action)
 
 

@@ -7,6 +7,7 @@ timeline, blending with what was there before, and the take that all of it goes 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,12 +15,11 @@ import bpy
 import numpy as np
 
 from ...networks.characters.profile import RigProfile, from_unit, to_unit
-from ...networks.errors import InputError, UsageError
+from ...networks.errors import ExprGenError, InputError, UsageError
 from ...networks.models.playable import lead_rank
 from ...networks.track import RigTrack
 from ..characters.in_scene import Character, broken_in, characters_in, profile_in
 from ..keying.corrections import correct, is_of, mark_keyed
-from ..keying.generated import same_reference
 from ..keying.keyframes import KeyReport, apply_tracks, scene_fps
 from ..keying.nla_layers import is_split, join, split
 from ..keying.punch import Punch, punched
@@ -29,15 +29,13 @@ from ..keying.take_list import (
     About,
     find_take,
     follow_up,
-    free_take,
     note_about,
     other_clip,
     show_take,
-    take_for,
 )
 from ..keying.takes import fit_range
-from . import references
 from .scene_settings import key_options, retarget_settings
+from .take_pieces import Piece, about_now, target_take, track_of
 
 
 @dataclass(frozen=True)
@@ -90,21 +88,31 @@ def cast_of(scene: bpy.types.Scene) -> Cast:
     return Cast(primary_of(scene, present).profile, driven, skipped)
 
 
-def solve_request(scene: bpy.types.Scene, cast: Cast, out: Path) -> dict:
+def solve_request(
+    scene: bpy.types.Scene, cast: Cast, out: Path, about: About | None = None
+) -> dict:
     """What the worker is asked (`pipeline.SolveRequest`).
+
+    Args:
+        about: of what; None: the scene's reference.
 
     Raises:
         InputError: there is no analysis. UsageError: the settings make no sense.
     """
-    track = references.track_path(scene.exprgen)
+    now = about_now(scene.exprgen)
+    about = about or now
+    track = track_of(about)
     if track is None or not track.is_file():
         raise InputError("the reference is not analysed", file=track, fix="press Analyse first")
+    settings = retarget_settings(scene.exprgen, about.start_frame)
+    if about.source != now.source and not isinstance(settings.calibration, str):
+        settings = replace(settings, calibration="auto")  # the moment is one of another clip
     first, *others = cast.profiles
     return {
         "track": str(track),
         "primary": str(first.path),
         "secondary": [str(p.path) for p in others],
-        "settings": retarget_settings(scene.exprgen).to_json(),
+        "settings": settings.to_json(),
         "out": str(out),
     }
 
@@ -116,61 +124,125 @@ def punch_of(settings) -> Punch:
     return Punch(*span, settings.blend_in, settings.blend_out)
 
 
-def write_take(scene: bpy.types.Scene, folder: Path, punch: Punch | None = None) -> KeyReport:
-    """Key the tracks that were solved into a folder on the scene's characters.
-
-    Args:
-        punch: what of the take; None: as the panel says.
+def write_take(scene: bpy.types.Scene, folder: Path) -> KeyReport:
+    """Key the tracks that were solved into a folder on the scene's characters, as the panel says.
 
     Raises:
         InputError: a track is missing or lies outside of the chosen range.
     """
     settings = scene.exprgen
-    punch = punch or punch_of(settings)
-    cast = cast_of(scene)
-    shown = settings.take
-    take = target_take(settings)
-    everyone = characters_in(scene)
-    apart = is_split(everyone)
-    join(everyone)
-    if find_take(take) is not None:
-        show_take(scene, everyone, take)  # what it blends with is its own
-    source = references.identity(settings)
-    tracks, characters = [], []
-    for character in cast.driven:
-        path = folder / f"{character.profile.name}.npz"
-        if path.is_file():
-            track = RigTrack.load(path)
-            track = correct(with_gain(track, character), character, source)
-            tracks.append(punched(track, character, punch, settings.start_frame, scene_fps(scene)))
-            characters.append(character)
-    if not tracks:
-        raise InputError("nothing was solved for the characters of the scene", fix="apply again")
-    options = key_options(settings)
-    options = replace(options, whole=options.whole and punch.whole)
-    other = other_clip(take, source)
-    report = apply_tracks(tracks, characters, scene, take=take, options=options, source=source)
-    report = replace(report, notes=(*cast.skipped, *other, *report.notes))
-    _note_take(settings, take, source)
-    if settings.sound:
-        path = references.reference_path(settings)
-        put_sound(scene, path, take, tracks[0], settings.start_frame)
-    hear(scene, take)
-    settings.take, settings.new_take = take, False
-    settings.neutral_used = str(tracks[0].meta.get("neutral", ""))
+    punch = punch_of(settings)
+    piece = Piece(target_take(settings), about_now(settings), punch.parts, str(folder))
+    report = write_pieces(scene, [piece], punch)
+    settings.new_take = False
     if settings.fit_range and punch.first is None:
         fit_range(scene, report)
-    if (combined := follow_up(everyone, take)) and shown in combined:
+    return report
+
+
+def write_pieces(
+    scene: bpy.types.Scene, pieces: Sequence[Piece], punch: Punch, again: bool = False
+) -> KeyReport:
+    """Key what was solved on the scene's characters, each piece into its take; all are computed
+    before the first is written.
+
+    Args:
+        again: the takes are there already; their sounds and what is shown stay.
+
+    Raises:
+        InputError: a track is missing or lies outside of the chosen range.
+    """
+    settings, cast = scene.exprgen, cast_of(scene)
+    shown, everyone = settings.take, characters_in(scene)
+    apart = is_split(everyone)
+    join(everyone)
+    try:
+        ready = [_computed(scene, cast, everyone, piece, punch) for piece in pieces]
+    except ExprGenError:
+        if find_take(shown) is not None:
+            show_take(scene, everyone, shown)
+        raise
+    reports = [_written(scene, everyone, *done, punch, again) for done in ready]
+    report = together(reports, cast.skipped)
+    settings.take = pieces[-1].take
+    followed = [name for piece in pieces for name in follow_up(everyone, piece.take)]
+    if shown in followed or (again and find_take(shown) is not None):
         show_take(scene, everyone, shown)  # and hear it
         settings.take = shown
+    if shown in followed:
         report = replace(report, notes=(*report.notes, f"{shown} has it from there"))
     if apart:
         split(everyone, settings.take, find_take(settings.take).action)
-    for entry in (e for c in characters for e in c.collection.exprgen.corrections):
-        if is_of(entry, source):
-            mark_keyed(entry)
     scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
     return report
+
+
+Keyed = list[tuple[RigTrack, Character]]
+
+
+def _computed(
+    scene: bpy.types.Scene, cast: Cast, everyone: Sequence[Character], piece: Piece, punch: Punch
+) -> tuple[Piece, Keyed]:
+    """A piece and what it keys: each track as its character has it."""
+    if find_take(piece.take) is not None:
+        show_take(scene, everyone, piece.take)  # what it blends with is its own
+    punch = replace(punch, parts=piece.parts)
+    start, fps = piece.about.start_frame, scene_fps(scene)
+    keyed = []
+    for character in cast.driven:
+        path = Path(piece.folder) / f"{character.profile.name}.npz"
+        if path.is_file():
+            track = with_gain(RigTrack.load(path), character)
+            track = correct(track, character, piece.about.source)
+            keyed.append((punched(track, character, punch, start, fps), character))
+    if not keyed:
+        raise InputError("nothing was solved for the characters of the scene", fix="apply again")
+    return piece, keyed
+
+
+def _written(
+    scene: bpy.types.Scene,
+    everyone: Sequence[Character],
+    piece: Piece,
+    keyed: Keyed,
+    punch: Punch,
+    again: bool,
+) -> KeyReport:
+    """Key a piece."""
+    settings, take, about = scene.exprgen, piece.take, piece.about
+    tracks, characters = [t for t, _ in keyed], [c for _, c in keyed]
+    if find_take(take) is not None:
+        show_take(scene, everyone, take)
+    options = key_options(settings)
+    whole = options.whole and replace(punch, parts=piece.parts).whole
+    options = replace(options, whole=whole, start_frame=about.start_frame)
+    other = other_clip(take, about.source)
+    report = apply_tracks(tracks, characters, scene, take=take, options=options,
+                          source=about.source)  # fmt: skip
+    _note_take(take, about)
+    if settings.sound and not again:
+        path = bpy.path.abspath(about.reference) if about.reference else ""
+        put_sound(scene, path, take, tracks[0], about.start_frame)
+    hear(scene, take)
+    settings.neutral_used = str(tracks[0].meta.get("neutral", ""))
+    for entry in (e for c in characters for e in c.collection.exprgen.corrections):
+        if is_of(entry, about.source):
+            mark_keyed(entry)
+    return replace(report, notes=(*other, *report.notes))
+
+
+def together(reports: Sequence[KeyReport], notes: tuple[str, ...] = ()) -> KeyReport:
+    """Several reports as one, with notes before theirs."""
+    said = dict.fromkeys((*notes, *(n for r in reports for n in r.notes)))
+    return KeyReport(
+        action=" and ".join(dict.fromkeys(r.action for r in reports)),
+        curves=sum(r.curves for r in reports),
+        keys=sum(r.keys for r in reports),
+        first=min(r.first for r in reports),
+        last=max(r.last for r in reports),
+        seconds=sum(r.seconds for r in reports),
+        notes=tuple(said),
+    )
 
 
 def with_gain(track: RigTrack, character: Character) -> RigTrack:
@@ -187,27 +259,11 @@ def with_gain(track: RigTrack, character: Character) -> RigTrack:
     return track.with_values(values)
 
 
-def target_take(settings) -> str:
-    """The take that an apply writes to: of a combined one, the one that its mouth, or another part,
-    has from this reference; where a live one is shown, the reference's own."""
-    take = settings.take or "Take"
+def _note_take(take: str, about: About) -> None:
+    """Write on a take's actions what they are of now; parts that are switched off stay so."""
     found = find_take(take)
-    if found is not None and found.about.parts:
-        of = [found.about.parts.get("mouth", ""), *found.about.parts.values()]
-        source = references.identity(settings)
-        own = (t for name in of if (t := find_take(name)) is not None)
-        own = (t.name for t in own if same_reference(t.about.source, source))
-        take = next(own, "") or free_take("Take")
-    elif found is not None and found.is_live:
-        take = take_for(references.identity(settings), take)
-    return free_take(take) if settings.new_take else take
-
-
-def _note_take(settings, take: str, source: str) -> None:
-    """Write on a take's actions what they are of now."""
-    about = About(source, settings.reference, settings.track, settings.start_frame)
     for action in actions_of(take):
-        note_about(action, about)
+        note_about(action, replace(about, muted=found.about.muted if found else ()))
 
 
 def describe(report: KeyReport) -> str:

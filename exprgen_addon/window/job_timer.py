@@ -8,7 +8,7 @@ or the end of Blender.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import bpy
@@ -16,6 +16,7 @@ import bpy
 from ...networks.errors import ExprGenError, UsageError
 from ...networks.files import new_scratch, remove
 from ..engine import engine_python, jobs, worker_process
+from ..engine.chain import Chain, Link
 from ..engine.task_queue import FAILED, FINISHING, Task, TaskQueue
 
 INTERVAL = 0.1
@@ -52,6 +53,11 @@ def scratch() -> Path:
 def ask(command: str, arguments: dict) -> Callable[[], jobs.Job]:
     """A task's `begin`: a request to the shared worker."""
     return lambda: jobs.Job(command, arguments, worker())
+
+
+def ask_all(command: str, stage: str, requests: Sequence[dict]) -> Callable[[], Chain]:
+    """The same of several requests, one after another; `stage` is what they are called."""
+    return lambda: Chain([Link(stage, ask(command, request)) for request in requests])
 
 
 def command(*words) -> Callable[[], jobs.Command]:
@@ -105,11 +111,12 @@ def add(task: Task) -> None:
         _start_timer()
 
 
-def undoable(operator, **properties) -> None:
+def undoable(operator, of_take: bool = False, **properties) -> None:
     """Call an operator from a task's end, as one step of undo, in a window if there is one. What
     the task says of itself holds as long as the step is not undone.
 
     Args:
+        of_take: it holds no longer than the take is shown that is shown then.
         properties: the operator's; `scene` names the scene that it writes into.
 
     Raises:
@@ -119,7 +126,7 @@ def undoable(operator, **properties) -> None:
         with in_view():
             result = operator("EXEC_DEFAULT", **properties)
             if "FINISHED" in result:
-                _count(properties["scene"])
+                _count(properties["scene"], of_take)
                 # Not left to the operator: Blender takes no step for one that another one calls,
                 # as the background does.
                 bpy.ops.ed.undo_push(message=operator.get_rna_type().name)
@@ -168,15 +175,17 @@ def close() -> None:
         _worker = None
 
 
-def _count(scene: str) -> None:
+def _count(scene: str, of_take: bool) -> None:
     """Count what is written into a scene, in the scene itself: undo and redo count with it."""
     settings = bpy.data.scenes[scene].exprgen
     settings.written += 1
-    number, task = settings.written, queue.last
+    number, take, task = settings.written, settings.take, queue.last
 
     def holds() -> bool:
         found = bpy.data.scenes.get(scene)
-        return found is not None and found.exprgen.written >= number
+        if found is None or found.exprgen.written < number:
+            return False
+        return not of_take or found.exprgen.take == take
 
     if task is not None and task.state == FINISHING:
         task.holds = holds

@@ -19,7 +19,7 @@ from ...networks.track import RigTrack
 from ..characters.in_scene import Character
 from ..engine.live import CALIBRATING, Live, LiveFrame
 from ..engine.worker_process import WorkerProcess
-from ..keying.take_list import LIVE
+from ..keying.take_list import live_source
 from . import job_timer
 from .applying import cast_of
 from .scene_settings import retarget_settings
@@ -157,7 +157,7 @@ def record(frame: float) -> None:
 def recorded() -> list[RigTrack]:
     """End the recording: a track a character, empty where nothing was played."""
     state.recording_from = None
-    tracks = state.session.recorded(f"{LIVE}{time.strftime('%Y-%m-%d %H:%M:%S')}")
+    tracks = state.session.recorded(live_source())
     state.session.tape.clear()
     return tracks
 

@@ -56,12 +56,18 @@ def make_overlay(
     empty.data = image
     empty.hide_render = True
     empty.hide_select = True
-    empty.use_empty_image_alpha = True
     user = empty.image_user
     user.frame_start, user.frame_duration, user.frame_offset = first, count, 0
-    # Blender itself sets this at the next change of frame; until then it would show the first one.
-    user.frame_current = min(max(scene.frame_current - first + 1, 1), count)
+    _keep_step(scene, empty)
     return empty
+
+
+def _keep_step(scene: bpy.types.Scene, empty: bpy.types.Object) -> None:
+    """Show the present frame's picture. Blender itself does at the next change of frame, and does
+    not while the overlay is hidden."""
+    user = empty.image_user
+    number = scene.frame_current - user.frame_start + 1
+    user.frame_current = min(max(number, 1), max(user.frame_duration, 1))
 
 
 def refresh(scene: bpy.types.Scene) -> None:
@@ -119,8 +125,12 @@ def place_overlay(scene: bpy.types.Scene, character: Character, way: str, opacit
         centre = place_beside(character, characters_in(scene), *shown)
         empty.matrix_world = Matrix.Translation(centre) @ turn
     empty.hide_viewport = way == "off"
+    _keep_step(scene, empty)
     empty.empty_image_depth = {"behind": "BACK", "over": "FRONT"}.get(way, "DEFAULT")
-    empty.color = (1.0, 1.0, 1.0, opacity * (BEHIND_OPACITY if way == "behind" else 1.0))
+    opacity *= BEHIND_OPACITY if way == "behind" else 1.0
+    empty.color = (1.0, 1.0, 1.0, opacity)
+    # Blender draws its grid over pictures that might be seen through, opaque ones too.
+    empty.use_empty_image_alpha = opacity < 1.0
 
 
 def place_over(
@@ -151,6 +161,13 @@ def picture_at(scene: bpy.types.Scene) -> Path | None:
     numbered = re.sub(r"\d+(?=\.\w+$)", lambda m: f"{number:0{len(m[0])}d}", first.name)
     path = first.with_name(numbered)
     return path if path.is_file() else None
+
+
+def hide_overlay(scene: bpy.types.Scene) -> None:
+    """Show the scene's overlay, if it has one, no longer; its pictures stay for the next time."""
+    empty = overlay_of(scene)
+    if empty is not None:
+        empty.hide_viewport = True
 
 
 def remove_overlay(scene: bpy.types.Scene) -> bool:

@@ -509,8 +509,13 @@ def unregister() -> None:
     del bpy.types.Scene.exprgen
 
 
-def retarget_settings(settings: EXPRGEN_PG_scene) -> RetargetSettings:
+def retarget_settings(
+    settings: EXPRGEN_PG_scene, start_frame: float | None = None
+) -> RetargetSettings:
     """The panel's settings as the worker takes them; the whole clip is solved.
+
+    Args:
+        start_frame: scene frame of the clip's time zero, by default the panel's.
 
     Raises:
         UsageError: nothing is to be keyed.
@@ -524,7 +529,7 @@ def retarget_settings(settings: EXPRGEN_PG_scene) -> RetargetSettings:
         calibration=settings.neutral_time if calibration == "frame" else calibration,
         emphasis=settings.emphasis,
         emphasis_parts={part: getattr(settings, f"emphasis_{part}") for part in parts},
-        emphasis_curve=emphasis_curve(settings.id_data),
+        emphasis_curve=emphasis_curve(settings.id_data, start_frame),
         articulation=settings.articulation,
         actor=settings.actor,
         gain={
@@ -536,7 +541,9 @@ def retarget_settings(settings: EXPRGEN_PG_scene) -> RetargetSettings:
     )
 
 
-def emphasis_curve(scene: bpy.types.Scene) -> tuple[tuple[float, float], ...]:
+def emphasis_curve(
+    scene: bpy.types.Scene, start_frame: float | None = None
+) -> tuple[tuple[float, float], ...]:
     """(seconds of the reference, emphasis) on each frame on which the keyed emphasis changes; empty
     where it is not keyed."""
     curve = find_curve(scene, "exprgen.emphasis")
@@ -545,7 +552,7 @@ def emphasis_curve(scene: bpy.types.Scene) -> tuple[tuple[float, float], ...]:
     first, last = (float(f) for f in curve.range())
     frames = first + np.arange(max(1, math.ceil(last - first) + 1))
     fps = scene_fps(scene)
-    start = scene.exprgen.start_frame
+    start = scene.exprgen.start_frame if start_frame is None else start_frame
     return tuple(
         (float(f - start) / fps, min(max(float(curve.evaluate(f)), 0.0), 1.0)) for f in frames
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from ..errors import InputError
 from .clock import LONGEST_GAP, Clock
@@ -41,6 +42,7 @@ class VideoReader(Reader):
     def __init__(self, path: Path, *, start: float | None = None, end: float | None = None):
         super().__init__(path.name)
         self.path, self._start, self._end = path, start, end
+        self._upright = _Upright()
         self._container = self._opened()
         try:
             self._number = self._choose_stream()
@@ -140,9 +142,10 @@ class VideoReader(Reader):
             self._check_end(last)
 
     def _frame(self, index: int, seconds: float, picture: av.VideoFrame) -> Frame:
-        rgb, self.size = _upright(picture, self._aspect, MAX_VIDEO_SIDE)
+        orientation = self._upright.orientation(picture)
+        rgb, self.size = self._upright(picture, self._aspect, MAX_VIDEO_SIDE)
         reduced = max(self.size) > MAX_VIDEO_SIDE
-        full = (lambda: _upright(picture, self._aspect)[0]) if reduced else None
+        full = (lambda: _Upright(orientation)(picture, self._aspect)[0]) if reduced else None
         return Frame(index, seconds, rgb, self.size, full=full)
 
     def _clock(self, origin: float | None = None) -> Clock:
@@ -275,24 +278,38 @@ class VideoReader(Reader):
         )
 
 
-def _upright(
-    picture: av.VideoFrame, aspect: Fraction, longest: float = math.inf
-) -> tuple[np.ndarray, tuple[int, int]]:
-    """A frame as ((h, w, 3) RGB uint8, upright and reduced, (width, height) upright and full)."""
-    width, height = max(1, round(picture.width * aspect)), picture.height
-    scale = min(1.0, longest / max(width, height))
-    small = {"width": max(2, round(width * scale)), "height": max(2, round(height * scale))}
-    if _has_alpha(picture.format.name):
-        rgb = over_grey(picture.to_ndarray(format="bgra", **small))
-    else:
-        rgb = picture.to_ndarray(format="rgb24", **small)
-    orientation = _orientation(picture)
-    return orientation.apply(rgb), orientation.size(width, height)
+class _Upright:
+    """Frames -> upright pictures; one for a reader, on the thread that reads.
 
+    It converts with one converter, since each has threads of its own, and looks at a frame's side
+    data only where its rotation is another than before: a frame and its side data hold each other
+    from then on, picture and all, until Python looks for rings.
+    """
 
-@cache
-def _has_alpha(pixels: str) -> bool:
-    return any(component.is_alpha for component in av.VideoFormat(pixels).components)
+    def __init__(self, orientation: Orientation | None = None):
+        self._convert = VideoReformatter()
+        self._orientation, self._rotation = orientation, None
+
+    def __call__(
+        self, picture: av.VideoFrame, aspect: Fraction, longest: float = math.inf
+    ) -> tuple[np.ndarray, tuple[int, int]]:
+        """((h, w, 3) RGB uint8, upright and reduced, (width, height) upright and full)."""
+        width, height = max(1, round(picture.width * aspect)), picture.height
+        scale = min(1.0, longest / max(width, height))
+        small = max(2, round(width * scale)), max(2, round(height * scale))
+        if _has_alpha(picture.format.name):
+            rgb = over_grey(self._convert.reformat(picture, *small, format="bgra").to_ndarray())
+        else:
+            rgb = self._convert.reformat(picture, *small, format="rgb24").to_ndarray()
+        orientation = self.orientation(picture)
+        return orientation.apply(rgb), orientation.size(width, height)
+
+    def orientation(self, picture: av.VideoFrame) -> Orientation:
+        """How a frame has to be turned."""
+        if self._orientation is None or self._rotation not in (None, picture.rotation):
+            self._orientation = _orientation(picture)
+        self._rotation = picture.rotation
+        return self._orientation
 
 
 def _orientation(picture: av.VideoFrame) -> Orientation:
@@ -300,6 +317,11 @@ def _orientation(picture: av.VideoFrame) -> Orientation:
     if matrix is None:
         return Orientation()
     return from_display_matrix(np.frombuffer(matrix, np.int32))
+
+
+@cache
+def _has_alpha(pixels: str) -> bool:
+    return any(component.is_alpha for component in av.VideoFormat(pixels).components)
 
 
 def _declared_seconds(container: av.InputContainer, stream: av.VideoStream) -> float:

@@ -147,11 +147,15 @@ def _record(args: argparse.Namespace, console: Console, profiles, session) -> di
     """The take as a .blend."""
     from ...keying import takes
     from ...keying.key_options import KeyOptions
+    from ...keying.take_list import live_source
     from ..console import quiet
 
-    tracks = session.recorded(args.clip or "live")
+    tracks = session.recorded(live_source())
     if not tracks:
-        raise InputError("nothing was played to record", fix="look at the camera a little longer")
+        fix = (
+            "play it again with --loop and --seconds" if args.clip else "look at it a little longer"
+        )
+        raise InputError("nothing was played to record: the neutral was not known yet", fix=fix)
     console.catch_interrupts()
     tracks = takes.matched(tracks, profiles)
     take = takes.build_take(tracks, profiles, name="Live", options=KeyOptions(subframes=True))

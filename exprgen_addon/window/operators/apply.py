@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import bpy
@@ -16,41 +18,89 @@ from ...characters.in_scene import collections_in, select_rig
 from ...engine.task_queue import Task
 from ...keying.punch import Punch
 from .. import job_timer, references, review
-from ..applying import cast_of, describe, solve_request, write_take
+from ..applying import cast_of, describe, solve_request, write_pieces, write_take
+from ..take_pieces import Piece, punched_pieces
 
 TITLE = "Apply"
 GONE = "The analysis is gone or damaged: analyse again"
 
 
-def solve_and_write(
-    operator: bpy.types.Operator, scene: bpy.types.Scene, punch: Punch | None = None
-) -> set[str]:
-    """Let an operator have the performance solved and keyed; what its `execute` returns.
+@dataclass(frozen=True)
+class PunchIn:
+    """A punch, and the takes that it goes to. said: what a person should know of it."""
 
-    Args:
-        punch: what of the take is keyed; None: as the panel says.
-    """
-    folder = job_timer.scratch() / "solved"
-    folder.mkdir(exist_ok=True)
-    for old in folder.glob("*.npz"):
-        old.unlink()
+    punch: Punch
+    pieces: tuple[Piece, ...]
+    said: tuple[str, ...] = ()
+
+
+def solve_and_write(operator: bpy.types.Operator, scene: bpy.types.Scene) -> set[str]:
+    """Let an operator have the performance solved and keyed as the panel says; what its `execute`
+    returns."""
+    folder = _empty_folder()
     try:
         request = solve_request(scene, cast_of(scene), folder)
     except ExprGenError as error:
-        operator.report({"ERROR"}, str(error))
-        return {"CANCELLED"}
-    name, words = scene.name, "" if punch is None else json_text(asdict(punch))
+        return _refused(operator, error)
+    return _start(operator, scene, job_timer.ask("solve", request), folder=str(folder))
+
+
+def solve_and_punch(operator: bpy.types.Operator, scene: bpy.types.Scene, punch: Punch) -> set[str]:
+    """The same of a stretch, or of some parts, of the shown take; each clip that it is from is
+    solved for itself."""
+    try:
+        cast = cast_of(scene)
+        found, left = punched_pieces(scene.exprgen, punch.parts)
+        pieces = _in_folders(found, _empty_folder())
+        lead = {p.folder: p for p in pieces}.values()
+        requests = [solve_request(scene, cast, Path(p.folder), p.about) for p in lead]
+    except ExprGenError as error:
+        return _refused(operator, error)
+    words = json_text(asdict(PunchIn(punch, pieces, left)))
+    return _start(operator, scene, job_timer.ask_all("solve", "solving", requests), punch=words)
+
+
+def _in_folders(pieces: Sequence[Piece], within: Path) -> tuple[Piece, ...]:
+    """The pieces with folders to solve into; what is solved alike is solved once."""
+    alike = list(dict.fromkeys((p.about.track, p.about.start_frame) for p in pieces))
+    for number in range(len(alike)):
+        (within / f"{number}").mkdir()
+    places = [alike.index((p.about.track, p.about.start_frame)) for p in pieces]
+    return tuple(
+        replace(p, folder=str(within / f"{n}")) for p, n in zip(pieces, places, strict=True)
+    )
+
+
+def punch_from(words: str) -> PunchIn:
+    """What `solve_and_punch` was told, from its text.
+
+    Raises:
+        FieldError, ValueError: it is something else.
+    """
+    return as_record(PunchIn, parse_json(words))
+
+
+def _start(operator, scene: bpy.types.Scene, begin, **properties) -> set[str]:
+    """Start the solving; `properties` are of the operator that writes what it finds."""
+    name = scene.name
 
     def finish(result: dict) -> str:
-        job_timer.undoable(bpy.ops.exprgen.write_take, scene=name, folder=str(folder), punch=words)
+        job_timer.undoable(bpy.ops.exprgen.write_take, of_take=True, scene=name, **properties)
         return EXPRGEN_OT_write_take.said
 
-    return job_timer.start(Task(TITLE, job_timer.ask("solve", request), finish), operator)
+    return job_timer.start(Task(TITLE, begin, finish), operator)
 
 
-def punch_from(words: str) -> Punch | None:
-    """What `solve_and_write` was told, from its text."""
-    return as_record(Punch, parse_json(words)) if words else None
+def _empty_folder() -> Path:
+    folder = job_timer.scratch() / "solved"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
+
+
+def _refused(operator, error: ExprGenError) -> set[str]:
+    operator.report({"ERROR"}, str(error))
+    return {"CANCELLED"}
 
 
 class EXPRGEN_OT_apply(bpy.types.Operator):
@@ -93,7 +143,7 @@ class EXPRGEN_OT_write_take(bpy.types.Operator):
 
     scene: StringProperty()
     folder: StringProperty(subtype="DIR_PATH")
-    punch: StringProperty(description="What of the take, as JSON; empty: as the panel says")
+    punch: StringProperty(description="Of a Punch In all of it, as JSON; else empty")
     said = ""
 
     def execute(self, context):
@@ -102,14 +152,20 @@ class EXPRGEN_OT_write_take(bpy.types.Operator):
             self.report({"ERROR"}, f"the scene {self.scene!r} is gone")
             return {"CANCELLED"}
         try:
-            report = write_take(scene, Path(self.folder), punch_from(self.punch))
-            EXPRGEN_OT_write_take.said = describe(report)
+            EXPRGEN_OT_write_take.said = describe(self._write(scene))
             _show_keyed(scene)
             review.follow(scene)
         except ExprGenError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         return {"FINISHED"}
+
+    def _write(self, scene):
+        if not self.punch:
+            return write_take(scene, Path(self.folder))
+        told = punch_from(self.punch)
+        report = write_pieces(scene, told.pieces, told.punch, again=True)
+        return replace(report, notes=(*told.said, *report.notes))
 
 
 class EXPRGEN_OT_range_from_scene(bpy.types.Operator):

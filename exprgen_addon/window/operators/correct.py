@@ -66,7 +66,8 @@ class EXPRGEN_OT_key_correction(bpy.types.Operator):
             return {"CANCELLED"}
         scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
         review.follow(scene)
-        self.report({"INFO"}, f"{len(offsets)} controls corrected at frame {frame:g}")
+        count = f"{len(offsets)} control{'s' if len(offsets) != 1 else ''}"
+        self.report({"INFO"}, f"{count} corrected at frame {frame:g}")
         return {"FINISHED"}
 
 

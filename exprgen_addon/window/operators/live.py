@@ -22,9 +22,10 @@ from ...characters.in_scene import collections_in
 from ...keying.key_options import KeyOptions
 from ...keying.keyframes import apply_tracks
 from ...keying.sound import hear
+from ...keying.take_list import About, free_take, note_about
 from ...keying.takes import fit_range
 from .. import job_timer, live_drive, review
-from ..applying import cast_of, describe, free_take, with_gain
+from ..applying import cast_of, describe, with_gain
 
 TAKE = "Live"
 NOT_LIVE = "Nothing drives the characters: press Start first"
@@ -252,6 +253,8 @@ def _write(scene: bpy.types.Scene, folder: Path, frame: float) -> str:
     options = KeyOptions(start_frame=frame, subframes=True)
     take = free_take(TAKE)
     report = apply_tracks(tracks, characters, scene, take=take, options=options)
+    about = About(str(tracks[0].meta.get("source", "")), start_frame=frame)
+    note_about(bpy.data.actions[report.action], about)
     hear(scene, take)
     scene.exprgen.take = take
     review.follow(scene)

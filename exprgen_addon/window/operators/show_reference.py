@@ -55,7 +55,7 @@ class EXPRGEN_OT_show_reference(bpy.types.Operator):
         settings.overlay = self.way
         try:
             if self.way == "off":
-                reference_overlay.remove_overlay(scene)
+                reference_overlay.hide_overlay(scene)
                 return {"FINISHED"}
             if reference_overlay.overlay_of(scene) is not None and _in_step(scene):
                 _place(scene)

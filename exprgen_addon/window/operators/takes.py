@@ -29,7 +29,7 @@ from ...keying.take_list import (
 from ...keying.takes import fit_range
 from .. import reference_overlay, review
 from . import show_reference
-from .apply import EXPRGEN_OT_apply, solve_and_write
+from .apply import EXPRGEN_OT_apply, solve_and_punch
 
 PART_ITEMS = [(part, name, f"{name} alone") for part, name in PART_NAMES.items()]
 _items: list[tuple[str, str, str]] = []
@@ -182,8 +182,8 @@ class EXPRGEN_OT_split_take(_Step, bpy.types.Operator):
 
 class EXPRGEN_OT_punch_in(bpy.types.Operator):
     """Key a stretch of the take anew, with the settings of now, blended into what is around it; all
-    else stays as it is. The stretch is the timeline's preview range, or half a second around the
-    current frame"""
+    else stays as it is. Of a combined take each part is keyed in the take that it is from. The
+    stretch is the timeline's preview range, or half a second around the current frame"""
 
     bl_idname = "exprgen.punch_in"
     bl_label = "Punch In"
@@ -204,10 +204,11 @@ class EXPRGEN_OT_punch_in(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if find_take(context.scene.exprgen.take) is None:
+        take = find_take(context.scene.exprgen.take)
+        if take is None:
             cls.poll_message_set("Apply first: there is no take to punch into")
             return False
-        if find_take(context.scene.exprgen.take).is_live:
+        if take.is_live and not take.about.parts:
             cls.poll_message_set("This take was recorded live: no clip to key it anew from")
             return False
         return EXPRGEN_OT_apply.poll.__func__(cls, context)
@@ -240,7 +241,7 @@ class EXPRGEN_OT_punch_in(bpy.types.Operator):
             return {"CANCELLED"}
         parts = tuple(p for p in PARTS if p in self.parts)
         punch = Punch(self.first, self.last, self.blend, self.blend, parts)
-        return solve_and_write(self, context.scene, punch)
+        return solve_and_punch(self, context.scene, punch)
 
 
 def show(scene: bpy.types.Scene, name: str) -> None:

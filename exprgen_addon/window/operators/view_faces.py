@@ -95,7 +95,8 @@ def in_the_list(scene: bpy.types.Scene) -> list[bpy.types.Collection]:
 
 def reframe(scene: bpy.types.Scene) -> None:
     """Turn the 3D views that show the scene, but do not show all of the reference beside the
-    characters; who looks through a camera keeps it."""
+    characters; who looks through a camera keeps it, and who looks at the chosen face alone still
+    does."""
     picture = beside_of(scene)
     if picture is None:
         return
@@ -112,7 +113,10 @@ def reframe(scene: bpy.types.Scene) -> None:
             space = area.spaces.active
             through = space.region_3d.view_perspective == "CAMERA"
             if not through and not all(_in_view(area, space, p) for p in ends):
-                look_at(area, space, present, picture)
+                near = [c for c in present if _in_view(area, space, c.face_center)]
+                alone = [c.collection for c in near] == [active_collection(scene)]
+                close = alone and len(present) > 1
+                look_at(area, space, near if close else present, picture, close=close)
 
 
 def _in_view(area: bpy.types.Area, space: bpy.types.SpaceView3D, point: Vector) -> bool:

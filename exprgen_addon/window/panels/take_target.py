@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...keying.generated import same_reference
 from ...keying.take_list import TakeInfo, find_take, takes_in_file
 from .. import references
-from ..applying import target_take
+from ..take_pieces import target_take
 from .drawing import alert, draw_wrapped
 
 
@@ -18,7 +18,11 @@ def draw_target(layout, settings) -> None:
             draw_wrapped(layout, f"Keys go to {name}", "ADD", 30)
     elif take.is_live:
         draw_wrapped(layout, f"Keys go to {target_take(settings)}", "ADD", 30)
-    elif take.about.source and not take.about.parts and not _is_of(take, settings):
+    elif take.about.parts:
+        target = target_take(settings)
+        follows = f"; {take.name} follows" if target in take.about.parts.values() else ""
+        draw_wrapped(layout, f"Keys go to {target}{follows}", "ADD", 30)
+    elif take.about.source and not _is_of(take, settings):
         alert(layout, f"{take.name} is of {take.clip}: its keys in the range are replaced")
 
 

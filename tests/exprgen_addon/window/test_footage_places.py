@@ -18,7 +18,7 @@ from dataclasses import replace
 import exprgen
 from exprgen.exprgen_addon.characters import in_scene
 from exprgen.exprgen_addon.characters.landmark_anchors import FaceAnchors
-from exprgen.exprgen_addon.window import face_overlay, free_places, references
+from exprgen.exprgen_addon.window import face_overlay, free_places, reference_overlay, references
 from exprgen.exprgen_addon.window.picture_board import Grid
 
 SHOWN = ("mira", "tobi", "blip")
@@ -58,6 +58,27 @@ def test_beside_hides_no_character(row, shape):
                 x, y = points @ np.array(right), points @ np.array(up)
                 hidden = (np.abs(x) < width / 2) & (np.abs(y) < height / 2)
                 assert not hidden.any(), f"{part.name} behind the footage of {character.profile}"
+
+
+def test_the_footage_is_opaque_and_of_the_present_frame_when_it_is_shown_again(row, tmp_path):
+    scene = bpy.context.scene
+    picture = bpy.data.images.new("one", 8, 8)
+    picture.filepath_raw, picture.file_format = str(tmp_path / "1.png"), "PNG"
+    picture.save()
+    empty = reference_overlay.make_overlay(scene, tmp_path, "%d.png", 90, 11, (8, 8))
+    try:
+        reference_overlay.place_overlay(scene, row[0], "off", 1.0)
+        scene.frame_set(50)
+        for opacity in (1.0, 0.7):
+            reference_overlay.place_overlay(scene, row[0], "beside", opacity)
+            assert empty.use_empty_image_alpha == (opacity < 1), "the grid is not drawn over it"
+            assert empty.image_user.frame_current == 40
+        scene.frame_set(1)
+        reference_overlay.place_overlay(scene, row[0], "behind", 1.0)
+        assert empty.image_user.frame_current == 1
+        assert empty.use_empty_image_alpha, "what is behind is pale"
+    finally:
+        reference_overlay.remove_overlay(scene)
 
 
 def looked_at(character, angle: float, scale: float):
@@ -121,3 +142,8 @@ def test_every_picture_of_a_grid_is_met_where_it_is_drawn():
             met.add(number)
         assert grid.at(39, 300, page) is None
     assert met == set(range(71))
+
+
+def test_who_was_saved_selected_is_not_chosen_by_being_added(row):
+    bpy.ops.exprgen.add_character(name="rosa")
+    assert not bpy.context.selected_objects

@@ -12,7 +12,7 @@ bpy = pytest.importorskip("bpy")
 import exprgen
 from exprgen.exprgen_addon.characters import in_scene
 from exprgen.exprgen_addon.keying.take_list import find_take
-from exprgen.exprgen_addon.window import applying, live_drive
+from exprgen.exprgen_addon.window import live_drive, take_pieces
 from exprgen.networks.characters.profile import find_character
 from exprgen.networks.errors import ExprGenError
 from exprgen.tests.support.phone import free_port, phone
@@ -79,7 +79,7 @@ def test_it_drives_records_at_exact_times_and_leaves_nothing(scene, port):
     assert "keys on" in live_drive.state.said
     take = find_take(scene.exprgen.take)
     assert take.is_live, "the list marks what is played"
-    assert applying.target_take(scene.exprgen) != "Live", "a clip is never applied to it"
+    assert take_pieces.target_take(scene.exprgen) != "Live", "a clip is never applied to it"
     assert not bpy.ops.exprgen.punch_in.poll()
     (action,) = bpy.data.actions
     bag = action.layers[0].strips[0].channelbags[0]

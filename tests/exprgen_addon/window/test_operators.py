@@ -514,10 +514,13 @@ def test_the_reference_stands_beside_in_step_with_the_timeline(analysed):
     bpy.ops.exprgen.show_reference(way="behind")
     away = np.array(empty.matrix_world.translation - ann(analysed).face_center)
     assert away @ facing < 0
-    images = len(bpy.data.images)
     bpy.ops.exprgen.show_reference(way="off")
-    assert reference_overlay.overlay_of(analysed) is None
-    assert len(bpy.data.images) == images - 1
+    assert empty.hide_viewport
+    made = pictures[1].stat().st_mtime_ns
+    bpy.ops.exprgen.show_reference(way="beside")
+    assert reference_overlay.overlay_of(analysed) == empty
+    assert not empty.hide_viewport
+    assert pictures[1].stat().st_mtime_ns == made, "nothing is prepared again"
 
 
 def test_another_reference_brings_its_own_footage(scene, tmp_path, house):

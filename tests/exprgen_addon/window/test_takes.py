@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from exprgen.networks.errors import InputError, UsageError
 from exprgen.networks.track import RigTrack
 from exprgen.tests.support import synthetic
 
@@ -17,8 +18,19 @@ pytest.importorskip("av")
 import exprgen
 from exprgen.exprgen_addon.characters import in_scene
 from exprgen.exprgen_addon.keying import fcurves, sound
-from exprgen.exprgen_addon.keying.take_list import find_take, takes_in_file
-from exprgen.exprgen_addon.window import applying, references, review
+from exprgen.exprgen_addon.keying.keyframes import KeyReport
+from exprgen.exprgen_addon.keying.parts import PARTS
+from exprgen.exprgen_addon.keying.punch import Punch
+from exprgen.exprgen_addon.keying.take_list import (
+    About,
+    find_take,
+    live_source,
+    note_about,
+    takes_in_file,
+)
+from exprgen.exprgen_addon.window import applying, references, review, take_pieces
+from exprgen.exprgen_addon.window.operators import apply as operators_apply
+from exprgen.exprgen_addon.window.panels import takes as panels_takes
 from exprgen.tests.networks.footage.test_sound import sounding
 
 FRAMES = 60
@@ -58,11 +70,30 @@ def choose(scene, house, clip: str) -> None:
     scene.exprgen.track = str(house / f"{clip}.npz")
 
 
-def apply(scene, house, clip: str, **punch):
+def apply(scene, house, clip: str):
     choose(scene, house, clip)
-    words = json.dumps(punch) if punch else ""
-    done = bpy.ops.exprgen.write_take(scene=scene.name, folder=str(house / clip), punch=words)
+    done = bpy.ops.exprgen.write_take(scene=scene.name, folder=str(house / clip))
     assert done == {"FINISHED"}
+
+
+def reversed_in(house, clip: str) -> RigTrack:
+    """A folder beside a clip's, named with an `r`, whose performance runs backwards."""
+    track = RigTrack.load(house / clip / "ann.npz")
+    track = track.with_values(track.values[::-1].copy())
+    (house / f"{clip}r").mkdir(exist_ok=True)
+    track.save(house / f"{clip}r" / "ann.npz")
+    return track
+
+
+def punch_in(scene, house, parts=PARTS, first=20, last=40, blend=5) -> KeyReport:
+    """Punch a stretch of the performances backwards into the shown take."""
+    pieces, _ = take_pieces.punched_pieces(scene.exprgen, parts)
+    pieces = [
+        dataclasses.replace(p, folder=str(house / f"{Path(p.about.reference).stem}r"))
+        for p in pieces
+    ]
+    punch = Punch(first, last, blend, blend, tuple(parts))
+    return applying.write_pieces(scene, pieces, punch, again=True)
 
 
 def values(scene, control: str = "smile") -> np.ndarray:
@@ -149,25 +180,117 @@ def test_the_take_has_its_sound_once(scene, house):
     assert not sound.sounds_of(scene)
 
 
+FAR = np.r_[0:18, 41:FRAMES]
+INSIDE = np.r_[26:33]
+"""Rows of `values` outside of a punch of the frames 20 to 40, and within its blends."""
+
+
 def test_a_stretch_is_punched_in_and_the_rest_stays(scene, house):
     apply(scene, house, "a")
     before, brow = values(scene), values(scene, "brow")
-    kept = RigTrack.load(house / "a" / "ann.npz")
-    changed = kept.with_values(kept.values[::-1].copy())
-    folder = house / "again"
-    folder.mkdir(exist_ok=True)
-    changed.save(folder / "ann.npz")
-    punch = {"first": 20, "last": 40, "blend_in": 5, "blend_out": 5, "parts": ["mouth"]}
-    bpy.ops.exprgen.write_take(scene=scene.name, folder=str(folder), punch=json.dumps(punch))
+    changed = reversed_in(house, "a")
+    (strip,) = sound.sounds_of(scene)
+    strip.channel = 5  # somebody has moved it
+    scene.exprgen.start_frame = 7  # of the next clip
+    punch_in(scene, house, ["mouth"])
     after = values(scene)
-    frames = np.arange(1, FRAMES + 1)
-    outside = (frames < 20) | (frames > 40)
-    np.testing.assert_array_equal(after[outside], before[outside])
+    np.testing.assert_array_equal(after[FAR], before[FAR])
     np.testing.assert_allclose(after[[19, 39]], before[[19, 39]], atol=1e-6)
-    inside = (frames > 26) & (frames < 34)
-    column = kept.controls.index("smile")
-    np.testing.assert_allclose(after[inside], changed.values[:, column][inside], atol=1e-5)
+    column = changed.controls.index("smile")
+    np.testing.assert_allclose(after[INSIDE], changed.values[:, column][INSIDE], atol=1e-5)
     np.testing.assert_array_equal(values(scene, "brow"), brow)
+    assert sound.sounds_of(scene)[0].channel == 5
+    assert scene.exprgen.take == "Take"
+
+
+def combined(scene, house) -> None:
+    """The mouth of one clip, the brows of another one, that begins two frames later."""
+    apply(scene, house, "a")
+    scene.exprgen.start_frame = 3
+    apply(scene, house, "b")
+    bpy.ops.exprgen.show_take(take="Take")
+    assert scene.exprgen.start_frame == 1
+    assert bpy.ops.exprgen.layer_take(part="brows", take="Take 2") == {"FINISHED"}
+    assert scene.exprgen.take == "Combined"
+
+
+def test_a_punch_into_a_combined_take_keys_each_part_in_its_own(scene, house):
+    combined(scene, house)
+    a, b = reversed_in(house, "a"), reversed_in(house, "b")
+    before, brow = values(scene), values(scene, "brow")
+    report = punch_in(scene, house)
+    assert scene.exprgen.take == "Combined"
+    assert "ExprGen Take 2 and ExprGen Take" in applying.describe(report)
+    smiles, brows = values(scene), values(scene, "brow")
+    np.testing.assert_allclose(
+        smiles[INSIDE], a.values[INSIDE, a.controls.index("smile")], atol=1e-5
+    )
+    moved = b.values[INSIDE - 2, b.controls.index("brow")]
+    np.testing.assert_allclose(brows[INSIDE], moved, atol=1e-5)
+    np.testing.assert_array_equal(smiles[FAR], before[FAR])
+    np.testing.assert_array_equal(brows[FAR], brow[FAR])
+    bpy.ops.exprgen.show_take(take="Take 2")
+    np.testing.assert_array_equal(values(scene, "brow"), brows)
+    other = RigTrack.load(house / "b" / "ann.npz")
+    kept = other.values[:, other.controls.index("smile")]
+    np.testing.assert_allclose(values(scene)[2:], kept[:-2], atol=1e-5)
+    assert find_take("Combined").about.parts["brows"] == "Take 2"
+
+
+def test_a_part_that_was_recorded_live_or_is_gone_stays_and_is_told(scene, house):
+    combined(scene, house)
+    reversed_in(house, "a")
+    action = find_take("Take 2").action
+    note_about(action, About(source=live_source()))
+    pieces, left = take_pieces.punched_pieces(scene.exprgen, PARTS)
+    assert [p.take for p in pieces] == ["Take"]
+    assert left == ("Brows: as before, Take 2 was recorded live",)
+    with pytest.raises(UsageError, match="nothing here can be keyed anew"):
+        take_pieces.punched_pieces(scene.exprgen, ["brows"])
+    bpy.ops.exprgen.delete_take(take="Take 2")
+    bpy.ops.exprgen.show_take(take="Combined")
+    assert take_pieces.punched_pieces(scene.exprgen, PARTS)[1] == (
+        "Brows: as before, the take Take 2 is gone",
+    )
+
+
+def test_a_punch_outside_of_one_clip_changes_nothing(scene, house):
+    combined(scene, house)
+    for clip in ("a", "b"):
+        reversed_in(house, clip)
+    before = values(scene), values(scene, "brow")
+    with pytest.raises(InputError, match="shows nothing of the reference"):
+        punch_in(scene, house, first=FRAMES + 2, last=FRAMES + 2, blend=0)
+    assert scene.exprgen.take == "Combined"
+    np.testing.assert_array_equal((values(scene), values(scene, "brow")), before)
+
+
+def test_a_part_that_is_switched_off_stays_so(scene, house):
+    combined(scene, house)
+    assert bpy.ops.exprgen.mute_part(part="brows") == {"FINISHED"}
+    apply(scene, house, "a")
+    assert find_take("Combined").about.muted == ("brows",)
+    bpy.ops.exprgen.show_take(take="Take")
+    assert bpy.ops.exprgen.mute_part(part="mouth") == {"FINISHED"}
+    apply(scene, house, "a")
+    assert find_take("Take").about.muted == ("mouth",)
+    assert bpy.ops.exprgen.mute_part(part="mouth") == {"FINISHED"}
+    assert find_take("Take").about.muted == ()
+
+
+def test_the_list_keeps_its_order_and_tells_a_live_take_shortly(scene, house):
+    apply(scene, house, "b")
+    note_about(find_take("Take").action, About(source=live_source()))
+    apply(scene, house, "a")
+    scene.exprgen.new_take = True
+    apply(scene, house, "a")
+    bpy.ops.exprgen.rename_take(take="Take 3", name="A")
+    bpy.ops.exprgen.show_take(take="Take 2")
+    apply(scene, house, "a")
+    assert [t.name for t in takes_in_file()] == ["Take", "Take 2", "A"]
+    clip, frames, at = panels_takes.told(find_take("Take")).split(", ")
+    assert (clip, frames) == ("live", f"1-{FRAMES}")
+    assert len(at) == len("12:00")
 
 
 def test_an_apply_reaches_the_combined_take_that_is_shown(scene, house):
@@ -224,3 +347,29 @@ def test_a_file_takes_the_analyses_of_all_its_takes_along(scene, house, tmp_path
     bpy.ops.exprgen.show_take(take="Take")
     assert references.track_path(scene.exprgen) == tmp_path / references.TRACKS / "kept_a.npz"
     assert len(references.seen(scene.exprgen).track) == FRAMES
+
+
+def test_takes_of_one_clip_are_solved_once_for_a_punch(scene, house, monkeypatch):
+    asked = []
+
+    def ask_all(command, stage, requests):
+        asked.extend(requests)
+        return lambda: None
+
+    monkeypatch.setattr(operators_apply.job_timer, "ask_all", ask_all)
+    monkeypatch.setattr(operators_apply.job_timer, "start", lambda task, operator: {"FINISHED"})
+    apply(scene, house, "a")
+    scene.exprgen.new_take = True
+    apply(scene, house, "a")
+    assert bpy.ops.exprgen.layer_take(part="brows", take="Take") == {"FINISHED"}
+    punch = Punch(10, 20)
+    assert operators_apply.solve_and_punch(None, scene, punch) == {"FINISHED"}
+    assert len(asked) == 1
+    apply(scene, house, "b")
+    bpy.ops.exprgen.show_take(take="Combined")
+    assert bpy.ops.exprgen.layer_take(part="gaze", take="Take 3") == {"FINISHED"}
+    scene.exprgen.calibration, scene.exprgen.neutral_time = "frame", 1.5
+    asked.clear()
+    assert operators_apply.solve_and_punch(None, scene, punch) == {"FINISHED"}
+    told = {Path(r["track"]).stem: r["settings"].get("calibration", "auto") for r in asked}
+    assert told == {"a": 1.5, "b": "auto"}, "the neutral moment is one of the scene's clip"

@@ -1,5 +1,6 @@
 """Videos as they come: ranges, clocks, mirrors, thumbnails, sizes."""
 
+import gc
 import shutil
 from fractions import Fraction
 
@@ -151,6 +152,19 @@ def test_each_of_the_eight_display_matrices(tmp_path, matrix, shown):
     found, reader = read(path)
     assert quarters(found[0][1]) == quarters(shown)
     assert reader.size == shown.shape[1::-1]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_frame_that_was_read_is_gone_without_python_looking_for_rings(clips, name):
+    gc.collect()
+    gc.disable()
+    try:
+        with media.open_reference(clips[name]) as reader:
+            for _ in reader:
+                kept = sum(isinstance(o, av.VideoFrame) for o in gc.get_objects())
+                assert kept <= 8  # the decoder's own, and the first, whose side data was read
+    finally:
+        gc.enable()
 
 
 def test_the_full_picture_can_be_had_of_a_reduced_one(tmp_path):
