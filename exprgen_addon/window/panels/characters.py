@@ -6,7 +6,8 @@ import bpy
 
 from ...characters import casting
 from ...characters.in_scene import active_collection, collections_in
-from .drawing import Part, alert
+from ..operators import add_avatar
+from .drawing import Part, alert, draw_job, draw_outcome
 
 
 class EXPRGEN_PT_characters(Part, bpy.types.Panel):
@@ -27,6 +28,8 @@ class EXPRGEN_PT_characters(Part, bpy.types.Panel):
         row = layout.row(align=True)
         row.menu("EXPRGEN_MT_add_character", icon="ADD")
         row.operator("exprgen.view_faces", text="", icon="ZOOM_SELECTED").which = "all"
+        draw_job(layout, add_avatar.TITLE)
+        draw_outcome(layout, add_avatar.TITLE)
         found = active_collection(scene)
         if found is None:
             return
@@ -77,6 +80,7 @@ class EXPRGEN_MT_add_character(bpy.types.Menu):
         for profile in casting.samples():
             text = f"{profile.title}{' (primary)' if profile.primary else ''}"
             self.layout.operator("exprgen.add_character", text=text).name = profile.name
+        self.layout.operator("exprgen.add_avatar", text="Avatar File...")
         self.layout.operator("exprgen.add_profile", text="By Profile...")
 
 
