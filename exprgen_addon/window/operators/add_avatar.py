@@ -17,7 +17,6 @@ from .. import job_timer, new_character_steps
 
 TITLE = "Add Avatar"
 KINDS = (".glb", ".gltf", ".vrm", ".fbx", ".blend")
-_FINDING, _PLACING = "controls", "landmarks"
 
 
 class EXPRGEN_OT_add_avatar(bpy.types.Operator):
@@ -87,8 +86,8 @@ def _task(scene: bpy.types.Scene, file: Path) -> Task:
     out, name = file.with_suffix(".json"), scene.name
     sheet = new_character_steps.sheet_at(out, "landmarks")
     links = [
-        Link(_FINDING, job_timer.command("profile", file, "--out", out)),
-        Link(_PLACING, job_timer.command("landmarks", out, "--sheet", sheet)),
+        Link("", job_timer.command("profile", file, "--out", out)),
+        Link("", job_timer.command("landmarks", out, "--sheet", sheet)),
     ]
 
     def finish(result: dict) -> str | None:
@@ -100,7 +99,7 @@ def _task(scene: bpy.types.Scene, file: Path) -> Task:
         made = load_profile(out)
         return f"{made.title}: {len(made.controls)} controls, seen in {_views(result)}"
 
-    course = Course(((_FINDING, 1.0), (_PLACING, 2.0)))
+    course = Course((("trying", 1.0), ("landmarks", 1.0), ("poses", 2.0)))
     return Task(TITLE, lambda: Chain(links), finish, course=course)
 
 
