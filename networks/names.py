@@ -1,4 +1,5 @@
-"""The one rule for names that become names of files: of shots, characters, pictures.
+"""Names: the one rule for those that become names of files (of shots, characters, pictures), and
+many of them in a line.
 
 A name from a file must never be a path: it is checked where the file is read, so that nobody who
 uses it later has to think of it.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 NAME_FIX = "use letters, digits, and . _ - within"
 LONGEST_NAME = 200
@@ -41,3 +43,10 @@ def as_name(text: str) -> str:
     plain = _FORBIDDEN.sub("_", plain).strip(" ").rstrip(". ")
     plain = plain.encode()[: LONGEST_NAME - 1].decode(errors="ignore").rstrip(". ")
     return plain if is_name(plain) else f"_{plain}"
+
+
+def shortened(names: Iterable[str], most: int = 6) -> str:
+    """The first names, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

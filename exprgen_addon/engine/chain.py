@@ -12,7 +12,8 @@ from .jobs import Messages
 
 @dataclass(frozen=True)
 class Link:
-    """One job of a chain. label: its stage, for a person; begin: starts it."""
+    """One job of a chain. label: its stage, for a person; "" for the stages that it tells itself;
+    begin: starts it."""
 
     label: str
     begin: Callable[[], Messages]
@@ -65,7 +66,7 @@ class Chain(Messages):
         except ExprGenError as error:
             self.error = error
             return [error.to_message()]
-        return [{"type": "stage", "stage": self._label}]
+        return [{"type": "stage", "stage": self._label}] if self._label else []
 
     def run_blocking(self, on_message: Callable[[dict], None] = lambda message: None) -> dict:
         while not self.done:
@@ -84,4 +85,5 @@ class Chain(Messages):
         self._job.kill()
 
     def _labelled(self, message: dict) -> dict:
-        return {**message, "stage": self._label} if "stage" in message else message
+        told = self._label and "stage" in message
+        return {**message, "stage": self._label} if told else message

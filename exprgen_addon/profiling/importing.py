@@ -24,7 +24,16 @@ def import_file(path: Path) -> tuple[str, ...]:
         InputError: it can't be imported.
     """
     plain_file(path)
-    return _import_fbx(path) if path.suffix.lower() in FBX else _import_gltf(path)
+    told = _import_fbx(path) if path.suffix.lower() in FBX else _import_gltf(path)
+    _draw_bones_behind_the_face()
+    return told
+
+
+def _draw_bones_behind_the_face() -> None:
+    """Importers draw bones thick and before everything, so that no face is seen behind them."""
+    for rig in (o for o in bpy.data.objects if o.type == "ARMATURE"):
+        rig.show_in_front = False
+        rig.data.display_type = "STICK"
 
 
 def last_line(error: Exception) -> str:

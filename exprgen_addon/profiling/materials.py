@@ -11,7 +11,7 @@ import bpy
 import numpy as np
 
 from ...networks.characters.control_names import words_of
-from .notes import shortened
+from ...networks.names import shortened
 
 UNSEEN = 0.02
 """Alpha below which a material can't be seen."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...networks.characters.control_names import side_of
 from ...networks.characters.profile import Control
+from ...networks.names import shortened
 from .face import Face
 
 
@@ -40,10 +41,3 @@ class Notes:
         ):
             if role not in roles:
                 self.say(f"{what}: give one the role {role!r} and its sisters")
-
-
-def shortened(names, most: int = 6) -> str:
-    """The first names, and how many more there are."""
-    names = list(names)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

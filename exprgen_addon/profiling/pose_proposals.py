@@ -1,11 +1,11 @@
 """Key poses proposed for a new character, for a person to accept, correct or refuse.
 
 Two ways. Where names tell what the controls do (ARKit, FACS and the like), the poses of
-`networks/characters/key_poses.py` are translated. Where they tell nothing, the controls are
-searched: pictures of poses are read by the perceptual network of characters (SCNN), a model of what
-each control adds to each expression is fitted to the readings, and poses that the model likes are
-rendered, read and varied in turn. What is searched for is read clearly, uses few controls, keeps
-away from the limits and turns no skin inside out.
+`networks/characters/key_poses.py` are translated (`told_poses.py`). Where they tell nothing, the
+controls are searched: pictures of poses are read by the perceptual network of characters (SCNN), a
+model of what each control adds to each expression is fitted to the readings, and poses that the
+model likes are rendered, read and varied in turn. What is searched for is read clearly, uses few
+controls, keeps away from the limits and turns no skin inside out.
 
 A network that never saw the character can be fooled: nothing is a key pose until a person accepts
 it.
@@ -21,20 +21,17 @@ from pathlib import Path
 
 import numpy as np
 
-from ...networks.characters.control_meanings import read_names
-from ...networks.characters.key_poses import POSES, arkit_weights, label
-from ...networks.characters.profile import KeyPose, RigProfile, arkit_to_unit, from_unit
+from ...networks.characters.profile import KeyPose, RigProfile
+from ...networks.characters.told_poses import pose_values, told_poses
 from ...networks.errors import InputError, UsageError
 from ...networks.files import new_scratch, remove, unwritable, write_text
 from ...networks.names import is_name
 from ...networks.reading import read_object
 from ...networks.records import FieldError, as_type, json_text
-from ...networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, NEUTRAL
+from ...networks.vocabulary import EXPRESSIONS, NEUTRAL
 from ..studio.key_pose_clarity import FRAMES, LOOK, MISTAKEN, Reading
 
 FORMAT = "exprgen.pose_proposals"
-COVERAGE = 0.8
-"""Share of a pose's channel weights that a rig must reach for the pose to be translated."""
 ACTIVE = 0.05
 """Unit value from which a control counts as used."""
 NONE_LEFT = "none are left: propose again, or edit key_poses in the profile"
@@ -87,51 +84,10 @@ class PoseProposal:
 # --- by names ------------------------------------------------------------------------------------
 
 
-def coverage(profile: RigProfile, weights: Sequence[float]) -> float:
-    """Share (0 to 1) of an ARKit vector's weights that the profile's channel hints reach."""
-    reached = {c for control in profile.expression_controls for c in control.channels}
-    total = sum(weights)
-    if total == 0.0:
-        return 1.0
-    return sum(w for c, w in zip(ARKIT_CHANNELS, weights, strict=True) if c in reached) / total
-
-
 def by_names(profile: RigProfile) -> list[PoseProposal]:
     """The poses of the vocabulary that the character's named controls can make."""
-    controls = profile.expression_controls
-    proposals = _whole(profile)
-    if not any(c.channels for c in controls):
-        return proposals
-    for name, pose in POSES.items():
-        weights = arkit_weights(pose)
-        if coverage(profile, weights) < COVERAGE:
-            continue
-        units = arkit_to_unit(controls, np.array(weights))
-        proposals.append(PoseProposal(name, label(name), _values(profile, units), origin="names"))
-    return proposals
-
-
-def _whole(profile: RigProfile) -> list[PoseProposal]:
-    """The controls that show an expression by themselves (`Fcl_ALL_Joy`, 笑い), at their most,
-    under the label that their names give."""
-    meanings = read_names(profile.names)
-    return [
-        PoseProposal(f"{m.pose}_{_word(c.name)}", m.pose, {c.name: c.maximum}, origin="names")
-        for c in profile.expression_controls
-        if (m := meanings.get(c.name)) and m.pose and c.maximum > c.rest
-    ]
-
-
-def _word(name: str) -> str:
-    """A control's name as a part of a pose's: without what separates names in `accept`."""
-    return re.sub(r"[\s,=]+", "_", name)
-
-
-def _values(profile: RigProfile, units: np.ndarray) -> dict[str, float]:
-    controls = profile.expression_controls
-    native = from_unit(controls, units)
-    pairs = zip(controls, native, strict=True)
-    return {c.name: round(float(v), 6) for c, v in pairs if abs(v - c.rest) > 1e-9}
+    told = told_poses(profile)
+    return [PoseProposal(p.name, p.expression, p.values, origin="names") for p in told]
 
 
 # --- by search -----------------------------------------------------------------------------------
@@ -442,7 +398,7 @@ def _from_search(profile: RigProfile, genes: Genes, found: dict) -> list[PosePro
     for target, poses in found.items():
         for number, (row, _, _) in enumerate(poses, 1):
             row = np.where(np.abs(row) > ACTIVE, row, 0.0)
-            values = _values(profile, genes.units(row[None])[0])
+            values = pose_values(profile, genes.units(row[None])[0])
             out.append(PoseProposal(
                 f"{EXPRESSIONS[target]}_found_{number}", EXPRESSIONS[target], values, "search"
             ))  # fmt: skip

@@ -15,6 +15,7 @@ import numpy as np
 from ...networks.characters.profile import Control, KeyPose, RigProfile, clamp, load_profile
 from ...networks.errors import InputError, OutputError
 from ...networks.files import kept_name, write_bytes
+from ...networks.names import shortened
 from .. import rigs
 from ..rigs import Found
 from . import own_copy
@@ -25,7 +26,7 @@ from .machinery import without_machinery
 from .materials import look_over
 from .meanings import Meanings, of_the_face
 from .movers import Mover, Progress, behind_the_lips, find_movers, is_rigid
-from .notes import Notes, shortened
+from .notes import Notes
 from .orientation import framing, orient
 from .probe import Probe
 from .reach import Reach, face_rows
@@ -236,8 +237,8 @@ def keep_decisions(
 ) -> tuple[RigProfile, tuple[str, ...]]:
     """A new profile with what a person had decided in the one before, and lines on what is lost.
 
-    Key poses stay whose controls are still there, landmarks whose meshes are, and who made the
-    character what it is: name, title, role, licence.
+    Key poses stay whose controls are still there, landmarks whose meshes are, channels of controls
+    whose names tell none, and who made the character what it is: name, title, role, licence.
 
     Args:
         meshes: names of the scene's mesh objects.
@@ -257,10 +258,17 @@ def keep_decisions(
         title=before.title,
         primary=before.primary,
         license=before.license,
+        controls=_with_channels(made.controls, before.controls),
         key_poses=tuple(_within(p, known) for p in stays),
         landmarks=dict(before.landmarks) if fits else {},
     )
     return kept, tuple(notes)
+
+
+def _with_channels(made: tuple[Control, ...], before: tuple[Control, ...]) -> tuple[Control, ...]:
+    """The controls, those without channels with the ones that they had."""
+    had = {c.name: c.channels for c in before}
+    return tuple(c if c.channels else replace(c, channels=had.get(c.name, {})) for c in made)
 
 
 def _within(pose: KeyPose, known: dict[str, Control]) -> KeyPose:

@@ -22,7 +22,8 @@ Run = Callable[[str, dict], dict]
 """(worker command, arguments) -> the job's result."""
 SECTIONS = ("recognition", "clarity", "transfer", "motion", "clip", "performance")
 PARTS = ("ferplus/val",)
-EXPRGEN, BLENDSHAPES = "exprgen", "blendshapes"
+EXPRGEN, PLAIN, BLENDSHAPES = METHODS = ("exprgen", "emphasis-0", "blendshapes")
+"""How a performance is solved: as shipped, without emphasis, by the tracker's coefficients."""
 PLAIN_LIGHT = Look(ambient=1.1)
 """As the clarity check: plain light, so that the face is what is judged."""
 
@@ -40,9 +41,10 @@ class Plan:
     agreement: least share of people's votes. clips: footage of performances; over the time of the
     first what actor and primary express is compared too. windows: of each clip on strips for blind
     rating, 0 for none; window_starts: clip's file name -> seconds at which its windows begin
-    instead. sheet_each: pictures an expression and group on the blind sheets, 0 for no sheets.
-    only: of SECTIONS. folds: results of trainings with --folds. ratings: people's answers to the
-    blind sheets and strips. processes: see `render_processes.render_shots`.
+    instead. methods: of METHODS, by which they are solved. sheet_each: pictures an expression and
+    group on the blind sheets, 0 for no sheets. only: of SECTIONS. folds: results of trainings with
+    --folds. ratings: people's answers to the blind sheets and strips. processes: see
+    `render_processes.render_shots`.
     """
 
     out: Path
@@ -53,6 +55,7 @@ class Plan:
     clips: tuple[str, ...] = ()
     windows: int = 3
     window_starts: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    methods: tuple[str, ...] = METHODS
     parts: tuple[str, ...] = PARTS
     each: int = 20
     agreement: float = 0.6

@@ -22,6 +22,7 @@ import numpy as np
 from ...networks.characters.profile import Anchor, RigProfile, arkit_to_unit, from_unit
 from ...networks.errors import InputError
 from ...networks.files import scratch_folder
+from ...networks.names import shortened
 from ...networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, LANDMARK_NAMES
 from ..characters.landmark_points import warp_template
 from .face_search import asked_framing, find_elsewhere, follows_jaw, note
@@ -75,7 +76,7 @@ class Placement:
         elif not self.open_mouth:
             out.append("no jaw control was found: look whether the lower lip's points follow it")
         if self.moved:
-            out.append(f"not on the skin, moved to it: {', '.join(self.moved)}")
+            out.append(f"not on the skin, moved to it: {shortened(self.moved, 3)}")
         loose = [LANDMARK_NAMES[i] for i in np.flatnonzero(self.spread > 0.03)]
         if loose:
             out.append(f"found in different places in different light: {', '.join(loose)}")

@@ -35,6 +35,7 @@ from ...networks.track import FaceTrack
 from .evaluation_plan import (
     BLENDSHAPES,
     EXPRGEN,
+    PLAIN,
     Plan,
     Run,
     analyse,
@@ -47,8 +48,6 @@ from .evaluation_plan import (
 from .face_studio import full_values
 from .posed_face import Poser
 
-PLAIN = "emphasis-0"
-"""The method that is ExprGen without emphasis."""
 TRACKER = "tracker"
 """Against the truth the tracker's own landmarks are measured too: no method can know more."""
 
@@ -98,14 +97,16 @@ def _tracks(plan: Plan, run: Run, clip: str) -> tuple[str, FaceTrack, dict]:
         write_text(known, json_text({"of": mark}))
     face_track = FaceTrack.load(path)
     ours = solve(plan, run, path, folder / EXPRGEN, RetargetSettings())
-    plain = solve(plan, run, path, folder / PLAIN, RetargetSettings(emphasis=0.0))
-    tracks = {}
-    for profile in plan.profiles:
-        tracks[profile.name] = {EXPRGEN: ours[profile.name], PLAIN: plain[profile.name]}
-        if copies_blendshapes(profile):
-            copied = copy_blendshapes(face_track, profile, ours[profile.name])
-            tracks[profile.name][BLENDSHAPES] = copied
-    return clip, face_track, tracks
+    tracks = {p.name: {EXPRGEN: ours[p.name]} for p in plan.profiles}
+    if PLAIN in plan.methods:
+        plain = solve(plan, run, path, folder / PLAIN, RetargetSettings(emphasis=0.0))
+        for name, track in plain.items():
+            tracks[name][PLAIN] = track
+    for profile in filter(copies_blendshapes, plan.profiles):
+        copied = copy_blendshapes(face_track, profile, ours[profile.name])
+        tracks[profile.name][BLENDSHAPES] = copied
+    chosen = {n: {m: t[m] for m in plan.methods if m in t} for n, t in tracks.items()}
+    return clip, face_track, chosen
 
 
 def _mark(plan: Plan, run: Run, clip: str) -> str:

@@ -92,7 +92,12 @@ def captured(folder: Path, name: str) -> tuple[int, int]:
 
 def sheet(profile: RigProfile, what: str) -> Path:
     """Where the picture of a step lies."""
-    return profile.path.with_suffix(f".{what}.png")
+    return sheet_at(profile.path, what)
+
+
+def sheet_at(profile_path: Path, what: str) -> Path:
+    """The same of a profile that is still to be made."""
+    return profile_path.with_suffix(f".{what}.png")
 
 
 def clarity_folder(profile: RigProfile) -> Path:

@@ -353,6 +353,10 @@ def sample_characters() -> list[RigProfile]:
     return sorted(profiles, key=lambda p: (not p.primary, p.name))
 
 
+SCENES = (".blend", ".glb", ".gltf", ".vrm", ".fbx")
+"""What a character's file ends with, which somebody may give for its profile."""
+
+
 def find_character(name_or_path: str) -> RigProfile:
     """A sample character by name, in any case, or any profile by the path of its .json.
 
@@ -362,6 +366,13 @@ def find_character(name_or_path: str) -> RigProfile:
     """
     if name_or_path.endswith(".json"):
         return load_profile(name_or_path)
+    if name_or_path.lower().endswith(SCENES):
+        own = Path(name_or_path).with_suffix(".json")
+        make = f"make it: exprgen profile {name_or_path}, then exprgen landmarks {own}"
+        raise UsageError(
+            f"{name_or_path} is a character's file, not its profile",
+            fix=f"give {own}" if own.is_file() else make,
+        )
     characters = sample_characters()
     for profile in characters:
         if profile.name.casefold() == name_or_path.casefold():

@@ -17,6 +17,7 @@ import numpy as np
 from ..characters.coverage import plays_by_channels
 from ..characters.profile import RigProfile, arkit_to_unit, from_unit, to_unit
 from ..characters.response import load_response
+from ..characters.told_poses import guiding_poses
 from ..errors import InputError, ModelError
 from ..models.playable import by_channels
 from ..perception.needed_weights import load_mapping
@@ -152,7 +153,7 @@ class LiveSolver:
                 file=profile.path,
                 fix="name ARKit channels in its profile, or use a camera",
             )
-        guides = Guides.of(profile.expression_controls, profile.key_poses)
+        guides = Guides.of(profile.expression_controls, guiding_poses(profile))
         tongue = has_tongue(profile.expression_controls)
         part = _Part(profile, self.phone or by_channels(profile, primary), guides, tongue)
         if not part.channels and profile.name != primary.name:

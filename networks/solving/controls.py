@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..characters.profile import RigProfile, from_unit
+from ..characters.told_poses import guiding_poses
 from ..errors import UsageError
 from ..perception.prior import EVEN_STILLS, unprejudiced
 from ..settings import RetargetSettings
@@ -52,7 +53,7 @@ def solve_controls(
     perceived = _perceived(face_track)
     calm = 1.0 - neutral.trust
     amount = settings.emphasis_at(face_track.times, [c.region for c in controls])
-    poses = profile.key_poses
+    poses = guiding_poses(profile)
     units = emphasise(units, perceived, controls, poses, amount, calm, _sharpening(face_track))
     if not stills:
         units = smooth_units(face_track, controls, units, settings)
@@ -84,7 +85,7 @@ def follow_controls(
     neutral = find_neutral(face_track, settings.calibration)
     perceived = _perceived(face_track)[rows]
     amount = settings.emphasis_at(face_track.times[rows], [c.region for c in controls])
-    poses, sharpen = profile.key_poses, _sharpening(face_track)
+    poses, sharpen = guiding_poses(profile), _sharpening(face_track)
     units = emphasise(units, perceived, controls, poses, amount, sharpen=sharpen)
     return _assemble(face_track, profile, units, settings, neutral)
 

@@ -11,9 +11,10 @@ from functools import cache
 
 import numpy as np
 
-from ..characters.profile import RigProfile, to_unit
+from ..characters.profile import RigProfile, arkit_to_unit, to_unit
 from ..characters.response import LinearResponse, ResponseModel
 from ..settings import RetargetSettings
+from ..vocabulary import ARKIT_CHANNELS
 from .actor import TURNED, ActorRelations
 from .relations import (
     LID_GAPS,
@@ -80,6 +81,8 @@ HOLD = 0.2
 """How much a unit value away from the prior weighs against an eye distance's error."""
 SMILING = 0.3
 """Share of the articulation in what smiles do too."""
+BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
+"""Channels that shut the eyes: upper and lower lid may have a bone each."""
 SIZE_LIMITS = (0.4, 4.0)
 """How far a character's proportions may scale an actor's motion."""
 LEAST_SCALE = 0.6
@@ -129,8 +132,8 @@ class Geometry:
 
 
 def _telling_poses(model: ResponseModel, profile: RigProfile) -> np.ndarray:
-    """(J, C) poses that show a character's reach: each control alone, both sides together, and the
-    key poses that its makers think of as strong."""
+    """(J, C) poses that show a character's reach: each control alone, both sides together, the shut
+    eyes that several make together, and the key poses that its makers think of as strong."""
     names, controls = model.controls, [profile.control(n) for n in model.controls]
     poses = []
     for i, control in enumerate(controls):
@@ -142,6 +145,7 @@ def _telling_poses(model: ResponseModel, profile: RigProfile) -> np.ndarray:
                 both = pose.copy()
                 both[names.index(control.mirror)] = pose[i]
                 poses.append(both)
+    poses.append(arkit_to_unit(tuple(controls), np.isin(ARKIT_CHANNELS, BLINKS).astype(float)))
     rest = {c.name: c.rest for c in controls}
     keyed = [[(rest | p.values)[n] for n in names] for p in profile.key_poses]
     if keyed:

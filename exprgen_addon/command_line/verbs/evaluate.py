@@ -37,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COUNT|CLIP:SECONDS,...",
         help="of each clip on strips for blind rating (3), or where those of one clip begin",
     )
+    parser.add_argument(
+        "--method",
+        action="append",
+        choices=("exprgen", "emphasis-0", "blendshapes"),
+        help="by which performances are solved; may be given again; default: all three",
+    )
     parser.add_argument("--primary", metavar="NAME", help="default: the sample primary")
     parser.add_argument("--secondary", action="append", default=[], metavar="NAME")
     parser.add_argument("--each", type=int, default=20, help="pictures an expression (%(default)s)")
@@ -77,6 +83,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         ced=args.ced,
         clips=tuple(args.clip),
         **planning.chosen_windows(args.windows),
+        methods=tuple(args.method or planning.METHODS),
         parts=tuple(args.part or planning.PARTS),
         each=args.each,
         agreement=args.agreement,

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """A character's landmarks, found or placed, into its profile."""
     profile = find_character(args.character)
     from ...characters import landmark_points
-    from ...studio import landmark_finding
+    from ...studio import landmark_finding, motion_naming
     from ...studio.response import ensure_response
 
     for file in filter(None, [args.view, args.sheet]):
@@ -48,9 +48,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
     check_file(profile.path, (".json",))
     with running_worker(console) as worker:
         locate = landmark_finding.locate_with(lambda c, a: run_job(worker, c, a, console))
-        placed = landmark_finding.place_landmarks(profile, locate, points)
+        poses = console.counter(f"poses of {profile.name}")
+        placed = motion_naming.place_on_any(profile, locate, points, poses)
     placed.profile.save(profile.path)
-    note = ensure_response(placed.profile, console.counter(f"poses of {profile.name}"))
+    note = ensure_response(placed.profile, poses)
+    named, said = motion_naming.named_where_names_say_nothing(placed.profile)
+    if said:
+        named.save(profile.path)
     result = {
         "character": profile.name,
         "profile": str(profile.path),
@@ -58,13 +62,15 @@ def run(args: argparse.Namespace, console: Console) -> int:
         "looked": placed.looked,
         "template": placed.template,
         "moved": list(placed.moved),
+        "named": said,
         "warnings": placed.warnings,
     }
     for warning in [*placed.warnings, *filter(None, [note])]:
         console.say(f"warning: {warning}")
     seen = f"in {placed.found} of {placed.looked} views"
     how = "by the points given" if placed.template else seen
-    text = f"49 landmarks of {profile.name} placed {how}\n{profile.path}"
+    lines = [f"49 landmarks of {profile.name} placed {how}", said, str(profile.path)]
+    text = "\n".join(filter(None, lines))
     if args.sheet:
         with scratch_folder() as folder:
             cells = landmark_finding.sheet_cells(placed.profile, folder)

@@ -6,7 +6,8 @@ import bpy
 
 from ...characters import casting
 from ...characters.in_scene import active_collection, collections_in
-from .drawing import Part, alert
+from ..operators import add_avatar
+from .drawing import Part, alert, draw_job, draw_outcome, draw_wrapped
 
 
 class EXPRGEN_PT_characters(Part, bpy.types.Panel):
@@ -27,6 +28,8 @@ class EXPRGEN_PT_characters(Part, bpy.types.Panel):
         row = layout.row(align=True)
         row.menu("EXPRGEN_MT_add_character", icon="ADD")
         row.operator("exprgen.view_faces", text="", icon="ZOOM_SELECTED").which = "all"
+        draw_job(layout, add_avatar.TITLE)
+        draw_outcome(layout, add_avatar.TITLE)
         found = active_collection(scene)
         if found is None:
             return
@@ -77,6 +80,8 @@ class EXPRGEN_MT_add_character(bpy.types.Menu):
         for profile in casting.samples():
             text = f"{profile.title}{' (primary)' if profile.primary else ''}"
             self.layout.operator("exprgen.add_character", text=text).name = profile.name
+        self.layout.separator()
+        self.layout.operator("exprgen.add_avatar", text="Avatar File...", icon="IMPORT")
         self.layout.operator("exprgen.add_profile", text="By Profile...")
 
 
@@ -91,7 +96,7 @@ def _draw_network(layout, collection, scene) -> None:
         word = "solved by its channels" if gain else word
         layout.label(text=f"{len(profile.controls)} controls, {word}", icon="CHECKMARK")
         if gain:
-            layout.label(text=f"{gain[0].upper()}{gain[1:]}", icon="INFO")
+            draw_wrapped(layout, f"{gain[0].upper()}{gain[1:]}", "INFO", 28)
     else:
         alert(layout, casting.refusal_of(collection, scene))
 

@@ -53,6 +53,24 @@ def test_the_last_ones_result_is_the_chains(worker):
     assert Chain(links(worker, 0.0, 0.1)).run_blocking()["echo"] == 0.1
 
 
+def test_jobs_without_a_label_tell_their_own_stages():
+    class Told(jobs.Messages):
+        log = ()
+
+        def __init__(self, stage: str):
+            super().__init__()
+            self.stage = stage
+
+        def messages(self):
+            self.result = {"last": self.stage}
+            return [{"type": "progress", "stage": self.stage}]
+
+    named = Chain([Link("", lambda: Told("trying")), Link("own", lambda: Told("landmarks"))])
+    told = []
+    assert named.run_blocking(told.append) == {"last": "landmarks"}
+    assert [m["stage"] for m in told if "stage" in m] == ["trying", "own", "own"]
+
+
 def test_a_stop_ends_the_chain_and_an_error_too(worker):
     queue = TaskQueue()
     task = Task("all", lambda: Chain(links(worker, 60.0, 0.0)))

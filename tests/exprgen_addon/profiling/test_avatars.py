@@ -18,11 +18,12 @@ from exprgen.tests.support.avatars.measuring import (
     wrongly_taken,
 )
 from exprgen.tests.support.avatars.rigs import AVATARS
+from exprgen.tests.support.avatars.table import put_into
 
 BY_NAME = {a.name: a for a in AVATARS}
 
 
-@pytest.mark.parametrize("avatar", AVATARS, ids=lambda a: a.name)
+@pytest.mark.parametrize("avatar", [a for a in AVATARS if a.named], ids=lambda a: a.name)
 def test_names_of_every_avatar_are_known(avatar):
     assert names_known(avatar) >= 0.95
 
@@ -48,6 +49,25 @@ def test_a_head_that_leaves_its_eyes_behind_is_not_turned():
     assert {f"gaze_{s}_{a}" for s in ("left", "right") for a in ("yaw", "pitch")} <= {
         c.role for c in made.profile.controls
     }
+
+
+def test_bare_bones_of_the_face_become_controls_and_no_others():
+    avatar = BY_NAME["bones"]
+    profile = propose_profile(build(avatar).head, "bones").profile
+    assert wrongly_taken(avatar, profile) == []
+    assert roles(profile) == possible_roles(avatar)
+    taken = {c.name.split("/")[0] for c in profile.expression_controls}
+    assert {"jaw", "lip_corner_l", "eyelid_upper_r", "brow_inner_l", "cheek_r"} <= taken
+    assert missing_parts(profile)  # the names alone don't tell a face
+
+
+def test_a_table_takes_the_place_of_the_one_before_and_nothing_else(tmp_path):
+    page, head = tmp_path / "page.md", "| avatar | file |\n| --- | --- |\n"
+    page.write_text(f"Before.\n\n{head}| old | .glb |\n| older | .glb |\n\nAfter.\n\n| other |\n")
+    put_into(page, f"{head}| new | .vrm |\n")
+    assert page.read_text() == f"Before.\n\n{head}| new | .vrm |\n\nAfter.\n\n| other |\n"
+    put_into(tmp_path / "none.md", head)
+    assert (tmp_path / "none.md").read_text() == head
 
 
 def test_landmarks_that_are_right_have_no_error(tmp_path):

@@ -112,6 +112,8 @@ def test_vrm_0_gives_names_bones_and_expressions(tmp_path):
     roles = {c.role for c in controls.values()}
     assert {"head_yaw", "head_pitch", "gaze_left_yaw", "gaze_right_pitch"} <= roles
     assert any("VRM 0.x: 4 expressions, 4 bones" in line for line in made.told)
+    rigs = [o for o in bpy.data.objects if o.type == "ARMATURE"]
+    assert [(o.show_in_front, o.data.display_type) for o in rigs] == [(False, "STICK")]
     from exprgen.exprgen_addon.profiling.pose_proposals import by_names
 
     assert {p.name: p.expression for p in by_names(made.profile)}["joy_joy"] == "joy"

@@ -22,6 +22,7 @@ from exprgen.networks.characters.profile import (
     load_profile,
     to_unit,
 )
+from exprgen.networks.characters.told_poses import coverage
 from exprgen.networks.errors import (
     EXIT_INPUT,
     EXIT_OK,
@@ -86,7 +87,7 @@ def test_poses_that_a_rig_cannot_make_are_not_proposed(tmp_path):
     profile = save(smile, tmp_path)
     assert {p.expression for p in proposing.by_names(profile)} <= {"joy", "neutral"}
     assert not proposing.by_names(save([control("mystery")], tmp_path))
-    assert proposing.coverage(profile, arkit_weights({"mouthSmile": 1.0, "jawOpen": 2.0})) == 0.5
+    assert coverage(profile, arkit_weights({"mouthSmile": 1.0, "jawOpen": 2.0})) == 0.5
 
 
 def test_genes_are_symmetric_and_inside_limits(unnamed):

@@ -141,3 +141,13 @@ def test_unknown_names_are_refused_with_the_known_ones(profile):
         find_character("nobody")
     with pytest.raises(InputError, match="does not exist"):
         find_character("missing.json")
+
+
+def test_a_characters_file_given_for_its_profile_is_told_what_to_do(tmp_path):
+    avatar, own = tmp_path / "Hero.VRM", tmp_path / "Hero.json"
+    with pytest.raises(UsageError, match=r"exprgen profile .*Hero\.VRM, then exprgen landmarks"):
+        find_character(str(avatar))
+    own.write_text("{}")
+    with pytest.raises(UsageError) as refused:
+        find_character(str(avatar))
+    assert refused.value.fix == f"give {own}"

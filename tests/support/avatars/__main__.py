@@ -2,7 +2,8 @@
 
 python -m exprgen.tests.support.avatars OUT [--only NAME ...] [--clip FILE ...] [--table FILE.md]
 
-Goes on with what is in OUT. An hour for all of them on two cores.
+Goes on with what is in OUT. FILE.md keeps its words, only the table of avatars in it is replaced.
+An hour for all of them on two cores.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from . import measuring
 from .building import Avatar, build
 from .files import save
 from .rigs import AVATARS
-from .table import table
+from .table import put_into, table
 
 LEAD = "tobi"
 """The sample whose face the avatars wear leads, and is measured beside them."""
@@ -49,7 +50,7 @@ def main(words: list[str]) -> None:
             figures[avatar.name]["poses"] = _kept(folder, avatar, "poses", measuring.posed)
         text = table(chosen, figures, played, LEAD)
         if args.table:
-            write_text(args.table, text)
+            put_into(args.table, text)
     print(text)
 
 

@@ -8,8 +8,10 @@ import bpy
 import numpy as np
 
 from exprgen.networks.characters.naming_schemes import Meaning
+from exprgen.networks.characters.profile import SAMPLE_RIGS, RigProfile, load_profile
 
 from .donor import Donor, Part, donor, meanings_of
+from .skeleton import FaceBone, skin_held
 
 GROUND = 1.3
 """Height at which the head of an avatar with a body begins, metres."""
@@ -18,27 +20,31 @@ GROUND = 1.3
 @dataclass(frozen=True)
 class Bones:
     """Names of an avatar's bones. others: what hangs on the head or spine and is no control of the
-    face, name -> "hair", "shoulder_L", "shoulder_R", "ear_L", "ear_R"."""
+    face, name -> "hair", "shoulder_L", "shoulder_R", "ear_L", "ear_R". face: bones that hold the
+    skin, see skeleton.py."""
 
     head: str = "Head"
     neck: str = "Neck"
     eyes: tuple[str, str] | None = ("LeftEye", "RightEye")
     others: dict[str, str] = field(default_factory=dict)
+    face: tuple[FaceBone, ...] = ()
 
 
 @dataclass(frozen=True)
 class Avatar:
     """What an avatar is made of.
 
-    names: of its facial controls. made_as: "keys", "properties" that drive keys, or "sliders",
-    bones that drive them. meshes: names of head, eyes and hair. bones: None for none. kind: how it
-    is saved. wrong: labels that must not become controls.
+    names: of its facial controls. made_as: "keys", "properties" that drive keys, "sliders", bones
+    that drive them, or "bones" that hold the skin. sample: a sample character that is taken as it
+    is, instead of a face with these controls. meshes: names of head, eyes and hair. bones: None for
+    none. kind: how it is saved. wrong: labels that must not become controls.
     """
 
     name: str
     scheme: str
     names: tuple[str, ...]
     made_as: str = "keys"
+    sample: str = ""
     meshes: tuple[str, str, str, str] = ("Head", "EyeLeft", "EyeRight", "Hair")
     bones: Bones | None = Bones()
     kind: str = "blend"
@@ -47,6 +53,8 @@ class Avatar:
     wrong: tuple[str, ...] = ()
     renamed: dict[str, str] = field(default_factory=dict)
     """Key in the file -> the name that its extension gives it."""
+    named: bool = True
+    """Its names are meant to tell what its controls make."""
     spoilt: bool = False
     """Materials with alpha 0 and a picture that is missing."""
 
@@ -61,7 +69,10 @@ class Built:
 
 
 def build(avatar: Avatar) -> Built:
-    """Make an avatar in an empty file."""
+    """Make an avatar in an empty file; one that is a sample is opened."""
+    if avatar.sample:
+        bpy.ops.wm.open_mainfile(filepath=str(sample_of(avatar).blend), load_ui=False)
+        return Built(avatar, {}, bpy.data.objects[avatar.meshes[0]])
     face = donor()
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scale = avatar.scale
@@ -71,7 +82,8 @@ def build(avatar: Avatar) -> Built:
     if avatar.hat:
         made["hat"] = _hat(face, scale, lift)
     truth = meanings_of(avatar.names)
-    _add_keys(avatar, face, made, truth, scale)
+    if avatar.made_as != "bones":
+        _add_keys(avatar, face, made, truth, scale)
     if avatar.bones:
         _add_bones(avatar, face, made, scale, lift)
     keyed = [o for o in made.values() if o.data.shape_keys]
@@ -80,6 +92,11 @@ def build(avatar: Avatar) -> Built:
     elif avatar.made_as == "sliders":
         _drive_by_sliders(keyed, scale, lift)
     return Built(avatar, truth, made["head"])
+
+
+def sample_of(avatar: Avatar) -> RigProfile:
+    """The sample that an avatar is."""
+    return load_profile(SAMPLE_RIGS / f"{avatar.sample}.json")
 
 
 def _mesh(name: str, part: Part, scale: float, lift: np.ndarray, prefix: str):
@@ -241,6 +258,8 @@ def _add_bones(avatar: Avatar, face: Donor, made: dict, scale: float, lift: np.n
             places[bone] = (middle, middle - (0, 0.03, 0), names.head)
     for bone, what in names.others.items():
         places[bone] = _place(what, crown, names)
+    for bone in names.face:
+        places[bone.name] = (*bone.ends(face), bone.parent or names.head)
     data = bpy.data.armatures.new("Rig")
     rig = bpy.data.objects.new("Rig", data)
     bpy.context.scene.collection.objects.link(rig)
@@ -276,6 +295,9 @@ def _weigh(avatar: Avatar, face: Donor, made: dict, rig) -> None:
             weights[bone] = np.clip((0.09 - z) / 0.03, 0, 1) * (side * x > 0.0)
         elif what.startswith("ear"):
             weights[bone] = np.clip((side * x - 0.085) / 0.01, 0, 1) * (np.abs(z - 0.24) < 0.05)
+    held = skin_held(names.face, face)
+    left = 1.0 - sum(held.values(), np.zeros(len(points)))
+    weights = {bone: share * left for bone, share in weights.items()} | held
     _bind(made["head"], rig, weights)
     for side in "LR":
         bone = names.eyes["LR".index(side)] if names.eyes else names.head

@@ -13,12 +13,12 @@ import numpy as np
 from exprgen.exprgen_addon.characters.landmark_anchors import own_name, world_vertices
 from exprgen.exprgen_addon.studio.face_studio import FaceStudio, full_values
 from exprgen.networks.characters.coverage import missing_parts
-from exprgen.networks.characters.profile import RigProfile, load_profile
+from exprgen.networks.characters.profile import Control, RigProfile, load_profile
 from exprgen.networks.reading import read_object
 from exprgen.networks.track import RigTrack
 from exprgen.networks.vocabulary import LANDMARK_INDEX, LANDMARK_NAMES
 
-from .building import GROUND, Avatar
+from .building import GROUND, Avatar, sample_of
 from .donor import donor, meanings_of
 
 ROLES = (
@@ -64,13 +64,16 @@ def profiled(avatar: Avatar, path: Path, folder: Path) -> dict:
 
 def names_known(avatar: Avatar) -> float:
     """Share of the names that mean something."""
-    return len(meanings_of(avatar.names).keys() & set(avatar.names)) / len(avatar.names)
+    known = meanings_of(avatar.names).keys() & set(avatar.names)
+    return len(known) / max(len(avatar.names), 1)
 
 
 def wrongly_taken(avatar: Avatar, profile: RigProfile) -> list[str]:
     """Controls that no face has: hair, shoulders, ears, eyes that leave their place."""
     known = {n.rsplit(".t", 1)[0] for n in avatar.names}
     known |= {avatar.renamed.get(n, n) for n in avatar.names}
+    if avatar.sample:
+        known |= {_bone_of(c) for c in sample_of(avatar).controls}
     known = {n.casefold() for n in known}
     labels = {c.name: set(c.name.split("/")) | {c.name} for c in profile.expression_controls}
     return [
@@ -78,6 +81,12 @@ def wrongly_taken(avatar: Avatar, profile: RigProfile) -> list[str]:
         for name, own in labels.items()
         if own & set(avatar.wrong) or not {n.casefold() for n in own} & known
     ]
+
+
+def _bone_of(control: Control) -> str:
+    """The bone that a control moves; "" for none."""
+    parts = control.targets[0].data_path.split('"')
+    return parts[1] if len(parts) > 1 else ""
 
 
 def roles(profile: RigProfile) -> list[str]:
@@ -102,15 +111,22 @@ def possible_roles(avatar: Avatar) -> list[str]:
 
 def landmark_error(avatar: Avatar, profile: RigProfile) -> float:
     """Mean distance to where the landmarks truly are, in distances of the outer eye corners."""
-    lift = np.array([0.0, 0.0, GROUND if avatar.bones and avatar.bones.others else 0.0])
-    truth = (donor().landmarks + lift) * avatar.scale
+    truth = _true_landmarks(avatar)
     with FaceStudio(profile) as studio:
         found = studio.world_landmarks()
-    if avatar.kind == "vrm0":  # looks the other way
-        truth = truth * (-1.0, -1.0, 1.0)
     eyes = [LANDMARK_INDEX[n] for n in ("eye_left_outer", "eye_right_outer")]
     unit = np.linalg.norm(truth[eyes[0]] - truth[eyes[1]])
     return float(np.linalg.norm(found - truth, axis=1).mean() / unit)
+
+
+def _true_landmarks(avatar: Avatar) -> np.ndarray:
+    """(49, 3) in the world at rest."""
+    if avatar.sample:
+        with FaceStudio(sample_of(avatar)) as studio:
+            return studio.world_landmarks()
+    lift = np.array([0.0, 0.0, GROUND if avatar.bones and avatar.bones.others else 0.0])
+    turned = (-1.0, -1.0, 1.0) if avatar.kind == "vrm0" else (1.0, 1.0, 1.0)  # looks the other way
+    return (donor().landmarks + lift) * avatar.scale * turned
 
 
 def posed(avatar: Avatar, folder: Path) -> dict:
@@ -125,7 +141,7 @@ def performed(avatars: list[Avatar], folder: Path, clips: list[Path], lead: str)
     """Character -> its mean figures on all clips, played without training; needs profiles."""
     words: list = ["evaluate", "--only", "performance", "--out", folder / "evaluation"]
     words += [word for clip in clips for word in ("--clip", clip)]
-    words += ["--windows", "0", "--primary", lead]
+    words += ["--windows", "0", "--method", "exprgen", "--primary", lead]
     words += [w for a in avatars for w in ("--secondary", folder / f"{a.name}.json")]
     said = command(*words)
     if "error" in said:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from .building import Avatar, Bones
+from .skeleton import FACE
 
 _LISTS = json.loads((Path(__file__).parents[1] / "scheme_names.json").read_text("utf-8"))
 NAMES = {k: tuple(v.split("|")) for k, v in _LISTS.items()}
@@ -97,4 +98,9 @@ AVATARS = (
         tuple(n.replace("Left", "_L").replace("Right", "_R") for n in ARKIT), kind="glb",
         bones=Bones(others=SHOULDERS), wrong=tuple(SHOULDERS), spoilt=True,
     ),
+    Avatar("bones", "bare bones of a game, no keys", tuple(b.name for b in FACE), "bones",
+           bones=Bones("head", "neck", ("eye_l", "eye_r"), SHOULDERS, FACE), kind="glb",
+           wrong=tuple(SHOULDERS), named=False),
+    Avatar("rigify", "Rigify's handles (the sample Rosa)", (), "bones", sample="rosa", named=False,
+           meshes=("rosa_head", "rosa_eye_L", "rosa_eye_R", "rosa_hair")),
 )  # fmt: skip

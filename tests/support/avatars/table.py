@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from exprgen.networks.files import write_text
+
 from .building import Avatar
 from .measuring import possible_roles
 
@@ -20,6 +24,18 @@ def table(avatars: list[Avatar], figures: dict, played: dict, lead: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def put_into(path: Path, text: str) -> None:
+    """Write a table into a file of Markdown: in place of the one with the same first line, else at
+    its end; what stands around it stays."""
+    lines = path.read_text("utf-8").splitlines(keepends=True) if path.exists() else []
+    first = text.splitlines(keepends=True)[0]
+    start = lines.index(first) if first in lines else len(lines)
+    end = start
+    while end < len(lines) and lines[end].startswith("|"):
+        end += 1
+    write_text(path, "".join([*lines[:start], text, *lines[end:]]))
+
+
 def _line(cells) -> str:
     return "| " + " | ".join(str(c) for c in cells) + " |"
 
@@ -28,7 +44,8 @@ def _row(avatar: Avatar, figures: dict, played: dict | None) -> list:
     file = avatar.kind.replace("fbx_text", "text .fbx").replace("vrm0", ".vrm 0.x")
     file = file.replace("vrm1", ".vrm 1.0")
     file = file if "." in file else f".{file}"
-    begin = [avatar.name, avatar.scheme, file, f"{figures['names']:.0%}"]
+    names = f"{figures['names']:.0%}" if avatar.named else "none"
+    begin = [avatar.name, avatar.scheme, file, names]
     if "error" in figures["profile"]:
         return [*begin, figures["profile"]["error"]["problem"], *[""] * 9]
     poses = figures.get("poses")
