@@ -4,9 +4,10 @@
 `... build people --out DIR` renders synthetic people to learn from (see people.py), in half an
 hour; `... build talkers --out DIR` films such people talking (see talkers/clips.py), about a minute
 a clip; `... build performances --out DIR` clips and stills of people who feel something, drawn
-quickly (see performances.py); `... build mouths --out DIR` their mouths with what fills them (see mouths.py), in half an
-hour. `... build labels` labels the boards of the characters that are there, in seconds (see
-board_labels.py); measure their response anew then: `exprgen response mira`.
+quickly (see performances.py), in an hour; `... build mouths --out DIR` their mouths with what fills
+them (see mouths.py), in half an hour. `... build labels` labels the boards of
+the characters that are there, in seconds (see board_labels.py); measure their response anew then:
+`exprgen response mira`.
 """
 
 from __future__ import annotations

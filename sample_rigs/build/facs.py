@@ -42,7 +42,8 @@ UNITS: dict[int, dict[str, float]] = {
 }
 """Action unit -> ARKit channel (without side: both) -> weight at E."""
 
-LEVELS = {"A": (0.08, 0.18), "B": (0.18, 0.35), "C": (0.35, 0.6), "D": (0.6, 0.88), "E": (0.88, 1.0)}  # fmt: skip
+LEVELS = {"A": (0.08, 0.18), "B": (0.18, 0.35), "C": (0.35, 0.6), "D": (0.6, 0.88),
+          "E": (0.88, 1.0)}  # fmt: skip
 """Intensity -> the range of shares of a unit's full travel from which it is drawn."""
 
 TOGETHER = 0.35

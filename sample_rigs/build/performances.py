@@ -38,6 +38,8 @@ VARIANTS = 3
 """Faces at rest that each mesh has: as it was built, and with lower brows, thinner lips ..."""
 NEUTRALS = 5
 """The first stills of a person show the neutral, from the front and lit differently."""
+SKY = 5
+"""Frames of a clip that share what hollows see of the sky."""
 HELD = (0.6, 1.0)
 """Share of a talker's strength that is shown: between the three strengths there are others."""
 
@@ -133,7 +135,7 @@ def _build_clip(out: Path, s: PerformanceSettings, job: Job) -> None:
 
     played_by = actor(s, job.split, job.number)
     profile = performer_profile(s.seed, played_by.number, out / "people")
-    with QuickStudio(profile, StudioSettings(size=s.size)) as studio:
+    with QuickStudio(profile, StudioSettings(size=s.size), sky_every=SKY) as studio:
         settings = _talker(s, job.split)
         line = _held(settings, job.number)
         mouth = Mouth.read(head_of(studio))
@@ -156,7 +158,9 @@ def _held(settings: TalkerSettings, number: int) -> Line:
     line = script(settings, number)
     rng = np.random.default_rng([settings.seed, SPLITS.index(settings.split), number, 23])
     feelings = tuple((pose, amount * float(rng.uniform(*HELD))) for pose, amount in line.feelings)
-    return replace(line, feelings=feelings)
+    # Nearer than for lips alone, a face that nods would leave the picture.
+    look = replace(line.look, zoom=float(rng.uniform(1.12, 1.3)), shift=(0.0, 0.0))
+    return replace(line, feelings=feelings, look=look)
 
 
 def _picture(studio, values: np.ndarray) -> np.ndarray:

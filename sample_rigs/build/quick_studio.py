@@ -14,7 +14,6 @@ from ...exprgen_addon.studio.plain_light import (
     AWAY,
     BOUNCE,
     SOFT,
-    Sun,
     dot,
     length,
     sky_directions,
@@ -102,7 +101,7 @@ def _light(
     lifted = point + normal * (_AWAY * cell)
     sun_light = wp.vec3(0.0, 0.0, 0.0)
     gloss_light = wp.vec3(0.0, 0.0, 0.0)
-    seen, whole = float(0.0), float(0.0)
+    seen, whole = float(0.0), float(0.0)  # noqa: UP018 (variables to warp, constants without)
     for light in range(frames.shape[0]):
         frame = frames[light]
         direction = wp.vec3(frame[2, 0], frame[2, 1], frame[2, 2])
@@ -111,7 +110,7 @@ def _light(
             at = _place(frame, lows[light], cell, lifted)
             x, y = int(at[0]), int(at[1])
             if light < SUNS:
-                open_share = float(0.0)
+                open_share = float(0.0)  # noqa: UP018
                 for k in range(_AROUND):
                     step = around[k]
                     hidden = (maps[light, y + step[1], x + step[0]] - at[2]) / (_SOFT * cell)
@@ -127,7 +126,8 @@ def _light(
                 whole += facing
     direct[i] = sun_light
     shine[i] = gloss_light
-    sky[i] = seen / wp.max(whole, 1.0e-3)
+    if frames.shape[0] > SUNS:
+        sky[i] = seen / wp.max(whole, 1.0e-3)
 
 
 @wp.func
@@ -210,13 +210,18 @@ def _shade(
 class QuickStudio(DrawnStudio):
     """A studio that draws a character of `assemble` quickly.
 
+    Args:
+        sky_every: pictures after which it is looked at anew how much of the sky hollows see; in a
+            clip that hardly changes between frames.
+
     Raises:
         NotPlain: a material has a picture or is metal.
         InputError: as FaceStudio.
     """
 
-    def __init__(self, profile: RigProfile, settings: StudioSettings):
+    def __init__(self, profile: RigProfile, settings: StudioSettings, sky_every: int = 1):
         super().__init__(profile, settings)
+        self._every, self._drawn_so_far, self._open_sky = sky_every, 0, None
         if any(skin.pictures for skin in self._skins) or self._metallic.any():
             self.close()
             raise NotPlain(f"{profile.name}: more than colours on its points")
@@ -263,21 +268,27 @@ class QuickStudio(DrawnStudio):
         """Direct light, gloss and share of the sky; of all points, where they are asked for."""
         framing = self.profile.framing
         near = np.flatnonzero(_far(points, framing.center) < NEAR * framing.size)
-        cell, around = self._cell(points, near), self._fixed[3]
-        suns, axes = self._suns(), self._axes()
-        frames, lows = _maps(suns, sky_directions(axes[2], axes[1]), framing.center, cell)
+        cell, suns = self._cell(points, near), self._suns()
+        whole = self._drawn_so_far % self._every == 0
+        self._drawn_so_far += 1
+        directions = [s.direction for s in suns]
+        if whole:
+            axes = self._axes()
+            directions += [*sky_directions(axes[2], axes[1])]
+            self._open_sky = wp.full(len(points), 1.0, dtype=float, device="cpu")
+            asked = near if self._every > 1 else asked
+        frames, lows = _maps(np.array(directions), framing.center, cell)
         maps = wp.full((len(frames), MAP, MAP), -_DEEP, dtype=float, device="cpu")
         places = _array(points, wp.vec3)
         shared = [_array(frames, wp.mat33), _array(lows, wp.vec2), cell]
         laid = [places, _array(near, wp.int32), *shared, maps]
         wp.launch(_lay, (len(frames), len(near)), laid, device="cpu")
         direct, shine = (wp.zeros(len(points), dtype=wp.vec3, device="cpu") for _ in range(2))
-        sky = wp.full(len(points), 1.0, dtype=float, device="cpu")
         colours = _array(np.array([s.colour for s in suns]), wp.vec3)
         given = [places, _array(normals, wp.vec3), _array(asked, wp.int32), self._fixed[2]]
-        given += [*shared, maps, around, colours, wp.vec3(*eye), direct, shine, sky]
-        wp.launch(_light, len(asked), given, device="cpu")
-        return direct, shine, sky
+        given += [*shared, maps, self._fixed[3], colours, wp.vec3(*eye), direct, shine]
+        wp.launch(_light, len(asked), [*given, self._open_sky], device="cpu")
+        return direct, shine, self._open_sky
 
     def _drawn(self, flat: np.ndarray, kept: np.ndarray, light) -> np.ndarray:
         side = self.settings.size * SAMPLES
@@ -300,7 +311,7 @@ class QuickStudio(DrawnStudio):
 
 def _array(values: np.ndarray, kind) -> wp.array:
     plain = np.int32 if kind in (wp.int32, wp.vec2i) else np.float32
-    return wp.array(np.ascontiguousarray(values, plain), dtype=kind, device="cpu")
+    return wp.array(np.ascontiguousarray(values, plain), dtype=kind, device="cpu", copy=False)
 
 
 def _far(points: np.ndarray, centre) -> np.ndarray:
@@ -309,10 +320,9 @@ def _far(points: np.ndarray, centre) -> np.ndarray:
     return np.maximum(np.maximum(away[:, 0], away[:, 1]), away[:, 2])
 
 
-def _maps(suns: list[Sun], sky: np.ndarray, centre, cell: float) -> tuple[np.ndarray, np.ndarray]:
-    """Frames (L, 3, 3) in which lights look, their direction last, and where their maps begin
-    (L, 2): the face is in their middle."""
-    directions = np.array([*(s.direction for s in suns), *sky])
+def _maps(directions: np.ndarray, centre, cell: float) -> tuple[np.ndarray, np.ndarray]:
+    """Frames (L, 3, 3) in which lights look from their directions (L, 3), which come last, and
+    where their maps begin (L, 2): the face is in their middle."""
     across = np.cross(directions, np.eye(3)[np.abs(directions).argmin(1)])
     across /= length(across)[:, None]
     frames = np.stack([across, np.cross(directions, across), directions], 1)
