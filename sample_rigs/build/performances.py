@@ -251,7 +251,10 @@ def _still(rng: np.random.Generator, rest: np.ndarray) -> Still:
     sound, mouth, speaking = NO_PHONEME, 0.0 * rest, 0.0
     if rng.random() < (0.6 if not felt.any() else 0.4):
         sound, mouth, speaking = draw_mouth(rng)
-        pose = _beside_speech(pose, speaking)
+        whole, pose = pose.sum(), _beside_speech(pose, speaking)
+        # A single picture has nothing around it: what a sound hides of a smile nobody sees.
+        kept = np.clip(blend(mouth[None], pose[None])[0] - mouth, 0.0, None).sum()
+        felt = felt * min(1.0, kept / max(whole, 1e-9))
     arkit = blend(mouth[None], pose[None])[0] + rest
     blink = float(rng.uniform(0.3, 1.0)) if rng.random() < 0.07 else 0.0
     for side in ("Left", "Right"):
