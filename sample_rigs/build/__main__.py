@@ -3,10 +3,11 @@
 `... build reference` makes the embedded reference clip instead (see reference.py), in minutes;
 `... build people --out DIR` renders synthetic people to learn from (see people.py), in half an
 hour; `... build talkers --out DIR` films such people talking (see talkers/clips.py), about a minute
-a clip; `... build mouths --out DIR` their mouths with what fills them (see mouths.py), in half an
-hour; `... build face --out DIR` makes the bilinear face (see face_model/make.py), in an hour.
-`... build labels` labels the boards of the characters that are there, in seconds (see
-board_labels.py); measure their response anew then: `exprgen response mira`.
+a clip; `... build performances --out DIR` clips and stills of people who feel something, drawn
+quickly (see performances.py), in an hour; `... build mouths --out DIR` their mouths with what fills
+them (see mouths.py), in half an hour; `... build face --out DIR` makes the bilinear face (see
+face_model/make.py), in an hour. `... build labels` labels the boards of the characters that are
+there, in seconds (see board_labels.py); measure their response anew then: `exprgen response mira`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from .config import CHARACTERS
 from .face_model.make import FaceSettings, build_face
 from .mouths import MouthSettings, build_mouths
 from .people import PeopleSettings, build_people
+from .performances import PerformanceSettings, build_performances
 from .pose_assets import store_poses, write_catalogs
 from .reference import build_reference
 from .rigify_character import NAME as ROSA
@@ -42,6 +44,7 @@ FILMED = {
     "people": PeopleSettings,
     "talkers": TalkerSettings,
     "mouths": MouthSettings,
+    "performances": PerformanceSettings,
     "face": FaceSettings,
 }
 """What is made into a folder of its own, with its settings, each an option."""
@@ -123,6 +126,9 @@ def _make(given: argparse.Namespace, names: list[str]) -> None:
         return
     if choice == "mouths":
         print(build_mouths(given.out, _settings(given)))
+        return
+    if choice == "performances":
+        print(f"{len(build_performances(given.out, _settings(given)))} clips and sheets of stills")
         return
     if choice == "talkers":
         clips = build_talkers(given.out, _settings(given))

@@ -1,0 +1,148 @@
+"""Performances and stills to learn from: what is drawn is what is told, and nobody is in both."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from exprgen.exprgen_addon.studio.drawn_studio import DrawnStudio
+from exprgen.exprgen_addon.studio.face_studio import CED
+from exprgen.networks.characters.profile import sample_characters
+from exprgen.networks.errors import UsageError
+from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS
+from exprgen.sample_rigs.build import facs, performances
+from exprgen.sample_rigs.build.performances import (
+    NEUTRALS,
+    PHONEMES,
+    Job,
+    PerformanceSettings,
+    actor,
+    draw_stills,
+    felt_over_time,
+    jobs,
+    phonemes_over_time,
+)
+from exprgen.sample_rigs.build.performers import is_held_out, performer
+from exprgen.sample_rigs.build.talkers.acting import Feeling
+from exprgen.sample_rigs.build.talkers.phonetics import VISEMES
+
+SMALL = PerformanceSettings(people=3, val_people=2, clips=8, val_clips=4, stills=120, val_stills=60)
+
+
+def weight(arkit, channel):
+    return arkit[ARKIT_INDEX[channel]]
+
+
+def test_action_units_and_mouths_name_what_there_is():
+    named = [*facs.UNITS.values(), *facs.MOUTHS.values(), *facs.RESTS]
+    for channels in named:
+        assert facs.weights(channels).any()
+    assert set(facs.MOUTHS) <= set(VISEMES)
+    assert set(facs.COMBINATIONS) == set(EXPRESSIONS) - {"neutral"}
+    used = {u for units in facs.COMBINATIONS.values() for c in units for u in c}
+    assert used <= set(facs.UNITS)
+
+
+def test_nobody_smiles_who_is_afraid_and_whoever_is_angry_frowns():
+    for units in facs.COMBINATIONS["fear"]:
+        assert not {6, 12} & set(units)
+    for units in facs.COMBINATIONS["anger"]:
+        assert weight(facs.compose(units, np.ones(len(units))), "browDownLeft") == 1
+    raised = facs.compose((1, 4), (1.0, 1.0))
+    assert weight(raised, "browInnerUp") > 2 * weight(raised, "browDownLeft") > 0
+
+
+@pytest.mark.parametrize("expression", facs.COMBINATIONS)
+def test_the_levels_of_an_expression_rise_from_a_trace_to_the_whole(expression):
+    rng = np.random.default_rng(3)
+    means = []
+    for level in "ABCDE":
+        drawn = [facs.draw_expression(rng, expression, level) for _ in range(40)]
+        means.append(np.mean([strength for _, strength in drawn]))
+        assert all(0 <= pose.min() <= pose.max() <= 1 for pose, _ in drawn)
+        assert all(0 < strength <= 1 for _, strength in drawn)
+    assert means[0] < 0.2 < 0.8 < means[-1]
+    assert sorted(means) == means
+
+
+def test_all_kinds_grow_alike():
+    """Of an unfinished set each kind and split is as far as the others."""
+    todo = jobs(SMALL)
+    whole = Counter((job.kind, job.split) for job in todo)
+    half = Counter((job.kind, job.split) for job in todo[: len(todo) // 2])
+    assert whole[("clip", "train")] == 8
+    assert whole[("stills", "val")] * SMALL.each >= 60
+    for kind, count in whole.items():
+        assert abs(half[kind] - count / 2) <= 1
+
+
+def test_no_person_is_in_both_splits_and_siblings_share_a_mesh():
+    for split, meshes in (("train", SMALL.people), ("val", SMALL.val_people)):
+        people = [actor(SMALL, split, i) for i in range(3 * meshes)]
+        assert {is_held_out(p.number) for p in people} == {split == "val"}
+        assert len({p.name for p in people}) == 3 * meshes
+        built, others = people[:meshes], people[meshes:]
+        assert not any(p.rest.any() for p in built), "the meshes as they were built come first"
+        assert len({tuple(p.rest) for p in others}) == len(others)
+
+
+def test_a_performer_is_a_person_of_another_build():
+    assert performer(0, 3) == performer(0, 3)
+    lifts = {performer(0, i).brow.lift for i in range(4)}
+    assert len(lifts) == 4
+
+
+def test_a_sheet_begins_with_the_neutral_and_speaking_is_no_feeling():
+    sheet = list(draw_stills(SMALL, Job("stills", "train", 4)))
+    rest = actor(SMALL, "train", 4).rest
+    looking = np.array([c.startswith("eyeLook") for c in ARKIT_CHANNELS])
+    for still in sheet[:NEUTRALS]:
+        assert not still.felt.any()
+        assert still.speaking == still.blink == 0
+        assert np.allclose(still.arkit[~looking], rest[~looking])
+    plain = [s for s in sheet[NEUTRALS:] if not s.felt.any()]
+    assert any(s.speaking for s in plain)
+    brows = [weight(s.arkit, "browDownLeft") for s in plain]
+    assert max(brows) <= weight(rest, "browDownLeft") + 0.01
+    again = list(draw_stills(SMALL, Job("stills", "train", 4)))
+    assert np.array_equal([s.arkit for s in sheet], [s.arkit for s in again])
+
+
+def test_what_is_felt_comes_and_goes_one_after_the_other():
+    feelings = (Feeling("sadness_frown", 0.4, 0.5, 2.0), Feeling("surprise_open", 0.8, 1.8, 3.5))
+    times = np.linspace(0, 4, 81)
+    felt = felt_over_time(feelings, times)
+    assert felt[0].max() == felt[-1].max() == 0
+    assert felt[:, EXPRESSIONS.index("sadness")].max() == pytest.approx(0.4)
+    assert felt[:, EXPRESSIONS.index("surprise")].max() == pytest.approx(0.8)
+    assert felt[:, EXPRESSIONS.index("neutral")].max() == 0
+
+
+def test_each_frame_knows_its_sound():
+    spoken = phonemes_over_time(
+        ("", "p", "ɑˈː", ""), np.array([0.2, 0.3, 0.5, 0.8]), np.array([0.0, 0.25, 0.4, 0.7, 0.9])
+    )
+    assert [PHONEMES[i] for i in spoken] == ["rest", "bilabial", "open", "rest", "rest"]
+
+
+def test_settings_that_make_nothing_are_refused():
+    with pytest.raises(UsageError, match="nothing to make"):
+        PerformanceSettings(people=0)
+    with pytest.raises(UsageError, match="nothing to make"):
+        PerformanceSettings(each=performances.NEUTRALS)
+
+
+@pytest.mark.skipif(not sample_characters(), reason="no sample characters")
+def test_a_quickly_drawn_picture_is_like_a_drawn_one():
+    pytest.importorskip("warp")
+    from exprgen.sample_rigs.build.quick_studio import QuickStudio
+
+    profile = sample_characters()[0]
+    settings = replace(CED, size=96)
+    pictures = []
+    for studio in (DrawnStudio, QuickStudio):
+        with studio(profile, settings) as open_studio:
+            pictures.append(open_studio.render().astype(float))
+    assert pictures[0].shape == pictures[1].shape
+    assert np.abs(pictures[0] - pictures[1]).mean() < 3
