@@ -24,7 +24,7 @@ import numpy as np
 from .characters.profile import load_profile
 from .cores import cores
 from .errors import InputError, UsageError
-from .files import kept_beside
+from .files import kept_beside, scratch_folder
 from .footage.live_link import is_live_link, read_live_link
 from .models.playable import by_channels
 from .perception.needed_weights import BATCH, load_mapping, load_runner
@@ -144,13 +144,14 @@ def _analyse_coefficients(request: AnalyseRequest) -> Analysis:
     """A take of ARKit coefficients -> FaceTrack file; nothing is looked at."""
     from .footage.stamp import stamp
     from .perception.coefficients import perceived_in
+    from .perception.phrasing import felt
     from .solving.coefficients import face_track_of
 
     began = time.monotonic()
     take = read_live_link(request.reference[0]).between(request.start, request.end)
     source = Path(request.reference[0]).name
     meta = {"source": source, "fps": take.fps, "stamp": stamp(request.reference), "face": "largest"}
-    track = face_track_of(take, perceived_in(take.coefficients), meta)
+    track = felt(face_track_of(take, perceived_in(take.coefficients), meta))
     seconds = time.monotonic() - began
     frames = len(track)
     return Analysis(
@@ -173,6 +174,7 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
     from .footage.sound import sound_start
     from .footage.stamp import stamp
     from .perception.mouth import MouthLooker
+    from .perception.phrasing import felt
     from .tracking.face_tracker import FaceTracker
     from .tracking.track_recorder import TrackRecorder
 
@@ -221,7 +223,7 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
                 raise InputError("stopped before any face was seen", file=reader.source)
             partial, reason = _partial(reader, recorder, stopped)
             with watch.stage("saving"):
-                written = recorder.finish(partial=partial)
+                written = recorder.finish(partial=partial, over_time=felt)
             kept = [] if written == Path(request.out) else [kept_beside(request.out, written)]
             notes = [*reader.notes, *tracker.notes, *kept]
             for note in notes:
@@ -322,6 +324,31 @@ def _look(
     for i, expression in enumerate(found["expression"]):
         units = {keys[name]: units[i] for name, units in found["rig"].items()}
         yield expression, units, mouths[i]
+
+
+# --- what a clip expresses -----------------------------------------------------------------------
+
+
+def perceive_clips(files: list[str], emit: Emit, stop: threading.Event) -> dict:
+    """What is felt in clips, or in tracks of clips: {"clips": see `clips.told`, "partial"}.
+
+    Raises:
+        as `analyse`.
+    """
+    from .perception.clips import TRACK, told
+
+    clips, partial = [], False
+    for file in files:
+        if stop.is_set():
+            return {"clips": clips, "partial": True}
+        if Path(file).suffix.lower() == TRACK:
+            clips.append(told(file, FaceTrack.load(file)))
+            continue
+        with scratch_folder() as folder:
+            request = AnalyseRequest((file,), str(folder / "face.npz"))
+            partial |= analyse(request, emit, stop).partial
+            clips.append(told(file, FaceTrack.load(request.out)))
+    return {"clips": clips, "partial": partial}
 
 
 # --- solving -------------------------------------------------------------------------------------

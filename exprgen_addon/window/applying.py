@@ -36,7 +36,7 @@ from ..keying.take_list import (
     take_for,
 )
 from ..keying.takes import fit_range
-from . import references
+from . import overruling, references
 from .scene_settings import key_options, retarget_settings
 
 
@@ -157,6 +157,7 @@ def write_take(scene: bpy.types.Scene, folder: Path, punch: Punch | None = None)
         put_sound(scene, path, take, tracks[0], settings.start_frame)
     hear(scene, take)
     settings.take, settings.new_take = take, False
+    settings.overruled_used = overruling.as_text(references.phrases_said(settings))
     settings.neutral_used = str(tracks[0].meta.get("neutral", ""))
     if settings.fit_range and punch.first is None:
         fit_range(scene, report)

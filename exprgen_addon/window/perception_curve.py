@@ -8,12 +8,15 @@ import gpu
 import numpy as np
 from gpu_extras.batch import batch_for_shader
 
+from ...networks.phrases import Phrase
 from ...networks.solving import worst_frames
 from ...networks.vocabulary import EXPRESSION_COLOURS, EXPRESSIONS
 from . import references
 
 HEIGHT, MARGIN = 96, 16
 """Of the drawing, and around it, in pixels at a user interface scale of 1."""
+BAND = 16
+"""Height of the phrases' band within it."""
 POINTS = 600
 """Most points of a line; a longer clip is thinned."""
 
@@ -84,8 +87,31 @@ def _draw() -> None:
     if first <= seconds <= last:
         box(shader, place(seconds) - 1, y0 - 4, place(seconds) + 1, y0 + height + 4, (1, 1, 1, 0.9))
     gpu.state.line_width_set(1.0)
+    for phrase in found.track.phrases or ():
+        _draw_phrase(shader, phrase, place(phrase.start), place(phrase.end), y0, scale)
     gpu.state.blend_set("NONE")
     _legend(x0, y0 + height + 4 * scale, scale)
+
+
+def _draw_phrase(shader, phrase: Phrase, x0: float, x1: float, y0: float, scale: float) -> None:
+    """A phrase as a band below the curve, in its colour; one that a person said has a frame. The
+    second candidate is a stripe in it, as high as it is likely."""
+    x0, x1, height = x0 + 1, x1 - 1, BAND * scale
+    if x1 <= x0:
+        return
+    box(shader, x0, y0, x1, y0 + height, _colour(phrase.expression, 0.75))
+    second, chance = phrase.second
+    box(shader, x0, y0, x1, y0 + chance * height, _colour(second, 0.9))
+    if phrase.by_hand:
+        for a, b in ((y0, y0 + 2), (y0 + height - 2, y0 + height)):
+            box(shader, x0, a, x1, b, (1, 1, 1, 0.9))
+    text = f"{phrase.expression} {phrase.confidence:.0%}"
+    blf.size(0, 10 * scale)
+    if blf.dimensions(0, text)[0] > x1 - x0 - 6:
+        return
+    blf.color(0, 0.05, 0.05, 0.06, 1.0)
+    blf.position(0, x0 + 3, y0 + 0.28 * height, 0)
+    blf.draw(0, text)
 
 
 def _colour(name: str, opacity: float) -> tuple[float, float, float, float]:

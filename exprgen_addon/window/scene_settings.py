@@ -16,6 +16,7 @@ from bpy.props import (
     CollectionProperty,
     EnumProperty,
     FloatProperty,
+    FloatVectorProperty,
     IntProperty,
     PointerProperty,
     StringProperty,
@@ -133,6 +134,17 @@ class EXPRGEN_PG_correction(bpy.types.PropertyGroup):
     offsets: StringProperty(description="Control -> what is added, in unit values, as JSON")
     keyed: StringProperty(description="Strength and reach that are in the keys")
     reference: StringProperty(description="The reference that it was made on; empty: before 0.2")
+
+
+class EXPRGEN_PG_overruled(bpy.types.PropertyGroup):
+    """What is felt in a span of a reference by an animator's word, instead of what was read."""
+
+    start: FloatProperty(name="From", unit="TIME_ABSOLUTE", description="Seconds of the reference")
+    end: FloatProperty(name="To", unit="TIME_ABSOLUTE", description="Seconds of the reference")
+    weights: FloatVectorProperty(
+        size=len(EXPRESSIONS), min=0.0, description="Of the seven expressions"
+    )
+    reference: StringProperty(description="The reference that it was said of")
 
 
 class EXPRGEN_PG_character(bpy.types.PropertyGroup):
@@ -394,6 +406,9 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         ],
     )
 
+    overruled: CollectionProperty(type=EXPRGEN_PG_overruled)
+    overruled_used: StringProperty(description="What was said of phrases at the last Apply")
+
     neutral_used: StringProperty(description="Where the actor's neutral of the last Apply is from")
 
     written: IntProperty(description="How often a job has written into this scene; undone with it")
@@ -488,6 +503,7 @@ class EXPRGEN_PG_window(bpy.types.PropertyGroup):
 
 classes = (
     EXPRGEN_PG_correction,
+    EXPRGEN_PG_overruled,
     EXPRGEN_PG_character,
     EXPRGEN_PG_scene,
     EXPRGEN_PG_new_control,
@@ -525,6 +541,7 @@ def retarget_settings(settings: EXPRGEN_PG_scene) -> RetargetSettings:
         emphasis=settings.emphasis,
         emphasis_parts={part: getattr(settings, f"emphasis_{part}") for part in parts},
         emphasis_curve=emphasis_curve(settings.id_data),
+        phrases=_phrases_said(settings),
         articulation=settings.articulation,
         actor=settings.actor,
         gain={
@@ -534,6 +551,12 @@ def retarget_settings(settings: EXPRGEN_PG_scene) -> RetargetSettings:
         },
         outputs=settings.outputs,
     )
+
+
+def _phrases_said(settings: EXPRGEN_PG_scene) -> tuple:
+    from . import references
+
+    return references.phrases_said(settings)
 
 
 def emphasis_curve(scene: bpy.types.Scene) -> tuple[tuple[float, float], ...]:

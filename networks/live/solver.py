@@ -20,6 +20,7 @@ from ..characters.response import load_response
 from ..errors import InputError, ModelError
 from ..models.playable import by_channels
 from ..perception.needed_weights import load_mapping
+from ..perception.phrasing import Feeling
 from ..progress import Emit
 from ..settings import RetargetSettings
 from ..solving.actor import JUMP, ActorRelations, evened, quick_reach
@@ -176,6 +177,7 @@ class LiveSolver:
         }
         self._moved = {s: OneEuro(getattr(of, s), JUMP) for s in settings}
         self._arkit = OneEuro(of.smoothing_mouth, JUMP_UNITS)
+        self._feeling = Feeling()
         self._perceived = OneEuro(1.0, JUMP_PERCEIVED)
         self._head = OneEuro(of.smoothing_head, JUMP_HEAD)
         self._gaze = OneEuro(of.smoothing_eyes, JUMP_GAZE)
@@ -257,7 +259,7 @@ class LiveSolver:
             lips_meet=meet,
             lids=self._lids(time, (moved[LID_GAPS] + whole) / whole),
             arkit=self._arkit(time, seen.arkit),
-            expression=self._perceived(time, seen.expression),
+            expression=self._perceived(time, self._feeling(time, seen.expression)),
         )
 
     def _actor(self) -> ActorRelations:

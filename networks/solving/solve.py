@@ -20,6 +20,7 @@ from ..perception.needed_weights import (
     load_mapping,
     load_runner,
 )
+from ..perception.phrasing import felt
 from ..progress import Emit, Progress
 from ..settings import RetargetSettings
 from ..track import FaceTrack, RigTrack
@@ -55,6 +56,7 @@ def solve(
     from .perform import performer
     from .tongue import with_tongue
 
+    face_track = felt(face_track, settings.phrases)
     # Told before the work is done.
     followers = [_follower(face_track, primary, p) for p in secondaries]
     units = primary_units(face_track, primary, emit)

@@ -43,9 +43,14 @@ def faults(track: FaceTrack) -> np.ndarray:
 
 
 def lead(track: FaceTrack) -> np.ndarray:
-    """(N,) lead of the likeliest expression over the second."""
+    """(N,) lead of the likeliest expression over the second; 1 where a person says what is felt,
+    who may have said a mixture."""
     ordered = np.sort(np.asarray(track.expression, float), axis=1)
-    return ordered[:, -1] - ordered[:, -2]
+    out = ordered[:, -1] - ordered[:, -2]
+    for phrase in track.phrases or ():
+        if phrase.by_hand:
+            out[(track.times >= phrase.start) & (track.times < phrase.end)] = 1.0
+    return out
 
 
 def warnings(track: FaceTrack) -> list[Warning]:

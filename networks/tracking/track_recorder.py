@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -196,12 +196,16 @@ class TrackRecorder:
         for key, width in self._units.items():
             self._files[key].write(_bytes(rig_units.get(key, 0.0), (width,), np.float32))
 
-    def finish(self, *, partial: bool = False) -> Path:
+    def finish(
+        self, *, partial: bool = False, over_time: Callable[[FaceTrack], FaceTrack] | None = None
+    ) -> Path:
         """Fill what was lost, write the FaceTrack and return its path: `out`, or beside it where
         a partial one would replace a whole one (see `track.save_arrays`).
 
         Args:
             partial: the reference promised more than could be read (or the work was stopped).
+            over_time: what is read in all frames together, given the track without it; its
+                landmarks are not in memory then.
 
         Raises:
             InputError: no face was found at all, or there was no frame.
@@ -220,11 +224,11 @@ class TrackRecorder:
         try:
             for file in self._files.values():
                 file.flush()
-            return self._write(partial)
+            return self._write(partial, over_time or (lambda track: track))
         except OSError as error:
             raise unwritable(self.out, error) from error
 
-    def _write(self, partial: bool) -> Path:
+    def _write(self, partial: bool, over_time: Callable[[FaceTrack], FaceTrack]) -> Path:
         small = [n for n in (*_SPOOLED, *self._units) if n != "landmarks"]
         columns = {n: self._column(n) for n in small}
         times, found = columns["times"], columns.pop("found")
@@ -248,7 +252,7 @@ class TrackRecorder:
         if not self._mouths:
             del columns["mouth"]
         floats = {n: c.astype(np.float32) for n, c in columns.items() if n != "times"}
-        return FaceTrack(
+        track = FaceTrack(
             **floats,
             times=times,
             state=state,
@@ -257,7 +261,8 @@ class TrackRecorder:
             face_bytes=self._spooled("face_bytes", (int(lengths.sum()),), np.uint8),
             meta={**self._meta, "partial": partial},
             rig_units=units,
-        ).save(self.out)
+        )
+        return over_time(track).save(self.out)
 
     def _told(self, times: np.ndarray) -> dict:
         """What the frames say of the clip: its own rate, and how they were turned."""
