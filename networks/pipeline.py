@@ -30,6 +30,7 @@ from .models.playable import by_channels
 from .perception.needed_weights import BATCH, load_mapping, load_runner
 from .progress import Emit, Progress, Stopwatch, is_unheard
 from .settings import RetargetSettings
+from .solving.feeling import FeltOverTime
 from .solving.solve import solve
 from .track import FaceTrack
 
@@ -144,14 +145,14 @@ def _analyse_coefficients(request: AnalyseRequest) -> Analysis:
     """A take of ARKit coefficients -> FaceTrack file; nothing is looked at."""
     from .footage.stamp import stamp
     from .perception.coefficients import perceived_in
-    from .perception.phrasing import felt
     from .solving.coefficients import face_track_of
 
     began = time.monotonic()
     take = read_live_link(request.reference[0]).between(request.start, request.end)
     source = Path(request.reference[0]).name
     meta = {"source": source, "fps": take.fps, "stamp": stamp(request.reference), "face": "largest"}
-    track = felt(face_track_of(take, perceived_in(take.coefficients), meta))
+    track = face_track_of(take, perceived_in(take.coefficients), meta)
+    track = FeltOverTime.load()(track)
     seconds = time.monotonic() - began
     frames = len(track)
     return Analysis(
@@ -174,7 +175,6 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
     from .footage.sound import sound_start
     from .footage.stamp import stamp
     from .perception.mouth import MouthLooker
-    from .perception.phrasing import felt
     from .tracking.face_tracker import FaceTracker
     from .tracking.track_recorder import TrackRecorder
 
@@ -184,7 +184,7 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
     profiles = [load_profile(p) for p in request.profiles]
     with open_reference(list(request.reference), start=request.start, end=request.end) as reader:
         runner, keys = load_runner(profiles[:1])
-        mouth = MouthLooker.load()
+        mouth, over_time = MouthLooker.load(), FeltOverTime.load()
         for profile in profiles[1:]:
             if not by_channels(profile, profiles[0]):  # damaged weights are told now
                 load_mapping(profiles[0], profile)
@@ -223,7 +223,7 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
                 raise InputError("stopped before any face was seen", file=reader.source)
             partial, reason = _partial(reader, recorder, stopped)
             with watch.stage("saving"):
-                written = recorder.finish(partial=partial, over_time=felt)
+                written = recorder.finish(partial=partial, over_time=over_time)
             kept = [] if written == Path(request.out) else [kept_beside(request.out, written)]
             notes = [*reader.notes, *tracker.notes, *kept]
             for note in notes:

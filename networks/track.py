@@ -72,6 +72,10 @@ _LATER_COLUMNS = {
     "mouth": Column((ROWS, len(MOUTH)), np.float32, **_SHARE),
     # what was read in each frame by itself; `expression` is then what is felt over time
     "readings": Column((ROWS, len(EXPRESSIONS)), np.float32, **_SHARE),
+    # how surely the mouth speaks, 0..1
+    "speaking": Column((ROWS,), np.float32, **_SHARE),
+    # valence and arousal, -1..1: how pleasant, and how stirred, what is felt looks
+    "affect": Column((ROWS, 2), np.float32, -1.5, 1.5),
 }
 _PHRASES = {
     # start and end of each phrase in seconds, the next beginning where one ends
@@ -115,8 +119,8 @@ def still_places(times: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class FaceTrack:
-    """What was seen of one face over N frames; columns as in `_FACE_COLUMNS`, and `mouth` and
-    `readings` as in `_LATER_COLUMNS`, None where nobody has looked.
+    """What was seen of one face over N frames; columns as in `_FACE_COLUMNS`, and `mouth`,
+    `readings`, `speaking` and `affect` as in `_LATER_COLUMNS`, None where nobody has looked.
 
     `phrases` are the spans of a clip in which one thing is felt, end to end; `expression` is their
     curve then, and `readings` what it was made of. None for separate pictures, and for a clip that
@@ -153,6 +157,8 @@ class FaceTrack:
     rig_units: dict[str, np.ndarray] = field(default_factory=dict)
     mouth: np.ndarray | None = None
     readings: np.ndarray | None = None
+    speaking: np.ndarray | None = None
+    affect: np.ndarray | None = None
     phrases: tuple[Phrase, ...] | None = None
 
     def __len__(self) -> int:

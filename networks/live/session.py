@@ -31,9 +31,9 @@ import numpy as np
 from ..characters.profile import RigProfile, load_profile
 from ..errors import UsageError
 from ..perception.needed_weights import load_runner
-from ..perception.phrasing import felt
 from ..progress import Emit, Stop, Stopwatch
 from ..settings import RetargetSettings
+from ..solving.feeling import FeltOverTime
 from .calibration import LEAST_FRAMES, SECONDS
 from .face_port import LOCAL, FacePort
 from .seen import CALM, Seen, seen_by_camera, seen_by_phone
@@ -126,7 +126,7 @@ def _run(request: LiveRequest, emit: Emit, stop: threading.Event) -> dict:
         with source:
             result = _by_camera(session, source, tracker, networks, recorder)
         if recorder is not None and recorder.found:
-            result["track"] = str(recorder.finish(over_time=felt))
+            result["track"] = str(recorder.finish(over_time=FeltOverTime.load()))
         return session.told(result)
 
 

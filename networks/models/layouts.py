@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..vocabulary import EXPRESSIONS
+
 CHANNELS = 64
 
 
@@ -66,3 +68,33 @@ MOUTH_WIDTHS = (1, 8, 16, 24)
 COEFFICIENT_SHARE = 0.15
 """Of the coefficients in the joint opinion; the rest is seen in the pixels (on ferplus/val 0.15 and
 0.3 are as good; without the teacher 0.3 was best)."""
+
+TIME_STEP = 0.05
+"""Seconds between two moments that the reader over time looks at."""
+TIME_DILATIONS = (1, 4, 5)
+"""Of its convolutions over time, of `TIME_KERNEL` moments each: together they reach a second before
+and after."""
+TIME_KERNEL = 5
+TIME_WIDTH = 24
+TIME_READERS = ("whole", "no_mouth", "against_neutral")
+"""Whose opinions it joins: on the whole face, on its upper part, on what is measured against the
+actor's own neutral."""
+TIME_REACH = sum(d * (TIME_KERNEL // 2) for d in TIME_DILATIONS)
+"""Moments before and after that have a say in one."""
+TIME_MOUTH = ("jawOpen", "mouthClose", "mouthFunnel", "mouthPucker", "mouthSmile", "mouthStretch",
+              "mouthPress", "mouthUpperUp", "mouthLowerDown", "mouthRoll")  # fmt: skip
+"""Channels by which it sees the mouth's motion, the sides (or lips) of each together."""
+TIME_OPINIONS = len(TIME_READERS) * len(EXPRESSIONS)
+TIME_INPUTS = TIME_OPINIONS + len(TIME_READERS) - 1 + 2 * len(TIME_MOUTH) + 1
+"""Opinions, which of the later two are there, the mouth, how quickly it moves, a face is seen."""
+TIME_OUTPUTS = TIME_OPINIONS + len(EXPRESSIONS) + 1
+"""How much each opinion on each expression counts, what is added to each, speech."""
+
+AFFECT_CHANNELS = (
+    "browDown", "browInnerUp", "browOuterUp", "cheekPuff", "cheekSquint", "eyeSquint", "eyeWide",
+    "jawOpen", "jawForward", "mouthSmile", "mouthFrown", "mouthStretch", "mouthPress",
+    "mouthPucker", "mouthFunnel", "mouthUpperUp", "mouthLowerDown", "mouthShrug", "mouthDimple", "mouthRoll",
+    "noseSneer",
+)  # fmt: skip
+"""Channels that the affect reader looks at, both sides of each together."""
+AFFECT_INPUTS = len(EXPRESSIONS) + len(AFFECT_CHANNELS)

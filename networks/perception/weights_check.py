@@ -33,6 +33,7 @@ _OTHERS = {
     "kind": "kind network",
     "coefficient_reader": "coefficient reader",
     "mouth_reader": "mouth reader",
+    "time_reader": "reader over time",
 }
 """What is needed beside the networks of the characters."""
 _READS = {
@@ -40,6 +41,7 @@ _READS = {
     "teacher": "people",
     "coefficient_reader": "people",
     "mouth_reader": "people",
+    "time_reader": "people",
     "scnn": "characters",
 }
 """Whose faces a network reads that serves no single character; the others read both."""
