@@ -3,7 +3,8 @@
 `... build reference` makes the embedded reference clip instead (see reference.py), in minutes;
 `... build people --out DIR` renders synthetic people to learn from (see people.py), in half an
 hour; `... build talkers --out DIR` films such people talking (see talkers/clips.py), about a minute
-a clip; `... build mouths --out DIR` their mouths with what fills them (see mouths.py), in half an
+a clip; `... build performances --out DIR` clips and stills of people who feel something, drawn
+quickly (see performances.py); `... build mouths --out DIR` their mouths with what fills them (see mouths.py), in half an
 hour. `... build labels` labels the boards of the characters that are there, in seconds (see
 board_labels.py); measure their response anew then: `exprgen response mira`.
 """
@@ -27,6 +28,7 @@ from .board_labels import label_file
 from .config import CHARACTERS
 from .mouths import MouthSettings, build_mouths
 from .people import PeopleSettings, build_people
+from .performances import PerformanceSettings, build_performances
 from .pose_assets import store_poses, write_catalogs
 from .reference import build_reference
 from .rigify_character import NAME as ROSA
@@ -36,7 +38,8 @@ from .talkers.sheet import draw_talkers
 from .viewers import rated
 
 FOLDER = Path(__file__).resolve().parent.parent
-FILMED = {"people": PeopleSettings, "talkers": TalkerSettings, "mouths": MouthSettings}
+FILMED = {"people": PeopleSettings, "talkers": TalkerSettings, "mouths": MouthSettings,
+          "performances": PerformanceSettings}  # fmt: skip
 """What is made into a folder of its own, with its settings, each an option."""
 
 
@@ -113,6 +116,9 @@ def _make(given: argparse.Namespace, names: list[str]) -> None:
         return
     if choice == "mouths":
         print(build_mouths(given.out, _settings(given)))
+        return
+    if choice == "performances":
+        print(f"{len(build_performances(given.out, _settings(given)))} clips and sheets of stills")
         return
     if choice == "talkers":
         clips = build_talkers(given.out, _settings(given))

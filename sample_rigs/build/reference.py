@@ -9,8 +9,10 @@ kept in the cache folder until the clip is whole, so an interrupted build goes o
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -188,16 +190,27 @@ def encode(
     Args:
         sound: (S,) int16 samples at `rate` a second, from the clip's beginning; None: no sound.
     """
+    write_clip(map(_read_frame, paths), clip, fps, sound, rate)
+
+
+def write_clip(
+    frames: Iterable[np.ndarray], clip: Path, fps: int, sound: np.ndarray | None = None,
+    rate: int = 0, preset: str = "slow",
+) -> None:  # fmt: skip
+    """Pictures (H, W, 3) uint8 RGB to an H.264 mp4, whole or not at all; see `encode`."""
     import av
 
     part = clip.with_name(f".{clip.stem}.part.mp4")
+    frames = iter(frames)
+    first = next(frames)
     with av.open(str(part), "w", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=fps, options={"crf": "19", "preset": "slow"})
+        options = {"crf": "19", "preset": preset}
+        stream = container.add_stream("libx264", rate=fps, options=options)
         audio = None if sound is None else container.add_stream("aac", rate=rate, layout="mono")
         stream.pix_fmt = "yuv420p"
-        stream.width, stream.height = _read_frame(paths[0]).shape[1::-1]
-        for path in paths:
-            plain = av.VideoFrame.from_ndarray(_read_frame(path), format="rgb24")
+        stream.width, stream.height = first.shape[1::-1]
+        for frame in itertools.chain([first], frames):
+            plain = av.VideoFrame.from_ndarray(frame, format="rgb24")
             container.mux(stream.encode(plain))
         container.mux(stream.encode())
         if audio is not None:

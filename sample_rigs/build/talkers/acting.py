@@ -92,8 +92,7 @@ def feel(rng, feelings: Sequence[Feeling], active: np.ndarray, times: np.ndarray
     arkit = np.zeros((len(times), len(ARKIT_CHANNELS)))
     expression = np.full(len(times), NEUTRAL)
     strength = np.zeros(len(times))
-    busy = np.array([_share(name) for name in ARKIT_CHANNELS])
-    kept = 1.0 - active[:, None] * (1.0 - busy)
+    kept = kept_beside_speech(active)
     for feeling in feelings:
         amount = feeling.strength * envelope(feeling, times)
         pose = np.array(arkit_weights(POSES[feeling.pose]))
@@ -104,6 +103,12 @@ def feel(rng, feelings: Sequence[Feeling], active: np.ndarray, times: np.ndarray
     return np.clip(arkit, 0, 1), expression, strength
 
 
+def kept_beside_speech(active: np.ndarray) -> np.ndarray:
+    """(N, 52) share that a feeling keeps of each channel while the mouth is busy, (N,) 0..1."""
+    busy = np.array([_share(name) for name in ARKIT_CHANNELS])
+    return 1.0 - np.asarray(active)[:, None] * (1.0 - busy)
+
+
 def envelope(feeling: Feeling, times: np.ndarray) -> np.ndarray:
     """(N,) 0..1: how far a feeling has come."""
     rise = smooth(feeling.start, feeling.start + feeling.onset, times)
@@ -112,10 +117,10 @@ def envelope(feeling: Feeling, times: np.ndarray) -> np.ndarray:
 
 def blend(spoken: np.ndarray, felt: np.ndarray) -> np.ndarray:
     """Speech (N, 52) with a feeling (N, 52): sums, but what excludes each other makes room, rounded
-    lips for a smile's width and the other way round."""
+    lips for a smile's or a frown's width and the other way round."""
     total = np.maximum(spoken, felt) + 0.5 * np.minimum(spoken, felt)
     rounded = spoken[:, [ARKIT_INDEX["mouthPucker"], ARKIT_INDEX["mouthFunnel"]]].max(1)
-    for name in ("mouthSmile", "mouthStretch", "mouthDimple"):
+    for name in ("mouthSmile", "mouthStretch", "mouthDimple", "mouthFrown"):
         for side in ("Left", "Right"):
             total[:, ARKIT_INDEX[name + side]] *= 1.0 - 0.8 * rounded
     wide = felt[:, ARKIT_INDEX["mouthSmileLeft"]]

@@ -89,7 +89,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Played:
-    """What is done in a clip: performance, acting and articulation (None for a recording)."""
+    """What is done in a clip: performance, acting, articulation and feelings; a recording has no
+    utterance."""
 
     performance: Performance
     expression: np.ndarray
@@ -97,6 +98,7 @@ class Played:
     blink: np.ndarray
     spoken: Articulation
     utterance: Utterance | None
+    feelings: tuple[Feeling, ...] = ()
 
 
 def cast(split: str, count: int) -> list[int]:
@@ -142,8 +144,14 @@ def _lasts(pose: dict[str, float]) -> bool:
     return all(not name.startswith("eyeBlink") or w <= 0.35 for name, w in pose.items())
 
 
-def perform(s: TalkerSettings, clip: int, line: Line, mouth: Mouth) -> Played:
-    """What happens in a clip; lips meet on the geometry of `mouth`."""
+def perform(
+    s: TalkerSettings, clip: int, line: Line, mouth: Mouth, rest: np.ndarray | float = 0.0
+) -> Played:
+    """What happens in a clip; lips meet on the geometry of `mouth`.
+
+    Args:
+        rest: (52,) weights at which this person's face is at rest; 0 is the mesh as it was built.
+    """
     rng = np.random.default_rng([s.seed, SPLITS.index(s.split), clip, 11])
     utterance = _with_silence(say(line.sentence, line.pace, line.pitch))
     times = np.arange(int(utterance.seconds * s.fps)) / s.fps
@@ -152,9 +160,11 @@ def perform(s: TalkerSettings, clip: int, line: Line, mouth: Mouth) -> Played:
     feelings = schedule(rng, line.feelings, times[-1])
     accents = utterance.starts[["ˈ" in p for p in utterance.phonemes]]
     acting = act(rng, spoken, feelings, times, accents)
-    arkit = close_lips(mouth, bring_to_teeth(mouth, acting.arkit, spoken.teeth), spoken.closure)
+    open_mouth = bring_to_teeth(mouth, np.clip(acting.arkit + rest, 0, 1), spoken.teeth)
+    arkit = close_lips(mouth, open_mouth, spoken.closure)
     performance = Performance(times, arkit, acting.head, acting.gaze, acting.expression)
-    return Played(performance, acting.expression, acting.strength, acting.blink, spoken, utterance)
+    felt = (acting.expression, acting.strength)
+    return Played(performance, *felt, acting.blink, spoken, utterance, tuple(feelings))
 
 
 def schedule(rng, feelings: Sequence[tuple[str, float]], end: float) -> list[Feeling]:
