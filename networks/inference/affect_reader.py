@@ -29,9 +29,12 @@ class AffectReader:
 
     def __call__(self, chances: np.ndarray, arkit: np.ndarray) -> np.ndarray:
         """Chances (N, 7) and coefficients (N, 52) -> valence and arousal float32 (N, 2), -1..1."""
+        return self.of_inputs(affect_inputs(chances, arkit))
+
+    def of_inputs(self, inputs: np.ndarray) -> np.ndarray:
+        """The same of `affect_inputs`."""
         weight, bias = self._layer
-        said = affect_inputs(chances, arkit) @ weight.T + bias
-        return np.clip(said, -1.0, 1.0).astype(np.float32)
+        return np.clip(inputs @ weight.T + bias, -1.0, 1.0).astype(np.float32)
 
 
 def affect_inputs(chances: np.ndarray, arkit: np.ndarray) -> np.ndarray:

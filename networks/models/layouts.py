@@ -93,8 +93,8 @@ TIME_OUTPUTS = TIME_OPINIONS + len(EXPRESSIONS) + 1
 AFFECT_CHANNELS = (
     "browDown", "browInnerUp", "browOuterUp", "cheekPuff", "cheekSquint", "eyeSquint", "eyeWide",
     "jawOpen", "jawForward", "mouthSmile", "mouthFrown", "mouthStretch", "mouthPress",
-    "mouthPucker", "mouthFunnel", "mouthUpperUp", "mouthLowerDown", "mouthShrug", "mouthDimple", "mouthRoll",
-    "noseSneer",
+    "mouthPucker", "mouthFunnel", "mouthUpperUp", "mouthLowerDown", "mouthShrug", "mouthDimple",
+    "mouthRoll", "noseSneer",
 )  # fmt: skip
 """Channels that the affect reader looks at, both sides of each together."""
 AFFECT_INPUTS = len(EXPRESSIONS) + len(AFFECT_CHANNELS)

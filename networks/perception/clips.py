@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
+from ..phrases import Phrase
 from ..track import FaceTrack
+from ..vocabulary import AFFECT
 from .phrasing import felt
 
 TRACK = ".npz"
@@ -12,12 +16,27 @@ TRACK = ".npz"
 
 
 def told(file: str | Path, track: FaceTrack) -> dict:
-    """{"file", "seconds", "frames", "found", "phrases": [Phrase.to_json()]} of a clip's track."""
+    """{"file", "seconds", "frames", "found", "phrases"} of a clip's track; each phrase as
+    `Phrase.to_json`, with "valence" and "arousal" where they were read."""
     track = felt(track)
     return {
         "file": str(file),
         "seconds": round(float(track.times[-1] - track.times[0]), 3),
         "frames": len(track),
         "found": int(track.found.sum()),
-        "phrases": [p.to_json() for p in track.phrases or ()],
+        "phrases": [_phrase(track, p) for p in track.phrases or ()],
     }
+
+
+def _phrase(track: FaceTrack, phrase: Phrase) -> dict:
+    """A phrase, with the mean affect of its frames where that was read."""
+    out = phrase.to_json()
+    rows = track.found & (track.times >= phrase.start) & (track.times < phrase.end)
+    if track.affect is not None and rows.any():
+        out |= affect_json(track.affect[rows].mean(0))
+    return out
+
+
+def affect_json(affect: np.ndarray) -> dict[str, float]:
+    """Valence and arousal (2,) by their names."""
+    return {name: round(float(v), 4) for name, v in zip(AFFECT, affect, strict=True)}

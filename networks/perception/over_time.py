@@ -48,21 +48,17 @@ class OverTime:
         said, speaking = self._reader(time_inputs(times, opinions, arkit, found))
         at = moments(times)
         columns = [np.interp(times, at, column) for column in said.T]
-        return np.stack(columns, axis=1).astype(np.float32), np.interp(times, at, speaking)
+        speaking = np.interp(times, at, speaking).astype(np.float32)
+        return np.stack(columns, axis=1).astype(np.float32), speaking
 
 
-def felt_over_time(
-    track: FaceTrack, opinions: Mapping[str, np.ndarray], reader: OverTime | None
-) -> FaceTrack:
-    """A track with its phrases, their curve as `expression`, and when the mouth speaks.
+def phrased(track: FaceTrack, said: np.ndarray, speaking: np.ndarray | None = None) -> FaceTrack:
+    """A track with the phrases of what is said of its frames, their curve as `expression`, and when
+    the mouth speaks.
 
     Args:
-        opinions: of the readers on its frames, by the names of `layouts.TIME_READERS`.
+        said: (N, 7) chances. speaking: (N,) 0..1, where it is known.
     """
-    said, speaking = opinions["whole"], None
-    if reader is not None:
-        said, speaking = reader(track.times, opinions, track.arkit, track.found)
-        speaking = speaking.astype(np.float32)
     phrases = find_phrases(track.times, said, track.found)
     curve = phrase_curve(track.times, phrases).astype(np.float32)
     return replace(

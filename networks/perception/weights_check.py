@@ -34,6 +34,7 @@ _OTHERS = {
     "coefficient_reader": "coefficient reader",
     "mouth_reader": "mouth reader",
     "time_reader": "reader over time",
+    "affect_reader": "affect reader",
 }
 """What is needed beside the networks of the characters."""
 _READS = {
@@ -42,6 +43,7 @@ _READS = {
     "coefficient_reader": "people",
     "mouth_reader": "people",
     "time_reader": "people",
+    "affect_reader": "people",
     "scnn": "characters",
 }
 """Whose faces a network reads that serves no single character; the others read both."""

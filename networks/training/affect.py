@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..inference.affect_reader import AffectReader as Read
 from ..inference.affect_reader import affect_inputs
 from ..models.affect_reader import AffectReader, affect_reader
 from ..models.weights_file import file_digest
-from ..models.weights_io import ModelCard, WeightsInfo, save_network, write_card
+from ..models.weights_io import ModelCard, WeightsInfo, save_network, weights_of, write_card
 from ..perception.needed_weights import load_runner, solving_weights
 from ..track import load_arrays, save_arrays
 from .feeling import Readers
@@ -129,9 +130,8 @@ def _fitted(kinds: list[Rows], ridge: float) -> AffectReader:
     return network
 
 
-@torch.inference_mode()
 def _said(network: AffectReader, rows: Rows) -> np.ndarray:
-    return network(torch.from_numpy(rows.inputs).float()).clamp(-1, 1).numpy()
+    return Read(weights_of(network, WeightsInfo("affect_reader"))).of_inputs(rows.inputs)
 
 
 def _finish(s: AffectSettings, network: AffectReader, metrics: dict, rows: tuple) -> None:

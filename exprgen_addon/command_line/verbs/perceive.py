@@ -59,7 +59,8 @@ def _picture_lines(pictures: list[dict]) -> list[str]:
             continue
         numbers = [f"{picture['probabilities'][e]:>9.3f}" for e in EXPRESSIONS]
         kind = "person" if picture["as"] == "human" else "character"
-        lines.append(f"{name:<28}" + "".join(numbers) + f"  {picture['expression']} ({kind})")
+        named = f"  {picture['expression']} ({kind})"
+        lines.append(f"{name:<28}" + "".join(numbers) + named + affect_words(picture))
     return lines
 
 
@@ -69,5 +70,13 @@ def clip_lines(clip: dict) -> list[str]:
     for p in clip["phrases"]:
         span = f"{p['start']:8.2f} -{p['end']:7.2f} s"
         first = f"{p['expression']} {p['confidence']:.0%}"
-        lines.append(f"{span}  {first:<14}  else {p['second']} {p['second_confidence']:.0%}")
+        line = f"{span}  {first:<14}  else {p['second']} {p['second_confidence']:.0%}"
+        lines.append(line + affect_words(p))
     return lines
+
+
+def affect_words(told: dict) -> str:
+    """Valence and arousal of a picture or a phrase, after two blanks; "" where there are none."""
+    if "valence" not in told:
+        return ""
+    return f"  valence {told['valence']:+.2f}, arousal {told['arousal']:+.2f}"

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...vocabulary import NEUTRAL
+from ...vocabulary import AFFECT, NEUTRAL
 
 NEAR = 1.0
 """Seconds around a true change in which a change to the same expression is no false one."""
 BINS = 10
 """Of chances, for the reliability."""
-AFFECT = ("valence", "arousal")
 
 
 @dataclass(frozen=True)
