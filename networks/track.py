@@ -242,8 +242,9 @@ class RigTrack:
     """One character's control values over N frames, in the controls' own units.
 
     times (N,) seconds; controls: M names of the character's profile; values (N, M) float32;
-    state (N,) as in FaceTrack; expression (N, 7) the perceived expression of the actor;
-    character: the profile's name; meta: settings that made it.
+    state (N,) as in FaceTrack; expression (N, 7) the perceived expression of the actor; affect
+    (N, 2) its valence and arousal, None where nobody has looked; character: the profile's name;
+    meta: settings that made it.
     """
 
     character: str
@@ -253,6 +254,7 @@ class RigTrack:
     state: np.ndarray
     expression: np.ndarray
     meta: dict = field(default_factory=dict)
+    affect: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.times)
@@ -261,6 +263,7 @@ class RigTrack:
         """Write it; where it lies then, see `save_arrays`."""
         meta = {**self.meta, "character": self.character, "controls": list(self.controls)}
         arrays = {n: getattr(self, n) for n in ("times", "values", "state", "expression")}
+        arrays |= {} if self.affect is None else {"affect": self.affect}
         return save_arrays(path, "exprgen.rig_track", meta, arrays)
 
     @staticmethod
@@ -280,6 +283,7 @@ class RigTrack:
             "state": _FACE_COLUMNS["state"],
             "expression": _FACE_COLUMNS["expression"],
         }
+        columns |= {"affect": _LATER_COLUMNS["affect"]} if "affect" in arrays else {}
         _check_known(path, arrays, columns)
         _check_times(path, arrays["times"], meta)
         _check_meta(path, meta, len(arrays["times"]))

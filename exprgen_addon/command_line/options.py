@@ -137,6 +137,11 @@ def take_options(sub: argparse.ArgumentParser) -> None:
         "--subframes", action="store_true", help="keys at the reference's own times"
     )
     keying.add_argument(
+        "--affect",
+        action="store_true",
+        help="key valence and arousal too, as custom properties of each rig",
+    )
+    keying.add_argument(
         "--no-sound", action="store_true", help="leave the clip's sound out of scene and film"
     )
 
@@ -268,4 +273,5 @@ def key_options_of(args: argparse.Namespace) -> KeyOptions:
         subframes=args.subframes,
         interpolation=args.interpolation.upper(),
         reduce=args.reduce,
+        affect=args.affect,
     )

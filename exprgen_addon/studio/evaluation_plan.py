@@ -210,6 +210,7 @@ def rows_of(track: RigTrack, rows: np.ndarray) -> RigTrack:
         values=track.values[rows],
         state=track.state[rows],
         expression=track.expression[rows],
+        affect=None if track.affect is None else track.affect[rows],
     )
 
 

@@ -17,6 +17,8 @@ HEIGHT, MARGIN = 96, 16
 """Of the drawing, and around it, in pixels at a user interface scale of 1."""
 BAND = 16
 """Height of the phrases' band within it."""
+AFFECT_COLOURS = ((0.95, 0.95, 0.95, 0.95), (1.0, 0.55, 0.15, 0.95))
+"""Of valence and arousal."""
 POINTS = 600
 """Most points of a line; a longer clip is thinned."""
 
@@ -80,6 +82,8 @@ def _draw() -> None:
         batch = batch_for_shader(shader, "LINE_STRIP", {"pos": points.tolist()})
         shader.uniform_float("color", _colour(name, 0.95))
         batch.draw(shader)
+    if scene.exprgen.show_affect and found.track.affect is not None:
+        _draw_affect(shader, found, x0, x1, y0, height)
     seconds = references.seconds_at(scene, scene.frame_current_final)
     if found.stills:
         row = references.row_at(scene, found, scene.frame_current_final)
@@ -91,6 +95,21 @@ def _draw() -> None:
         _draw_phrase(shader, phrase, place(phrase.start), place(phrase.end), y0, scale)
     gpu.state.blend_set("NONE")
     _legend(x0, y0 + height + 4 * scale, scale)
+
+
+def _draw_affect(shader, found: references.Seen, x0, x1, y0: float, height: float) -> None:
+    """Valence and arousal as lines about a middle that stands for neither."""
+    step = max(1, len(found.track) // POINTS)
+    times = np.asarray(found.track.times)[::step]
+    affect = np.clip(np.asarray(found.track.affect, float)[::step], -1.0, 1.0)
+    x = x0 + (times - times[0]) / max(times[-1] - times[0], 1e-6) * (x1 - x0)
+    box(shader, x0, y0 + 0.5 * height, x1, y0 + 0.5 * height + 1, (1, 1, 1, 0.25))
+    gpu.state.line_width_set(2.5)
+    for column, colour in zip(affect.T, AFFECT_COLOURS, strict=True):
+        points = np.stack([x, y0 + (0.5 + 0.5 * column) * height], axis=1).astype(np.float32)
+        batch = batch_for_shader(shader, "LINE_STRIP", {"pos": points.tolist()})
+        shader.uniform_float("color", colour)
+        batch.draw(shader)
 
 
 def _draw_phrase(shader, phrase: Phrase, x0: float, x1: float, y0: float, scale: float) -> None:

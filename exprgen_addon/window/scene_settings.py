@@ -328,6 +328,11 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         description="Make a new action and leave the present one as it is; else keys are written "
         "into the present action",
     )
+    key_affect: BoolProperty(
+        name="Affect",
+        description="Key valence and arousal too, as custom properties of each rig that drivers "
+        "and geometry nodes can follow",
+    )
     sound: BoolProperty(
         name="Sound",
         default=True,
@@ -371,6 +376,12 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         name="Curve in Viewport",
         default=False,
         description="Draw the seven probabilities over the clip at the bottom of the 3D view",
+        update=_redraw,
+    )
+    show_affect: BoolProperty(
+        name="Affect",
+        default=False,
+        description="Draw valence (white) and arousal (orange) over the clip too",
         update=_redraw,
     )
     show_lips: BoolProperty(
@@ -582,6 +593,7 @@ def key_options(settings: EXPRGEN_PG_scene) -> KeyOptions:
         interpolation=settings.interpolation,
         reduce=settings.reduce,
         keep_hand_made=not settings.replace_hand_made,
+        affect=settings.key_affect,
         whole=not (
             settings.use_range
             or settings.use_apply_range

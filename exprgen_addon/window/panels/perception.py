@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ....networks.phrases import Phrase, phrase_at
-from ....networks.vocabulary import EXPRESSIONS
+from ....networks.vocabulary import AFFECT, EXPRESSIONS
 from .. import overruling, references
 from .drawing import Part, alert
 
@@ -35,7 +35,13 @@ class EXPRGEN_PT_perception(Part, bpy.types.Panel):
             draw_bars(layout, found.track.expression[row])
             if not found.track.found[row]:
                 alert(layout, "The face is lost at this frame")
-        layout.prop(scene.exprgen, "show_curve", icon="FCURVE")
+        line = layout.row(align=True)
+        line.prop(scene.exprgen, "show_curve", icon="FCURVE")
+        if found.track.affect is not None:
+            line.prop(scene.exprgen, "show_affect")
+            if row is not None:
+                pairs = zip(AFFECT, found.track.affect[row], strict=True)
+                layout.label(text=", ".join(f"{name} {value:+.2f}" for name, value in pairs))
         if found.track.phrases:
             _draw_phrases(layout, scene, found.track.phrases)
         _draw_warnings(layout, found)
