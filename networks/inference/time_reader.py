@@ -8,11 +8,11 @@ import numpy as np
 
 from ..models.layouts import (
     TIME_DILATIONS,
-    TIME_INPUTS,
+    TIME_JOINED,
     TIME_KERNEL,
+    TIME_MOTION,
     TIME_MOUTH,
     TIME_OPINIONS,
-    TIME_OUTPUTS,
     TIME_REACH,
     TIME_READERS,
     TIME_STEP,
@@ -42,7 +42,7 @@ class TimeReader:
 
     def __init__(self, weights: Weights):
         tensors = Tensors(weights)
-        widths = (TIME_INPUTS, *[TIME_WIDTH] * len(TIME_DILATIONS))
+        widths = (TIME_MOTION, *[TIME_WIDTH] * len(TIME_DILATIONS))
         self._layers = [
             (
                 tensors.take(f"layers.{i}.weight", TIME_WIDTH, widths[i], TIME_KERNEL),
@@ -51,23 +51,28 @@ class TimeReader:
             for i in range(len(TIME_DILATIONS))
         ]
         self._mean, self._deviation = (
-            tensors.take(name, TIME_INPUTS - TIME_OPINIONS) for name in ("mean", "deviation")
+            tensors.take(name, TIME_MOTION) for name in ("mean", "deviation")
         )
-        self._head = tensors.linear("head", TIME_WIDTH, TIME_OUTPUTS)
+        self._speech = tensors.linear("speech", TIME_WIDTH, 1)
+        self._tables = tensors.take("tables", 2, TIME_JOINED) + tensors.take("first", TIME_JOINED)
         self._temperature = float(tensors.take("temperature", 1)[0])
         tensors.all_taken()
 
     def __call__(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Moments (T, TIME_INPUTS), `TIME_STEP` apart -> chances (T, 7) and speech (T,) in 0..1.
         Before the first and after the last nothing changes."""
-        said = np.array(inputs, float)
-        said[:, TIME_OPINIONS:] = (said[:, TIME_OPINIONS:] - self._mean) / self._deviation
-        x = np.pad(np.clip(said, -6.0, 6.0), ((TIME_REACH, TIME_REACH), (0, 0)), mode="edge")
+        inputs = np.asarray(inputs, float)
+        speaks = self._speaks((inputs[:, TIME_OPINIONS:] - self._mean) / self._deviation)
+        table = (1.0 - speaks) * self._tables[0] + speaks * self._tables[1]
+        logits = joined(table, inputs[:, :TIME_OPINIONS]) / self._temperature
+        return softmax(logits).astype(np.float32), speaks[:, 0]
+
+    def _speaks(self, motion: np.ndarray) -> np.ndarray:
+        """(T, 1) 0..1 of the mouth's motion (T, TIME_MOTION)."""
+        x = np.pad(np.clip(motion, -6.0, 6.0), ((TIME_REACH, TIME_REACH), (0, 0)), mode="edge")
         for (weight, bias), dilation in zip(self._layers, TIME_DILATIONS, strict=True):
             x = np.maximum(_over_time(x, weight, dilation) + bias, 0.0)
-        out = x @ self._head[0].T + self._head[1]
-        logits = joined(out, said) / self._temperature
-        return softmax(logits).astype(np.float32), 1.0 / (1.0 + np.exp(-out[:, -1]))
+        return 1.0 / (1.0 + np.exp(-(x @ self._speech[0].T + self._speech[1])))
 
 
 def _over_time(x: np.ndarray, weight: np.ndarray, dilation: int) -> np.ndarray:
@@ -77,12 +82,12 @@ def _over_time(x: np.ndarray, weight: np.ndarray, dilation: int) -> np.ndarray:
     return np.sum(parts, axis=0)
 
 
-def joined(out: np.ndarray, inputs: np.ndarray) -> np.ndarray:
-    """(T, 7) logits from the network's answers (T, TIME_OUTPUTS) and its inputs: each opinion as
-    much as the moment lets it count."""
-    shares = np.logaddexp(0.0, out[:, :TIME_OPINIONS])
-    opinions = inputs[:, :TIME_OPINIONS] * shares
-    return opinions.reshape(len(out), len(TIME_READERS), _COUNT).sum(1) + out[:, TIME_OPINIONS:-1]
+def joined(table: np.ndarray, opinions: np.ndarray) -> np.ndarray:
+    """(T, 7) logits from opinions (T, TIME_OPINIONS): each as much as the moment's table (T,
+    TIME_JOINED) lets it count."""
+    shares = np.logaddexp(0.0, table[:, :TIME_OPINIONS])
+    said = (opinions * shares).reshape(len(table), len(TIME_READERS), _COUNT)
+    return said.sum(1) + table[:, TIME_OPINIONS:]
 
 
 def moments(times: np.ndarray) -> np.ndarray:
@@ -102,9 +107,8 @@ def time_inputs(
     """
     at = moments(times)
     said = [_logarithm(opinions.get(n, opinions["whole"])) for n in TIME_READERS]
-    there = [np.full((len(times), 1), n in opinions, float) for n in TIME_READERS[1:]]
     mouth = np.clip(arkit, 0.0, 1.0) @ _PARTS.T
-    columns = np.concatenate([*said, *there, mouth, np.asarray(found, float)[:, None]], axis=1)
+    columns = np.concatenate([*said, mouth, np.asarray(found, float)[:, None]], axis=1)
     rows = np.stack([np.interp(at, times, column) for column in columns.T], axis=1)
     mouth = rows[:, -1 - len(TIME_MOUTH) : -1]
     speed = np.abs(np.gradient(mouth, axis=0)) / TIME_STEP if len(at) > 1 else 0.0 * mouth

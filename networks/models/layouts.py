@@ -76,19 +76,23 @@ TIME_DILATIONS = (1, 4, 5)
 and after."""
 TIME_KERNEL = 5
 TIME_WIDTH = 24
-TIME_READERS = ("whole", "no_mouth", "against_neutral")
+TIME_READERS = ("whole", "no_mouth", "against_neutral", "against_upper")
 """Whose opinions it joins: on the whole face, on its upper part, on what is measured against the
-actor's own neutral."""
+actor's own neutral, on that of it which is not mouth or jaw."""
 TIME_REACH = sum(d * (TIME_KERNEL // 2) for d in TIME_DILATIONS)
 """Moments before and after that have a say in one."""
 TIME_MOUTH = ("jawOpen", "mouthClose", "mouthFunnel", "mouthPucker", "mouthSmile", "mouthStretch",
               "mouthPress", "mouthUpperUp", "mouthLowerDown", "mouthRoll")  # fmt: skip
 """Channels by which it sees the mouth's motion, the sides (or lips) of each together."""
 TIME_OPINIONS = len(TIME_READERS) * len(EXPRESSIONS)
-TIME_INPUTS = TIME_OPINIONS + len(TIME_READERS) - 1 + 2 * len(TIME_MOUTH) + 1
-"""Opinions, which of the later two are there, the mouth, how quickly it moves, a face is seen."""
-TIME_OUTPUTS = TIME_OPINIONS + len(EXPRESSIONS) + 1
-"""How much each opinion on each expression counts, what is added to each, speech."""
+TIME_MOTION = 2 * len(TIME_MOUTH) + 1
+"""Numbers that tell whether a mouth speaks: where it is, how quickly it moves, a face is seen."""
+TIME_INPUTS = TIME_OPINIONS + TIME_MOTION
+"""What the reader over time looks at in a moment: opinions, then the motion."""
+TIME_JOINED = TIME_OPINIONS + len(EXPRESSIONS)
+"""How much each opinion on each expression counts, and what is added to each."""
+TIME_FIRST = (0.6, 0.2, 0.4, 0.2)
+"""How much each of TIME_READERS counts before anything is learned."""
 
 AFFECT_CHANNELS = (
     "browDown", "browInnerUp", "browOuterUp", "cheekPuff", "cheekSquint", "eyeSquint", "eyeWide",

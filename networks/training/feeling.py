@@ -22,7 +22,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..inference.time_reader import TimeReader as Read
 from ..inference.time_reader import moments, time_inputs
-from ..models.layouts import TIME_REACH
+from ..models.layouts import TIME_OPINIONS, TIME_REACH, TIME_READERS
 from ..models.time_reader import TimeReader, time_reader
 from ..models.weights_file import WeightsInfo, file_digest
 from ..models.weights_io import ModelCard, save_network, weights_of, write_card
@@ -160,8 +160,8 @@ class FeelingTask:
         places = np.clip(places, self.first[rows][:, None], last[:, None])
         windows = self.inputs[places]
         _silenced(windows, rng)
-        lean = rng.normal(0, NOISE, (len(rows), 1, 3 * len(EXPRESSIONS)))
-        windows[:, :, : lean.shape[2]] += lean.astype(np.float32)
+        lean = rng.normal(0, NOISE, (len(rows), 1, TIME_OPINIONS))
+        windows[:, :, :TIME_OPINIONS] += lean.astype(np.float32)
         return windows
 
     def evaluate(self, model: TimeReader, stage: Stage) -> dict[str, float]:
@@ -172,12 +172,11 @@ class FeelingTask:
 
 
 def _silenced(windows: np.ndarray, rng: np.random.Generator) -> None:
-    """In some windows (B, W, TIME_INPUTS) the second or third reader says what the first does."""
+    """In some windows (B, W, TIME_INPUTS) a later reader says what the first does."""
     count = len(EXPRESSIONS)
-    for k in (1, 2):
+    for k in range(1, len(TIME_READERS)):
         silent = rng.random(len(windows)) < NO_OPINION
         windows[silent, :, k * count : (k + 1) * count] = windows[silent, :, :count]
-        windows[silent, :, 3 * count + k - 1] = 0.0
 
 
 def felt_clip(told: Told, reader: OverTime) -> FeltClip:

@@ -67,7 +67,7 @@ def _draw_phrases(layout, scene: bpy.types.Scene, phrases: tuple[Phrase, ...]) -
     column = layout.column(align=True)
     column.label(text=_count(first, len(shown), len(phrases)), icon="SEQ_STRIP_META")
     for index, phrase in enumerate(shown, first):
-        row = column.split(factor=0.3, align=True)
+        row = column.split(factor=0.27, align=True)
         span = f"{phrase.start:.1f}-{phrase.end:.1f}"
         row.operator("exprgen.go_to", text=span, depress=index == here).seconds = phrase.start
         icon = "USER" if phrase.by_hand else "NONE"
@@ -88,10 +88,9 @@ def _count(first: int, shown: int, count: int) -> str:
 def reading_text(phrase: Phrase) -> str:
     """What is felt in a phrase, in a few words."""
     second, chance = phrase.second
-    if phrase.by_hand:
-        both = f"{phrase.expression} {phrase.confidence:.0%}, {second} {chance:.0%}"
-        return both if chance > 0.005 else phrase.expression
-    return f"{phrase.expression} {phrase.confidence:.0%}, or {second} {chance:.0%}"
+    if phrase.by_hand and chance < 0.005:
+        return phrase.expression
+    return f"{phrase.expression} {phrase.confidence:.0%}, {second} {chance:.0%}"
 
 
 def _draw_warnings(layout, found: references.Seen) -> None:

@@ -52,7 +52,7 @@ def test_a_steady_feeling_is_one_phrase_however_it_flickers():
         assert phrase.expression == "joy"
         assert phrase.start == 0.0
         assert phrase.end == pytest.approx(8.0)
-        assert 0.3 < phrase.confidence < 0.7
+        assert 0.3 < phrase.confidence < 0.85
 
 
 def test_a_change_is_found_when_it_happens():

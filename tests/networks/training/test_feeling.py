@@ -7,7 +7,7 @@ import torch
 from exprgen.networks.errors import InputError
 from exprgen.networks.inference.opening import opened
 from exprgen.networks.inference.time_reader import TimeReader, moments, time_inputs
-from exprgen.networks.models.layouts import TIME_INPUTS, TIME_REACH
+from exprgen.networks.models.layouts import TIME_INPUTS, TIME_OPINIONS, TIME_REACH
 from exprgen.networks.models.time_reader import time_reader
 from exprgen.networks.models.weights_file import WeightsInfo
 from exprgen.networks.models.weights_io import weights_of
@@ -139,7 +139,7 @@ def test_live_it_knows_the_past_alone(trained):
 
 def test_without_torch_it_says_the_same():
     torch.manual_seed(1)
-    network = time_reader()
+    network = time_reader().eval()
     inputs = np.random.default_rng(0).normal(0, 1, (70, TIME_INPUTS)).astype(np.float32)
     network.standardise_by(torch.from_numpy(inputs))
     places = np.arange(70)[:, None] + np.arange(-TIME_REACH, TIME_REACH + 1)
@@ -160,7 +160,7 @@ def test_frames_of_any_rate_become_the_same_moments(fps):
     assert len(inputs) == len(moments(times)) == pytest.approx(3 / 0.05, abs=2)
     speed = inputs[5:-5, -1 - 10]
     assert np.allclose(speed, 1 / 3, atol=1e-3)
-    assert np.allclose(inputs[:, :21], 0.0)
+    assert np.allclose(inputs[:, :TIME_OPINIONS], 0.0)
 
 
 def test_a_track_is_felt_with_and_without_the_reader(trained):
