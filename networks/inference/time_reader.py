@@ -19,7 +19,7 @@ from ..models.layouts import (
     TIME_WIDTH,
 )
 from ..models.weights_file import Weights
-from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS
+from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS, NEUTRAL
 from .forms import form_of
 from .network import softmax
 from .tensors import Tensors
@@ -86,8 +86,9 @@ def joined(table: np.ndarray, opinions: np.ndarray) -> np.ndarray:
     """(T, 7) logits from opinions (T, TIME_OPINIONS): each as much as the moment's table (T,
     TIME_JOINED) lets it count."""
     shares = np.logaddexp(0.0, table[:, :TIME_OPINIONS])
-    said = (opinions * shares).reshape(len(table), len(TIME_READERS), _COUNT)
-    return said.sum(1) + table[:, TIME_OPINIONS:]
+    said = (opinions * shares).reshape(len(table), len(TIME_READERS), _COUNT).sum(1)
+    said[:, NEUTRAL] += table[:, -1]
+    return said
 
 
 def moments(times: np.ndarray) -> np.ndarray:

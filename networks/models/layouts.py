@@ -89,8 +89,8 @@ TIME_MOTION = 2 * len(TIME_MOUTH) + 1
 """Numbers that tell whether a mouth speaks: where it is, how quickly it moves, a face is seen."""
 TIME_INPUTS = TIME_OPINIONS + TIME_MOTION
 """What the reader over time looks at in a moment: opinions, then the motion."""
-TIME_JOINED = TIME_OPINIONS + len(EXPRESSIONS)
-"""How much each opinion on each expression counts, and what is added to each."""
+TIME_JOINED = TIME_OPINIONS + 1
+"""How much each opinion on each expression counts, and what is added to neutral."""
 TIME_FIRST = (0.6, 0.2, 0.4, 0.2)
 """How much each of TIME_READERS counts before anything is learned."""
 

@@ -3,10 +3,10 @@
 A mouth that speaks passes through the shapes of joy, surprise and anger, and a reader of single
 pictures takes it at its word. Whether it speaks is told by its motion: a few convolutions over a
 second before and after each moment look at that and at nothing else. How much each reader is to be
-believed on each expression, and how far each expression is to be expected, is then one table for a
-mouth that is at rest and one for a mouth that speaks. A first form, whose convolutions saw the
-opinions too and answered the shares themselves, learned a dozen clips by heart and read strangers
-worse than nobody.
+believed on each expression, and how far neutral is to be expected, is then one table for a mouth
+that is at rest and one for a mouth that speaks. A first form, whose convolutions saw the opinions
+too and answered the shares themselves, learned a dozen clips by heart and read strangers worse than
+nobody; one that added to all seven expressions took a filmed speech for joy.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..vocabulary import EXPRESSIONS
+from ..vocabulary import EXPRESSIONS, NEUTRAL
 from .layouts import (
     TIME_DILATIONS,
     TIME_FIRST,
@@ -48,8 +48,9 @@ class TimeReader(nn.Module):
         self.speech = nn.Linear(TIME_WIDTH, 1)
         self.tables = nn.Parameter(torch.zeros(2, TIME_JOINED))
         shares = torch.tensor(TIME_FIRST).repeat_interleave(_COUNT)
-        first = torch.cat([torch.log(torch.expm1(shares)), torch.zeros(_COUNT)])
+        first = torch.cat([torch.log(torch.expm1(shares)), torch.zeros(1)])
         self.register_buffer("first", first)
+        self.register_buffer("calm", F.one_hot(torch.tensor(NEUTRAL), _COUNT), persistent=False)
         self.register_buffer("mean", torch.zeros(TIME_MOTION))
         self.register_buffer("deviation", torch.ones(TIME_MOTION))
         self.register_buffer("temperature", torch.ones(1))
@@ -68,7 +69,8 @@ class TimeReader(nn.Module):
         table = self.first + (1.0 - speaks) * self.tables[0] + speaks * self.tables[1]
         shares = F.softplus(table[:, :TIME_OPINIONS]).view(-1, len(TIME_READERS), _COUNT)
         opinions = windows[:, TIME_REACH, :TIME_OPINIONS].view(-1, len(TIME_READERS), _COUNT)
-        return ((shares * opinions).sum(1) + table[:, TIME_OPINIONS:]) / self.temperature
+        logits = (shares * opinions).sum(1) + table[:, TIME_OPINIONS:] * self.calm
+        return logits / self.temperature
 
     def standardise_by(self, inputs: Tensor) -> None:
         """Take mean and deviation of the motion from moments (T, TIME_INPUTS)."""

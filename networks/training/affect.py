@@ -151,7 +151,7 @@ def _finish(s: AffectSettings, network: AffectReader, metrics: dict, rows: tuple
         metrics=metrics,
         seed=s.seed,
         command=f"exprgen train affect --hed HED --data PERFORMANCES --out {Path(s.out).name}"
-        + changed_options(s),
+        + changed_options(s, "kept"),
         limits="Nobody rated valence and arousal of these faces: the truth is the mean place of "
         "the votes. What no class stands for (contentment, boredom, excitement without joy) can't "
         "be told, a photograph's arousal is hardly more than which class it is, and what a person "

@@ -50,7 +50,8 @@ NO_OPINION = 0.25
 """Of the windows in which a later reader has nothing to say, as in older tracks."""
 NOISE = 0.25
 """Deviation of the noise on the opinions of a window, in log odds: one reader's leaning."""
-TEMPERATURES = np.geomspace(0.4, 3.0, 40)
+TEMPERATURES = np.geomspace(0.6, 3.0, 12)
+"""That are tried on the phrases of the clips to check on."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,10 @@ class FeelingSettings:
     kept: str = option("", "folder of what the readers say; by default beside the weight file")
     checkpoints: str = option("", "folder of checkpoints; by default beside the weight file")
     resume: bool = option(False, "go on from the last checkpoint")
-    windows: int = option(240_000, "windows to learn from, counted each time they are seen")
+    windows: int = option(60_000, "windows to learn from, counted each time they are seen")
     batch: int = option(128, "windows a step")
-    rate: float = option(2e-3, "learning rate")
-    decay: float = option(0.02, "weight decay, towards the readers' plain opinion")
+    rate: float = option(4e-3, "learning rate")
+    decay: float = option(0.3, "weight decay, towards the readers' plain opinion")
     minutes: float | None = option(None, "shorten the training to this time")
     seed: int = option(0, "seed of everything random")
     threads: int = option(1, "processor threads, 0: all")
@@ -224,16 +225,21 @@ def _told(folder: str, split: str, readers: Readers) -> list[Told]:
 
 
 def _calibrated(outcome: Outcome, task: FeelingTask) -> Outcome:
-    """The network with the temperature at which what it says of the clips to check on is as likely
-    as can be."""
+    """The network with the temperature at which what the phrases of the clips to check on say is as
+    likely as can be."""
     network = copy.deepcopy(outcome.model)
-    reader = Read(weights_of(network, WeightsInfo("time_reader")))
-    said = [np.log(np.clip(reader(t.inputs)[0], 1e-9, 1.0)) for t in task.check]
-    logits, target = np.concatenate(said), np.concatenate([t.target for t in task.check])
-    losses = [float(soft_cross_entropy(torch.from_numpy(logits / t), target)) for t in TEMPERATURES]
-    network.temperature.mul_(float(TEMPERATURES[int(np.argmin(losses))]))
+    losses = [_phrase_loss(network, float(t), task.check) for t in TEMPERATURES]
+    network.temperature.fill_(float(TEMPERATURES[int(np.argmin(losses))]))
     metrics = task.evaluate(network, Stage(0, 0, 1, 0.0))
     return Outcome(**{**vars(outcome), "model": network, "metrics": metrics})
+
+
+def _phrase_loss(network: TimeReader, temperature: float, check: list[Told]) -> float:
+    """Mean cross-entropy of phrases' curves with what is true, at a temperature."""
+    network.temperature.fill_(temperature)
+    reader = OverTime(Read(weights_of(network, WeightsInfo("time_reader"))))
+    clips = [felt_clip(t, reader) for t in check]
+    return float(np.mean([-(c.target * np.log(c.said + 1e-4)).sum(1).mean() for c in clips]))
 
 
 def _finish(
@@ -249,13 +255,14 @@ def _finish(
         purpose="Joins the readers' opinions of a clip over a second before and after, and tells "
         "when the mouth speaks.",
         data=f"{count} rendered clips of people who talk, {len(task.check)} of {len(people)} other "
-        "people with other sentences to check on.",
+        "people with other sentences to check on. Readers that were there: "
+        f"{', '.join(n for n in TIME_READERS if n in task.check[0].opinions)}.",
         licence_of_data="Made by ExprGen from a CC0 base mesh and a CC0 voice.",
         split="by person and by sentence; the measures are of phrases over whole clips",
         metrics=metrics,
         seed=s.seed,
         command=f"exprgen train feeling --data PERFORMANCES --out {Path(s.out).name}"
-        + changed_options(s),
+        + changed_options(s, "kept"),
         limits="The feelings of those clips are acted by rule (FACS key poses that leave the mouth "
         "to speech); how people who are filmed let them show is known from a few clips alone.",
     )
