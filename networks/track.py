@@ -69,6 +69,8 @@ _FACE_COLUMNS = {
 _LATER_COLUMNS = {
     # in the order of MOUTH
     "mouth": Column((ROWS, len(MOUTH)), np.float32, **_SHARE),
+    # probabilities as `expression`, of the upper part of the face alone
+    "no_mouth": Column((ROWS, len(EXPRESSIONS)), np.float32, **_SHARE),
 }
 _FACE_BYTES = {"face_bytes": Column((ANY,), np.uint8)}
 _RIG_UNITS = Column((ROWS, ANY), np.float32, -10.0, 10.0)
@@ -106,8 +108,8 @@ def still_places(times: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class FaceTrack:
-    """What was seen of one face over N frames; columns as in `_FACE_COLUMNS`, and `mouth` as in
-    `_LATER_COLUMNS`, None where nobody has looked.
+    """What was seen of one face over N frames; columns as in `_FACE_COLUMNS`, and `mouth` and
+    `no_mouth` as in `_LATER_COLUMNS`, None where nobody has looked.
 
     `face_bytes` (B,) uint8 holds the registered 256x256 faces as JPEG, one after the other, so that
     another character's network can be run without the footage; frame i ends at `face_offsets[i]`
@@ -139,6 +141,7 @@ class FaceTrack:
     meta: dict = field(default_factory=dict)
     rig_units: dict[str, np.ndarray] = field(default_factory=dict)
     mouth: np.ndarray | None = None
+    no_mouth: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.times)
