@@ -70,6 +70,8 @@ _FACE_COLUMNS = {
 _LATER_COLUMNS = {
     # in the order of MOUTH
     "mouth": Column((ROWS, len(MOUTH)), np.float32, **_SHARE),
+    # probabilities as `expression`, of the upper part of the face alone
+    "no_mouth": Column((ROWS, len(EXPRESSIONS)), np.float32, **_SHARE),
     # what was read in each frame by itself; `expression` is then what is felt over time
     "readings": Column((ROWS, len(EXPRESSIONS)), np.float32, **_SHARE),
     # how surely the mouth speaks, 0..1
@@ -120,7 +122,8 @@ def still_places(times: np.ndarray) -> np.ndarray:
 @dataclass(frozen=True)
 class FaceTrack:
     """What was seen of one face over N frames; columns as in `_FACE_COLUMNS`, and `mouth`,
-    `readings`, `speaking` and `affect` as in `_LATER_COLUMNS`, None where nobody has looked.
+    `no_mouth`, `readings`, `speaking` and `affect` as in `_LATER_COLUMNS`, None where nobody has
+    looked.
 
     `phrases` are the spans of a clip in which one thing is felt, end to end; `expression` is their
     curve then, and `readings` what it was made of. None for separate pictures, and for a clip that
@@ -156,6 +159,7 @@ class FaceTrack:
     meta: dict = field(default_factory=dict)
     rig_units: dict[str, np.ndarray] = field(default_factory=dict)
     mouth: np.ndarray | None = None
+    no_mouth: np.ndarray | None = None
     readings: np.ndarray | None = None
     speaking: np.ndarray | None = None
     affect: np.ndarray | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..vocabulary import EXPRESSIONS
+from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES
 
 CHANNELS = 64
 
@@ -51,6 +51,12 @@ def folded_strides(specs: tuple[LayerSpec, ...] = TABLE_1) -> tuple[int, ...]:
 
 FOLDED_STRIDES = folded_strides()
 
+SHARED_LAYERS = 4
+"""First convolutions that all looks at a face have in common, HCNN's."""
+UPPER_ROWS = 8
+"""Of the 16 rows that CONV-4 gives of a face of 64 pixels those that the upper look sees: they tell
+of the face's first 38 pixels alone, down to the nostrils; the lips begin 6 pixels below."""
+
 TEACHER_SIZE = 112
 """Side in pixels of the faces it looks at: a registered face then is as large as the recogniser's,
 which saw 150 pixels with a margin of a quarter."""
@@ -68,6 +74,17 @@ MOUTH_WIDTHS = (1, 8, 16, 24)
 COEFFICIENT_SHARE = 0.15
 """Of the coefficients in the joint opinion; the rest is seen in the pixels (on ferplus/val 0.15 and
 0.3 are as good; without the teacher 0.3 was best)."""
+
+MEASURED = len(GEOMETRIC_FEATURES) + len(ARKIT_CHANNELS)
+"""Numbers that the tracker measures of a face: geometric features, then coefficients."""
+UPPER_MEASURED = tuple(
+    place
+    for place, name in enumerate((*GEOMETRIC_FEATURES, *ARKIT_CHANNELS))
+    if name.startswith(("brow", "lid_height", "nose", "eye", "cheekSquint"))
+)
+"""Places of those among them that speech hardly moves."""
+MOST_APART = 6.0
+"""Deviations from the mean beyond which a measurement says no more."""
 
 TIME_STEP = 0.05
 """Seconds between two moments that the reader over time looks at."""

@@ -137,8 +137,8 @@ def _look_again(face_track: FaceTrack, primary: RigProfile, emit: Emit) -> np.nd
     for first in range(0, len(seen), BATCH):
         frames = seen[first : first + BATCH]
         faces = np.stack([decode_face(face_track.face_jpeg(int(i))) for i in frames])
-        found = runner(faces, face_track.geometry[frames], face_track.arkit[frames])
-        units[frames] = found["rig"][primary.name]
+        found = runner.units(faces, face_track.geometry[frames], face_track.arkit[frames])
+        units[frames] = found[primary.name]
         progress.show(first + len(frames))
     progress.show(len(seen), last=True)
     stills = bool(face_track.meta.get("stills"))

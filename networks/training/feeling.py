@@ -27,6 +27,7 @@ from ..models.time_reader import TimeReader, time_reader
 from ..models.weights_file import WeightsInfo, file_digest
 from ..models.weights_io import ModelCard, save_network, weights_of, write_card
 from ..perception.needed_weights import load_runner, solving_weights
+from ..perception.opinions import numeric_opinions
 from ..perception.over_time import OverTime
 from ..perception.phrasing import find_phrases
 from ..phrases import phrase_curve
@@ -100,7 +101,12 @@ class Readers:
         self._digest = hashlib.sha256(digests.encode()).hexdigest()[:12]
 
     def __call__(self, part: PerformancePart) -> dict[str, np.ndarray]:
-        """(N, 7) each, by their names."""
+        """(N, 7) each, by their names; what is read in numbers needs no keeping."""
+        neutral = part.neutral.astype(float) if part.neutral.any() else None
+        numbers = numeric_opinions(part.geometry, part.arkit, neutral, 1.0)
+        return self._pixels(part) | numbers
+
+    def _pixels(self, part: PerformancePart) -> dict[str, np.ndarray]:
         path = self._folder / f"{part.meta['name']}.{self._digest}.npz"
         if path.is_file():
             return load_arrays(path, KEPT_KIND)[1]
@@ -118,12 +124,14 @@ class Readers:
             [cv2.resize(part.faces[i], size, interpolation=cv2.INTER_CUBIC) for i in rows]
         )
         found = self._runner(faces, part.geometry[rows], part.arkit[rows])
-        between = [_filled(len(part), rows, column) for column in found["expression"].T]
-        return {"whole": np.stack(between, axis=1).astype(np.float32)}
+        names = {"expression": "whole", "no_mouth": "no_mouth"}
+        return {name: _filled(len(part), rows, found[k]) for k, name in names.items() if k in found}
 
 
-def _filled(count: int, rows: np.ndarray, column: np.ndarray) -> np.ndarray:
-    return np.interp(np.arange(count), rows, column)
+def _filled(count: int, rows: np.ndarray, said: np.ndarray) -> np.ndarray:
+    """(count, 7) of what is said of some rows (R, 7), in between too."""
+    columns = [np.interp(np.arange(count), rows, column) for column in said.T]
+    return np.stack(columns, axis=1).astype(np.float32)
 
 
 class FeelingTask:
