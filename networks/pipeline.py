@@ -11,6 +11,7 @@ Solving needs no footage (solving/solve.py).
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections import deque
@@ -24,15 +25,18 @@ import numpy as np
 from .characters.profile import load_profile
 from .cores import cores
 from .errors import InputError, UsageError
-from .files import kept_beside
+from .files import kept_beside, scratch_folder
 from .footage.live_link import is_live_link, read_live_link
 from .models.playable import by_channels
-from .perception.needed_weights import BATCH, load_mapping, load_runner
+from .perception.needed_weights import BATCH, LOOK_EVERY, load_mapping, load_runner
 from .progress import Emit, Progress, Stopwatch, is_unheard
 from .settings import RetargetSettings
+from .solving.feeling import FeltOverTime
 from .solving.solve import solve
 from .track import FaceTrack
 
+CLOCK = 0.002
+"""Seconds by which timestamps may be rounded."""
 QUEUE = 24
 """Tracked faces that may wait for the networks: what one slow frame delays, others catch up."""
 
@@ -151,6 +155,7 @@ def _analyse_coefficients(request: AnalyseRequest) -> Analysis:
     source = Path(request.reference[0]).name
     meta = {"source": source, "fps": take.fps, "stamp": stamp(request.reference), "face": "largest"}
     track = face_track_of(take, perceived_in(take.coefficients), meta)
+    track = FeltOverTime.load()(track)
     seconds = time.monotonic() - began
     frames = len(track)
     return Analysis(
@@ -182,7 +187,7 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
     profiles = [load_profile(p) for p in request.profiles]
     with open_reference(list(request.reference), start=request.start, end=request.end) as reader:
         runner, keys = load_runner(profiles[:1])
-        mouth = MouthLooker.load()
+        mouth, over_time = MouthLooker.load(), FeltOverTime.load()
         for profile in profiles[1:]:
             if not by_channels(profile, profiles[0]):  # damaged weights are told now
                 load_mapping(profiles[0], profile)
@@ -221,7 +226,7 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
                 raise InputError("stopped before any face was seen", file=reader.source)
             partial, reason = _partial(reader, recorder, stopped)
             with watch.stage("saving"):
-                written = recorder.finish(partial=partial)
+                written = recorder.finish(partial=partial, over_time=over_time)
             kept = [] if written == Path(request.out) else [kept_beside(request.out, written)]
             notes = [*reader.notes, *tracker.notes, *kept]
             for note in notes:
@@ -257,6 +262,8 @@ def _partial(reader, recorder, stopped: bool) -> tuple[bool, str]:
 class _Networks:
     """Batches of tracked faces through the networks, by one thread a core, into the recorder.
 
+    The expression of a clip is read LOOK_EVERY seconds apart; the recorder fills what is between.
+
     A context manager; its end waits until all that was put is recorded, in the order of the frames.
     Errors are raised where faces are put, or at the end.
     """
@@ -266,7 +273,8 @@ class _Networks:
         self._recorder, self._watch = recorder, watch
         self._pool = ThreadPoolExecutor(cores(), "networks")
         self._batch: list = []
-        self._running: deque[tuple[list, Future]] = deque()
+        self._next = -math.inf
+        self._running: deque[Future] = deque()
 
     def __enter__(self) -> _Networks:
         return self
@@ -281,47 +289,95 @@ class _Networks:
 
     def put(self, tracked) -> None:
         """Hand over the next frame; waits while too many are on their way."""
-        self._batch.append(tracked)
+        self._batch.append((tracked, self._is_read(tracked)))
         if len(self._batch) >= BATCH:
             self._submit()
             self._record(QUEUE // BATCH)
 
+    def _is_read(self, tracked) -> bool:
+        """Whether the frame's expression is read: of a picture, always; in a clip when it is time,
+        and whenever a face comes back."""
+        if not tracked.found:
+            self._next = -math.inf
+            return False
+        if not self._recorder.stills and tracked.time < self._next - CLOCK:
+            return False
+        self._next = tracked.time + LOOK_EVERY
+        return True
+
     def _submit(self) -> None:
         batch, self._batch = self._batch, []
-        self._running.append((batch, self._pool.submit(self._look, batch)))
+        self._running.append(self._pool.submit(self._look, batch))
 
     def _look(self, batch: list) -> list[tuple]:
+        """(tracked face, what is known of it beside) of each."""
         with self._watch.stage("networks"):
-            return list(_look(self._runner, self._keys, self._mouth, [t for t in batch if t.found]))
+            looked: dict[int, tuple] = {}
+            for wanted in (True, False):
+                seen = [t for t, read in batch if t.found and read == wanted]
+                answers = _look(self._runner, self._keys, self._mouth, seen, wanted)
+                looked |= zip((t.index for t in seen), answers, strict=True)
+            return [(t, looked.get(t.index, ())) for t, _ in batch]
 
     def _record(self, limit: int) -> None:
         """Record what is ready, and wait for the oldest while more than `limit` batches run."""
-        while self._running and (len(self._running) > limit or self._running[0][1].done()):
-            batch, future = self._running.popleft()
-            answers = iter(future.result())
+        while self._running and (len(self._running) > limit or self._running[0].done()):
+            looked = self._running.popleft().result()
             with self._watch.stage("recording"):
-                for tracked in batch:
-                    self._recorder.add(tracked, *(next(answers) if tracked.found else ()))
+                for tracked, answers in looked:
+                    self._recorder.add(tracked, *answers)
 
 
 def _look(
-    runner, keys: dict[str, str], mouth, seen: list
-) -> Iterator[tuple[np.ndarray, dict, np.ndarray | None]]:
-    """(expression, rig units by cache key, what is in the mouth) of each tracked face."""
+    runner, keys: dict[str, str], mouth, seen: list, read: bool
+) -> list[tuple[np.ndarray | None, dict, np.ndarray | None, np.ndarray | None]]:
+    """(expression, rig units by cache key, what is in the mouth, expression of the upper part) of
+    each tracked face; the expressions are None unless they are to be `read`."""
     if not seen:
-        return
+        return []
     faces = np.stack([t.face for t in seen])
     mouths = [None] * len(seen)
     if mouth is not None:
         mouths = mouth(faces, np.stack([t.observation.landmarks49 for t in seen]))
-    found = runner(
+    given = (
         faces,
-        np.stack([t.geometry for t in seen]),
-        np.stack([t.observation.arkit for t in seen]),
+        *(
+            np.stack(part)
+            for part in ([t.geometry for t in seen], [t.observation.arkit for t in seen])
+        ),
     )
-    for i, expression in enumerate(found["expression"]):
-        units = {keys[name]: units[i] for name, units in found["rig"].items()}
-        yield expression, units, mouths[i]
+    found = runner(*given) if read else {"rig": runner.units(*given)}
+    nobody = [None] * len(seen)
+    rows = zip(found.get("expression", nobody), found.get("no_mouth", nobody), strict=True)
+    return [
+        (expression, {keys[n]: units[i] for n, units in found["rig"].items()}, mouths[i], upper)
+        for i, (expression, upper) in enumerate(rows)
+    ]
+
+
+# --- what a clip expresses -----------------------------------------------------------------------
+
+
+def perceive_clips(files: list[str], emit: Emit, stop: threading.Event) -> dict:
+    """What is felt in clips, or in tracks of clips: {"clips": see `clips.told`, "partial"}.
+
+    Raises:
+        as `analyse`.
+    """
+    from .perception.clips import TRACK, told
+
+    clips, partial = [], False
+    for file in files:
+        if stop.is_set():
+            return {"clips": clips, "partial": True}
+        if Path(file).suffix.lower() == TRACK:
+            clips.append(told(file, FaceTrack.load(file)))
+            continue
+        with scratch_folder() as folder:
+            request = AnalyseRequest((file,), str(folder / "face.npz"))
+            partial |= analyse(request, emit, stop).partial
+            clips.append(told(file, FaceTrack.load(request.out)))
+    return {"clips": clips, "partial": partial}
 
 
 # --- solving -------------------------------------------------------------------------------------

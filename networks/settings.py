@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, field, fields
 import numpy as np
 
 from .errors import UsageError
+from .phrases import Overruling
 from .records import FieldError, as_record
-from .vocabulary import OUTPUTS, REGIONS
+from .vocabulary import EXPRESSIONS, OUTPUTS, REGIONS
 
 FARTHEST = 200_000.0
 """Seconds from zero that a setting may name, as in track.py."""
@@ -42,6 +43,8 @@ class RetargetSettings:
     emphasis_parts: part of EMPHASIS_PARTS -> its own emphasis.
     emphasis_spans: (start, end, emphasis) in seconds; over all parts, the later over the earlier.
     emphasis_curve: (time, emphasis) samples, in order of time, instead of the one number.
+    phrases: (start, end, weights) in seconds: what is felt there by a person's word, as weights of
+        EXPRESSIONS, instead of what was read (see phrases.py); in a clip alone.
     articulation: 0.5..1.5, factor on how far the actor's mouth and jaw open and round in a clip;
         what smiles do too follows it by less. 1 is as tracked; viewers prefer more.
     actor: name under which the actor's neutral and reach are kept from clip to clip; "" for none.
@@ -58,6 +61,7 @@ class RetargetSettings:
     emphasis_parts: dict[str, float] = field(default_factory=dict)
     emphasis_spans: tuple[tuple[float, float, float], ...] = ()
     emphasis_curve: tuple[tuple[float, float], ...] = ()
+    phrases: tuple[Overruling, ...] = ()
     articulation: float = 1.3
     actor: str = ""
     gain: dict[str, float] = field(default_factory=dict)
@@ -74,6 +78,7 @@ class RetargetSettings:
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise UsageError(f"{name} must lie in 0..1", fix="give a number from 0 to 1")
         self._check_emphasis()
+        self._check_phrases()
         if not 0.5 <= self.articulation <= 1.5:
             raise UsageError("articulation must lie in 0.5..1.5", fix="1 is the actor's own")
         if self.actor and not self.actor.replace("-", "").replace("_", "").isalnum():
@@ -123,6 +128,19 @@ class RetargetSettings:
         amounts += [v for _, v in self.emphasis_curve]
         if not all(0.0 <= v <= 1.0 for v in amounts):
             raise UsageError("emphasis must lie in 0..1", fix="give numbers from 0 to 1")
+
+    def _check_phrases(self) -> None:
+        for start, end, weights in self.phrases:
+            if not -FARTHEST < start < end < FARTHEST:
+                raise UsageError(
+                    f"the phrase {start:g}:{end:g} is empty or too far",
+                    fix="end must be after start",
+                )
+            if len(weights) != len(EXPRESSIONS) or min(weights) < 0.0 or sum(weights) <= 0.0:
+                raise UsageError(
+                    f"the phrase {start:g}:{end:g} says no mixture",
+                    fix=f"give a weight of 0 or more for each of {', '.join(EXPRESSIONS)}",
+                )
 
     def emphasis_at(self, times: np.ndarray, regions: Sequence[str]) -> np.ndarray:
         """(N, R) the emphasis at times (N,) seconds for things of these regions."""

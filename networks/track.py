@@ -18,6 +18,7 @@ from .arrays import ANY, LARGE, ROWS, Column, check_columns, read_archive
 from .errors import InputError
 from .files import partial_name, written_whole
 from .names import as_name, is_name
+from .phrases import Phrase
 from .reading import parse_json
 from .records import FieldError, as_record, as_type, json_text
 from .vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES, MEDIAPIPE_LANDMARKS, MOUTH
@@ -69,6 +70,20 @@ _FACE_COLUMNS = {
 _LATER_COLUMNS = {
     # in the order of MOUTH
     "mouth": Column((ROWS, len(MOUTH)), np.float32, **_SHARE),
+    # probabilities as `expression`, of the upper part of the face alone
+    "no_mouth": Column((ROWS, len(EXPRESSIONS)), np.float32, **_SHARE),
+    # what was read in each frame by itself; `expression` is then what is felt over time
+    "readings": Column((ROWS, len(EXPRESSIONS)), np.float32, **_SHARE),
+    # how surely the mouth speaks, 0..1
+    "speaking": Column((ROWS,), np.float32, **_SHARE),
+    # valence and arousal, -1..1: how pleasant, and how stirred, what is felt looks
+    "affect": Column((ROWS, 2), np.float32, -1.5, 1.5),
+}
+_PHRASES = {
+    # start and end of each phrase in seconds, the next beginning where one ends
+    "phrase_spans": Column((ANY, 2), np.float64, -FARTHEST, FARTHEST),
+    # (7,) chances of each
+    "phrase_readings": Column((ANY, len(EXPRESSIONS)), np.float32, **_SHARE),
 }
 _FACE_BYTES = {"face_bytes": Column((ANY,), np.uint8)}
 _RIG_UNITS = Column((ROWS, ANY), np.float32, -10.0, 10.0)
@@ -106,8 +121,13 @@ def still_places(times: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class FaceTrack:
-    """What was seen of one face over N frames; columns as in `_FACE_COLUMNS`, and `mouth` as in
-    `_LATER_COLUMNS`, None where nobody has looked.
+    """What was seen of one face over N frames; columns as in `_FACE_COLUMNS`, and `mouth`,
+    `no_mouth`, `readings`, `speaking` and `affect` as in `_LATER_COLUMNS`, None where nobody has
+    looked.
+
+    `phrases` are the spans of a clip in which one thing is felt, end to end; `expression` is their
+    curve then, and `readings` what it was made of. None for separate pictures, and for a clip that
+    was analysed before phrases were found: `expression` is what was read in each frame then.
 
     `face_bytes` (B,) uint8 holds the registered 256x256 faces as JPEG, one after the other, so that
     another character's network can be run without the footage; frame i ends at `face_offsets[i]`
@@ -139,9 +159,19 @@ class FaceTrack:
     meta: dict = field(default_factory=dict)
     rig_units: dict[str, np.ndarray] = field(default_factory=dict)
     mouth: np.ndarray | None = None
+    no_mouth: np.ndarray | None = None
+    readings: np.ndarray | None = None
+    speaking: np.ndarray | None = None
+    affect: np.ndarray | None = None
+    phrases: tuple[Phrase, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.times)
+
+    @property
+    def momentary(self) -> np.ndarray:
+        """(N, 7) what was read in each frame by itself."""
+        return self.expression if self.readings is None else self.readings
 
     @property
     def found(self) -> np.ndarray:
@@ -158,6 +188,7 @@ class FaceTrack:
         arrays = {name: getattr(self, name) for name in (*_FACE_COLUMNS, "face_bytes")}
         later = {name: getattr(self, name) for name in _LATER_COLUMNS}
         arrays |= {name: array for name, array in later.items() if array is not None}
+        arrays |= {} if self.phrases is None else _phrase_arrays(self.phrases)
         arrays |= {f"rig_units/{key}": value for key, value in self.rig_units.items()}
         return save_arrays(path, "exprgen.face_track", self.meta, arrays)
 
@@ -175,14 +206,39 @@ class FaceTrack:
             if k.startswith("rig_units/")
         }
         later = {name: c for name, c in _LATER_COLUMNS.items() if name in arrays}
-        _check_known(path, arrays, {**_FACE_COLUMNS, **_FACE_BYTES, **later})
+        phrased = _PHRASES if set(_PHRASES) & set(arrays) else {}
+        _check_known(path, arrays, {**_FACE_COLUMNS, **_FACE_BYTES, **later, **phrased})
+        phrases = _phrases(path, arrays) if phrased else None
         rows = len(arrays["times"])
         for key, units in rig_units.items():
             check_columns(path, {key: units}, {key: _RIG_UNITS}, ANALYSE_AGAIN, rows)
         _check_times(path, arrays["times"], meta)
         _check_offsets(path, arrays["face_offsets"], len(arrays["face_bytes"]))
         _check_meta(path, meta, rows)
-        return FaceTrack(**arrays, meta=meta, rig_units=rig_units)
+        return FaceTrack(**arrays, meta=meta, rig_units=rig_units, phrases=phrases)
+
+
+def _phrase_arrays(phrases: tuple[Phrase, ...]) -> dict[str, np.ndarray]:
+    """Phrases as a FaceTrack's file holds them."""
+    spans = np.array([(p.start, p.end) for p in phrases], np.float64)
+    return {
+        "phrase_spans": spans.reshape(-1, 2),
+        "phrase_readings": np.array([p.reading for p in phrases], np.float32),
+    }
+
+
+def _phrases(path: str | Path, arrays: dict[str, np.ndarray]) -> tuple[Phrase, ...]:
+    """The phrases of a file, taken out of its arrays."""
+    spans, readings = arrays.pop("phrase_spans"), arrays.pop("phrase_readings")
+    fits = len(spans) == len(readings) > 0 and np.all(spans[:, 1] > spans[:, 0])
+    if not fits or np.any(np.abs(spans[1:, 0] - spans[:-1, 1]) > 1e-6):
+        what = "field 'phrase_spans' holds no spans that lie end to end"
+        raise InputError(what, file=path, fix=ANALYSE_AGAIN)
+    if np.any(readings.sum(1) < 0.5):
+        what = "field 'phrase_readings' holds what are no chances"
+        raise InputError(what, file=path, fix=ANALYSE_AGAIN)
+    pairs = zip(spans.tolist(), readings.tolist(), strict=True)
+    return tuple(Phrase(start, end, tuple(said)) for (start, end), said in pairs)
 
 
 @dataclass(frozen=True)
@@ -190,8 +246,9 @@ class RigTrack:
     """One character's control values over N frames, in the controls' own units.
 
     times (N,) seconds; controls: M names of the character's profile; values (N, M) float32;
-    state (N,) as in FaceTrack; expression (N, 7) the perceived expression of the actor;
-    character: the profile's name; meta: settings that made it.
+    state (N,) as in FaceTrack; expression (N, 7) the perceived expression of the actor; affect
+    (N, 2) its valence and arousal, None where nobody has looked; character: the profile's name;
+    meta: settings that made it.
     """
 
     character: str
@@ -201,6 +258,7 @@ class RigTrack:
     state: np.ndarray
     expression: np.ndarray
     meta: dict = field(default_factory=dict)
+    affect: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.times)
@@ -209,6 +267,7 @@ class RigTrack:
         """Write it; where it lies then, see `save_arrays`."""
         meta = {**self.meta, "character": self.character, "controls": list(self.controls)}
         arrays = {n: getattr(self, n) for n in ("times", "values", "state", "expression")}
+        arrays |= {} if self.affect is None else {"affect": self.affect}
         return save_arrays(path, "exprgen.rig_track", meta, arrays)
 
     @staticmethod
@@ -228,6 +287,7 @@ class RigTrack:
             "state": _FACE_COLUMNS["state"],
             "expression": _FACE_COLUMNS["expression"],
         }
+        columns |= {"affect": _LATER_COLUMNS["affect"]} if "affect" in arrays else {}
         _check_known(path, arrays, columns)
         _check_times(path, arrays["times"], meta)
         _check_meta(path, meta, len(arrays["times"]))

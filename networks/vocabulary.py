@@ -26,6 +26,9 @@ EXPRESSION_COLOURS = {
 Chosen for dark panels: on those of the film each has a contrast ratio (WCAG 2) of 4 or more.
 """
 
+AFFECT = ("valence", "arousal")
+"""How pleasant and how stirred a face looks, -1..1 each, in the order of every such pair."""
+
 REGISTERED_SIZE = 256
 """Side in pixels of a registered face (ExprGen, section 3)."""
 

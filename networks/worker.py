@@ -185,10 +185,18 @@ def live(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 
 @command
 def perceive(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
-    """{"images": [...], "as": "auto"|"human"|"character"} -> {"pictures": [...]}."""
+    """{"images": [...], "clips": [...], "as": "auto"|"human"|"character"} -> {"pictures": [...],
+    "clips": [...]}, each where it was asked for."""
+    from . import pipeline
     from .perception import pictures
 
-    return pictures.perceive(arguments["images"], arguments.get("as", "auto"), emit, stop)
+    told: dict = {"partial": False}
+    if images := arguments.get("images"):
+        told |= pictures.perceive(images, arguments.get("as", "auto"), emit, stop)
+    if clips := arguments.get("clips"):
+        found = pipeline.perceive_clips(clips, emit, stop)
+        told |= {**found, "partial": told["partial"] or found["partial"]}
+    return told
 
 
 @command

@@ -17,7 +17,7 @@ BLENDER = ("bpy", "mathutils", "bmesh", "bl_ui", "gpu", "gpu_extras", "addon_uti
 
 NETWORKS = (
     "vocabulary errors names records reading messages arrays owners files locks cores packages "
-    "settings progress track",
+    "phrases settings progress track",
     "characters footage tracking models inference perception face_model solving live training "
     "evaluation",
     "pipeline worker",

@@ -6,13 +6,16 @@ import argparse
 from collections.abc import Callable
 
 from ...networks.errors import UsageError
+from ...networks.phrases import Overruling, weights_of
 from ...networks.records import number_of
 from ...networks.settings import EMPHASIS_PARTS, RetargetSettings
-from ...networks.vocabulary import OUTPUTS, REGIONS
+from ...networks.vocabulary import EXPRESSIONS, OUTPUTS, REGIONS
 from ..keying.key_options import KeyOptions, check_fps
 
 LONGEST = 1e6
 """Seconds; no clip is longer."""
+LONGEST_PHRASE = 1e5
+"""Seconds at which a phrase without an end ends."""
 
 
 def retarget_options(sub: argparse.ArgumentParser) -> None:
@@ -86,6 +89,15 @@ def take_options(sub: argparse.ArgumentParser) -> None:
         f"for {', '.join(EMPHASIS_PARTS)}; may be given again (default: {defaults.emphasis})",
     )
     solving.add_argument(
+        "--phrase",
+        type=_phrase,
+        action="append",
+        default=[],
+        metavar="START:END=EXPRESSION",
+        help="what is felt in these seconds of a clip, instead of what was read: "
+        f"{', '.join(EXPRESSIONS)}, or a mixture such as sadness*2+joy; may be given again",
+    )
+    solving.add_argument(
         "--articulation",
         type=finite,
         default=defaults.articulation,
@@ -123,6 +135,11 @@ def take_options(sub: argparse.ArgumentParser) -> None:
     )
     keying.add_argument(
         "--subframes", action="store_true", help="keys at the reference's own times"
+    )
+    keying.add_argument(
+        "--affect",
+        action="store_true",
+        help="key valence and arousal too, as custom properties of each rig",
     )
     keying.add_argument(
         "--no-sound", action="store_true", help="leave the clip's sound out of scene and film"
@@ -189,6 +206,18 @@ def _emphasis(text: str) -> tuple[str, float]:
         raise argparse.ArgumentTypeError(f"{text!r} is not X, START:END=X or PART=X") from None
 
 
+def _phrase(text: str) -> Overruling:
+    where, _, words = text.rpartition("=")
+    start, end = _range(where)
+    try:
+        weights = weights_of(words)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: {error}; use some of {', '.join(EXPRESSIONS)}, such as 2:4.5=anger"
+        ) from None
+    return (start or 0.0, LONGEST_PHRASE if end is None else end, weights)
+
+
 def _emphasis_settings(given: list[tuple[str, float]]) -> dict:
     """The settings of emphasis that the words mean."""
     spans = [(*_range(where), x) for where, x in given if ":" in where]
@@ -215,6 +244,7 @@ def settings_of(args: argparse.Namespace) -> RetargetSettings:
         smoothing_head=args.smoothing_head,
         calibration=args.calibrate,
         **_emphasis_settings(args.emphasis),
+        phrases=tuple(args.phrase),
         articulation=args.articulation,
         actor=args.actor,
         gain=dict(args.gain),
@@ -243,4 +273,5 @@ def key_options_of(args: argparse.Namespace) -> KeyOptions:
         subframes=args.subframes,
         interpolation=args.interpolation.upper(),
         reduce=args.reduce,
+        affect=args.affect,
     )

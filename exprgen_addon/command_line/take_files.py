@@ -127,6 +127,7 @@ def _render(folder: Path, size: int, console: Console, profiles, tracks) -> int:
             values=track.values[seen],
             state=track.state[seen],
             expression=track.expression[seen],
+            affect=None if track.affect is None else track.affect[seen],
         )
         paths = render_processes.render_stills(
             profile,

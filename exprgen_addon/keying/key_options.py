@@ -34,6 +34,7 @@ class KeyOptions:
     keep_hand_made: keys that were not generated stay, in the range too. Outside it they always do.
     whole: the track is all of its reference that shall be keyed: what was generated from the same
         reference earlier goes outside its range too. Off for a part that is punched in.
+    affect: valence and arousal are keyed too, as custom properties of the character's rig.
     """
 
     start_frame: float = 1.0
@@ -42,6 +43,7 @@ class KeyOptions:
     reduce: float = 0.0
     keep_hand_made: bool = True
     whole: bool = True
+    affect: bool = False
 
     def __post_init__(self) -> None:
         if self.interpolation not in INTERPOLATIONS:

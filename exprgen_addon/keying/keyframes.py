@@ -24,6 +24,7 @@ import numpy as np
 from ...networks.errors import InputError
 from ...networks.track import RigTrack, still_places
 from ..characters.in_scene import Character
+from .affect import GROUP, affect_owner, affect_paths, ensure_properties
 from .generated import Generated, generated_in, remember, same_reference
 from .key_columns import ENUMS, enum_number, read_keys, write_keys
 from .key_options import KeyOptions
@@ -142,6 +143,8 @@ def apply_tracks(
     notes = [*(n for c in characters for n in c.notes), *twins(take, owners)]
     action = take_action(take, owners)
     for character, track, plan in plans:
+        if options.affect and (rig := affect_owner(track, character)) is not None:
+            ensure_properties(rig, track.affect[0])
         notes += write_curves(
             plan,
             action,
@@ -207,6 +210,25 @@ def compute_curves(
             )
             for p in character.bindings[name]
         ]
+    return curves + (_affect_curves(track, character, fps, options) if options.affect else [])
+
+
+def _affect_curves(
+    track: RigTrack, character: Character, fps: float, options: KeyOptions
+) -> list[Curve]:
+    """The curves of valence and arousal, which any character with a rig can carry."""
+    owner = affect_owner(track, character)
+    if owner is None:
+        return []
+    frames, values = options.start_frame + still_places(track.times), track.affect.astype(float)
+    if not track.meta.get("stills"):
+        frames, values = to_frames(track.times, track.affect, fps, options)
+    curves = []
+    for column, path in enumerate(affect_paths()):
+        bound = 2.0 * options.reduce
+        kept, slopes = fit_keys(frames, values[:, column], bound, options.interpolation)
+        keys = frames[kept], values[kept, column], slopes
+        curves.append(Curve(owner, path, -1, GROUP, options.interpolation, *keys))
     return curves
 
 

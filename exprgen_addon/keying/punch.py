@@ -80,6 +80,7 @@ def cut(track: RigTrack, start: float, end: float) -> RigTrack:
         times=times,
         values=at(track.values),
         expression=at(track.expression),
+        affect=None if track.affect is None else at(track.affect),
         state=track.state[nearest],
     )
 

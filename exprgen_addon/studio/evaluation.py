@@ -47,6 +47,7 @@ from .evaluation_plan import (
     rows_of,
     solve,
 )
+from .feelings import measure_feelings
 from .performance import measure_performance
 
 CLIP_RATE = 4.0
@@ -74,6 +75,7 @@ def evaluate(
     figures["settings"] = plan.to_json()
     work = {
         "recognition": lambda: _recognition(plan, run),
+        "feelings": lambda: measure_feelings(plan, run, counter, stop),
         "clarity": lambda: {"clarity": _clarity(plan, run, counter, stop)},
         "transfer": lambda: _transfer(plan, run, counter, stop),
         "motion": lambda: _motion(plan, run, counter, stop),
@@ -104,6 +106,7 @@ def summary(figures: dict) -> str:
         f"mean recall {r['mean_recall']:.1%}  (n={r['count']})"
         for r in figures.get("recognition", [])
     ]
+    lines += _feeling_lines(figures.get("feelings") or {})
     for name, group in figures.get("transfer", {}).get("groups", {}).items():
         seen = group.get("judge") or group["own"]
         lines.append(
@@ -124,6 +127,17 @@ def summary(figures: dict) -> str:
         names = ("jitter", "jitter of one still", "blink delay")
         lines.append(", ".join(f"{n} {_number(stability[n], 5)}" for n in names))
     return "\n".join([*lines, *figures.get("files", {}).values()])
+
+
+def _feeling_lines(measured: dict) -> list[str]:
+    """What is felt over time, in a line, and affect in another."""
+    if not measured:
+        return []
+    names = ("frames", "plain", "false_changes", "onset", "onset_found", "ece")
+    told = ", ".join(f"{n.replace('_', ' ')} {_number(measured[n])}" for n in names)
+    lines = [f"{'felt over time':<22} {told} (n={measured['clips']})"]
+    affect = [f"{n} ccc {_number(measured.get(f'{n} ccc'))}" for n in ("valence", "arousal")]
+    return [*lines, f"{'':<22} {', '.join(affect)}"] if "valence ccc" in measured else lines
 
 
 def _performance_lines(measured: dict) -> list[str]:
@@ -153,6 +167,7 @@ def _number(value: float | None, digits: int = 2) -> str:
 
 def _recognition(plan: Plan, run: Run) -> dict:
     request = {"hed": plan.hed or "", "ced": plan.ced or "", "parts": list(plan.parts)}
+    request["posed"] = plan.posed or ""
     return run("evaluation", {"step": "recognition", **request})
 
 

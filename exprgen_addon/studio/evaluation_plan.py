@@ -20,7 +20,7 @@ from .look import Look
 
 Run = Callable[[str, dict], dict]
 """(worker command, arguments) -> the job's result."""
-SECTIONS = ("recognition", "clarity", "transfer", "motion", "clip", "performance")
+SECTIONS = ("recognition", "feelings", "clarity", "transfer", "motion", "clip", "performance")
 PARTS = ("ferplus/val",)
 EXPRGEN, PLAIN, BLENDSHAPES = METHODS = ("exprgen", "emphasis-0", "blendshapes")
 """How a performance is solved: as shipped, without emphasis, by the tracker's coefficients."""
@@ -37,7 +37,8 @@ class Plan:
     """What is measured.
 
     out: folder. profiles: the characters, the primary first. hed, ced: prepared data; source: what
-    the human faces were prepared from. parts: of the human data. each: pictures an expression.
+    the human faces were prepared from; posed: prepared faces of people who posed. talkers: folder
+    of clips with their truth. parts: of the human data. each: pictures an expression.
     agreement: least share of people's votes. clips: footage of performances; over the time of the
     first what actor and primary express is compared too. windows: of each clip on strips for blind
     rating, 0 for none; window_starts: clip's file name -> seconds at which its windows begin
@@ -50,6 +51,8 @@ class Plan:
     out: Path
     profiles: tuple[RigProfile, ...]
     hed: str | None = None
+    posed: str | None = None
+    talkers: str | None = None
     source: str | None = None
     ced: str | None = None
     clips: tuple[str, ...] = ()
@@ -97,7 +100,8 @@ class Plan:
     def wants(self, section: str) -> bool:
         """This section is asked for and the plan has what it needs."""
         has = {
-            "recognition": bool(self.hed or self.ced),
+            "recognition": bool(self.hed or self.ced or self.posed),
+            "feelings": bool(self.talkers),
             "transfer": bool(self.hed and self.source),
             "clip": bool(self.clips),
             "performance": bool(self.clips),
@@ -209,6 +213,7 @@ def rows_of(track: RigTrack, rows: np.ndarray) -> RigTrack:
         values=track.values[rows],
         state=track.state[rows],
         expression=track.expression[rows],
+        affect=None if track.affect is None else track.affect[rows],
     )
 
 

@@ -34,6 +34,7 @@ from ..keying.take_list import (
     show_take,
 )
 from ..keying.takes import fit_range
+from . import overruling, references
 from .scene_settings import key_options, retarget_settings
 from .take_pieces import Piece, about_now, target_take, track_of
 
@@ -135,6 +136,7 @@ def write_take(scene: bpy.types.Scene, folder: Path) -> KeyReport:
     piece = Piece(target_take(settings), about_now(settings), punch.parts, str(folder))
     report = write_pieces(scene, [piece], punch)
     settings.new_take = False
+    settings.overruled_used = overruling.as_text(references.phrases_said(settings))
     if settings.fit_range and punch.first is None:
         fit_range(scene, report)
     return report

@@ -8,12 +8,17 @@ import gpu
 import numpy as np
 from gpu_extras.batch import batch_for_shader
 
+from ...networks.phrases import Phrase
 from ...networks.solving import worst_frames
 from ...networks.vocabulary import EXPRESSION_COLOURS, EXPRESSIONS
 from . import references
 
 HEIGHT, MARGIN = 96, 16
 """Of the drawing, and around it, in pixels at a user interface scale of 1."""
+BAND = 16
+"""Height of the phrases' band within it."""
+AFFECT_COLOURS = ((0.95, 0.95, 0.95, 0.95), (1.0, 0.55, 0.15, 0.95))
+"""Of valence and arousal."""
 POINTS = 600
 """Most points of a line; a longer clip is thinned."""
 
@@ -77,6 +82,8 @@ def _draw() -> None:
         batch = batch_for_shader(shader, "LINE_STRIP", {"pos": points.tolist()})
         shader.uniform_float("color", _colour(name, 0.95))
         batch.draw(shader)
+    if scene.exprgen.show_affect and found.track.affect is not None:
+        _draw_affect(shader, found, x0, x1, y0, height)
     seconds = references.seconds_at(scene, scene.frame_current_final)
     if found.stills:
         row = references.row_at(scene, found, scene.frame_current_final)
@@ -84,8 +91,46 @@ def _draw() -> None:
     if first <= seconds <= last:
         box(shader, place(seconds) - 1, y0 - 4, place(seconds) + 1, y0 + height + 4, (1, 1, 1, 0.9))
     gpu.state.line_width_set(1.0)
+    for phrase in found.track.phrases or ():
+        _draw_phrase(shader, phrase, place(phrase.start), place(phrase.end), y0, scale)
     gpu.state.blend_set("NONE")
     _legend(x0, y0 + height + 4 * scale, scale)
+
+
+def _draw_affect(shader, found: references.Seen, x0, x1, y0: float, height: float) -> None:
+    """Valence and arousal as lines about a middle that stands for neither."""
+    step = max(1, len(found.track) // POINTS)
+    times = np.asarray(found.track.times)[::step]
+    affect = np.clip(np.asarray(found.track.affect, float)[::step], -1.0, 1.0)
+    x = x0 + (times - times[0]) / max(times[-1] - times[0], 1e-6) * (x1 - x0)
+    box(shader, x0, y0 + 0.5 * height, x1, y0 + 0.5 * height + 1, (1, 1, 1, 0.25))
+    gpu.state.line_width_set(2.5)
+    for column, colour in zip(affect.T, AFFECT_COLOURS, strict=True):
+        points = np.stack([x, y0 + (0.5 + 0.5 * column) * height], axis=1).astype(np.float32)
+        batch = batch_for_shader(shader, "LINE_STRIP", {"pos": points.tolist()})
+        shader.uniform_float("color", colour)
+        batch.draw(shader)
+
+
+def _draw_phrase(shader, phrase: Phrase, x0: float, x1: float, y0: float, scale: float) -> None:
+    """A phrase as a band below the curve, in its colour; one that a person said has a frame. The
+    second candidate is a stripe in it, as high as it is likely."""
+    x0, x1, height = x0 + 1, x1 - 1, BAND * scale
+    if x1 <= x0:
+        return
+    box(shader, x0, y0, x1, y0 + height, _colour(phrase.expression, 0.75))
+    second, chance = phrase.second
+    box(shader, x0, y0, x1, y0 + chance * height, _colour(second, 0.9))
+    if phrase.by_hand:
+        for a, b in ((y0, y0 + 2), (y0 + height - 2, y0 + height)):
+            box(shader, x0, a, x1, b, (1, 1, 1, 0.9))
+    text = f"{phrase.expression} {phrase.confidence:.0%}"
+    blf.size(0, 10 * scale)
+    if blf.dimensions(0, text)[0] > x1 - x0 - 6:
+        return
+    blf.color(0, 0.05, 0.05, 0.06, 1.0)
+    blf.position(0, x0 + 3, y0 + 0.28 * height, 0)
+    blf.draw(0, text)
 
 
 def _colour(name: str, opacity: float) -> tuple[float, float, float, float]:

@@ -21,11 +21,14 @@ from ...networks.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, remove, spool_pref
 from ...networks.files import sweep as files_sweep
 from ...networks.footage.live_link import ENDING as LIVE_LINK
 from ...networks.footage.stamp import is_replaced
+from ...networks.perception.phrasing import felt
+from ...networks.phrases import Overruling, Phrase, phrase_at
 from ...networks.solving import worst_frames
 from ...networks.track import FaceTrack, still_places
 from ..engine import engine_python
 from ..keying.keyframes import scene_fps
 from ..keying.take_list import takes_in_file
+from . import overruling
 
 TRACKS = "exprgen_tracks"
 STALE = 600.0
@@ -45,6 +48,7 @@ class Seen:
 
 
 _kept: dict[tuple, Seen | ExprGenError] = {}
+_as_said: tuple[Seen, tuple[Overruling, ...], Seen] | None = None
 _pictures = None
 _replaced: tuple[tuple, float, bool] | None = None
 MOST_PICTURES = 200
@@ -188,7 +192,41 @@ def track_path(settings) -> Path | None:
 
 
 def seen(settings) -> Seen | None:
-    """The scene's FaceTrack, read once; None where there is none or it can't be read."""
+    """The scene's FaceTrack, with what the animator says of its phrases; None where there is none
+    or it can't be read."""
+    global _as_said
+    found = _read(settings)
+    if found is None:
+        return None
+    words = overruling.words_of(settings, identity(settings), found.track.phrases)
+    if not words:
+        return found
+    if _as_said is None or _as_said[0] is not found or _as_said[1] != words:
+        _as_said = (found, words, _seen(felt(found.track, words)))
+    return _as_said[2]
+
+
+def phrases_said(settings) -> tuple[Overruling, ...]:
+    """What the animator says of the phrases of the scene's reference."""
+    found = _read(settings)
+    phrases = None if found is None else found.track.phrases
+    return overruling.words_of(settings, identity(settings), phrases)
+
+
+def phrase_near(settings, seconds: float) -> Phrase | None:
+    """The phrase, as it is now, that a moment of the reference lies in."""
+    found = seen(settings)
+    if found is None or not found.track.phrases:
+        return None
+    return found.track.phrases[phrase_at(found.track.phrases, seconds)]
+
+
+def _seen(track: FaceTrack) -> Seen:
+    return Seen(track, worst_frames.warnings(track))
+
+
+def _read(settings) -> Seen | None:
+    """The scene's FaceTrack as it was read, once."""
     path = track_path(settings)
     if path is None:
         return None
@@ -199,8 +237,7 @@ def seen(settings) -> Seen | None:
     if key not in _kept:
         _kept.clear()
         try:
-            track = FaceTrack.load(path)
-            _kept[key] = Seen(track, worst_frames.warnings(track))
+            _kept[key] = _seen(felt(FaceTrack.load(path)))
         except ExprGenError as error:
             _kept[key] = error
     found = _kept[key]
@@ -290,8 +327,9 @@ def icon_of(path: Path) -> int:
 
 def forget() -> None:
     """Let go of everything that was read."""
-    global _pictures
+    global _pictures, _as_said
     _kept.clear()
+    _as_said = None
     if _pictures is not None:
         import bpy.utils.previews
 

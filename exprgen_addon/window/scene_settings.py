@@ -16,6 +16,7 @@ from bpy.props import (
     CollectionProperty,
     EnumProperty,
     FloatProperty,
+    FloatVectorProperty,
     IntProperty,
     PointerProperty,
     StringProperty,
@@ -133,6 +134,17 @@ class EXPRGEN_PG_correction(bpy.types.PropertyGroup):
     offsets: StringProperty(description="Control -> what is added, in unit values, as JSON")
     keyed: StringProperty(description="Strength and reach that are in the keys")
     reference: StringProperty(description="The reference that it was made on; empty: before 0.2")
+
+
+class EXPRGEN_PG_overruled(bpy.types.PropertyGroup):
+    """What is felt in a span of a reference by an animator's word, instead of what was read."""
+
+    start: FloatProperty(name="From", unit="TIME_ABSOLUTE", description="Seconds of the reference")
+    end: FloatProperty(name="To", unit="TIME_ABSOLUTE", description="Seconds of the reference")
+    weights: FloatVectorProperty(
+        size=len(EXPRESSIONS), min=0.0, description="Of the seven expressions"
+    )
+    reference: StringProperty(description="The reference that it was said of")
 
 
 class EXPRGEN_PG_character(bpy.types.PropertyGroup):
@@ -316,6 +328,11 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         description="Make a new action and leave the present one as it is; else keys are written "
         "into the present action",
     )
+    key_affect: BoolProperty(
+        name="Affect",
+        description="Key valence and arousal too, as custom properties of each rig that drivers "
+        "and geometry nodes can follow",
+    )
     sound: BoolProperty(
         name="Sound",
         default=True,
@@ -361,6 +378,12 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         description="Draw the seven probabilities over the clip at the bottom of the 3D view",
         update=_redraw,
     )
+    show_affect: BoolProperty(
+        name="Affect",
+        default=False,
+        description="Draw valence (white) and arousal (orange) over the clip too",
+        update=_redraw,
+    )
     show_lips: BoolProperty(
         name="Lips in Viewport",
         default=False,
@@ -393,6 +416,9 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
             ("primary", "Primary", "Learns from people's faces too: needs labelled faces (HED)"),
         ],
     )
+
+    overruled: CollectionProperty(type=EXPRGEN_PG_overruled)
+    overruled_used: StringProperty(description="What was said of phrases at the last Apply")
 
     neutral_used: StringProperty(description="Where the actor's neutral of the last Apply is from")
 
@@ -488,6 +514,7 @@ class EXPRGEN_PG_window(bpy.types.PropertyGroup):
 
 classes = (
     EXPRGEN_PG_correction,
+    EXPRGEN_PG_overruled,
     EXPRGEN_PG_character,
     EXPRGEN_PG_scene,
     EXPRGEN_PG_new_control,
@@ -530,6 +557,7 @@ def retarget_settings(
         emphasis=settings.emphasis,
         emphasis_parts={part: getattr(settings, f"emphasis_{part}") for part in parts},
         emphasis_curve=emphasis_curve(settings.id_data, start_frame),
+        phrases=_phrases_said(settings),
         articulation=settings.articulation,
         actor=settings.actor,
         gain={
@@ -539,6 +567,12 @@ def retarget_settings(
         },
         outputs=settings.outputs,
     )
+
+
+def _phrases_said(settings: EXPRGEN_PG_scene) -> tuple:
+    from . import references
+
+    return references.phrases_said(settings)
 
 
 def emphasis_curve(
@@ -566,6 +600,7 @@ def key_options(settings: EXPRGEN_PG_scene) -> KeyOptions:
         interpolation=settings.interpolation,
         reduce=settings.reduce,
         keep_hand_made=not settings.replace_hand_made,
+        affect=settings.key_affect,
         whole=not (
             settings.use_range
             or settings.use_apply_range

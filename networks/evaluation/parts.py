@@ -102,6 +102,20 @@ def human_part(folder: str | Path, name: str) -> Part:
     return Part(name, data.faces, rows, targets[rows], table["source"][rows], seen, missing)
 
 
+def whole_part(folder: str | Path) -> str:
+    """The name of the one part to check on of a HED cache of one pack.
+
+    Raises:
+        InputError: it holds several packs.
+    """
+    packs = sorted(set(load_table(folder)["pack"].tolist()))
+    if len(packs) != 1:
+        raise InputError(
+            f"holds {len(packs)} packs", file=folder, fix="prepare the posed faces by themselves"
+        )
+    return f"{packs[0]}/{VALIDATION}"
+
+
 def character_part(folder: str | Path, name: str) -> Part:
     """The labelled pictures of "<character>/<split>" of a prepared CED.
 

@@ -36,8 +36,8 @@ def write_html(figures: dict, path: Path) -> Path:
         OutputError: the place can't be written.
     """
     sections = (
-        _recognition, _folds, _clarity, _transfer, _ratings, _intensity, _stability, _clip,
-        _performance, _strip_ratings, _worst,
+        _recognition, _feelings, _folds, _clarity, _transfer, _ratings, _intensity, _stability,
+        _clip, _performance, _strip_ratings, _worst,
     )  # fmt: skip
     parts = [part for section in sections if (part := section(figures))]
     text = [
@@ -78,6 +78,14 @@ def _recognition(figures: dict) -> str:
             matrix = confusion_svg(np.array(r["confusion"]), EXPRESSIONS).partition("</h2>")[2]
             text += f"<h3>{r['network']} on {html.escape(r['part'])}</h3>{matrix}"
     return text
+
+
+def _feelings(figures: dict) -> str:
+    measured = figures.get("feelings") or {}
+    if not measured:
+        return ""
+    rows = [(name.replace("_", " "), value) for name, value in measured.items()]
+    return "<h2>What is felt over time</h2>" + _table(("measure", "value"), rows)
 
 
 def _folds(figures: dict) -> str:

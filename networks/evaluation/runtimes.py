@@ -13,13 +13,16 @@ from ..inference.forms import form
 from ..inference.network import softmax
 from ..inference.opening import fitted
 from ..inference.table1 import FaceReaders
+from ..models.against_neutral import opinion_against
 from ..models.coefficient_reader import coefficient_opinion
 from ..models.face_input import grey_faces
 from ..models.kind import character_chance
+from ..models.layouts import MEASURED, SHARED_LAYERS
 from ..models.mouth_reader import mouth_opinion
 from ..models.teacher import teacher_opinion
 from ..models.weights_file import Weights, read_weights
 from ..models.weights_io import load_network
+from ..models.weights_places import WEIGHTS
 from ..perception.drawn_faces import calibration_faces
 from ..tracking.mouth_crop import CROP_SIZE
 
@@ -71,6 +74,19 @@ def _classifier(made, network, weights: Weights) -> tuple[Way, Way]:
     )
 
 
+def _upper(made, network, weights: Weights) -> tuple[Way, Way]:
+    place = WEIGHTS / "hcnn.safetensors"
+    size = weights.info.input_size
+    parent, readers = load_network(place, "hcnn")[0], {"": made.on(read_weights(place, "hcnn"))}
+    faces = grey_faces(calibration_faces(FACES), size)
+    both = torch.from_numpy(np.concatenate([faces, faces[..., ::-1]]))
+    looking = FaceReaders(readers, {}, size)
+    return (
+        lambda: network(parent.maps(both, 0, SHARED_LAYERS), folded=True).softmax(1).numpy(),
+        lambda: softmax(looking(faces, {})[""].reshape(2 * FACES, -1)),
+    )
+
+
 def _regressor(made, network, weights: Weights) -> tuple[Way, Way]:
     faces = grey_faces(calibration_faces(FACES), weights.info.input_size)
     extra = _rng().random((FACES, made.extra), np.float32)
@@ -85,6 +101,14 @@ def _regressor(made, network, weights: Weights) -> tuple[Way, Way]:
 def _teacher(made, network, weights: Weights) -> tuple[Way, Way]:
     faces = grey_faces(calibration_faces(FACES), made.size)
     return lambda: teacher_opinion(network, torch.from_numpy(faces)), lambda: made(faces)
+
+
+def _against(made, network, weights: Weights) -> tuple[Way, Way]:
+    measured, neutral = _rng().random((2, FACES, MEASURED))
+    return (
+        lambda: np.stack(opinion_against(network, measured, neutral)),
+        lambda: np.stack([made(measured, neutral, mouth) for mouth in (True, False)]),
+    )
 
 
 def _kind(made, network, weights: Weights) -> tuple[Way, Way]:
@@ -114,9 +138,11 @@ _WAYS = {
     "hcnn": _classifier,
     "scnn": _classifier,
     "rig_regressor": _regressor,
+    "upper_look": _upper,
     "teacher": _teacher,
     "kind": _kind,
     "mouth_reader": _mouth,
     "coefficient_reader": _coefficients,
+    "against_neutral": _against,
     "character_mlp": _mlp,
 }

@@ -20,7 +20,7 @@ from ..vocabulary import EXPRESSIONS, NEUTRAL
 from .choice import choose, save_choice, write_originals
 from .correlation import rank_correlation, told
 from .judging import Judge, actor_faces, character_faces, judge_paths, judged, own_reading
-from .parts import character_part, human_part
+from .parts import character_part, human_part, whole_part
 from .recognition import probabilities_of, read_as_in_use, recognise
 from .report import write_html
 from .sheets import named_right, score_ratings, write_sheets
@@ -52,24 +52,27 @@ def pick(
     return {"pictures": [str(p) for p in written]}
 
 
-def recognition(emit: Emit, hed: str, ced: str, parts: list) -> dict:
+def recognition(emit: Emit, hed: str, ced: str, parts: list, posed: str = "") -> dict:
     """HCNN and the judges on human parts, SCNN and the judges on every character's validation part:
     {"recognition": [...], "pose_intensity": {...}}."""
     folder = weights_folder()
     measured = []
     people = {name: human_part(hed, name) for name in parts} if hed else {}
-    posed = {n: character_part(ced, f"{n}/val") for n in characters(Path(ced))} if ced else {}
+    drawn = {n: character_part(ced, f"{n}/val") for n in characters(Path(ced))} if ced else {}
     work = [(weights_path("hcnn", folder=folder), p, "hcnn") for p in people.values()]
-    work += [(weights_path("scnn", folder=folder), p, "scnn") for p in posed.values()]
+    work += [(weights_path("scnn", folder=folder), p, "scnn") for p in drawn.values()]
     for number, (path, part, network) in enumerate(work):
         measured += [made.to_json() for made in recognise(path, part, network)]
         emit(_progress("recognition", number + 1, len(work)))
     measured += [made.to_json() for p in people.values() for made in read_as_in_use(hed, p)]
+    if posed:
+        part = human_part(posed, whole_part(posed))
+        measured += [made.to_json() for made in read_as_in_use(posed, part)]
     judges = [Judge.load(p) for p in judge_paths(folder)]
     if judges:
         measured += [_judged_part(judges, part, True) for part in people.values()]
-        measured += [_judged_part(judges, part, False) for part in posed.values()]
-    return {"recognition": measured, "pose_intensity": _pose_intensity(ced, folder, posed)}
+        measured += [_judged_part(judges, part, False) for part in drawn.values()]
+    return {"recognition": measured, "pose_intensity": _pose_intensity(ced, folder, drawn)}
 
 
 def _judged_part(judges: list[Judge], part, human: bool) -> dict:
@@ -137,6 +140,14 @@ def read_frames(emit: Emit, track: str, frames: list, files: list, landmarks: li
     return {name: np.round(rows, 5).tolist() for name, rows in out.items()}
 
 
+def feelings(emit: Emit, tracks: list, truths: list) -> dict:
+    """What is felt over time in analysed clips of which the truth is known: {"feelings": see
+    `feelings.measure`}."""
+    from .feelings import measure
+
+    return {"feelings": measure(tracks, truths)}
+
+
 def hold(emit: Emit, clip: str, frame: int, out: str) -> dict:
     """A clip of one frame of another, repeated with noise: {"clip": path}."""
     from ..footage.media import open_reference
@@ -198,6 +209,7 @@ _STEPS = (
     recognition,
     transfer,
     read_frames,
+    feelings,
     hold,
     strips,
     ratings,

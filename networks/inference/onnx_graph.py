@@ -84,9 +84,9 @@ class Graph:
         """The mean over all places: (B, C, H, W) -> (B, C)."""
         return self.layer("Flatten", self.layer("GlobalAveragePool", x))
 
-    def first(self, x: str, count: int) -> str:
-        """The first `count` of a batch."""
-        places = (self.constant(np.array([n])) for n in (0, count, 0))
+    def first(self, x: str, count: int, axis: int = 0) -> str:
+        """The first `count` of a batch, or along another axis."""
+        places = (self.constant(np.array([n])) for n in (0, count, axis))
         return self.layer("Slice", x, *places)
 
     def to_bytes(self, outputs: dict[str, tuple[str, Sequence[int]]]) -> bytes:

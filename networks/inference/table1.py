@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..models.layouts import CHANNELS, FOLDED_STRIDES, TABLE_1
+from ..models.layouts import CHANNELS, FOLDED_STRIDES, SHARED_LAYERS, TABLE_1
 from ..models.weights_file import Weights
 from ..vocabulary import EXPRESSIONS
 from .forms import form_of
@@ -31,15 +31,17 @@ from .tensors import Tensors
 class Table1:
     """A Table 1 network's numbers, folded: (weight, bias) of the convolutions, of FC-13 and FC-14.
 
-    extra: length of the second input. fc_relu, bounded: see models/perceptual.py.
+    extra: length of the second input. fc_relu, bounded: see models/perceptual.py. rows: of what the
+    first SHARED_LAYERS layers give those that are looked at, from the top; 0 for all.
     """
 
     layers: tuple[tuple[np.ndarray, np.ndarray], ...]
     fc13: tuple[np.ndarray, np.ndarray]
     fc14: tuple[np.ndarray, np.ndarray]
-    extra: int
-    fc_relu: bool
-    bounded: bool
+    extra: int = 0
+    fc_relu: bool = False
+    bounded: bool = False
+    rows: int = 0
 
     @property
     def outputs(self) -> int:
@@ -47,8 +49,10 @@ class Table1:
 
     def maps(self, graph: Graph, x: str, start: int = 0, stop: int | None = None) -> str:
         """Convolutions `start` to `stop` - 1."""
-        rows = list(zip(self.layers, FOLDED_STRIDES, strict=True))[start:stop]
-        for (weight, bias), stride in rows:
+        steps = list(enumerate(zip(self.layers, FOLDED_STRIDES, strict=True)))[start:stop]
+        for place, ((weight, bias), stride) in steps:
+            if place == SHARED_LAYERS and self.rows:
+                x = graph.first(x, self.rows, axis=2)
             padding = weight.shape[2] // 2
             x = graph.convolution(x, weight, bias, stride=stride, padding=padding)
             x = graph.layer("Relu", x)
@@ -134,6 +138,14 @@ class FaceReaders:
             units = found[f"out {name}"]
             result[name] = np.clip(units, -1.0, 1.0) if regressor.bounded else units
         return result
+
+    def nothing(self) -> dict[str, np.ndarray]:
+        """The same of no faces."""
+        widths = {n: r.outputs for n, r in self._regressors.items()}
+        return {
+            **{n: np.zeros((2, 0, c.outputs), np.float32) for n, c in self._classifiers.items()},
+            **{n: np.zeros((0, width), np.float32) for n, width in widths.items()},
+        }
 
     def _build(self, graph: Graph, batch: int) -> Outputs:
         x = graph.input("faces", batch, 1, self._size, self._size)

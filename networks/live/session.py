@@ -30,18 +30,16 @@ import numpy as np
 
 from ..characters.profile import RigProfile, load_profile
 from ..errors import UsageError
-from ..perception.needed_weights import load_runner
+from ..perception.needed_weights import LOOK_EVERY, load_runner
 from ..progress import Emit, Stop, Stopwatch
 from ..settings import RetargetSettings
+from ..solving.feeling import FeltOverTime
 from .calibration import LEAST_FRAMES, SECONDS
 from .face_port import LOCAL, FacePort
 from .seen import CALM, Seen, seen_by_camera, seen_by_phone
 from .solver import LiveSolver
 from .sources import CameraSource, ClipSource, Newest, Shot, Source, gone
 
-LOOK_EVERY = 0.1
-"""Seconds from one look of the networks to the next at least: a feeling takes longer to change, and
-the tracker needs the processor too."""
 WAIT = 0.2
 """Seconds that a frame is waited for before somebody looks whether to stop."""
 LEAD = 120
@@ -125,7 +123,7 @@ def _run(request: LiveRequest, emit: Emit, stop: threading.Event) -> dict:
         with source:
             result = _by_camera(session, source, tracker, networks, recorder)
         if recorder is not None and recorder.found:
-            result["track"] = str(recorder.finish())
+            result["track"] = str(recorder.finish(over_time=FeltOverTime.load()))
         return session.told(result)
 
 

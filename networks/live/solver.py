@@ -21,6 +21,8 @@ from ..characters.told_poses import guiding_poses
 from ..errors import InputError, ModelError
 from ..models.playable import by_channels
 from ..perception.needed_weights import load_mapping
+from ..perception.over_time import Now, OverTime
+from ..perception.phrasing import Feeling
 from ..progress import Emit
 from ..settings import RetargetSettings
 from ..solving.actor import JUMP, ActorRelations, evened, quick_reach
@@ -177,6 +179,9 @@ class LiveSolver:
         }
         self._moved = {s: OneEuro(getattr(of, s), JUMP) for s in settings}
         self._arkit = OneEuro(of.smoothing_mouth, JUMP_UNITS)
+        over_time = OverTime.load()
+        self._now = Now(over_time) if over_time is not None else None
+        self._feeling = Feeling()
         self._perceived = OneEuro(1.0, JUMP_PERCEIVED)
         self._head = OneEuro(of.smoothing_head, JUMP_HEAD)
         self._gaze = OneEuro(of.smoothing_eyes, JUMP_GAZE)
@@ -258,8 +263,15 @@ class LiveSolver:
             lips_meet=meet,
             lids=self._lids(time, (moved[LID_GAPS] + whole) / whole),
             arkit=self._arkit(time, seen.arkit),
-            expression=self._perceived(time, seen.expression),
+            expression=self._perceived(time, self._felt(seen)),
         )
+
+    def _felt(self, seen: Seen) -> np.ndarray:
+        """(7,) what is felt now: whom to believe as the mouth moves, then as feelings change."""
+        said = seen.expression
+        if self._now is not None:
+            said = self._now(seen.time, {"whole": said}, seen.arkit)
+        return self._feeling(seen.time, said)
 
     def _actor(self) -> ActorRelations:
         rows = self._rows

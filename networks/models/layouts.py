@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES
+
 CHANNELS = 64
 
 
@@ -49,6 +51,12 @@ def folded_strides(specs: tuple[LayerSpec, ...] = TABLE_1) -> tuple[int, ...]:
 
 FOLDED_STRIDES = folded_strides()
 
+SHARED_LAYERS = 4
+"""First convolutions that all looks at a face have in common, HCNN's."""
+UPPER_ROWS = 8
+"""Of the 16 rows that CONV-4 gives of a face of 64 pixels those that the upper look sees: they tell
+of the face's first 38 pixels alone, down to the nostrils; the lips begin 6 pixels below."""
+
 TEACHER_SIZE = 112
 """Side in pixels of the faces it looks at: a registered face then is as large as the recogniser's,
 which saw 150 pixels with a margin of a quarter."""
@@ -66,3 +74,48 @@ MOUTH_WIDTHS = (1, 8, 16, 24)
 COEFFICIENT_SHARE = 0.15
 """Of the coefficients in the joint opinion; the rest is seen in the pixels (on ferplus/val 0.15 and
 0.3 are as good; without the teacher 0.3 was best)."""
+
+MEASURED = len(GEOMETRIC_FEATURES) + len(ARKIT_CHANNELS)
+"""Numbers that the tracker measures of a face: geometric features, then coefficients."""
+UPPER_MEASURED = tuple(
+    place
+    for place, name in enumerate((*GEOMETRIC_FEATURES, *ARKIT_CHANNELS))
+    if name.startswith(("brow", "lid_height", "nose", "eye", "cheekSquint"))
+)
+"""Places of those among them that speech hardly moves."""
+MOST_APART = 6.0
+"""Deviations from the mean beyond which a measurement says no more."""
+
+TIME_STEP = 0.05
+"""Seconds between two moments that the reader over time looks at."""
+TIME_DILATIONS = (1, 4, 5)
+"""Of its convolutions over time, of `TIME_KERNEL` moments each: together they reach a second before
+and after."""
+TIME_KERNEL = 5
+TIME_WIDTH = 24
+TIME_READERS = ("whole", "no_mouth", "against_neutral", "against_upper")
+"""Whose opinions it joins: on the whole face, on its upper part, on what is measured against the
+actor's own neutral, on that of it which is not mouth or jaw."""
+TIME_REACH = sum(d * (TIME_KERNEL // 2) for d in TIME_DILATIONS)
+"""Moments before and after that have a say in one."""
+TIME_MOUTH = ("jawOpen", "mouthClose", "mouthFunnel", "mouthPucker", "mouthSmile", "mouthStretch",
+              "mouthPress", "mouthUpperUp", "mouthLowerDown", "mouthRoll")  # fmt: skip
+"""Channels by which it sees the mouth's motion, the sides (or lips) of each together."""
+TIME_OPINIONS = len(TIME_READERS) * len(EXPRESSIONS)
+TIME_MOTION = 2 * len(TIME_MOUTH) + 1
+"""Numbers that tell whether a mouth speaks: where it is, how quickly it moves, a face is seen."""
+TIME_INPUTS = TIME_OPINIONS + TIME_MOTION
+"""What the reader over time looks at in a moment: opinions, then the motion."""
+TIME_JOINED = TIME_OPINIONS + 1
+"""How much each opinion on each expression counts, and what is added to neutral."""
+TIME_FIRST = (0.6, 0.2, 0.4, 0.2)
+"""How much each of TIME_READERS counts before anything is learned."""
+
+AFFECT_CHANNELS = (
+    "browDown", "browInnerUp", "browOuterUp", "cheekPuff", "cheekSquint", "eyeSquint", "eyeWide",
+    "jawOpen", "jawForward", "mouthSmile", "mouthFrown", "mouthStretch", "mouthPress",
+    "mouthPucker", "mouthFunnel", "mouthUpperUp", "mouthLowerDown", "mouthShrug", "mouthDimple",
+    "mouthRoll", "noseSneer",
+)  # fmt: skip
+"""Channels that the affect reader looks at, both sides of each together."""
+AFFECT_INPUTS = len(EXPRESSIONS) + len(AFFECT_CHANNELS)

@@ -8,8 +8,14 @@ from ..characters.profile import RigProfile
 from ..models.playable import by_channels, network_of
 from ..models.weights_places import POSED, file_name, find_weights, weights_folder
 
+_ADVISERS = ("second", "upper", "teacher", "coefficients")
+_NETWORKS = ("hcnn", "upper_look", "teacher", "coefficient_reader")
 BATCH = 2
 """Faces handed to the networks at once."""
+
+LOOK_EVERY = 0.1
+"""Seconds from one reading of an expression to the next at least: a feeling takes longer to change,
+and the tracker needs the processor too."""
 
 
 def needed_weights(profiles: list[RigProfile]) -> dict[str, Path]:
@@ -49,10 +55,11 @@ def load_runner(profiles: list[RigProfile]):
 
 def adviser_weights() -> dict[str, Path]:
     """Weight files of what joins in HCNN's opinion on people: "second", an HCNN trained on posed
-    people, "teacher", the larger network, and "coefficients", the coefficient reader. Any may be
-    missing, since HCNN can do without."""
+    people, "upper", the upper look, "teacher", the larger network, and "coefficients", the
+    coefficient reader. Any may be missing, since HCNN can do without."""
     return {
         "second": weights_folder() / file_name("hcnn", POSED),
+        "upper": find_weights("upper_look"),
         "teacher": find_weights("teacher"),
         "coefficients": find_weights("coefficient_reader"),
     }
@@ -61,7 +68,8 @@ def adviser_weights() -> dict[str, Path]:
 def solving_weights(profiles: list[RigProfile]) -> list[Path]:
     """The weight files that have a say in what these characters do, the primary first; those that
     are missing are left out."""
-    advisers = [*adviser_weights().values(), find_weights("mouth_reader")]
+    others = (find_weights(name) for name in ("mouth_reader", "against_neutral"))
+    advisers = [*adviser_weights().values(), *others]
     paths = [*needed_weights(profiles).values(), *advisers]
     return [path for path in paths if path.is_file()]
 
@@ -74,12 +82,10 @@ def load_advisers() -> dict:
     """
     from ..models.weights_file import read_weights
 
-    paths = adviser_weights()
-    posed, teacher, reader = paths["second"], paths["teacher"], paths["coefficients"]
+    networks = dict(zip(_ADVISERS, _NETWORKS, strict=True))
     return {
-        "second": read_weights(posed, "hcnn") if posed.is_file() else None,
-        "teacher": read_weights(teacher, "teacher") if teacher.is_file() else None,
-        "coefficients": read_weights(reader, "coefficient_reader") if reader.is_file() else None,
+        name: read_weights(path, networks[name]) if path.is_file() else None
+        for name, path in adviser_weights().items()
     }
 
 

@@ -12,12 +12,15 @@ from ..errors import InputError
 from ..models.weights_places import weights_folder
 from ..progress import Emit, Progress
 from ..vocabulary import EXPRESSIONS
+from .affect import affect_reader
+from .clips import affect_json
 from .needed_weights import load_advisers
 
 
 def perceive(images: list[str], kind: str, emit: Emit, stop: threading.Event) -> dict:
     """The seven probabilities of pictures: {"pictures": [{"file", "as", "face", "expression",
-    "probabilities"}], "partial"}; expression and probabilities are null where no face was found.
+    "probabilities", "valence", "arousal"}], "partial"}; expression and probabilities are null where
+    no face was found, and valence and arousal (-1..1) are there for people alone.
 
     Args:
         images: pictures, or folders of them. kind: "human" (HCNN), "character" (SCNN) or "auto".
@@ -66,6 +69,8 @@ def _perceive_one(path: Path, kind: str, detector, runners: dict) -> dict:
     if chosen == "human" and faces:
         measured = (geometric_features(found.landmarks49)[None], found.arkit[None])
     probabilities = runners[chosen](face[None], *measured)["expression"][0]
+    affect = affect_reader() if measured else None
+    felt = affect_json(affect(probabilities[None], measured[1])[0]) if affect else {}
     return {
         "file": str(path),
         "as": chosen,
@@ -74,6 +79,7 @@ def _perceive_one(path: Path, kind: str, detector, runners: dict) -> dict:
         "probabilities": {
             e: round(float(p), 5) for e, p in zip(EXPRESSIONS, probabilities, strict=True)
         },
+        **felt,
     }
 
 

@@ -28,18 +28,26 @@ RESTORE = "restore it from the repository, or install the extension again"
 _CARD_LINE = re.compile(r"- File: `([^`]+)`, SHA-256 begins `([0-9a-f]+)`")
 _OTHERS = {
     f"hcnn_{POSED}": "HCNN of posed people",
+    "upper_look": "upper look",
     "teacher": "teacher",
     "scnn": "SCNN",
     "kind": "kind network",
     "coefficient_reader": "coefficient reader",
+    "against_neutral": "reader against neutral",
     "mouth_reader": "mouth reader",
+    "time_reader": "reader over time",
+    "affect_reader": "affect reader",
 }
 """What is needed beside the networks of the characters."""
 _READS = {
     "hcnn": "people",
+    "upper_look": "people",
+    "against_neutral": "people",
     "teacher": "people",
     "coefficient_reader": "people",
     "mouth_reader": "people",
+    "time_reader": "people",
+    "affect_reader": "people",
     "scnn": "characters",
 }
 """Whose faces a network reads that serves no single character; the others read both."""

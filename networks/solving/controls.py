@@ -152,6 +152,7 @@ def _assemble(
         state=np.array(track.state[rows]),
         expression=np.array(track.expression[rows]),
         meta={"settings": settings.to_json(), "neutral_trust": round(neutral.trust, 3)},
+        affect=None if track.affect is None else np.array(track.affect[rows]),
     )
 
 

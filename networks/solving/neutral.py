@@ -65,7 +65,7 @@ def find_neutral(track: FaceTrack, calibration: str | float) -> Neutral:
 
 def _find_automatically(track: FaceTrack, found: np.ndarray, open_eyes: np.ndarray) -> Neutral:
     activity = track.arkit[:, ACTIVE].max(1)
-    score = track.expression[:, NEUTRAL] * np.exp(-((activity / ACTIVITY_SCALE) ** 2))
+    score = track.momentary[:, NEUTRAL] * np.exp(-((activity / ACTIVITY_SCALE) ** 2))
     score = np.where(found, score, 0.0)
     step = float(np.median(np.diff(track.times))) if len(track) > 1 else 1.0
     enough = max(1, round(MIN_SECONDS / step))

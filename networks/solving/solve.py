@@ -20,6 +20,7 @@ from ..perception.needed_weights import (
     load_mapping,
     load_runner,
 )
+from ..perception.phrasing import felt
 from ..progress import Emit, Progress
 from ..settings import RetargetSettings
 from ..track import FaceTrack, RigTrack
@@ -55,6 +56,7 @@ def solve(
     from .perform import performer
     from .tongue import with_tongue
 
+    face_track = felt(face_track, settings.phrases)
     # Told before the work is done.
     followers = [_follower(face_track, primary, p) for p in secondaries]
     units = primary_units(face_track, primary, emit)
@@ -135,8 +137,8 @@ def _look_again(face_track: FaceTrack, primary: RigProfile, emit: Emit) -> np.nd
     for first in range(0, len(seen), BATCH):
         frames = seen[first : first + BATCH]
         faces = np.stack([decode_face(face_track.face_jpeg(int(i))) for i in frames])
-        found = runner(faces, face_track.geometry[frames], face_track.arkit[frames])
-        units[frames] = found["rig"][primary.name]
+        found = runner.units(faces, face_track.geometry[frames], face_track.arkit[frames])
+        units[frames] = found[primary.name]
         progress.show(first + len(frames))
     progress.show(len(seen), last=True)
     stills = bool(face_track.meta.get("stills"))

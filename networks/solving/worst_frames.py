@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..phrases import phrase_at
 from ..track import FaceTrack
 from ..vocabulary import EXPRESSIONS
 
@@ -43,9 +44,15 @@ def faults(track: FaceTrack) -> np.ndarray:
 
 
 def lead(track: FaceTrack) -> np.ndarray:
-    """(N,) lead of the likeliest expression over the second."""
+    """(N,) lead of the likeliest expression over the second; of a clip that has phrases each
+    phrase's own, since nobody doubts what one passes through on its way into the next, and 1 where
+    a person says what is felt, who may have said a mixture."""
     ordered = np.sort(np.asarray(track.expression, float), axis=1)
-    return ordered[:, -1] - ordered[:, -2]
+    out = ordered[:, -1] - ordered[:, -2]
+    for phrase in track.phrases or ():
+        own = 1.0 if phrase.by_hand else phrase.confidence - phrase.second[1]
+        out[(track.times >= phrase.start - 1e-9) & (track.times < phrase.end)] = own
+    return out
 
 
 def warnings(track: FaceTrack) -> list[Warning]:
@@ -122,5 +129,8 @@ def _warning(track: FaceTrack, kind: str, first: int, end: int, text: str) -> Wa
 
 def _rivals(track: FaceTrack, first: int, end: int) -> str:
     mean = np.asarray(track.expression[first:end], float).mean(0)
+    if track.phrases:
+        middle = float(track.times[(first + end) // 2])
+        mean = track.phrases[phrase_at(track.phrases, middle)].reading
     a, b = np.argsort(mean)[::-1][:2]
     return f"{EXPRESSIONS[a]} or {EXPRESSIONS[b]}?"

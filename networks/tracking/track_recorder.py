@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -53,11 +53,15 @@ _SPOOLED = {
     "geometry": ((len(GEOMETRIC_FEATURES),), np.float32),
     "expression": ((len(EXPRESSIONS),), np.float32),
     "mouth": ((len(MOUTH),), np.float32),
+    "no_mouth": ((len(EXPRESSIONS),), np.float32),
+    "read": ((), np.bool_),
     "times": ((), np.float64),
     "found": ((), np.bool_),
     "face_lengths": ((), np.int64),
 }
 _NEUTRAL = np.eye(len(EXPRESSIONS))[NEUTRAL]
+_READ = ("expression", "no_mouth")
+"""Columns of probabilities, which may be read at fewer frames than there are."""
 
 
 class TrackRecorder:
@@ -99,7 +103,7 @@ class TrackRecorder:
             self._meta["sound"] = round(sound, 4)
         self._turns: list[int] = []
         self._first = self._last = 0.0
-        self._frames = self.found = self._mouths = 0
+        self._frames = self.found = self._mouths = self._uppers = 0
         self.without_face: list[str] = []
         try:
             self._folder = new_spool(self.out)
@@ -134,15 +138,18 @@ class TrackRecorder:
         expression: np.ndarray | None = None,
         rig_units: dict[str, np.ndarray] | None = None,
         mouth: np.ndarray | None = None,
+        no_mouth: np.ndarray | None = None,
     ) -> None:
         """Append a frame; frames come in the order of their times.
 
         Args:
-            expression: (7,) probabilities of the registered face; None counts as neutral.
+            expression: (7,) probabilities of the registered face; None where nobody has looked: it
+                is between what was seen before and after, and neutral if nobody looked at any.
             rig_units: key as in FaceTrack.rig_units -> (M,) unit values; the same keys every time,
                 values of frames without a face don't matter and may be left out.
             mouth: (4,) in the order of MOUTH; None where nobody has looked. A track that has it for
-                no frame is written without it.
+                no frame is written without it. no_mouth: (7,) of the upper part of the face alone,
+                wherever an expression is given or nowhere; likewise.
         """
         self._check_time(tracked.time)
         jpeg = b""
@@ -155,7 +162,9 @@ class TrackRecorder:
             row |= {n: getattr(tracked, n) for n in ("gaze", "lids", "confidence", "geometry")}
             row |= {"found": True, "face_lengths": len(jpeg)}
             if expression is not None:
-                row["expression"] = expression
+                row |= {"expression": expression, "read": True}
+            if no_mouth is not None:
+                row["no_mouth"], self._uppers = no_mouth, self._uppers + 1
             if mouth is not None:
                 row["mouth"], self._mouths = mouth, self._mouths + 1
         else:
@@ -196,12 +205,16 @@ class TrackRecorder:
         for key, width in self._units.items():
             self._files[key].write(_bytes(rig_units.get(key, 0.0), (width,), np.float32))
 
-    def finish(self, *, partial: bool = False) -> Path:
+    def finish(
+        self, *, partial: bool = False, over_time: Callable[[FaceTrack], FaceTrack] | None = None
+    ) -> Path:
         """Fill what was lost, write the FaceTrack and return its path: `out`, or beside it where
         a partial one would replace a whole one (see `track.save_arrays`).
 
         Args:
             partial: the reference promised more than could be read (or the work was stopped).
+            over_time: what is read in all frames together, given the track without it; its
+                landmarks are not in memory then.
 
         Raises:
             InputError: no face was found at all, or there was no frame.
@@ -220,11 +233,11 @@ class TrackRecorder:
         try:
             for file in self._files.values():
                 file.flush()
-            return self._write(partial)
+            return self._write(partial, over_time or (lambda track: track))
         except OSError as error:
             raise unwritable(self.out, error) from error
 
-    def _write(self, partial: bool) -> Path:
+    def _write(self, partial: bool, over_time: Callable[[FaceTrack], FaceTrack]) -> Path:
         small = [n for n in (*_SPOOLED, *self._units) if n != "landmarks"]
         columns = {n: self._column(n) for n in small}
         times, found = columns["times"], columns.pop("found")
@@ -238,17 +251,24 @@ class TrackRecorder:
         if not self.stills:
             columns["gaze"] = bridge_closed_eyes(times, found, columns["gaze"], columns["blink"])
             columns["head_pose"] = _fill_poses(times, state, columns["head_pose"])
-        rests = {"geometry": np.median(columns["geometry"][found], axis=0), "expression": _NEUTRAL}
-        for name in ("gaze", "blink", "arkit", "geometry", "expression", "mouth", *self._units):
+        rests = {"geometry": np.median(columns["geometry"][found], axis=0)}
+        rests |= dict.fromkeys(_READ, _NEUTRAL)
+        read = columns.pop("read")
+        for name in _READ:
+            columns[name] = fill_unread(times, found, read, columns[name])
+        for name in ("gaze", "blink", "arkit", "geometry", "mouth", *_READ, *self._units):
             rest = rests.get(name, 0.0)
             columns[name] = fill_lost(times, state, columns[name], rest, stills=self.stills)
-        columns["expression"] /= columns["expression"].sum(1, keepdims=True)
+        for name in _READ:
+            columns[name] /= columns[name].sum(1, keepdims=True).clip(1e-6)
         lengths = columns.pop("face_lengths")
         units = {key: columns.pop(key).astype(np.float32) for key in self._units}
         if not self._mouths:
             del columns["mouth"]
+        if not self._uppers:
+            del columns["no_mouth"]
         floats = {n: c.astype(np.float32) for n, c in columns.items() if n != "times"}
-        return FaceTrack(
+        track = FaceTrack(
             **floats,
             times=times,
             state=state,
@@ -257,7 +277,8 @@ class TrackRecorder:
             face_bytes=self._spooled("face_bytes", (int(lengths.sum()),), np.uint8),
             meta={**self._meta, "partial": partial},
             rig_units=units,
-        ).save(self.out)
+        )
+        return over_time(track).save(self.out)
 
     def _told(self, times: np.ndarray) -> dict:
         """What the frames say of the clip: its own rate, and how they were turned."""
@@ -295,6 +316,20 @@ class TrackRecorder:
                 mixed = (1 - share[i]) * row(last[i]) + share[i] * row(following[i])
                 f.seek(int(i) * size)
                 f.write(mixed.astype(np.float32).tobytes())
+
+
+def fill_unread(
+    times: np.ndarray, found: np.ndarray, read: np.ndarray, values: np.ndarray
+) -> np.ndarray:
+    """Readings (N, K) of frames in which a face was found and not read, on the straight line
+    between the readings around them; `values` where nothing was read at all."""
+    if not read.any() or read[found].all():
+        return values
+    filled = np.array(values)
+    missing = found & ~read
+    for column in range(values.shape[1]):
+        filled[missing, column] = np.interp(times[missing], times[read], values[read, column])
+    return filled
 
 
 def encode_face(face: np.ndarray) -> bytes:

@@ -17,13 +17,15 @@ from ..models.coefficient_reader import (
     coefficient_reader,
 )
 from ..models.weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
-from ..vocabulary import EXPRESSIONS
+from ..vocabulary import EXPRESSIONS, GEOMETRIC_FEATURES
 from .hcnn import named
 from .shared.classifying import HUMAN_LICENCE, classify, measures, soft_cross_entropy
 from .shared.datasets import load_faces
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.mixing import PEOPLE_HELP, SHARE_HELP, Pool, draw, held_out, pools
 from .shared.options import changed_options, fixed, option, run_command
+from .shared.own_neutral import Known, known, neutrals, played, usual_neutral
+from .shared.performers import subjects_of
 from .shared.sets import VALIDATION, FaceSet
 
 NOISE = 0.02
@@ -52,10 +54,15 @@ class CoefficientSettings:
 
 
 class CoefficientTask:
-    """The seven expressions from geometric features and coefficients; votes as targets."""
+    """The seven expressions from geometric features and coefficients; votes as targets.
 
-    def __init__(self, model: CoefficientReader, parts: tuple[Pool, ...]):
-        self.model, self.parts = model, parts
+    Args:
+        sets: of each part its measurements and, where known, each face's own neutral.
+    """
+
+    def __init__(self, model: CoefficientReader, parts: tuple[Pool, ...], sets: list[Known]):
+        self.model, self.parts, self.sets = model, parts, sets
+        self.others = neutrals(parts[0].data)
         self.data = data = parts[0].data
         self.check_rows = data.rows(VALIDATION)
         rows = parts[0].rows
@@ -65,14 +72,20 @@ class CoefficientTask:
         self.model.train()
 
     def loss(self, stage: Stage, rng: np.random.Generator) -> Tensor:
-        chosen = list(zip(self.parts, draw(self.parts, stage.batch, rng), strict=True))
-        geometry, arkit, targets = (
-            np.concatenate([getattr(part.data, name)[part.rows[rows]] for part, rows in chosen])
-            for name in ("geometry", "arkit", "targets")
-        )
+        values, targets = [], []
+        drawn = draw(self.parts, stage.batch, rng)
+        for part, kept, places in zip(self.parts, self.sets, drawn, strict=True):
+            rows = part.rows[places]
+            shown = kept.values[rows]
+            if part is not self.parts[0]:
+                shown, _ = played(shown, kept.neutral[rows], kept.own[rows], self.others, rng)
+            values.append(shown)
+            targets.append(part.data.targets[rows])
+        geometry, arkit = np.split(np.concatenate(values), [len(GEOMETRIC_FEATURES)], axis=1)
         arkit = arkit + rng.normal(0, NOISE, arkit.shape)
         arkit = torch.from_numpy(arkit.clip(0, 1).astype(np.float32))
-        logits = self.model(torch.from_numpy(geometry), arkit)
+        targets = np.concatenate(targets).astype(np.float32)
+        logits = self.model(torch.from_numpy(geometry.astype(np.float32)), arkit)
         return soft_cross_entropy(logits.float(), targets)
 
     def evaluate(self, model: CoefficientReader, stage: Stage) -> dict[str, float]:
@@ -92,7 +105,10 @@ def train(s: CoefficientSettings) -> Outcome:
     torch.manual_seed(s.seed)
     data = load_faces(s.data)
     parts = pools(data, s.balance, s.people, s.people_share)
-    task = CoefficientTask(coefficient_reader(s.hidden), parts)
+    usual = usual_neutral(data)
+    folders = zip((s.data, s.people), parts, strict=False)
+    sets = [known(part.data, subjects_of(folder), usual) for folder, part in folders]
+    task = CoefficientTask(coefficient_reader(s.hidden), parts, sets)
     count = sum(len(part.rows) for part in parts)
     say(f"coefficient reader: {count} faces, {len(task.check_rows)} to check on")
     settings = fixed(s, "hcnn")

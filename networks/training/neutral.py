@@ -75,7 +75,7 @@ class _Clip:
         values = measure(actor_points(track))
         seen = track.found & (track.blink.max(1) < 0.2)
         closed = values[:, LIP_GAPS].mean(1) < CLOSED
-        neutral = track.expression[:, NEUTRAL] * closed
+        neutral = track.momentary[:, NEUTRAL] * closed
         arkit = track.arkit.astype(float)
         return _Clip(values[seen], arkit[seen], neutral[seen])
 

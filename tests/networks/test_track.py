@@ -100,6 +100,21 @@ def test_stop_keeps_what_is_finished(tmp_path):
     assert made.meta["partial"] is True
 
 
+def test_between_readings_lies_what_was_read_around_them(tmp_path):
+    joy, anger = (np.eye(len(EXPRESSIONS))[EXPRESSIONS.index(n)] for n in ("joy", "anger"))
+    with TrackRecorder(tmp_path / "t.npz", source="x") as rec:
+        for i in range(9):
+            said = {0: joy, 4: anger}.get(i)
+            rec.add(seen(i), said, no_mouth=None if said is None else (joy + anger) / 2)
+        rec.finish()
+    made = FaceTrack.load(tmp_path / "t.npz")
+    np.testing.assert_allclose(made.expression[2], (joy + anger) / 2, atol=1e-5)
+    np.testing.assert_allclose(made.expression[7], anger, atol=1e-6)
+    np.testing.assert_allclose(made.no_mouth, np.tile((joy + anger) / 2, (9, 1)), atol=1e-6)
+    nobody = record(tmp_path / "u.npz", [seen(0), seen(1)])
+    assert nobody.no_mouth is None
+
+
 def test_short_loss_is_bridged_long_loss_held_then_relaxed(tmp_path):
     frames = [unseen(i) for i in range(5)]
     frames += [seen(i, level=0.2, x=100) for i in range(5, 15)]

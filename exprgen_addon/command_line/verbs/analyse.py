@@ -6,7 +6,9 @@ import argparse
 
 from ....networks.characters.profile import RigProfile, find_character, sample_characters
 from ....networks.models.playable import can_lead, check_cast
+from ....networks.perception.clips import told
 from ....networks.settings import RetargetSettings
+from ....networks.track import FaceTrack
 from ..console import Console, check_file
 from ..options import reference_options
 from ..places import check_outputs
@@ -51,6 +53,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         analysis = run_job(worker, "analyse", request, console)
     summary = analysis_summary(analysis)
     result = {"out": analysis["track"], **summary, "seconds": analysis["seconds"]}
+    result["phrases"] = told(args.reference[0], FaceTrack.load(analysis["track"]))["phrases"]
     console.result(result, analysis_text(result) + f"\n{result['out']}")
     return exit_code(result, console)
 

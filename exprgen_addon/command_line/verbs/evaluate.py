@@ -20,6 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What follows the verb."""
     parser.add_argument("--out", required=True, metavar="DIR", help="goes on with what is there")
     parser.add_argument("--hed", metavar="DIR", help="prepared human faces (exprgen train hed)")
+    parser.add_argument(
+        "--posed", metavar="DIR", help="prepared faces of people who posed (exprgen train hed)"
+    )
+    parser.add_argument(
+        "--talkers", metavar="DIR", help="clips of people who feel, with their truth (.acted.npz)"
+    )
     parser.add_argument("--source", metavar="DIR", help="what they were prepared from")
     parser.add_argument("--ced", metavar="DIR", help="prepared character pictures")
     parser.add_argument("--part", action="append", metavar="PACK/val", help="default: ferplus/val")
@@ -54,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only",
         action="append",
-        choices=("recognition", "clarity", "transfer", "motion", "clip", "performance"),
+        choices=("recognition", "feelings", "clarity", "transfer", "motion", "clip", "performance"),
         help="may be given again; default: all that the options allow",
     )
     parser.add_argument("--folds", action="append", default=[], metavar="FILE.json")
@@ -71,7 +77,16 @@ def run(args: argparse.Namespace, console: Console) -> int:
         raise no_characters()
     primary = find_character(args.primary) if args.primary else sample_characters()[0]
     profiles = (primary, *map(find_character, args.secondary))
-    given = [args.hed, args.source, args.ced, *args.clip, *args.folds, *args.ratings]
+    given = [
+        args.hed,
+        args.posed,
+        args.talkers,
+        args.source,
+        args.ced,
+        *args.clip,
+        *args.folds,
+        *args.ratings,
+    ]
     given = list(filter(None, given))
     check_references(given)
     check_outputs({"out": check_folder(args.out)}, given, profiles)
@@ -79,6 +94,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         out=Path(args.out).resolve(),
         profiles=profiles,
         hed=args.hed,
+        posed=args.posed,
+        talkers=args.talkers,
         source=args.source,
         ced=args.ced,
         clips=tuple(args.clip),

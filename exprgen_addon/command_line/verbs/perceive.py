@@ -1,38 +1,82 @@
-"""`exprgen perceive`: what faces on pictures express."""
+"""`exprgen perceive`: what faces express, on pictures and over clips."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from ....networks.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from ....networks.vocabulary import EXPRESSIONS
 from ..console import Console
 from ..verb_steps import check_references, exit_code, run_job, running_worker
 
 NAME, ORDER = "perceive", 6
-HELP = "The seven expressions' probabilities of pictures of faces"
+HELP = "What faces express: seven probabilities of each picture, phrases of a clip"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What follows the verb."""
-    parser.add_argument("images", nargs="+", metavar="IMAGE")
+    parser.add_argument(
+        "images",
+        nargs="+",
+        metavar="IMAGE|CLIP|TRACK.npz",
+        help="pictures and folders of them; clips, or tracks of clips, for what is felt over time",
+    )
     parser.add_argument("--as", dest="kind", choices=("auto", "human", "character"), default="auto")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Pictures -> probabilities."""
+    """Pictures -> probabilities; clips -> phrases."""
     check_references(args.images)
+    files = [str(Path(p).resolve()) for p in args.images]
+    request = {
+        "images": [f for f in files if not _is_clip(f)],
+        "clips": [f for f in files if _is_clip(f)],
+        "as": args.kind,
+    }
     with running_worker(console) as worker:
-        request = {"images": [str(Path(p).resolve()) for p in args.images], "as": args.kind}
         result = run_job(worker, "perceive", request, console)
+    lines = _picture_lines(result.get("pictures", []))
+    for clip in result.get("clips", []):
+        lines += clip_lines(clip)
+    console.result(result, "\n".join(lines))
+    return exit_code(result, console)
+
+
+def _is_clip(file: str) -> bool:
+    suffix = Path(file).suffix.lower()
+    return suffix == ".npz" or suffix in set(VIDEO_SUFFIXES) - {".gif", *IMAGE_SUFFIXES}
+
+
+def _picture_lines(pictures: list[dict]) -> list[str]:
+    if not pictures:
+        return []
     lines = [f"{'':<28}" + "".join(f"{name[:8]:>9}" for name in EXPRESSIONS)]
-    for picture in result["pictures"]:
+    for picture in pictures:
         name = Path(picture["file"]).name[:27]
         if picture["probabilities"] is None:
             lines.append(f"{name:<28}  no face found")
             continue
         numbers = [f"{picture['probabilities'][e]:>9.3f}" for e in EXPRESSIONS]
         kind = "person" if picture["as"] == "human" else "character"
-        lines.append(f"{name:<28}" + "".join(numbers) + f"  {picture['expression']} ({kind})")
-    console.result(result, "\n".join(lines))
-    return exit_code(result, console)
+        named = f"  {picture['expression']} ({kind})"
+        lines.append(f"{name:<28}" + "".join(numbers) + named + affect_words(picture))
+    return lines
+
+
+def clip_lines(clip: dict) -> list[str]:
+    """A line for each phrase of a clip, as `clips.told` gives it, below its name."""
+    lines = [f"{Path(clip['file']).name}, {clip['seconds']:.1f} s"]
+    for p in clip["phrases"]:
+        span = f"{p['start']:8.2f} -{p['end']:7.2f} s"
+        first = f"{p['expression']} {p['confidence']:.0%}"
+        line = f"{span}  {first:<14}  else {p['second']} {p['second_confidence']:.0%}"
+        lines.append(line + affect_words(p))
+    return lines
+
+
+def affect_words(told: dict) -> str:
+    """Valence and arousal of a picture or a phrase, after two blanks; "" where there are none."""
+    if "valence" not in told:
+        return ""
+    return f"  valence {told['valence']:+.2f}, arousal {told['arousal']:+.2f}"

@@ -82,6 +82,7 @@ class EXPRGEN_PT_apply_keys(Part, bpy.types.Panel):
         column.prop(settings, "interpolation")
         column.prop(settings, "reduce")
         column.prop(settings, "subframes")
+        column.prop(settings, "key_affect")
         column.prop(settings, "replace_hand_made")
 
 

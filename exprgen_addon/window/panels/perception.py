@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import bpy
 
-from ....networks.vocabulary import EXPRESSIONS
-from .. import references
+from ....networks.phrases import Phrase, phrase_at
+from ....networks.vocabulary import AFFECT, EXPRESSIONS
+from .. import overruling, references
 from .drawing import Part, alert
 
 WARNINGS = 6
 """Warnings that are listed; more are counted."""
+PHRASES = 8
+"""Phrases that are listed: those around the present frame."""
 
 
 class EXPRGEN_PT_perception(Part, bpy.types.Panel):
@@ -32,7 +35,15 @@ class EXPRGEN_PT_perception(Part, bpy.types.Panel):
             draw_bars(layout, found.track.expression[row])
             if not found.track.found[row]:
                 alert(layout, "The face is lost at this frame")
-        layout.prop(scene.exprgen, "show_curve", icon="FCURVE")
+        line = layout.row(align=True)
+        line.prop(scene.exprgen, "show_curve", icon="FCURVE")
+        if found.track.affect is not None:
+            line.prop(scene.exprgen, "show_affect")
+            if row is not None:
+                pairs = zip(AFFECT, found.track.affect[row], strict=True)
+                layout.label(text=", ".join(f"{name} {value:+.2f}" for name, value in pairs))
+        if found.track.phrases:
+            _draw_phrases(layout, scene, found.track.phrases)
         _draw_warnings(layout, found)
 
 
@@ -45,6 +56,41 @@ def draw_bars(layout, probabilities) -> None:
         row = column.row(align=True)
         row.active = i == best
         row.progress(factor=min(max(share, 0.0), 1.0), text=f"{name}  {share:.0%}")
+
+
+def _draw_phrases(layout, scene: bpy.types.Scene, phrases: tuple[Phrase, ...]) -> None:
+    """A row a phrase: its time, which goes there, and what is felt, which opens the choice."""
+    now = references.seconds_at(scene, scene.frame_current_final)
+    here = phrase_at(phrases, now)
+    first = min(max(0, here - PHRASES // 2), max(0, len(phrases) - PHRASES))
+    shown = phrases[first : first + PHRASES]
+    column = layout.column(align=True)
+    column.label(text=_count(first, len(shown), len(phrases)), icon="SEQ_STRIP_META")
+    for index, phrase in enumerate(shown, first):
+        row = column.split(factor=0.27, align=True)
+        span = f"{phrase.start:.1f}-{phrase.end:.1f}"
+        row.operator("exprgen.go_to", text=span, depress=index == here).seconds = phrase.start
+        icon = "USER" if phrase.by_hand else "NONE"
+        text = reading_text(phrase)
+        choice = row.operator_menu_enum("exprgen.overrule", "said", text=text, icon=icon)
+        choice.start, choice.end = phrase.start, phrase.end
+    said = overruling.as_text(references.phrases_said(scene.exprgen))
+    if said != (scene.exprgen.overruled_used or "[]"):
+        layout.label(text="Phrases count at the next Apply", icon="INFO")
+
+
+def _count(first: int, shown: int, count: int) -> str:
+    if shown == count:
+        return "Phrases"
+    return f"Phrases {first + 1} to {first + shown} of {count}"
+
+
+def reading_text(phrase: Phrase) -> str:
+    """What is felt in a phrase, in a few words."""
+    second, chance = phrase.second
+    if phrase.by_hand and chance < 0.005:
+        return phrase.expression
+    return f"{phrase.expression} {phrase.confidence:.0%}, {second} {chance:.0%}"
 
 
 def _draw_warnings(layout, found: references.Seen) -> None:

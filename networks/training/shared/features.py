@@ -34,7 +34,8 @@ class Features:
     """Outputs of the frozen layers for V variants of N faces.
 
     maps: float16 memory map (V, N, 64, h, w). flipped: bool (V, N), the variant is mirrored.
-    Variant 0 is the face as it is, variant 1 its mirror image, the others are changed at random.
+    Variant 0 is the face as it is, variant 1 its mirror image, the others are changed at random; or
+    all but the first are.
     """
 
     maps: np.ndarray
@@ -81,11 +82,13 @@ def compute_features(
     size: int = REGISTERED_SIZE,
     seed: int = 0,
     changes: AugmentSettings | None = None,
+    mirrored: bool = True,
 ) -> Features:
     """The frozen layers' outputs on `faces[rows]`, read from `path` if they are there already.
 
     Args:
         path: .npy file; a .json beside it says what it was made from.
+        mirrored: variant 1 is the mirror image; else it is changed at random too.
 
     Raises:
         OutputError: the file can't be written.
@@ -93,10 +96,12 @@ def compute_features(
     check_frozen(frozen)
     folded = FoldedNetwork(network)
     key = _key(folded, faces, rows, frozen, variants, size, seed)
+    if not mirrored:
+        key["mirrored"] = False
     path = Path(path)
-    flipped = _flips(variants, len(rows), seed)
+    flipped = _flips(variants, len(rows), seed, mirrored)
     if not _is_there(path, key):
-        _compute(path, folded, faces, rows, frozen, flipped, size, seed, changes)
+        _compute(path, folded, faces, rows, frozen, flipped, size, seed, changes, 1 + mirrored)
         write_text(path.with_suffix(".json"), json_text(key))
     maps = read_array(path, fix="delete it")
     if maps.ndim != 5 or maps.shape[:2] != flipped.shape or maps.dtype != np.float16:
@@ -104,7 +109,7 @@ def compute_features(
     return Features(maps, flipped)
 
 
-def _compute(path, folded, faces, rows, frozen, flipped, size, seed, changes) -> None:
+def _compute(path, folded, faces, rows, frozen, flipped, size, seed, changes, unchanged) -> None:
     variants = len(flipped)
     h = size
     for spec in TABLE_1[:frozen]:
@@ -124,7 +129,8 @@ def _compute(path, folded, faces, rows, frozen, flipped, size, seed, changes) ->
         for i in range(0, len(rows), BATCH):
             part = slice(i, min(i + BATCH, len(rows)))
             pictures = np.stack([faces[r] for r in rows[part]])
-            x = _variant(v, pictures, flipped[v, part], size, seed + i, changes)
+            given = None if v < unchanged else changes
+            x = _variant(v, pictures, flipped[v, part], size, seed + i, given)
             maps[v, part] = folded.maps(standardise(x), 0, frozen).numpy().astype(np.float16)
             done += len(pictures)
             spent = time.perf_counter() - started
@@ -136,17 +142,18 @@ def _compute(path, folded, faces, rows, frozen, flipped, size, seed, changes) ->
 
 
 def _variant(v, pictures, flipped, size, seed, changes) -> Tensor:
-    if v < 2:
+    if changes is None:
         return plain(pictures, size, flipped)
     rng = np.random.default_rng((seed, v))
     mirrored = np.where(flipped[:, None, None], pictures[:, :, ::-1], pictures)
     return augment(mirrored, size, changes, rng)[0]
 
 
-def _flips(variants: int, count: int, seed: int) -> np.ndarray:
+def _flips(variants: int, count: int, seed: int, mirrored: bool) -> np.ndarray:
     flipped = np.random.default_rng((seed, 9)).random((variants, count)) < 0.5
     flipped[0] = False
-    flipped[1:2] = True
+    if mirrored:
+        flipped[1:2] = True
     return flipped
 
 

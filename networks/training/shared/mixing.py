@@ -8,9 +8,13 @@ import numpy as np
 
 from ...vocabulary import EXPRESSIONS
 from .datasets import load_faces
+from .performers import holds_performances, load_performers
 from .sets import TRAIN, VALIDATION, FaceSet
 
-PEOPLE_HELP = "prepared set of synthetic people to mix in (see sample_rigs/build/people.py)"
+PEOPLE_HELP = (
+    "prepared set of synthetic people to mix in, of pictures or of performances (see "
+    "sample_rigs/build/people.py and performances.py)"
+)
 SHARE_HELP = "share of the synthetic people in a batch"
 
 
@@ -38,7 +42,16 @@ def pools(data: FaceSet, balance: float, people: str = "", share: float = 0.0) -
     """
     if not people or not share:
         return (_pool(data, balance, 1.0),)
-    return _pool(data, balance, 1 - share), _pool(load_faces(people), balance, share)
+    return _pool(data, balance, 1 - share), _pool(load_people(people), balance, share)
+
+
+def load_people(folder: str) -> FaceSet:
+    """A prepared set of synthetic people, of pictures or of performances.
+
+    Raises:
+        InputError: the folder holds neither.
+    """
+    return load_performers(folder) if holds_performances(folder) else load_faces(folder)
 
 
 def _pool(data: FaceSet, balance: float, share: float) -> Pool:

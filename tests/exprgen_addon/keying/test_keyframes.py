@@ -296,3 +296,29 @@ def test_unregister_undoes_register(addon):
 def test_two_characters_and_472_frames_take_less_than_half_a_second(scene, profiles):
     tracks = [synthetic.rig_track(p, frames=472, seed=i) for i, p in enumerate(profiles)]
     assert apply(scene, *tracks).seconds < 0.5
+
+
+def with_affect(profile, frames=60):
+    track = synthetic.rig_track(profile, frames=frames)
+    wave = np.sin(np.arange(frames) / 10)
+    return dataclasses.replace(track, affect=np.stack([wave, -0.5 * wave], 1).astype(np.float32))
+
+
+def test_affect_is_keyed_when_asked_for(scene, profiles, tmp_path):
+    track = with_affect(profiles[0])
+    kept = type(track).load(track.save(tmp_path / "ann.npz"))
+    assert np.array_equal(kept.affect, track.affect)
+    plain = apply(scene, kept)
+    rig = in_scene.rig_of(in_scene.characters_in(scene)[0])
+    assert "exprgen_valence" not in rig
+    report = apply(scene, kept, affect=True)
+    assert report.curves == plain.curves + 2
+    for frame in (1, 30, 60):
+        scene.frame_set(frame)
+        assert rig["exprgen_valence"] == pytest.approx(kept.affect[frame - 1, 0], abs=1e-5)
+        assert rig["exprgen_arousal"] == pytest.approx(kept.affect[frame - 1, 1], abs=1e-5)
+
+
+def test_a_track_that_knows_no_affect_keys_none(scene, profiles):
+    track = synthetic.rig_track(profiles[0], frames=20)
+    assert apply(scene, track, affect=True).curves == apply(scene, track).curves

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
+from exprgen.networks.errors import ModelError
 from exprgen.networks.inference.coefficient_reader import CoefficientReader, joint_opinion
+from exprgen.networks.inference.upper_look import shared_digest
 from exprgen.networks.models.coefficient_reader import coefficient_opinion, coefficient_reader
 from exprgen.networks.models.perceptual import hcnn
+from exprgen.networks.models.upper_look import begun_from
 from exprgen.networks.models.weights_io import WeightsInfo, load_network, weights_of
 from exprgen.networks.perception.joint_opinion import PerceptionRunner
 from exprgen.networks.training.coefficients import CoefficientSettings, train
@@ -58,6 +61,25 @@ def test_a_second_reader_is_heard_by_the_first():
     assert PerceptionRunner(one, second=silent).prior == ()
 
 
+def test_the_upper_look_has_a_say_of_its_own():
+    parent = hcnn()
+    human = weights_of(parent, WeightsInfo("hcnn", labels=EXPRESSIONS, input_size=64))
+    info = WeightsInfo("upper_look", {"under": shared_digest(human)}, EXPRESSIONS, input_size=64)
+    faces = RNG.integers(0, 255, (3, 256, 256), dtype=np.uint8)
+    alone = PerceptionRunner(human)(faces)
+    assert "no_mouth" not in alone
+    runner = PerceptionRunner(human, upper=weights_of(begun_from(parent), info))
+    found = runner(faces)
+    np.testing.assert_allclose(found["expression"], alone["expression"], atol=1e-6)
+    lips = np.array(faces)
+    lips[:, 170:, 60:200] = lips[:, 170:, 60:200][:, ::-1, ::-1]  # as bright as before
+    np.testing.assert_allclose(runner(lips)["no_mouth"], found["no_mouth"], atol=2e-5)
+    assert np.abs(runner(lips)["expression"] - found["expression"]).max() > 1e-4
+    stranger = weights_of(hcnn(), human.info)
+    with pytest.raises(ModelError, match="another HCNN"):
+        PerceptionRunner(stranger, upper=weights_of(begun_from(parent), info))
+
+
 def test_an_expression_has_no_side():
     runner = PerceptionRunner(weights_of(hcnn(), WeightsInfo.of_classifier("hcnn")))
     faces = RNG.integers(0, 255, (2, 256, 256), dtype=np.uint8)
@@ -77,6 +99,7 @@ def measured(monkeypatch):
     for label in range(len(EXPRESSIONS)):
         data.arkit[data.labels == label, label] += 0.7
     monkeypatch.setattr(coefficients, "load_faces", lambda folder: data)
+    monkeypatch.setattr(coefficients, "subjects_of", lambda folder: np.full(len(data), ""))
     return data
 
 

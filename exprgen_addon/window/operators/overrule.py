@@ -1,0 +1,82 @@
+"""Say what is felt in a phrase, where it was read wrong."""
+
+from __future__ import annotations
+
+import bpy
+from bpy.props import EnumProperty, FloatProperty
+
+from .. import job_timer, overruling, references, review
+from ..scene_settings import EXPRESSION_ITEMS
+
+MIXTURE, READ = "mixture", "read"
+SAID_ITEMS = [
+    *EXPRESSION_ITEMS,
+    (MIXTURE, "Mixture...", "Two expressions at once, and how much of each", len(EXPRESSION_ITEMS)),
+    (READ, "As Read", "What the analysis reads there", len(EXPRESSION_ITEMS) + 1),
+]
+
+
+class EXPRGEN_OT_overrule(bpy.types.Operator):
+    """Say what the actor feels in this phrase instead of what was read. It counts at the next
+    Apply, and outlives another analysis of the clip"""
+
+    bl_idname = "exprgen.overrule"
+    bl_label = "Overrule a Phrase"
+    bl_options = {"REGISTER", "UNDO"}
+
+    said: EnumProperty(name="Feels", items=SAID_ITEMS, options={"SKIP_SAVE"})
+    start: FloatProperty(name="From", unit="TIME_ABSOLUTE", options={"HIDDEN"})
+    end: FloatProperty(name="To", unit="TIME_ABSOLUTE", options={"HIDDEN"})
+    first: EnumProperty(name="Feels", items=EXPRESSION_ITEMS, default="joy")
+    second: EnumProperty(name="And", items=EXPRESSION_ITEMS, default="surprise")
+    share: FloatProperty(
+        name="Of It",
+        default=0.5,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        description="Share of the second",
+    )
+
+    @classmethod
+    def poll(cls, context):
+        found = references.seen(context.scene.exprgen)
+        if found is None or not found.track.phrases:
+            cls.poll_message_set("Analyse a clip first")
+            return False
+        return True
+
+    def invoke(self, context, event):
+        if self.said != MIXTURE:
+            return self.execute(context)
+        phrase = references.phrase_near(context.scene.exprgen, 0.5 * (self.start + self.end))
+        self.first, (self.second, _) = phrase.expression, phrase.second
+        return context.window_manager.invoke_props_dialog(self)
+
+    def draw(self, context):
+        names = ("first", "second", "share") if self.said == MIXTURE else ("said",)
+        for name in names:
+            self.layout.prop(self, name)
+
+    def execute(self, context):
+        settings = context.scene.exprgen
+        span, source = (self.start, self.end), references.identity(settings)
+        if self.end <= self.start:
+            self.report({"ERROR"}, "The phrase is empty")
+            return {"CANCELLED"}
+        if self.said == READ:
+            if not overruling.take_back(settings, source, span):
+                return {"CANCELLED"}
+        else:
+            overruling.overrule(settings, source, span, self._weights())
+        review.follow(context.scene)
+        job_timer.redraw(viewport=True)
+        return {"FINISHED"}
+
+    def _weights(self) -> tuple[float, ...]:
+        if self.said == MIXTURE:
+            return overruling.mixture(self.first, self.second, self.share)
+        return overruling.mixture(self.said, self.said, 0.0)
+
+
+classes = (EXPRGEN_OT_overrule,)

@@ -1,0 +1,77 @@
+"""What an actor expresses, seen against the actor's own neutral: from what a track has measured."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..inference.against_neutral import AgainstNeutral as Network
+from ..inference.opening import opened
+from ..models.layouts import MEASURED
+from ..models.weights_places import find_weights
+from .prior import EVEN_READING, unprejudiced
+
+NETWORK = "against_neutral"
+
+
+class AgainstNeutral:
+    """The reader against neutral, its leaning to frequent classes partly undone."""
+
+    def __init__(self, network: Network, prior: tuple[float, ...] = ()):
+        self._network, self._prior = network, prior
+
+    @staticmethod
+    def load() -> AgainstNeutral | None:
+        """With the weights that are there; None without, since there are other readers.
+
+        Raises:
+            ModelError: the file is damaged.
+        """
+        path = find_weights(NETWORK)
+        if not path.is_file():
+            return None
+        from ..models.weights_file import read_info
+
+        network = opened(Network, path, NETWORK)
+        return AgainstNeutral(network, tuple(read_info(path).training.get("prior", ())))
+
+    def __call__(
+        self,
+        geometry: np.ndarray,
+        arkit: np.ndarray,
+        neutral: np.ndarray | None = None,
+        trust: float = 1.0,
+        *,
+        mouth: bool = True,
+    ) -> np.ndarray:
+        """What faces express, float32 (N, 7) in the order of EXPRESSIONS.
+
+        Args:
+            geometry: (N, 9) geometric features. arkit: (N, 52) coefficients.
+            neutral: (61,) what is measured of the actor's neutral (`neutral_of`); None for one whom
+                nobody knows, who is seen against people's on the mean.
+            trust: 0..1, of the actor's neutral against people's.
+            mouth: all numbers are looked at; else those alone that speech hardly moves.
+        """
+        usual = self._network.usual
+        if neutral is not None:
+            usual = trust * np.asarray(neutral, np.float32) + (1.0 - trust) * usual
+        said = self._network(measured(geometry, arkit), usual, mouth)
+        return unprejudiced(said, self._prior, EVEN_READING).astype(np.float32)
+
+
+def measured(geometry: np.ndarray, arkit: np.ndarray) -> np.ndarray:
+    """(N, 61) float32: geometric features (N, 9), then coefficients (N, 52)."""
+    return np.concatenate([geometry, np.clip(arkit, 0.0, 1.0)], 1).astype(np.float32)
+
+
+def neutral_of(geometry: np.ndarray, arkit: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
+    """(61,) what is measured of an actor's neutral: each number's median over frames (N,) that are
+    neutral with these weights; None where none is."""
+    frames = np.flatnonzero(np.asarray(weights) > 0)
+    if not len(frames):
+        return None
+    values, say = measured(geometry[frames], arkit[frames]), np.asarray(weights, float)[frames]
+    order = np.argsort(values, axis=0, kind="stable")
+    reached = np.cumsum(say[order], axis=0)
+    at = (reached < reached[-1] / 2).sum(0)
+    return values[order[at, np.arange(MEASURED)], np.arange(MEASURED)]

@@ -1,0 +1,182 @@
+"""Training of the reader against neutral: on what the tracker measured of people whose neutral is
+known, rendered ones above all, and of others against people's neutral on the mean."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..models.against_neutral import AgainstNeutral, against_neutral, opinion_against
+from ..models.layouts import MEASURED
+from ..models.weights_io import ModelCard, WeightsInfo, save_network, write_card
+from ..vocabulary import EXPRESSIONS
+from .hcnn import named
+from .shared.classifying import HUMAN_LICENCE, measures, soft_cross_entropy
+from .shared.datasets import load_faces
+from .shared.loop import LoopSettings, Outcome, Stage, run, say
+from .shared.mixing import PEOPLE_HELP, SHARE_HELP, Pool, draw, held_out, pools, prior
+from .shared.options import changed_options, fixed, option, run_command
+from .shared.own_neutral import Known, known, neutrals, played, usual_neutral
+from .shared.performers import subjects_of
+from .shared.sets import VALIDATION
+
+NOISE = 0.02
+"""Deviation of the noise on the coefficients: the tracker's own trembling on a held face."""
+STRANGERS = 0.3
+"""Share of the faces that are seen against people's neutral though their own is known."""
+LEAST_TRUST = 0.6
+"""How far the own neutral is mixed with people's at most, as where a clip hardly shows it."""
+
+
+@dataclass(frozen=True)
+class AgainstNeutralSettings:
+    """What one training of the reader against neutral needs; each option's help says what it is."""
+
+    data: str = option(MISSING, "folder of the prepared human faces")
+    out: str = option(MISSING, "weight file to write")
+    checkpoints: str = option("", "folder of checkpoints; by default beside the weight file")
+    resume: bool = option(False, "go on from the last checkpoint")
+    hidden: int = option(128, "width of the first hidden layer")
+    epochs: float = option(32.0, "times each face is seen")
+    batch: int = option(256, "faces a step")
+    rate: float = option(1e-3, "learning rate")
+    balance: float = option(0.6, "0: as the data are, 1: every class alike")
+    people: str = option("", PEOPLE_HELP)
+    people_share: float = option(0.5, SHARE_HELP)
+    minutes: float | None = option(None, "shorten the training to this time")
+    seed: int = option(0, "seed of everything random")
+    threads: int = option(1, "processor threads, 0: all")
+
+
+class AgainstNeutralTask:
+    """The seven expressions from what differs from the actor's neutral; votes as targets."""
+
+    def __init__(self, model: AgainstNeutral, parts: tuple[Pool, ...], sets: list[Known]):
+        self.model, self.parts, self.sets = model, parts, sets
+        rows = [part.rows for part in parts]
+        values, neutral = (
+            np.concatenate([getattr(s, name)[r] for s, r in zip(sets, rows, strict=True)])
+            for name in ("values", "neutral")
+        )
+        self.others = neutrals(parts[0].data)
+        usual = torch.from_numpy(usual_neutral(parts[0].data).astype(np.float32))
+        model.standardise_by(torch.from_numpy(values), torch.from_numpy(neutral), usual)
+
+    def train_mode(self) -> None:
+        self.model.train()
+
+    def loss(self, stage: Stage, rng: np.random.Generator) -> Tensor:
+        chosen = draw(self.parts, stage.batch, rng)
+        values, neutral, targets = [], [], []
+        for part, kept, places in zip(self.parts, self.sets, chosen, strict=True):
+            rows = part.rows[places]
+            shown, theirs = kept.values[rows], kept.neutral[rows]
+            if part is not self.parts[0]:
+                shown, theirs = played(shown, theirs, kept.own[rows], self.others, rng)
+            values.append(shown)
+            neutral.append(self._against(theirs, kept.own[rows], rng))
+            targets.append(part.data.targets[rows])
+        given = (_shaken(np.concatenate(x), rng) for x in (values, neutral))
+        logits = self.model(*given).float()
+        said = np.concatenate(targets).astype(np.float32)
+        halves = logits.split(len(EXPRESSIONS), 1)
+        return sum(soft_cross_entropy(half, said) for half in halves) / 2
+
+    def _against(self, own: np.ndarray, known: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """What faces are seen against (B, 61): their own neutral where it is known, mixed more or
+        less with people's."""
+        trust = rng.uniform(LEAST_TRUST, 1.0, len(own)) * (rng.random(len(own)) >= STRANGERS)
+        trust = (trust * known)[:, None]
+        usual = self.model.usual.numpy()
+        return (trust * own + (1.0 - trust) * usual).astype(np.float32)
+
+    def evaluate(self, model: AgainstNeutral, stage: Stage) -> dict[str, float]:
+        found = self.measured(model)
+        return found | {"score": float(np.mean([*found.values()]))}
+
+    def measured(self, model: AgainstNeutral) -> dict[str, float]:
+        """Accuracy and mean recall on validation faces, of people and of synthetic people of whom
+        nothing was learned, of all numbers and of the upper ones."""
+        found = {}
+        checks = {"": (0, self.parts[0].data.rows(VALIDATION))}
+        if (more := held_out(self.parts)) is not None:
+            checks["posed "] = (1, more[1])
+        for of, (place, rows) in checks.items():
+            kept = self.sets[place]
+            answers = opinion_against(model, kept.values[rows], kept.neutral[rows])
+            for look, said in zip(("whole", "upper"), answers, strict=True):
+                seen = measures(said, kept.data.targets[rows])
+                found |= {f"{of}{look} {k}": seen[k] for k in ("accuracy", "mean_recall")}
+        return found
+
+
+def _shaken(values: np.ndarray, rng: np.random.Generator) -> Tensor:
+    noise = rng.normal(0, NOISE, values.shape)
+    noise[:, : MEASURED - 52] *= 0.25  # geometry: fractions of the face box, less spread
+    return torch.from_numpy((values + noise).astype(np.float32))
+
+
+def train(s: AgainstNeutralSettings) -> Outcome:
+    """Train, write weights and model card; returns the outcome.
+
+    Raises:
+        InputError: no prepared faces.
+    """
+    if s.threads:
+        torch.set_num_threads(s.threads)
+    torch.manual_seed(s.seed)
+    parts = pools(load_faces(s.data), s.balance, s.people, s.people_share)
+    usual = usual_neutral(parts[0].data)
+    folders = zip((s.data, s.people), parts, strict=False)
+    sets = [known(p.data, subjects_of(f), usual) for f, p in folders]
+    task = AgainstNeutralTask(against_neutral(s.hidden), parts, sets)
+    count = sum(len(part.rows) for part in parts)
+    own = sum(int(k.own[p.rows].sum()) for k, p in zip(sets, parts, strict=True))
+    say(f"against neutral: {count} faces, of {own} the own neutral is known")
+    stages = (Stage(0, max(1, int(s.epochs * count)), s.batch, s.rate),)
+    loop = LoopSettings(minutes=s.minutes, seed=s.seed, weight_decay=1e-2)
+    folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
+    outcome = run(task, stages, folder, loop, fixed(s), s.resume)
+    _finish(s, task, outcome, own)
+    return outcome
+
+
+def _finish(
+    s: AgainstNeutralSettings, task: AgainstNeutralTask, outcome: Outcome, own: int
+) -> None:
+    metrics = outcome.metrics
+    training = {"settings": fixed(s), "metrics": metrics, "steps": outcome.steps}
+    training["prior"] = [round(float(p), 4) for p in prior(task.parts)]
+    config = {"hidden": s.hidden}
+    info = WeightsInfo("against_neutral", config, labels=EXPRESSIONS, training=training)
+    save_network(s.out, outcome.model, info)
+    card = ModelCard(
+        title="Reader against neutral",
+        purpose="Tells the seven expressions from how the tracker's measurements differ from the "
+        "actor's own neutral: from all of them, and from those above the mouth.",
+        data=f"{named(task.parts)} Of {own} of them the own neutral is known.",
+        licence_of_data=HUMAN_LICENCE,
+        split="as the sets' own tables say (train / val; no person in both)",
+        metrics=metrics,
+        seed=s.seed,
+        command=f"exprgen train against_neutral --data HED --out {Path(s.out).name}"
+        + changed_options(s),
+        limits="As good as the tracker, and as the neutral that it is given.",
+    )
+    write_card(s.out, card, info)
+    say(f"wrote {s.out}: " + ", ".join(f"{k} {v:.4f}" for k, v in metrics.items()))
+
+
+def main(args: list[str] | None = None) -> int:
+    """Command line; returns an exit code."""
+    description = __doc__.partition("\n")[0]
+    return run_command("against_neutral", description, AgainstNeutralSettings, train, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

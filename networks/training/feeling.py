@@ -1,0 +1,287 @@
+"""Training of the reader over time on people who talk and feel, of whom the truth is known.
+
+The readers look at every face first, which takes longest; what they say is kept in a folder. Then
+windows of two seconds are learned from. In some nothing follows the moment that is asked for, so
+that the same network serves a camera.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import sys
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import InputError
+from ..inference.time_reader import TimeReader as Read
+from ..inference.time_reader import moments, time_inputs
+from ..models.layouts import TIME_OPINIONS, TIME_REACH, TIME_READERS
+from ..models.time_reader import TimeReader, time_reader
+from ..models.weights_file import WeightsInfo, file_digest
+from ..models.weights_io import ModelCard, save_network, weights_of, write_card
+from ..perception.needed_weights import load_runner, solving_weights
+from ..perception.opinions import numeric_opinions
+from ..perception.over_time import OverTime
+from ..perception.phrasing import find_phrases
+from ..phrases import phrase_curve
+from ..track import load_arrays, save_arrays
+from ..vocabulary import EXPRESSIONS, REGISTERED_SIZE
+from .shared.classifying import soft_cross_entropy
+from .shared.feeling_measures import FeltClip, measures
+from .shared.loop import LoopSettings, Outcome, Stage, run, say
+from .shared.options import changed_options, fixed, option, run_command
+from .shared.performance_set import PerformancePart, load_performances
+from .shared.sets import TRAIN, VALIDATION
+
+EVERY = 2
+"""Of a clip's frames the readers look at one: analysis looks ten times a second."""
+KEPT_KIND = "exprgen.opinions"
+SPEECH_SHARE = 0.5
+"""Of telling speech in the loss."""
+LIVE_SHARE = 0.3
+"""Of the windows in which nothing follows."""
+NO_OPINION = 0.25
+"""Of the windows in which a later reader has nothing to say, as in older tracks."""
+NOISE = 0.25
+"""Deviation of the noise on the opinions of a window, in log odds: one reader's leaning."""
+TEMPERATURES = np.geomspace(0.6, 3.0, 12)
+"""That are tried on the phrases of the clips to check on."""
+
+
+@dataclass(frozen=True)
+class FeelingSettings:
+    """What one training of the reader over time needs; each option's help says what it is."""
+
+    data: str = option(MISSING, "folder of performances (exprgen train performances)")
+    out: str = option(MISSING, "weight file to write")
+    kept: str = option("", "folder of what the readers say; by default beside the weight file")
+    checkpoints: str = option("", "folder of checkpoints; by default beside the weight file")
+    resume: bool = option(False, "go on from the last checkpoint")
+    windows: int = option(60_000, "windows to learn from, counted each time they are seen")
+    batch: int = option(128, "windows a step")
+    rate: float = option(4e-3, "learning rate")
+    decay: float = option(0.3, "weight decay, towards the readers' plain opinion")
+    minutes: float | None = option(None, "shorten the training to this time")
+    seed: int = option(0, "seed of everything random")
+    threads: int = option(1, "processor threads, 0: all")
+
+
+@dataclass(frozen=True)
+class Told:
+    """One clip as it is learned from: inputs (T, TIME_INPUTS) and, of the same moments, target
+    (T, 7) and speaking (T,); part and its opinions, to measure whole clips by."""
+
+    inputs: np.ndarray
+    target: np.ndarray
+    speaking: np.ndarray
+    part: PerformancePart
+    opinions: dict[str, np.ndarray]
+
+    @staticmethod
+    def of(part: PerformancePart, opinions: dict[str, np.ndarray]) -> Told:
+        inputs = time_inputs(part.times, opinions, part.arkit, part.found)
+        at = moments(part.times)
+        nearest = np.abs(part.times[None] - at[:, None]).argmin(1)
+        return Told(inputs, part.target[nearest], part.speaking[nearest], part, opinions)
+
+
+class Readers:
+    """What the readers say of performances, kept in a folder as long as they are the same."""
+
+    def __init__(self, folder: Path):
+        self._folder, self._runner = folder, None
+        digests = "".join(file_digest(path) for path in solving_weights([]))
+        self._digest = hashlib.sha256(digests.encode()).hexdigest()[:12]
+
+    def __call__(self, part: PerformancePart) -> dict[str, np.ndarray]:
+        """(N, 7) each, by their names; what is read in numbers needs no keeping."""
+        neutral = part.neutral.astype(float) if part.neutral.any() else None
+        numbers = numeric_opinions(part.geometry, part.arkit, neutral, 1.0)
+        return self._pixels(part) | numbers
+
+    def _pixels(self, part: PerformancePart) -> dict[str, np.ndarray]:
+        path = self._folder / f"{part.meta['name']}.{self._digest}.npz"
+        if path.is_file():
+            return load_arrays(path, KEPT_KIND)[1]
+        said = self._read(part)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        save_arrays(path, KEPT_KIND, {}, said)
+        return said
+
+    def _read(self, part: PerformancePart) -> dict[str, np.ndarray]:
+        self._runner = self._runner or load_runner([])[0]
+        rows = np.flatnonzero(part.found)
+        rows = rows[::EVERY] if part.meta["kind"] == "clip" else rows
+        size = (REGISTERED_SIZE, REGISTERED_SIZE)
+        faces = np.stack(
+            [cv2.resize(part.faces[i], size, interpolation=cv2.INTER_CUBIC) for i in rows]
+        )
+        found = self._runner(faces, part.geometry[rows], part.arkit[rows])
+        names = {"expression": "whole", "no_mouth": "no_mouth"}
+        return {name: _filled(len(part), rows, found[k]) for k, name in names.items() if k in found}
+
+
+def _filled(count: int, rows: np.ndarray, said: np.ndarray) -> np.ndarray:
+    """(count, 7) of what is said of some rows (R, 7), in between too."""
+    columns = [np.interp(np.arange(count), rows, column) for column in said.T]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+class FeelingTask:
+    """What is felt at the middle of windows, and whether it is spoken."""
+
+    def __init__(self, model: TimeReader, train: list[Told], check: list[Told]):
+        self.model, self.check = model, check
+        self.inputs = np.concatenate([t.inputs for t in train]).astype(np.float32)
+        self.target = np.concatenate([t.target for t in train]).astype(np.float32)
+        self.speaking = np.concatenate([t.speaking for t in train]).astype(np.float32)
+        lengths = np.array([len(t.inputs) for t in train])
+        ends = np.cumsum(lengths)
+        self.first = np.repeat(ends - lengths, lengths)
+        self.last = np.repeat(ends - 1, lengths)
+        label = self.target.argmax(1)
+        share = np.bincount(label, minlength=len(EXPRESSIONS))[label] ** -0.5
+        self.chance = share / share.sum()
+        model.standardise_by(torch.from_numpy(self.inputs))
+
+    def train_mode(self) -> None:
+        self.model.train()
+
+    def loss(self, stage: Stage, rng: np.random.Generator) -> Tensor:
+        rows = rng.choice(len(self.inputs), stage.batch, p=self.chance)
+        windows = torch.from_numpy(self._windows(rows, rng))
+        said = self.model(windows)
+        felt = soft_cross_entropy(said[:, :-1], self.target[rows])
+        spoken = torch.from_numpy(self.speaking[rows])
+        return felt + SPEECH_SHARE * F.binary_cross_entropy_with_logits(said[:, -1], spoken)
+
+    def _windows(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """(B, W, TIME_INPUTS) around these moments, as other readers and a camera would have it."""
+        last = np.where(rng.random(len(rows)) < LIVE_SHARE, rows, self.last[rows])
+        places = rows[:, None] + np.arange(-TIME_REACH, TIME_REACH + 1)
+        places = np.clip(places, self.first[rows][:, None], last[:, None])
+        windows = self.inputs[places]
+        _silenced(windows, rng)
+        lean = rng.normal(0, NOISE, (len(rows), 1, TIME_OPINIONS))
+        windows[:, :, :TIME_OPINIONS] += lean.astype(np.float32)
+        return windows
+
+    def evaluate(self, model: TimeReader, stage: Stage) -> dict[str, float]:
+        reader = OverTime(Read(weights_of(model, WeightsInfo("time_reader"))))
+        made = measures([felt_clip(t, reader) for t in self.check])
+        score = made["frames"] + made["balanced"] - 0.2 * made["false_changes"]
+        return {**made, "score": score}
+
+
+def _silenced(windows: np.ndarray, rng: np.random.Generator) -> None:
+    """In some windows (B, W, TIME_INPUTS) a later reader says what the first does."""
+    count = len(EXPRESSIONS)
+    for k in range(1, len(TIME_READERS)):
+        silent = rng.random(len(windows)) < NO_OPINION
+        windows[silent, :, k * count : (k + 1) * count] = windows[silent, :, :count]
+
+
+def felt_clip(told: Told, reader: OverTime) -> FeltClip:
+    """A performance as its phrases say, to be measured."""
+    part = told.part
+    said, _ = reader(part.times, told.opinions, part.arkit, part.found)
+    phrases = find_phrases(part.times, said, part.found)
+    return FeltClip(part.times, phrase_curve(part.times, phrases), part.target)
+
+
+def train(s: FeelingSettings) -> Outcome:
+    """Train, write weights and model card; returns the outcome."""
+    if s.threads:
+        torch.set_num_threads(s.threads)
+    torch.manual_seed(s.seed)
+    out = Path(s.out)
+    readers = Readers(Path(s.kept or out.with_name(f"{out.stem}_opinions")))
+    train_told, check = (_told(s.data, split, readers) for split in (TRAIN, VALIDATION))
+    task = FeelingTask(time_reader(), train_told, check)
+    say(f"reader over time: {len(train_told)} clips, {len(check)} to check on")
+    settings = fixed(s, "kept")
+    stages = (Stage(0, s.windows, s.batch, s.rate),)
+    loop = LoopSettings(minutes=s.minutes, seed=s.seed, weight_decay=s.decay, evaluate_every=200)
+    folder = Path(s.checkpoints or out.with_suffix(""))
+    outcome = run(task, stages, folder, loop, settings, s.resume)
+    outcome = _calibrated(outcome, task)
+    _finish(s, outcome, task, settings, len(train_told))
+    return outcome
+
+
+def _told(folder: str, split: str, readers: Readers) -> list[Told]:
+    """The clips of one split with what the readers say of them.
+
+    Raises:
+        InputError: there is none.
+    """
+    parts = [p for p in load_performances(folder, split) if p.meta["kind"] == "clip"]
+    if not parts:
+        raise InputError(f"holds no clips of the split {split!r}", file=folder)
+    out = []
+    for number, part in enumerate(parts, start=1):
+        out.append(Told.of(part, readers(part)))
+        say(f"{number}/{len(parts)} {part.meta['name']}")
+    return out
+
+
+def _calibrated(outcome: Outcome, task: FeelingTask) -> Outcome:
+    """The network with the temperature at which what the phrases of the clips to check on say is as
+    likely as can be."""
+    network = copy.deepcopy(outcome.model)
+    losses = [_phrase_loss(network, float(t), task.check) for t in TEMPERATURES]
+    network.temperature.fill_(float(TEMPERATURES[int(np.argmin(losses))]))
+    metrics = task.evaluate(network, Stage(0, 0, 1, 0.0))
+    return Outcome(**{**vars(outcome), "model": network, "metrics": metrics})
+
+
+def _phrase_loss(network: TimeReader, temperature: float, check: list[Told]) -> float:
+    """Mean cross-entropy of phrases' curves with what is true, at a temperature."""
+    network.temperature.fill_(temperature)
+    reader = OverTime(Read(weights_of(network, WeightsInfo("time_reader"))))
+    clips = [felt_clip(t, reader) for t in check]
+    return float(np.mean([-(c.target * np.log(c.said + 1e-4)).sum(1).mean() for c in clips]))
+
+
+def _finish(
+    s: FeelingSettings, outcome: Outcome, task: FeelingTask, settings: dict, count: int
+) -> None:
+    metrics = outcome.metrics
+    training = {"settings": settings, "metrics": metrics, "steps": outcome.steps}
+    info = WeightsInfo("time_reader", labels=EXPRESSIONS, training=training)
+    save_network(s.out, outcome.model, info)
+    people = {t.part.meta["mesh"] for t in task.check}
+    card = ModelCard(
+        title="Reader over time",
+        purpose="Joins the readers' opinions of a clip over a second before and after, and tells "
+        "when the mouth speaks.",
+        data=f"{count} rendered clips of people who talk, {len(task.check)} of {len(people)} other "
+        "people with other sentences to check on. Readers that were there: "
+        f"{', '.join(n for n in TIME_READERS if n in task.check[0].opinions)}.",
+        licence_of_data="Made by ExprGen from a CC0 base mesh and a CC0 voice.",
+        split="by person and by sentence; the measures are of phrases over whole clips",
+        metrics=metrics,
+        seed=s.seed,
+        command=f"exprgen train feeling --data PERFORMANCES --out {Path(s.out).name}"
+        + changed_options(s, "kept"),
+        limits="The feelings of those clips are acted by rule (FACS key poses that leave the mouth "
+        "to speech); how people who are filmed let them show is known from a few clips alone.",
+    )
+    write_card(s.out, card, info)
+    say(f"wrote {s.out}: " + ", ".join(f"{k} {v:.4f}" for k, v in metrics.items()))
+
+
+def main(args: list[str] | None = None) -> int:
+    """Command line; returns an exit code."""
+    return run_command("feeling", __doc__.partition("\n")[0], FeelingSettings, train, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

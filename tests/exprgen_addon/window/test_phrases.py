@@ -1,0 +1,133 @@
+"""Phrases in the window: overruled in two clicks, kept, found again, and given to Apply."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from exprgen.networks.perception.phrasing import felt
+from exprgen.networks.phrases import Phrase
+from exprgen.networks.vocabulary import EXPRESSIONS
+from exprgen.tests.support import synthetic
+
+bpy = pytest.importorskip("bpy")
+
+import exprgen
+from exprgen.exprgen_addon.window import overruling, references
+from exprgen.exprgen_addon.window.scene_settings import retarget_settings
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered():
+    exprgen.register()
+    yield
+    exprgen.unregister()
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """A file with a clip in which somebody is neutral, then glad."""
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    scene = bpy.context.scene
+    scene.render.fps = 25
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"a clip")
+    scene.exprgen.reference = str(clip)
+    scene.exprgen.track = str(analysis(tmp_path, 3.0))
+    return scene
+
+
+def analysis(folder, change: float):
+    """An analysis whose feeling changes at a moment."""
+    from dataclasses import replace
+
+    track = synthetic.face_track(frames=150)
+    said = np.full((150, len(EXPRESSIONS)), 0.05, np.float32)
+    said[:, EXPRESSIONS.index("neutral")] = np.where(track.times < change, 0.7, 0.1)
+    said[:, EXPRESSIONS.index("joy")] = np.where(track.times < change, 0.05, 0.65)
+    said /= said.sum(1, keepdims=True)
+    return felt(replace(track, expression=said)).save(folder / f"clip_{change}.npz")
+
+
+def phrases(scene) -> tuple[Phrase, ...]:
+    return references.seen(scene.exprgen).track.phrases
+
+
+def overrule(scene, phrase: Phrase, said: str, **more) -> None:
+    """The two clicks: a phrase's button, and what is felt there."""
+    bpy.ops.exprgen.overrule(said=said, start=phrase.start, end=phrase.end, **more)
+
+
+def test_two_clicks_overrule_a_phrase(scene):
+    assert [p.expression for p in phrases(scene)] == ["neutral", "joy"]
+    overrule(scene, phrases(scene)[1], "sadness")
+    now = phrases(scene)
+    assert [(p.expression, p.by_hand) for p in now] == [("neutral", False), ("sadness", True)]
+    shown = references.seen(scene.exprgen).track.expression
+    assert EXPRESSIONS[int(shown[-1].argmax())] == "sadness"
+    ((start, end, weights),) = retarget_settings(scene.exprgen).phrases
+    assert (start, end) == (now[1].start, now[1].end)
+    assert weights[EXPRESSIONS.index("sadness")] == 1.0
+
+
+def test_said_again_replaces_and_as_read_takes_back(scene):
+    for said in ("sadness", "anger"):
+        overrule(scene, phrases(scene)[1], said)
+    assert len(scene.exprgen.overruled) == 1
+    assert phrases(scene)[1].expression == "anger"
+    overrule(scene, phrases(scene)[1], "read")
+    assert not scene.exprgen.overruled
+    assert phrases(scene)[1].expression == "joy"
+    overrule(scene, phrases(scene)[0], "read")  # there is nothing to take back
+
+
+def test_a_mixture(scene):
+    overrule(scene, phrases(scene)[1], "mixture", first="joy", second="fear", share=0.25)
+    phrase = phrases(scene)[1]
+    assert phrase.by_hand
+    assert (phrase.expression, phrase.confidence) == ("joy", pytest.approx(0.75))
+    assert phrase.second == ("fear", pytest.approx(0.25))
+    warned = references.seen(scene.exprgen).warnings
+    assert not any(w.start >= phrase.start for w in warned), "nobody doubts what a person says"
+
+
+def test_it_outlives_another_analysis_and_follows_its_phrase(scene, tmp_path):
+    overrule(scene, phrases(scene)[1], "sadness")
+    scene.exprgen.track = str(analysis(tmp_path, 3.2))
+    now = phrases(scene)
+    assert [p.expression for p in now] == ["neutral", "sadness"]
+    assert now[1].start == pytest.approx(3.2, abs=0.1)
+
+
+def test_it_belongs_to_its_clip(scene, tmp_path):
+    overrule(scene, phrases(scene)[1], "sadness")
+    track, other = scene.exprgen.track, tmp_path / "other.mp4"
+    other.write_bytes(b"another clip")
+    scene.exprgen.reference = str(other)
+    scene.exprgen.track = track
+    assert [p.expression for p in phrases(scene)] == ["neutral", "joy"]
+    assert retarget_settings(scene.exprgen).phrases == ()
+    assert len(scene.exprgen.overruled) == 1
+
+
+def test_it_is_kept_in_the_file(scene, tmp_path):
+    overrule(scene, phrases(scene)[1], "sadness")
+    path = str(tmp_path / "kept.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    bpy.ops.wm.open_mainfile(filepath=path)
+    assert [p.expression for p in phrases(bpy.context.scene)] == ["neutral", "sadness"]
+
+
+def test_entries_that_somebody_wrote_trip_nobody(scene):
+    entry = scene.exprgen.overruled.add()
+    entry.reference = references.identity(scene.exprgen)
+    assert overruling.words_of(scene.exprgen, entry.reference, phrases(scene)) == ()
+    entry.start, entry.end = -500.0, 900.0
+    entry.weights = (0, 0, 0, 1, 0, 0, 0)
+    assert [p.expression for p in phrases(scene)] == ["joy"]
+
+
+def test_pictures_have_no_phrases_to_overrule(scene, tmp_path):
+    track = synthetic.face_track(frames=4, stills=True)
+    scene.exprgen.track = str(track.save(tmp_path / "stills.npz"))
+    assert not bpy.ops.exprgen.overrule.poll()
