@@ -12,7 +12,15 @@ from exprgen.networks.inference.character_mlp import CharacterMlp
 from exprgen.networks.models.cmlp import character_mlp
 from exprgen.networks.models.cnn_3d import rig_regressor
 from exprgen.networks.models.fcnn import hard_triplet_loss, hinge_loss, similarity
-from exprgen.networks.models.layouts import AFFECT_INPUTS, KINDS, TIME_INPUTS, TIME_REACH
+from exprgen.networks.models.layouts import (
+    AFFECT_INPUTS,
+    CHANNELS,
+    KINDS,
+    MEASURED,
+    TIME_INPUTS,
+    TIME_REACH,
+    UPPER_ROWS,
+)
 from exprgen.networks.models.perceptual import FOLDED_STRIDES, TABLE_1, hcnn, prepare_faces
 from exprgen.networks.models.registry import build_network, network_names
 from exprgen.networks.models.weights_file import file_digest, read_info, weights_path
@@ -43,6 +51,8 @@ CONFIGS = {
     "mouth_reader": {},
     "time_reader": {},
     "affect_reader": {},
+    "against_neutral": {},
+    "upper_look": {},
     "judge": {},
     "teacher": {},
     "rig_regressor": {"controls": 5, "geometry": 61},
@@ -96,6 +106,8 @@ def test_forward_and_backward(name):
         "mouth_reader": (torch.randn(2, 1, 32, 48),),
         "time_reader": (torch.randn(2, 2 * TIME_REACH + 1, TIME_INPUTS),),
         "affect_reader": (torch.rand(2, AFFECT_INPUTS),),
+        "against_neutral": (torch.rand(2, MEASURED), torch.rand(2, MEASURED)),
+        "upper_look": (torch.randn(2, CHANNELS, UPPER_ROWS * 2, UPPER_ROWS * 2),),
     }.get(name, (face,))
     output = network(*inputs)
     output.square().sum().backward()
