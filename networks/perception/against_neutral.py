@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from ..inference.against_neutral import AgainstNeutral as Network
@@ -20,13 +22,14 @@ class AgainstNeutral:
         self._network, self._prior = network, prior
 
     @staticmethod
-    def load() -> AgainstNeutral | None:
-        """With the weights that are there; None without, since there are other readers.
+    def load(path: Path | None = None) -> AgainstNeutral | None:
+        """With the weights that are there, or those of a path; None without, since there are other
+        readers.
 
         Raises:
             ModelError: the file is damaged.
         """
-        path = find_weights(NETWORK)
+        path = path or find_weights(NETWORK)
         if not path.is_file():
             return None
         from ..models.weights_file import read_info

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from ..track import FaceTrack
+from ..vocabulary import NEUTRAL
 from .against_neutral import AgainstNeutral, neutral_of
+
+CALLED_NEUTRAL = 0.5
+"""Chance of neutral from which on frames show the actor's, on their mean."""
+LEAST_TRUST = 0.6
+"""In the neutral of such frames. Subtracting it from a pose must be more careful, since that would
+take what is felt away; the reader against neutral learned from neutrals as uncertain as this."""
 
 
 def opinions_of(
@@ -22,16 +29,31 @@ def opinions_of(
     said = {"whole": track.momentary}
     if track.no_mouth is not None:
         said["no_mouth"] = track.no_mouth
+    trust = max(trust, _least_trust(track, neutral))
     return said | numeric_opinions(track.geometry, track.arkit, neutral, trust)
 
 
+def _least_trust(track: FaceTrack, neutral: np.ndarray | None) -> float:
+    """How far the actor's neutral is trusted at least: where the frames that show it are called
+    neutral, as far as the reader learned to be told the wrong one."""
+    weight = 0.0 if neutral is None else float(np.sum(neutral))
+    if weight <= 0.0:
+        return 0.0
+    called = float(neutral @ track.momentary[:, NEUTRAL]) / weight
+    return LEAST_TRUST if called >= CALLED_NEUTRAL else 0.0
+
+
 def numeric_opinions(
-    geometry: np.ndarray, arkit: np.ndarray, neutral: np.ndarray | None, trust: float
+    geometry: np.ndarray,
+    arkit: np.ndarray,
+    neutral: np.ndarray | None,
+    trust: float,
+    reader: AgainstNeutral | None = None,
 ) -> dict[str, np.ndarray]:
     """What is read in geometric features (N, 9) and coefficients (N, 52) against the actor's own
     neutral: in all of them, and in those alone that speech hardly moves; nothing without the
-    weights. Arguments as of `opinions_of`."""
-    reader = AgainstNeutral.load()
+    weights. Arguments as of `opinions_of`; reader: another than the one that is in use."""
+    reader = reader or AgainstNeutral.load()
     if reader is None:
         return {}
     own = None if neutral is None else neutral_of(geometry, arkit, neutral)

@@ -21,8 +21,9 @@ from ..models.affect_reader import AffectReader, affect_reader
 from ..models.weights_file import file_digest
 from ..models.weights_io import ModelCard, WeightsInfo, save_network, weights_of, write_card
 from ..perception.needed_weights import load_runner, solving_weights
+from ..perception.over_time import OverTime
 from ..track import load_arrays, save_arrays
-from .feeling import Readers
+from .feeling import STRANGERS_HELP, Readers
 from .shared.classifying import HUMAN_LICENCE
 from .shared.feeling_measures import affect_measures
 from .shared.hed_cache import load_hed, load_table
@@ -42,6 +43,7 @@ class AffectSettings:
     hed: str = option(MISSING, "folder of the prepared human faces")
     data: str = option(MISSING, "folder of performances (exprgen train performances)")
     out: str = option(MISSING, "weight file to write")
+    strangers: str = option("", STRANGERS_HELP)
     kept: str = option("", "folder of what the readers say; by default beside the weight file")
     faces: int = option(1200, "photographs that are looked at, 0: all of the part to check on")
     ridge: float = option(0.003, "strength of the regression's ridge, as a share of the variance")
@@ -60,7 +62,7 @@ def train(s: AffectSettings) -> dict[str, float]:
     """Fit, write weights and model card; returns the measures."""
     kept = Path(s.kept or Path(s.out).with_name(f"{Path(s.out).stem}_opinions"))
     learn, check = _photographs(s, kept)
-    acted, acted_check = (_acted(s.data, split, kept) for split in (TRAIN, VALIDATION))
+    acted, acted_check = (_acted(s, split, kept) for split in (TRAIN, VALIDATION))
     say(f"affect: {len(learn.true)} photographs and {len(acted.true)} acted frames")
     network = _fitted([learn, acted], s.ridge)
     metrics = {}
@@ -102,13 +104,16 @@ def _looked_at(data: FaceSet, rows: np.ndarray, kept: Path) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _acted(folder: str, split: str, kept: Path) -> Rows:
-    """The frames of a split's clips in which a face is seen."""
-    readers, inputs, true = Readers(kept), [], []
-    for part in load_performances(folder, split):
+def _acted(s: AffectSettings, split: str, kept: Path) -> Rows:
+    """The frames of a split's clips in which a face is seen, as they are read over time."""
+    readers, over_time, inputs, true = Readers(kept, s.strangers), OverTime.load(), [], []
+    for part in load_performances(s.data, split):
         if part.meta["kind"] == "clip":
-            said = readers(part)["whole"][part.found]
-            inputs.append(affect_inputs(said, part.arkit[part.found]))
+            opinions = readers(part)
+            said = opinions["whole"]
+            if over_time is not None:
+                said, _ = over_time(part.times, opinions, part.arkit, part.found)
+            inputs.append(affect_inputs(said[part.found], part.arkit[part.found]))
             true.append(part.affect[part.found])
     return Rows(np.concatenate(inputs), np.concatenate(true))
 

@@ -4,13 +4,14 @@ known, rendered ones above all, and of others against people's neutral on the me
 from __future__ import annotations
 
 import sys
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import UsageError
 from ..models.against_neutral import AgainstNeutral, against_neutral, opinion_against
 from ..models.layouts import MEASURED
 from ..models.weights_io import ModelCard, WeightsInfo, save_network, write_card
@@ -19,10 +20,19 @@ from .hcnn import named
 from .shared.classifying import HUMAN_LICENCE, measures, soft_cross_entropy
 from .shared.datasets import load_faces
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
-from .shared.mixing import PEOPLE_HELP, SHARE_HELP, Pool, draw, held_out, pools, prior
+from .shared.mixing import (
+    PEOPLE_HELP,
+    SHARE_HELP,
+    Pool,
+    balanced_chances,
+    draw,
+    held_out,
+    pools,
+    prior,
+)
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.own_neutral import Known, known, neutrals, played, usual_neutral
-from .shared.performers import subjects_of
+from .shared.performers import fold_of, subjects_of
 from .shared.sets import VALIDATION
 
 NOISE = 0.02
@@ -48,6 +58,7 @@ class AgainstNeutralSettings:
     balance: float = option(0.6, "0: as the data are, 1: every class alike")
     people: str = option("", PEOPLE_HELP)
     people_share: float = option(0.5, SHARE_HELP)
+    without: str = option("", "K/N: learn nothing of the Kth of N parts of the synthetic people")
     minutes: float | None = option(None, "shorten the training to this time")
     seed: int = option(0, "seed of everything random")
     threads: int = option(1, "processor threads, 0: all")
@@ -131,6 +142,8 @@ def train(s: AgainstNeutralSettings) -> Outcome:
         torch.set_num_threads(s.threads)
     torch.manual_seed(s.seed)
     parts = pools(load_faces(s.data), s.balance, s.people, s.people_share)
+    if s.without and len(parts) > 1:
+        parts = parts[0], _without(parts[1], subjects_of(s.people), s)
     usual = usual_neutral(parts[0].data)
     folders = zip((s.data, s.people), parts, strict=False)
     sets = [known(p.data, subjects_of(f), usual) for f, p in folders]
@@ -144,6 +157,20 @@ def train(s: AgainstNeutralSettings) -> Outcome:
     outcome = run(task, stages, folder, loop, fixed(s), s.resume)
     _finish(s, task, outcome, own)
     return outcome
+
+
+def _without(people: Pool, subjects: np.ndarray, s: AgainstNeutralSettings) -> Pool:
+    """The synthetic people less one part of them, that they can be read as strangers.
+
+    Raises:
+        UsageError: the part is named wrongly.
+    """
+    part, _, folds = s.without.partition("/")
+    if not (part.isdigit() and folds.isdigit() and int(part) < int(folds)):
+        raise UsageError("--without is a part and how many there are, such as 0/2")
+    stays = [fold_of(str(subjects[row]), int(folds)) != int(part) for row in people.rows]
+    rows = people.rows[np.array(stays)]
+    return replace(people, rows=rows, chances=balanced_chances(people.data.labels[rows], s.balance))
 
 
 def _finish(

@@ -26,6 +26,7 @@ from ..models.layouts import TIME_OPINIONS, TIME_REACH, TIME_READERS
 from ..models.time_reader import TimeReader, time_reader
 from ..models.weights_file import WeightsInfo, file_digest
 from ..models.weights_io import ModelCard, save_network, weights_of, write_card
+from ..perception.against_neutral import AgainstNeutral
 from ..perception.needed_weights import load_runner, solving_weights
 from ..perception.opinions import numeric_opinions
 from ..perception.over_time import OverTime
@@ -38,6 +39,7 @@ from .shared.feeling_measures import FeltClip, measures
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.performance_set import PerformancePart, load_performances
+from .shared.performers import fold_of
 from .shared.sets import TRAIN, VALIDATION
 
 EVERY = 2
@@ -52,7 +54,14 @@ NO_OPINION = 0.25
 NOISE = 0.25
 """Deviation of the noise on the opinions of a window, in log odds: one reader's leaning."""
 TEMPERATURES = np.geomspace(0.6, 3.0, 12)
-"""That are tried on the phrases of the clips to check on."""
+"""That are tried on the phrases of people who are left out."""
+FOLDS = 4
+"""Parts of the people who are learned from, each left out once to learn the temperature."""
+
+STRANGERS_HELP = (
+    "folder of readers against neutral, 0.safetensors and so on, trained `--without` that part of "
+    "the people, who are read by it: one who learned of them is too sure of them"
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,7 @@ class FeelingSettings:
 
     data: str = option(MISSING, "folder of performances (exprgen train performances)")
     out: str = option(MISSING, "weight file to write")
+    strangers: str = option("", STRANGERS_HELP)
     kept: str = option("", "folder of what the readers say; by default beside the weight file")
     checkpoints: str = option("", "folder of checkpoints; by default beside the weight file")
     resume: bool = option(False, "go on from the last checkpoint")
@@ -95,15 +105,21 @@ class Told:
 class Readers:
     """What the readers say of performances, kept in a folder as long as they are the same."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, strangers: str = ""):
+        """strangers: see FeelingSettings; used for the people who are learned from."""
         self._folder, self._runner = folder, None
+        files = sorted(Path(strangers).glob("*.safetensors")) if strangers else []
+        self._strangers = [AgainstNeutral.load(path) for path in files]
         digests = "".join(file_digest(path) for path in solving_weights([]))
         self._digest = hashlib.sha256(digests.encode()).hexdigest()[:12]
 
     def __call__(self, part: PerformancePart) -> dict[str, np.ndarray]:
         """(N, 7) each, by their names; what is read in numbers needs no keeping."""
         neutral = part.neutral.astype(float) if part.neutral.any() else None
-        numbers = numeric_opinions(part.geometry, part.arkit, neutral, 1.0)
+        reader = None
+        if self._strangers and part.meta["split"] == TRAIN:
+            reader = self._strangers[fold_of(part.meta["person"], len(self._strangers))]
+        numbers = numeric_opinions(part.geometry, part.arkit, neutral, 1.0, reader)
         return self._pixels(part) | numbers
 
     def _pixels(self, part: PerformancePart) -> dict[str, np.ndarray]:
@@ -202,18 +218,29 @@ def train(s: FeelingSettings) -> Outcome:
         torch.set_num_threads(s.threads)
     torch.manual_seed(s.seed)
     out = Path(s.out)
-    readers = Readers(Path(s.kept or out.with_name(f"{out.stem}_opinions")))
+    readers = Readers(Path(s.kept or out.with_name(f"{out.stem}_opinions")), s.strangers)
     train_told, check = (_told(s.data, split, readers) for split in (TRAIN, VALIDATION))
     task = FeelingTask(time_reader(), train_told, check)
     say(f"reader over time: {len(train_told)} clips, {len(check)} to check on")
     settings = fixed(s, "kept")
-    stages = (Stage(0, s.windows, s.batch, s.rate),)
-    loop = LoopSettings(minutes=s.minutes, seed=s.seed, weight_decay=s.decay, evaluate_every=200)
     folder = Path(s.checkpoints or out.with_suffix(""))
-    outcome = run(task, stages, folder, loop, settings, s.resume)
-    outcome = _calibrated(outcome, task)
+    temperature = _temperature(s, train_told, folder, settings)
+    outcome = _learned(s, task, folder, settings)
+    outcome.model.temperature.fill_(temperature)
+    metrics = task.evaluate(outcome.model, Stage(0, 0, 1, 0.0))
+    outcome = Outcome(**{**vars(outcome), "metrics": metrics})
     _finish(s, outcome, task, settings, len(train_told))
     return outcome
+
+
+def _learned(s: FeelingSettings, task: FeelingTask, folder: Path, settings: dict) -> Outcome:
+    """The network at the end of its training: nothing is chosen by the clips to check on."""
+    stage = Stage(0, s.windows, s.batch, s.rate)
+    minutes = s.minutes / (FOLDS + 1) if s.minutes else None
+    loop = LoopSettings(
+        minutes=minutes, seed=s.seed, weight_decay=s.decay, evaluate_every=stage.steps
+    )
+    return run(task, (stage,), folder, loop, settings, s.resume)
 
 
 def _told(folder: str, split: str, readers: Readers) -> list[Told]:
@@ -232,22 +259,31 @@ def _told(folder: str, split: str, readers: Readers) -> list[Told]:
     return out
 
 
-def _calibrated(outcome: Outcome, task: FeelingTask) -> Outcome:
-    """The network with the temperature at which what the phrases of the clips to check on say is as
-    likely as can be."""
-    network = copy.deepcopy(outcome.model)
-    losses = [_phrase_loss(network, float(t), task.check) for t in TEMPERATURES]
-    network.temperature.fill_(float(TEMPERATURES[int(np.argmin(losses))]))
-    metrics = task.evaluate(network, Stage(0, 0, 1, 0.0))
-    return Outcome(**{**vars(outcome), "model": network, "metrics": metrics})
+def _temperature(s: FeelingSettings, told: list[Told], folder: Path, settings: dict) -> float:
+    """At which phrases of clips of people who were left out are as likely as can be; 1 where
+    nobody can be left out."""
+    meshes = sorted({t.part.meta["mesh"] for t in told})
+    folds = min(FOLDS, len(meshes))
+    if folds < 2:
+        return 1.0
+    fold = np.array([meshes.index(t.part.meta["mesh"]) % folds for t in told])
+    losses = []
+    for k in range(folds):
+        kept, left_out = ([t for t, f in zip(told, fold, strict=True) if (f == k) == of]
+                          for of in (False, True))  # fmt: skip
+        task = FeelingTask(time_reader(), kept, left_out)
+        network = _learned(s, task, folder / f"fold_{k}", {**settings, "fold": k}).model
+        losses.append([_phrase_loss(network, float(t), left_out) for t in TEMPERATURES])
+    return float(TEMPERATURES[int(np.sum(losses, axis=0).argmin())])
 
 
-def _phrase_loss(network: TimeReader, temperature: float, check: list[Told]) -> float:
-    """Mean cross-entropy of phrases' curves with what is true, at a temperature."""
+def _phrase_loss(network: TimeReader, temperature: float, clips: list[Told]) -> float:
+    """Cross-entropy of phrases' curves with what is true, summed over clips, at a temperature."""
+    network = copy.deepcopy(network)
     network.temperature.fill_(temperature)
     reader = OverTime(Read(weights_of(network, WeightsInfo("time_reader"))))
-    clips = [felt_clip(t, reader) for t in check]
-    return float(np.mean([-(c.target * np.log(c.said + 1e-4)).sum(1).mean() for c in clips]))
+    felt = [felt_clip(t, reader) for t in clips]
+    return float(np.sum([-(c.target * np.log(c.said + 1e-4)).sum(1).mean() for c in felt]))
 
 
 def _finish(
@@ -266,7 +302,9 @@ def _finish(
         "people with other sentences to check on. Readers that were there: "
         f"{', '.join(n for n in TIME_READERS if n in task.check[0].opinions)}.",
         licence_of_data="Made by ExprGen from a CC0 base mesh and a CC0 voice.",
-        split="by person and by sentence; the measures are of phrases over whole clips",
+        split="by person and by sentence; the measures are of phrases over whole clips. The "
+        "temperature is learned from people left out of the training; nothing is chosen by the "
+        "clips to check on.",
         metrics=metrics,
         seed=s.seed,
         command=f"exprgen train feeling --data PERFORMANCES --out {Path(s.out).name}"

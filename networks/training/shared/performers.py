@@ -56,6 +56,12 @@ def subjects_of(folder: str | Path) -> np.ndarray:
     return _told([(part, chosen_frames(part)) for part in parts], "person")
 
 
+def fold_of(person: str, folds: int) -> int:
+    """In which of so many parts of the people one is who is left out with all siblings: by the
+    number in the name ("performer_003b"), whose letter tells siblings apart."""
+    return int("".join(filter(str.isdigit, person)) or 0) % folds
+
+
 def chosen_frames(part: PerformancePart) -> np.ndarray:
     """Frames of a clip that are APART at least; every one of stills."""
     if part.meta["kind"] == "stills" or len(part) < 2:
