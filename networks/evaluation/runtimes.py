@@ -17,7 +17,7 @@ from ..models.against_neutral import opinion_against
 from ..models.coefficient_reader import coefficient_opinion
 from ..models.face_input import grey_faces
 from ..models.kind import character_chance
-from ..models.layouts import MEASURED, SHARED_LAYERS
+from ..models.layouts import AFFECT_INPUTS, MEASURED, SHARED_LAYERS, TIME_INPUTS, TIME_REACH
 from ..models.mouth_reader import mouth_opinion
 from ..models.teacher import teacher_opinion
 from ..models.weights_file import Weights, read_weights
@@ -29,6 +29,8 @@ from ..tracking.mouth_crop import CROP_SIZE
 LARGEST_DIFFERENCE = 1e-4
 """Of an output, a probability or a unit value, from torch's."""
 FACES = 2
+MOMENTS = 50
+"""Of a clip, for the reader over time."""
 
 Way = Callable[[], np.ndarray]
 
@@ -134,6 +136,27 @@ def _mlp(made, network, weights: Weights) -> tuple[Way, Way]:
     return lambda: network(torch.from_numpy(units)).numpy(), lambda: made(units)
 
 
+def _over_time(made, network, weights: Weights) -> tuple[Way, Way]:
+    clip = _rng().standard_normal((MOMENTS, TIME_INPUTS)).astype(np.float32)
+    around = np.pad(clip, ((TIME_REACH, TIME_REACH), (0, 0)), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(around, 2 * TIME_REACH + 1, axis=0)
+    given = torch.from_numpy(np.ascontiguousarray(windows.transpose(0, 2, 1)))
+
+    def by_torch() -> np.ndarray:
+        said = network(given)
+        return torch.cat([said[:, :-1].softmax(1), said[:, -1:].sigmoid()], 1).numpy()
+
+    return by_torch, lambda: np.column_stack(made(clip))
+
+
+def _affect(made, network, weights: Weights) -> tuple[Way, Way]:
+    inputs = _rng().random((FACES, AFFECT_INPUTS), np.float32)
+    return (
+        lambda: network(torch.from_numpy(inputs)).clamp(-1, 1).numpy(),
+        lambda: made.of_inputs(inputs),
+    )
+
+
 _WAYS = {
     "hcnn": _classifier,
     "scnn": _classifier,
@@ -144,5 +167,7 @@ _WAYS = {
     "mouth_reader": _mouth,
     "coefficient_reader": _coefficients,
     "against_neutral": _against,
+    "time_reader": _over_time,
+    "affect_reader": _affect,
     "character_mlp": _mlp,
 }

@@ -40,9 +40,9 @@ CHANNELS = (
 landmarks."""
 ANSWERS = ("gap", "jaw_apart")
 """What is told: lips apart, and how much lower the chin is than that, eye distances."""
-BELIEVED = {"gap": 0.6, "jaw_apart": 0.9}
-"""Share of what is told in the motion that is shown; the rest is as it was measured: real lips
-are not rendered ones, while of the jaw the landmarks alone tell little."""
+BELIEVED = 0.9
+"""Share of what is told in the motion that is shown; the rest is as it was measured: real mouths
+are not rendered ones."""
 LOWER_LIP = 0.7
 """Share of what lips are further apart by which the lower one is lower."""
 _LIPS = {lip: [INDEX[f"{lip}_lip_{p}"] for p in (*SIDES, "middle")] for lip in ("upper", "lower")}
@@ -103,10 +103,10 @@ def with_mouth_motion(times: np.ndarray, moved: np.ndarray, arkit: np.ndarray) -
         zip(ANSWERS, mouth_motion().told(motion_features(times, moved, arkit)).T, strict=True)
     )
     out = moved.copy()
-    wider = BELIEVED["gap"] * (told["gap"] - quick(times, moved[:, LIP_GAPS].mean(1)))
+    wider = BELIEVED * (told["gap"] - quick(times, moved[:, LIP_GAPS].mean(1)))
     out[:, LIP_GAPS] += wider[:, None]
     out[:, _LIPS["lower"]] -= LOWER_LIP * wider[:, None]
     out[:, _LIPS["upper"]] += (1.0 - LOWER_LIP) * wider[:, None]
     lower = told["jaw_apart"] + quick(times, out[:, LIP_GAPS].mean(1))
-    out[:, _JAW] -= BELIEVED["jaw_apart"] * (lower + quick(times, moved[:, _JAW]))
+    out[:, _JAW] -= BELIEVED * (lower + quick(times, moved[:, _JAW]))
     return out

@@ -36,7 +36,7 @@ hand before it deceives a tracker."""
 WIDTH = list(RELATIONS).index("mouth_width")
 LEAST_ROUND, MOST_ROUND = 1.2, 2.0
 """How many times further than the actor's a narrow mouth is narrowed;"""
-WIDER = 0.7
+WIDER = 0.8
 """one that is quickly spread, as by "ee", is widened by this share of what is added there, so that
 the motion stays one. A smile stays as wide as it is."""
 SMILE = 0.04
