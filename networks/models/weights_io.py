@@ -5,7 +5,7 @@ their model cards. What needs no torch is in weights_file.py.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -40,10 +40,23 @@ def save_network(path: str | Path, network: nn.Module, info: WeightsInfo, half: 
     Raises:
         OutputError: the place can't be written.
     """
+    info = replace(info, training=without_places(info.training))
     header = {"format": FORMAT, "version": VERSION, "digest": info.digest, **asdict(info)}
     data = save(stored_tensors(network, half), metadata={"exprgen": json_text(header)})
     write_bytes(path, data)
     return hashlib.sha256(data).hexdigest()[:12]
+
+
+def without_places(data):
+    """JSON data with the last part alone of every string that is a place on somebody's machine:
+    what a network learned from is told, where that lay is nobody's business."""
+    if isinstance(data, dict):
+        return {key: without_places(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [without_places(value) for value in data]
+    if isinstance(data, str) and Path(data).is_absolute():
+        return Path(data).name
+    return data
 
 
 def stored_tensors(network: nn.Module, half: bool) -> dict[str, Tensor]:

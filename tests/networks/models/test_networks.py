@@ -211,6 +211,18 @@ def test_there_and_back(tmp_path):
     assert again == digest, "what was rounded once is not rounded again"
 
 
+def test_a_weight_file_tells_no_place_on_the_machine_that_made_it(tmp_path):
+    settings = {"data": str(tmp_path / "faces"), "seed": 3, "more": [str(tmp_path / "x" / "a.npz")]}
+    path, info = (
+        tmp_path / "w.safetensors",
+        WeightsInfo.of_classifier("hcnn", {"settings": settings}),
+    )
+    save_network(path, hcnn(), info)
+    assert str(tmp_path).encode() not in path.read_bytes()
+    kept = read_info(path).training["settings"]
+    assert kept == {"data": "faces", "seed": 3, "more": ["a.npz"]}
+
+
 @pytest.mark.parametrize("half", [True, False])
 def test_size_on_disk(tmp_path, half):
     path = tmp_path / "hcnn.safetensors"
