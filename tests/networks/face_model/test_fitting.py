@@ -36,12 +36,18 @@ def test_the_person_is_nearer_than_the_mean(model, filmed):
     assert off(found) < 0.5 * off(model.mean[front])
 
 
-def test_it_is_fast_enough_for_film(model):
-    clip = film(model, seed=3, frames=120)
-    fitter = Fitter(model, clip.camera)
-    began = time.process_time()
-    fitter.frames(clip.seen, clip.times, clip.identity)
-    assert 120 / (time.process_time() - began) > 30
+def test_a_long_clip_takes_longer_and_no_more_than_that(model):
+    """Frames a second are in docs/measured.md; here, that no step looks at all pairs of frames."""
+
+    def seconds(frames):
+        clip = film(model, seed=3, frames=frames)
+        fitter = Fitter(model, clip.camera)
+        began = time.process_time()
+        fitter.frames(clip.seen, clip.times, clip.identity)
+        return time.process_time() - began
+
+    seconds(10)  # what is loaded once
+    assert seconds(80) < 10 * seconds(20)
 
 
 def test_a_landmark_that_is_far_off_moves_little(model, filmed):
