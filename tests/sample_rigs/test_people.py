@@ -125,6 +125,7 @@ def test_classifiers_learn_from_people_and_are_measured_on_others(tmp_path, monk
     assert "synthetic people" in card
     assert "--people" in card
     monkeypatch.setattr(coefficients, "load_faces", lambda _: synthetic_faces(140))
+    monkeypatch.setattr(coefficients, "subjects_of", lambda _: np.full(140, ""))
     reader = str(tmp_path / "reader.safetensors")
     s = coefficients.CoefficientSettings("drawn", reader, out, epochs=8, people="people")
     coefficients.train(s)
