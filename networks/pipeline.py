@@ -339,13 +339,8 @@ def _look(
     mouths = [None] * len(seen)
     if mouth is not None:
         mouths = mouth(faces, np.stack([t.observation.landmarks49 for t in seen]))
-    given = (
-        faces,
-        *(
-            np.stack(part)
-            for part in ([t.geometry for t in seen], [t.observation.arkit for t in seen])
-        ),
-    )
+    geometry = np.stack([t.geometry for t in seen])
+    given = (faces, geometry, np.stack([t.observation.arkit for t in seen]))
     found = runner(*given) if read else {"rig": runner.units(*given)}
     nobody = [None] * len(seen)
     rows = zip(found.get("expression", nobody), found.get("no_mouth", nobody), strict=True)

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from ..errors import ModelError, UsageError
 from ..models.weights_file import RESTORE, Weights, read_weights
+from ..models.weights_places import find_weights
 
 Form = TypeVar("Form")
 
@@ -22,6 +23,16 @@ def opened(form: Callable[[Weights], Form], path: str | Path, network: str, **wa
         ModelError: missing, damaged, another version, or not what was asked for.
     """
     return fitted(form, read_weights(path, network, **wanted))
+
+
+def opened_if_there(form: Callable[[Weights], Form], network: str) -> Form | None:
+    """The same of the weights by the network's name; None without, for whom one can do without.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    path = find_weights(network)
+    return opened(form, path, network) if path.is_file() else None
 
 
 def fitted(form: Callable[[Weights], Form], weights: Weights) -> Form:

@@ -146,6 +146,7 @@ class LiveSolver:
         self._cast = [self._part(p, profiles[0], emit) for p in profiles]
         self.neutral: LiveNeutral | None = None
         self._presence = Presence()
+        self._over_time = OverTime.load()
         self._begin()
 
     def _part(self, profile: RigProfile, primary: RigProfile, emit: Emit) -> _Part:
@@ -179,8 +180,7 @@ class LiveSolver:
         }
         self._moved = {s: OneEuro(getattr(of, s), JUMP) for s in settings}
         self._arkit = OneEuro(of.smoothing_mouth, JUMP_UNITS)
-        over_time = OverTime.load()
-        self._now = Now(over_time) if over_time is not None else None
+        self._now = None if self._over_time is None else Now(self._over_time)
         self._feeling = Feeling()
         self._perceived = OneEuro(1.0, JUMP_PERCEIVED)
         self._head = OneEuro(of.smoothing_head, JUMP_HEAD)

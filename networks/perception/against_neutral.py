@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from ..inference.against_neutral import AgainstNeutral as Network
-from ..inference.opening import opened
+from ..inference.opening import fitted
 from ..models.layouts import MEASURED
+from ..models.weights_file import read_weights
 from ..models.weights_places import find_weights
 from .prior import EVEN_READING, unprejudiced
 
@@ -32,10 +33,9 @@ class AgainstNeutral:
         path = path or find_weights(NETWORK)
         if not path.is_file():
             return None
-        from ..models.weights_file import read_info
-
-        network = opened(Network, path, NETWORK)
-        return AgainstNeutral(network, tuple(read_info(path).training.get("prior", ())))
+        weights = read_weights(path, NETWORK)
+        prior = tuple(weights.info.training.get("prior", ()))
+        return AgainstNeutral(fitted(Network, weights), prior)
 
     def __call__(
         self,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..inference.mouth_reader import MouthReader
-from ..inference.opening import opened
-from ..models.weights_places import find_weights
+from ..inference.opening import opened_if_there
 from ..tracking.mouth_crop import mouth_box, mouth_crop
 from ..tracking.registration import apply_affine, registering_affine
 
@@ -24,8 +23,8 @@ class MouthLooker:
         Raises:
             ModelError: the file is damaged.
         """
-        path = find_weights("mouth_reader")
-        return MouthLooker(opened(MouthReader, path, "mouth_reader")) if path.is_file() else None
+        reader = opened_if_there(MouthReader, "mouth_reader")
+        return None if reader is None else MouthLooker(reader)
 
     def __call__(self, faces: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """Look at faces uint8 (B, 256, 256) with landmarks (B, 49, 2) in the pixels of the pictures

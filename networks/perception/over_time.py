@@ -12,10 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..inference.opening import opened
+from ..inference.opening import opened_if_there
 from ..inference.time_reader import TimeReader, moments, time_inputs
 from ..models.layouts import TIME_REACH, TIME_STEP
-from ..models.weights_places import find_weights
 from ..phrases import phrase_curve
 from ..track import FaceTrack
 from .phrasing import find_phrases
@@ -34,8 +33,8 @@ class OverTime:
         Raises:
             ModelError: the file is damaged.
         """
-        path = find_weights("time_reader")
-        return OverTime(opened(TimeReader, path, "time_reader")) if path.is_file() else None
+        reader = opened_if_there(TimeReader, "time_reader")
+        return None if reader is None else OverTime(reader)
 
     def __call__(
         self,

@@ -36,8 +36,8 @@ JUMP = 0.012
 by .0005 (lips) to .003 (brows)."""
 
 LAG = 0.0025
-"""Seconds by which the landmarker comes late, since it smooths over time: on people who talk and
-whose motion is known, lip gap, width and lids correlate best with it at this delay."""
+"""Seconds by which the landmarks come late: on people who talk and whose motion is known, lip gap,
+width and lids correlate best with it at this delay."""
 TURNED = 6.0
 """Exponent on how far a face looks at the camera, for what is seen badly from the side: at 30
 degrees such relations have 42% of their weight."""

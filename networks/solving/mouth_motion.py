@@ -17,7 +17,7 @@ import numpy as np
 
 from ..track import load_arrays, save_arrays
 from ..vocabulary import ARKIT_INDEX
-from .relations import INDEX, LIP_GAPS, NAMES, SIDES
+from .relations import INDEX, JAW, LIP_GAPS, LOWER_LIP, NAMES, UPPER_LIP
 from .smoothing import slow
 
 KIND = "exprgen.mouth_motion"
@@ -43,10 +43,8 @@ ANSWERS = ("gap", "jaw_apart")
 BELIEVED = 0.9
 """Share of what is told in the motion that is shown; the rest is as it was measured: real mouths
 are not rendered ones."""
-LOWER_LIP = 0.7
+LOWER_SHARE = 0.7
 """Share of what lips are further apart by which the lower one is lower."""
-_LIPS = {lip: [INDEX[f"{lip}_lip_{p}"] for p in (*SIDES, "middle")] for lip in ("upper", "lower")}
-_JAW = INDEX["jaw_height"]
 
 
 @dataclass(frozen=True)
@@ -105,8 +103,8 @@ def with_mouth_motion(times: np.ndarray, moved: np.ndarray, arkit: np.ndarray) -
     out = moved.copy()
     wider = BELIEVED * (told["gap"] - quick(times, moved[:, LIP_GAPS].mean(1)))
     out[:, LIP_GAPS] += wider[:, None]
-    out[:, _LIPS["lower"]] -= LOWER_LIP * wider[:, None]
-    out[:, _LIPS["upper"]] += (1.0 - LOWER_LIP) * wider[:, None]
+    out[:, LOWER_LIP] -= LOWER_SHARE * wider[:, None]
+    out[:, UPPER_LIP] += (1.0 - LOWER_SHARE) * wider[:, None]
     lower = told["jaw_apart"] + quick(times, out[:, LIP_GAPS].mean(1))
-    out[:, _JAW] -= BELIEVED * (lower + quick(times, moved[:, _JAW]))
+    out[:, JAW] -= BELIEVED * (lower + quick(times, moved[:, JAW]))
     return out

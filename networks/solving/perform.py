@@ -18,7 +18,7 @@ from .actor import ActorRelations, actor_relations
 from .by_channels import calm_coefficients
 from .controls import selected_rows
 from .fit import Fit
-from .relations import INDEX, LIP_GAPS, RELATIONS, SIDES
+from .relations import INDEX, JAW, LIP_GAPS, LOWER_LIP, RELATIONS, SIDES, UPPER_LIP
 from .smoothing import JUMP_UNITS, slow, smooth
 from .targets import FORWARD, HOLD, Geometry, kind_of, targets_for
 
@@ -43,9 +43,6 @@ SMILE = 0.04
 """Eye distances by which corners of a whole smile are up."""
 LIP_LEFT, LESS_WIDE = 0.7, 0.25
 """Shares of an upper lip's rise, and of a width, that a smile leaves out."""
-UPPER_LIP, LOWER_LIP = (
-    [INDEX[f"{lip}_lip_{place}"] for place in (*SIDES, "middle")] for lip in ("upper", "lower")
-)
 UPPER_UP = [ARKIT_INDEX[f"mouthUpperUp{side}"] for side in ("Left", "Right")]
 SIDEWAYS_CHANNELS = {
     f"{part}{side}": (f"{part}_side", sign)
@@ -66,7 +63,6 @@ HEIGHTS = [
     if kind_of(name) in ("upper_lip", "lower_lip", "mouth_corner", "jaw_height", "nostril")
 ]
 """Relations that are heights over the eyes."""
-JAW = INDEX["jaw_height"]
 TEETH_PART = 0.6
 """Share of what lips are apart by which the chin may be lower than the coefficients say."""
 LEVEL_KEPT = 0.5

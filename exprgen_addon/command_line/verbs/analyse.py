@@ -53,7 +53,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
         analysis = run_job(worker, "analyse", request, console)
     summary = analysis_summary(analysis)
     result = {"out": analysis["track"], **summary, "seconds": analysis["seconds"]}
-    result["phrases"] = told(args.reference[0], FaceTrack.load(analysis["track"]))["phrases"]
+    if console.as_json:  # the text tells none, and a long clip's track is large
+        track = FaceTrack.load(analysis["track"])
+        result["phrases"] = told(args.reference[0], track)["phrases"]
     console.result(result, analysis_text(result) + f"\n{result['out']}")
     return exit_code(result, console)
 
