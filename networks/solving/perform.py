@@ -18,13 +18,10 @@ from .actor import ActorRelations, actor_relations
 from .by_channels import calm_coefficients
 from .controls import selected_rows
 from .fit import Fit
-from .relations import INDEX, JAW, LIP_GAPS, LOWER_LIP, RELATIONS, SIDES, UPPER_LIP
-from .smoothing import JUMP_UNITS, slow, smooth
-from .targets import FORWARD, HOLD, Geometry, kind_of, targets_for
+from .relations import INDEX, JAW, LIP_GAPS, LOWER_LIP, RELATIONS, SIDES, UPPER_LIP, WIDTH
+from .smoothing import FEELING_HERTZ, JUMP_UNITS, slow, smooth
+from .targets import FORWARD, HOLD, Geometry, kind_of, rounded, targets_for
 
-FEELING_HERTZ = 0.4
-"""Below it what is felt may move a face: a feeling lasts two seconds or so, and what is quicker is
-the actor's own."""
 STIRRED = 0.01
 """Eye distances from which on an actor's slow motion has a direction."""
 STRONG_MOTION = 0.05
@@ -33,12 +30,13 @@ CERTAIN = 1.5
 """Exponent on the chance of a feeling: only one that is read for certain (0.9 is 0.85, 0.5 is
 0.35) may stand against what the landmarks say: a crying mouth is drawn wide like a smile, and a
 hand before it deceives a tracker."""
-WIDTH = list(RELATIONS).index("mouth_width")
 LEAST_ROUND, MOST_ROUND = 1.2, 2.0
 """How many times further than the actor's a narrow mouth is narrowed;"""
 WIDER = 0.8
 """one that is quickly spread, as by "ee", is widened by this share of what is added there, so that
 the motion stays one. A smile stays as wide as it is."""
+SPEAKING = ("mouth", "jaw")
+"""Regions that speech moves."""
 SMILE = 0.04
 """Eye distances by which corners of a whole smile are up."""
 LIP_LEFT, LESS_WIDE = 0.7, 0.25
@@ -213,13 +211,15 @@ def relation_fit(
     """What `solve_relations` solves; `controls` are the response's, `geometry` is made of it."""
     certain = np.broadcast_to(certain, len(times))
     aim = targets_for(times, actor, geometry, settings)
+    free = 1.0 - rounded(times, actor)
     said = geometry.response.predict(plain)
     values = _rounded(times, aim.values, geometry, said)
     values = _levelled(times, values, said, geometry.response.rest, actor.trust)
     values = _unfrowned(times, values, geometry, said)
-    values = _carried_on(times, values, geometry, felt, settings, certain)
+    values = _carried_on(times, values, geometry, felt, settings, certain, free)
     regions = [c.region for c in controls]
     share = settings.emphasis_at(times, regions) * [FEELING.get(r, 0.0) for r in regions]
+    share[:, [r in SPEAKING for r in regions]] *= free[:, None]
     more = slow(times, felt - plain, FEELING_HERTZ)
     own = slow(times, aim.values, FEELING_HERTZ) - geometry.response.rest
     prior = plain + share * _along(more, own, controls, geometry, certain) * more
@@ -349,14 +349,17 @@ def _carried_on(
     felt: np.ndarray,
     settings: RetargetSettings,
     certain: np.ndarray,
+    free: np.ndarray,
 ) -> np.ndarray:
     """Targets (N, K) whose slow part goes on towards the emphasised pose's.
 
     Onwards: where the pose shows more of what the actor does, in the same direction; where the
-    actor does nothing, or the other way, only as far as the feeling is `certain` (N,), 0..1. Quick
-    motion is never touched.
+    actor does nothing, or the other way, only as far as the feeling is `certain` (N,), 0..1; of the
+    mouth, as far as speech leaves it `free` (N,). Quick motion is never touched.
     """
-    amount = settings.emphasis_at(times, [r.region for r in RELATIONS.values()])
+    regions = [r.region for r in RELATIONS.values()]
+    amount = settings.emphasis_at(times, regions)
+    amount[:, [r in SPEAKING for r in regions]] *= free[:, None]
     rest = geometry.response.rest
     own = slow(times, values, FEELING_HERTZ) - rest
     more = slow(times, geometry.response.predict(felt), FEELING_HERTZ) - rest - own

@@ -22,11 +22,12 @@ from .relations import (
     NAMES,
     RELATIONS,
     SIDES,
+    WIDTH,
     by_size,
     neutral_sizes,
     relation_weights,
 )
-from .smoothing import slow
+from .smoothing import FEELING_HERTZ, slow
 
 WEIGHTS = {
     "lip_gap": 3.0,
@@ -77,6 +78,8 @@ small hole of an "oo" or a "w", and drawn lips that touch can't be pursed. So th
 lips is still seen as closed."""
 ROUND = 3.0
 """Factor on the weights of what makes pursed lips look so: how far forward and full they are."""
+NARROW = 0.12
+"""Eye distances by which a mouth is narrower than about that moment when it is round."""
 HOLD = 0.2
 """How much a unit value away from the prior weighs against an eye distance's error."""
 SMILING = 0.3
@@ -184,6 +187,14 @@ def targets_for(
     _set_lids(values, weights, actor, geometry)
     can = np.maximum(geometry.high, -geometry.low) > 0.01 * sizes
     return Targets(values, weights * can)
+
+
+def rounded(times: np.ndarray, actor: ActorRelations) -> np.ndarray:
+    """(N,) 0..1, how far speech makes the mouth round: pursed, or quickly narrower than it was. A
+    smile gives way to an "oh"."""
+    width = actor.moved[:, WIDTH]
+    narrower = (slow(times, width, FEELING_HERTZ) - width) / NARROW
+    return np.maximum(actor.pursed, np.clip(narrower, 0.0, 1.0))
 
 
 def _amplified(settings: RetargetSettings) -> np.ndarray:
