@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..track import FaceTrack
+from ..vocabulary import ARKIT_INDEX
 from .actor_file import Actor
 from .contact import LIPS_MEET
 from .neutral import ACTIVE, OPEN_EYE, Neutral, find_neutral, weighted_median
@@ -24,7 +25,12 @@ GUESSED = 0.2
 
 OWN_EYES = 0.5
 """How far open eyes are what this actor's mostly are, where people's would be wider: narrow eyes
-are a build more often than a squint, and look sleepy on a face with large ones."""
+are a build more often than a squint, and look sleepy on a face with large ones,"""
+SQUINT = (0.25, 0.55)
+"""except where the tracker's coefficient for squints says one throughout: from the first they may be
+one, from the second they are."""
+
+SQUINTS = [ARKIT_INDEX[f"eyeSquint{side}"] for side in ("Left", "Right")]
 
 NAMED, CLIP = "the frame you named", "neutral frames of the clip"
 PEOPLE = "how people look, since the clip shows no neutral moment"
@@ -93,9 +99,16 @@ def neutral_from(
     neutral[LIP_GAPS] = 0.0
     if not named and track.found.any():
         wide = np.percentile(values[track.found][:, LID_GAPS], 80, axis=0)
-        neutral[LID_GAPS] -= OWN_EYES * np.maximum(neutral[LID_GAPS] - wide, 0.0)
+        own = OWN_EYES * (1.0 - _squinting(track))
+        neutral[LID_GAPS] -= own * np.maximum(neutral[LID_GAPS] - wide, 0.0)
     source = NAMED if named else CLIP if trust > 0.5 else PEOPLE
     return NeutralEstimate(neutral, seconds, source, trust)
+
+
+def _squinting(track: FaceTrack) -> float:
+    """0..1 how certainly narrow eyes are a squint that lasts as long as the clip."""
+    said = np.median(track.arkit[track.found][:, SQUINTS])
+    return float(np.clip((said - SQUINT[0]) / (SQUINT[1] - SQUINT[0]), 0.0, 1.0))
 
 
 def _seconds(times: np.ndarray, weights: np.ndarray) -> float:

@@ -30,7 +30,7 @@ CERTAIN = 1.5
 """Exponent on the chance of a feeling: only one that is read for certain (0.9 is 0.85, 0.5 is
 0.35) may stand against what the landmarks say: a crying mouth is drawn wide like a smile, and a
 hand before it deceives a tracker."""
-LEAST_ROUND, MOST_ROUND = 1.2, 2.0
+LEAST_ROUND, MOST_ROUND = 1.2, 2.6
 """How many times further than the actor's a narrow mouth is narrowed;"""
 WIDER = 0.8
 """one that is quickly spread, as by "ee", is widened by this share of what is added there, so that
