@@ -19,7 +19,7 @@ demo: setup
 
 # A folder of tests is a room, and a room a process: what the bpy module keeps of one room's scenes,
 # and of their threads, is gone before the next. Two rooms at a time, each with its output in one
-# piece, the longest first; `make test ROOMS_AT_ONCE=4` where there are more cores, at some 1.5 GB a
+# piece, the longest first; `make test ROOMS_AT_ONCE=4` where there are more cores, at some 1 GB a
 # room. `make room/tests/networks/solving` does one.
 LONGEST := $(addprefix room/tests/,networks/training exprgen_addon/command_line sample_rigs)
 ROOMS = $(LONGEST) $(filter-out $(LONGEST),$(FOUND))
