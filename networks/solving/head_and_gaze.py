@@ -21,11 +21,11 @@ USUAL = np.radians(8.0)
 """Most people look at whom they talk to, and that is ahead: so far off it the usual direction of a
 clip is taken for ahead, from twice that on for a look aside."""
 
-UP_AND_DOWN = 2.0
-"""How many times further than tracked eyes look up or down, by talkers of whom that is known; the
-tracker follows lids that hide the iris, and the little that is not a glance stays as it is."""
+UPWARDS = 2.0
+"""How many times further than tracked eyes look up, by talkers of whom that is known. Lids that
+come down are taken for a look downwards, so that stays as it is,"""
 GLANCE = np.radians(6.0)
-"""Pitch from which on it is a glance."""
+"""and what is less than such a glance grows by less."""
 
 
 def head_angles(poses: np.ndarray, neutral: np.ndarray | None = None) -> np.ndarray:
@@ -80,7 +80,7 @@ def glances(gaze: np.ndarray) -> np.ndarray:
     """Gaze (..., 4) from straight ahead with its pitches, radians, as far as eyes really go."""
     out = np.array(gaze, float)
     pitch = out[..., 1::2]
-    out[..., 1::2] = pitch * (1.0 + (UP_AND_DOWN - 1.0) * np.minimum(np.abs(pitch) / GLANCE, 1.0))
+    out[..., 1::2] = pitch * (1.0 + (UPWARDS - 1.0) * np.clip(-pitch / GLANCE, 0.0, 1.0))
     return out
 
 

@@ -62,7 +62,9 @@ HEIGHTS = [
 ]
 """Relations that are heights over the eyes."""
 TEETH_PART = 0.6
-"""Share of what lips are apart by which the chin may be lower than the coefficients say."""
+"""Share of what lips are apart by which the chin may be lower than the coefficients say,"""
+BARED = 0.08
+"""less the wider the mouth is: from so many eye distances on its teeth are bared together."""
 LEVEL_KEPT = 0.5
 """Share of their slow part that is kept where the actor's neutral was seen."""
 FROWN = 0.05
@@ -74,7 +76,7 @@ AGAINST = {"mouth_bend": 1.0, "mouth_corner": 1.0, "brow": 1.0}
 """Region, or name without side -> how far the slow part of a relation may then be turned."""
 FEELING = {"brow": 1.0, "eye": 0.5, "nose": 1.0, "cheek": 0.7, "mouth": 0.5, "jaw": 0.2}
 """Region -> how far the slow part of what the relations leave free is the emphasised pose's."""
-FEELING_SHOWN = {"brow": 0.8, "nose": 0.5, "cheek": 0.5, "mouth_width": 0.4, "mouth_bend": 0.6}
+FEELING_SHOWN = {"brow": 0.8, "nose": 0.5, "cheek": 0.5, "mouth_width": 0.25, "mouth_bend": 0.5}
 """Region, or name without side -> how far the slow part of a relation may be carried on towards
 the emphasised pose."""
 
@@ -308,13 +310,14 @@ def _levelled(
     How high lips and chin are over a whole phrase can't be told from landmarks alone: a head that
     nods, or a neutral that was never seen, shifts them all together. `trust` (0..1) is the
     neutral's. Quick motion, and all differences between heights, stay the actor's. The chin is as
-    low as either says, as far as lips that are apart let it be: teeth that stay shut behind them
-    are a grin.
+    low as either says, as far as lips that are apart and not wide let it be: teeth that stay shut
+    behind them are a grin.
     """
     held = slow(times, said, FEELING_HERTZ)
     own, out = slow(times, values, FEELING_HERTZ), values.copy()
     out[:, HEIGHTS] += (1.0 - LEVEL_KEPT * trust) * (held - own)[:, HEIGHTS]
-    apart = np.maximum((own - rest)[:, LIP_GAPS].mean(1), 0.0)
+    bared = np.clip((own - rest)[:, WIDTH] / BARED, 0.0, 1.0)
+    apart = (1.0 - bared) * np.maximum((own - rest)[:, LIP_GAPS].mean(1), 0.0)
     parted = np.minimum(own[:, JAW], held[:, JAW]).clip(held[:, JAW] - TEETH_PART * apart)
     out[:, JAW] = values[:, JAW] + parted - own[:, JAW]
     return out

@@ -66,7 +66,6 @@ SIDEWAYS = [
 ]
 FORWARD = [i for i, name in enumerate(RELATIONS) if name.endswith(("lip_forward", "lip_full"))]
 MOUTH = [i for i, r in enumerate(RELATIONS.values()) if r.region == "mouth"]
-CORNERS = [i for i, n in enumerate(NAMES) if n.startswith(("mouth_corner_", "mouth_bend_"))]
 TOUCH = 8.0
 """Factor on the weight of a gap that must be shut."""
 PRESSED, BENT = 0.012, 0.05
@@ -84,10 +83,7 @@ NARROW = 0.12
 HOLD = 0.2
 """How much a unit value away from the prior weighs against an eye distance's error."""
 SMILING = 0.3
-"""Share of the articulation in what smiles do too,"""
-DROOP = 1.3
-"""and factor on corners that go down: a pout's whole motion is small, and a drawn mouth's line
-hides it."""
+"""Share of the articulation in what smiles do too."""
 BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
 """Channels that shut the eyes: upper and lower lid may have a bone each."""
 SIZE_LIMITS = (0.4, 4.0)
@@ -99,7 +95,7 @@ KNEE = 0.75
 LIDS_OVERLAP = 0.1
 """How far, in shares of the open eye, an upper lid must pass the lower one until nothing of the eye
 is seen between them; the landmarks are on their rims."""
-WIDE = 0.6
+WIDE = 0.4
 """How much further than neutral a character opens its eyes where the actor does; drawn eyes are
 large, and all of it reads as surprise."""
 
@@ -181,7 +177,7 @@ def targets_for(
     """The targets of a character at the frames' `times` (N,) seconds."""
     response = geometry.response
     scale = scales(actor, geometry, settings)
-    moved = _into_reach(times, _drooped(actor.moved) * scale, actor.quick * scale, geometry)
+    moved = _into_reach(times, actor.moved * scale, actor.quick * scale, geometry)
     values = response.rest + moved
     sizes = np.clip(by_size(_proportions(actor, response)), *SIZE_LIMITS)
     weights = np.tile(_base_weights() / sizes, (len(values), 1))
@@ -199,13 +195,6 @@ def rounded(times: np.ndarray, actor: ActorRelations) -> np.ndarray:
     width = actor.moved[:, WIDTH]
     narrower = (slow(times, width, FEELING_HERTZ) - width) / NARROW
     return np.maximum(actor.pursed, np.clip(narrower, 0.0, 1.0))
-
-
-def _drooped(moved: np.ndarray) -> np.ndarray:
-    """Motions (N, K) with corners that go down going further."""
-    out = moved.copy()
-    out[:, CORNERS] = np.where(out[:, CORNERS] < 0.0, DROOP, 1.0) * out[:, CORNERS]
-    return out
 
 
 def _amplified(settings: RetargetSettings) -> np.ndarray:

@@ -29,19 +29,19 @@ NOTCH, ROUNDING, PAPILLA = 1.5, 1.0, 1.6
 """Millimetres: how deep a notch is, how much shorter the edge beside it, how far gum fills it."""
 SHORTER = 0.25
 """How much shorter the last tooth is than the first."""
-BEHIND = {"upper": 0.0068, "lower": 0.0084}
+BEHIND = {"upper": 0.0068, "lower": 0.0108}
 """How far the rows stand behind the lips' inner side, metres."""
 PARTED = {"mouthFunnel": 1.0, "mouthPucker": 0.6}
 PART = {"upper": (0.0, 0.009, 0.004), "lower": (0.0, 0.009, -0.006)}
 """Round lips are spoken with teeth apart: how far the rows draw back and part, metres."""
-MEET = -0.0010
+MEET = -0.0014
 """Where the rows meet, over the line where the lips meet, metres: of a mouth that is a little open
 some millimetres of the upper teeth are seen."""
-TALL = {"upper": 1.25, "lower": 0.5}
+TALL = {"upper": 1.25, "lower": 0.4}
 """Share of ROWS' heights: a smile that lifts the lip shows no dark over the upper row; a lower row that hangs deeper comes through the chin of a wide smile."""
 ARC = 0.0026
 """How much higher the rows' ends are than their middles, metres: teeth follow a smile's curve."""
-SHARE = {"upper": 0.0003, "lower": 0.0040}
+SHARE = {"upper": 0.0003, "lower": 0.0022}
 """How far a row's edge stands off the line where they meet, metres: teeth of a face that rests
 don't touch, and lips that part a little would bare a clenched jaw."""
 
