@@ -27,8 +27,8 @@ OWN_EYES = 0.5
 """How far open eyes are what this actor's mostly are, where people's would be wider: narrow eyes
 are a build more often than a squint, and look sleepy on a face with large ones,"""
 SQUINT = (0.25, 0.55)
-"""except where the tracker's coefficient for squints says one throughout: from the first they may be
-one, from the second they are."""
+"""except where the tracker's coefficient for squints says one throughout: from the first on they
+may be one, from the second on they are."""
 
 SQUINTS = [ARKIT_INDEX[f"eyeSquint{side}"] for side in ("Left", "Right")]
 

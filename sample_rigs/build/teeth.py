@@ -38,7 +38,8 @@ MEET = -0.0014
 """Where the rows meet, over the line where the lips meet, metres: of a mouth that is a little open
 some millimetres of the upper teeth are seen."""
 TALL = {"upper": 1.25, "lower": 0.4}
-"""Share of ROWS' heights: a smile that lifts the lip shows no dark over the upper row; a lower row that hangs deeper comes through the chin of a wide smile."""
+"""Share of ROWS' heights: a smile that lifts the lip shows no dark over the upper row, and a lower
+row that hangs deeper comes through the chin of a wide smile."""
 ARC = 0.0026
 """How much higher the rows' ends are than their middles, metres: teeth follow a smile's curve."""
 SHARE = {"upper": 0.0003, "lower": 0.0022}
