@@ -329,23 +329,18 @@ def _unfrowned(
     """Targets (N, K) whose brows are held down only where the coefficients say a frown.
 
     Cheeks that rise in a smile push a person's brows down a little, and a low brow on a drawn face
-    reads as anger: what is slow of it follows the coefficients there. Quick motion stays, and so
-    do brows over a mouth that doesn't smile: raised further, they would worry.
+    reads as anger: what is slow of it follows the coefficients there. Quick motion stays, and
+    no brow is lifted over its rest: inner ones that are raised further would worry.
     """
     said, out = slow(times, said, FEELING_HERTZ), values.copy()
     own = slow(times, values, FEELING_HERTZ)
-    corners = [INDEX[f"mouth_corner_{side}"] for side in SIDES]
-    raised = (values - geometry.response.rest)[:, corners].mean(1)
-    smiles = np.clip(slow(times, raised, 0.5 * FEELING_HERTZ) / SMILE, 0.0, 1.0)
+    rest = geometry.response.rest
     for side in SIDES:
-        inner = (
-            said[:, INDEX[f"brow_inner_{side}"]]
-            - geometry.response.rest[INDEX[f"brow_inner_{side}"]]
-        )
-        calm = smiles * (1.0 - np.clip(-inner / FROWN, 0.0, 1.0))
+        inner = INDEX[f"brow_inner_{side}"]
+        calm = 1.0 - np.clip((rest[inner] - said[:, inner]) / FROWN, 0.0, 1.0)
         for place in ("height", "inner", "middle", "outer"):
             k = INDEX[f"brow_{place}_{side}"]
-            out[:, k] += calm * np.maximum(said[:, k] - own[:, k], 0.0)
+            out[:, k] += calm * np.maximum(np.minimum(said[:, k], rest[k]) - own[:, k], 0.0)
     return out
 
 
