@@ -318,8 +318,9 @@ def _levelled(
     out[:, HEIGHTS] += (1.0 - LEVEL_KEPT * trust) * (held - own)[:, HEIGHTS]
     bared = np.clip((own - rest)[:, WIDTH] / BARED, 0.0, 1.0)
     apart = (1.0 - bared) * np.maximum((own - rest)[:, LIP_GAPS].mean(1), 0.0)
-    parted = np.minimum(own[:, JAW], held[:, JAW]).clip(held[:, JAW] - TEETH_PART * apart)
-    out[:, JAW] = values[:, JAW] + parted - own[:, JAW]
+    low = np.minimum(own[:, JAW], held[:, JAW]).clip(held[:, JAW] - TEETH_PART * apart)
+    low += bared * np.maximum(own[:, JAW] - low, 0.0)
+    out[:, JAW] = values[:, JAW] + low - own[:, JAW]
     return out
 
 
