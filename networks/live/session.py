@@ -199,7 +199,8 @@ class _Networks:
 
     def _look(self, tracked) -> None:
         arkit = tracked.observation.arkit[None]
-        found = self._runner(tracked.face[None], tracked.geometry[None], arkit)
+        given = (tracked.face[None], tracked.geometry[None], arkit)
+        found = self._runner(*given, mirrored=False)
         units = {name: units[0] for name, units in found["rig"].items()}
         mouth = None
         if self._mouth is not None:
