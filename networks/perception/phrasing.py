@@ -132,8 +132,8 @@ def _best_cuts(evidence: np.ndarray) -> list[tuple[int, int, int]]:
         entering, came[cell] = _entering(value - costs[:, None], start)
         value, start = _older(value, start, entering, cell)
         value = value + evidence[cell]
-    ending = value - 0.5 * (costs - CHANGE)[:, None]
-    ending[: _CUT_OFF + 1] = -np.inf
+    ending = value - 0.5 * _haste()[:, None]
+    ending[:_CUT_OFF] = -np.inf
     if not np.isfinite(ending).any():  # the whole clip is shorter than a phrase
         ending = value
     age, label = np.unravel_index(int(ending.argmax()), ending.shape)
@@ -147,9 +147,14 @@ _CUT_OFF = _LEAST // 2
 
 def _leaving_costs() -> np.ndarray:
     """(A,) what it costs to leave an expression at an age in cells."""
-    costs = CHANGE + HASTY * (1.0 - np.arange(_USUAL + 1) / _USUAL)
+    costs = CHANGE + _haste()
     costs[:_LEAST] = np.inf
     return costs
+
+
+def _haste() -> np.ndarray:
+    """(A,) what a phrase of an age in cells costs for being shorter than feelings are."""
+    return HASTY * (1.0 - np.arange(_USUAL + 1) / _USUAL)
 
 
 def _entering(left: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
