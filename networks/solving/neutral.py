@@ -21,8 +21,9 @@ OPEN_EYE = 0.2  # blink amount below which an eye is open
 # The channels that tell activity: not gaze, which a neutral face is free in; not lids, see below.
 ACTIVE = np.array([not c.startswith(("eyeLook", "eyeBlink", "eyeSquint")) for c in ARKIT_CHANNELS])
 # Where brows sit and how full lips are is a build: of people whom photographs show neutral one in
-# seven reaches this without moving anything, in the other channels hardly anyone reaches a third.
-# It counts as such where the networks call the face neutral: not below the first chance.
+# seven reaches this without moving anything. Low brows are a build as often, but they are also all
+# that anger shows when it is held in. It counts where the networks call the face neutral: not below
+# the first chance, wholly from the second on.
 CALLED = (0.5, 0.8)
 BUILD, OF_BUILD = ("browInnerUp", "browOuterUp", "mouthPucker"), 0.43
 USUAL = np.array([OF_BUILD if c.startswith(BUILD) else 0.0 for c in ARKIT_CHANNELS])[ACTIVE]
