@@ -25,6 +25,8 @@ DEPTH = 0.3
 """What a millimetre of depth counts beside one across: trackers guess it."""
 NOISE = 1.0
 """Millimetres by which a point is off."""
+SMALLEST = 1e-6
+"""Of an eye distance: a face that is nowhere plays nothing."""
 EYES = ("eye_right_outer", "eye_right_inner", "eye_left_inner", "eye_left_outer")
 
 
@@ -49,7 +51,7 @@ def played(
     model = model or face_model()
     actions, eyes = _followed(model)
     scale = np.array([1.0, 1.0, DEPTH])
-    lack = ((points - rest) * (eyes / unit) * scale).reshape(len(points), -1)
+    lack = ((points - rest) * (eyes / max(unit, SMALLEST)) * scale).reshape(len(points), -1)
     basis = (actions * scale).reshape(len(actions), -1)
     ridge = NOISE**2 / model.expression_deviation**2
     normal = basis @ basis.T + np.diag(ridge)
