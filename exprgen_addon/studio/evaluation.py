@@ -155,7 +155,8 @@ def _performance_lines(measured: dict) -> list[str]:
 def _performed(m: dict) -> str:
     names = ("lip gap", "mouth width", "lids", "brows")
     shown = ", ".join(f"{n} {_number(m['columns'][n]['fast'])}" for n in names)
-    return f"{shown}, closed {_number(m['reached'])}, false {_number(m['false'])}"
+    near = f", mimicry {_number(m['mimicry'])}" if m.get("mimicry") is not None else ""
+    return f"{shown}, closed {_number(m['reached'])}, false {_number(m['false'])}{near}"
 
 
 def _number(value: float | None, digits: int = 2) -> str:

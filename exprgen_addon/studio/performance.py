@@ -14,6 +14,8 @@ import numpy as np
 from ...networks.characters.profile import RigProfile
 from ...networks.errors import InputError
 from ...networks.evaluation.baseline import copies_blendshapes, copy_blendshapes
+from ...networks.evaluation.correlation import told
+from ...networks.evaluation.mimicry import actor_played, character_played, mimicry
 from ...networks.evaluation.performance import (
     Performance,
     actor_performance,
@@ -127,6 +129,7 @@ def _measure_clip(poser: Poser, clip: str, face_track: FaceTrack, tracks, counte
     """Method -> figures on one character; None if stopped."""
     profile, truth, out = poser.profile, truth_of(clip), {}
     actor, times, seen = actor_performance(face_track), face_track.times, face_track.found
+    acted = actor_played(face_track)
     for method, track in tracks[profile.name].items():
         values = full_values(profile, track.controls, track.values)
         progress = counter(f"{method} {profile.name} {Path(clip).stem}")
@@ -136,6 +139,8 @@ def _measure_clip(poser: Poser, clip: str, face_track: FaceTrack, tracks, counte
         shown = character_performance(read["points"], read["opening"], poser.build)
         figures = compare(actor, shown, times, seen)
         figures["switches"] = switches(track.expression, times)
+        near = mimicry(acted, character_played(read["points"], poser.rest), seen)
+        figures["mimicry"] = told(near.score)
         if truth is not None:
             figures["truth"] = _against_truth(truth, shown, times, seen)
         out[method] = figures

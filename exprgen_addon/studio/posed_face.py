@@ -38,7 +38,7 @@ crease is a third of that deep, what lies behind open ones three times."""
 class Poser:
     """One character whose POINTS are read at whatever pose it is put in; needs bpy.
 
-    folder: where poses that were read are kept.
+    folder: where poses that were read are kept. rest: (50, 3) the POINTS at rest.
 
     Raises:
         InputError: see `face_studio.FaceStudio`; or the character has no landmarks.
@@ -52,7 +52,7 @@ class Poser:
         try:
             self._anchors = self._place()
             reach = self.read(_extremes(profile), "reach", lambda made, total: None)
-            self.build = Build.of(reach["points"])
+            self.build, self.rest = Build.of(reach["points"]), reach["points"][0]
         except BaseException:
             self._studio.close()
             raise

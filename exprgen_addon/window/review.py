@@ -13,8 +13,9 @@ import bpy
 import numpy as np
 
 from ...networks.characters.profile import to_unit
-from ...networks.characters.response import load_response
+from ...networks.characters.response import ResponseModel, load_response
 from ...networks.errors import ExprGenError
+from ...networks.evaluation.mimicry import actor_played, mimicry, response_played
 from ...networks.records import json_text
 from ...networks.settings import RetargetSettings
 from ...networks.solving import review
@@ -46,12 +47,13 @@ class Review:
 
 _kept: tuple[str, Review] | None = None
 _actor: tuple[tuple, ActorRelations] | None = None
+_acted: tuple[FaceTrack, np.ndarray] | None = None
 
 
 def forget() -> None:
     """Let go of what was found."""
-    global _kept, _actor
-    _kept = _actor = None
+    global _kept, _actor, _acted
+    _kept = _actor = _acted = None
 
 
 def kept(scene: bpy.types.Scene) -> Review | None:
@@ -133,6 +135,7 @@ def _other_clip(scene: bpy.types.Scene, character: Character) -> str:
 def _digest(scene, found: references.Seen, settings: RetargetSettings, keyed) -> str:
     """Tells one state of all that counts from another."""
     known = [str(id(found.track)), f"{scene_fps(scene)} {scene.exprgen.start_frame}"]
+    known.append(str(scene.exprgen.show_mimicry))
     digest = hashlib.sha256(json_text([known, settings.to_json()]).encode())
     for character in keyed:
         digest.update(character.collection.name.encode())
@@ -164,9 +167,12 @@ def _look(scene, found: references.Seen, settings: RetargetSettings, keyed) -> R
         first, last = _span(keyed)
         rows = rows[(frames >= first - 0.5) & (frames <= last + 0.5)]
         actor = _actor_of(track, settings).at(rows)
+        acted = _acted_in(track)[rows] if scene.exprgen.show_mimicry else None
         for character in keyed:
             try:
                 one = _shown(character, frames[rows], actor, settings)
+                if acted is not None:
+                    one = _compared(one, character, frames[rows], acted, track.found[rows])
                 shown[character.collection.name] = one
             except ExprGenError as error:
                 lacking.append(f"{character.collection.name} is not compared: {error}")
@@ -192,15 +198,35 @@ def _actor_of(track, settings: RetargetSettings) -> ActorRelations:
     return _actor[1]
 
 
+def _acted_in(track: FaceTrack) -> np.ndarray:
+    """What the actor plays, worked out once."""
+    global _acted
+    if _acted is None or _acted[0] is not track:
+        _acted = (track, actor_played(track))
+    return _acted[1]
+
+
+def _compared(one: review.Shown, character: Character, frames, acted, seen) -> review.Shown:
+    """With how near the character's face stays to the actor's."""
+    model, units = _units(character, frames)
+    near = mimicry(acted, response_played(model, units), seen)
+    return replace(one, mimicry=near.curve, mimicry_score=near.score)
+
+
+def _units(character: Character, frames: np.ndarray) -> tuple[ResponseModel, np.ndarray]:
+    """A character's response, and the unit values (N, C) of its controls that are keyed."""
+    model = load_response(character.profile)
+    controls = tuple(character.profile.control(name) for name in model.controls)
+    values = [sample(character.bindings[name][0], frames) for name in model.controls]
+    return model, to_unit(controls, np.stack(values, axis=1))
+
+
 def _shown(
     character: Character, frames: np.ndarray, actor: ActorRelations, settings: RetargetSettings
 ) -> review.Shown:
     """What a character's keys let it show; by the name of its collection."""
     profile = character.profile
-    model = load_response(profile)
-    controls = tuple(profile.control(name) for name in model.controls)
-    values = [sample(character.bindings[name][0], frames) for name in model.controls]
-    units = to_unit(controls, np.stack(values, axis=1))
+    model, units = _units(character, frames)
     geometry = Geometry.of(model, profile)
     one = review.shown_by(profile, model.controls, units, actor, geometry, settings)
     return replace(one, name=character.collection.name)
@@ -208,5 +234,6 @@ def _shown(
 
 def follow(scene: bpy.types.Scene) -> None:
     """Look again after the keys have changed, if somebody watches the curve."""
-    if collections_in(scene) and scene.exprgen.show_lips:
+    wanted = scene.exprgen.show_lips or scene.exprgen.show_mimicry
+    if collections_in(scene) and wanted:
         review_of(scene)

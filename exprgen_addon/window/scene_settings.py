@@ -391,6 +391,13 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         "bottom of the 3D view",
         update=_redraw,
     )
+    show_mimicry: BoolProperty(
+        name="Mimicry in Viewport",
+        default=False,
+        description="Draw how near the chosen character's face stays to the actor's over the clip, "
+        "at the bottom of the 3D view",
+        update=_redraw,
+    )
     clearer_expression: EnumProperty(
         name="Expression", items=EXPRESSION_ITEMS, description="What the pose shall express"
     )

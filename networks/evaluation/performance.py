@@ -320,7 +320,7 @@ def summarise(measured: Iterable[dict]) -> dict:
         "blinks_met": mean_of(m["blinks"]["met"] for m in clips),
         "blinks_false": mean_of(m["blinks"]["false"] for m in clips),
         **{key: mean_of(m.get(key) for m in clips)
-           for key in ("delay", "jitter", "reference_jitter", "switches")},
+           for key in ("delay", "jitter", "reference_jitter", "switches", "mimicry")},
     }  # fmt: skip
 
 

@@ -254,7 +254,8 @@ def _performance(figures: dict) -> str:
         "closed: of those in which the actor's are apart those in which the character's touch. "
         "Blinks: of the times a lid of the actor's shuts those in which the character's does. "
         "Delay in frames, jitter of a still face in thousandths of an eye distance, switches of "
-        "the perceived class a second."
+        "the perceived class a second. Mimicry: both faces as actions of one model, correlation of "
+        "what these do to the mean person's points (Prima), head pose and build taken out."
     )
     for key, about in (("all", "All motion"), ("fast", "Fast motion"), ("amplitude", "Amplitude")):
         text += f"<h3>{about}</h3>" + _performance_table(measured, key)
@@ -279,7 +280,7 @@ def _performance_table(measured: dict, key: str, against: str | None = None) -> 
     Args:
         key: of `performance.summarise`'s columns. against: "truth", or None for the tracker.
     """
-    head = ("method/character", *COLUMNS, *_COUNTS, "delay", "jitter", "switches")
+    head = ("method/character", *COLUMNS, *_COUNTS, "delay", "jitter", "switches", "mimicry")
     rows = []
     for character, methods in measured["means"].items():
         lacks = measured["lacks"][character]
@@ -288,7 +289,8 @@ def _performance_table(measured: dict, key: str, against: str | None = None) -> 
             if m:
                 shown = ("not there" if n in lacks else m["columns"][n][key] for n in COLUMNS)
                 jitter = m["jitter"] and 1000.0 * m["jitter"]
-                row = (*(m[k] for k in _COUNTS.values()), m["delay"], jitter, figures["switches"])
+                own = (figures["switches"], figures.get("mimicry"))
+                row = (*(m[k] for k in _COUNTS.values()), m["delay"], jitter, *own)
                 rows.append((f"{method}/{character}", *shown, *row))
     rows += _tracker_rows(measured, key) if against else []
     return _table(head, rows, signed=True)
@@ -312,7 +314,7 @@ def _tracker_rows(measured: dict, key: str) -> list[tuple]:
     jitter = m["jitter"] and 1000.0 * m["jitter"]
     shown = (m["columns"][n][key] for n in COLUMNS)
     counts = (m[k] for k in _COUNTS.values())
-    return [("tracker", *shown, *counts, m["delay"], jitter, None)]
+    return [("tracker", *shown, *counts, m["delay"], jitter, None, None)]
 
 
 def _strip_ratings(figures: dict) -> str:

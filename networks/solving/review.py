@@ -10,7 +10,7 @@ Arithmetic on numpy arrays, linear in the frames: quick enough between two redra
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -64,7 +64,9 @@ class Shown:
     lips, lips_wanted (N,): from contact, eye distances; lips_meet (N,) bool: the actor's touch.
     lids, lids_wanted (N, 2): shares of the open eye. brows (N,): mean height less what it should
     be, as a share of the way that they can go. mouth: its width at rest, eye distances. near
-    (N, 7): how near its pose is to each expression, see `likeness`.
+    (N, 7): how near its pose is to each expression, see `likeness`. mimicry (N,): how near its face
+    stays to the actor's, see `evaluation.mimicry`, of all frames together mimicry_score; empty and
+    NaN where nobody asked.
     """
 
     name: str
@@ -76,6 +78,8 @@ class Shown:
     brows: np.ndarray
     mouth: float
     near: np.ndarray
+    mimicry: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    mimicry_score: float = float("nan")
 
 
 @dataclass(frozen=True)

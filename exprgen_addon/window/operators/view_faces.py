@@ -183,7 +183,8 @@ def _drawn_below(scene: bpy.types.Scene, space: bpy.types.SpaceView3D) -> float:
     """Pixels of the view's bottom that the curves lie on."""
     if not space.overlay.show_overlays:
         return 0.0
-    curves = scene.exprgen.show_curve + scene.exprgen.show_lips
+    settings = scene.exprgen
+    curves = settings.show_curve + settings.show_lips + settings.show_mimicry
     return curves * perception_curve.taken(scene) * bpy.context.preferences.system.ui_scale
 
 
