@@ -96,8 +96,8 @@ LIDS_OVERLAP = 0.1
 """How far, in shares of the open eye, an upper lid must pass the lower one until nothing of the eye
 is seen between them; the landmarks are on their rims."""
 HEAVY = 0.6
-"""How much further than the actor's lids that are held half shut come down: large eyes stare through
-a scowl that narrows small ones to slits."""
+"""How much further than the actor's lids that are held half shut come down: large eyes stare
+through a scowl that narrows small ones to slits."""
 WIDE = 0.4
 """How much further than neutral a character opens its eyes where the actor does; drawn eyes are
 large, and all of it reads as surprise."""
@@ -286,7 +286,7 @@ def lip_openings(actor: ActorRelations, geometry: Geometry, scale: np.ndarray) -
 
 
 def heavier(times: np.ndarray, lids: np.ndarray) -> np.ndarray:
-    """Shares of the open eye (N, 2) with what is held half shut held further; blinks as they are."""
+    """Shares of the open eye (N, 2), what is held half shut held further; blinks as they are."""
     held = np.clip(1.0 - slow(times, lids, FEELING_HERTZ), 0.0, 1.0)
     return lids * (1.0 - HEAVY * held)
 
@@ -297,9 +297,7 @@ def _set_lids(values, weights, actor: ActorRelations, lids, geometry: Geometry) 
     room = np.maximum(geometry.high[LID_GAPS], 1e-3)
     wide = WIDE * np.maximum(lids - 1.0, 0.0) * rest
     wide = room * np.tanh(wide / room)
-    values[:, LID_GAPS] = (
-        geometry.lids + np.minimum(lids, 1.0) * (rest - geometry.lids) + wide
-    )
+    values[:, LID_GAPS] = geometry.lids + np.minimum(lids, 1.0) * (rest - geometry.lids) + wide
     shut = actor.lids <= 0
     for column, k in enumerate(LID_GAPS):
         weights[shut[:, column], k] *= TOUCH
