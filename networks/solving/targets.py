@@ -72,7 +72,7 @@ PRESSED, BENT = 0.012, 0.05
 """Eye distances by which lips that touch go on towards each other where something of the mouth has
 moved by BENT: landmarks lie on their rims, and rims that just meet leave a slit where a smile or a
 sneer bends them. Lips at rest stay as they are."""
-SLIT = 0.016
+SLIT = 0.01
 """Eye distances by which pursed lips stay apart where they seem to touch: a tracker hardly sees the
 small hole of an "oo" or a "w", and drawn lips that touch can't be pursed. So thin a line between
 lips is still seen as closed."""
