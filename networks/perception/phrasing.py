@@ -28,7 +28,7 @@ USUAL = 2.0
 EVIDENCE = 3.0
 """Looks that a second of frames is worth: neighbouring frames show the same face, and are wrong
 together."""
-CHANGE = 4.5
+CHANGE = 3.0
 """What a change costs, in log odds,"""
 HASTY = 1.0
 """and the shortest phrase beside that, less up to `USUAL`."""
