@@ -76,6 +76,9 @@ SLIT = 0.01
 """Eye distances by which pursed lips stay apart where they seem to touch: a tracker hardly sees the
 small hole of an "oo" or a "w", and drawn lips that touch can't be pursed. So thin a line between
 lips is still seen as closed."""
+RIMS, LEAST_SLIT = 0.015, 0.5
+"""Lip gap at rest from which on landmarks lie on the lips' rims: those show SLIT as thin as it is.
+Landmarks on the seam move less than the rims: for them a share of SLIT is enough, this at least."""
 ROUND = 3.0
 """Factor on the weights of what makes pursed lips look so: how far forward and full they are."""
 NARROW = 0.12
@@ -272,7 +275,8 @@ def _set_lips(values, weights, actor: ActorRelations, geometry: Geometry, scale)
     """Gaps of the lips, counted from the character's own contact."""
     values[:, LIP_GAPS] = geometry.lips + lip_openings(actor, geometry, scale)
     bent = np.clip(np.abs(actor.moved[:, MOUTH]).max(1) / BENT, 0.0, 1.0)
-    pressed = (1.0 - actor.pursed) * PRESSED * bent - actor.pursed * SLIT
+    slit = SLIT * np.clip(geometry.lips.mean() / RIMS, LEAST_SLIT, 1.0)
+    pressed = (1.0 - actor.pursed) * PRESSED * bent - actor.pursed * slit
     values[:, LIP_GAPS] -= (pressed * actor.lips_meet)[:, None]
     touch = TOUCH ** ((1.0 - 0.5 * actor.pursed) * actor.lips_meet)
     weights[:, LIP_GAPS] *= touch[:, None]
