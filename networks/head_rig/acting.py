@@ -21,6 +21,9 @@ FAINT = 0.01
 """Millimetres below which a displacement is none."""
 JAW = 0.3
 """Millimetres that the lower teeth must go in an action to go along with it."""
+GAINS = {"noseSneer": 1.45, "mouthUpperUp": 1.25, "eyeLookDown": 1.5, "eyeLookUp": 1.3}
+"""How much larger an action is than the face model has it: skin without painted creases needs more
+of a sneer to be read as disgust, and a lid follows the eye farther (seen on bare heads)."""
 LIDS = ("LookDown", "LookUp", "Wide", "Squint")
 """What a lid that is shut takes back: it rests where it does whatever the eye did before."""
 
@@ -103,7 +106,8 @@ class Acting:
         """Name -> (N, 3) of the skin, correctives included."""
         names = list(self.on_template)
         found = places_on(self.laid.points, self.head)
-        stack = carried(np.array([self.on_template[n] for n in names]), found, self.head)
+        gained = np.array([gain_of(n) * self.on_template[n] for n in names])
+        stack = carried(gained, found, self.head)
         moves = dict(zip(names, stack, strict=True))
         moves = self._lips(moves)
         halfway = {}
@@ -196,7 +200,7 @@ class Acting:
         }
 
     def _on_skin(self, piece: Piece, own: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Brows, lashes and a beard go with the skin that they lie on; what stands off does less."""
+        """Brows, lashes, a beard go with the skin that they lie on; what stands off does less."""
         head, none = self.head, np.zeros(len(piece.points), np.int8)
         found = nearest_places(
             piece.points, np.zeros_like(piece.points), none,
@@ -205,6 +209,11 @@ class Acting:
         close = rigid_parts.CLOSE
         fade = np.clip((3.0 * close - found.away) / (2.0 * close), 0.0, 1.0)[:, None]
         return {name: found.of(field) * fade for name, field in own.items()}
+
+
+def gain_of(action: str) -> float:
+    """See GAINS."""
+    return next((g for start, g in GAINS.items() if action.startswith(start)), 1.0)
 
 
 def _add(

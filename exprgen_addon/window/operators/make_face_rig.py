@@ -21,6 +21,7 @@ _TOLD = {
     "transfer": ("Transfer", "What each action does to a person is done to this head"),
     "network": ("Network", "What a network learned of many heads, from this one at rest"),
 }
+METHOD_ITEMS = [(name, *_TOLD[name]) for name in METHODS]
 
 
 class EXPRGEN_OT_make_face_rig(bpy.types.Operator):
@@ -34,7 +35,7 @@ class EXPRGEN_OT_make_face_rig(bpy.types.Operator):
     filter_glob: StringProperty(default="*.blend", options={"HIDDEN"})
     method: EnumProperty(
         name="Method",
-        items=[(name, *_TOLD[name]) for name in METHODS],
+        items=METHOD_ITEMS,
         description="How the shapes are found",
     )
 
