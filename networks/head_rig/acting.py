@@ -124,15 +124,16 @@ class Acting:
         return moves | self._corrections(moves) | halfway
 
     def _lips(self, moves: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Actions that keep the template's lips together keep the head's together, and mouthClose
-        closes an open jaw."""
+        """Actions that keep the template's lips together keep the head's together, none lets them
+        through each other, and mouthClose closes an open jaw."""
         if "mouth" in self.sealed:
             return moves
         touching = lips.lips_of(self.head)
         out, shape = dict(moves), template()
         for name, field in self.on_template.items():
-            if not lips.opens_lips(shape, self.laid.points, field):
-                out[name] = lips.together(moves[name], touching)
+            opens = lips.opens_lips(shape, self.laid.points, field)
+            kept = lips.not_through if opens else lips.together
+            out[name] = kept(moves[name], touching)
         shut = lips.together(moves["jawOpen"] + moves["mouthClose"], touching)
         out["mouthClose"] = shut - moves["jawOpen"]
         return out

@@ -222,17 +222,15 @@ def _material(name: str, colour) -> bpy.types.Material:
 
 
 def _paint_lips(skin: bpy.types.Object, model, quads: np.ndarray) -> None:
-    """What lies between the border of the lips' red and where they meet, told at rest."""
-    groups = [model.groups[f"lip_{ring}_{half}"] for half in ("upper", "lower")
-              for ring in ("border", "contact")]  # fmt: skip
-    ring = model.mean[np.concatenate(groups)]
-    wide = np.abs(ring[:, 0]).max()
+    """What lies between the two borders of the lips' red, told at rest."""
+    rings = [model.mean[model.groups[f"lip_border_{half}"]] for half in ("upper", "lower")]
+    top, bottom = (ring[np.argsort(ring[:, 0])] for ring in rings)
     middles = model.mean[quads].mean(1)
-    for polygon, middle in zip(skin.data.polygons, middles, strict=True):
-        x = abs(middle[0])
-        near = ring[np.abs(np.abs(ring[:, 0]) - x) < 4.0]
-        if x < wide and len(near) and middle[2] > near[:, 2].min() - 6.0:
-            polygon.material_index = int(near[:, 1].min() < middle[1] < near[:, 1].max())
+    x, y, z = middles.T
+    high, low = (np.interp(x, e[:, 0], e[:, 1]) for e in (top, bottom))
+    ahead = np.interp(x, top[:, 0], top[:, 2])
+    inside = (np.abs(x) < top[:, 0].max()) & (y < high) & (y > low) & (z > ahead - 8.0)
+    skin.data.polygons.foreach_set("material_index", inside.astype(np.int32))
 
 
 def _rebuilt(skin: bpy.types.Object, kept: float) -> None:

@@ -121,6 +121,17 @@ def test_lips_meet(caricature, found):
     assert abs(gap(**sealed)) < 1e-6
 
 
+def test_pressed_lips_do_not_pass_through_each_other(caricature, found):
+    groups, head = template().model.groups, found.shapes[0]
+    points = found.scale * caricature[0][0].points
+    _, lower = lips.contacts(points, groups["lip_contact_upper"], groups["lip_contact_lower"])
+    for name in ("mouthPressLeft", "mouthPucker", "mouthShrugLower", "mouthRollLower", "mouthLeft"):
+        moves = found.scale * head[name]
+        past = (moves[lower.own] - lower.of(moves))[:, 2]
+        assert past.max() < 0.7, name
+        assert past.mean() < 0.35, name  # they are a millimetre apart at rest
+
+
 def test_parts_go_along(caricature, found):
     meshes = caricature[0]
     assert found.kinds[1:] == (("eye",), ("eye",), ("lower teeth",))
