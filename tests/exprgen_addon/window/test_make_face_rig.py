@@ -41,3 +41,16 @@ def test_a_head_that_has_a_rig_is_refused(head, tmp_path):
     with pytest.raises(RuntimeError, match="no bare head"):
         bpy.ops.exprgen.make_face_rig(filepath=str(tmp_path / "hero.blend"))
     assert not (tmp_path / "hero.blend").exists()
+
+
+def test_the_character_takes_the_sculpts_place(head, tmp_path):
+    from exprgen.networks.characters.profile import SAMPLE_RIGS
+
+    bpy.context.view_layer.update()
+    done = bpy.ops.exprgen.bring_rigged_head(
+        scene=bpy.context.scene.name, profile=str(SAMPLE_RIGS / "blip.json"), sculpt="Head"
+    )
+    assert done == {"FINISHED"}
+    assert head.hide_get()
+    assert bpy.data.objects["Eye_L"].hide_render
+    assert bpy.context.scene.exprgen.new_profile.endswith("blip.json")
