@@ -21,9 +21,15 @@ FAINT = 0.01
 """Millimetres below which a displacement is none."""
 JAW = 0.3
 """Millimetres that the lower teeth must go in an action to go along with it."""
-GAINS = {"noseSneer": 1.45, "mouthUpperUp": 1.25, "eyeLookDown": 1.5, "eyeLookUp": 1.3}
-"""How much larger an action is than the face model has it: skin without painted creases needs more
-of a sneer to be read as disgust, and a lid follows the eye farther (seen on bare heads)."""
+GAINS = {
+    "brow": 1.18, "noseSneer": 1.31, "mouthFrown": 1.35, "mouthStretch": 1.29,
+    "mouthUpperUp": 1.26, "mouthLowerDown": 1.26, "eyeWide": 1.18, "eyeSquint": 1.31,
+    "mouthPress": 1.17, "cheekSquint": 1.13, "mouthShrug": 1.13, "mouthSmile": 1.06,
+    "eyeLookDown": 1.5, "eyeLookUp": 1.3,
+}  # fmt: skip
+"""How much larger actions are than the face model has them, by the start of their names: it has
+people's, the key poses were made for characters', whose actions are those of `sample_rigs/build/
+stylise.py` at full strength; and a lid follows the eye farther (seen on bare heads)."""
 LIDS = ("LookDown", "LookUp", "Wide", "Squint")
 """What a lid that is shut takes back: it rests where it does whatever the eye did before."""
 
