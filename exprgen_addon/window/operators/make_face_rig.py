@@ -9,7 +9,7 @@ from bpy.props import EnumProperty, StringProperty
 
 from ....networks.characters.profile import load_profile
 from ....networks.errors import ExprGenError, UsageError
-from ....networks.head_rig.head_shapes import METHODS
+from ....networks.head_rig.head_shapes import METHODS, check_method
 from ...engine.course import Course
 from ...engine.task_queue import Task
 from ...head_rig.reading import bare_head, members
@@ -102,9 +102,11 @@ def _task(context, out: Path, method: str) -> Task:
 
     Raises:
         UsageError: the open file would be written over. InputError: it is no bare head.
+        ModelError: the method lacks its weights.
     """
     if bpy.data.filepath and out.resolve() == Path(bpy.data.filepath).resolve():
         raise UsageError("the open file would be written over", fix="choose another name")
+    check_method(method)
     head = bare_head(context.object.name)
     source = save_file(Path(bpy.app.tempdir) / f"{out.stem}_as_it_is.blend")
     profile, scene, name = out.with_suffix(".json"), context.scene.name, head.name

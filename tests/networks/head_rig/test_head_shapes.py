@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exprgen.networks.errors import InputError, UsageError
+from exprgen.networks.errors import InputError, ModelError, UsageError
 from exprgen.networks.face_model.model import face_model
 from exprgen.networks.head_rig import head_shapes, lids, lips, mirror, rigid_parts
 from exprgen.networks.head_rig.mesh_graph import Links, distances, edges_of, normals_of, solve
@@ -158,6 +158,10 @@ def test_refusals(caricature, monkeypatch):
     meshes, landmarks = caricature
     with pytest.raises(UsageError, match="no method"):
         head_shapes.shapes_for(meshes, landmarks, "magic")
+    monkeypatch.setenv("EXPRGEN_WEIGHTS_DIR", "nowhere")
+    with pytest.raises(ModelError, match="never trained") as error:
+        head_shapes.shapes_for(meshes, landmarks, "network")
+    assert "exprgen train head_shapes" in error.value.fix
     coarse = replace(meshes[0], points=meshes[0].points[:40], triangles=np.array([[0, 1, 2]]))
     with pytest.raises(InputError, match="too few"):
         head_shapes.shapes_for([coarse], landmarks)
