@@ -165,6 +165,9 @@ def test_refusals(caricature, monkeypatch):
     coarse = replace(meshes[0], points=meshes[0].points[:40], triangles=np.array([[0, 1, 2]]))
     with pytest.raises(InputError, match="too few"):
         head_shapes.shapes_for([coarse], landmarks)
+    with pytest.raises(InputError, match="neither a mouth nor eyes"):
+        head_shapes._check_openings(meshes[0], ("mouth", "left eye", "right eye"))
+    head_shapes._check_openings(meshes[0], ("mouth", "left eye"))
     points = meshes[0].points
     far = head_shapes.Laid(points, points, np.zeros((51, *points.shape)), off=9.0)
     monkeypatch.setattr(head_shapes, "lay", lambda head: far)
