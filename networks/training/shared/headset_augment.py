@@ -9,7 +9,8 @@ with what lies beside it; moves are small.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -20,6 +21,8 @@ from .headset_set import DEPTH_UNIT
 ROUNDS = 4
 PIVOT = np.array([0.0, -30.0, 0.0])
 """About which a head turns in its headset, mm."""
+ANYWHERE = 50.0
+"""Millimetres from a camera of what it sees, where it sees no face."""
 
 
 @dataclass(frozen=True)
@@ -62,24 +65,30 @@ def displaced(depth: np.ndarray, rows: np.ndarray, move: Move) -> np.ndarray:
         depth: (V, S, S) as in HeadsetPerson; rows: (V, CAMERA) the views' cameras.
     """
     side = depth.shape[-1]
-    cameras = Cameras.of(rows)
-    distance = depth.reshape(len(depth), -1) * DEPTH_UNIT
+    cameras, rays = _opened(np.asarray(rows, np.float32).tobytes(), len(depth), side)
+    distance = depth.reshape(len(depth), -1) * np.float32(DEPTH_UNIT)
     hit = distance > 0
-    mean = (
-        np.nanmean(np.where(hit, distance, np.nan), 1)
-        if hit.any(1).all()
-        else np.full(len(depth), 50.0)
-    )
+    mean = distance.sum(1) / np.maximum(hit.sum(1), 1)
     # What is behind goes along as if it were as far as the face: a smooth w can be undone.
-    distance = np.where(hit, distance, mean[:, None])
-    before = cameras.rays(side) * distance[..., None]
-    placed = np.einsum("vji,vnj->vni", cameras.rotation, before) + cameras.position[:, None]
-    moved = (placed - PIVOT) @ turn(move.turn).T + PIVOT + move.shift
-    lens = Cameras(cameras.rotation, cameras.position, cameras.focal * move.focal, cameras.middle,
-                   cameras.bend)  # fmt: skip
+    distance = np.where(hit, distance, np.where(mean > 0, mean, ANYWHERE)[:, None])
+    spun = turn(move.turn)
+    # The move as each camera sees it: seen -> turned seen + shifted.
+    turned = cameras.rotation @ spun @ cameras.rotation.transpose(0, 2, 1)
+    away = (cameras.position - PIVOT) @ spun.T + PIVOT + move.shift - cameras.position
+    shifted = np.einsum("vij,vj->vi", cameras.rotation, away)
+    moved = (rays * distance[..., None]) @ turned.transpose(0, 2, 1).astype(np.float32)
+    moved += shifted[:, None].astype(np.float32)
+    lens = replace(cameras, focal=cameras.focal * move.focal)
     y, x = np.mgrid[:side, :side].reshape(2, -1)
-    carried = lens.pixels(lens.seen(moved)) - np.stack([x, y], -1)
+    carried = lens.pixels(moved) - np.stack([x, y], -1)
     return carried.reshape(*depth.shape, 2).astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def _opened(rows: bytes, views: int, side: int) -> tuple[Cameras, np.ndarray]:
+    """A headset's cameras and their rays: of all frames of a capture the same."""
+    cameras = Cameras.of(np.frombuffer(rows, np.float32).reshape(views, -1))
+    return cameras, cameras.rays(side).astype(np.float32)
 
 
 def seen_anew(
