@@ -17,12 +17,20 @@ STAMP := $(VENV)/.exprgen-installed
 demo: setup
 	$(BIN)/exprgen demo
 
-# A process a room: what the bpy module keeps of one room's scenes, and of their threads, is gone
-# before the next.
-ROOMS := $(wildcard tests/test_*.py) tests/networks $(sort $(dir $(wildcard tests/exprgen_addon/*/test_*.py))) tests/sample_rigs
+# A folder of tests is a room, and a room a process: what the bpy module keeps of one room's scenes,
+# and of their threads, is gone before the next. Two rooms at a time, each with its output in one
+# piece, the longest first; `make test ROOMS_AT_ONCE=4` where there are more cores, at some 1 GB a
+# room. `make room/tests/networks/solving` does one.
+LONGEST := $(addprefix room/tests/,networks/training exprgen_addon/command_line sample_rigs)
+ROOMS = $(LONGEST) $(filter-out $(LONGEST),$(FOUND))
+FOUND := $(patsubst %/,room/%,$(sort $(dir $(wildcard tests/test_*.py tests/*/test_*.py tests/*/*/test_*.py))))
+ROOMS_AT_ONCE ?= 2
 
 test: setup lint
-	@for room in $(ROOMS); do echo "$$room"; $(BIN)/python -m pytest -q $$room || exit; done
+	@$(MAKE) --no-print-directory -j $(ROOMS_AT_ONCE) $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(ROOMS)
+
+$(ROOMS): room/%:
+	@echo "$*"; $(BIN)/python -m pytest -q $*/test_*.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -260,21 +260,25 @@ def _partial(reader, recorder, stopped: bool) -> tuple[bool, str]:
 
 
 class _Networks:
-    """Batches of tracked faces through the networks, by one thread a core, into the recorder.
+    """Batches of tracked faces through the networks, into the recorder: pictures by one thread a
+    core, a clip by one less, since the tracker, which waits for nobody, needs a core to itself.
 
-    The expression of a clip is read LOOK_EVERY seconds apart; the recorder fills what is between.
+    The expression of a clip is read LOOK_EVERY seconds apart, in the faces as they are; the
+    recorder fills what is between. Of pictures the mirror images are looked at too.
 
-    A context manager; its end waits until all that was put is recorded, in the order of the frames.
-    Errors are raised where faces are put, or at the end.
+    A context manager; its end waits until all that was put is recorded, in the order of the frames,
+    by a thread of its own. Errors are raised where faces are put, or at the end.
     """
 
     def __init__(self, runner, keys: dict[str, str], mouth, recorder, watch: Stopwatch):
         self._runner, self._keys, self._mouth = runner, keys, mouth
         self._recorder, self._watch = recorder, watch
-        self._pool = ThreadPoolExecutor(cores(), "networks")
+        threads = cores() if recorder.stills else max(1, cores() - 1)
+        self._pool = ThreadPoolExecutor(threads, "networks")
+        self._writer = ThreadPoolExecutor(1, "recording")
         self._batch: list = []
         self._next = -math.inf
-        self._running: deque[Future] = deque()
+        self._waiting: deque[Future] = deque()
 
     def __enter__(self) -> _Networks:
         return self
@@ -283,16 +287,17 @@ class _Networks:
         try:
             if kind is None:
                 self._submit()
-                self._record(0)
+                self._wait(0)
         finally:
             self._pool.shutdown(cancel_futures=True)
+            self._writer.shutdown(cancel_futures=True)
 
     def put(self, tracked) -> None:
         """Hand over the next frame; waits while too many are on their way."""
         self._batch.append((tracked, self._is_read(tracked)))
         if len(self._batch) >= BATCH:
             self._submit()
-            self._record(QUEUE // BATCH)
+            self._wait(QUEUE // BATCH)
 
     def _is_read(self, tracked) -> bool:
         """Whether the frame's expression is read: of a picture, always; in a clip when it is time,
@@ -307,7 +312,8 @@ class _Networks:
 
     def _submit(self) -> None:
         batch, self._batch = self._batch, []
-        self._running.append(self._pool.submit(self._look, batch))
+        looked = self._pool.submit(self._look, batch)
+        self._waiting.append(self._writer.submit(self._record, looked))
 
     def _look(self, batch: list) -> list[tuple]:
         """(tracked face, what is known of it beside) of each."""
@@ -315,21 +321,25 @@ class _Networks:
             looked: dict[int, tuple] = {}
             for wanted in (True, False):
                 seen = [t for t, read in batch if t.found and read == wanted]
-                answers = _look(self._runner, self._keys, self._mouth, seen, wanted)
+                stills = self._recorder.stills
+                answers = _look(self._runner, self._keys, self._mouth, seen, wanted, stills)
                 looked |= zip((t.index for t in seen), answers, strict=True)
             return [(t, looked.get(t.index, ())) for t, _ in batch]
 
-    def _record(self, limit: int) -> None:
-        """Record what is ready, and wait for the oldest while more than `limit` batches run."""
-        while self._running and (len(self._running) > limit or self._running[0].done()):
-            looked = self._running.popleft().result()
-            with self._watch.stage("recording"):
-                for tracked, answers in looked:
-                    self._recorder.add(tracked, *answers)
+    def _record(self, looked: Future) -> None:
+        found = looked.result()
+        with self._watch.stage("recording"):
+            for tracked, answers in found:
+                self._recorder.add(tracked, *answers)
+
+    def _wait(self, limit: int) -> None:
+        """Wait for the oldest batch while more than `limit` are not recorded."""
+        while self._waiting and (len(self._waiting) > limit or self._waiting[0].done()):
+            self._waiting.popleft().result()
 
 
 def _look(
-    runner, keys: dict[str, str], mouth, seen: list, read: bool
+    runner, keys: dict[str, str], mouth, seen: list, read: bool, mirrored: bool
 ) -> list[tuple[np.ndarray | None, dict, np.ndarray | None, np.ndarray | None]]:
     """(expression, rig units by cache key, what is in the mouth, expression of the upper part) of
     each tracked face; the expressions are None unless they are to be `read`."""
@@ -341,7 +351,7 @@ def _look(
         mouths = mouth(faces, np.stack([t.observation.landmarks49 for t in seen]))
     geometry = np.stack([t.geometry for t in seen])
     given = (faces, geometry, np.stack([t.observation.arkit for t in seen]))
-    found = runner(*given) if read else {"rig": runner.units(*given)}
+    found = runner(*given, mirrored=mirrored) if read else {"rig": runner.units(*given)}
     nobody = [None] * len(seen)
     rows = zip(found.get("expression", nobody), found.get("no_mouth", nobody), strict=True)
     return [

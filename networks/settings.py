@@ -144,12 +144,13 @@ class RetargetSettings:
 
     def emphasis_at(self, times: np.ndarray, regions: Sequence[str]) -> np.ndarray:
         """(N, R) the emphasis at times (N,) seconds for things of these regions."""
-        whole = np.full(len(times), self.emphasis)
+        whole = np.full(len(times), self.emphasis, float)
         if self.emphasis_curve:
             whole = np.interp(times, *np.transpose(self.emphasis_curve))
         of = {region: part for part, own in EMPHASIS_PARTS.items() for region in own}
         parts = [self.emphasis_parts.get(of.get(region, "")) for region in regions]
-        out = np.stack([whole if p is None else np.full(len(times), p) for p in parts], axis=1)
+        each = [whole if p is None else np.full(len(times), p, float) for p in parts]
+        out = np.stack(each, axis=1)
         for start, end, value in self.emphasis_spans:
             inside = np.minimum(times - start, end - times) / SPAN_EDGE + 0.5
             share = np.clip(inside, 0.0, 1.0)[:, None]

@@ -65,6 +65,7 @@ from pathlib import Path
 
 from .errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, ExprGenError, ModelError, UsageError
 from .files import is_full, unwritable
+from .memory import give_back
 from .messages import keep_alive, read_messages
 from .progress import Stop
 from .records import json_text
@@ -441,6 +442,7 @@ class Worker:
         # gets its answer.
         while (request := self._queue.get()) is not None:
             self._serve(request)
+            give_back()
         return EXIT_OK
 
     def _read(self) -> None:

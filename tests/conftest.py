@@ -1,9 +1,14 @@
-"""How a run of the tests ends."""
+"""How a run of the tests begins and ends."""
 
 import os
 import sys
 
 import pytest
+
+# The networks of tests are small: threads would only wait for each other, and for the room beside.
+# Before torch and numpy are imported, and for the processes that tests start.
+for _library in ("OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
+    os.environ.setdefault(_library, "1")
 
 _status = pytest.StashKey[int]()
 

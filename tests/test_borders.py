@@ -18,13 +18,14 @@ BLENDER = ("bpy", "mathutils", "bmesh", "bl_ui", "gpu", "gpu_extras", "addon_uti
 NETWORKS = (
     "vocabulary errors names records reading messages arrays owners files locks cores packages "
     "phrases settings progress track",
-    "characters footage tracking models inference perception face_model solving live training "
-    "evaluation",
+    "characters footage tracking models inference perception face_model head_rig solving live "
+    "training evaluation",
     "pipeline worker",
 )
 ADDON = (
     "addon",
-    "rigs engine characters keying actor_head studio profiling exchange command_line window",
+    "rigs engine characters keying actor_head studio profiling exchange head_rig command_line "
+    "window",
     "packaging",
 )
 """The rooms of both halves from the ground up (docs/architecture.md): what stands alone at the

@@ -271,6 +271,8 @@ def carried(pixels: dict[str, np.ndarray], anchors: dict[str, Anchor], name: str
 def open_jaw(profile: RigProfile) -> np.ndarray | None:
     """Native values (C,) of all controls with the jaw open, or None without such a control."""
     controls = profile.controls
+    if not controls:
+        return None
     arkit = np.zeros(len(ARKIT_CHANNELS))
     arkit[ARKIT_INDEX["jawOpen"]] = JAW_OPEN
     units = arkit_to_unit(controls, arkit)

@@ -180,15 +180,17 @@ def _count(scene: str, of_take: bool) -> None:
     settings = bpy.data.scenes[scene].exprgen
     settings.written += 1
     number, take, task = settings.written, settings.take, queue.last
+    if task is None or task.state != FINISHING:
+        return
+    before = task.holds
 
     def holds() -> bool:
         found = bpy.data.scenes.get(scene)
-        if found is None or found.exprgen.written < number:
+        if found is None or found.exprgen.written < number or not before():
             return False
         return not of_take or found.exprgen.take == take
 
-    if task is not None and task.state == FINISHING:
-        task.holds = holds
+    task.holds = holds
 
 
 def _start_timer() -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -116,7 +117,7 @@ def table1(weights: Weights) -> Table1:
 class FaceReaders:
     """Classifiers and 3D-CNNs over the same faces of one size.
 
-    The classifiers look at the mirrored faces too: an expression has no side.
+    The classifiers may look at the mirrored faces too: an expression has no side.
     """
 
     def __init__(
@@ -124,16 +125,19 @@ class FaceReaders:
     ):
         self._classifiers, self._regressors = dict(classifiers), dict(regressors)
         self._size = size
-        self._network = Network(self._build)
+        self._looks = {looks: Network(partial(self._build, looks=looks)) for looks in (1, 2)}
 
-    def __call__(self, faces: np.ndarray, extra: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def __call__(
+        self, faces: np.ndarray, extra: Mapping[str, np.ndarray], mirrored: bool = True
+    ) -> dict[str, np.ndarray]:
         """Faces (B, 1, size, size) from `grey_faces` and each 3D-CNN's second input -> by name,
-        a classifier's logits (2, B, 7) of the faces and their mirror images, a 3D-CNN's unit values
-        (B, outputs)."""
-        both = np.concatenate([faces, faces[..., ::-1]]) if self._classifiers else faces
+        a classifier's logits (2, B, 7) of the faces and their mirror images, or (1, B, 7) of the
+        faces alone, a 3D-CNN's unit values (B, outputs)."""
+        looks = 2 if mirrored and self._classifiers else 1
+        seen = np.concatenate([faces, faces[..., ::-1]]) if looks == 2 else faces
         second = {_extra(n): extra[n] for n, r in self._regressors.items() if r.extra}
-        found = self._network(faces=both, **second)
-        result = {n: found[f"out {n}"].reshape(2, len(faces), -1) for n in self._classifiers}
+        found = self._looks[looks](faces=seen, **second)
+        result = {n: found[f"out {n}"].reshape(looks, len(faces), -1) for n in self._classifiers}
         for name, regressor in self._regressors.items():
             units = found[f"out {name}"]
             result[name] = np.clip(units, -1.0, 1.0) if regressor.bounded else units
@@ -147,17 +151,17 @@ class FaceReaders:
             **{n: np.zeros((0, width), np.float32) for n, width in widths.items()},
         }
 
-    def _build(self, graph: Graph, batch: int) -> Outputs:
+    def _build(self, graph: Graph, batch: int, looks: int) -> Outputs:
         x = graph.input("faces", batch, 1, self._size, self._size)
         outputs: Outputs = {}
         for name, network in self._classifiers.items():
             layer = network.head(graph, network.maps(graph, x), None)
             outputs[f"out {name}"] = layer, (batch, network.outputs)
-        count = batch // 2 if self._classifiers else batch
+        count = batch // looks
         for name, network in self._regressors.items():
             shared = max((network.shared_with(c) for c in self._classifiers.values()), default=0)
             maps = network.maps(graph, x, 0, shared)
-            if self._classifiers:
+            if looks > 1:
                 maps = graph.first(maps, count)
             extra = graph.input(_extra(name), count, network.extra) if network.extra else None
             layer = network.head(graph, network.maps(graph, maps, shared), extra)

@@ -44,11 +44,13 @@ class Teacher:
         tensors.all_taken()
         self._network = Network(self._build)
 
-    def __call__(self, faces: np.ndarray) -> np.ndarray:
+    def __call__(self, faces: np.ndarray, mirrored: bool = True) -> np.ndarray:
         """Faces (B, 1, size, size) from `grey_faces` -> probabilities float32 (B, 7): the geometric
-        mean of what it says of them and of their mirror images, since an expression has no side."""
-        logits = self._network(faces=np.concatenate([faces, faces[..., ::-1]]))["logits"]
-        looks = np.log(softmax(logits).clip(1e-30)).reshape(2, len(faces), -1)
+        mean of what it says of them and of their mirror images, since an expression has no side; or
+        of the faces alone."""
+        seen = np.concatenate([faces, faces[..., ::-1]]) if mirrored else faces
+        logits = self._network(faces=seen)["logits"]
+        looks = np.log(softmax(logits).clip(1e-30)).reshape(1 + mirrored, len(faces), -1)
         return softmax(looks.mean(0))
 
     def _build(self, graph: Graph, batch: int) -> Outputs:

@@ -30,7 +30,7 @@ import numpy as np
 
 from ..characters.profile import RigProfile, load_profile
 from ..errors import UsageError
-from ..perception.needed_weights import LOOK_EVERY, load_runner
+from ..perception.needed_weights import load_runner
 from ..progress import Emit, Stop, Stopwatch
 from ..settings import RetargetSettings
 from ..solving.feeling import FeltOverTime
@@ -40,6 +40,8 @@ from .seen import CALM, Seen, seen_by_camera, seen_by_phone
 from .solver import LiveSolver
 from .sources import CameraSource, ClipSource, Newest, Shot, Source, gone
 
+LOOK_EVERY = 0.1
+"""Seconds from one look of the networks to the next at least."""
 WAIT = 0.2
 """Seconds that a frame is waited for before somebody looks whether to stop."""
 LEAD = 120
@@ -199,7 +201,8 @@ class _Networks:
 
     def _look(self, tracked) -> None:
         arkit = tracked.observation.arkit[None]
-        found = self._runner(tracked.face[None], tracked.geometry[None], arkit)
+        given = (tracked.face[None], tracked.geometry[None], arkit)
+        found = self._runner(*given, mirrored=False)
         units = {name: units[0] for name, units in found["rig"].items()}
         mouth = None
         if self._mouth is not None:

@@ -30,7 +30,7 @@ from ..solving.contact import LIDS_SHUT_GAP, LIPS_BIAS, LIPS_MEET, LIPS_PART, op
 from ..solving.controls import JUMP_PERCEIVED, assembled
 from ..solving.emphasis import Guides
 from ..solving.fit import Fit
-from ..solving.head_and_gaze import JUMP_BLINK, JUMP_GAZE, JUMP_HEAD, head_angles
+from ..solving.head_and_gaze import JUMP_BLINK, JUMP_GAZE, JUMP_HEAD, glances, head_angles
 from ..solving.neutral import subtract_neutral
 from ..solving.perform import certainty, plain_prior, relation_fit, smiling
 from ..solving.relations import LID_GAPS, LIP_GAPS, RELATIONS
@@ -299,7 +299,7 @@ class LiveSolver:
         blink = self.neutral.blink(seen)
         head = self._head(time, head_angles(seen.head_pose[None], self.neutral.head)[0])
         gaze = self._open_gaze(time, np.asarray(seen.gaze, float), blink)
-        gaze = self._gaze(time, gaze.reshape(4) - self.neutral.gaze)
+        gaze = self._gaze(time, glances(gaze.reshape(4) - self.neutral.gaze))
         blink = self._blink(time, blink)
         head, gaze = head * gain.get("head", 1.0), gaze * gain.get("gaze", 1.0)
         names = ("head_pitch", "head_yaw", "head_roll", "gaze_left_yaw", "gaze_left_pitch",

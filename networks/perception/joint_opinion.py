@@ -111,6 +111,8 @@ class PerceptionRunner:
         faces: np.ndarray,
         geometry: np.ndarray | None = None,
         arkit: np.ndarray | None = None,
+        *,
+        mirrored: bool = True,
     ) -> dict[str, np.ndarray | dict[str, np.ndarray]]:
         """Look at registered faces.
 
@@ -119,6 +121,7 @@ class PerceptionRunner:
             geometry: (B, 9) geometric features; needed by 3D-CNNs trained with them.
             arkit: (B, 52) the tracker's coefficients; likewise. Given both, the coefficient
                 reader has a say in the expression.
+            mirrored: their mirror images are looked at as well, for twice the work.
 
         Returns:
             "expression": float32 (B, 7) probabilities in the order of EXPRESSIONS, the joint
@@ -129,10 +132,10 @@ class PerceptionRunner:
         Raises:
             UsageError: another shape or type, or a second input that is needed is missing.
         """
-        read = self._passed(self._all, faces, geometry, arkit)
+        read = self._passed(self._all, faces, geometry, arkit, mirrored)
         # An expression has no side: the mirrored face is a second look at it.
         looked = {
-            n: joint_opinion(*map(softmax, read[n]), share=0.5)
+            n: joint_opinion(softmax(read[n][0]), softmax(read[n][-1]), share=0.5)
             for n in (*self._small, UPPER)
             if n in read
         }
@@ -141,7 +144,7 @@ class PerceptionRunner:
         numbers = None
         if self.coefficients is not None and geometry is not None and arkit is not None:
             numbers = self.coefficients(geometry, arkit)
-        expression = self._with_teacher(expression, numbers, faces)
+        expression = self._with_teacher(expression, numbers, faces, mirrored)
         found = {"expression": _even(_joined(expression, numbers), self._learned)}
         if UPPER in looked:
             found["no_mouth"] = _even(looked[UPPER], self._upper_learned)
@@ -156,8 +159,10 @@ class PerceptionRunner:
         """What `__call__` gives as "rig", without reading the expression."""
         return self._passed(self._units, faces, geometry, arkit)
 
-    def _passed(self, networks: Mapping[int, FaceReaders], faces, geometry, arkit) -> dict:
-        """What the small networks give of faces, logits (2, B, 7) of classifiers."""
+    def _passed(
+        self, networks: Mapping[int, FaceReaders], faces, geometry, arkit, mirrored: bool = True
+    ) -> dict:
+        """What the small networks give of faces, logits (1 or 2, B, 7) of classifiers."""
         second = self._second_inputs(faces, geometry, arkit)
         step, read = FACES_A_PASS, {}
         for size, readers in networks.items():
@@ -165,6 +170,7 @@ class PerceptionRunner:
                 readers(
                     grey_faces(faces[i : i + step], size),
                     {k: v[i : i + step] for k, v in second.items()},
+                    mirrored,
                 )
                 for i in range(0, len(faces), step)
             ] or [readers.nothing()]
@@ -173,7 +179,9 @@ class PerceptionRunner:
                 read[name] = np.concatenate([p[name] for p in parts], axis)
         return read
 
-    def _with_teacher(self, small: np.ndarray, numbers, faces: np.ndarray) -> np.ndarray:
+    def _with_teacher(
+        self, small: np.ndarray, numbers, faces: np.ndarray, mirrored: bool
+    ) -> np.ndarray:
         """The small networks' opinion (B, 7) with the teacher's where they are not sure."""
         if self._teacher is None or not len(faces):
             return small
@@ -182,7 +190,7 @@ class PerceptionRunner:
         rows = np.flatnonzero(share)
         joint = np.array(small)
         for part in (rows[i : i + FACES_A_PASS] for i in range(0, len(rows), FACES_A_PASS)):
-            said = self._teacher(grey_faces(faces[part], self._teacher.size))
+            said = self._teacher(grey_faces(faces[part], self._teacher.size), mirrored)
             joint[part] += share[part, None] * (said - joint[part])
         return joint
 

@@ -20,15 +20,17 @@ from ..vocabulary import EXPRESSIONS, NEUTRAL
 GRID = 0.05
 """Seconds between two places at which a phrase may begin."""
 SHORTEST = 0.8
-"""Seconds that a phrase lasts at least, half of it at a clip's ends, which cut phrases off."""
+"""Seconds that a phrase lasts at least,"""
+CUT_OFF = 0.2
+"""and at a clip's ends, which cut phrases off anywhere."""
 USUAL = 2.0
 """Seconds from which on a phrase is no shorter than feelings are."""
 EVIDENCE = 3.0
 """Looks that a second of frames is worth: neighbouring frames show the same face, and are wrong
 together."""
-CHANGE = 3.0
+CHANGE = 4.5
 """What a change costs, in log odds,"""
-HASTY = 2.0
+HASTY = 1.0
 """and the shortest phrase beside that, less up to `USUAL`."""
 SURER = 1.5
 """Exponent on the mean of a phrase's readings: many looks are surer than one. On talkers the
@@ -125,15 +127,17 @@ def _best_cuts(evidence: np.ndarray) -> list[tuple[int, int, int]]:
     """
     costs = _leaving_costs()
     value = np.full((len(costs), _COUNT), -np.inf)
-    value[_CUT_OFF] = evidence[0]
+    value[_BEGUN] = evidence[0]
     start = np.zeros(value.shape, int)
     came = np.zeros((len(evidence), _COUNT, 2), int)  # from which expression, and where that began
     for cell in range(1, len(evidence)):
         entering, came[cell] = _entering(value - costs[:, None], start)
         value, start = _older(value, start, entering, cell)
         value = value + evidence[cell]
-    ending = value - 0.5 * (costs - CHANGE)[:, None]
-    ending[: _CUT_OFF + 1] = -np.inf
+    ending = np.array(
+        value
+    )  # a phrase that the end cuts off may be of any length: it costs nothing
+    ending[:_SEEN] = -np.inf
     if not np.isfinite(ending).any():  # the whole clip is shorter than a phrase
         ending = value
     age, label = np.unravel_index(int(ending.argmax()), ending.shape)
@@ -141,15 +145,21 @@ def _best_cuts(evidence: np.ndarray) -> list[tuple[int, int, int]]:
 
 
 _LEAST, _USUAL = round(SHORTEST / GRID), round(USUAL / GRID)
-_CUT_OFF = _LEAST // 2
+_SEEN = round(CUT_OFF / GRID)
+_BEGUN = _LEAST - _SEEN
 """Age in cells of what is felt when a clip begins."""
 
 
 def _leaving_costs() -> np.ndarray:
     """(A,) what it costs to leave an expression at an age in cells."""
-    costs = CHANGE + HASTY * (1.0 - np.arange(_USUAL + 1) / _USUAL)
+    costs = CHANGE + _haste()
     costs[:_LEAST] = np.inf
     return costs
+
+
+def _haste() -> np.ndarray:
+    """(A,) what a phrase of an age in cells costs for being shorter than feelings are."""
+    return HASTY * (1.0 - np.arange(_USUAL + 1) / _USUAL)
 
 
 def _entering(left: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..track import FaceTrack
+from ..tracking.lost_frames import ease
+from ..vocabulary import ARKIT_INDEX, NEUTRAL
 from .actor_file import Actor
 from .contact import LIPS_MEET
 from .neutral import ACTIVE, OPEN_EYE, Neutral, find_neutral, weighted_median
@@ -22,9 +24,18 @@ SURE_SECONDS = 1.0
 GUESSED = 0.2
 """Seconds of neutral frames that a guess from no neutral frame is worth."""
 
+NO_DOUBT = (0.8, 0.95)
+"""Mean chance of neutral in its frames from which on they may be, and are, the face as it is built;
+below it what the coefficients say of expression is taken off: people hold small ones for long."""
+
 OWN_EYES = 0.5
 """How far open eyes are what this actor's mostly are, where people's would be wider: narrow eyes
-are a build more often than a squint, and look sleepy on a face with large ones."""
+are a build more often than a squint, and look sleepy on a face with large ones,"""
+SQUINT = (0.25, 0.55)
+"""except where the tracker's coefficient for squints says one throughout: from the first on they
+may be one, from the second on they are."""
+
+SQUINTS = [ARKIT_INDEX[f"eyeSquint{side}"] for side in ("Left", "Right")]
 
 NAMED, CLIP = "the frame you named", "neutral frames of the clip"
 PEOPLE = "how people look, since the clip shows no neutral moment"
@@ -72,9 +83,9 @@ def neutral_from(
 ) -> NeutralEstimate:
     """The same, where the neutral frames are known. named: the user says that they are."""
     known = people()
-    bare = known.without_expression(values, track.arkit)
-    if named:  # the user says that this is the neutral
-        bare = values
+    # What the user, or the networks without a doubt, call neutral is this face's build.
+    sure = 1.0 if named else _without_doubt(track, found)
+    bare = sure * values + (1.0 - sure) * known.without_expression(values, track.arkit)
     frames = _calm_frames(track, found)
     lips = frames * _closed(values, track.found)
     neutral, seen = np.zeros(len(NAMES)), np.zeros(len(NAMES))
@@ -93,9 +104,24 @@ def neutral_from(
     neutral[LIP_GAPS] = 0.0
     if not named and track.found.any():
         wide = np.percentile(values[track.found][:, LID_GAPS], 80, axis=0)
-        neutral[LID_GAPS] -= OWN_EYES * np.maximum(neutral[LID_GAPS] - wide, 0.0)
+        own = OWN_EYES * (1.0 - _squinting(track))
+        neutral[LID_GAPS] -= own * np.maximum(neutral[LID_GAPS] - wide, 0.0)
     source = NAMED if named else CLIP if trust > 0.5 else PEOPLE
     return NeutralEstimate(neutral, seconds, source, trust)
+
+
+def _without_doubt(track: FaceTrack, neutral: Neutral) -> float:
+    """0..1 how far the neutral frames are called neutral and nothing else."""
+    if not neutral.weights.any():
+        return 0.0
+    called = float(np.average(track.momentary[:, NEUTRAL], weights=neutral.weights))
+    return neutral.trust * float(ease((called - NO_DOUBT[0]) / (NO_DOUBT[1] - NO_DOUBT[0])))
+
+
+def _squinting(track: FaceTrack) -> float:
+    """0..1 how certainly narrow eyes are a squint that lasts as long as the clip."""
+    said = np.median(track.arkit[track.found][:, SQUINTS])
+    return float(np.clip((said - SQUINT[0]) / (SQUINT[1] - SQUINT[0]), 0.0, 1.0))
 
 
 def _seconds(times: np.ndarray, weights: np.ndarray) -> float:

@@ -21,6 +21,12 @@ USUAL = np.radians(8.0)
 """Most people look at whom they talk to, and that is ahead: so far off it the usual direction of a
 clip is taken for ahead, from twice that on for a look aside."""
 
+UPWARDS = 2.0
+"""How many times further than tracked eyes look up, by talkers of whom that is known. Lids that
+come down are taken for a look downwards, so that stays as it is,"""
+GLANCE = np.radians(6.0)
+"""and what is less than such a glance grows by less."""
+
 
 def head_angles(poses: np.ndarray, neutral: np.ndarray | None = None) -> np.ndarray:
     """Rotations -> (N, 3) pitch, yaw, roll in radians, signs as in ROLES.
@@ -70,6 +76,14 @@ def usual_gaze(gaze: np.ndarray) -> np.ndarray:
     return GAZE_BIAS + both * np.clip(2.0 - np.abs(both) / USUAL, 0.0, 1.0)
 
 
+def glances(gaze: np.ndarray) -> np.ndarray:
+    """Gaze (..., 4) from straight ahead with its pitches, radians, as far as eyes really go."""
+    out = np.array(gaze, float)
+    pitch = out[..., 1::2]
+    out[..., 1::2] = pitch * (1.0 + (UPWARDS - 1.0) * np.clip(-pitch / GLANCE, 0.0, 1.0))
+    return out
+
+
 def directed_by_tracker(
     track: FaceTrack, settings: RetargetSettings, neutral: Neutral
 ) -> dict[str, np.ndarray]:
@@ -83,6 +97,7 @@ def directed_by_tracker(
     elif not stills and settings.calibration != "none":
         gaze = gaze - usual_gaze(gaze[track.found])
     head, gaze = (fill_lost(track.times, track.state, x, stills=stills) for x in (head, gaze))
+    gaze = gaze if stills else glances(gaze)
     blink = track.blink.astype(float)
     if not stills:
         head = smooth(track.times, head, settings.smoothing_head, JUMP_HEAD)

@@ -18,13 +18,10 @@ from .actor import ActorRelations, actor_relations
 from .by_channels import calm_coefficients
 from .controls import selected_rows
 from .fit import Fit
-from .relations import INDEX, JAW, LIP_GAPS, LOWER_LIP, RELATIONS, SIDES, UPPER_LIP
-from .smoothing import JUMP_UNITS, slow, smooth
-from .targets import FORWARD, HOLD, Geometry, kind_of, targets_for
+from .relations import INDEX, JAW, LIP_GAPS, LOWER_LIP, RELATIONS, SIDES, UPPER_LIP, WIDTH
+from .smoothing import FEELING_HERTZ, JUMP_UNITS, slow, smooth
+from .targets import FORWARD, HOLD, Geometry, kind_of, rounded, targets_for
 
-FEELING_HERTZ = 0.4
-"""Below it what is felt may move a face: a feeling lasts two seconds or so, and what is quicker is
-the actor's own."""
 STIRRED = 0.01
 """Eye distances from which on an actor's slow motion has a direction."""
 STRONG_MOTION = 0.05
@@ -33,12 +30,13 @@ CERTAIN = 1.5
 """Exponent on the chance of a feeling: only one that is read for certain (0.9 is 0.85, 0.5 is
 0.35) may stand against what the landmarks say: a crying mouth is drawn wide like a smile, and a
 hand before it deceives a tracker."""
-WIDTH = list(RELATIONS).index("mouth_width")
-LEAST_ROUND, MOST_ROUND = 1.2, 2.0
+LEAST_ROUND, MOST_ROUND = 1.2, 2.6
 """How many times further than the actor's a narrow mouth is narrowed;"""
 WIDER = 0.8
 """one that is quickly spread, as by "ee", is widened by this share of what is added there, so that
 the motion stays one. A smile stays as wide as it is."""
+SPEAKING = ("mouth", "jaw")
+"""Regions that speech moves."""
 SMILE = 0.04
 """Eye distances by which corners of a whole smile are up."""
 LIP_LEFT, LESS_WIDE = 0.7, 0.25
@@ -64,7 +62,9 @@ HEIGHTS = [
 ]
 """Relations that are heights over the eyes."""
 TEETH_PART = 0.6
-"""Share of what lips are apart by which the chin may be lower than the coefficients say."""
+"""Share of what lips are apart by which the chin may be lower than the coefficients say,"""
+BARED = 0.08
+"""less the wider the mouth is: from so many eye distances on its teeth are bared together."""
 LEVEL_KEPT = 0.5
 """Share of their slow part that is kept where the actor's neutral was seen."""
 FROWN = 0.05
@@ -76,7 +76,7 @@ AGAINST = {"mouth_bend": 1.0, "mouth_corner": 1.0, "brow": 1.0}
 """Region, or name without side -> how far the slow part of a relation may then be turned."""
 FEELING = {"brow": 1.0, "eye": 0.5, "nose": 1.0, "cheek": 0.7, "mouth": 0.5, "jaw": 0.2}
 """Region -> how far the slow part of what the relations leave free is the emphasised pose's."""
-FEELING_SHOWN = {"brow": 0.8, "nose": 0.5, "cheek": 0.5, "mouth_width": 0.4, "mouth_bend": 0.6}
+FEELING_SHOWN = {"brow": 0.8, "nose": 0.5, "cheek": 0.5, "mouth_width": 0.25, "mouth_bend": 0.5}
 """Region, or name without side -> how far the slow part of a relation may be carried on towards
 the emphasised pose."""
 
@@ -213,13 +213,15 @@ def relation_fit(
     """What `solve_relations` solves; `controls` are the response's, `geometry` is made of it."""
     certain = np.broadcast_to(certain, len(times))
     aim = targets_for(times, actor, geometry, settings)
+    free = 1.0 - rounded(times, actor)
     said = geometry.response.predict(plain)
     values = _rounded(times, aim.values, geometry, said)
     values = _levelled(times, values, said, geometry.response.rest, actor.trust)
     values = _unfrowned(times, values, geometry, said)
-    values = _carried_on(times, values, geometry, felt, settings, certain)
+    values = _carried_on(times, values, geometry, felt, settings, certain, free)
     regions = [c.region for c in controls]
     share = settings.emphasis_at(times, regions) * [FEELING.get(r, 0.0) for r in regions]
+    share[:, [r in SPEAKING for r in regions]] *= free[:, None]
     more = slow(times, felt - plain, FEELING_HERTZ)
     own = slow(times, aim.values, FEELING_HERTZ) - geometry.response.rest
     prior = plain + share * _along(more, own, controls, geometry, certain) * more
@@ -308,15 +310,17 @@ def _levelled(
     How high lips and chin are over a whole phrase can't be told from landmarks alone: a head that
     nods, or a neutral that was never seen, shifts them all together. `trust` (0..1) is the
     neutral's. Quick motion, and all differences between heights, stay the actor's. The chin is as
-    low as either says, as far as lips that are apart let it be: teeth that stay shut behind them
-    are a grin.
+    low as either says, as far as lips that are apart and not wide let it be: teeth that stay shut
+    behind them are a grin.
     """
     held = slow(times, said, FEELING_HERTZ)
     own, out = slow(times, values, FEELING_HERTZ), values.copy()
     out[:, HEIGHTS] += (1.0 - LEVEL_KEPT * trust) * (held - own)[:, HEIGHTS]
-    apart = np.maximum((own - rest)[:, LIP_GAPS].mean(1), 0.0)
-    parted = np.minimum(own[:, JAW], held[:, JAW]).clip(held[:, JAW] - TEETH_PART * apart)
-    out[:, JAW] = values[:, JAW] + parted - own[:, JAW]
+    bared = np.clip((own - rest)[:, WIDTH] / BARED, 0.0, 1.0)
+    apart = (1.0 - bared) * np.maximum((own - rest)[:, LIP_GAPS].mean(1), 0.0)
+    low = np.minimum(own[:, JAW], held[:, JAW]).clip(held[:, JAW] - TEETH_PART * apart)
+    low += bared * np.maximum(own[:, JAW] - low, 0.0)
+    out[:, JAW] = values[:, JAW] + low - own[:, JAW]
     return out
 
 
@@ -326,19 +330,18 @@ def _unfrowned(
     """Targets (N, K) whose brows are held down only where the coefficients say a frown.
 
     Cheeks that rise in a smile push a person's brows down a little, and a low brow on a drawn face
-    reads as anger: what is slow of it follows the coefficients there. Quick motion stays.
+    reads as anger: what is slow of it follows the coefficients there. Quick motion stays, and
+    no brow is lifted over its rest: inner ones that are raised further would worry.
     """
     said, out = slow(times, said, FEELING_HERTZ), values.copy()
     own = slow(times, values, FEELING_HERTZ)
+    rest = geometry.response.rest
     for side in SIDES:
-        inner = (
-            said[:, INDEX[f"brow_inner_{side}"]]
-            - geometry.response.rest[INDEX[f"brow_inner_{side}"]]
-        )
-        calm = 1.0 - np.clip(-inner / FROWN, 0.0, 1.0)
+        inner = INDEX[f"brow_inner_{side}"]
+        calm = 1.0 - np.clip((rest[inner] - said[:, inner]) / FROWN, 0.0, 1.0)
         for place in ("height", "inner", "middle", "outer"):
             k = INDEX[f"brow_{place}_{side}"]
-            out[:, k] += calm * np.maximum(said[:, k] - own[:, k], 0.0)
+            out[:, k] += calm * np.maximum(np.minimum(said[:, k], rest[k]) - own[:, k], 0.0)
     return out
 
 
@@ -349,14 +352,17 @@ def _carried_on(
     felt: np.ndarray,
     settings: RetargetSettings,
     certain: np.ndarray,
+    free: np.ndarray,
 ) -> np.ndarray:
     """Targets (N, K) whose slow part goes on towards the emphasised pose's.
 
     Onwards: where the pose shows more of what the actor does, in the same direction; where the
-    actor does nothing, or the other way, only as far as the feeling is `certain` (N,), 0..1. Quick
-    motion is never touched.
+    actor does nothing, or the other way, only as far as the feeling is `certain` (N,), 0..1; of the
+    mouth, as far as speech leaves it `free` (N,). Quick motion is never touched.
     """
-    amount = settings.emphasis_at(times, [r.region for r in RELATIONS.values()])
+    regions = [r.region for r in RELATIONS.values()]
+    amount = settings.emphasis_at(times, regions)
+    amount[:, [r in SPEAKING for r in regions]] *= free[:, None]
     rest = geometry.response.rest
     own = slow(times, values, FEELING_HERTZ) - rest
     more = slow(times, geometry.response.predict(felt), FEELING_HERTZ) - rest - own

@@ -12,6 +12,9 @@ SIGMA_SECONDS = 0.15  # of the time window at strength 1
 JUMP_UNITS = 0.15  # changes well above this (a blink, lips that seal) are motion, not noise
 SLOW_HERTZ = 0.8
 """Below it motion is meaning, above it speech."""
+FEELING_HERTZ = 0.4
+"""Below it what is felt may move a face: a feeling lasts two seconds or so, and what is quicker is
+the actor's own."""
 FARTHEST = 4.0
 """Deviations of a Gaussian mean beyond which a frame has no weight."""
 # Region -> the setting that smooths it.

@@ -22,11 +22,12 @@ from .relations import (
     NAMES,
     RELATIONS,
     SIDES,
+    WIDTH,
     by_size,
     neutral_sizes,
     relation_weights,
 )
-from .smoothing import slow
+from .smoothing import FEELING_HERTZ, slow
 
 WEIGHTS = {
     "lip_gap": 3.0,
@@ -47,10 +48,10 @@ WEIGHTS = {
     "jaw_side": 0.5,
     "jaw_forward": 0.1,
     "lower_lid": 2.0,
-    "brow_height": 20.0,
-    "brow_inner": 4.0,
+    "brow_height": 14.0,
+    "brow_inner": 10.0,
     "brow_middle": 3.0,
-    "brow_outer": 4.0,
+    "brow_outer": 8.0,
     "brow_apart": 5.0,
     "nostril": 3.0,
     "cheek": 0.1,
@@ -77,6 +78,8 @@ small hole of an "oo" or a "w", and drawn lips that touch can't be pursed. So th
 lips is still seen as closed."""
 ROUND = 3.0
 """Factor on the weights of what makes pursed lips look so: how far forward and full they are."""
+NARROW = 0.12
+"""Eye distances by which a mouth is narrower than about that moment when it is round."""
 HOLD = 0.2
 """How much a unit value away from the prior weighs against an eye distance's error."""
 SMILING = 0.3
@@ -92,7 +95,7 @@ KNEE = 0.75
 LIDS_OVERLAP = 0.1
 """How far, in shares of the open eye, an upper lid must pass the lower one until nothing of the eye
 is seen between them; the landmarks are on their rims."""
-WIDE = 0.6
+WIDE = 0.4
 """How much further than neutral a character opens its eyes where the actor does; drawn eyes are
 large, and all of it reads as surprise."""
 
@@ -184,6 +187,14 @@ def targets_for(
     _set_lids(values, weights, actor, geometry)
     can = np.maximum(geometry.high, -geometry.low) > 0.01 * sizes
     return Targets(values, weights * can)
+
+
+def rounded(times: np.ndarray, actor: ActorRelations) -> np.ndarray:
+    """(N,) 0..1, how far speech makes the mouth round: pursed, or quickly narrower than it was. A
+    smile gives way to an "oh"."""
+    width = actor.moved[:, WIDTH]
+    narrower = (slow(times, width, FEELING_HERTZ) - width) / NARROW
+    return np.maximum(actor.pursed, np.clip(narrower, 0.0, 1.0))
 
 
 def _amplified(settings: RetargetSettings) -> np.ndarray:

@@ -27,19 +27,22 @@ ROWS = ((11.5, 1.2), (9.0, 0.0), (7.8, 0.5), (4.2, -0.2), (1.0, 0.1), (0.0, 0.9)
 GUM_ROWS = 2
 NOTCH, ROUNDING, PAPILLA = 1.5, 1.0, 1.6
 """Millimetres: how deep a notch is, how much shorter the edge beside it, how far gum fills it."""
-SHORTER = 0.4
+SHORTER = 0.25
 """How much shorter the last tooth is than the first."""
-BEHIND = {"upper": 0.0068, "lower": 0.0084}
+BEHIND = {"upper": 0.0068, "lower": 0.0108}
 """How far the rows stand behind the lips' inner side, metres."""
 PARTED = {"mouthFunnel": 1.0, "mouthPucker": 0.6}
-PART = {"upper": (0.0, 0.0045, 0.0022), "lower": (0.0, 0.0055, -0.0045)}
+PART = {"upper": (0.0, 0.009, 0.004), "lower": (0.0, 0.009, -0.006)}
 """Round lips are spoken with teeth apart: how far the rows draw back and part, metres."""
-MEET = -0.0026
+MEET = -0.0014
 """Where the rows meet, over the line where the lips meet, metres: of a mouth that is a little open
 some millimetres of the upper teeth are seen."""
-TALL = {"upper": 1.0, "lower": 0.5}
-"""Share of ROWS' heights; a lower row that hangs deeper comes through the chin of a wide smile."""
-SHARE = {"upper": 0.0003, "lower": 0.0018}
+TALL = {"upper": 1.25, "lower": 0.4}
+"""Share of ROWS' heights: a smile that lifts the lip shows no dark over the upper row, and a lower
+row that hangs deeper comes through the chin of a wide smile."""
+ARC = 0.0026
+"""How much higher the rows' ends are than their middles, metres: teeth follow a smile's curve."""
+SHARE = {"upper": 0.0003, "lower": 0.0022}
 """How far a row's edge stands off the line where they meet, metres: teeth of a face that rests
 don't touch, and lips that part a little would bare a clenched jaw."""
 
@@ -61,7 +64,7 @@ def _row(head: StyledHead, mouth: Mouth, row: str) -> Part:
     front = inner[0, 1] + BEHIND[row]
     vertices, gum, dark = [], [], []
     for number, (height, depth) in enumerate(ROWS):
-        tall = height * TALL[row] * (1.0 - SHORTER * outer)
+        tall = height * TALL[row] * (1.0 - SHORTER * outer * (number >= GUM_ROWS))
         if number >= GUM_ROWS:
             tall = tall - (PAPILLA * notch if number == GUM_ROWS else 0.0)
             tall = np.maximum(tall, 0.0) + (ROUNDING * notch if number > 3 else 0.0)
@@ -69,10 +72,10 @@ def _row(head: StyledHead, mouth: Mouth, row: str) -> Part:
         place = np.stack([x, front + bend * x**2, np.full(len(x), edge)], axis=1)
         place[:, 0] -= deep * slope / np.hypot(1.0, slope)
         place[:, 1] += deep / np.hypot(1.0, slope)
-        place[:, 2] += up * (tall * 1e-3 * size + SHARE[row])
+        place[:, 2] += up * (tall * 1e-3 * size + SHARE[row]) + ARC * outer * size
         vertices.append(place)
         gum.append(np.full(len(x), float(number < GUM_ROWS)))
-        dark.append(np.clip(0.55 * notch * (number >= GUM_ROWS) + 0.5 * outer, 0.0, 1.0))
+        dark.append(np.clip(0.55 * notch * (number >= GUM_ROWS) + 0.3 * outer, 0.0, 1.0))
     wide, rows = len(x), len(ROWS)
     i, j = np.meshgrid(np.arange(rows - 1), np.arange(wide - 1), indexing="ij")
     a = (i * wide + j).ravel()

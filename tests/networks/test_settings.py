@@ -25,6 +25,12 @@ def test_spans_hold_inside_and_fade_at_their_edges():
     assert np.abs(np.diff(amount)).max() < 0.31
 
 
+def test_a_whole_number_is_as_good_as_a_broken_one():
+    spans = ((4.0, 6.0, 0.3),)
+    whole, broken = (RetargetSettings(emphasis=e, emphasis_spans=spans) for e in (1, 1.0))
+    assert (whole.emphasis_at(TIMES, ["jaw"]) == broken.emphasis_at(TIMES, ["jaw"])).all()
+
+
 def test_parts_and_curve():
     settings = RetargetSettings(
         emphasis_parts={"mouth": 0.2}, emphasis_curve=((0.0, 0.0), (9.9, 0.99))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import io
 import itertools
 import json
 import os
@@ -10,11 +13,13 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import pytest
 
 from exprgen.exprgen_addon.engine import engine_python, jobs, worker_process
+from exprgen.networks import worker as worker_module
 from exprgen.networks.errors import ExprGenError, InputError, ModelError, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,6 +81,35 @@ def test_a_stop_keeps_what_is_done(worker):
     assert result["partial"] is True
     assert 0 < result["done"] < 600
     assert jobs.Job("ping", {"echo": 1}, worker).run_blocking()["echo"] == 1, "it serves on"
+
+
+def test_what_a_request_leaves_is_given_back(monkeypatch):
+    left = []
+
+    def rings(arguments, emit, stop):
+        ring = Ring()
+        ring.itself = ring
+        left.append(weakref.ref(ring))
+        return {}
+
+    monkeypatch.setitem(worker_module._COMMANDS, "rings", rings)
+    lines = io.StringIO('{"id": 1, "command": "rings"}\n{"id": 2, "command": "rings"}\n')
+    with without_rings_found_by_chance():
+        worker_module.Worker(lines, io.StringIO()).run()
+        assert [ring() for ring in left] == [None, None]
+
+
+class Ring:
+    itself: object = None
+
+
+@contextlib.contextmanager
+def without_rings_found_by_chance():
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def test_errors_keep_their_kind(worker):

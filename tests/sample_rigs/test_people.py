@@ -118,7 +118,7 @@ def test_batches_hold_their_share_of_each_set(monkeypatch):
 def test_classifiers_learn_from_people_and_are_measured_on_others(tmp_path, monkeypatch):
     monkeypatch.setattr(mixing, "load_faces", lambda _: rendered(140, 5))
     out = str(tmp_path / "hcnn.safetensors")
-    s = hcnn.HcnnSettings("drawn:70", out, sizes="32:4000:0.003", people="people")
+    s = hcnn.HcnnSettings("drawn:70", out, sizes="32:2000:0.003", batch=25, people="people")
     metrics = hcnn.train(s).metrics
     assert metrics["posed accuracy"] > 0.3
     card = (tmp_path / "hcnn.md").read_text()

@@ -31,6 +31,9 @@ def draw(
 
     mouth: 0 closed .. 1 wide open; lids: 0 shut .. 1 open.
     """
+    left, top, right, bottom = _about(picture, x, y, size)
+    whole, picture = picture.copy(), picture[top:bottom, left:right]
+    x, y = x - left, y - top
     big = cv2.resize(picture, None, fx=FINE, fy=FINE, interpolation=cv2.INTER_NEAREST)
     scale = size * FINE
 
@@ -71,7 +74,18 @@ def draw(
     oval(0, 62 + 12 * mouth, 26, 8 + 20 * mouth, (175, 80, 80))
     oval(0, 62 + 12 * mouth, 20, 1 + 20 * mouth, (70, 20, 25))
     big = cv2.GaussianBlur(big, (0, 0), max(1.0, 1.2 * scale))
-    return cv2.resize(big, picture.shape[1::-1], interpolation=cv2.INTER_AREA)
+    small = cv2.resize(big, picture.shape[1::-1], interpolation=cv2.INTER_AREA)
+    whole[top:bottom, left:right] = small
+    return whole
+
+
+def _about(picture: np.ndarray, x: float, y: float, size: float) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of what a face with its softened edges covers: the rest of a large
+    picture would cost the most."""
+    edges = (x - 90 * size, y - 131 * size, x + 90 * size, y + 156 * size)
+    low = [max(0, int(edge) - 2) for edge in edges[:2]]
+    high = [min(n, int(e) + 3) for n, e in zip(picture.shape[1::-1], edges[2:], strict=True)]
+    return (*low, *high)
 
 
 def write_clip(path: Path, pictures: list[np.ndarray], fps: int = 25) -> Path:

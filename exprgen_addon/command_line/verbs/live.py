@@ -16,6 +16,8 @@ from ..verb_steps import check_references, chosen_profiles, running_worker
 
 NAME, ORDER = "live", 6
 HELP = "A camera, a clip at its own rate, or a phone drives characters; --record keeps a take"
+LEAST_FPS = 24.0
+"""A recorded take's scene has at least this rate, however few frames a second came."""
 TOLD_EVERY = 1.0
 """Seconds between two lines on rate and delay."""
 
@@ -158,7 +160,10 @@ def _record(args: argparse.Namespace, console: Console, profiles, session) -> di
         raise InputError("nothing was played to record: the neutral was not known yet", fix=fix)
     console.catch_interrupts()
     tracks = takes.matched(tracks, profiles)
-    take = takes.build_take(tracks, profiles, name="Live", options=KeyOptions(subframes=True))
+    # Keys lie between frames anyway; who works on them wants no scene as slow as a busy machine.
+    fps = max(LEAST_FPS, takes.reference_fps(tracks[0]))
+    options = KeyOptions(subframes=True)
+    take = takes.build_take(tracks, profiles, name="Live", options=options, fps=fps)
     with quiet():
         path = takes.save_file(args.record)
     first, last = take.report.first, take.report.last

@@ -95,8 +95,9 @@ class EXPRGEN_OT_analyse(bpy.types.Operator):
         name, out = scene.name, references.new_track_path(scene.exprgen)
 
         def finish(result: dict) -> str:
-            if _reference_of(name) != request["reference"][0]:
+            if not holds():
                 references.discard(Path(result["track"]))
+                task.holds = lambda: True  # to be told beside the other one
                 return "not kept: the reference was changed meanwhile"
             said = f"{result['found']} of {result['frames']} frames show the face"
             if result["partial"]:
@@ -112,8 +113,12 @@ class EXPRGEN_OT_analyse(bpy.types.Operator):
         def drop() -> None:
             references.discard(Path(request["out"]))
 
+        def holds() -> bool:
+            return _reference_of(name) == request["reference"][0]
+
         begin = job_timer.ask("analyse", request)
-        return job_timer.start(Task(TITLE, begin, finish, keep_partial=True, drop=drop), self)
+        task = Task(TITLE, begin, finish, keep_partial=True, drop=drop, holds=holds)
+        return job_timer.start(task, self)
 
 
 class EXPRGEN_OT_take_analysis(bpy.types.Operator):

@@ -68,14 +68,15 @@ def progress_text(task: task_queue.Task) -> str:
     """How far a task is, for a bar."""
     if task.state == task_queue.STOPPING:
         return "stopping"
-    if task.processor.waits:
-        return "waiting for the processor"
+    waits = task.processor.waits
     if not task.done:
+        if waits:
+            return "waiting for the processor"
         return f"{task.stage} (Esc stops)" if task.stage else ""
     text = f"{task.done}" + (f" of {task.total}" if task.total else "")
     if task.course.stages:
         text = f"{task.stage} {text}"
-    return f"{text}{_time_left(task)}"
+    return f"{text}, processor busy" if waits else f"{text}{_time_left(task)}"
 
 
 def _time_left(task: task_queue.Task) -> str:

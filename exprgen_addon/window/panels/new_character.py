@@ -6,7 +6,7 @@ import bpy
 
 from ...engine import python_check
 from .. import new_character_steps, references
-from ..operators import new_character
+from ..operators import make_face_rig, new_character
 from ..operators.new_character import primary_for
 from ..operators.try_controls import profile_path
 from .drawing import Part, draw_job, draw_outcome, draw_wrapped
@@ -21,6 +21,7 @@ class EXPRGEN_PT_new_character(Part, bpy.types.Panel):
 
     def draw(self, context):
         layout, settings = self.layout, context.scene.exprgen
+        _draw_face_rig(layout)
         layout.prop(settings, "new_profile", text="", placeholder="Profile, made in step 1")
         layout.prop(settings, "new_role", text="")
         path = bpy.path.abspath(settings.new_profile) if settings.new_profile else None
@@ -29,6 +30,15 @@ class EXPRGEN_PT_new_character(Part, bpy.types.Panel):
         for number, step in enumerate(steps, 1):
             _draw_step(layout, number, step, step is following, settings)
         layout.operator("exprgen.add_new", icon="ADD")
+
+
+def _draw_face_rig(layout) -> None:
+    """For a head that has no rig at all: what comes before the steps."""
+    box = layout.box().column(align=True)
+    if not draw_job(box, make_face_rig.TITLE):
+        box.label(text="A head without any rig?", icon="MESH_MONKEY")
+        box.operator("exprgen.make_face_rig", icon="SHAPEKEY_DATA")
+        draw_outcome(box, make_face_rig.TITLE)
 
 
 def _draw_step(

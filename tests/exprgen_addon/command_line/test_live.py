@@ -52,5 +52,6 @@ def test_a_phone_is_recorded_at_its_own_times(tmp_path, capfd):
     bag = action.layers[0].strips[0].channelbags[0]
     frames = np.array([k.co[0] for k in bag.fcurves[0].keyframe_points], float)
     fps = bpy.context.scene.render.fps / bpy.context.scene.render.fps_base
+    assert fps >= 24, "the scene is not as slow as a busy machine"
     sent = (frames - frames[0]) / fps * 60
     assert np.abs(sent - np.rint(sent)).max() < 0.05, "keys lie on the phone's own frames"

@@ -36,6 +36,12 @@ def ann(tmp_path_factory):
     return load_profile(made.path)
 
 
+@pytest.fixture
+def small_views(monkeypatch):
+    """Where a stand-in looks, pictures need not be large."""
+    monkeypatch.setattr(landmark_finding, "VIEW_SIZE", 64)
+
+
 def full(profile, **values) -> np.ndarray:
     return face_studio.full_values(profile, list(values), list(values.values()))
 
@@ -103,7 +109,7 @@ def test_casting_gives_back_what_is_projected(ann):
         np.testing.assert_allclose(studio.landmarks(), shown, atol=0.3)
 
 
-def test_landmarks_are_found_by_looking(ann):
+def test_landmarks_are_found_by_looking(ann, small_views):
     """`place_landmarks` takes what the landmarker sees: here the average face, wherever the view
     has moved it."""
     looked = []
@@ -125,14 +131,14 @@ def test_landmarks_are_found_by_looking(ann):
         np.testing.assert_allclose(studio.landmarks(), want, atol=1.0)
 
 
-def test_a_face_that_the_framing_misses_is_found_nearer_and_framed_anew(ann):
+def test_a_face_that_the_framing_misses_is_found_nearer_and_framed_anew(ann, small_views):
     """Nothing at first nor from farther off; then, twice as near, and ever after."""
     calls = []
 
     def locate(paths):
         calls.append(len(paths))
         size = {3: 0.8}.get(len(calls), 0.4)
-        face = 320 * ((average_face() / 256 - 0.5) * size + 0.5)
+        face = landmark_finding.VIEW_SIZE * ((average_face() / 256 - 0.5) * size + 0.5)
         return [None if len(calls) < 3 else face for _ in paths]
 
     wide = replace(ann.framing, size=2.5 * ann.framing.size)
@@ -145,7 +151,7 @@ def test_a_face_that_the_framing_misses_is_found_nearer_and_framed_anew(ann):
     assert set(placed.profile.landmarks) == set(LANDMARK_NAMES)
 
 
-def test_a_face_that_is_not_found_names_the_way_by_hand(ann):
+def test_a_face_that_is_not_found_names_the_way_by_hand(ann, small_views):
     with pytest.raises(InputError, match="finds no face") as error:
         landmark_finding.place_landmarks(ann, lambda paths: [None] * len(paths))
     assert "--points" in error.value.fix

@@ -689,6 +689,9 @@ def test_a_file_saved_in_an_analysis_gets_it_at_its_end(scene, house, monkeypatc
     _step_until(lambda: not job_timer.queue.busy)
     assert references.seen(bpy.context.scene.exprgen) is not None
     assert not [p for p in (house / references.TRACKS).iterdir() if ".new" in p.name]
+    assert job_timer.queue.last.holds()
+    bpy.context.scene.exprgen.reference = "//another.mp4"
+    assert not job_timer.queue.last.holds(), "what came of it is not told beside another reference"
 
 
 def test_an_analysis_of_another_reference_is_not_taken(scene, house, monkeypatch):
@@ -697,6 +700,7 @@ def test_an_analysis_of_another_reference_is_not_taken(scene, house, monkeypatch
     _step_until(lambda: not job_timer.queue.busy)
     assert not scene.exprgen.track
     assert "reference was changed" in job_timer.queue.last.said
+    assert job_timer.queue.last.holds(), "and is told"
     assert not [p for p in (house / references.TRACKS).iterdir() if ".new" in p.name]
 
 

@@ -62,10 +62,10 @@ def bomb(path, side=20000):
 
 
 def test_a_picture_bomb_is_refused_by_its_header(tmp_path):
-    began = time.monotonic()
+    began = time.process_time()  # others are at work on this machine
     with pytest.raises(InputError, match=r"20000 x 20000 pixels, more than 268 million"):
         media_list(bomb(tmp_path / "bomb.png"))
-    assert time.monotonic() - began < 1.0
+    assert time.process_time() - began < 1.0
 
 
 def media_list(path, **span):

@@ -63,6 +63,16 @@ def test_a_change_is_found_when_it_happens():
         assert phrases[2].start == pytest.approx(7.0, abs=0.3)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "felt"), [(0.56, ["neutral", "joy", "neutral"]), (0.25, ["joy"])]
+)
+def test_what_a_clip_cuts_off_may_be_short(seconds, felt):
+    ends = [NEUTRAL] * round(seconds * FPS)
+    said = np.array([reading(label, 0.9) for label in [*ends, *[JOY] * 60, *ends]])
+    found = phrasing.find_phrases(times_of(len(said)), said, np.ones(len(said), bool))
+    assert [p.expression for p in found] == felt
+
+
 def test_phrases_lie_end_to_end_and_none_is_hasty():
     rng = np.random.default_rng(3)
     labels = np.repeat(rng.integers(0, 7, 60), rng.integers(2, 60, 60))
@@ -87,14 +97,12 @@ def test_the_cut_is_the_best_there_is():
     def worth(spans):
         total = sum(evidence[a:b, k].sum() for a, b, k in spans)
         for a, b, _ in spans[:-1]:
-            total -= costs[min(b - a - 1 + (phrasing._CUT_OFF if a == 0 else 0), len(costs) - 1)]
-        a, b, _ = spans[-1]
-        age = min(b - a - 1 + (phrasing._CUT_OFF if a == 0 else 0), len(costs) - 1)
-        return total - 0.5 * (costs[age] - phrasing.CHANGE)
+            total -= costs[min(b - a - 1 + (phrasing._BEGUN if a == 0 else 0), len(costs) - 1)]
+        return total
 
     last = len(evidence)
     tried = [worth([(0, last, k)]) for k in range(7)]
-    least = phrasing._LEAST
+    least = phrasing._SEEN + 1
     for cut in range(least, last - least):
         sums = evidence[:cut].sum(0), evidence[cut:].sum(0)
         pairs = [(i, k) for i in np.argsort(sums[0])[-2:] for k in np.argsort(sums[1])[-2:]]

@@ -321,6 +321,17 @@ def test_expression_that_is_held_and_called_neutral_survives():
     assert smile.min() > 0.4
 
 
+@pytest.mark.parametrize(("channel", "chance", "trusted"),
+                         [("browInnerUp", 0.9, True), ("browInnerUp", 0.55, False),
+                          ("browDownLeft", 0.9, False)])  # fmt: skip
+def test_raised_brows_of_a_face_that_is_called_neutral_are_its_build(channel, chance, trusted):
+    track = clip()
+    track.expression[:] = (1.0 - chance) / 6
+    track.expression[:, NEUTRAL] = chance
+    track.arkit[:, ARKIT_INDEX[channel]] = 0.6
+    assert (neutral.find_neutral(track, "auto").trust > 0.9) == trusted
+
+
 def test_blinks_do_not_become_the_lids_neutral():
     track = clip()
     track.blink[:70] = 1.0

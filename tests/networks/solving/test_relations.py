@@ -252,6 +252,32 @@ def test_a_smile_opens_downwards_and_only_a_smile_does(actor_model):
     assert said[60, raised] < 0.6 * track.arkit[60, raised]
 
 
+def test_an_emphasised_smile_gives_way_to_an_oh(actor_model):
+    """The feeling is slow; lips that speech makes round for a moment are not spread by it."""
+    profile, frames = find_character("tobi"), 100
+    model = load_response(profile)
+    units = np.zeros((frames, len(actor_model.controls)))
+    moment = np.exp(-((np.arange(frames) - 50) ** 2) / 18.0)
+    smiles = [actor_model.controls.index(f"mouthSmile{s}") for s in ("Left", "Right")]
+    units[:, smiles] = 0.3 * (1.0 - moment)[:, None]
+    units[:, actor_model.controls.index("mouthPucker")] = 0.6 * moment
+    track = acted.worn(actor_model, units)
+    plain = np.zeros((frames, len(model.controls)))
+    glad = plain.copy()
+    glad[:, [model.controls.index(f"mouthSmile{s}") for s in ("Left", "Right")]] = 0.9
+    response, width = Geometry.of(model, profile).response, INDEX["mouth_width"]
+
+    def wide(emphasis):
+        asked = replace(STILL, emphasis=emphasis)
+        actor = actor_relations(track, asked)
+        solved = solve_relations(track.times, actor, profile, model, plain, glad, asked, 1.0)
+        return response.predict(solved)[:, width]
+
+    more = wide(0.9) - wide(0.0)
+    assert more[20] > 0.01
+    assert more[50] < 0.4 * more[20]
+
+
 def test_an_actor_is_known_from_clip_to_clip(actor_model, tmp_path, monkeypatch):
     monkeypatch.setenv("EXPRGEN_ACTORS_DIR", str(tmp_path))
     calm = acted.worn(actor_model, 0 * sentence(actor_model))

@@ -48,6 +48,15 @@ def test_the_runner_joins_only_what_was_measured():
     np.testing.assert_allclose(found, joint_opinion(alone, opinion), atol=1e-6)
 
 
+def test_faces_may_be_read_without_their_mirror_images():
+    runner = PerceptionRunner(weights_of(hcnn(), WeightsInfo.of_classifier("hcnn")))
+    faces = RNG.integers(0, 255, (3, 256, 256), dtype=np.uint8)
+    both, alone = (runner(faces, mirrored=m)["expression"] for m in (True, False))
+    other = runner(faces[..., ::-1], mirrored=False)["expression"]
+    np.testing.assert_allclose(joint_opinion(alone, other, 0.5), both, atol=1e-5)
+    assert np.abs(alone - both).max() > 1e-5
+
+
 def test_a_second_reader_is_heard_by_the_first():
     info = WeightsInfo("hcnn", labels=EXPRESSIONS, training={"prior": [1 / 7] * 7})
     one, other = weights_of(hcnn(), info), weights_of(hcnn(), info)

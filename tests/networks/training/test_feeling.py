@@ -103,8 +103,8 @@ def house(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(house):
     out = house / "out" / "time_reader.safetensors"
-    words = ["--data", str(house), "--out", str(out), "--windows", "30000", "--batch", "64"]
-    assert feeling.main(words) == 0
+    words = ["--windows", "8000", "--batch", "32", "--rate", "8e-3"]
+    assert feeling.main(["--data", str(house), "--out", str(out), *words]) == 0
     return out
 
 

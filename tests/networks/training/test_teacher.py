@@ -143,7 +143,7 @@ def test_it_is_heard():
 def test_training_and_what_hcnn_learns_from_it(tmp_path, recogniser):
     out = tmp_path / "teacher.safetensors"
     settings = teacher_training.TeacherSettings(
-        "drawn:140", str(out), trunk=str(recogniser[0]), images=1350, batch=15, rate=2e-3
+        "drawn:70", str(out), trunk=str(recogniser[0]), images=720, batch=8, rate=2e-3
     )
     metrics = teacher_training.train(settings).metrics
     assert metrics["accuracy"] > 0.5
@@ -165,7 +165,7 @@ def test_training_and_what_hcnn_learns_from_it(tmp_path, recogniser):
 
     small = tmp_path / "hcnn.safetensors"
     options = {"sizes": "32:600:0.003", "teacher": str(out), "batch": 20}
-    hcnn_training.train(hcnn_training.HcnnSettings("drawn:140", str(small), **options))
+    hcnn_training.train(hcnn_training.HcnnSettings("drawn:70", str(small), **options))
     assert "--teacher teacher.safetensors" in small.with_suffix(".md").read_text()
     with pytest.raises(ModelError):
         taught(parts, str(small), 0.5, kept)

@@ -14,6 +14,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import bpy
+
 from exprgen.networks.characters.profile import SAMPLE_RIGS
 from exprgen.networks.files import write_text
 from exprgen.networks.reading import read_object
@@ -25,6 +27,8 @@ from .files import save
 from .rigs import AVATARS
 from .table import put_into, table
 
+AT_ONCE = 5
+"""So many avatars play at once beside the lead: what is done is kept."""
 LEAD = "tobi"
 """The sample whose face the avatars wear leads, and is measured beside them."""
 
@@ -42,20 +46,48 @@ def main(words: list[str]) -> None:
     chosen = [a for a in AVATARS if not args.only or a.name in args.only]
     figures = {a.name: _kept(folder, a, "profile", _profiled) for a in chosen}
     playable = [a for a in chosen if plays(figures[a.name])]
-    played = measuring.performed(playable, folder, clips, LEAD) if playable else {}
+    played = _played(playable, folder, clips)
     for avatar in playable:
-        figures[avatar.name]["faults"] = measuring.faults(avatar, folder, clips)
+        figures[avatar.name]["faults"] = played[avatar.name]["faults"]
+    _tell(args.table, chosen, figures, played)
     for avatar in chosen:
         if "landmark_error" in figures[avatar.name]:
             figures[avatar.name]["poses"] = _kept(folder, avatar, "poses", measuring.posed)
-        text = table(chosen, figures, played, LEAD)
-        if args.table:
-            put_into(args.table, text)
-    print(text)
+            _tell(args.table, chosen, figures, played)
+    print(table(chosen, figures, played, LEAD))
+
+
+def _tell(path: Path | None, chosen: list[Avatar], figures: dict, played: dict) -> None:
+    """What is known so far, in a file of Markdown."""
+    if path:
+        put_into(path, table(chosen, figures, played, LEAD))
+
+
+def _played(avatars: list[Avatar], folder: Path, clips: list[Path]) -> dict:
+    """Character -> its mean figures, with its `faults`; the lead's too. A few at a time, kept in
+    the folder."""
+    kept = {name: folder / f"{name}.performance.figures.json" for name in (LEAD, *_names(avatars))}
+    left = [a for a in avatars if not kept[a.name].exists()]
+    for i in range(0, len(left), AT_ONCE):
+        some = left[i : i + AT_ONCE]
+        measured = measuring.performed(some, folder, clips, LEAD)
+        write_text(kept[LEAD], json_text(measured[LEAD], indent=1))
+        for avatar in some:
+            faults = measuring.faults(avatar, some, folder, clips)
+            told = json_text({**measured[avatar.name], "faults": faults}, indent=1)
+            write_text(kept[avatar.name], told)
+        print(f"{', '.join(_names(some))}: played", file=sys.stderr, flush=True)
+    return {name: read_object(path, "remove it") for name, path in kept.items() if path.exists()}
+
+
+def _names(avatars: list[Avatar]) -> list[str]:
+    return [a.name for a in avatars]
 
 
 def _profiled(avatar: Avatar, folder: Path) -> dict:
-    return measuring.profiled(avatar, save(build(avatar), folder), folder)
+    path = save(build(avatar), folder)
+    bpy.ops.wm.read_factory_settings(use_empty=True)  # a sample is open, and is looked at by itself
+    return measuring.profiled(avatar, path, folder)
 
 
 def _kept(folder: Path, avatar: Avatar, what: str, measure: Callable) -> dict:

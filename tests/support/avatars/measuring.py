@@ -139,27 +139,31 @@ def posed(avatar: Avatar, folder: Path) -> dict:
 
 def performed(avatars: list[Avatar], folder: Path, clips: list[Path], lead: str) -> dict:
     """Character -> its mean figures on all clips, played without training; needs profiles."""
-    words: list = ["evaluate", "--only", "performance", "--out", folder / "evaluation"]
+    words: list = ["evaluate", "--only", "performance", "--out", _evaluation(folder, avatars)]
     words += [word for clip in clips for word in ("--clip", clip)]
     words += ["--windows", "0", "--method", "exprgen", "--primary", lead]
     words += [w for a in avatars for w in ("--secondary", folder / f"{a.name}.json")]
     said = command(*words)
     if "error" in said:
         raise SystemExit(str(said["error"]))
-    measured = read_object(folder / "evaluation" / "evaluation.json", "evaluate again")
+    measured = read_object(_evaluation(folder, avatars) / "evaluation.json", "evaluate again")
     means = measured["performance"]["means"]
     return {character: methods["exprgen"] for character, methods in means.items()}
 
 
-def faults(avatar: Avatar, folder: Path, clips: list[Path]) -> list[str]:
-    """What looks wrong in the tracks of `performed`: an eye outside its socket, a lid shut twice,
-    hair that moves; "" for nothing."""
+def _evaluation(folder: Path, together: list[Avatar]) -> Path:
+    return folder / "evaluation" / together[0].name
+
+
+def faults(avatar: Avatar, together: list[Avatar], folder: Path, clips: list[Path]) -> list[str]:
+    """What looks wrong in the tracks of `performed` of avatars that played together: an eye outside
+    its socket, a lid shut twice, hair that moves."""
     profile = load_profile(folder / f"{avatar.name}.json")
     found: set[str] = set()
     with FaceStudio(profile) as studio:
         rest = _seen(studio)
         for clip in clips:
-            place = folder / "evaluation" / "performance" / clip.stem / "exprgen"
+            place = _evaluation(folder, together) / "performance" / clip.stem / "exprgen"
             track = RigTrack.load(place / f"{profile.name}.npz")
             values = full_values(profile, track.controls, track.values)
             for i, control in enumerate(profile.controls):

@@ -1,0 +1,75 @@
+"""The whole way: a scene with a bare head -> a .blend in which it can act."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+
+from ...networks.head_rig.head_shapes import METHODS, HeadShapes, shapes_for
+from ..keying.takes import save_file
+from ..profiling.scenes import character_objects, open_scene
+from ..studio.landmark_finding import Locate
+from . import build, marking, reading
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was made. mesh: the head's name; keys: how many it has; told: what a person should know;
+    shapes: see `HeadShapes`."""
+
+    mesh: str
+    keys: int
+    told: tuple[str, ...]
+    shapes: HeadShapes
+
+
+def rig_head(
+    mesh: bpy.types.Object,
+    locate: Locate,
+    points: dict | None = None,
+    method: str = METHODS[0],
+    say: Callable[[str], None] = lambda _: None,
+) -> Made:
+    """Rig a head of the open file: everything is found first, then written.
+
+    Raises:
+        InputError: no face is found on it, or the template can't be laid on it; nothing is changed
+            but that a mesh may be its object's own then.
+    """
+    objects = reading.members(mesh)
+    told = reading.make_ready(objects)
+    bpy.context.view_layer.update()
+    say("looking for the landmarks")
+    landmarks, placed = marking.find_landmarks(mesh, character_objects(mesh), locate, points)
+    meshes = [reading.read_mesh(obj) for obj in objects]
+    found = shapes_for(meshes, landmarks, method, say)
+    keys = build.add_shapes(objects, found, method)
+    build.add_pivot(objects, found)
+    seen = [w for w in placed.warnings if "lower lip" not in w and "framed" not in w]
+    return Made(mesh.name, keys, (*told, *found.told, *seen), found)
+
+
+def rig_file(
+    path: str | Path,
+    out: str | Path,
+    locate: Locate,
+    *,
+    mesh_name: str | None = None,
+    points: dict | None = None,
+    method: str = METHODS[0],
+    say: Callable[[str], None] = lambda _: None,
+) -> Made:
+    """Open a scene file, rig the head in it and save it as `out`; the file itself stays as it is.
+
+    Raises:
+        InputError, UsageError: see `open_scene`, `reading.bare_head`, `rig_head`.
+        OutputError: it can't be written.
+    """
+    told = open_scene(path)
+    mesh = reading.bare_head(mesh_name, file=path)
+    made = rig_head(mesh, locate, points, method, say)
+    save_file(out)
+    return Made(made.mesh, made.keys, (*told, *made.told), made.shapes)

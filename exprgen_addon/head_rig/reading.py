@@ -1,0 +1,163 @@
+"""The meshes of a head as the open file has them, checked, as `networks/head_rig` reads them."""
+
+from __future__ import annotations
+
+import bmesh
+import bpy
+import numpy as np
+
+from ...networks.characters.control_names import words_of
+from ...networks.errors import InputError, UsageError
+from ...networks.head_rig.acting import CORRECTIVE_NAMES
+from ...networks.head_rig.pieces import Mesh
+from ...networks.names import shortened
+from ...networks.vocabulary import ARKIT_CHANNELS
+from ..profiling.scenes import character_objects, find_mesh, possible_faces
+
+_FACE = {"head", "face", "skin", "body"}
+UNDER_KEYS = ("MIRROR",)
+"""Modifiers that a head with keys can't have before them: left and right would be one."""
+
+
+def bare_head(name: str | None, file=None) -> bpy.types.Object:
+    """The mesh that is to be rigged: the one of this name; without one the only mesh, or the only
+    one whose name speaks of a head.
+
+    Raises:
+        UsageError: no such object, or several that could be meant.
+        InputError: it is no mesh, is linked, or has shape keys of these names already.
+    """
+    if name is None:
+        told = [o for o in possible_faces() if _FACE & set(words_of(o.name))]
+        name = told[0].name if len(told) == 1 else None
+    mesh = find_mesh(name, file=file)
+    if mesh.library is not None or mesh.data.library is not None:
+        raise InputError(
+            f"mesh {mesh.name!r} is linked from another file",
+            file=file,
+            fix="open that file, or make it local: Object > Relations > Make Local",
+        )
+    _refuse_keys(mesh, file)
+    return mesh
+
+
+def _refuse_keys(mesh: bpy.types.Object, file) -> None:
+    keys = mesh.data.shape_keys
+    if keys is None:
+        return
+    taken = [k.name for k in keys.key_blocks if k.name in (*ARKIT_CHANNELS, *CORRECTIVE_NAMES)]
+    if taken:
+        raise InputError(
+            f"mesh {mesh.name!r} is no bare head: it has the shape keys {shortened(taken, 4)}",
+            file=file,
+            fix="profile it as it is (exprgen profile), or delete these keys first",
+        )
+    if any(m.type in UNDER_KEYS for m in mesh.modifiers):
+        raise InputError(
+            f"mesh {mesh.name!r} has shape keys under a Mirror modifier",
+            file=file,
+            fix="apply the modifier, so that left and right can move apart",
+        )
+    if not keys.use_relative:
+        raise InputError(
+            f"mesh {mesh.name!r} has absolute shape keys",
+            file=file,
+            fix="make them relative, or delete them",
+        )
+
+
+def members(head: bpy.types.Object) -> list[bpy.types.Object]:
+    """The head and the meshes that belong to it, each with a mesh of its own."""
+    found = [o for o in character_objects(head) if o.type == "MESH" and o.data.polygons]
+    return [head, *(o for o in found if o != head and o.library is None)]
+
+
+def make_ready(objects: list[bpy.types.Object]) -> list[str]:
+    """Give each object a mesh of its own, with both halves; returns what was done, in words."""
+    told = []
+    for obj in objects:
+        if obj.data.users > 1:
+            obj.data = obj.data.copy()
+        if obj.data.shape_keys is None and any(m.type in UNDER_KEYS for m in obj.modifiers):
+            _apply_mirror(obj)
+            told.append(f"the Mirror modifier of {obj.name!r} is applied")
+        other = [k.name for k in obj.data.shape_keys.key_blocks[1:]] if obj.data.shape_keys else []
+        if other:
+            told.append(f"{obj.name!r} keeps its shape keys {shortened(other, 3)}")
+    return told
+
+
+def _apply_mirror(obj: bpy.types.Object) -> None:
+    """Both halves become mesh; the other modifiers stay where they are."""
+    shown = {m.name: m.show_viewport for m in obj.modifiers}
+    for modifier in obj.modifiers:
+        modifier.show_viewport = modifier.type in UNDER_KEYS and shown[modifier.name]
+    graph = bpy.context.evaluated_depsgraph_get()
+    graph.update()
+    made = bpy.data.meshes.new_from_object(obj.evaluated_get(graph), depsgraph=graph)
+    made.name = obj.data.name
+    obj.data = made
+    for modifier in list(obj.modifiers):
+        if modifier.type in UNDER_KEYS:
+            obj.modifiers.remove(modifier)
+        else:
+            modifier.show_viewport = shown[modifier.name]
+
+
+def read_mesh(obj: bpy.types.Object) -> Mesh:
+    """An object's mesh at rest in the world.
+
+    Raises:
+        InputError: a place is not a number, or its object is flat.
+    """
+    points = rest_points(obj)
+    matrix = np.array(obj.matrix_world)
+    if not np.isfinite(points).all() or abs(np.linalg.det(matrix[:3, :3])) < 1e-12:
+        raise InputError(
+            f"mesh {obj.name!r} has places that are not numbers, or a scale of zero",
+            fix="mend it in Blender: Mesh > Clean Up, Object > Apply > Scale",
+        )
+    triangles, material = _triangles(obj.data, points)
+    slots = [s.material.name if s.material else "" for s in obj.material_slots]
+    axes = matrix[:3, :3].T / np.linalg.norm(matrix[:3, :3].T, axis=1, keepdims=True)
+    return Mesh(
+        name=obj.name,
+        points=points @ matrix[:3, :3].T + matrix[:3, 3],
+        triangles=triangles[:, ::-1] if np.linalg.det(matrix[:3, :3]) < 0 else triangles,
+        words=frozenset(words_of(obj.name)),
+        material=material,
+        materials=tuple(frozenset(words_of(slot)) for slot in slots),
+        origin=matrix[:3, 3],
+        axes=axes,
+    )
+
+
+def rest_points(obj: bpy.types.Object) -> np.ndarray:
+    """(V, 3) an object's points in its own space: those of its basis, whatever its keys show."""
+    keys = obj.data.shape_keys
+    data = keys.reference_key.data if keys else obj.data.vertices
+    flat = np.empty(3 * len(data), np.float32)
+    data.foreach_get("co", flat)
+    return flat.reshape(-1, 3).astype(float)
+
+
+def _triangles(mesh: bpy.types.Mesh, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Triangles (T, 3) of which all of a piece look the same way, and their materials (T,)."""
+    made = bmesh.new()
+    try:
+        made.from_mesh(mesh)
+        for vertex, place in zip(made.verts, points, strict=True):
+            vertex.co = place
+        bmesh.ops.recalc_face_normals(made, faces=made.faces)
+        loops = made.calc_loop_triangles()
+        triangles = np.array([[loop.vert.index for loop in three] for three in loops], np.int64)
+        material = np.array([three[0].face.material_index for three in loops], np.int64)
+    finally:
+        made.free()
+    return triangles.reshape(-1, 3), material
+
+
+def check_object_mode() -> None:
+    """Raises UsageError where meshes can't be changed."""
+    if bpy.context.mode != "OBJECT":
+        raise UsageError("a mesh is being edited", fix="leave edit or sculpt mode first")

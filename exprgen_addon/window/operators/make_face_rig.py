@@ -1,0 +1,103 @@
+"""A head without a rig made a character: shapes, controls and landmarks, then into the scene."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+from bpy.props import EnumProperty, StringProperty
+
+from ....networks.characters.profile import load_profile
+from ....networks.errors import ExprGenError, UsageError
+from ....networks.head_rig.head_shapes import METHODS
+from ...engine.course import Course
+from ...engine.task_queue import Task
+from ...head_rig.reading import bare_head
+from ...keying.takes import save_file
+from .. import job_timer, new_character_steps
+
+TITLE = "Make Face Rig"
+_TOLD = {
+    "transfer": ("Transfer", "What each action does to a person is done to this head"),
+    "network": ("Network", "What a network learned of many heads, from this one at rest"),
+}
+
+
+class EXPRGEN_OT_make_face_rig(bpy.types.Operator):
+    """Give the selected head the 52 ARKit shapes. It runs beside Blender for a minute or two and
+    makes a character in a file of its own; this one stays as it is. Esc stops it"""
+
+    bl_idname = "exprgen.make_face_rig"
+    bl_label = "Make Face Rig"
+
+    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filter_glob: StringProperty(default="*.blend", options={"HIDDEN"})
+    method: EnumProperty(
+        name="Method",
+        items=[(name, *_TOLD[name]) for name in METHODS],
+        description="How the shapes are found",
+    )
+
+    @classmethod
+    def poll(cls, context):
+        reason = job_timer.queue.refusal(TITLE)
+        if context.mode != "OBJECT":
+            reason = "Leave edit or sculpt mode first"
+        elif context.object is None or context.object.type != "MESH":
+            reason = "Select the mesh of a head"
+        if reason:
+            cls.poll_message_set(reason)
+        return not reason
+
+    def invoke(self, context, event):
+        self.filepath = str(_beside(context))
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context):
+        try:
+            out = Path(bpy.path.abspath(self.filepath or str(_beside(context))))
+            task = _task(context, out.with_suffix(".blend"), self.method)
+        except ExprGenError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return job_timer.start(task, self)
+
+
+def _beside(context) -> Path:
+    """Where the character goes if nobody says it: beside the file, named as the mesh is."""
+    folder = Path(bpy.data.filepath).parent if bpy.data.filepath else Path.home()
+    return folder / f"{bpy.path.clean_name(context.object.name).lower()}_rig.blend"
+
+
+def _task(context, out: Path, method: str) -> Task:
+    """Rig the head of a copy of the open file, then bring the character in.
+
+    Raises:
+        UsageError: the open file would be written over. InputError: it is no bare head.
+    """
+    if bpy.data.filepath and out.resolve() == Path(bpy.data.filepath).resolve():
+        raise UsageError("the open file would be written over", fix="choose another name")
+    head = bare_head(context.object.name)
+    source = save_file(Path(bpy.app.tempdir) / f"{out.stem}_as_it_is.blend")
+    profile, scene = out.with_suffix(".json"), context.scene.name
+    begin = job_timer.command(
+        "rig", source, "--object", head.name, "--out", out, "--method", method,
+        "--sheet", new_character_steps.sheet_at(profile, "landmarks"),
+    )  # fmt: skip
+
+    def finish(result: dict) -> str | None:
+        source.unlink(missing_ok=True)
+        if result.get("stopped") or "controls" not in result:
+            return None
+        job_timer.undoable(bpy.ops.exprgen.bring_avatar, scene=scene, profile=str(profile))
+        with job_timer.in_view():
+            bpy.ops.exprgen.view_faces(which="chosen")
+        made = load_profile(profile)
+        return f"{made.title}: {result['keys']} shapes, {len(made.controls)} controls"
+
+    course = Course((("landmarks", 1.0), ("trying", 0.5), ("poses", 1.5)))
+    return Task(TITLE, begin, finish, course=course)
+
+
+classes = (EXPRGEN_OT_make_face_rig,)

@@ -1,0 +1,217 @@
+"""What each point of a head and its parts does in every shape: carried, closed, mirrored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..vocabulary import ARKIT_CHANNELS
+from . import lids, lips, mirror, rigid_parts
+from .carrying import carried, places_on
+from .lids import SIDES, Eye
+from .nearest import nearest_places
+from .pieces import Welded
+from .registration import Head, Laid, Similarity
+from .rigid_parts import BOTH_JAWS, EYE, LOWER_TEETH, ON_SKIN, TONGUE, Piece
+from .sides import named
+from .template import template
+
+FAINT = 0.01
+"""Millimetres below which a displacement is none."""
+JAW = 0.3
+"""Millimetres that the lower teeth must go in an action to go along with it."""
+LIDS = ("LookDown", "LookUp", "Wide", "Squint")
+"""What a lid that is shut takes back: it rests where it does whatever the eye did before."""
+
+
+@dataclass(frozen=True)
+class Corrective:
+    """A shape that no control moves: it stands at `expression` of the values a, b of the shapes
+    `sources`."""
+
+    name: str
+    sources: tuple[str, ...]
+    expression: str
+
+
+_CORRECTIVES = (
+    *(Corrective(f"fixLid{s}", (f"eyeBlink{s}",), "4*a*(1-a)") for s in ("Left", "Right")),
+    *(
+        Corrective(f"fix{what}{s}", (f"eyeBlink{s}", f"eye{what}{s}"), "max(0,a)*max(0,b)")
+        for what in LIDS
+        for s in ("Left", "Right")
+    ),
+    Corrective("fixSeal", ("mouthClose", "jawOpen"), "max(0,a-max(0,b))"),
+)
+"""fixLid: half a blink would cut through the eyeball. fixSeal: lips that are closed without an open
+jaw would pass through each other."""
+
+CORRECTIVE_NAMES = tuple(c.name for c in _CORRECTIVES)
+
+
+class Acting:
+    """A head with the template laid on it, and what its actions do.
+
+    Args:
+        moves: action -> (V, 3) on the laid template. flip: the head's mirror partners (N,), or
+            None. sealed: openings that the mesh lacks.
+    """
+
+    def __init__(self, head: Head, laid: Laid, moves: dict, flip, sealed: tuple[str, ...]):
+        self.head, self.laid, self.flip, self.sealed = head, laid, flip, sealed
+        self.on_template = moves
+        self.correctives: tuple[Corrective, ...] = ()
+
+    def of_meshes(
+        self, cut: list[Welded], skin: np.ndarray, placed: Similarity
+    ) -> tuple[list[dict[str, np.ndarray]], tuple[tuple[str, ...], ...]]:
+        """Of each mesh name -> displacements (N, 3) of its welded points, in the head's frame, and
+        what its pieces were taken for."""
+        pieces = [
+            (number, rows, Piece(placed(part.points[rows]), part.words_of(rows)))
+            for number, part in enumerate(cut)
+            for rows in part.pieces()
+            if number or rows[0] != skin[0]
+        ]
+        expected = rigid_parts.expected_balls(template(), self.laid)
+        balls, of_eyes = rigid_parts.find_balls([p for _, _, p in pieces], expected)
+        own = self._skin(self._evened(balls))
+        out = [{} for _ in cut]
+        _add(out[0], own, skin, len(cut[0].points), every=True)
+        kinds: list[list[str]] = [[] for _ in cut]
+        jaw = self._jaw()
+        for index, (number, rows, piece) in enumerate(pieces):
+            kind = rigid_parts.kind_of(piece, self.head, index in of_eyes)
+            kinds[number].append(kind)
+            fields = self._piece(piece, kind, balls, jaw, own)
+            _add(out[number], fields, rows, len(cut[number].points))
+        return out, tuple(tuple(dict.fromkeys(k)) for k in kinds)
+
+    def _evened(self, balls: dict) -> dict:
+        """The eyeballs of a symmetric head, made alike."""
+        if self.flip is None:
+            return balls
+        image = np.array([-1.0, 1.0, 1.0])
+        middle = 0.5 * (balls["left"].middle + balls["right"].middle * image)
+        radius = 0.5 * (balls["left"].radius + balls["right"].radius)
+        return {"left": lids.Ball(middle, radius), "right": lids.Ball(middle * image, radius)}
+
+    # --- skin ---
+
+    def _skin(self, balls: dict) -> dict[str, np.ndarray]:
+        """Name -> (N, 3) of the skin, correctives included."""
+        names = list(self.on_template)
+        found = places_on(self.laid.points, self.head)
+        stack = carried(np.array([self.on_template[n] for n in names]), found, self.head)
+        moves = dict(zip(names, stack, strict=True))
+        moves = self._lips(moves)
+        halfway = {}
+        for side in SIDES:
+            self._eye(moves, halfway, side, balls[side])
+        if self.flip is not None:
+            moves = mirror.mirrored(moves, self.flip)
+            halfway = mirror.mirrored(halfway, self.flip)
+        still = np.zeros_like(self.head.points)
+        moves = {name: moves.get(name, still) for name in ARKIT_CHANNELS}
+        self.correctives = tuple(
+            c for c in _CORRECTIVES if not c.name.startswith("fixLid") or c.name in halfway
+        )
+        return moves | self._corrections(moves) | halfway
+
+    def _lips(self, moves: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Actions that keep the template's lips together keep the head's together, and mouthClose
+        closes an open jaw."""
+        if "mouth" in self.sealed:
+            return moves
+        touching = lips.lips_of(self.head)
+        out, shape = dict(moves), template()
+        for name, field in self.on_template.items():
+            if not lips.opens_lips(shape, self.laid.points, field):
+                out[name] = lips.together(moves[name], touching)
+        shut = lips.together(moves["jawOpen"] + moves["mouthClose"], touching)
+        out["mouthClose"] = shut - moves["jawOpen"]
+        return out
+
+    def _eye(self, moves: dict, halfway: dict, side: str, ball: lids.Ball) -> None:
+        """The blink of one side, its half way, and lids that stay off the ball."""
+        suffix = side.capitalize()
+        eye = Eye.of(self.head, side, ball)
+        if f"{side} eye" not in self.sealed and (gap := lids.gap_of(self.head, eye)) is not None:
+            brow = named(self.head.landmarks, tuple(f"brow_{side}_{i}" for i in range(1, 6)))
+            made = lids.blink(self.head, eye, gap, brow)
+            moves[f"eyeBlink{suffix}"] = made.closed
+            halfway[f"fixLid{suffix}"] = made.halfway
+        for name in set(moves) - {f"eyeBlink{suffix}"}:
+            moves[name] = lids.off_the_ball(self.head, eye, moves[name])
+
+    def _corrections(self, moves: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        out = {"fixSeal": -moves["mouthClose"]}
+        for suffix in ("Left", "Right"):
+            shut = np.linalg.norm(moves[f"eyeBlink{suffix}"], axis=1, keepdims=True)
+            lid = np.clip(shut / 1.0, 0.0, 1.0)
+            for what in LIDS:
+                out[f"fix{what}{suffix}"] = -lid * moves[f"eye{what}{suffix}"]
+        return out
+
+    # --- parts ---
+
+    def _jaw(self) -> dict[str, rigid_parts.Motion]:
+        """Action -> how the jaw's bone goes in it, where it does."""
+        model, shape = template().model, template()
+        weight = rigid_parts.jaw_weights(shape)
+        teeth = model.groups["teeth_lower"]
+        moved = model.person(np.zeros(model.identities))[1][:, teeth]
+        far = np.linalg.norm(moved, axis=2).mean(1)
+        return {
+            name: rigid_parts.rigid(
+                self.laid.points, self.laid.points + self.on_template[name], weight
+            )
+            for name, length in zip(model.expressions, far, strict=True)
+            if length > JAW and name.startswith("jaw")
+        }
+
+    def _piece(self, piece: Piece, kind: str, balls: dict, jaw: dict, own: dict) -> dict:
+        if kind == EYE:
+            return self._eyeball(piece, balls)
+        if kind in (LOWER_TEETH, TONGUE):
+            fields = {name: motion.moves(piece.points) for name, motion in jaw.items()}
+            if kind == TONGUE:
+                lower = tuple(f"lip_bottom_inner_{i}" for i in (1, 2, 3))
+                lip = named(self.head.landmarks, lower)
+                fields["tongueOut"] = rigid_parts.tongue_out(piece.points, lip)
+            return fields
+        if kind == BOTH_JAWS:
+            share = rigid_parts.jaw_share(piece.points, rigid_parts.lip_line(self.head))
+            return {name: share * motion.moves(piece.points) for name, motion in jaw.items()}
+        return self._on_skin(piece, own) if kind == ON_SKIN else {}
+
+    def _eyeball(self, piece: Piece, balls: dict) -> dict[str, np.ndarray]:
+        side = rigid_parts.side_of(piece, balls)
+        return {
+            f"eyeLook{way}{side.capitalize()}": rigid_parts.looking(
+                piece.points, balls[side], side, way
+            )
+            for way in rigid_parts.LOOKS
+        }
+
+    def _on_skin(self, piece: Piece, own: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Brows, lashes and a beard go with the skin that they lie on; what stands off does less."""
+        head, none = self.head, np.zeros(len(piece.points), np.int8)
+        found = nearest_places(
+            piece.points, np.zeros_like(piece.points), none,
+            head.points, head.triangles, np.zeros_like(head.normals), np.zeros_like(head.sides),
+        )  # fmt: skip
+        close = rigid_parts.CLOSE
+        fade = np.clip((3.0 * close - found.away) / (2.0 * close), 0.0, 1.0)[:, None]
+        return {name: found.of(field) * fade for name, field in own.items()}
+
+
+def _add(
+    fields: dict[str, np.ndarray], own: dict, rows: np.ndarray, count: int, every: bool = False
+) -> None:
+    """Write a piece's displacements into those of its mesh of so many welded points."""
+    for name, field in own.items():
+        if every or np.abs(field).max(initial=0.0) > FAINT:
+            whole = fields.setdefault(name, np.zeros((count, 3)))
+            whole[rows] = field

@@ -1,0 +1,94 @@
+"""Lips that meet: where lips touch at rest, and an action is to keep them together, both go as far.
+
+The other lip is found at rest, among the points of the other side (`sides`), so the mesh may have
+any topology, and lips that touch need no points at the same places.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .nearest import BLOCK
+from .registration import Head
+from .sides import LIP_LOWER, LIP_UPPER
+from .template import Template
+
+TOUCH, APART = 1.5, 8.0
+"""Millimetres from the other lip up to which a point goes with it entirely, and from which not."""
+NEIGHBOURS = 12
+PARTS = 0.8
+"""Millimetres by which an action must part the template's lips, on average, to count as one that
+opens the mouth."""
+
+
+@dataclass(frozen=True)
+class Contact:
+    """Of the points of one lip: own (P,), the nearest of the other lip (P, K) and their shares
+    (P, K), and how much each goes with them (P,)."""
+
+    own: np.ndarray
+    others: np.ndarray
+    shares: np.ndarray
+    weight: np.ndarray
+
+    def of(self, moves: np.ndarray) -> np.ndarray:
+        """(P, 3) what the other lip does."""
+        return np.einsum("pkc,pk->pc", moves[self.others], self.shares)
+
+
+def contacts(points: np.ndarray, upper: np.ndarray, lower: np.ndarray) -> tuple[Contact, ...]:
+    """Where the lips' points, upper (P,) and lower (Q,) of all (N, 3), touch the other lip."""
+    if len(upper) < NEIGHBOURS or len(lower) < NEIGHBOURS:
+        return ()
+    return _contact(points, upper, lower), _contact(points, lower, upper)
+
+
+def _contact(points: np.ndarray, own: np.ndarray, others: np.ndarray) -> Contact:
+    near, away = [], []
+    for start in range(0, len(own), BLOCK):
+        gap = np.linalg.norm(points[own[start : start + BLOCK], None] - points[others], axis=2)
+        first = np.argpartition(gap, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]
+        near.append(others[first])
+        away.append(np.take_along_axis(gap, first, 1))
+    near, away = np.concatenate(near), np.concatenate(away)
+    least = away.min(1, keepdims=True)
+    shares = np.exp(-(((away - least) / (1.0 + 0.5 * least)) ** 2))
+    t = np.clip((APART - least[:, 0]) / (APART - TOUCH), 0.0, 1.0)
+    return Contact(own, near, shares / shares.sum(1, keepdims=True), t * t * (3.0 - 2.0 * t))
+
+
+def lips_of(head: Head) -> tuple[Contact, ...]:
+    """The contacts of a head's lips."""
+    upper, lower = (np.flatnonzero(head.sides == side) for side in (LIP_UPPER, LIP_LOWER))
+    return contacts(head.points, upper, lower)
+
+
+def together(moves: np.ndarray, touching: tuple[Contact, ...]) -> np.ndarray:
+    """Displacements (N, 3) in which both lips go half way towards what the other one does."""
+    lack = np.zeros_like(moves)
+    for contact in touching:
+        off = contact.of(moves) - moves[contact.own]
+        lack[contact.own] = 0.5 * contact.weight[:, None] * off
+    return moves + lack
+
+
+def opens_lips(shape: Template, rest: np.ndarray, moves: np.ndarray) -> bool:
+    """Whether displacements (V, 3) of the template part its lips or shove one over the other."""
+    groups = shape.model.groups
+    touching = contacts(rest, groups["lip_contact_upper"], groups["lip_contact_lower"])
+    gap = np.linalg.norm(touching[1].of(moves) - moves[touching[1].own], axis=1)
+    return bool(gap.mean() > PARTS)
+
+
+def gap_between(points: np.ndarray, touching: tuple[Contact, ...]) -> float:
+    """Mean distance, millimetres, between lips that touch at rest, of points (N, 3) now."""
+    if not touching:
+        return 0.0
+    lower = touching[1]
+    close = lower.weight > 0.9
+    if not close.any():
+        return 0.0
+    across = lower.of(points)[close] - points[lower.own[close]]
+    return float(np.linalg.norm(across, axis=1).mean())

@@ -1,0 +1,170 @@
+"""A bare head in a scene becomes a character: what is read, refused, made and driven."""
+
+import numpy as np
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+from exprgen.exprgen_addon.command_line import main as command_line
+from exprgen.exprgen_addon.head_rig import build, making, marking, reading
+from exprgen.exprgen_addon.profiling import profile_file
+from exprgen.networks.errors import EXIT_INPUT, EXIT_USAGE, InputError, UsageError
+from exprgen.networks.vocabulary import ARKIT_CHANNELS
+from exprgen.tests.support import bare_heads
+
+
+@pytest.fixture
+def head():
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    return bare_heads.build("cartoon", kept=0.25)
+
+
+@pytest.fixture(scope="module")
+def rigged(tmp_path_factory):
+    """(path, what was made): a rough cartoon whose landmarks are known."""
+    folder = tmp_path_factory.mktemp("rig")
+    bare_heads.save("cartoon", folder / "bare.blend", kept=0.25)
+    patch = pytest.MonkeyPatch()
+    known = bare_heads.landmarks_of("cartoon")
+    patch.setattr(marking, "find_landmarks", lambda *a: (known, _Seen()))
+    made = making.rig_file(folder / "bare.blend", folder / "hero.blend", None, mesh_name="Head")
+    patch.undo()
+    return folder / "hero.blend", made
+
+
+class _Seen:
+    warnings = ()
+
+
+def keys_of(name: str):
+    return bpy.data.objects[name].data.shape_keys.key_blocks
+
+
+def places(block) -> np.ndarray:
+    flat = np.empty(3 * len(block.data), np.float32)
+    block.data.foreach_get("co", flat)
+    return flat.reshape(-1, 3)
+
+
+def test_a_character_is_made(rigged, tmp_path):
+    path, made = rigged
+    bpy.ops.wm.open_mainfile(filepath=str(path), load_ui=False)
+    keys = keys_of("Head")
+    assert set(ARKIT_CHANNELS) <= set(keys.keys())
+    assert all(k.value == 0.0 for k in keys)
+    assert made.keys == len(keys) - 1
+    assert not made.shapes.sealed
+    assert made.shapes.symmetric
+    acting = {"Teeth_lower": "jawOpen", "Tongue": "tongueOut", "Brows": "browInnerUp"}
+    for part, name in {**acting, "Eye_L": "eyeLookInLeft"}.items():
+        moved = places(keys_of(part)[name]) - places(keys_of(part)["Basis"])
+        assert np.abs(moved).max() > 1e-3, part
+    assert bpy.data.objects["Teeth_upper"].data.shape_keys is None
+    assert bpy.data.objects["Eye_L"].parent == bpy.data.objects["Head Turn"]
+
+
+def test_drivers_follow(rigged):
+    bpy.ops.wm.open_mainfile(filepath=str(rigged[0]), load_ui=False)
+    keys = keys_of("Head")
+
+    def told(**values) -> dict:
+        for key in keys:
+            if not key.name.startswith("fix"):
+                key.value = values.get(key.name, 0.0)
+        bpy.data.objects["Head"].data.shape_keys.update_tag()
+        graph = bpy.context.evaluated_depsgraph_get()
+        graph.update()
+        found = bpy.data.objects["Head"].evaluated_get(graph).data.shape_keys.key_blocks
+        return {k.name: round(k.value, 3) for k in found if k.name.startswith("fix") and k.value}
+
+    assert told() == {}
+    assert told(eyeBlinkLeft=0.5) == {"fixLidLeft": 1.0}
+    assert told(eyeBlinkRight=1.0, eyeLookDownRight=0.5) == {"fixLookDownRight": 0.5}
+    assert told(mouthClose=0.6, jawOpen=0.4) == {"fixSeal": 0.2}
+
+
+def test_it_profiles_like_any_character(rigged, tmp_path):
+    proposal = profile_file(rigged[0], tmp_path / "hero.json", mesh_name="Head")
+    names = set(proposal.profile.names)
+    assert {"jawOpen", "mouthClose", "tongueOut", "eyeBlinkLeft"} <= names
+    assert {"head_yaw", "gaze_left_yaw"} <= {c.role for c in proposal.profile.controls}
+    assert not any(n.startswith("fix") for n in names)
+    assert proposal.profile.framing.forward == (0.0, -1.0, 0.0)
+
+
+def test_sizes_turns_and_mirrors_of_objects_count(head):
+    plain = reading.read_mesh(head)
+    head.scale = (-2.0, 2.0, 2.0)
+    bpy.context.view_layer.update()
+    turned = reading.read_mesh(head)
+    assert np.allclose(turned.points, plain.points * (-2.0, 2.0, 2.0))
+    volumes = [
+        np.einsum("ij,ij->", *(f(m) for f in (lambda m: m.points[m.triangles[:, 0]], _crossed)))
+        for m in (plain, turned)
+    ]
+    assert np.sign(volumes[0]) == np.sign(volumes[1])
+
+
+def _crossed(mesh):
+    a, b, c = (mesh.points[mesh.triangles[:, k]] for k in range(3))
+    return np.cross(b - a, c - a)
+
+
+def test_a_mirror_modifier_is_applied(head):
+    count = len(head.data.vertices)
+    head.modifiers.new("half", "MIRROR")
+    head.modifiers.new("smooth", "SUBSURF")
+    told = reading.make_ready([head])
+    assert "Mirror" in told[0]
+    assert [m.type for m in head.modifiers] == ["SUBSURF"]
+    assert len(head.data.vertices) >= count
+
+
+def test_eyes_that_share_a_mesh_get_one_each(head):
+    left, right = bpy.data.objects["Eye_L"], bpy.data.objects["Eye_R"]
+    right.data = left.data
+    reading.make_ready([left, right])
+    assert left.data != right.data
+
+
+def test_heads_that_are_refused(head):
+    assert reading.bare_head(None) == head  # its name tells
+    other = bare_heads.build("child", kept=0.2)
+    with pytest.raises(UsageError, match="--object"):
+        reading.bare_head(None)
+    bpy.data.objects.remove(other)
+    head.shape_key_add(name="Basis")
+    head.shape_key_add(name="Old_Wrinkle")
+    assert reading.bare_head("Head") == head
+    head.shape_key_add(name="jawOpen")
+    with pytest.raises(InputError, match="no bare head"):
+        reading.bare_head("Head")
+    bpy.data.objects.new("Lamp", bpy.data.lights.new("Lamp", "SUN"))
+    with pytest.raises(InputError, match="no mesh"):
+        reading.bare_head("Lamp")
+    head.scale = (0.0, 1.0, 1.0)
+    bpy.context.view_layer.update()
+    with pytest.raises(InputError, match="scale of zero"):
+        reading.read_mesh(head)
+
+
+def test_keys_that_are_there_stay(head):
+    head.shape_key_add(name="Basis")
+    head.shape_key_add(name="Old_Wrinkle")
+    shapes = {"jawOpen": np.full((len(head.data.vertices), 3), 0.01)}
+    build._add_keys(head, shapes)
+    assert list(keys_of("Head").keys()) == ["Basis", "Old_Wrinkle", "jawOpen"]
+
+
+def test_the_command_says_what_is_wrong(tmp_path, capfd):
+    run = command_line.main
+    assert (
+        run(["rig", str(tmp_path / "none.blend"), "--out", str(tmp_path / "a.blend")]) == EXIT_INPUT
+    )
+    bare_heads.save("child", tmp_path / "bare.blend", kept=0.2)
+    assert run(["rig", str(tmp_path / "bare.blend")]) == EXIT_USAGE
+    same = str(tmp_path / "bare.blend")
+    assert run(["rig", same, "--object", "Head", "--out", same]) == EXIT_USAGE
+    assert run(["rig", same, "--object", "Hed", "--out", str(tmp_path / "a.blend")]) == EXIT_USAGE
+    assert "did you mean" in capfd.readouterr().err
+    assert not (tmp_path / "a.blend").exists()

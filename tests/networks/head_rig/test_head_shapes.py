@@ -1,0 +1,199 @@
+"""Shapes for heads that have none, on a caricature of the face model in a mesh of its own."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from exprgen.networks.errors import InputError, UsageError
+from exprgen.networks.face_model.model import face_model
+from exprgen.networks.head_rig import head_shapes, lids, lips, mirror, rigid_parts
+from exprgen.networks.head_rig.mesh_graph import Links, distances, edges_of, normals_of, solve
+from exprgen.networks.head_rig.pieces import Mesh
+from exprgen.networks.head_rig.registration import similarity
+from exprgen.networks.head_rig.stylised import draw_warp
+from exprgen.networks.head_rig.template import template
+from exprgen.networks.head_rig.transfer import transfer
+from exprgen.networks.vocabulary import ARKIT_CHANNELS, mirror_name
+
+CENTIMETRES = 0.1
+TURN = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+"""From the template's axes to a world that has z up."""
+
+
+def world(points: np.ndarray) -> np.ndarray:
+    return CENTIMETRES * points @ TURN.T + np.array([0.0, 3.0, 150.0])
+
+
+@pytest.fixture(scope="module")
+def caricature():
+    """(meshes, landmarks): skin, eyeballs, lower teeth, in centimetres, z up, off the middle."""
+    shape, model = template(), face_model()
+    warp = draw_warp(np.random.default_rng(3), 0.6)
+    points = warp(model.mean)
+    meshes = [Mesh("head", world(points[: shape.count]), shape.triangles)]
+    quads = model.faces[model.skin : model.skin + model.eyes]
+    for group, name in (("eye_left", "eye"), ("eye_right", "eye"), ("teeth_lower", "teeth")):
+        rows = model.groups[group]
+        own = quads if name == "eye" else model.faces[model.skin + model.eyes :]
+        own = own[np.isin(own, rows).all(1)]
+        triangles = np.concatenate([own[:, (0, 1, 2)], own[:, (0, 2, 3)]])
+        a, b, c = triangles.T
+        triangles = np.searchsorted(rows, triangles[(a != b) & (b != c) & (a != c)])
+        meshes.append(Mesh(group, world(points[rows]), triangles, frozenset({name, "lower"})))
+    return meshes, world(warp(shape.landmarks(shape.rest)))
+
+
+@pytest.fixture(scope="module")
+def found(caricature):
+    return head_shapes.shapes_for(*caricature)
+
+
+def test_every_channel_is_there(found):
+    head = found.shapes[0]
+    assert set(ARKIT_CHANNELS) <= set(head)
+    still = [n for n in ARKIT_CHANNELS if not np.abs(head[n]).max() > 0]
+    assert still == ["tongueOut"]  # it has no tongue, and says so
+    assert any("tongue" in line for line in found.told)
+    assert found.off < 1.0
+    assert found.scale == pytest.approx(1.0 / CENTIMETRES, rel=0.15)
+
+
+def test_left_and_right_are_mirror_images(caricature, found):
+    assert found.symmetric
+    head, flip = caricature[0][0], template().flip
+    assert np.abs(head.points[flip] * (-1, 1, 1) - head.points).max() < 1e-9
+    for name, moves in found.shapes[0].items():
+        image = found.shapes[0][mirror_name(name)][flip] * (-1.0, 1.0, 1.0)
+        assert np.abs(moves - image).max() < 1e-6, name
+
+
+def test_lids_close_over_the_ball(caricature, found):
+    """Seen from the eyeball's middle, a shut eye is skin all around; a blink half way is outside
+    the ball."""
+    head, eye = caricature[0][0], caricature[0][1]
+    ball = rigid_parts.fit_ball(eye.points)
+    shapes, triangles = found.shapes[0], head.triangles
+    shut = head.points + shapes["eyeBlinkLeft"]
+    assert _open_share(head.points, triangles, ball.middle) > 0.1
+    assert _open_share(shut, triangles, ball.middle) == 0.0
+    ring = np.unique(
+        np.r_[template().model.groups["lid_upper_left"], template().model.groups["lid_lower_left"]]
+    )
+    half = head.points + 0.5 * shapes["eyeBlinkLeft"] + shapes["fixLidLeft"]
+    away = np.linalg.norm(half[ring] - ball.middle, axis=1) / ball.radius
+    assert away.min() > 0.97
+
+
+def _open_share(points, triangles, middle) -> float:
+    """Share of rays ahead from the ball's middle, through where the lids are, that meet nothing."""
+    across, up = np.meshgrid(
+        np.radians(np.linspace(-32, 32, 17)), np.radians(np.linspace(-14, 14, 9))
+    )
+    ways = np.stack([np.sin(across), -np.cos(across) * np.cos(up), np.sin(up)], -1).reshape(-1, 3)
+    a, b, c = (points[triangles[:, k]] - middle for k in range(3))
+    normal = np.cross(b - a, c - a)
+    free = 0
+    for way in ways:
+        sides = [np.cross(p, q) @ way for p, q in ((a, b), (b, c), (c, a))]
+        same = np.all([s >= 0 for s in sides], 0) | np.all([s <= 0 for s in sides], 0)
+        reach = (normal * a).sum(1) / np.where(np.abs(normal @ way) < 1e-12, np.inf, normal @ way)
+        free += not (same & (reach > 0)).any()
+    return free / len(ways)
+
+
+def test_lips_meet(caricature, found):
+    """mouthClose closes an open jaw; what keeps the template's lips together keeps them."""
+    groups, head = template().model.groups, found.shapes[0]
+    points = found.scale * caricature[0][0].points
+    touching = lips.contacts(points, groups["lip_contact_upper"], groups["lip_contact_lower"])
+    rest = lips.gap_between(points, touching)
+
+    def gap(**weights: float) -> float:
+        moved = sum(w * head[n] for n, w in weights.items())
+        return lips.gap_between(points + found.scale * moved, touching) - rest
+
+    assert gap(jawOpen=1.0) > 15.0
+    assert gap(jawOpen=1.0, mouthClose=1.0) < 0.6
+    assert gap(jawOpen=0.4, mouthClose=0.4) < 0.6
+    assert gap(mouthSmileLeft=1.0, mouthSmileRight=1.0) < 0.6
+    sealed = dict.fromkeys(("mouthClose", "fixSeal"), 1.0)
+    assert abs(gap(**sealed)) < 1e-6
+
+
+def test_parts_go_along(caricature, found):
+    meshes = caricature[0]
+    assert found.kinds[1:] == (("eye",), ("eye",), ("lower teeth",))
+    assert set(found.shapes[1]) == {f"eyeLook{way}Left" for way in rigid_parts.LOOKS}
+    turned = found.shapes[1]["eyeLookOutLeft"]
+    front = meshes[1].points[:, 1].argmin()
+    assert turned[front, 0] > 0.3  # to the subject's left, centimetres
+    teeth = found.shapes[3]["jawOpen"]
+    assert teeth[:, 2].mean() < -1.0
+    before, after = meshes[3].points, meshes[3].points + teeth
+    lengths = [np.linalg.norm(p[1:] - p[:-1], axis=1) for p in (before, after)]
+    assert np.abs(lengths[0] - lengths[1]).max() < 1e-6  # teeth are hard
+
+
+def test_a_face_turned_inside_out_is_the_same(caricature, found):
+    meshes, landmarks = caricature
+    flipped = replace(meshes[0], triangles=meshes[0].triangles[:, ::-1])
+    again = head_shapes.shapes_for([flipped, *meshes[1:]], landmarks)
+    off = again.shapes[0]["jawOpen"] - found.shapes[0]["jawOpen"]
+    assert np.abs(off).max() < 0.01
+
+
+def test_refusals(caricature):
+    meshes, landmarks = caricature
+    with pytest.raises(UsageError, match="no method"):
+        head_shapes.shapes_for(meshes, landmarks, "magic")
+    coarse = replace(meshes[0], points=meshes[0].points[:40], triangles=np.array([[0, 1, 2]]))
+    with pytest.raises(InputError, match="too few"):
+        head_shapes.shapes_for([coarse], landmarks)
+    rng = np.random.default_rng(0)
+    stones = replace(meshes[0], points=meshes[0].points + rng.normal(0, 6.0, (4225, 3)))
+    with pytest.raises(InputError, match="no face"):
+        head_shapes.shapes_for([stones], landmarks)
+
+
+def test_transfer_of_a_head_to_itself_is_its_own():
+    shape = template()
+    rest, moves = shape.person(np.zeros(shape.model.identities))
+    chosen = [shape.model.expressions.index(n) for n in ("jawOpen", "browInnerUp")]
+    made = transfer(rest, rest, shape.triangles, moves[chosen])
+    assert np.abs(made - moves[chosen]).max() < 0.3
+
+
+def test_no_mirror_in_a_head_that_has_none(caricature):
+    points = caricature[0][0].points
+    rng = np.random.default_rng(1)
+    left, axes = np.array([1.0, 0.0, 0.0]), np.eye(3)
+    assert mirror.find_plane(points, left, np.zeros(3), axes) is not None
+    uneven = points + rng.normal(0, 0.05, points.shape)
+    assert mirror.find_plane(uneven, left, np.zeros(3), axes) is None
+
+
+def test_similarity_and_graph():
+    rng = np.random.default_rng(2)
+    points = rng.normal(size=(20, 3))
+    placed = similarity(points, 3.0 * points @ TURN.T + 1.0)
+    assert placed.scale == pytest.approx(3.0)
+    assert np.allclose(placed.back()(placed(points)), points)
+    grid = np.array([[x, y, 0.0] for y in range(5) for x in range(5)], float)
+    triangles = [[5 * y + x, 5 * y + x + 1, 5 * y + x + 5] for y in range(4) for x in range(4)]
+    edges = edges_of(np.array(triangles))
+    assert np.allclose(normals_of(grid, np.array(triangles))[0], (0, 0, 1))
+    assert distances(grid, edges, np.array([0]), 99.0)[4] == pytest.approx(4.0)
+    links = Links(25, edges)
+    wanted = rng.normal(size=(25, 2))
+    x = solve(lambda v: v + links.laplacian(v), 1 + links.degree, wanted, np.zeros((25, 2)), 1e-9)
+    assert np.allclose(x + links.laplacian(x), wanted, atol=1e-6)
+
+
+def test_lids_know_an_eye_without_opening(caricature):
+    """A ball of skin with no hole in it has no gap."""
+    polar, turn = np.meshgrid(np.linspace(0.2, 2.9, 18), np.linspace(0, 2 * np.pi, 24))
+    ball = np.stack([np.sin(polar) * np.cos(turn), np.cos(polar), np.sin(polar) * np.sin(turn)], -1)
+    points = 12.0 * ball.reshape(-1, 3)
+    assert rigid_parts.fit_ball(points).radius == pytest.approx(12.0)
+    assert lids.Ball(np.zeros(3), 12.0).radius == 12.0
