@@ -125,21 +125,16 @@ def whole_correlation(one: np.ndarray, other: np.ndarray, weights: np.ndarray) -
 def blend(expression: np.ndarray, model: FaceModel) -> np.ndarray:
     """Weights (N, E) of faces -> (N, 6) intensities 0..1 of EMOTIVE whose sum is nearest to each,
     over the points."""
-    return blend_of(moved(expression, model), model)
-
-
-def blended(faces: np.ndarray, model: FaceModel) -> np.ndarray:
-    """Displacements (N, L, 3) -> those of the blends that are nearest to them."""
-    return moved(blend_of(faces, model) @ emotive_expressions(model), model)
-
-
-def blend_of(faces: np.ndarray, model: FaceModel) -> np.ndarray:
-    """`blend` of displacements (N, L, 3)."""
     basis = moved(emotive_expressions(model), model).reshape(len(EMOTIVE), -1)
-    flat = faces.reshape(len(faces), -1)
+    flat = moved(expression, model).reshape(len(expression), -1)
     normal = basis @ basis.T + 1e-3 * np.trace(basis @ basis.T) / len(basis) * np.eye(len(basis))
     start = np.zeros((len(flat), len(basis)))
     return descend(np.tile(normal, (len(flat), 1, 1)), flat @ basis.T, start, sweeps=60)
+
+
+def blended(expression: np.ndarray, model: FaceModel) -> np.ndarray:
+    """Weights (N, E) of faces -> displacements (N, L, 3) of the blends that are nearest to them."""
+    return moved(blend(expression, model) @ emotive_expressions(model), model)
 
 
 def compare(target: FaceFit, attempt: FaceFit, model: FaceModel | None = None) -> Likeness:
@@ -150,13 +145,17 @@ def compare(target: FaceFit, attempt: FaceFit, model: FaceModel | None = None) -
     times = [f.times[r] - f.times[r[0]] for f, r in zip((target, attempt), rows, strict=True)]
     path = align(*faces, *times)
     one, other = faces[0][path[:, 0]], faces[1][path[:, 1]]
+    played = [
+        np.clip(f.expression - resting(f, model), 0.0, 1.0)[r][path[:, k]]
+        for k, (f, r) in enumerate(zip((target, attempt), rows, strict=True))
+    ]
     peak = int(((one**2).sum((1, 2)) + (other**2).sum((1, 2))).argmax())
     at = [rows[0][path[peak, 0]], rows[1][path[peak, 1]]]
     peaks = np.stack([target.expression[at[0]], attempt.expression[at[1]]])
     weights = telling(model)
     return Likeness(
         score=whole_correlation(one, other, weights),
-        blended=whole_correlation(*(blended(face, model) for face in (one, other)), weights),
+        blended=whole_correlation(*(blended(p, model) for p in played), weights),
         path=np.stack([rows[0][path[:, 0]], rows[1][path[:, 1]]], axis=1),
         curve=correlation(one, other, weights),
         lag=float(np.mean(times[1][path[:, 1]] - times[0][path[:, 0]])),

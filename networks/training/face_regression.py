@@ -85,7 +85,8 @@ def train(s: FaceRegressionSettings) -> dict[str, float]:
     counts = {name: len({c.person for c in cases}) for name, cases in parts.items()}
     meta = {"people": counts, "metrics": {k: round(v, 4) for k, v in metrics.items()}}
     replace(regression, meta=meta).save(s.out)
-    _card(s, counts, len(parts["train"]), table)
+    pictures = {name: len(cases) for name, cases in parts.items()}
+    _card(s, len(regression.stages), counts, pictures, table)
     return metrics
 
 
@@ -329,7 +330,7 @@ def measured(model: FaceModel, cases: list[Case], guesses: list[Guess]) -> dict[
     }
 
 
-def _card(s: FaceRegressionSettings, counts: dict, pictures: int, table: dict) -> None:
+def _card(s: FaceRegressionSettings, stages: int, counts: dict, pictures: dict, table) -> None:
     """The model card, beside the file."""
     names = ["centre rmse", "whole rmse", "centre mae", "whole mae"]
     lines = [f"| {group} | " + " | ".join(
@@ -337,14 +338,14 @@ def _card(s: FaceRegressionSettings, counts: dict, pictures: int, table: dict) -
         for group, row in table["regression"].items()]  # fmt: skip
     text = f"""# Cascaded regression of faces
 
-From the fit to the landmarks and the picture to the face model's parameters, in {s.stages} stages
+From the fit to the landmarks and the picture to the face model's parameters, in {stages} stages
 (Wu, Algorithm 1); a stage looks at {s.features.replace("+", ", ")}.
 
 - File: `{Path(s.out).name}`, float16
 
-**Data.** Rendered people of nobody (`face_model.views`): {counts["train"]} learned from
-({pictures} pictures, and each in a mirror), {counts["choose"]} to choose by, {counts["test"]} to
-measure.
+**Data.** Rendered people of nobody (`face_model.views`), whom the model does not know:
+{counts["train"]} learned from ({pictures["train"]} pictures, and each in a mirror),
+{counts["choose"]} to choose by ({pictures["choose"]}), {counts["test"]} to measure ({pictures["test"]}).
 
 **Licence of the data.** CC0 (MakeHuman base mesh and targets).
 

@@ -4,7 +4,8 @@ expressions apart, as in tables I to III of Prima's paper.
 One synthetic person shows five target faces, three others mimic each: the same key pose, acted more
 or less strongly and turned otherwise. All are rendered and given to the landmarker; a person's
 pictures have one identity. The tables are made once more for each way: by the fit to the landmarks
-or by the cascade, as it is or beside a picture of the same person at rest. Pictures are kept in
+or by the cascade, as it is, beside a picture of the same person at rest, and as the blends of
+emotive expressions that are nearest (the paper's way). Pictures are kept in
 DIR: an interrupted run goes on.
 """
 
@@ -22,7 +23,7 @@ from ....networks.characters.profile import RigProfile, arkit_to_unit, load_prof
 from ....networks.face_model.cascade import Guess, face_regression
 from ....networks.face_model.fitting import Fitter
 from ....networks.face_model.measure import MEASURED_ANGLE
-from ....networks.face_model.mimicry import correlation, moved, telling
+from ....networks.face_model.mimicry import blended, correlation, moved, telling
 from ....networks.face_model.model import face_model
 from ....networks.face_model.projection import Camera
 from ....networks.footage.pictures import read_image
@@ -80,7 +81,9 @@ def acted(given: argparse.Namespace, number: int) -> dict[str, np.ndarray]:
     ways = {}
     for name, expressions in found.items():
         ways[name] = moved(expressions[1:], model)
-        ways[f"{name}, beside the own rest"] = moved(expressions[1:] - expressions[0], model)
+        own = expressions[1:] - expressions[0]
+        ways[f"{name}, beside the own rest"] = moved(own, model)
+        ways[f"{name}, as emotive blends"] = blended(np.clip(own, 0.0, 1.0), model)
     return ways
 
 
