@@ -139,17 +139,32 @@ class Fitter:
             far = np.minimum(far, ((flat - flat[chosen[-1]]) ** 2).sum(1))
         return np.sort(chosen)
 
-    def identity(self, seen: np.ndarray) -> np.ndarray:
+    def identity(
+        self,
+        seen: np.ndarray,
+        expected: np.ndarray | None = None,
+        expressions: np.ndarray | None = None,
+        trust: float = 1.0,
+    ) -> np.ndarray:
         """Identity (I,) of the face that is seen in frames (N, 478, 2), from those that tell most
-        of it."""
-        seen = seen[self._telling(seen)]
-        identity = np.zeros(self.model.identities)
+        of it.
+
+        expected, expressions: means (I,) and (N, E) of eq. 7, by default the model's; trust: how
+        much more than usual they hold.
+        """
+        chosen = self._telling(seen)
+        seen, middle = seen[chosen], np.zeros(self.model.identities)
+        identity = middle if expected is None else expected
         face = _Person.of(self, identity)
         mean = np.tile(self.model.expression_mean, (len(seen), 1))
+        if expressions is not None:
+            mean = expressions[chosen]
+        prior = mean, trust * self.ridge_expression
         state = self._start(seen, face, mean)
+        held = identity, trust if expected is not None else 1.0
         for _ in range(self.settings.rounds):
-            state = self._step(seen, face, state)
-            identity = self._solve_identity(seen, face, state)
+            state = self._step(seen, face, state, prior=prior)
+            identity = self._solve_identity(seen, face, state, *held)
             face = _Person.of(self, identity)
         return identity
 
@@ -247,15 +262,16 @@ class Fitter:
         s = self.settings
         return (s.noise / s.steady) ** 2 / np.maximum(gap * 30.0, 1e-3)
 
-    def _solve_identity(self, seen, face: _Person, state: _State) -> np.ndarray:
-        """(I,) the identity that least squares all frames.
+    def _solve_identity(self, seen, face: _Person, state: _State, expected, trust) -> np.ndarray:
+        """(I,) the identity that least squares all frames, held near an expected one (I,).
 
         Heads and expressions are not held but follow it, to first order (variable projection): what
         a longer nose and a nod have in common would else be found in many small steps alone.
         """
         points = self._slid(face, seen, state.heads, state.expression)
         depths, spread = self._depths(points, state.heads), len(seen) * SPREAD
-        normal, pull = np.diag(self.ridge_identity * spread), np.zeros(self.model.identities)
+        ridge = self.ridge_identity * spread * trust
+        normal, pull = np.diag(ridge), ridge * expected
         for n in range(len(seen)):
             lack, system = self._against_mean(seen[n], face, state, n, depths[n])
             local, held = self._followers(points[n], face, state, n)

@@ -1,7 +1,8 @@
 """A FaceFit with what the pictures say beside the landmarks: the cascade over a clip.
 
-Each frame's own face goes through the stages; the identity is what the frames that show the face
-best agree on, and the expressions are fitted anew with each frame's told one as their mean (eq. 7).
+Each frame's own face goes through the stages. Then identity and expressions are fitted once more,
+held near what was told (eq. 7): shapes are told better than landmarks find them, but a head that is
+shown over its footage has to lie on it.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from .fitting import FIT, FitSettings, Fitter
 from .model import FaceModel
 from .projection import Heads
 
-TRUSTED = 3.0
-"""How much more than the fit's own mean a told expression holds."""
+TRUSTED, HELD = 3.0, 10.0
+"""How much more than the model's mean a told expression and the told identity hold. Of 42 faces the
+fit has 2.03 mm (centre RMSE) and landmarks 1.31 mm off; what is told 1.59 and 2.30; held so 1.68
+and 1.53."""
 Picture = tuple[int, np.ndarray, float]
 """Row of the track, grey picture (H, W) uint8, and its pixels a pixel of the track."""
 
@@ -48,7 +51,12 @@ def regressed(
     if not told:
         return fit
     stills = bool(track.meta.get("stills"))
-    return _played(fitter, track, fit, marks, told, agreed(told), stills)
+    expected = np.array(fit.expression, float)
+    for row, guess in told.items():
+        expected[row] = guess.expression
+    rows = np.array(sorted(told))
+    identity = fitter.identity(marks[rows], agreed(told), expected[rows], HELD)
+    return _played(fitter, track, fit, marks, identity, expected, stills)
 
 
 def start_of(fitter: Fitter, fit: FaceFit, seen: np.ndarray, row: int) -> Guess:
@@ -64,11 +72,8 @@ def agreed(told: dict[int, Guess]) -> np.ndarray:
     return weights @ identities / weights.sum()
 
 
-def _played(fitter, track, fit: FaceFit, marks, told, identity, stills: bool) -> FaceFit:
-    """The clip of a known identity, its expressions near those that were told."""
-    expected = np.array(fit.expression, float)
-    for row, guess in told.items():
-        expected[row] = guess.expression
+def _played(fitter, track, fit: FaceFit, marks, identity, expected, stills: bool) -> FaceFit:
+    """The clip of a known identity, its expressions near expected ones."""
     spans = [slice(n, n + 1) for n in range(len(marks))] if stills else [slice(0, len(marks))]
     found = [
         fitter.frames(marks[s], np.asarray(track.times[s], float), identity, expected[s], TRUSTED)

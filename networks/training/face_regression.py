@@ -345,7 +345,8 @@ From the fit to the landmarks and the picture to the face model's parameters, in
 
 **Data.** Rendered people of nobody (`face_model.views`), whom the model does not know:
 {counts["train"]} learned from ({pictures["train"]} pictures, and each in a mirror),
-{counts["choose"]} to choose by ({pictures["choose"]}), {counts["test"]} to measure ({pictures["test"]}).
+{counts["choose"]} to choose by ({pictures["choose"]}), {counts["test"]} to measure
+({pictures["test"]}).
 
 **Licence of the data.** CC0 (MakeHuman base mesh and targets).
 

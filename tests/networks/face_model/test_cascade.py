@@ -114,7 +114,7 @@ def test_a_clip_keeps_one_identity_and_plays_what_is_told(model):
     grey = np.full(SIZE[::-1], 90, np.uint8)
     pictures = [(n, grey, 1.0) for n in range(6)]
     found = regressed(track, fit, pictures, regression(model, told), model)
-    assert found.identity[0] == pytest.approx(fit.identity[0] + 0.5)
+    assert fit.identity[0] + 0.2 < found.identity[0] < fit.identity[0] + 0.6
     assert found.expression[:, puff].min() > fit.expression[:, puff].max() + 0.1
     assert len(found) == 6
     assert regressed(track, fit, [], regression(model, told), model) is fit
