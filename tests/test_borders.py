@@ -4,6 +4,7 @@ Imports are read as text, those inside functions too, so a lazy import is an arr
 """
 
 import ast
+import functools
 import graphlib
 import itertools
 import subprocess
@@ -17,7 +18,7 @@ BLENDER = ("bpy", "mathutils", "bmesh", "bl_ui", "gpu", "gpu_extras", "addon_uti
 
 NETWORKS = (
     "vocabulary errors names records reading messages arrays owners files locks cores packages "
-    "phrases settings progress track",
+    "memory phrases settings progress track",
     "characters footage tracking models inference perception face_model head_rig solving live "
     "training evaluation",
     "pipeline worker",
@@ -174,3 +175,64 @@ def test_networks_run_without_blender():
 def test_imports_are_found(text, found):
     name = "networks.solving.emphasis"
     assert [m for m, _ in arrows(name, text=text)] == found
+
+
+def test_what_is_asked_of_a_module_is_there():
+    """Also by what only a window runs: no import fails late, no name is one that was renamed."""
+    assert [f for name in PATHS for f in _missing(name)] == []
+
+
+def test_a_name_that_is_gone_is_found():
+    name = "exprgen_addon.window.operators.choose_poses"
+    asked = "def look():\n    from ...profiling import pose_proposals\n    pose_proposals.GONE\n"
+    assert list(_missing(name, asked)) == [f"{where(name, 3)}: pose_proposals.GONE"]
+    lazy = "def look():\n    from ...profiling.pose_proposals import gone\n"
+    assert list(_missing(name, lazy)) == [f"{where(name, 2)}: pose_proposals.gone"]
+
+
+def _missing(name: str, text: str | None = None):
+    """What a module asks of others of the project that they don't have."""
+    path = PATHS[name]
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    tree = ast.parse(text or path.read_text("utf-8"))
+    known: dict[str, str] = {}
+    for node in (n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)):
+        base = _base(package, node)
+        for alias in node.names if base is not None else ():
+            full = f"{base}.{alias.name}".lstrip(".")
+            if full in PATHS:
+                known[alias.asname or alias.name] = full
+            elif base in PATHS and alias.name not in _names(base):
+                yield f"{where(name, node.lineno)}: {base.rpartition('.')[2]}.{alias.name}"
+    known = {local: module for local, module in known.items() if local not in _bound(tree)}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
+            continue
+        module = known.get(node.value.id)
+        if module and f"{module}.{node.attr}" not in PATHS and node.attr not in _names(module):
+            yield f"{where(name, node.lineno)}: {node.value.id}.{node.attr}"
+
+
+def _bound(tree: ast.AST) -> set[str]:
+    """Names that something in a file is assigned to."""
+    stored = {
+        n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
+    return stored | {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
+
+
+@functools.cache
+def _names(module: str) -> frozenset[str]:
+    """What a module's own text defines at its top, whatever it stands within there."""
+    found, todo = set(), [*ast.parse(PATHS[module].read_text("utf-8")).body]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            found.add(node.name)
+            continue
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            found |= {(a.asname or a.name).partition(".")[0] for a in node.names}
+        elif isinstance(node, ast.Name):
+            found.add(node.id)
+        todo += ast.iter_child_nodes(node)
+    return frozenset(found | {"__name__", "__file__", "__doc__", "__package__", "__path__"})

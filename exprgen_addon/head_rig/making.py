@@ -8,7 +8,7 @@ from pathlib import Path
 
 import bpy
 
-from ...networks.head_rig.head_shapes import METHODS, HeadShapes, shapes_for
+from ...networks.head_rig.head_shapes import METHODS, HeadShapes, check_method, shapes_for
 from ..keying.takes import save_file
 from ..profiling.scenes import character_objects, open_scene
 from ..studio.landmark_finding import Locate
@@ -66,8 +66,9 @@ def rig_file(
 
     Raises:
         InputError, UsageError: see `open_scene`, `reading.bare_head`, `rig_head`.
-        OutputError: it can't be written.
+        OutputError: it can't be written. ModelError: the method lacks its weights.
     """
+    check_method(method)
     told = open_scene(path)
     mesh = reading.bare_head(mesh_name, file=path)
     made = rig_head(mesh, locate, points, method, say)

@@ -22,6 +22,10 @@ from ..studio.landmark_finding import Locate, Placement, neutral_view, place_lan
 _BODY = 2.5
 """A mesh that is so many times as high as wide is a body, whose top is the head."""
 _HEADS = 7.5
+BY_HAND = (
+    "is it a head that looks ahead, upright? Else place points by hand: exprgen rig HEAD --object "
+    "NAME --view VIEW.png shows it, --points POINTS.json takes them"
+)
 FRAMED = 1.25
 """Side of the picture in heights of the head."""
 
@@ -40,7 +44,7 @@ def find_landmarks(
     """
     with scratch_folder() as folder:
         profile = bare_profile(head, objects, folder)
-        placed = place_landmarks(profile, locate, points)
+        placed = _placed(head, profile, locate, points)
     marks = placed.profile.landmarks
     strangers = {a.object for a in marks.values()} - {head.name}
     if len(strangers) and sum(a.object != head.name for a in marks.values()) > 16:
@@ -49,6 +53,16 @@ def find_landmarks(
             fix="name that mesh with --object, or hide what covers the face",
         )
     return _in_world(placed, {o.name: o for o in objects}), placed
+
+
+def _placed(head: bpy.types.Object, profile: RigProfile, locate: Locate, points) -> Placement:
+    """`place_landmarks`, whose errors speak of the head instead of the copy that was looked at."""
+    try:
+        return place_landmarks(profile, locate, points)
+    except InputError as error:
+        raise InputError(
+            f"no landmarks can be placed on {head.name!r}: {error.problem}", fix=BY_HAND
+        ) from error
 
 
 def bare_profile(head: bpy.types.Object, objects: list, folder: Path) -> RigProfile:

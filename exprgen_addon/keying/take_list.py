@@ -150,15 +150,17 @@ def free_take(take: str) -> str:
 
 def take_for(reference: str, current: str) -> str:
     """The take that keys of a reference go to: the current one if it is the reference's, in part,
-    or new; else the newest that is; else a new one."""
+    or made by hand; else the newest that is; else a new one, the current one if it is new."""
     here = find_take(current)
-    if here is None or not here.about.source:
+    if here is not None and not here.about.source:
         return current
     single = [t for t in takes_in_file() if t.about.source and not t.about.parts]
     own = [t.name for t in single if same_reference(t.about.source, reference)]
-    if set(own) & {current, *here.about.parts.values()}:
+    if here is not None and set(own) & {current, *here.about.parts.values()}:
         return current
-    return own[-1] if own else free_take("Take")
+    if own:
+        return own[-1]
+    return current if here is None else free_take("Take")
 
 
 def other_clip(take: str, source: str) -> tuple[str, ...]:

@@ -136,6 +136,15 @@ def _mlp(made, network, weights: Weights) -> tuple[Way, Way]:
     return lambda: network(torch.from_numpy(units)).numpy(), lambda: made(units)
 
 
+def _head(made, network, weights: Weights) -> tuple[Way, Way]:
+    config = weights.info.config
+    code = np.eye(config["actions"], dtype=np.float32)
+    shape = _rng().standard_normal((len(code), config["shapes"])).astype(np.float32)
+    given = torch.from_numpy(code), torch.from_numpy(shape)
+    # Amounts of displacements are hundreds of millimetres over all points together.
+    return lambda: network(*given).numpy() / AMOUNT, lambda: made(code, shape) / AMOUNT
+
+
 def _over_time(made, network, weights: Weights) -> tuple[Way, Way]:
     clip = _rng().standard_normal((MOMENTS, TIME_INPUTS)).astype(np.float32)
     around = np.pad(clip, ((TIME_REACH, TIME_REACH), (0, 0)), mode="edge")
@@ -170,4 +179,6 @@ _WAYS = {
     "time_reader": _over_time,
     "affect_reader": _affect,
     "character_mlp": _mlp,
+    "head_shapes": _head,
 }
+AMOUNT = 1000.0

@@ -21,6 +21,15 @@ FAINT = 0.01
 """Millimetres below which a displacement is none."""
 JAW = 0.3
 """Millimetres that the lower teeth must go in an action to go along with it."""
+GAINS = {
+    "brow": 1.18, "noseSneer": 1.31, "mouthFrown": 1.35, "mouthStretch": 1.29,
+    "mouthUpperUp": 1.26, "mouthLowerDown": 1.26, "eyeWide": 1.18, "eyeSquint": 1.31,
+    "mouthPress": 1.17, "cheekSquint": 1.13, "mouthShrug": 1.13, "mouthSmile": 1.06,
+    "eyeLookDown": 1.5, "eyeLookUp": 1.3,
+}  # fmt: skip
+"""How much larger actions are than the face model has them, by the start of their names: it has
+people's, the key poses were made for characters', whose actions are those of `sample_rigs/build/
+stylise.py` at full strength; and a lid follows the eye farther (seen on bare heads)."""
 LIDS = ("LookDown", "LookUp", "Wide", "Squint")
 """What a lid that is shut takes back: it rests where it does whatever the eye did before."""
 
@@ -103,7 +112,8 @@ class Acting:
         """Name -> (N, 3) of the skin, correctives included."""
         names = list(self.on_template)
         found = places_on(self.laid.points, self.head)
-        stack = carried(np.array([self.on_template[n] for n in names]), found, self.head)
+        gained = np.array([gain_of(n) * self.on_template[n] for n in names])
+        stack = carried(gained, found, self.head)
         moves = dict(zip(names, stack, strict=True))
         moves = self._lips(moves)
         halfway = {}
@@ -120,15 +130,16 @@ class Acting:
         return moves | self._corrections(moves) | halfway
 
     def _lips(self, moves: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Actions that keep the template's lips together keep the head's together, and mouthClose
-        closes an open jaw."""
+        """Actions that keep the template's lips together keep the head's together, none lets them
+        through each other, and mouthClose closes an open jaw."""
         if "mouth" in self.sealed:
             return moves
         touching = lips.lips_of(self.head)
         out, shape = dict(moves), template()
         for name, field in self.on_template.items():
-            if not lips.opens_lips(shape, self.laid.points, field):
-                out[name] = lips.together(moves[name], touching)
+            opens = lips.opens_lips(shape, self.laid.points, field)
+            kept = lips.not_through if opens else lips.together
+            out[name] = kept(moves[name], touching)
         shut = lips.together(moves["jawOpen"] + moves["mouthClose"], touching)
         out["mouthClose"] = shut - moves["jawOpen"]
         return out
@@ -196,7 +207,7 @@ class Acting:
         }
 
     def _on_skin(self, piece: Piece, own: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Brows, lashes and a beard go with the skin that they lie on; what stands off does less."""
+        """Brows, lashes, a beard go with the skin that they lie on; what stands off does less."""
         head, none = self.head, np.zeros(len(piece.points), np.int8)
         found = nearest_places(
             piece.points, np.zeros_like(piece.points), none,
@@ -205,6 +216,11 @@ class Acting:
         close = rigid_parts.CLOSE
         fade = np.clip((3.0 * close - found.away) / (2.0 * close), 0.0, 1.0)[:, None]
         return {name: found.of(field) * fade for name, field in own.items()}
+
+
+def gain_of(action: str) -> float:
+    """See GAINS."""
+    return next((g for start, g in GAINS.items() if action.startswith(start)), 1.0)
 
 
 def _add(

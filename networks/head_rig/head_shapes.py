@@ -87,8 +87,7 @@ def shapes_for(
         InputError: too few points, or no face that the template can be laid on.
         UsageError: another method.
     """
-    if method not in METHODS:
-        raise UsageError(f"no method {method!r}", fix=f"use {' or '.join(METHODS)}")
+    check_method(method)
     cut = [Welded(mesh) for mesh in meshes]
     skin = cut[0].skin(landmarks)
     _check_count(meshes[0], cut[0].points[skin], landmarks)
@@ -116,6 +115,16 @@ def shapes_for(
         shapes, acting.correctives, kinds, flip is not None, laid.off, sealed, placed.scale,
         back(PIVOT),
     )  # fmt: skip
+
+
+def check_method(method: str) -> None:
+    """Raises UsageError where there is no such method, ModelError where it lacks its weights."""
+    if method not in METHODS:
+        raise UsageError(f"no method {method!r}", fix=f"use {' or '.join(METHODS)}")
+    if method == "network":
+        from ..inference.head_shapes import shape_network
+
+        shape_network()
 
 
 def _check_count(mesh: Mesh, points: np.ndarray, landmarks: np.ndarray) -> None:

@@ -23,10 +23,12 @@ STEPS = 41
 """Longitudes at which the curves are known."""
 CLEAR = 0.012
 """How far from the ball lids stay, in its radii; and as much again as a mesh's edges cut short."""
+WIDE, MOVED = 0.9, 0.05
+"""Longest edge that is reckoned with, radians on the ball, and share from which a point moves."""
 WIDEST = 2.6
 """Skin is of the lids up to so many radii from the ball's middle."""
 LYING, FREE = 1.35, 2.0
-"""Up to where skin goes with a lid as if it lay on the ball, and from where not at all, in radii."""
+"""Up to where skin goes with a lid as if it lay on the ball, and from where not, in radii."""
 RIM = 1.7
 """And its edge is no farther off than this."""
 SIDES = ("left", "right")
@@ -171,7 +173,7 @@ def blink(head: Head, eye: Eye, gap: Gap, brow: np.ndarray) -> Blink:
     weight = weight * eye.close
     fall = fall * eye.close
     drawn = weight * np.clip(_height(eye, gap) / (0.4 * gap.widest), 0.0, 1.0)
-    floor = _floor(head, eye)
+    floor = _floor(head, eye, fall, weight)
 
     def at(share: float) -> np.ndarray:
         radius = _drawn_in(eye, drawn * share, floor)
@@ -219,14 +221,17 @@ def _height(eye: Eye, gap: Gap) -> np.ndarray:
     return upper - lower
 
 
-def _floor(head: Head, eye: Eye) -> float:
-    """The radius that the lids' outer skin keeps: off the ball, with what straight edges cut."""
-    lids = np.isin(head.sides, (LID_UPPER[eye.side], LID_LOWER[eye.side])) & eye.near
+def _floor(head: Head, eye: Eye, fall: np.ndarray, weight: np.ndarray) -> float:
+    """The radius that the lids' outer skin keeps: off the ball, and as much farther as the longest
+    edges of the closed lids would cut into it."""
     rows = edges_of(head.triangles)
-    rows = rows[lids[rows].all(1)]
-    spread = np.abs(eye.longitude[rows[:, 0]] - eye.longitude[rows[:, 1]])
-    wide = float(np.percentile(spread, 90)) if len(rows) else 0.2
-    return eye.ball.radius * (1.0 + CLEAR + 1.0 - np.cos(0.5 * min(wide, 1.0)))
+    rows = rows[(weight[rows] > MOVED).all(1)]
+    if not len(rows):
+        return eye.ball.radius * (1.0 + CLEAR)
+    ways = eye.place(eye.longitude, eye.latitude + fall, np.ones(len(fall))) - eye.ball.middle
+    cosine = (ways[rows[:, 0]] * ways[rows[:, 1]]).sum(1)
+    wide = float(np.percentile(np.arccos(np.clip(cosine, -1.0, 1.0)), 95))
+    return eye.ball.radius * (1.0 + CLEAR + 1.0 - np.cos(0.5 * min(wide, WIDE)))
 
 
 def _drawn_in(eye: Eye, weight: np.ndarray, floor: float) -> np.ndarray:
@@ -239,10 +244,12 @@ def _drawn_in(eye: Eye, weight: np.ndarray, floor: float) -> np.ndarray:
 
 
 def off_the_ball(head: Head, eye: Eye, moves: np.ndarray) -> np.ndarray:
-    """Displacements (N, 3) that leave nothing of the lids inside the ball, where it was outside."""
+    """Displacements (N, 3) that take nothing of the lids nearer to the ball's middle than it was:
+    then sums of them, too, leave nothing inside the ball."""
     after = head.points + moves - eye.ball.middle
     radius = np.linalg.norm(after, axis=1)
-    least = np.minimum(eye.radius, (1.0 + CLEAR) * eye.ball.radius)
+    floor = np.minimum(eye.radius, (1.0 + CLEAR) * eye.ball.radius)
+    least = floor + eye.close * (eye.radius - floor)
     outside = eye.near & (eye.radius > 0.97 * eye.ball.radius) & (eye.latitude < 1.4)
     sunk = outside & (radius < least) & (np.abs(moves).max(1) > 1e-6)
     grow = np.where(sunk, least / np.maximum(radius, 1e-9), 1.0)[:, None]

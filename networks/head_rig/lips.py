@@ -74,6 +74,16 @@ def together(moves: np.ndarray, touching: tuple[Contact, ...]) -> np.ndarray:
     return moves + lack
 
 
+def not_through(moves: np.ndarray, touching: tuple[Contact, ...]) -> np.ndarray:
+    """Displacements (N, 3) in which neither lip goes through the other: where the lower one would
+    rise past the upper one, they meet half way."""
+    out = moves.copy()
+    for contact, way in zip(touching, (1.0, -1.0), strict=False):  # the upper lip's, the lower's
+        past = np.maximum(way * (contact.of(moves) - moves[contact.own])[:, 1], 0.0)
+        out[contact.own, 1] += 0.5 * way * contact.weight * past
+    return out
+
+
 def opens_lips(shape: Template, rest: np.ndarray, moves: np.ndarray) -> bool:
     """Whether displacements (V, 3) of the template part its lips or shove one over the other."""
     groups = shape.model.groups

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 
+from ..errors import ModelError
 from ..models.weights_file import Weights
 from ..models.weights_places import find_weights
 from .forms import form_of
@@ -72,9 +73,17 @@ class HeadShapes:
 
 
 def shape_network() -> HeadShapes:
-    """The network that ships.
+    """The network, where somebody has trained it: it does not ship, see docs/measured.md.
 
     Raises:
         ModelError: its weights are missing or damaged.
     """
-    return opened(HeadShapes, find_weights("head_shapes"), "head_shapes")
+    path = find_weights("head_shapes")
+    if not path.is_file():
+        raise ModelError(
+            "the shape network was never trained here",
+            file=path,
+            fix=f"train it, in minutes and without data: exprgen train head_shapes --out {path}; "
+            "or use the method transfer",
+        )
+    return opened(HeadShapes, path, "head_shapes")

@@ -7,6 +7,7 @@ import numpy as np
 from ..track import FaceTrack
 from ..vocabulary import NEUTRAL
 from .against_neutral import AgainstNeutral, neutral_of
+from .at_rest import find_rest, less_build
 
 CALLED_NEUTRAL = 0.5
 """Chance of neutral from which on frames show the actor's, on their mean."""
@@ -16,21 +17,37 @@ take what is felt away; the reader against neutral learned from neutrals as unce
 
 
 def opinions_of(
-    track: FaceTrack, neutral: np.ndarray | None = None, trust: float = 0.0
+    track: FaceTrack,
+    neutral: np.ndarray | None = None,
+    trust: float = 0.0,
+    speaking: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """(N, 7) chances by the names of `layouts.TIME_READERS`; of those that are there.
 
     Args:
         neutral: (N,) how neutral the actor is in each frame, as a weight. trust: 0..1, in them.
+        speaking: (N,) 0..1, where it is known: then frames are looked for in which the actor is at
+            rest, and the build that they show is taken out of what is seen in pixels.
 
     Raises:
         ModelError: a weight file is damaged.
     """
-    said = {"whole": track.momentary}
-    if track.no_mouth is not None:
-        said["no_mouth"] = track.no_mouth
     trust = max(trust, _least_trust(track, neutral))
+    rest, sure = _rest(track, speaking)
+    if sure >= trust and sure > 0.0:
+        neutral, trust = rest, sure
+    said = {"whole": less_build(track.momentary, rest, sure)}
+    if track.no_mouth is not None:
+        said["no_mouth"] = less_build(track.no_mouth, rest, sure)
     return said | numeric_opinions(track.geometry, track.arkit, neutral, trust)
+
+
+def _rest(track: FaceTrack, speaking: np.ndarray | None) -> tuple[np.ndarray, float]:
+    """Where the actor is at rest, and how sure that is; nowhere without speech or the numbers."""
+    numbers = numeric_opinions(track.geometry, track.arkit, None, 0.0)
+    if speaking is None or not numbers:
+        return np.zeros(len(track)), 0.0
+    return find_rest(track, speaking, numbers["against_neutral"])
 
 
 def _least_trust(track: FaceTrack, neutral: np.ndarray | None) -> float:

@@ -17,6 +17,7 @@ from ..inference.time_reader import TimeReader, moments, time_inputs
 from ..models.layouts import TIME_REACH, TIME_STEP
 from ..phrases import phrase_curve
 from ..track import FaceTrack
+from ..vocabulary import EXPRESSIONS
 from .phrasing import find_phrases
 
 
@@ -49,6 +50,11 @@ class OverTime:
         columns = [np.interp(times, at, column) for column in said.T]
         speaking = np.interp(times, at, speaking).astype(np.float32)
         return np.stack(columns, axis=1).astype(np.float32), speaking
+
+    def speech(self, times: np.ndarray, arkit: np.ndarray, found: np.ndarray) -> np.ndarray:
+        """(N,) how far the mouth speaks, 0..1, which the readers have no say in."""
+        nobody = np.full((len(times), len(EXPRESSIONS)), 1.0 / len(EXPRESSIONS))
+        return self(times, {"whole": nobody}, arkit, found)[1]
 
 
 def phrased(track: FaceTrack, said: np.ndarray, speaking: np.ndarray | None = None) -> FaceTrack:

@@ -28,9 +28,9 @@ USUAL = 2.0
 EVIDENCE = 3.0
 """Looks that a second of frames is worth: neighbouring frames show the same face, and are wrong
 together."""
-CHANGE = 4.5
+CHANGE = 2.25
 """What a change costs, in log odds,"""
-HASTY = 1.0
+HASTY = 0.75
 """and the shortest phrase beside that, less up to `USUAL`."""
 SURER = 1.5
 """Exponent on the mean of a phrase's readings: many looks are surer than one. On talkers the

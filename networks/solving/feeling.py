@@ -35,11 +35,12 @@ class FeltOverTime:
         """The track with phrases, speech and affect."""
         if track.meta.get("stills"):
             return self._with_affect(track, track.expression)
-        neutral = find_neutral(track, "auto")
-        opinions = opinions_of(track, neutral.weights, neutral.trust)
-        said, speaking = opinions["whole"], None
+        neutral, seen = find_neutral(track, "auto"), (track.arkit, track.found)
+        speaking = self._reader.speech(track.times, *seen) if self._reader else None
+        opinions = opinions_of(track, neutral.weights, neutral.trust, speaking)
+        said = opinions["whole"]
         if self._reader is not None:
-            said, speaking = self._reader(track.times, opinions, track.arkit, track.found)
+            said, speaking = self._reader(track.times, opinions, *seen)
         return self._with_affect(phrased(track, said, speaking), said)
 
     def _with_affect(self, track: FaceTrack, said: np.ndarray) -> FaceTrack:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -35,6 +36,8 @@ LEAST_ROUND, MOST_ROUND = 1.2, 2.6
 WIDER = 0.8
 """one that is quickly spread, as by "ee", is widened by this share of what is added there, so that
 the motion stays one. A smile stays as wide as it is."""
+STIRS = 0.25
+"""Certainty of a feeling from which on emphasis is whole."""
 SPEAKING = ("mouth", "jaw")
 """Regions that speech moves."""
 SMILE = 0.04
@@ -193,7 +196,7 @@ def solve_relations(
             motion says, and what the actor's expression says. Where the relations leave a control
             free it is the first, with the second's slow part as far as the emphasis goes. The
             controls of the eyes are taken from `felt` as they are.
-        certain: (N,) 0..1, how certainly that expression is read.
+        certain: (N,) 0..1, how certainly that expression is read; 0: there is nothing to emphasise.
     """
     geometry = Geometry.of(model, profile)
     controls = [profile.control(n) for n in model.controls]
@@ -218,10 +221,10 @@ def relation_fit(
     values = _rounded(times, aim.values, geometry, said)
     values = _levelled(times, values, said, geometry.response.rest, actor.trust)
     values = _unfrowned(times, values, geometry, said)
-    values = _carried_on(times, values, geometry, felt, settings, certain, free)
+    emphasis = partial(_emphasis, times, settings, certain, free)
+    values = _carried_on(times, values, geometry, felt, emphasis, certain)
     regions = [c.region for c in controls]
-    share = settings.emphasis_at(times, regions) * [FEELING.get(r, 0.0) for r in regions]
-    share[:, [r in SPEAKING for r in regions]] *= free[:, None]
+    share = emphasis(regions) * [FEELING.get(r, 0.0) for r in regions]
     more = slow(times, felt - plain, FEELING_HERTZ)
     own = slow(times, aim.values, FEELING_HERTZ) - geometry.response.rest
     prior = plain + share * _along(more, own, controls, geometry, certain) * more
@@ -230,6 +233,20 @@ def relation_fit(
     prior = _shut_by_their_own(prior, controls, actor)
     limits = _limits(controls, values - geometry.response.rest)
     return Fit(geometry.response, values, aim.weights, prior, hold, *limits)
+
+
+def _emphasis(
+    times: np.ndarray,
+    settings: RetargetSettings,
+    certain: np.ndarray,
+    free: np.ndarray,
+    regions: Sequence[str],
+) -> np.ndarray:
+    """(N, R) the emphasis of regions: none where nothing is felt, since a calm face has no pose to
+    be drawn to but the network's guess; of mouth and jaw as far as speech leaves them `free`."""
+    amount = settings.emphasis_at(times, regions) * np.clip(certain / STIRS, 0.0, 1.0)[:, None]
+    amount[:, [r in SPEAKING for r in regions]] *= free[:, None]
+    return amount
 
 
 def _shut_by_their_own(
@@ -350,19 +367,17 @@ def _carried_on(
     values: np.ndarray,
     geometry: Geometry,
     felt: np.ndarray,
-    settings: RetargetSettings,
+    emphasis: Callable[[Sequence[str]], np.ndarray],
     certain: np.ndarray,
-    free: np.ndarray,
 ) -> np.ndarray:
-    """Targets (N, K) whose slow part goes on towards the emphasised pose's.
+    """Targets (N, K) whose slow part goes on towards the emphasised pose's, by `emphasis` (see
+    `_emphasis`).
 
     Onwards: where the pose shows more of what the actor does, in the same direction; where the
-    actor does nothing, or the other way, only as far as the feeling is `certain` (N,), 0..1; of the
-    mouth, as far as speech leaves it `free` (N,). Quick motion is never touched.
+    actor does nothing, or the other way, only as far as the feeling is `certain` (N,), 0..1. Quick
+    motion is never touched.
     """
-    regions = [r.region for r in RELATIONS.values()]
-    amount = settings.emphasis_at(times, regions)
-    amount[:, [r in SPEAKING for r in regions]] *= free[:, None]
+    amount = emphasis([r.region for r in RELATIONS.values()])
     rest = geometry.response.rest
     own = slow(times, values, FEELING_HERTZ) - rest
     more = slow(times, geometry.response.predict(felt), FEELING_HERTZ) - rest - own

@@ -72,10 +72,13 @@ PRESSED, BENT = 0.012, 0.05
 """Eye distances by which lips that touch go on towards each other where something of the mouth has
 moved by BENT: landmarks lie on their rims, and rims that just meet leave a slit where a smile or a
 sneer bends them. Lips at rest stay as they are."""
-SLIT = 0.016
+SLIT = 0.01
 """Eye distances by which pursed lips stay apart where they seem to touch: a tracker hardly sees the
 small hole of an "oo" or a "w", and drawn lips that touch can't be pursed. So thin a line between
 lips is still seen as closed."""
+RIMS, LEAST_SLIT = 0.015, 0.5
+"""Lip gap at rest from which on landmarks lie on the lips' rims: those show SLIT as thin as it is.
+Landmarks on the seam move less than the rims: for them a share of SLIT is enough, this at least."""
 ROUND = 3.0
 """Factor on the weights of what makes pursed lips look so: how far forward and full they are."""
 NARROW = 0.12
@@ -95,6 +98,9 @@ KNEE = 0.75
 LIDS_OVERLAP = 0.1
 """How far, in shares of the open eye, an upper lid must pass the lower one until nothing of the eye
 is seen between them; the landmarks are on their rims."""
+HEAVY = 0.6
+"""How much further than the actor's lids that are held half shut come down: large eyes stare
+through a scowl that narrows small ones to slits."""
 WIDE = 0.4
 """How much further than neutral a character opens its eyes where the actor does; drawn eyes are
 large, and all of it reads as surprise."""
@@ -184,7 +190,7 @@ def targets_for(
     weights[:, SIDEWAYS] *= (actor.facing**TURNED)[:, None]
     weights[:, FORWARD] *= 1.0 + (ROUND - 1.0) * actor.pursed[:, None]
     _set_lips(values, weights, actor, geometry, scale)
-    _set_lids(values, weights, actor, geometry)
+    _set_lids(values, weights, actor, heavier(times, actor.lids), geometry)
     can = np.maximum(geometry.high, -geometry.low) > 0.01 * sizes
     return Targets(values, weights * can)
 
@@ -269,7 +275,8 @@ def _set_lips(values, weights, actor: ActorRelations, geometry: Geometry, scale)
     """Gaps of the lips, counted from the character's own contact."""
     values[:, LIP_GAPS] = geometry.lips + lip_openings(actor, geometry, scale)
     bent = np.clip(np.abs(actor.moved[:, MOUTH]).max(1) / BENT, 0.0, 1.0)
-    pressed = (1.0 - actor.pursed) * PRESSED * bent - actor.pursed * SLIT
+    slit = SLIT * np.clip(geometry.lips.mean() / RIMS, LEAST_SLIT, 1.0)
+    pressed = (1.0 - actor.pursed) * PRESSED * bent - actor.pursed * slit
     values[:, LIP_GAPS] -= (pressed * actor.lips_meet)[:, None]
     touch = TOUCH ** ((1.0 - 0.5 * actor.pursed) * actor.lips_meet)
     weights[:, LIP_GAPS] *= touch[:, None]
@@ -282,15 +289,19 @@ def lip_openings(actor: ActorRelations, geometry: Geometry, scale: np.ndarray) -
     return _eased(actor.lip_gaps * scale[LIP_GAPS], -room, room)
 
 
-def _set_lids(values, weights, actor: ActorRelations, geometry: Geometry) -> None:
+def heavier(times: np.ndarray, lids: np.ndarray) -> np.ndarray:
+    """Shares of the open eye (N, 2), what is held half shut held further; blinks as they are."""
+    held = np.clip(1.0 - slow(times, lids, FEELING_HERTZ), 0.0, 1.0)
+    return lids * (1.0 - HEAVY * held)
+
+
+def _set_lids(values, weights, actor: ActorRelations, lids, geometry: Geometry) -> None:
     """Gaps of the lids, between the character's own shut and open."""
     rest = geometry.response.rest[LID_GAPS]
     room = np.maximum(geometry.high[LID_GAPS], 1e-3)
-    wide = WIDE * np.maximum(actor.lids - 1.0, 0.0) * rest
+    wide = WIDE * np.maximum(lids - 1.0, 0.0) * rest
     wide = room * np.tanh(wide / room)
-    values[:, LID_GAPS] = (
-        geometry.lids + np.minimum(actor.lids, 1.0) * (rest - geometry.lids) + wide
-    )
+    values[:, LID_GAPS] = geometry.lids + np.minimum(lids, 1.0) * (rest - geometry.lids) + wide
     shut = actor.lids <= 0
     for column, k in enumerate(LID_GAPS):
         weights[shut[:, column], k] *= TOUCH

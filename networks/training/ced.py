@@ -33,6 +33,10 @@ from .shared.options import option, run_command
 from .shared.sets import SEEN_KIND
 
 SAVE_EVERY = 200
+POSES_ONLY = (
+    "nothing is to be registered where --poses-only captured: go on with `exprgen train cmlp`; "
+    "for pictures capture once more without it"
+)
 
 
 @dataclass(frozen=True)
@@ -122,8 +126,14 @@ def _complete_images(folder: Path, samples: dict[str, np.ndarray]) -> list[Path 
             break
         images.append(None if rejected[i] else path)
     if not any(images):
-        raise InputError("holds no pictures", file=folder / "images", fix="run the capture first")
+        fix = POSES_ONLY if _holds_poses(samples) else "run the capture first"
+        raise InputError("holds no pictures", file=folder / "images", fix=fix)
     return images
+
+
+def _holds_poses(samples: dict[str, np.ndarray]) -> bool:
+    """Poses were taken and measured, whether or not they were rendered."""
+    return "landmarks" in samples and bool(np.isfinite(samples["landmarks"]).all(axis=(1, 2)).any())
 
 
 def _is_told(path: Path, samples: dict[str, np.ndarray], row: int) -> bool:

@@ -27,6 +27,7 @@ from ..models.time_reader import TimeReader, time_reader
 from ..models.weights_file import WeightsInfo, file_digest
 from ..models.weights_io import ModelCard, save_network, weights_of, write_card
 from ..perception.against_neutral import AgainstNeutral
+from ..perception.at_rest import less_build
 from ..perception.needed_weights import load_runner, solving_weights
 from ..perception.opinions import numeric_opinions
 from ..perception.over_time import OverTime
@@ -120,7 +121,9 @@ class Readers:
         if self._strangers and part.meta["split"] == TRAIN:
             reader = self._strangers[fold_of(part.meta["person"], len(self._strangers))]
         numbers = numeric_opinions(part.geometry, part.arkit, neutral, 1.0, reader)
-        return self._pixels(part) | numbers
+        rest, sure = part.neutral.astype(float), float(neutral is not None)
+        seen = {name: less_build(said, rest, sure) for name, said in self._pixels(part).items()}
+        return seen | numbers
 
     def _pixels(self, part: PerformancePart) -> dict[str, np.ndarray]:
         path = self._folder / f"{part.meta['name']}.{self._digest}.npz"

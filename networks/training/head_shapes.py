@@ -17,8 +17,10 @@ from ..models.weights_io import ModelCard, WeightsInfo, save_network, write_card
 from .shared.loop import say
 from .shared.options import changed_options, option, run_command
 
-UNSEEN, UNSEEN_SEED = 24, 77
+UNSEEN, UNSEEN_SEED = 12, 77
 """Heads of identities that nothing was learned from, on which it is measured."""
+MODERATE = 0.5
+"""Strength of the caricatures on which it is measured, against the strongest learned from."""
 BASIS = 60
 """Heads whose actions make the components of displacements."""
 
@@ -43,10 +45,14 @@ class HeadShapesSettings:
 
 @dataclass(frozen=True)
 class Heads:
-    """Heads at rest (N, 3 P) and what each action does to them (N, E, 3 P), float32."""
+    """Heads at rest (N, V, 3), and what each action does to the points that act (N, E, 3 P)."""
 
     rests: np.ndarray
     moves: np.ndarray
+
+    def acting(self, points: np.ndarray) -> np.ndarray:
+        """(N, 3 P) those points at rest."""
+        return self.rests[:, points].reshape(len(self.rests), -1)
 
 
 def draw_heads(shape: Template, points: np.ndarray, people: int, styles: int, strength: float,
@@ -59,7 +65,7 @@ def draw_heads(shape: Template, points: np.ndarray, people: int, styles: int, st
         for style in range(styles):
             own = strength * style / max(styles - 1, 1)
             rest, moved = head_of(shape, rng, identity, own)
-            rests.append(rest[points].ravel().astype(np.float32))
+            rests.append(rest.astype(np.float32))
             moves.append(moved[:, points].reshape(len(moved), -1).astype(np.float16))
     return Heads(np.array(rests), np.array(moves))
 
@@ -81,20 +87,21 @@ def train(s: HeadShapesSettings) -> dict[str, float]:
     points = np.flatnonzero(shape.moving)
     say(f"{s.identities} people, {s.styles} heads of each")
     heads = draw_heads(shape, points, s.identities, s.styles, s.strength, s.seed)
-    model = _prepared(heads, len(points), s)
-    _learn(model, heads, s)
-    unseen = draw_heads(shape, points, UNSEEN, 2, s.strength, UNSEEN_SEED)
+    model = _prepared(heads, points, s)
+    _learn(model, heads, points, s)
+    unseen = draw_heads(shape, points, UNSEEN, 2, MODERATE * s.strength, UNSEEN_SEED)
     measures = measured(model, shape, points, unseen)
     _write(model, s, measures, len(points))
     return measures
 
 
-def _prepared(heads: Heads, points: int, s: HeadShapesSettings) -> HeadShapes:
+def _prepared(heads: Heads, points: np.ndarray, s: HeadShapesSettings) -> HeadShapes:
     """The network with its components, and amounts of shapes in their deviations."""
-    model = head_shapes(heads.moves.shape[1], points, s.shapes, s.moves, s.hidden)
-    mean = heads.rests.mean(0)
-    directions = components(heads.rests - mean, s.shapes)
-    spread = ((heads.rests - mean) @ directions.T).std(0)
+    model = head_shapes(heads.moves.shape[1], len(points), s.shapes, s.moves, s.hidden)
+    rests = heads.acting(points)
+    mean = rests.mean(0)
+    directions = components(rests - mean, s.shapes)
+    spread = ((rests - mean) @ directions.T).std(0)
     step = max(1, len(heads.moves) // BASIS)
     rows = heads.moves[::step].reshape(-1, heads.moves.shape[2]).astype(np.float32)
     with torch.no_grad():
@@ -104,11 +111,11 @@ def _prepared(heads: Heads, points: int, s: HeadShapesSettings) -> HeadShapes:
     return model
 
 
-def _learn(model: HeadShapes, heads: Heads, s: HeadShapesSettings) -> None:
+def _learn(model: HeadShapes, heads: Heads, points: np.ndarray, s: HeadShapesSettings) -> None:
     """Equation 2: least squares over points, which orthonormal components keep."""
     basis = model.moves.numpy()
     goals = np.stack([m.astype(np.float32) @ basis.T for m in heads.moves])
-    amounts = (heads.rests - model.mean.numpy()) @ model.shapes.numpy().T
+    amounts = (heads.acting(points) - model.mean.numpy()) @ model.shapes.numpy().T
     goals, amounts = torch.from_numpy(goals), torch.from_numpy(amounts)
     with torch.no_grad():
         model.usual.weight.copy_(goals.mean(0).T)
@@ -141,11 +148,10 @@ def measured(
     code = torch.eye(len(moves))
     for number, (own, true) in enumerate(zip(heads.rests, heads.moves, strict=True)):
         true = true.astype(np.float32).reshape(len(moves), -1, 3)
-        amounts = torch.from_numpy((own - model.mean.numpy()) @ model.shapes.numpy().T)
+        off = own[points].ravel() - model.mean.numpy()
+        amounts = torch.from_numpy(off @ model.shapes.numpy().T)
         told = (model(code, amounts.expand(len(code), -1)) @ model.moves).numpy()
-        whole = rest.copy()  # what no action moves stays the mean person's
-        whole[points] = own.reshape(-1, 3)
-        carried = transfer(rest, whole, shape.triangles, moves)[:, points]
+        carried = transfer(rest, own.astype(float), shape.triangles, moves)[:, points]
         who = "caricatures" if number % 2 else "people"
         for name, found in (("network", told.reshape(true.shape)), ("transfer", carried),
                             ("still", np.zeros_like(true))):  # fmt: skip

@@ -79,7 +79,10 @@ class Scans:
 
     def _delta(self, channel: str) -> np.ndarray:
         short = channel.replace("Left", "_L").replace("Right", "_R")
-        found = [n for n in (channel, short) if n in self.names] or [f"{channel}_L", f"{channel}_R"]
+        found = [n for n in dict.fromkeys((channel, short)) if n in self.names] or [
+            f"{channel}_L",
+            f"{channel}_R",
+        ]
         rows = [self.names.index(n) for n in found]
         return self.data["expression_deltas"][rows].astype(float).sum(0)
 

@@ -76,7 +76,7 @@ def boxed(points: np.ndarray) -> np.ndarray:
     unit = away / size
     round_ = np.linalg.norm(unit, axis=1, keepdims=True)
     square = (np.abs(unit) ** 5).sum(1, keepdims=True) ** 0.2
-    ahead = np.clip((points[:, 2:] - 0.0) / 25.0, 0.0, 1.0)  # the features stay as they are
+    ahead = np.clip((points[:, 2:] + 35.0) / 30.0, 0.0, 1.0)  # the features stay as they are
     return middle + away * (1.0 + (1.0 - ahead) * 0.85 * (round_ / np.maximum(square, 1e-6) - 1.0))
 
 
@@ -140,14 +140,14 @@ LOOKS = {
     "robot": Look(
         (
             boxed,
-            grown((0.0, -38.0, 30.0), (30.0, 34.0, 30.0), (0.8, 0.9, 0.35), (0.0, 0.0, -6.0)),
+            grown((0.0, -36.0, 38.0), (24.0, 24.0, 30.0), (0.8, 0.9, 0.4), (0.0, 0.0, -5.0)),
             grown(EYE, 42.0, 1.25, (3.0, 0.0, 2.0), 0.5, both=True),
             scaled(lambda p: (-p[:, 1] - 60.0) / 40.0, (1.15, 0.95, 1.0), (0.0, -60.0, -20.0)),
         ),
         skin=(0.42, 0.46, 0.52),
         brows=(0.05, 0.05, 0.06),
         iris=(0.02, 0.30, 0.45),
-        kept=0.45,
+        kept=0.6,
         brow=1.6,
     ),
 }  # fmt: skip
@@ -222,17 +222,15 @@ def _material(name: str, colour) -> bpy.types.Material:
 
 
 def _paint_lips(skin: bpy.types.Object, model, quads: np.ndarray) -> None:
-    """What lies between the border of the lips' red and where they meet, told at rest."""
-    groups = [model.groups[f"lip_{ring}_{half}"] for half in ("upper", "lower")
-              for ring in ("border", "contact")]  # fmt: skip
-    ring = model.mean[np.concatenate(groups)]
-    wide = np.abs(ring[:, 0]).max()
+    """What lies between the two borders of the lips' red, told at rest."""
+    rings = [model.mean[model.groups[f"lip_border_{half}"]] for half in ("upper", "lower")]
+    top, bottom = (ring[np.argsort(ring[:, 0])] for ring in rings)
     middles = model.mean[quads].mean(1)
-    for polygon, middle in zip(skin.data.polygons, middles, strict=True):
-        x = abs(middle[0])
-        near = ring[np.abs(np.abs(ring[:, 0]) - x) < 4.0]
-        if x < wide and len(near) and middle[2] > near[:, 2].min() - 6.0:
-            polygon.material_index = int(near[:, 1].min() < middle[1] < near[:, 1].max())
+    x, y, z = middles.T
+    high, low = (np.interp(x, e[:, 0], e[:, 1]) for e in (top, bottom))
+    ahead = np.interp(x, top[:, 0], top[:, 2])
+    inside = (np.abs(x) < top[:, 0].max()) & (y < high) & (y > low) & (z > ahead - 8.0)
+    skin.data.polygons.foreach_set("material_index", inside.astype(np.int32))
 
 
 def _rebuilt(skin: bpy.types.Object, kept: float) -> None:
@@ -273,7 +271,7 @@ def _eye(name: str, points: np.ndarray, look: Look) -> None:
     eye = _object(name, centre + radius * ball, faces, colours)
     for polygon, face in zip(eye.data.polygons, faces, strict=True):
         angle = np.arccos(np.clip(ball[face].mean(0)[2], -1.0, 1.0))
-        polygon.material_index = 2 if angle < 0.4 * look.angle else int(angle < look.angle)
+        polygon.material_index = 2 if angle < 0.5 * look.angle else int(angle < look.angle)
 
 
 def _tongue(moved: np.ndarray, model) -> None:

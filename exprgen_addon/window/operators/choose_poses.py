@@ -8,6 +8,7 @@ from ....networks.characters.profile import load_profile
 from ....networks.errors import ExprGenError
 from ....networks.vocabulary import EXPRESSION_COLOURS, EXPRESSIONS
 from ...profiling import pose_proposals
+from ...studio.key_pose_clarity import CLEAR
 from .. import job_timer
 from ..picture_board import LINE, Grid, Pictures, draw_frame, draw_words
 from .try_controls import profile_path
@@ -46,7 +47,7 @@ class EXPRGEN_OT_choose_poses(bpy.types.Operator):
             return {"CANCELLED"}
         order = {e: i for i, e in enumerate(EXPRESSIONS)}
         self.poses = sorted(proposals, key=lambda p: (order[p.expression], -p.own))
-        self.taken = {p.name for p in self.poses if p.own >= pose_proposals.CLEAR}
+        self.taken = {p.name for p in self.poses if p.verdict == CLEAR}
         folder = pose_proposals.pictures_folder(profile)
         self.pictures = Pictures([folder / f"{p.name}.png" for p in self.poses])
         self.page, self.area, self.over = 0, area, None
@@ -152,8 +153,9 @@ class EXPRGEN_OT_choose_poses(bpy.types.Operator):
             draw_frame(x, y, grid.side, grid.side, TAKEN, 4)
         red, green, blue = EXPRESSION_COLOURS[pose.expression]
         colour = (red / 255, green / 255, blue / 255, 1.0 if taken else 0.6)
-        words = f"{pose.name} {pose.own:.0%}"
-        draw_words(x, y - 0.8 * LINE * grid.scale, words[: int(grid.side / 7)], grid.scale, colour)
+        share = f" {pose.own:.0%}"
+        words = pose.name[: int(grid.side / 7) - len(share)] + share
+        draw_words(x, y - 0.8 * LINE * grid.scale, words, grid.scale, colour)
 
 
 classes = (EXPRGEN_OT_choose_poses,)

@@ -9,10 +9,10 @@ from bpy.props import EnumProperty, StringProperty
 
 from ....networks.characters.profile import load_profile
 from ....networks.errors import ExprGenError, UsageError
-from ....networks.head_rig.head_shapes import METHODS
+from ....networks.head_rig.head_shapes import METHODS, check_method
 from ...engine.course import Course
 from ...engine.task_queue import Task
-from ...head_rig.reading import bare_head
+from ...head_rig.reading import bare_head, members
 from ...keying.takes import save_file
 from .. import job_timer, new_character_steps
 
@@ -21,6 +21,7 @@ _TOLD = {
     "transfer": ("Transfer", "What each action does to a person is done to this head"),
     "network": ("Network", "What a network learned of many heads, from this one at rest"),
 }
+METHOD_ITEMS = [(name, *_TOLD[name]) for name in METHODS]
 
 
 class EXPRGEN_OT_make_face_rig(bpy.types.Operator):
@@ -34,7 +35,7 @@ class EXPRGEN_OT_make_face_rig(bpy.types.Operator):
     filter_glob: StringProperty(default="*.blend", options={"HIDDEN"})
     method: EnumProperty(
         name="Method",
-        items=[(name, *_TOLD[name]) for name in METHODS],
+        items=METHOD_ITEMS,
         description="How the shapes are found",
     )
 
@@ -64,6 +65,32 @@ class EXPRGEN_OT_make_face_rig(bpy.types.Operator):
         return job_timer.start(task, self)
 
 
+class EXPRGEN_OT_bring_rigged_head(bpy.types.Operator):
+    """Bring a head that was rigged into a scene, in place of the one that it was made of"""
+
+    bl_idname = "exprgen.bring_rigged_head"
+    bl_label = "ExprGen: Make Face Rig"
+    bl_options = {"INTERNAL"}
+
+    scene: StringProperty()
+    profile: StringProperty(subtype="FILE_PATH")
+    sculpt: StringProperty()
+
+    def execute(self, context):
+        sculpt = bpy.data.objects.get(self.sculpt)
+        parts = members(sculpt) if sculpt is not None else []
+        try:
+            brought = bpy.ops.exprgen.bring_avatar(scene=self.scene, profile=self.profile)
+        except RuntimeError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        for part in parts:  # two in one place would flicker
+            part.hide_render = True
+            if part.name in context.view_layer.objects:
+                part.hide_set(True)
+        return brought
+
+
 def _beside(context) -> Path:
     """Where the character goes if nobody says it: beside the file, named as the mesh is."""
     folder = Path(bpy.data.filepath).parent if bpy.data.filepath else Path.home()
@@ -75,12 +102,14 @@ def _task(context, out: Path, method: str) -> Task:
 
     Raises:
         UsageError: the open file would be written over. InputError: it is no bare head.
+        ModelError: the method lacks its weights.
     """
     if bpy.data.filepath and out.resolve() == Path(bpy.data.filepath).resolve():
         raise UsageError("the open file would be written over", fix="choose another name")
+    check_method(method)
     head = bare_head(context.object.name)
     source = save_file(Path(bpy.app.tempdir) / f"{out.stem}_as_it_is.blend")
-    profile, scene = out.with_suffix(".json"), context.scene.name
+    profile, scene, name = out.with_suffix(".json"), context.scene.name, head.name
     begin = job_timer.command(
         "rig", source, "--object", head.name, "--out", out, "--method", method,
         "--sheet", new_character_steps.sheet_at(profile, "landmarks"),
@@ -90,14 +119,17 @@ def _task(context, out: Path, method: str) -> Task:
         source.unlink(missing_ok=True)
         if result.get("stopped") or "controls" not in result:
             return None
-        job_timer.undoable(bpy.ops.exprgen.bring_avatar, scene=scene, profile=str(profile))
+        job_timer.undoable(
+            bpy.ops.exprgen.bring_rigged_head, scene=scene, profile=str(profile), sculpt=name
+        )
         with job_timer.in_view():
             bpy.ops.exprgen.view_faces(which="chosen")
         made = load_profile(profile)
-        return f"{made.title}: {result['keys']} shapes, {len(made.controls)} controls"
+        said = f"{made.title}: {result['keys']} shapes, {len(made.controls)} controls"
+        return f"{said}; the head that it was made of is hidden"
 
     course = Course((("landmarks", 1.0), ("trying", 0.5), ("poses", 1.5)))
     return Task(TITLE, begin, finish, course=course)
 
 
-classes = (EXPRGEN_OT_make_face_rig,)
+classes = (EXPRGEN_OT_make_face_rig, EXPRGEN_OT_bring_rigged_head)

@@ -76,7 +76,7 @@ def progress_text(task: task_queue.Task) -> str:
     text = f"{task.done}" + (f" of {task.total}" if task.total else "")
     if task.course.stages:
         text = f"{task.stage} {text}"
-    return f"{text}, processor busy" if waits else f"{text}{_time_left(task)}"
+    return f"{text} (busy)" if waits else f"{text}{_time_left(task)}"
 
 
 def _time_left(task: task_queue.Task) -> str:

@@ -148,6 +148,17 @@ def test_heads_that_are_refused(head):
         reading.read_mesh(head)
 
 
+def test_no_face_is_said_of_the_head(head, monkeypatch):
+    def none(*_):
+        raise InputError("the landmarker finds no face", file="/scratch/head.json", fix="look")
+
+    monkeypatch.setattr(marking, "place_landmarks", none)
+    with pytest.raises(InputError, match="'Head': the landmarker finds no face") as error:
+        marking.find_landmarks(head, [head], None)
+    assert error.value.file is None
+    assert "--points" in error.value.fix
+
+
 def test_keys_that_are_there_stay(head):
     head.shape_key_add(name="Basis")
     head.shape_key_add(name="Old_Wrinkle")

@@ -75,6 +75,8 @@ def test_another_clip_is_offered_another_take(scene):
     perform(scene, "Take", 1)
     assert take_list.take_for("a.mp4", "Take") == "Take"
     assert take_list.take_for("b.mp4", "Take") == "Take 2"
+    assert take_list.take_for("c.mp4", "Take 2") == "Take 2", "nothing is keyed in it yet"
+    assert take_list.take_for("a.mp4", "Take 2") == "Take", "back to the first clip"
     perform(scene, "Take 2", 2, "b.mp4")
     assert take_list.take_for("a.mp4", "Take 2") == "Take", "its own is found again"
     assert take_list.take_for("b.mp4", "Take") == "Take 2"

@@ -137,7 +137,8 @@ def test_a_frame_knows_only_the_past(clip):
     first, second = (
         played(LiveSolver([profile], RetargetSettings(), phone=True), f, 28) for f in phone
     )
-    assert np.array_equal(first[:70], second[:70])
+    # Sums of the same numbers differ by their place in memory.
+    np.testing.assert_allclose(first[:70], second[:70], atol=1e-5)
     assert not np.allclose(first[75:], second[75:], atol=1e-2)
 
 

@@ -57,6 +57,7 @@ CONFIGS = {
     "teacher": {},
     "rig_regressor": {"controls": 5, "geometry": 61},
     "character_mlp": {"inputs": 6, "outputs": 4},
+    "head_shapes": {"actions": 5, "points": 7, "shapes": 4, "moves": 6, "hidden": 8},
 }
 
 torch.set_num_threads(1)  # small networks: threads would only wait for each other
@@ -103,6 +104,7 @@ def test_forward_and_backward(name):
         "character_mlp": (torch.rand(2, 6),),
         "coefficient_reader": (torch.rand(2, 9), torch.rand(2, 52)),
         "teacher": (torch.randn(2, 1, 112, 112),),
+        "head_shapes": (torch.eye(5)[:2], torch.randn(2, 4)),
         "mouth_reader": (torch.randn(2, 1, 32, 48),),
         "time_reader": (torch.randn(2, 2 * TIME_REACH + 1, TIME_INPUTS),),
         "affect_reader": (torch.rand(2, AFFECT_INPUTS),),

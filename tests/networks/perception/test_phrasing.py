@@ -64,7 +64,7 @@ def test_a_change_is_found_when_it_happens():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "felt"), [(0.56, ["neutral", "joy", "neutral"]), (0.25, ["joy"])]
+    ("seconds", "felt"), [(0.56, ["neutral", "joy", "neutral"]), (0.15, ["joy"])]
 )
 def test_what_a_clip_cuts_off_may_be_short(seconds, felt):
     ends = [NEUTRAL] * round(seconds * FPS)

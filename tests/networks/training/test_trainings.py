@@ -167,6 +167,14 @@ def room(tmp_path_factory):
     return folder
 
 
+def test_poses_without_pictures_are_said_to_need_no_registering(tmp_path):
+    measured = {"label": np.zeros(3), "landmarks": np.zeros((3, 49, 2))}
+    with pytest.raises(InputError, match="train cmlp"):
+        ced._complete_images(tmp_path, measured)
+    with pytest.raises(InputError, match="run the capture first"):
+        ced._complete_images(tmp_path, {"label": np.zeros(3)})
+
+
 def test_hcnn_learns_resumes_and_reports(tmp_path):
     out = tmp_path / "hcnn.safetensors"
     arguments = ["--data", "drawn:140", "--out", str(out), "--sizes", "32:2400:0.003"]

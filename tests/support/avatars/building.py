@@ -121,8 +121,8 @@ def _material(name: str, colour) -> bpy.types.Material:
 
 
 def _hat(face: Donor, scale: float, lift: np.ndarray):
-    """A tall hat: a box on the crown, three heads high."""
-    top = face.parts["hair"].vertices[:, 2].max() - 0.12
+    """A tall hat: a box on the crown, three heads high; brows and eyes are seen below it."""
+    top = face.landmarks[:, 2].max() + 0.025
     x, y = np.meshgrid([-0.11, 0.11], [-0.13, 0.09], indexing="ij")
     ring = np.stack([x.ravel(), y.ravel()], 1)[[0, 1, 3, 2]]
     corners = np.concatenate([np.c_[ring, np.full(4, top + h)] for h in (0.0, 0.9)])

@@ -1,0 +1,56 @@
+"""*Make Face Rig* in the panel: what it can be pressed for, and what it refuses."""
+
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+import exprgen
+from exprgen.tests.support import bare_heads
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered():
+    exprgen.register()
+    yield
+    exprgen.unregister()
+
+
+@pytest.fixture
+def head(tmp_path):
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    found = bare_heads.build("child", kept=0.2)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "sculpt.blend"))
+    bpy.context.view_layer.objects.active = found
+    return found
+
+
+def test_it_wants_a_mesh(head):
+    assert bpy.ops.exprgen.make_face_rig.poll()
+    bpy.context.view_layer.objects.active = None
+    assert not bpy.ops.exprgen.make_face_rig.poll()
+
+
+def test_the_open_file_is_not_written_over(head):
+    with pytest.raises(RuntimeError, match="written over"):
+        bpy.ops.exprgen.make_face_rig(filepath=bpy.data.filepath)
+
+
+def test_a_head_that_has_a_rig_is_refused(head, tmp_path):
+    head.shape_key_add(name="Basis")
+    head.shape_key_add(name="mouthSmileLeft")
+    with pytest.raises(RuntimeError, match="no bare head"):
+        bpy.ops.exprgen.make_face_rig(filepath=str(tmp_path / "hero.blend"))
+    assert not (tmp_path / "hero.blend").exists()
+
+
+def test_the_character_takes_the_sculpts_place(head, tmp_path):
+    from exprgen.networks.characters.profile import SAMPLE_RIGS
+
+    bpy.context.view_layer.update()
+    done = bpy.ops.exprgen.bring_rigged_head(
+        scene=bpy.context.scene.name, profile=str(SAMPLE_RIGS / "blip.json"), sculpt="Head"
+    )
+    assert done == {"FINISHED"}
+    assert head.hide_get()
+    assert bpy.data.objects["Eye_L"].hide_render
+    assert bpy.context.scene.exprgen.new_profile.endswith("blip.json")
