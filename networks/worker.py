@@ -157,8 +157,8 @@ def solve(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 
 @command
 def reconstruct(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
-    """{"track", "out", "angle"} -> {"fit", "frames", "seen", "residual", "rate"}: see
-    face_model/steps.py."""
+    """{"track", "out", "angle", "reference", "method"} -> {"fit", "frames", "seen", "residual",
+    "rate"}: see face_model/steps.py."""
     from .face_model import steps
 
     emit({"type": "stage", "stage": "the head"})
@@ -167,8 +167,8 @@ def reconstruct(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 
 @command
 def mimic(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
-    """{"target", "attempt", "sheet", "title"} -> {"score", "curve", "blends", "notes", ...}: see
-    face_model/steps.py."""
+    """{"target", "attempt", "sheet", "title", "references"} -> {"score", "curve", "blends",
+    "notes", ...}: see face_model/steps.py."""
     from .face_model import steps
 
     emit({"type": "stage", "stage": "comparing"})

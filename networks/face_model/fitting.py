@@ -65,6 +65,7 @@ class Fitter:
 
     def __init__(self, model: FaceModel, camera: Camera, settings: FitSettings = FIT):
         self.model, self.camera, self.settings = model, camera, settings
+        self._last: tuple[bytes, _Person] | None = None
         self.points = model.landmarks()
         self.slides = model.at_points(model.slides.ravel())
         self.normals = _landmark_normals(model)
@@ -81,19 +82,50 @@ class Fitter:
         """Fit pixels (N, 478, 2) seen at times (N,) seconds: one identity for all frames."""
         return self.frames(seen, times, self.identity(seen))
 
-    def frames(self, seen: np.ndarray, times: np.ndarray, identity: np.ndarray) -> Solved:
-        """Heads and expressions of a clip whose identity (I,) is known."""
+    def frames(
+        self,
+        seen: np.ndarray,
+        times: np.ndarray,
+        identity: np.ndarray,
+        expected: np.ndarray | None = None,
+        trust: float = 1.0,
+    ) -> Solved:
+        """Heads and expressions of a clip whose identity (I,) is known.
+
+        expected: (N, E) mean of each frame's expression in eq. 7, by default the model's; trust:
+        how much more than usual it holds.
+        """
         face = _Person.of(self, identity)
-        mean = np.tile(self.model.expression_mean, (len(seen), 1))
-        state = self._start(seen, face, mean)
+        if expected is None:
+            expected = np.tile(self.model.expression_mean, (len(seen), 1))
+        prior = expected, trust * self.ridge_expression
+        state = self._start(seen, face, expected)
         gap = np.diff(times)
         for steady in (False, True):
             for _ in range(2):
-                state = self._step(seen, face, state, gap if steady else None)
+                state = self._step(seen, face, state, gap if steady else None, prior=prior)
         if self.settings.still > 0 and len(seen) > 2:
             state = replace(state, heads=_smoothed(state.heads, times, self.settings.still))
-            state = self._step(seen, face, state, gap, moved=False)
+            state = self._step(seen, face, state, gap, moved=False, prior=prior)
         return Solved(identity, state.heads, state.expression, self._residual(seen, face, state))
+
+    def settle(
+        self, seen: np.ndarray, identity: np.ndarray, expression: np.ndarray, heads: Heads
+    ) -> tuple[Heads, np.ndarray]:
+        """Heads from `heads` on that put a known face where pixels (N, 478, 2) are seen, and its
+        points there (N, 478, 3), those of the outline slid; expression (N, E)."""
+        face = self._person(identity)
+        for _ in range(2):
+            points = self._slid(face, seen, heads, expression)
+            heads = refine(self.camera, seen, points, self._weights(heads), heads)
+        return heads, self._slid(face, seen, heads, expression)
+
+    def _person(self, identity: np.ndarray) -> _Person:
+        """The model of an identity; the last one is kept, since a clip has one."""
+        key = np.asarray(identity, float).tobytes()
+        if self._last is None or self._last[0] != key:
+            self._last = key, _Person.of(self, identity)
+        return self._last[1]
 
     def _telling(self, seen: np.ndarray) -> np.ndarray:
         """Frames that tell most of an identity: spread over what the faces look like."""
@@ -107,17 +139,32 @@ class Fitter:
             far = np.minimum(far, ((flat - flat[chosen[-1]]) ** 2).sum(1))
         return np.sort(chosen)
 
-    def identity(self, seen: np.ndarray) -> np.ndarray:
+    def identity(
+        self,
+        seen: np.ndarray,
+        expected: np.ndarray | None = None,
+        expressions: np.ndarray | None = None,
+        trust: float = 1.0,
+    ) -> np.ndarray:
         """Identity (I,) of the face that is seen in frames (N, 478, 2), from those that tell most
-        of it."""
-        seen = seen[self._telling(seen)]
-        identity = np.zeros(self.model.identities)
+        of it.
+
+        expected, expressions: means (I,) and (N, E) of eq. 7, by default the model's; trust: how
+        much more than usual they hold.
+        """
+        chosen = self._telling(seen)
+        seen, middle = seen[chosen], np.zeros(self.model.identities)
+        identity = middle if expected is None else expected
         face = _Person.of(self, identity)
         mean = np.tile(self.model.expression_mean, (len(seen), 1))
+        if expressions is not None:
+            mean = expressions[chosen]
+        prior = mean, trust * self.ridge_expression
         state = self._start(seen, face, mean)
+        held = identity, trust if expected is not None else 1.0
         for _ in range(self.settings.rounds):
-            state = self._step(seen, face, state)
-            identity = self._solve_identity(seen, face, state)
+            state = self._step(seen, face, state, prior=prior)
+            identity = self._solve_identity(seen, face, state, *held)
             face = _Person.of(self, identity)
         return identity
 
@@ -130,8 +177,9 @@ class Fitter:
             heads = place(self.camera, seen, points, self._weights(heads), heads)
         return _State(heads, expression, self._weights(heads))
 
-    def _step(self, seen, face: _Person, state: _State, gap=None, moved: bool = True) -> _State:
-        """Heads, then expressions, once each."""
+    def _step(self, seen, face, state: _State, gap=None, moved=True, prior=None) -> _State:
+        """Heads, then expressions, once each; prior: these' mean (N, E) and what holds it (E,)."""
+        prior = prior or (self.model.expression_mean, self.ridge_expression)
         heads = state.heads
         points = self._slid(face, seen, heads, state.expression)
         if moved:
@@ -139,7 +187,9 @@ class Fitter:
                 heads = refine(self.camera, seen, points, state.weights, heads)
         lack = self._lack(seen, points, heads, state.expression, face)
         weights = self._weights(heads) * self._robust(lack, heads, face, state.expression)
-        expression = self._solve_expression(lack, face, heads, weights, state.expression, gap)
+        expression = self._solve_expression(
+            lack, face, heads, weights, state.expression, gap, prior
+        )
         return _State(heads, expression, weights)
 
     # --- what is seen against what is known ---
@@ -153,8 +203,8 @@ class Fitter:
 
     def _robust(self, lack, heads: Heads, face: _Person, expression) -> np.ndarray:
         """(N, 478) what a landmark counts the less, the farther it is off (Huber)."""
-        moved = np.einsum("nij,elj->neli", heads.rotation[:, :2], face.moves)
-        off = np.linalg.norm(lack - np.einsum("neli,ne->nli", moved, expression), axis=-1)
+        moved = np.tensordot(expression, face.moves, 1) @ heads.rotation[:, :2].swapaxes(-1, -2)
+        off = np.linalg.norm(lack - moved, axis=-1)
         return self.settings.robust / np.maximum(off, self.settings.robust)
 
     def _slid(self, face: _Person, seen, heads: Heads, expression) -> np.ndarray:
@@ -191,14 +241,14 @@ class Fitter:
 
     # --- eq. 7, a linear system each ---
 
-    def _solve_expression(self, lack, face: _Person, heads: Heads, weights, before, gap):
+    def _solve_expression(self, lack, face: _Person, heads: Heads, weights, before, gap, prior):
         """(N, E) weights within 0..1 that least square what lacks (N, 478, 2)."""
         count = len(lack)
-        ridge, mean = self.ridge_expression, self.model.expression_mean
-        normal = np.empty((count, len(mean), len(mean)))
-        pull = np.empty((count, len(mean)))
+        mean, ridge = prior
+        normal = np.empty((count, len(ridge), len(ridge)))
+        pull = np.empty((count, len(ridge)))
         for n in range(count):
-            system = (heads.rotation[n, :2] @ face.moves_flat).reshape(len(mean), -1)
+            system = (heads.rotation[n, :2] @ face.moves_flat).reshape(len(ridge), -1)
             held = system * np.tile(weights[n], 2)
             normal[n] = held @ system.T
             pull[n] = held @ lack[n].T.ravel()
@@ -212,15 +262,16 @@ class Fitter:
         s = self.settings
         return (s.noise / s.steady) ** 2 / np.maximum(gap * 30.0, 1e-3)
 
-    def _solve_identity(self, seen, face: _Person, state: _State) -> np.ndarray:
-        """(I,) the identity that least squares all frames.
+    def _solve_identity(self, seen, face: _Person, state: _State, expected, trust) -> np.ndarray:
+        """(I,) the identity that least squares all frames, held near an expected one (I,).
 
         Heads and expressions are not held but follow it, to first order (variable projection): what
         a longer nose and a nod have in common would else be found in many small steps alone.
         """
         points = self._slid(face, seen, state.heads, state.expression)
         depths, spread = self._depths(points, state.heads), len(seen) * SPREAD
-        normal, pull = np.diag(self.ridge_identity * spread), np.zeros(self.model.identities)
+        ridge = self.ridge_identity * spread * trust
+        normal, pull = np.diag(ridge), ridge * expected
         for n in range(len(seen)):
             lack, system = self._against_mean(seen[n], face, state, n, depths[n])
             local, held = self._followers(points[n], face, state, n)
@@ -315,6 +366,8 @@ def descend(
     (N - 1,) says what that costs, also half the squared changes from one row to the next.
     Coordinate descent over every other row at once, then over those between."""
     x = np.clip(start, 0.0, 1.0)
+    if len(x) == 1:  # numpy is slow on single numbers
+        return _descend_one(normal[0], pull[0], x[0], sweeps)[None]
     cost = np.zeros(max(len(x) - 1, 0)) if steady is None else steady
     after, before = np.r_[cost, 0.0], np.r_[0.0, cost]
     halves = [np.arange(len(x))] if steady is None else [np.arange(k, len(x), 2) for k in (0, 1)]
@@ -329,6 +382,16 @@ def descend(
                 slope -= np.einsum("nf,nf->n", matrices[:, e], own)
                 own[:, e] = np.clip(slope / held[:, e], 0.0, 1.0)
             x[rows] = own
+    return x
+
+
+def _descend_one(normal: np.ndarray, pull: np.ndarray, x: np.ndarray, sweeps: int) -> np.ndarray:
+    """`descend` of one row."""
+    diagonal, goal = normal.diagonal().tolist(), pull.tolist()
+    for _ in range(sweeps):
+        for e, own in enumerate(diagonal):
+            slope = goal[e] + own * float(x[e]) - float(normal[e] @ x)
+            x[e] = min(max(slope / own, 0.0), 1.0)
     return x
 
 

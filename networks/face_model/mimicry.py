@@ -25,6 +25,9 @@ STILL = 0.35
 do less is drawn to 1, of one that does less to 0."""
 AT_LEAST = 1.0
 """Millimetres that every point moves: what hardly moves tells little."""
+CALM, FEWEST, BUILD = 0.1, 12, 0.25
+"""Share of a clip's frames that are its calmest, of at least so many; weight of an action up to
+which it may be a person's build."""
 WINDOW = 1.0
 """Seconds by which an attempt may lead or lag, beside the difference in length."""
 SLOW = 0.15
@@ -36,13 +39,16 @@ usually lie apart."""
 class Likeness:
     """How an attempt compares to its target.
 
-    score: correlation of the displacements over points and matched frames, -1..1.
+    score: correlation of the displacements over points and matched frames, -1..1. blended: the
+    same of the blends of emotive expressions that are nearest to them, which is the score of the
+    paper: it does not see what no emotive expression has.
     path (P, 2): matched frames (target, attempt), both rising. curve (P,): the score of each pair
     of frames. lag: seconds by which the attempt is late in the mean. blends (2, K): intensities
     0..1 of EMOTIVE of target and attempt, where both do most.
     """
 
     score: float
+    blended: float
     path: np.ndarray
     curve: np.ndarray
     lag: float
@@ -61,8 +67,23 @@ def emotive_expressions(model: FaceModel) -> np.ndarray:
 
 
 def displacements(fit: FaceFit, model: FaceModel | None = None) -> np.ndarray:
-    """(N, L, 3) millimetres: what the expressions of a fit do to the mean person's landmarks."""
-    return moved(fit.expression, model or face_model())
+    """(N, L, 3) millimetres: what the expressions of a fit do to the mean person's landmarks,
+    beside what the person does at rest."""
+    model = model or face_model()
+    return moved(fit.expression - resting(fit, model), model)
+
+
+def resting(fit: FaceFit, model: FaceModel) -> np.ndarray:
+    """(E,) what a clip's calmest frames are fitted with: a build that the identity has not taken,
+    low brows or thin lips, which would count as an expression in every frame. What is stronger than
+    BUILD is an expression that is held; separate pictures and short clips tell no rest."""
+    seen = np.asarray(fit.expression, float)[fit.seen]
+    if fit.meta.get("stills") or len(seen) < FEWEST:
+        return np.zeros(len(model.expressions))
+    strength = (moved(seen, model) ** 2).sum((1, 2))
+    calm = np.argsort(strength)[: max(3, int(CALM * len(seen)))]
+    rest = np.median(seen[calm], axis=0)
+    return np.where(rest < BUILD, rest, 0.0)
 
 
 def moved(expression: np.ndarray, model: FaceModel) -> np.ndarray:
@@ -111,6 +132,11 @@ def blend(expression: np.ndarray, model: FaceModel) -> np.ndarray:
     return descend(np.tile(normal, (len(flat), 1, 1)), flat @ basis.T, start, sweeps=60)
 
 
+def blended(expression: np.ndarray, model: FaceModel) -> np.ndarray:
+    """Weights (N, E) of faces -> displacements (N, L, 3) of the blends that are nearest to them."""
+    return moved(blend(expression, model) @ emotive_expressions(model), model)
+
+
 def compare(target: FaceFit, attempt: FaceFit, model: FaceModel | None = None) -> Likeness:
     """The likeness of an attempt to its target, over the frames in which a face was seen."""
     model = model or face_model()
@@ -119,12 +145,17 @@ def compare(target: FaceFit, attempt: FaceFit, model: FaceModel | None = None) -
     times = [f.times[r] - f.times[r[0]] for f, r in zip((target, attempt), rows, strict=True)]
     path = align(*faces, *times)
     one, other = faces[0][path[:, 0]], faces[1][path[:, 1]]
+    played = [
+        np.clip(f.expression - resting(f, model), 0.0, 1.0)[r][path[:, k]]
+        for k, (f, r) in enumerate(zip((target, attempt), rows, strict=True))
+    ]
     peak = int(((one**2).sum((1, 2)) + (other**2).sum((1, 2))).argmax())
     at = [rows[0][path[peak, 0]], rows[1][path[peak, 1]]]
     peaks = np.stack([target.expression[at[0]], attempt.expression[at[1]]])
     weights = telling(model)
     return Likeness(
         score=whole_correlation(one, other, weights),
+        blended=whole_correlation(*(blended(p, model) for p in played), weights),
         path=np.stack([rows[0][path[:, 0]], rows[1][path[:, 1]]], axis=1),
         curve=correlation(one, other, weights),
         lag=float(np.mean(times[1][path[:, 1]] - times[0][path[:, 0]])),

@@ -49,19 +49,31 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class PointTensor:
-    """The model at L chosen points: mean (L, 3) and core (L, 3, 1 + I, 1 + E), millimetres."""
+    """The model at L chosen points: mean (L, 3) and basis (L, 3, R), millimetres, and the reduced
+    core (R, 1 + I, 1 + E)."""
 
     mean: np.ndarray
-    core: np.ndarray
+    basis: np.ndarray
+    reduced: np.ndarray
+
+    @cached_property
+    def core(self) -> np.ndarray:
+        """(L, 3, 1 + I, 1 + E) what each identity with each action does, millimetres."""
+        return np.tensordot(self.basis, self.reduced, 1)
 
     def of_person(self, identity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Identity (I,) -> points at rest (L, 3) and displacements (E, L, 3) of its actions."""
-        own = np.einsum("pcie,i->epc", self.core, _with_one(identity))
-        return self.mean + own[0], own[1:]
+        return self._of(_with_one(identity) @ self.reduced)
 
     def of_expression(self, expression: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Expression (E,) -> points of the mean person (L, 3) and displacements (I, L, 3)."""
-        own = np.einsum("pcie,e->ipc", self.core, _with_one(expression))
+        return self._of(self.reduced @ _with_one(expression))
+
+    def _of(self, amounts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Amounts (R, K) of the basis -> mean with the first (L, 3), and the others (K - 1, L, 3).
+        The basis first: it is small, the core is not."""
+        flat = amounts.T @ self.basis.reshape(-1, self.basis.shape[-1]).T
+        own = flat.reshape(-1, *self.mean.shape)
         return self.mean + own[0], own[1:]
 
 
@@ -123,13 +135,12 @@ class FaceModel:
         """The model at points (L,) that lie between corners (L, 3) with shares (L, 3)."""
         rows = self.basis.reshape(*self.mean.shape, -1)
         basis = np.einsum("lkcr,lk->lcr", rows[corners], shares)
-        core = np.tensordot(basis, self.core, 1)
-        return PointTensor(np.einsum("lkc,lk->lc", self.mean[corners], shares), core)
+        return PointTensor(np.einsum("lkc,lk->lc", self.mean[corners], shares), basis, self.core)
 
     def at_points(self, points: np.ndarray) -> PointTensor:
         """The model at some of its own points (L,)."""
         rows = self.basis.reshape(*self.mean.shape, -1)[points]
-        return PointTensor(self.mean[points], np.tensordot(rows, self.core, 1))
+        return PointTensor(self.mean[points], rows, self.core)
 
     def landmarks(self) -> PointTensor:
         """The model at the landmarker's 478 points."""

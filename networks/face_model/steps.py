@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ..errors import UsageError
 from ..track import FaceTrack
 from .advice import advise
+from .cascade import face_regression
 from .face_fit import FaceFit, fit_track
 from .mimicry import EMOTIVE, Likeness, compare, displacements
+from .model import face_model
 from .projection import FIELD
+from .regressed import regressed
 
+METHODS = ("regression", "fit")
+"""How a head is found: the cascaded regression after the fit to the landmarks, or that alone."""
 ANGLES = (5.0, 120.0)
 """Degrees that a camera's vertical angle of view may have."""
 
@@ -34,17 +40,30 @@ def check_angle(degrees: float | None) -> float:
     return math.radians(degrees)
 
 
-def reconstruct(track: str, out: str, angle: float | None = None) -> dict:
+def reconstruct(
+    track: str,
+    out: str,
+    angle: float | None = None,
+    reference: Sequence[str] = (),
+    method: str = METHODS[0],
+    consistency: bool = False,
+) -> dict:
     """A FaceTrack's file -> a FaceFit's: {"fit", "frames", "seen", "residual" (mm), "rate"}.
 
-    angle: of view, vertical, degrees.
+    angle: of view, vertical, degrees. reference: what the track was made from; method: of METHODS;
+    consistency: expressions are bettered until the head reads as the pictures do.
 
     Raises:
-        InputError: see `FaceTrack.load` and `fit_track`. OutputError: it can't be written.
+        InputError: see `FaceTrack.load` and `fit_track`, or the reference can't be read.
+        OutputError: it can't be written. ModelError: consistency needs torch.
     """
     loaded = FaceTrack.load(track)
     began = time.monotonic()
-    fit = fit_track(loaded, check_angle(angle))
+    fit = _fit(loaded, reference if method == METHODS[0] else (), check_angle(angle))
+    if consistency and reference:
+        from .consistency import consistent
+
+        fit = consistent(loaded, fit, pictures_of(reference, loaded), face_model())
     spent = max(time.monotonic() - began, 1e-6)
     return {
         "fit": str(fit.save(out)),
@@ -55,19 +74,49 @@ def reconstruct(track: str, out: str, angle: float | None = None) -> dict:
     }
 
 
-def mimic(target: str, attempt: str, sheet: str | None = None, title: str = "") -> dict:
+def _fit(track: FaceTrack, reference: Sequence[str], angle: float = FIELD) -> FaceFit:
+    """The fit to a track's landmarks, bettered by the pictures where they are given."""
+    fit = fit_track(track, angle)
+    if not reference:
+        return fit
+    model = face_model()
+    pictures = pictures_of(reference, track)
+    return regressed(track, fit, pictures, face_regression(model), model)
+
+
+def pictures_of(reference: Sequence[str], track: FaceTrack) -> Iterator[tuple]:
+    """(row, grey picture, its pixels a pixel of the track) of all rows in which a face was seen."""
+    import cv2
+
+    from ..footage.reference_pictures import decoded
+
+    for row, frame in decoded(reference, track):
+        if track.found[row]:
+            grey = frame.rgb if frame.rgb.ndim == 2 else cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2GRAY)
+            yield row, grey, 1.0 / float(np.mean(frame.scale))
+
+
+def mimic(
+    target: str,
+    attempt: str,
+    sheet: str | None = None,
+    title: str = "",
+    references: Sequence[Sequence[str]] = ((), ()),
+) -> dict:
     """Two FaceTracks' files -> how the attempt comes to the target.
 
+    references: what each was made from, whose pictures tell more than the landmarks; may be empty.
+
     Returns:
-        {"score", "lag" (s), "curve": [[seconds of target, of attempt, score], ...], "blends":
-        {"target", "attempt": {expression: intensity}}, "notes": [{"words", "measure", "side",
-        "lack" (mm)}], "sheet": path or None}
+        {"score", "blended" (see `mimicry.Likeness`), "lag" (s), "curve": [[seconds of target, of
+        attempt, score], ...], "blends": {"target", "attempt": {expression: intensity}}, "notes":
+        [{"words", "measure", "side", "lack" (mm)}], "sheet": path or None}
 
     Raises:
         InputError: see `FaceTrack.load` and `fit_track`. OutputError: the sheet can't be written.
     """
     tracks = [FaceTrack.load(path) for path in (target, attempt)]
-    fits = [fit_track(track) for track in tracks]
+    fits = [_fit(*pair) for pair in zip(tracks, references, strict=True)]
     likeness = compare(*fits)
     notes = advise(*(displacements(fit) for fit in fits), likeness)
     drawn = None
@@ -82,6 +131,7 @@ def mimic(target: str, attempt: str, sheet: str | None = None, title: str = "") 
     ]
     return {
         "score": round(likeness.score, 4),
+        "blended": round(likeness.blended, 4),
         "lag": round(likeness.lag, 3),
         "curve": _curve(fits, likeness),
         "blends": blends,

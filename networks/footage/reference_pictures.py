@@ -160,7 +160,7 @@ def _pictures(request: FramesRequest, track, rows) -> Iterator[tuple[int, bytes,
     import cv2
 
     wanted, stills = set(rows.tolist()), bool(track.meta.get("stills"))
-    for row, frame in _decoded(request.reference, track):
+    for row, frame in decoded(request.reference, track):
         if row not in wanted:
             continue
         part = around_face(track, row) / np.tile(frame.scale, 2)
@@ -188,8 +188,9 @@ def _cut(rgb: np.ndarray, part: np.ndarray, height: int, stills: bool) -> np.nda
     return cv2.warpAffine(rgb, affine, size, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _decoded(reference: Sequence[str], track: FaceTrack, first: int = 0) -> Iterator[tuple]:
-    """(row of the track, Frame as the tracker saw it) of what it was made from, from a row on."""
+def decoded(reference: Sequence[str], track: FaceTrack, first: int = 0) -> Iterator[tuple]:
+    """(row of the track, Frame as the tracker saw it) of what it was made from, from a row on; a
+    track's pixel is 1 / `Frame.scale` of the frame's."""
     from .media import open_reference
 
     stills = bool(track.meta.get("stills"))
@@ -210,7 +211,7 @@ def _frame_of(
     reference: Sequence[str], track: FaceTrack, row: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The picture of a row, and its pixels a pixel of the track's landmarks (2,)."""
-    for found, frame in _decoded(reference, track, row):
+    for found, frame in decoded(reference, track, row):
         if found >= row:
             return frame.rgb, 1.0 / frame.scale
     raise InputError("ends before the analysed part", file=reference[0], fix="analyse it again")

@@ -40,6 +40,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         }
         title = " / ".join(Path(path).name for path in given.values())
         request = {**tracks, "sheet": str(sheet.resolve()) if sheet else None, "title": title}
+        request["references"] = [_pictures(path) for path in given.values()]
         result = run_job(worker, "mimic", request, console)
     if curve:
         write_text(curve, _csv(result["curve"]))
@@ -63,13 +64,18 @@ def _track(what: str, path: str, face: str, folder: Path, worker, console: Conso
     return analysis["track"]
 
 
+def _pictures(path: str) -> list[str]:
+    """What a performance's track was made from, where it was given."""
+    return [] if Path(path).suffix.lower() == ".npz" else [str(Path(path).resolve())]
+
+
 def _csv(curve: list) -> str:
     rows = [f"{a:.4f},{b:.4f},{score:.4f}" for a, b, score in curve]
     return "\n".join(["target_seconds,attempt_seconds,score", *rows]) + "\n"
 
 
 def _text(result: dict) -> str:
-    lines = [f"score {result['score']:.3f}  (1: alike)"]
+    lines = [f"score {result['score']:.3f}  (1: alike; as emotive blends {result['blended']:.3f})"]
     if len(result["curve"]) > 1:
         lines[0] += f", {abs(result['lag']):.2f} s {'late' if result['lag'] > 0 else 'early'}"
     names = list(result["blends"]["target"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ....networks.face_model.steps import check_angle
+from ....networks.face_model.steps import METHODS, check_angle
 from ....networks.files import scratch_folder
 from ...keying.key_options import KeyOptions, check_fps
 from ..console import Console, check_file, check_folder, quiet
@@ -45,6 +45,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DEGREES",
         help="vertical angle of view of the camera that filmed (default: 63)",
     )
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        default=METHODS[0],
+        help="what tells the face: the pictures too (%(default)s), or the landmarks alone (fit)",
+    )
+    parser.add_argument(
+        "--consistency",
+        action="store_true",
+        help="better the expressions until the head reads as the pictures do (needs torch; slow)",
+    )
     parser.add_argument("--fps", type=finite, help="of the scene (default: the reference's)")
     parser.add_argument("--start-frame", type=finite, default=1.0, help="frame of time zero")
 
@@ -66,7 +77,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         analysis = _track(args, folder, worker, console)
         made = run_job(worker, "reconstruct", {
             "track": analysis["track"], "out": str((fit or folder / "fit.npz").resolve()),
-            "angle": args.angle,
+            "angle": args.angle, "method": args.method, "consistency": args.consistency,
+            "reference": [str(Path(p).resolve()) for p in args.reference],
         }, console)  # fmt: skip
         fps = args.fps or _usual_fps(made["fit"])
         shown = run_job(worker, "frames", {

@@ -17,6 +17,7 @@ import numpy as np
 
 from ....networks.arrays import read_archive
 from ....networks.face_model.fitting import descend, vertex_normals
+from ....networks.face_model.measure import whole_points
 from ....networks.face_model.model import FaceModel, face_model
 from ....networks.face_model.projection import rotation_of
 
@@ -86,17 +87,21 @@ class Heads:
 
     def scan(self, identity: np.ndarray, expression: dict[str, float]) -> Scan:
         """A head's face, millimetres from between the eyes."""
+        points = self.points(identity, expression)
+        normals = vertex_normals(points, self._skin)
+        used = np.unique(self._skin)
+        front = used[(normals[used, 2] > 0.1) & (points[used, 2] > -30.0)]
+        return Scan(points[front], normals[front])
+
+    def points(self, identity: np.ndarray, expression: dict[str, float]) -> np.ndarray:
+        """(P, 3) all of a head, millimetres from between the eyes."""
         data = self._data
         points = data["neutral"] + np.tensordot(identity, data["identity_deltas"].astype(float), 1)
         origin = 0.5 * sum(points[e].mean(0) for e in self._eyes)
         for name, weight in expression.items():
             at = self.expressions.index(name)
             points = points + weight * data["expression_deltas"][at].astype(float)
-        points = 10.0 * (points - origin)
-        normals = vertex_normals(points, self._skin)
-        used = np.unique(self._skin)
-        front = used[(normals[used, 2] > 0.1) & (points[used, 2] > -30.0)]
-        return Scan(points[front], normals[front])
+        return 10.0 * (points - origin)
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ class Laid:
 def lay(model: FaceModel, scan: Scan, identities: int) -> Laid:
     """The model's rest face with its first `identities` numbers and a rigid motion, on a scan."""
     identity, rotation, shift = np.zeros(model.identities), np.eye(3), np.zeros(3)
-    outside = _outside(model)
+    outside = whole_points(model)
     rest, _ = model.person(identity)
     for _ in range(ROUNDS):
         points = rest @ rotation.T + shift
@@ -139,7 +144,7 @@ def act(model: FaceModel, scan: Scan, start: Laid) -> np.ndarray:
     rest, moves = model.person(start.identity)
     moves = moves @ start.rotation.T
     rest = rest @ start.rotation.T + start.shift
-    weights, points, outside = np.zeros((1, len(moves))), rest, _outside(model)
+    weights, points, outside = np.zeros((1, len(moves))), rest, whole_points(model)
     for _ in range(ROUNDS):
         mine, theirs = _pairs(points, model, outside, scan)
         normals = scan.normals[theirs]
@@ -149,15 +154,6 @@ def act(model: FaceModel, scan: Scan, start: Laid) -> np.ndarray:
         weights = descend(normal[None], (system.T @ lack)[None], weights, sweeps=40)
         points = rest + np.tensordot(weights[0], moves, 1)
     return points
-
-
-def _outside(model: FaceModel) -> np.ndarray:
-    """Points of the skin of the face that the landmarks span, without neck, ears and mouth."""
-    skin = np.unique(model.faces[: model.skin])
-    normals = vertex_normals(model.mean, model.faces[: model.skin])
-    low = model.mean[model.landmark_corners[152], 1].min()
-    kept = (normals[:, 2] > 0.15) & (model.mean[:, 2] > -25.0) & (model.mean[:, 1] > low)
-    return skin[kept[skin] & (model.mean[skin, 1] < 60.0)]
 
 
 def _pairs(points, model: FaceModel, outside, scan: Scan) -> tuple[np.ndarray, np.ndarray]:
@@ -183,7 +179,7 @@ def nearest(points: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndar
 def distances(points: np.ndarray, model: FaceModel, scan: Scan) -> np.ndarray:
     """(P,) millimetres from the scan's face to the model's surface, along the model's normals;
     where the model has face."""
-    outside = _outside(model)
+    outside = whole_points(model)
     normals = vertex_normals(points, model.faces[: model.skin])
     which, gap = nearest(scan.points, points[outside])
     which = outside[which]

@@ -1,0 +1,267 @@
+"""Expressions bettered until the drawn reconstruction reads as the picture does (EMOCA, section 4).
+
+Identity, heads and camera are held (6). What is made least is equation 7: the difference of the
+emotion features of picture and drawing, photometric error, and relative keypoints of lids, lips and
+the lips' corners (equation 5), which a misplaced landmark does not hurt; beside them the
+expression stays near the one that the fit has found. Features are those of our own readers of
+people. It looks at some frames a second; between them what was changed is changed smoothly. Needs
+torch, and a second a frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import ModelError
+from ..packages import TRAINING, missing
+from ..track import FaceTrack
+from ..vocabulary import LANDMARKS, REGISTERED_SIZE
+from .drawn_face import SIDE, DrawnFace, read_skin
+from .face_fit import FaceFit
+from .model import FaceModel
+from .projection import Heads
+from .regressed import Picture
+
+LIDS = ((386, 374), (385, 380), (387, 373), (159, 145), (158, 153), (160, 144))
+LIPS = ((13, 14), (82, 87), (312, 317))
+CORNERS = ((61, 291),)
+READERS = ("hcnn", "hcnn_posed")
+SEEN_SIZE = 64
+"""Pixels of a side at which the readers look."""
+SHOTS = 4
+"""Frames off which the skin's colours are read."""
+AGAIN = 6
+"""Steps after which it is looked anew which triangle a pixel shows."""
+
+
+@dataclass(frozen=True)
+class ConsistencySettings:
+    """Weights of equation 7's terms, in the order of the equation, and of what holds landmarks;
+    steps of `rate` in weights; every: seconds between frames that are looked at."""
+
+    emotion: float = 1.0
+    photometric: float = 0.5
+    eyes: float = 0.3
+    mouth: float = 0.3
+    corners: float = 0.3
+    expression: float = 1.0
+    landmarks: float = 0.3
+    steps: int = 30
+    rate: float = 0.02
+    every: float = 0.2
+
+
+CONSISTENCY = ConsistencySettings()
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A frame that is looked at: row; grey (H, W) uint8; zoom, its pixels a pixel of the track."""
+
+    row: int
+    grey: np.ndarray
+    zoom: float
+
+
+def check_torch() -> None:
+    """Raises ModelError where torch is missing."""
+    if missing(TRAINING):
+        raise ModelError("consistency needs torch", fix="leave --consistency out, or install torch")
+
+
+def consistent(
+    track: FaceTrack,
+    fit: FaceFit,
+    pictures: Iterable[Picture],
+    model: FaceModel,
+    settings: ConsistencySettings = CONSISTENCY,
+) -> FaceFit:
+    """A fit whose expressions read as the pictures do.
+
+    Raises:
+        ModelError: torch or a reader's weights are missing.
+    """
+    check_torch()
+    shots = chosen(track, pictures, settings.every)
+    if not shots:
+        return fit
+    artist = Artist(track, fit, model, shots)
+    rows = np.array([s.row for s in shots])
+    change = np.array([artist.bettered(s, settings) - fit.expression[s.row] for s in shots])
+    if track.meta.get("stills"):
+        expression = np.array(fit.expression, float)
+        expression[rows] += change
+    else:
+        times = np.asarray(track.times, float)
+        spread = [np.interp(times, times[rows], column) for column in change.T]
+        expression = fit.expression + np.stack(spread, axis=1)
+    return replace(fit, expression=np.clip(expression, 0.0, 1.0))
+
+
+def chosen(track: FaceTrack, pictures: Iterable[Picture], every: float) -> list[Shot]:
+    """Seen frames, so many seconds apart; of separate pictures all."""
+    out: list[Shot] = []
+    for row, grey, zoom in pictures:
+        apart = bool(track.meta.get("stills")) or not out or (
+            track.times[row] - track.times[out[-1].row] >= every - 1e-6
+        )  # fmt: skip
+        if track.found[row] and apart:
+            out.append(Shot(row, grey, zoom))
+    return out
+
+
+class Artist:
+    """Draws the reconstruction of a clip, and reads drawings and pictures."""
+
+    def __init__(self, track: FaceTrack, fit: FaceFit, model: FaceModel, shots: list[Shot]):
+        import torch
+
+        from ..models.weights_io import load_network
+        from ..models.weights_places import weights_folder
+
+        self.track, self.fit, self.torch = track, fit, torch
+        self.face = DrawnFace(model, fit.identity, fit.camera)
+        self.readers = [
+            load_network(weights_folder() / f"{n}.safetensors", "hcnn")[0] for n in READERS
+        ]
+        for reader in self.readers:
+            reader.requires_grad_(False)
+        facing = sorted(shots, key=lambda s: -float(fit.rotation[s.row, 2, 2]))[:SHOTS]
+        self.skin = read_skin(self.face, [self._shot(s) for s in facing])
+
+    def _shot(self, shot: Shot) -> tuple[np.ndarray, np.ndarray, Heads]:
+        import cv2
+
+        size = tuple(map(int, self.fit.camera.size))
+        grey = shot.grey
+        if abs(shot.zoom - 1.0) > 1e-3:
+            grey = cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR)
+        return grey, self.fit.expression[shot.row], self.fit.heads.of(np.array([shot.row]))
+
+    def bettered(self, shot: Shot, s: ConsistencySettings) -> np.ndarray:
+        """(E,) the expression of a frame that makes equation 7 least."""
+        torch = self.torch
+        before = torch.from_numpy(np.asarray(self.fit.expression[shot.row], np.float32))
+        view = self.view(shot)
+        wanted = self.read(view.picture)
+        expression = before.clone().requires_grad_(True)
+        optimiser = torch.optim.Adam([expression], s.rate)
+        ridge = torch.from_numpy((1.0 / self.face.model.expression_deviation**2).astype(np.float32))
+        covered = None
+        for step in range(s.steps):
+            points = self.face.points(expression)
+            if step % AGAIN == 0:
+                covered = self.covering(points.detach(), view)
+            loss = s.expression * 1e-3 * (ridge * (expression - before) ** 2).sum()
+            loss = loss + self._keypoints(points, view, s)
+            drawn = self.drawing(points, view, covered)
+            if s.emotion:
+                loss = loss + s.emotion * self.apart(wanted, self.read(drawn))
+            if s.photometric:
+                shown = torch.from_numpy(
+                    np.isin(np.arange(SIDE**2), covered[0]).reshape(SIDE, SIDE)
+                )
+                loss = loss + s.photometric * ((drawn - view.picture).abs() * shown).mean() / 60.0
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            with torch.no_grad():
+                expression.clamp_(0.0, 1.0)
+        return expression.detach().numpy().astype(float)
+
+    # --- picture and drawing ---
+
+    def view(self, shot: Shot) -> View:
+        """A frame's registered face and what puts the camera's pixels there."""
+        import cv2
+
+        from ..tracking.registration import registering_affine, warp_face
+
+        marks = np.asarray(self.track.landmarks[shot.row, :, :2], float)
+        affine = registering_affine(marks[list(LANDMARKS.values())])
+        shown = affine.copy()
+        shown[:, :2] /= shot.zoom
+        face = warp_face(shot.grey, shown)
+        small = cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+        scale = SIDE / REGISTERED_SIZE
+        heads = self.fit.heads.of(np.array([shot.row]))
+        return View(
+            self.torch.from_numpy(small),
+            self.torch.from_numpy((affine * scale).astype(np.float32)),
+            heads, marks,
+        )  # fmt: skip
+
+    def flat(self, points, view: View):
+        """Pixels (V, 2) of the drawing, and the distance (V,)."""
+        pixels, far = self.face.pixels(points, view.heads)
+        return pixels @ view.affine[:, :2].T + view.affine[:, 2], far
+
+    def covering(self, points, view: View) -> tuple[np.ndarray, np.ndarray]:
+        """What of points is seen, see `DrawnFace.covered`."""
+        flat, far = self.flat(points, view)
+        return self.face.covered(flat.numpy(), far.numpy())
+
+    def drawing(self, points, view: View, covered):
+        """The drawn face (SIDE, SIDE), as bright as the picture; around it the picture itself."""
+        torch = self.torch
+        flat, _ = self.flat(points, view)
+        grey = torch.from_numpy(self.skin.grey.astype(np.float32)) * self.face.shades(points)
+        drawn = self.face.draw(flat, grey, covered, view.picture)
+        rows = torch.from_numpy(covered[0])
+        own, shown = drawn.reshape(-1)[rows], view.picture.reshape(-1)[rows]
+        matched = (own - own.mean()) * (shown.std() / own.std().clamp_min(1.0)) + shown.mean()
+        return view.picture.reshape(-1).index_put((rows,), matched).reshape(SIDE, SIDE)
+
+    # --- what they read as ---
+
+    def read(self, picture) -> list:
+        """Features (1, 64) and logits (1, 7) of each reader."""
+        from ..models.perceptual import pool
+
+        grey = self.torch.nn.functional.interpolate(
+            picture[None, None], (SEEN_SIZE, SEEN_SIZE), mode="bilinear", antialias=True
+        )
+        grey = (grey - grey.mean()) / (grey.std(correction=0) + 8.0)
+        found = []
+        for reader in self.readers:
+            features = pool(reader.maps(grey, folded=True))
+            found.append((features, reader.head(features)))
+        return found
+
+    def apart(self, wanted: list, shown: list):
+        """How far the emotion features lie apart, as a share of their length (equation 8), and what
+        the readers make of them."""
+        torch, total = self.torch, 0.0
+        for (goal, said), (own, told) in zip(wanted, shown, strict=True):
+            total = total + (goal.detach() - own).norm() / goal.detach().norm().clamp_min(1e-6)
+            chances = torch.softmax(said.detach(), 1)
+            total = total - (chances * torch.log_softmax(told, 1)).sum()
+        return total / len(wanted)
+
+    def _keypoints(self, points, view: View, s: ConsistencySettings):
+        """Equation 5 for lids, lips and corners, and landmarks themselves; in shares of the
+        distance of the eyes."""
+        torch = self.torch
+        seen = torch.from_numpy(view.marks.astype(np.float32))
+        own, _ = self.face.pixels(self.face.marks(points), view.heads)
+        unit = (seen[33] - seen[263]).norm()
+        loss = s.landmarks * (((own - seen) / unit) ** 2)[:468].sum(1).mean() * 100.0
+        for weight, pairs in ((s.eyes, LIDS), (s.mouth, LIPS), (s.corners, CORNERS)):
+            one, other = ([p[k] for p in pairs] for k in (0, 1))
+            off = (seen[one] - seen[other]) - (own[one] - own[other])
+            loss = loss + weight * off.abs().sum(1).mean() / unit * 10.0
+        return loss
+
+
+@dataclass(frozen=True)
+class View:
+    """A registered picture (SIDE, SIDE), the affine (2, 3) from the camera's pixels to the
+    drawing's, the head, and where its landmarks are seen (478, 2)."""
+
+    picture: object
+    affine: object
+    heads: Heads
+    marks: np.ndarray

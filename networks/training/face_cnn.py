@@ -1,0 +1,132 @@
+"""What the cascade is compared with: a small convolutional network on the same inputs.
+
+It sees the upright picture of the head that the stages see, the landmark displacement and the
+parameters so far, and tells in one step what these lack. It is measured on the same people and
+writes no file.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+
+from ..face_model.cascade import FaceRegression, Upright
+from ..face_model.fitting import Fitter
+from ..face_model.model import face_model
+from .face_regression import (
+    Case,
+    fitter_of,
+    importance,
+    lacking,
+    load_cases,
+    measured,
+    mirrored,
+    shaken,
+)
+from .shared.loop import say
+from .shared.options import option, run_command
+
+SMALL = 96
+"""Pixels of a side of what it sees."""
+
+
+@dataclass(frozen=True)
+class FaceCnnSettings:
+    """What the comparison needs; each option's help says what it is."""
+
+    data: str = option(MISSING, "folder of views_NNN.npz")
+    epochs: int = option(30, "times that all are looked at")
+    jitter: float = option(0.4, "deviation of landmarks that are shaken, millimetres")
+    seed: int = option(0, "seed of everything random")
+
+
+class Network(nn.Module):
+    """Four convolutions of stride 2, then two layers with the numbers beside."""
+
+    def __init__(self, numbers: int, out: int):
+        super().__init__()
+        widths = (1, 16, 32, 48, 64)
+        self.convolutions = nn.Sequential(*(
+            part for a, b in itertools.pairwise(widths)
+            for part in (nn.Conv2d(a, b, 3, 2, 1), nn.BatchNorm2d(b), nn.ReLU())
+        ))  # fmt: skip
+        self.seen = nn.Sequential(nn.Flatten(), nn.Dropout(0.3), nn.Linear(64 * 36, 96), nn.ReLU())
+        self.told = nn.Sequential(nn.Linear(96 + numbers, 128), nn.ReLU(), nn.Dropout(0.2),
+                                  nn.Linear(128, out))  # fmt: skip
+
+    def forward(self, pictures: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        return self.told(torch.cat([self.seen(self.convolutions(pictures)), numbers], 1))
+
+
+def train(s: FaceCnnSettings) -> dict[str, float]:
+    """Train and measure."""
+    torch.manual_seed(s.seed)
+    model = face_model()
+    parts = load_cases(Path(s.data), model)
+    fitter = fitter_of(parts["test"][0], model)
+    rng = np.random.default_rng(s.seed)
+    both = [c for c in parts["train"] for c in (c, mirrored(c, model))]
+    learn = [shaken(c, fitter, s.jitter, rng) for c in both]
+    x, z, y = inputs(fitter, learn)
+    scale = y.std(0) + 1e-6
+    weight = torch.from_numpy((scale * importance(model)).astype(np.float32))
+    network = Network(z.shape[1], y.shape[1])
+    optimiser = torch.optim.AdamW(network.parameters(), 1e-3, weight_decay=0.03)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, s.epochs)
+    columns = [torch.from_numpy(a.astype(np.float32)) for a in (x, z, y / scale)]
+    for epoch in range(s.epochs):
+        total = 0.0
+        for rows in torch.randperm(len(x)).split(64):
+            pictures = columns[0][rows] * torch.empty(len(rows), 1, 1, 1).uniform_(0.7, 1.3)
+            off = (network.train()(pictures, columns[1][rows]) - columns[2][rows]) * weight
+            loss = (off**2).sum(1).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            total += float(loss.detach()) * len(rows)
+        schedule.step()
+        if epoch % 5 == 4:
+            say(f"epoch {epoch + 1}: {total / len(x):.3f}")
+    return _measured(network.eval(), fitter, parts["test"], scale)
+
+
+def inputs(fitter: Fitter, cases: list[Case]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pictures (N, 1, SMALL, SMALL), numbers (N, K), and what is lacking (N, I + E)."""
+    displacement = FaceRegression(("ld", "turned", "so_far"), np.zeros(0), np.zeros((0, 0)), ())
+    pictures, numbers = [], []
+    for case in cases:
+        upright = Upright.of(case.grey, fitter.camera, case.start.heads)
+        small = cv2.resize(upright.pixels, (SMALL, SMALL), interpolation=cv2.INTER_AREA)
+        small = small.astype(np.float32)
+        pictures.append((small - small.mean()) / (small.std() + 5.0))
+        seen = displacement.look(fitter.camera, upright, case.seen, case.start)
+        numbers.append(seen)
+    lack = np.array([lacking(c, c.start) for c in cases])
+    return np.array(pictures)[:, None], np.array(numbers, np.float32), lack
+
+
+def _measured(network: Network, fitter: Fitter, cases: list[Case], scale) -> dict[str, float]:
+    x, z, _ = inputs(fitter, cases)
+    with torch.no_grad():
+        told = network(torch.from_numpy(x), torch.from_numpy(z)).numpy() * scale
+    guesses = [c.start.moved(fitter, c.seen, t) for c, t in zip(cases, told, strict=True)]
+    table = measured(fitter.model, cases, guesses)
+    for name, row in table.items():
+        say(f"{name:<10} " + ", ".join(f"{k} {v:.3f}" for k, v in row.items()))
+    return table["all"]
+
+
+def main(args: list[str] | None = None) -> int:
+    """Command line; returns an exit code."""
+    return run_command("face_cnn", __doc__.partition("\n")[0], FaceCnnSettings, train, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

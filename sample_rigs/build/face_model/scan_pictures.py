@@ -1,0 +1,197 @@
+"""`python -m exprgen.sample_rigs.build.face_model.scan_pictures --scans heads.npz`: reconstructions
+from pictures of heads of another making, as distances to their surface, millimetres.
+
+The heads (see `measure`) are drawn plainly: skin, painted brows and lips, eyes, a sun and a sky.
+Each picture is read by itself, by the fit to the landmarks alone and by the cascade; what comes out
+is laid rigidly onto the head.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ....exprgen_addon.studio import rasteriser
+from ....networks.face_model.cascade import FaceRegression, Guess, face_regression
+from ....networks.face_model.fitting import Fitter, vertex_normals
+from ....networks.face_model.measure import MEASURED_ANGLE, laid_over
+from ....networks.face_model.model import FaceModel, face_model
+from ....networks.face_model.projection import Camera, Heads, rotation_of
+from .measure import Heads as ScannedHeads
+from .measure import Scan, distances, nearest
+
+SIZE = 240
+AWAY = 1900.0
+"""Millimetres from the camera."""
+COLOURS = {"M_Face": (0.60, 0.36, 0.26), "M_BackHead": (0.56, 0.34, 0.25),
+           "M_GumsTongue": (0.25, 0.06, 0.06), "M_Teeth": (0.75, 0.72, 0.65),
+           "M_IrisLeft": (0.7, 0.68, 0.66), "M_IrisRight": (0.7, 0.68, 0.66),
+           "M_EyeLashes": (0.03, 0.02, 0.02)}  # fmt: skip
+"""Linear colours of what is drawn; the eyes' outer shells are of glass."""
+LIPS, BROWS, IRIS = (0.42, 0.18, 0.15), (0.06, 0.04, 0.03), (0.05, 0.04, 0.03)
+IRIS_SIZE = 0.62
+"""Centimetres of an iris across, halved."""
+EXPRESSIONS = {
+    "neutral": {},
+    "joy": {"mouthSmile_L": 0.9, "mouthSmile_R": 0.9, "cheekRaiser_L": 0.6, "cheekRaiser_R": 0.6},
+    "surprise": {"browInnerUp_L": 0.9, "browInnerUp_R": 0.9, "browOuterUp_L": 0.9,
+                 "browOuterUp_R": 0.9, "jawOpen": 0.5, "eyeWide_L": 0.7, "eyeWide_R": 0.7},
+    "anger": {"browDown_L": 1.0, "browDown_R": 1.0, "mouthPress_L": 0.7, "mouthPress_R": 0.7},
+    "sadness": {"browInnerUp_L": 0.9, "browInnerUp_R": 0.9, "mouthFrown_L": 0.9,
+                "mouthFrown_R": 0.9},
+    "disgust": {"noseSneer_L": 0.9, "noseSneer_R": 0.9, "mouthUpperUp_L": 0.7,
+                "mouthUpperUp_R": 0.7, "browDown_L": 0.5, "browDown_R": 0.5},
+}  # fmt: skip
+YAWS = (0.0, 20.0, 40.0, 60.0)
+ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture (SIZE, SIZE, 3) of a head, and the head's face."""
+
+    picture: np.ndarray
+    scan: Scan
+
+
+class Painter:
+    """The heads in colour."""
+
+    def __init__(self, path: Path):
+        self.heads = ScannedHeads(path)
+        data = self.heads._data
+        firsts = [*map(int, data["material_first_face"]), len(data["faces"])]
+        triangles, colours = [], []
+        paint = self._painted(data)
+        for k, name in enumerate(map(str, data["material_names"])):
+            if name in COLOURS:
+                quads = data["faces"][firsts[k] : firsts[k + 1]]
+                own = np.concatenate([quads[:, :3], quads[quads[:, 3] >= 0][:, (0, 2, 3)]])
+                triangles.append(own)
+                plain = np.broadcast_to(COLOURS[name], (len(own), 3, 3))
+                painted = name == "M_Face" or name.startswith("M_Iris")
+                colours.append(paint[own] if painted else plain)
+        self.triangles, self.colours = np.concatenate(triangles), np.concatenate(colours)
+
+    def _painted(self, data) -> np.ndarray:
+        """(P, 3) colours of the skin with lips and brows, and of the eyes."""
+        out = np.tile(np.array(COLOURS["M_Face"]), (len(data["neutral"]), 1))
+        names = [str(n) for n in data["expression_names"]]
+        rolled = [np.linalg.norm(data["expression_deltas"][names.index(n)].astype(float), axis=1)
+                  for n in ("mouthRollLower", "mouthRollUpper")]  # fmt: skip
+        for moved in rolled:
+            out[moved > 0.7 * moved.max()] = LIPS
+        x, y, _ = data["neutral"].T
+        line = 5.0 + 0.35 * np.exp(-((np.abs(x) - 3.6) ** 2) / 3.0)
+        out[(np.abs(y - line) < 0.32) & (np.abs(x) > 1.1) & (np.abs(x) < 5.2)] = BROWS
+        firsts = dict(zip(map(str, data["material_names"]), map(int, data["material_first_face"]),
+                          strict=True))  # fmt: skip
+        for side, after in (("Left", "M_ScleraRight"), ("Right", "M_LacrimalFluid")):
+            rows = np.unique(data["faces"][firsts[f"M_Iris{side}"] : firsts[after]])
+            rows = rows[rows >= 0]
+            eye = data["neutral"][rows]
+            off = np.linalg.norm((eye - eye.mean(0))[:, :2], axis=1)
+            out[rows] = COLOURS[f"M_Iris{side}"]
+            out[rows[(off < IRIS_SIZE) & (eye[:, 2] > eye[:, 2].mean())]] = IRIS
+        return out
+
+    def draw(self, identity: np.ndarray, expression: dict, yaw: float, sun: np.ndarray) -> Drawn:
+        """A head turned by yaw, degrees, about the upright, lit by a sun (3,)."""
+        points = self.heads.points(identity, expression)
+        turn = rotation_of(np.array([[0.0, np.radians(yaw), 0.0]]))[0]
+        seen = points @ turn.T + (0.0, 30.0, -AWAY)
+        quads = np.c_[self.triangles, self.triangles[:, 2]]
+        normals = vertex_normals(seen, quads)
+        light = 0.45 + 1.5 * np.clip(normals @ sun, 0.0, 1.0)
+        focal = SIZE / 2.0 / np.tan(MEASURED_ANGLE / 2.0) * rasteriser.SAMPLES
+        middle = SIZE * rasteriser.SAMPLES / 2.0
+        flat = np.c_[middle + focal * seen[:, 0] / -seen[:, 2],
+                     middle - focal * seen[:, 1] / -seen[:, 2], -seen[:, 2]]  # fmt: skip
+        flat = flat.astype(np.float32)
+        covered = rasteriser.cover(flat, self.triangles, SIZE * rasteriser.SAMPLES)
+        shaded = (self.colours * light[self.triangles][..., None]).astype(np.float32)
+        colours = covered.blend(shaded)
+        picture = rasteriser.picture(covered, colours, (0.2, 0.22, 0.25), SIZE)
+        return Drawn(picture, self.heads.scan(identity, expression))
+
+
+def pictures(painter: Painter, people: int, seed: int = 5) -> Iterator[tuple[str, float, Drawn]]:
+    """(expression, yaw, picture) of some people, each in every expression, from one side a time."""
+    for number in range(people):
+        rng = np.random.default_rng([seed, number])
+        identity = rng.normal(0, 1, painter.heads.identities)
+        for k, (name, weights) in enumerate(EXPRESSIONS.items()):
+            sun = rng.normal((-0.3, 0.5, 1.0), 0.25)
+            yaw = YAWS[(k + number) % len(YAWS)]
+            sun = sun / np.linalg.norm(sun)
+            yield name, yaw, painter.draw(identity, weights, yaw, sun)
+
+
+def to_surface(points: np.ndarray, model: FaceModel, scan: Scan) -> float:
+    """Mean distance of a scan's face to the model's points (V, 3), laid onto it rigidly."""
+    from ....networks.face_model.measure import whole_points
+
+    rows = whole_points(model)
+    for _ in range(ROUNDS):
+        theirs, _ = nearest(points[rows], scan.points)
+        goal = scan.points[theirs]
+        moved = laid_over(points[rows], goal)
+        points = _same_motion(points, points[rows], moved)
+    return float(distances(points, model, scan).mean())
+
+
+def _same_motion(points: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """All points moved as some of them were, rigidly."""
+    u, _, v = np.linalg.svd((before - before.mean(0)).T @ (after - after.mean(0)))
+    turn = u @ np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ v))]) @ v
+    return (points - before.mean(0)) @ turn + after.mean(0)
+
+
+def main() -> None:
+    from ....networks.tracking.face_detector import FaceDetector
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scans", type=Path, required=True)
+    parser.add_argument("--people", type=int, default=8)
+    parser.add_argument("--regression", type=Path, help="by default the one that ships")
+    parser.add_argument("--sheet", type=Path, help="a PNG of some of the pictures")
+    given = parser.parse_args()
+    model, painter = face_model(), Painter(given.scans)
+    own = given.regression
+    regression = FaceRegression.load(own, model) if own else face_regression(model)
+    fitter = Fitter(model, Camera.of((SIZE, SIZE), MEASURED_ANGLE))
+    rows, shown = [], []
+    with FaceDetector() as detector:
+        for name, yaw, drawn in pictures(painter, given.people):
+            shown.append(drawn.picture)
+            if not (faces := detector.detect(drawn.picture)):
+                print(f"{name}, {yaw:g} degrees: no face")
+                continue
+            seen = faces[0].landmarks[:, :2].astype(float)
+            solved = fitter.clip(seen[None], np.zeros(1))
+            heads = Heads(solved.heads.rotation, solved.heads.translation)
+            start = Guess.settled(fitter, seen, solved.identity, solved.expression[0], heads)
+            grey = cv2.cvtColor(drawn.picture, cv2.COLOR_RGB2GRAY)
+            end = regression(fitter, grey, seen, start)
+            mean = Guess(0.0 * start.identity, start.expression, heads, start.points)
+            off = [to_surface(model.points(g.identity, g.expression), model, drawn.scan)
+                   for g in (mean, start, end)]  # fmt: skip
+            rows.append((name, yaw, *off))
+    if given.sheet:
+        cv2.imwrite(str(given.sheet), np.hstack(shown[:6])[..., ::-1])
+    print(f"{'':<10} pictures  mean face  fit   regression")
+    groups = [("all", rows), *((n, [r for r in rows if r[0] == n]) for n in EXPRESSIONS),
+              *((f"yaw {y:g}", [r for r in rows if r[1] == y]) for y in YAWS)]  # fmt: skip
+    for name, own in groups:
+        if own:
+            off = np.mean([r[2:] for r in own], axis=0)
+            print(f"{name:<10} {len(own):>8}  {off[0]:9.2f} {off[1]:5.2f} {off[2]:8.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Expressions that are bettered until the drawn head reads as the picture does."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from exprgen.networks.errors import ModelError
+from exprgen.networks.face_model import consistency
+from exprgen.networks.face_model.drawn_face import SIDE
+from exprgen.networks.face_model.face_fit import fit_track
+from exprgen.networks.vocabulary import LANDMARKS
+from exprgen.tests.support.filmed_face import SIZE, film, track_of
+
+SETTINGS = consistency.ConsistencySettings(steps=12, rate=0.05)
+
+
+@pytest.fixture(scope="module")
+def filmed(model):
+    """(track, its fit with the mouth at rest, grey pictures) of a face that smiles."""
+    seen = film(model, frames=3, turn=0.1)
+    track = track_of(seen)
+    fit = fit_track(track)
+    fit = replace(fit, expression=np.zeros_like(fit.expression))
+    pictures = []
+    for row in range(3):
+        grey = np.full(SIZE[::-1], 60, np.uint8)
+        marks = np.ascontiguousarray(track.landmarks[row, :468, :2], np.float32)
+        cv2.fillConvexPoly(grey, cv2.convexHull(marks).astype(np.int32), 150)
+        for name in LANDMARKS:
+            x, y = track.landmarks[row, LANDMARKS[name], :2]
+            cv2.circle(grey, (int(x), int(y)), 4, 70, -1)
+        pictures.append((row, grey, 1.0))
+    return track, fit, pictures
+
+
+@pytest.fixture(scope="module")
+def artist(filmed, model):
+    track, fit, pictures = filmed
+    return consistency.Artist(track, fit, model, consistency.chosen(track, pictures, 0.0))
+
+
+def keypoints(artist, view, expression):
+    points = artist.face.points(torch.from_numpy(np.asarray(expression, np.float32)))
+    return float(artist._keypoints(points, view, SETTINGS))
+
+
+def test_a_drawing_fills_the_face_and_leaves_what_is_around(artist, filmed):
+    shot = consistency.Shot(1, filmed[2][1][1], 1.0)
+    view = artist.view(shot)
+    points = artist.face.points(torch.zeros(len(artist.face.moves)))
+    covered = artist.covering(points, view)
+    drawn = artist.drawing(points, view, covered)
+    assert len(np.unique(covered[0])) == len(covered[0])
+    middle = SIDE * (SIDE // 2) + SIDE // 2
+    assert middle in covered[0]
+    bare = np.setdiff1d(np.arange(SIDE**2), covered[0])
+    assert torch.equal(drawn.reshape(-1)[bare], view.picture.reshape(-1)[bare])
+
+
+def test_the_drawing_pulls_at_the_expression(artist, filmed):
+    view = artist.view(consistency.Shot(1, filmed[2][1][1], 1.0))
+    expression = torch.full((len(artist.face.moves),), 0.2, requires_grad=True)
+    points = artist.face.points(expression)
+    drawn = artist.drawing(points, view, artist.covering(points.detach(), view))
+    artist.apart(artist.read(view.picture), artist.read(drawn)).backward()
+    assert torch.isfinite(expression.grad).all()
+    assert float(expression.grad.abs().max()) > 1e-4
+
+
+def test_lids_and_lips_come_nearer_and_so_does_what_is_read(artist, filmed):
+    shot = consistency.Shot(1, filmed[2][1][1], 1.0)
+    view = artist.view(shot)
+    before = filmed[1].expression[1]
+    after = artist.bettered(shot, SETTINGS)
+    assert 0.0 <= after.min() <= after.max() <= 1.0
+    assert keypoints(artist, view, after) < 0.8 * keypoints(artist, view, before)
+
+
+def test_between_the_frames_looked_at_the_change_is_smooth(filmed, model, monkeypatch):
+    track, fit, pictures = filmed
+    monkeypatch.setattr(
+        consistency.Artist, "bettered", lambda self, shot, s: fit.expression[0] + 0.1 * shot.row
+    )
+    found = consistency.consistent(track, fit, pictures[::2], model, replace(SETTINGS, every=0.05))
+    assert np.allclose(found.expression[:, 3], [0.0, 0.1, 0.2])
+    assert consistency.consistent(track, fit, [], model) is fit
+
+
+def test_without_torch_it_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(consistency, "missing", lambda modules: ["torch"])
+    with pytest.raises(ModelError, match="--consistency"):
+        consistency.check_torch()
