@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,14 +26,14 @@ from .characters.profile import load_profile
 from .cores import cores
 from .errors import InputError, UsageError
 from .files import kept_beside, scratch_folder
-from .footage.live_link import is_live_link, read_live_link
+from .footage.live_link import CoefficientTake, is_live_link, read_live_link
 from .models.playable import by_channels
 from .perception.needed_weights import BATCH, LOOK_EVERY, load_mapping, load_runner
 from .progress import Emit, Progress, Stopwatch, is_unheard
 from .settings import RetargetSettings
 from .solving.feeling import FeltOverTime
 from .solving.solve import solve
-from .track import FaceTrack
+from .track import BRIDGED, TRACKED, FaceTrack
 
 CLOCK = 0.002
 """Seconds by which timestamps may be rounded."""
@@ -48,7 +48,10 @@ QUEUE = 24
 class AnalyseRequest:
     """reference: a clip, or pictures, or a folder; out: the FaceTrack's file; face: see tracking;
     start, end: seconds, None for the reference's own; profiles: paths of profiles, the primary
-    first, whose networks will be needed: the primary's is run at once, all are checked."""
+    first, whose networks will be needed: the primary's is run at once, all are checked; headset:
+    the reference is clips of cameras in a headset (see footage/headset_views.py); calibrate:
+    seconds at their beginning in which the face is neutral, 0: not known; network: of headsets, a
+    weight file of its own."""
 
     reference: tuple[str, ...]
     out: str
@@ -56,6 +59,9 @@ class AnalyseRequest:
     start: float | None = None
     end: float | None = None
     profiles: tuple[str, ...] = ()
+    headset: bool = False
+    calibrate: float = 0.0
+    network: str = ""
 
     @staticmethod
     def from_json(data: dict) -> AnalyseRequest:
@@ -122,6 +128,8 @@ def analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Analy
         model missing or damaged. OutputError: the file can't be written. UsageError: bad request.
     """
     with _one_thread_each():
+        if request.headset:
+            return _analyse_headset(request, emit, stop)
         if is_live_link(request.reference):
             return _analyse_coefficients(request)
         return _analyse(request, emit, stop)
@@ -146,23 +154,60 @@ def _one_thread_each() -> Iterator[None]:
 
 def _analyse_coefficients(request: AnalyseRequest) -> Analysis:
     """A take of ARKit coefficients -> FaceTrack file; nothing is looked at."""
+    began = time.monotonic()
+    take = read_live_link(request.reference[0]).between(request.start, request.end)
+    return _taken(request, take, began)
+
+
+def _analyse_headset(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Analysis:
+    """Clips of cameras in a headset -> FaceTrack file, as of coefficients."""
+    from .footage.headset_views import HeadsetClips
+    from .perception.headset import load_headset_reader, read_headset
+
+    began = time.monotonic()
+    emit({"type": "stage", "stage": "loading"})
+    reader = load_headset_reader(request.network)
+    with HeadsetClips(request.reference, request.start, request.end) as clips:
+        progress = Progress(emit, "analyse", clips.count)
+        take, there = read_headset(clips, reader, request.calibrate, stop, progress.show)
+        progress.show(len(there), last=True)
+        if is_unheard(stop):
+            raise InputError("nobody waits for its analysis any more", file=clips.paths[0])
+        partial, notes = stop.is_set() or clips.partial, clips.notes
+    reason = "stopped before its end" if stop.is_set() else "; ".join(notes) if partial else ""
+    for note in notes:
+        emit({"type": "log", "level": "warning", "text": note})
+    done = _taken(request, take, began, partial, there)
+    return replace(done, reason=reason, stopped=stop.is_set(), notes=notes)
+
+
+def _taken(
+    request: AnalyseRequest,
+    take: CoefficientTake,
+    began: float,
+    partial: bool = False,
+    seen: np.ndarray | None = None,
+) -> Analysis:
+    """A take -> FaceTrack file. seen (N,): what was seen, where some of it stands between others;
+    None: all of it."""
     from .footage.stamp import stamp
     from .perception.coefficients import perceived_in
     from .solving.coefficients import face_track_of
 
-    began = time.monotonic()
-    take = read_live_link(request.reference[0]).between(request.start, request.end)
     source = Path(request.reference[0]).name
     meta = {"source": source, "fps": take.fps, "stamp": stamp(request.reference), "face": "largest"}
+    meta |= {"partial": True} if partial else {}
     track = face_track_of(take, perceived_in(take.coefficients), meta)
+    if seen is not None:
+        state = np.where(seen, TRACKED, BRIDGED).astype(np.uint8)
+        track = replace(track, state=state, confidence=seen.astype(np.float32))
     track = FeltOverTime.load()(track)
-    seconds = time.monotonic() - began
-    frames = len(track)
+    seconds, frames = time.monotonic() - began, len(track)
     return Analysis(
         track=str(track.save(request.out)),
         frames=frames,
-        found=frames,
-        partial=False,
+        found=int(track.found.sum()),
+        partial=partial,
         reason="",
         stopped=False,
         stills=False,

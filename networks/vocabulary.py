@@ -169,3 +169,9 @@ def mirror_name(name: str) -> str:
         if right in name:
             return name.replace(right, left)
     return name
+
+
+HEADSET_VIEWS = ("left", "right", "mouth")
+"""Cameras in a headset: at the actor's left eye, right eye, mouth."""
+HEADSET_SIZE = 48
+"""Side in pixels of their pictures as the headset network looks at them."""

@@ -19,7 +19,7 @@ from .mesh_graph import edges_of, normals_of
 from .pieces import Mesh, Welded
 from .registration import Head, Laid, lay, similarity
 from .rigid_parts import EYE, TONGUE
-from .sides import sides_of
+from .sides import OPENINGS, sides_of
 from .template import template
 from .transfer import transfer
 
@@ -93,6 +93,7 @@ def shapes_for(
     _check_count(meshes[0], cut[0].points[skin], landmarks)
     head, placed, flip = _head(meshes[0], cut, skin, landmarks)
     sides, sealed = sides_of(head.points, edges_of(head.triangles), head.landmarks)
+    _check_openings(meshes[0], sealed)
     head = replace(head, sides=sides)
     say("laying the face model onto the head")
     laid = lay(_thinned(head))
@@ -136,6 +137,15 @@ def _check_count(mesh: Mesh, points: np.ndarray, landmarks: np.ndarray) -> None:
             f"mesh {mesh.name!r} has {inside} points where its face is, too few to move lips and "
             f"lids (at least {FEWEST})",
             fix="subdivide it and apply that, or take a finer mesh",
+        )
+
+
+def _check_openings(mesh: Mesh, sealed: tuple[str, ...]) -> None:
+    """A landmarker sees faces in stones; what has neither mouth nor eyes can't act."""
+    if len(sealed) == len(OPENINGS):
+        raise InputError(
+            f"mesh {mesh.name!r} has neither a mouth nor eyes that could open",
+            fix="cut the lips apart, and the lids; if it is another mesh, name it with --object",
         )
 
 

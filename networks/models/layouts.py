@@ -119,3 +119,11 @@ AFFECT_CHANNELS = (
 )  # fmt: skip
 """Channels that the affect reader looks at, both sides of each together."""
 AFFECT_INPUTS = len(EXPRESSIONS) + len(AFFECT_CHANNELS)
+
+HEADSET_WIDTHS = (1, 8, 12, 16, 20)
+HEADSET_EYE, HEADSET_MOUTH = 20, 24
+"""Numbers that are left of an eye's picture and of the mouth's."""
+HEADSET_CODE = 2 * HEADSET_EYE + HEADSET_MOUTH
+HEADSET_HIDDEN = 40
+HEADSET_DARK = 4.0
+"""The least deviation, in grey levels, by which such a picture is divided."""

@@ -53,6 +53,8 @@ SIDEWAYS_CHANNELS = {
 """Channel that moves a part to one side -> (relation, its sign then)."""
 BLINKS = ("blink_left", "blink_right")
 """Roles of the controls that shut an eye, in the order of `ActorRelations.lids`."""
+PARTING = ("mouthUpperUp", "mouthLowerDown")
+"""Channels that part the lips."""
 FILLING = ("Roll", "Puff")
 """What moves the lips' landmarks cheaply, and looks like something else: toothless, out of
 breath,"""
@@ -120,13 +122,15 @@ def smiling(
 
     A person's smile lifts the upper lip off the teeth, over a gum; drawn teeth have none, and a
     black bar is seen there, while the smile's curve is gone. Where joy is read and the corners go
-    up, the lips open downwards instead, as far as before, and less in width.
+    up, the lips open downwards instead, as far as before, and less in width. Closed lips go up as
+    they do.
     """
     joy = slow(times, expression[:, EXPRESSIONS.index("joy")], FEELING_HERTZ)
     corners = [INDEX[f"mouth_corner_{side}"] for side in SIDES]
     raised = np.clip(slow(times, actor.moved[:, corners].mean(1), FEELING_HERTZ) / SMILE, 0.0, 1.0)
     moved, share = actor.moved.copy(), np.clip(joy, 0.0, 1.0) * raised
-    lift = LIP_LEFT * share * np.maximum(moved[:, UPPER_LIP].mean(1), 0.0)
+    bared = np.minimum(moved[:, UPPER_LIP].mean(1), moved[:, LIP_GAPS].mean(1))
+    lift = LIP_LEFT * share * np.maximum(bared, 0.0)
     moved[:, UPPER_LIP + LOWER_LIP] -= lift[:, None]
     moved[:, [INDEX[f"mouth_bend_{side}"] for side in SIDES]] += lift[:, None]
     moved[:, WIDTH] -= LESS_WIDE * share * np.maximum(moved[:, WIDTH], 0.0)
@@ -225,6 +229,7 @@ def relation_fit(
     values = _carried_on(times, values, geometry, felt, emphasis, certain)
     regions = [c.region for c in controls]
     share = emphasis(regions) * [FEELING.get(r, 0.0) for r in regions]
+    share[:, [_parts_lips(c) for c in controls]] *= 1.0 - actor.lips_meet[:, None]
     more = slow(times, felt - plain, FEELING_HERTZ)
     own = slow(times, aim.values, FEELING_HERTZ) - geometry.response.rest
     prior = plain + share * _along(more, own, controls, geometry, certain) * more
@@ -285,6 +290,12 @@ def _hold(control: Control) -> float:
     weights = {name: abs(weight) for name, weight in control.channels.items()}
     fills = sum(w for name, w in weights.items() if any(part in name for part in FILLING))
     return HOLD * (KEPT if 2.0 * fills > sum(weights.values()) else 1.0)
+
+
+def _parts_lips(control: Control) -> bool:
+    """Whether it moves a lip off the other: landmarks may meet all the same, and skin beside them
+    does not."""
+    return any(name.startswith(PARTING) for name in control.channels)
 
 
 def _rounded(

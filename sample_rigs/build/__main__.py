@@ -6,7 +6,8 @@ hour; `... build talkers --out DIR` films such people talking (see talkers/clips
 a clip; `... build performances --out DIR` clips and stills of people who feel something, drawn
 quickly (see performances.py), in an hour; `... build mouths --out DIR` their mouths with what fills
 them (see mouths.py), in half an hour; `... build face --out DIR` makes the bilinear face (see
-face_model/make.py), in an hour. `... build labels` labels the boards of the characters that are
+face_model/make.py), in an hour; `... build headset --out DIR` what cameras in a headset see of such
+people (see headset.py), in minutes. `... build labels` labels the boards of the characters that are
 there, in seconds (see board_labels.py); measure their response anew then: `exprgen response mira`.
 """
 
@@ -28,6 +29,7 @@ from .blip import build_blip
 from .board_labels import label_file
 from .config import CHARACTERS
 from .face_model.make import FaceSettings, build_face
+from .headset import HeadsetSettings, build_headset
 from .mouths import MouthSettings, build_mouths
 from .people import PeopleSettings, build_people
 from .performances import PerformanceSettings, build_performances
@@ -46,6 +48,7 @@ FILMED = {
     "mouths": MouthSettings,
     "performances": PerformanceSettings,
     "face": FaceSettings,
+    "headset": HeadsetSettings,
 }
 """What is made into a folder of its own, with its settings, each an option."""
 
@@ -123,6 +126,9 @@ def _make(given: argparse.Namespace, names: list[str]) -> None:
         return
     if choice == "face":
         build_face(given.out, _settings(given))
+        return
+    if choice == "headset":
+        print(build_headset(given.out, _settings(given)))
         return
     if choice == "mouths":
         print(build_mouths(given.out, _settings(given)))

@@ -7,7 +7,7 @@ import pytest
 
 from exprgen.networks.errors import InputError, ModelError, UsageError
 from exprgen.networks.face_model.model import face_model
-from exprgen.networks.head_rig import head_shapes, lids, lips, mirror, rigid_parts
+from exprgen.networks.head_rig import head_shapes, lids, lips, mirror, rigid_parts, sides
 from exprgen.networks.head_rig.mesh_graph import Links, distances, edges_of, normals_of, solve
 from exprgen.networks.head_rig.pieces import Mesh
 from exprgen.networks.head_rig.registration import similarity
@@ -165,6 +165,9 @@ def test_refusals(caricature, monkeypatch):
     coarse = replace(meshes[0], points=meshes[0].points[:40], triangles=np.array([[0, 1, 2]]))
     with pytest.raises(InputError, match="too few"):
         head_shapes.shapes_for([coarse], landmarks)
+    with pytest.raises(InputError, match="neither a mouth nor eyes"):
+        head_shapes._check_openings(meshes[0], ("mouth", "left eye", "right eye"))
+    head_shapes._check_openings(meshes[0], ("mouth", "left eye"))
     points = meshes[0].points
     far = head_shapes.Laid(points, points, np.zeros((51, *points.shape)), off=9.0)
     monkeypatch.setattr(head_shapes, "lay", lambda head: far)
@@ -206,10 +209,29 @@ def test_similarity_and_graph():
     assert np.allclose(x + links.laplacian(x), wanted, atol=1e-6)
 
 
-def test_lids_know_an_eye_without_opening(caricature):
-    """A ball of skin with no hole in it has no gap."""
-    polar, turn = np.meshgrid(np.linspace(0.2, 2.9, 18), np.linspace(0, 2 * np.pi, 24))
-    ball = np.stack([np.sin(polar) * np.cos(turn), np.cos(polar), np.sin(polar) * np.sin(turn)], -1)
-    points = 12.0 * ball.reshape(-1, 3)
-    assert rigid_parts.fit_ball(points).radius == pytest.approx(12.0)
-    assert lids.Ball(np.zeros(3), 12.0).radius == 12.0
+def test_a_mouth_that_is_grown_together_is_told():
+    """Edges from lip to lip, as where a sculpt's mouth is only a groove."""
+    shape, groups = template(), template().model.groups
+    marks = shape.landmarks(shape.rest)
+    assert sides.sides_of(shape.rest, shape.edges, marks)[1] == ()
+    upper, lower = groups["lip_contact_upper"], groups["lip_contact_lower"]
+    near = [upper[((shape.rest[upper] - p) ** 2).sum(1).argmin()] for p in shape.rest[lower]]
+    grown = np.concatenate([shape.edges, np.stack([near, lower], 1)])
+    told, sealed = sides.sides_of(shape.rest, grown, marks)
+    assert sealed == ("mouth",)
+    assert not np.isin(told, (sides.LIP_UPPER, sides.LIP_LOWER)).any()
+    assert (told == sides.LID_UPPER["left"]).any()
+
+
+def test_an_eyeball_is_found_in_its_points():
+    polar, turn = np.meshgrid(np.linspace(0.2, 1.4, 9), np.linspace(0, 2 * np.pi, 24))
+    dome = np.stack([np.sin(polar) * np.cos(turn), np.sin(polar) * np.sin(turn), np.cos(polar)], -1)
+    ball = rigid_parts.fit_ball(12.0 * dome.reshape(-1, 3) + (30.0, 2.0, -4.0))
+    assert ball.radius == pytest.approx(12.0)
+    assert np.allclose(ball.middle, (30.0, 2.0, -4.0))
+    expected = {"left": lids.Ball(np.array([31.0, 0.0, 0.0]), 12.0)}
+    piece = rigid_parts.Piece(12.0 * dome.reshape(-1, 3) + (30.0, 2.0, -4.0), frozenset())
+    far = rigid_parts.Piece(piece.points + 80.0, frozenset())
+    balls, taken = rigid_parts.find_balls([far, piece], expected)
+    assert taken == {1}
+    assert np.allclose(balls["left"].middle, (30.0, 2.0, -4.0), atol=1e-6)

@@ -34,7 +34,7 @@ from exprgen.networks.models.weights_io import (
     write_card,
 )
 from exprgen.networks.models.weights_places import WEIGHTS
-from exprgen.networks.vocabulary import EXPRESSIONS, MOUTH
+from exprgen.networks.vocabulary import EXPRESSIONS, HEADSET_SIZE, MOUTH
 
 PRINTED = [
     (11, 1, 256), (1, 2, 128), (5, 1, 128), (1, 2, 64), (5, 1, 64), (1, 2, 32),
@@ -58,6 +58,7 @@ CONFIGS = {
     "rig_regressor": {"controls": 5, "geometry": 61},
     "character_mlp": {"inputs": 6, "outputs": 4},
     "head_shapes": {"actions": 5, "points": 7, "shapes": 4, "moves": 6, "hidden": 8},
+    "headset": {},
 }
 
 torch.set_num_threads(1)  # small networks: threads would only wait for each other
@@ -105,6 +106,7 @@ def test_forward_and_backward(name):
         "coefficient_reader": (torch.rand(2, 9), torch.rand(2, 52)),
         "teacher": (torch.randn(2, 1, 112, 112),),
         "head_shapes": (torch.eye(5)[:2], torch.randn(2, 4)),
+        "headset": (torch.randn(2, 3, HEADSET_SIZE, HEADSET_SIZE),),
         "mouth_reader": (torch.randn(2, 1, 32, 48),),
         "time_reader": (torch.randn(2, 2 * TIME_REACH + 1, TIME_INPUTS),),
         "affect_reader": (torch.rand(2, AFFECT_INPUTS),),

@@ -1,0 +1,78 @@
+"""Simulated captures of cameras in a headset: what they show is what their truth says."""
+
+import numpy as np
+import pytest
+
+from exprgen.networks.errors import UsageError
+from exprgen.networks.face_model.model import face_model
+from exprgen.networks.training.shared.headset_lens import Cameras
+from exprgen.networks.training.shared.headset_set import DEPTH_UNIT, HeadsetPerson
+from exprgen.networks.vocabulary import ARKIT_INDEX, HEADSET_SIZE
+from exprgen.sample_rigs.build import headset
+from exprgen.sample_rigs.build.headset_looks import draw_appearance, draw_headset, draw_light
+
+STILL = (np.zeros(3), np.zeros(3))
+
+
+@pytest.fixture(scope="module")
+def sitter():
+    return headset.Sitter(face_model(), np.zeros(face_model().identities))
+
+
+@pytest.fixture(scope="module")
+def session():
+    rng = np.random.default_rng(0)
+    return headset.Session(draw_headset(rng, 0.0), draw_light(rng, 0.0), draw_appearance(rng))
+
+
+def shown(sitter, session, view, **channels):
+    arkit = np.zeros(52)
+    for name, value in channels.items():
+        arkit[ARKIT_INDEX[name]] = value
+    scene = headset.Scene.of(sitter, arkit, STILL, session.look)
+    return headset.draw_view(scene, session, view, np.random.default_rng(1))
+
+
+def test_each_camera_sees_its_own_part(sitter, session):
+    for view, own in enumerate(("eyeBlinkLeft", "eyeBlinkRight", "jawOpen")):
+        still = shown(sitter, session, view)[0].astype(int)
+        assert still.std() > 20
+        moved = np.abs(shown(sitter, session, view, **{own: 1.0})[0].astype(int) - still).mean()
+        others = {"eyeBlinkLeft", "eyeBlinkRight", "jawOpen"} - {own}
+        beside = {n: 1.0 for n in others if "eye" in n or "eye" not in own}
+        strange = np.abs(shown(sitter, session, view, **beside)[0].astype(int) - still).mean()
+        assert moved > 4 * strange
+
+
+def test_distances_are_those_of_the_face(sitter, session):
+    _, far = shown(sitter, session, 2)
+    camera = Cameras.of(session.headset.cameras.rows[2])
+    hit = far > 0
+    assert 0.3 < hit.mean() < 1
+    rays = camera.rays(HEADSET_SIZE).reshape(HEADSET_SIZE, HEADSET_SIZE, 3)
+    places = (rays * far[..., None])[hit] @ camera.rotation + camera.position
+    away = np.linalg.norm(places[::9, None] - sitter.rest[None], axis=-1).min(1)
+    assert np.median(away) < 3
+    assert far.max() < 255 * DEPTH_UNIT
+
+
+def test_what_is_made_is_whole_and_made_once(tmp_path):
+    s = headset.HeadsetSettings(people=1, val_people=1, each=7, changed=0)
+    sheet = headset.build_headset(tmp_path, s, say=lambda text: None)
+    assert sheet.is_file()
+    first = tmp_path / "person_train_000.npz"
+    person, written = HeadsetPerson.load(first), first.stat().st_mtime_ns
+    assert person.split == "train"
+    assert len(person) == 7
+    assert person.neutral.sum() == headset.NEUTRALS
+    assert not person.truth[person.neutral == 1].any()
+    other = HeadsetPerson.load(tmp_path / "person_val_000.npz")
+    assert np.unique(other.change).tolist() == [0, 1, 2, 3, 4]
+    # A blink at 1 moves what is measured around the eyes by millimetres, and the mouth by none.
+    eyes, mouth = person.region & 2 > 0, person.region & 4 > 0
+    blink = np.linalg.norm(person.moves[ARKIT_INDEX["eyeBlinkLeft"]], axis=1)
+    assert blink[eyes].max() > 4 > 1 > blink[mouth].max()
+    headset.build_headset(tmp_path, s, say=lambda text: None)
+    assert first.stat().st_mtime_ns == written
+    with pytest.raises(UsageError):
+        headset.HeadsetSettings(each=headset.NEUTRALS)
