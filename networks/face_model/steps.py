@@ -10,7 +10,9 @@ import numpy as np
 
 from ..errors import UsageError
 from ..track import FaceTrack
+from ..vocabulary import EXPRESSIONS
 from .advice import advise
+from .affect import face_affect
 from .cascade import face_regression
 from .face_fit import FaceFit, fit_track
 from .mimicry import EMOTIVE, Likeness, compare, displacements
@@ -48,7 +50,8 @@ def reconstruct(
     method: str = METHODS[0],
     consistency: bool = False,
 ) -> dict:
-    """A FaceTrack's file -> a FaceFit's: {"fit", "frames", "seen", "residual" (mm), "rate"}.
+    """A FaceTrack's file -> a FaceFit's: {"fit", "frames", "seen", "residual" (mm), "rate",
+    "geometry": what the head's shape alone expresses, {"valence", "arousal", "expression"}}.
 
     angle: of view, vertical, degrees. reference: what the track was made from; method: of METHODS;
     consistency: expressions are bettered until the head reads as the pictures do.
@@ -71,7 +74,16 @@ def reconstruct(
         "seen": int(fit.seen.sum()),
         "residual": round(float(np.median(fit.residual[fit.seen])), 3),
         "rate": round(len(fit) / spent, 1),
+        "geometry": _expressed(fit),
     }
+
+
+def _expressed(fit: FaceFit) -> dict:
+    """What the shapes of a clip express in the mean, by no pixel."""
+    chances, affect = face_affect()(fit.expression[fit.seen], fit.rotation[fit.seen])
+    valence, arousal = (round(float(x), 3) for x in affect.mean(0))
+    likeliest = EXPRESSIONS[int(chances.mean(0).argmax())]
+    return {"valence": valence, "arousal": arousal, "expression": likeliest}
 
 
 def _fit(track: FaceTrack, reference: Sequence[str], angle: float = FIELD) -> FaceFit:

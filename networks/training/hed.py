@@ -285,7 +285,7 @@ def _start_process(out: str) -> None:
 def _register_chunk(task: list[tuple[int, Item]]) -> tuple[int, int]:
     columns, found = _process["columns"], 0
     for row, item in task:
-        values = describe(_read(item), _process["detector"])
+        values = describe(read_item(item), _process["detector"])
         for name, value in values.items():
             columns[name][row] = value
         columns["done"][row] = (
@@ -327,7 +327,8 @@ def describe(picture: np.ndarray | None, detector: FaceDetector) -> dict:
     }
 
 
-def _read(item: Item) -> np.ndarray | None:
+def read_item(item: Item) -> np.ndarray | None:
+    """A picture as RGB (H, W, 3) uint8; None where it can't be read, which is said."""
     try:
         data = _bytes(item)
     except (OSError, KeyError, zipfile.BadZipFile) as error:
@@ -340,7 +341,7 @@ def _read(item: Item) -> np.ndarray | None:
 def _bytes(item: Item) -> bytes:
     if not item.archive:
         return Path(item.member).read_bytes()
-    archives = _process["archives"]
+    archives = _process.setdefault("archives", {})
     if item.archive not in archives:
         archives[item.archive] = zipfile.ZipFile(item.archive)
     return archives[item.archive].read(item.member)
