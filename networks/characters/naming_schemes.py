@@ -142,7 +142,9 @@ def _key(name: str) -> str:
 def bare_keys(name: str) -> Iterator[str]:
     """Keys of a name without what exporters put before and behind it, the longest first."""
     name = re.sub(r"[._]\d{3}$", "", name)
-    last = re.split(r"[.:|]|__", name)[-1]
+    *before, last = re.split(r"[.:|]|__", name)
+    if before and last.casefold() in ("l", "r"):  # a bone's side, and no viseme R
+        return
     while last:
         yield _key(last)
         shorter = _NOISE.sub("", last, count=1)

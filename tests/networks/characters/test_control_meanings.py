@@ -88,3 +88,9 @@ def test_what_is_not_of_the_face_is_said():
     names = ["Fcl_HA_Hide", "Ear_Up_L", "Fcl_EYE_Iris_Hide"]
     assert [read_names(names)[n].apart for n in names] == [True, True, False]
     assert read_names(NAMES["VRM 0"])["Angry"].pose == "anger"
+
+
+@pytest.mark.parametrize("name", ["ear.R", "ear.R.001", "hair.R", "Bone|x.r"])
+def test_a_side_behind_a_bone_is_no_viseme(name):
+    assert channels_of(name) == {}
+    assert channels_of("blendShape1.jawOpen") == {"jawOpen": 1.0}
