@@ -19,8 +19,10 @@ LOWER_SHARE = 0.12
 """Share of the gap that the lower lid closes."""
 OVERLAP = 0.02
 """The upper lid's edge goes so many gaps beyond the lower one's."""
-STEPS = 41
-"""Longitudes at which the curves are known."""
+STEPS, FEWEST = 61, 5
+"""Longitudes at which the curves are known, and at so many the eye must be open."""
+BEYOND = 0.25
+"""How far beyond the corners' landmarks the eye may be open, in its widths."""
 CLEAR = 0.012
 """How far from the ball lids stay, in its radii; and as much again as a mesh's edges cut short."""
 WIDE, MOVED = 0.9, 0.05
@@ -31,6 +33,8 @@ LYING, FREE = 1.35, 2.0
 """Up to where skin goes with a lid as if it lay on the ball, and from where not, in radii."""
 RIM = 1.7
 """And its edge is no farther off than this."""
+ASIDE = np.linspace(-0.2, 0.2, 13)
+"""Where an opening is looked for beside what the landmarks say, radians."""
 SIDES = ("left", "right")
 
 
@@ -115,10 +119,12 @@ def gap_of(head: Head, eye: Eye) -> Gap | None:
         _polar((marks - eye.ball.middle) @ eye.axes.T)[:2] for marks in _lid_marks(head, eye.side)
     )
     order = np.argsort(ends[0])
-    longitudes = np.linspace(*ends[0][order], STEPS)
+    first, last = ends[0][order]
+    beyond = BEYOND * (last - first)  # landmarks lie a little beside the corners
+    longitudes = np.linspace(first - beyond, last + beyond, STEPS)
     known = np.stack([np.r_[e, m] for e, m in zip(ends, middles, strict=True)])
     known = known[:, np.argsort(known[0])]
-    middle = np.interp(longitudes, *known)
+    middle, covered = _openings(eye, head.triangles, longitudes, np.interp(longitudes, *known))
     rows = edges_of(head.triangles)
     rows = rows[(eye.near & (eye.radius < RIM * eye.ball.radius))[rows].all(1)]
     if not len(rows):
@@ -130,14 +136,22 @@ def gap_of(head: Head, eye: Eye) -> Gap | None:
     below = is_lower | (~is_upper & (found < middle[:, None]))
     upper = np.where(above & np.isfinite(found), found, np.inf).min(1)
     lower = np.where(below & np.isfinite(found), found, -np.inf).max(1)
-    corner = np.interp(longitudes, ends[0][order], ends[1][order])
+    covered[[0, -1]] = True
+    if (~covered).sum() < FEWEST:
+        return None
     for curve in (upper, lower):
-        curve[[0, -1]] = corner[[0, -1]]
+        curve[covered] = middle[covered]
         good = np.isfinite(curve)
-        if good.sum() < STEPS // 2:
-            return None
         curve[:] = np.interp(longitudes, longitudes[good], curve[good])
-    return Gap(longitudes, np.maximum(upper, lower), lower)
+    # A rough mesh's eye ends in an upright edge: its points go with what is open beside them.
+    return Gap(longitudes, _beside(np.maximum(upper, lower), max), _beside(lower, min))
+
+
+def _beside(curve: np.ndarray, choose) -> np.ndarray:
+    """A curve's value, or that of a neighbour, whichever is chosen."""
+    left, right = np.r_[curve[:1], curve[:-1]], np.r_[curve[1:], curve[-1:]]
+    pick = np.maximum if choose is max else np.minimum
+    return pick(curve, pick(left, right))
 
 
 def _lid_marks(head: Head, side: str) -> tuple[np.ndarray, np.ndarray]:
@@ -146,6 +160,37 @@ def _lid_marks(head: Head, side: str) -> tuple[np.ndarray, np.ndarray]:
     above, below = (named(head.landmarks, n) for n in (opening.above, opening.below))
     order = [int(((below - mark) ** 2).sum(1).argmin()) for mark in above]
     return named(head.landmarks, opening.ends), 0.5 * (above + below[order])
+
+
+def _openings(eye: Eye, triangles, longitudes, latitudes) -> tuple[np.ndarray, np.ndarray]:
+    """At each longitude the middle of where the eye is open, near a given latitude, and (STEPS,)
+    whether it is open nowhere near it."""
+    tried = latitudes[:, None] + ASIDE
+    shut = np.stack([_covered(eye, triangles, longitudes, t) for t in tried.T], 1)
+    covered = shut.all(1)
+    middles = [ASIDE[_longest(~row)].mean() if not row.all() else 0.0 for row in shut]
+    return latitudes + np.array(middles), covered
+
+
+def _longest(mask: np.ndarray) -> np.ndarray:
+    """Where the longest run of True is."""
+    runs = np.split(np.arange(len(mask)), np.flatnonzero(np.diff(mask.astype(int))) + 1)
+    return max((r for r in runs if mask[r[0]]), key=len)
+
+
+def _covered(eye: Eye, triangles, longitudes: np.ndarray, latitudes: np.ndarray) -> np.ndarray:
+    """(STEPS,) whether skin lies before the ball in each of these directions."""
+    near = eye.near & (eye.radius < RIM * eye.ball.radius)
+    rows = triangles[near[triangles].all(1)]
+    flat = np.stack([eye.longitude, eye.latitude], 1)
+    a, b, c = (flat[rows[:, k]] for k in range(3))
+    at = np.stack([longitudes, latitudes], 1)[:, None]
+    sides = [
+        (q - p)[:, 0] * (at - p)[..., 1] - (q - p)[:, 1] * (at - p)[..., 0]
+        for p, q in ((a, b), (b, c), (c, a))
+    ]
+    inside = np.all([s >= 0.0 for s in sides], 0) | np.all([s <= 0.0 for s in sides], 0)
+    return inside.any(1)
 
 
 def _crossings(eye: Eye, rows: np.ndarray, longitudes: np.ndarray) -> np.ndarray:
