@@ -60,7 +60,7 @@ class HeadsetReader:
         weight, bias = self._hidden
         hidden = np.maximum(np.concatenate([codes, own], 1) @ weight.T + bias, 0.0)
         weight, bias = self._out
-        return (1.0 / (1.0 + np.exp(-(hidden @ weight.T + bias)))).astype(np.float32)
+        return np.clip(hidden @ weight.T + bias, 0.0, 1.0).astype(np.float32)
 
     def _build(self, graph: Graph, batch: int) -> Outputs:
         parts = []

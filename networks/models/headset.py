@@ -30,6 +30,9 @@ from .layouts import (
 )
 from .registry import register_network
 
+USUAL = 0.07
+"""Of most coefficients in most frames: where learning begins."""
+
 
 class HeadsetBranch(nn.Module):
     """Convolutions at stride 2 over one view, one FC layer over their places."""
@@ -58,6 +61,7 @@ class HeadsetNetwork(nn.Module):
         self.nobody = nn.Parameter(torch.zeros(HEADSET_CODE))
         self.hidden = nn.Linear(2 * HEADSET_CODE, HEADSET_HIDDEN)
         self.out = nn.Linear(HEADSET_HIDDEN, len(ARKIT_CHANNELS))
+        nn.init.constant_(self.out.bias, USUAL)
 
     def code(self, views: Tensor) -> Tensor:
         """Views (B, 3, S, S) from `prepare_views` -> the backbone's codes (B, HEADSET_CODE)."""
@@ -65,19 +69,19 @@ class HeadsetNetwork(nn.Module):
         return torch.cat([self.eye(left), self.eye(right), self.mouth(mouth)], 1)
 
     def adapted(self, code: Tensor, neutral: Tensor | None = None) -> Tensor:
-        """Codes (B, HEADSET_CODE), and of the neutral (the same shape; None: not known) -> logits
-        (B, 52)."""
+        """Codes (B, HEADSET_CODE), and of the neutral (the same shape; None: not known) ->
+        coefficients (B, 52), a little beyond 0..1 at times."""
         own = self.nobody.expand_as(code) if neutral is None else neutral
         return self.out(F.relu(self.hidden(torch.cat([code, own], 1))))
 
     def forward(self, views: Tensor) -> Tensor:
-        """Views -> logits, the neutral not known."""
+        """Views -> coefficients, the neutral not known."""
         return self.adapted(self.code(views))
 
 
 @register_network
 def headset() -> HeadsetNetwork:
-    """Headset network: three near views -> logits of the coefficients."""
+    """Headset network: three near views -> coefficients."""
     return HeadsetNetwork()
 
 

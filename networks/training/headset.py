@@ -85,8 +85,8 @@ class HeadsetTask:
         codes = self.model.code(prepare_views(views)).view(count, TOGETHER + 1, -1)
         told = torch.from_numpy(rng.random((count, TOGETHER, 1)) >= UNKNOWN)
         neutral = torch.where(told, codes[:, :1], self.model.nobody)
-        logits = self.model.adapted(codes[:, 1:].flatten(0, 1), neutral.flatten(0, 1))
-        off = (logits.float().sigmoid() - torch.from_numpy(truth)) * self.mask
+        answer = self.model.adapted(codes[:, 1:].flatten(0, 1), neutral.flatten(0, 1))
+        off = (answer.float() - torch.from_numpy(truth)) * self.mask
         shape = torch.einsum("be,bef,bf->b", off, self.grams[who], off)
         return (off.square().sum(1) + SHAPE * shape).mean()
 
@@ -156,8 +156,8 @@ def answered(model: HeadsetNetwork, person: HeadsetPerson, rows: np.ndarray, tol
     neutral = codes[: len(still)].mean(0, keepdim=True)
     codes = codes[len(still) :]
     with torch.inference_mode():
-        logits = model.adapted(codes, neutral.expand_as(codes) if told else None)
-    return logits.sigmoid().numpy()
+        answer = model.adapted(codes, neutral.expand_as(codes) if told else None)
+    return answer.clamp(0.0, 1.0).numpy()
 
 
 def measured(model: HeadsetNetwork, people, others, rows, many: bool) -> dict[str, float]:

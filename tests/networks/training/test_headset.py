@@ -165,7 +165,7 @@ def trained(captures, tmp_path_factory):
 
 def test_people_never_seen_are_read(trained, captures):
     network, info = load_network(trained, "headset")
-    assert trained.stat().st_size < 60_000
+    assert trained.stat().st_size < 64_000
     assert trained.with_suffix(".md").exists()
     found = info.training["metrics"]
     assert found["mm unseen face"] < 0.5 * found["mm unseen still"]
@@ -187,7 +187,7 @@ def test_without_torch_the_answers_are_the_same(trained, captures):
     for neutral in (None, codes[:1]):
         with torch.inference_mode():
             own = neutral if neutral is None else neutral.expand_as(codes)
-            wanted = network.adapted(codes, own).sigmoid().numpy()
+            wanted = network.adapted(codes, own).clamp(0, 1).numpy()
         told = None if neutral is None else neutral[0].numpy()
         assert np.allclose(reader.coefficients(codes.numpy(), told), wanted, atol=1e-4)
 
