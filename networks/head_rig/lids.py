@@ -137,6 +137,8 @@ def gap_of(head: Head, eye: Eye) -> Gap | None:
     upper = np.where(above & np.isfinite(found), found, np.inf).min(1)
     lower = np.where(below & np.isfinite(found), found, -np.inf).max(1)
     covered[[0, -1]] = True
+    open_ = _longest(~covered) if not covered.all() else []
+    covered = ~np.isin(np.arange(STEPS), open_)  # what is open apart from it is no eye
     if (~covered).sum() < FEWEST:
         return None
     for curve in (upper, lower):
@@ -144,14 +146,15 @@ def gap_of(head: Head, eye: Eye) -> Gap | None:
         good = np.isfinite(curve)
         curve[:] = np.interp(longitudes, longitudes[good], curve[good])
     # A rough mesh's eye ends in an upright edge: its points go with what is open beside them.
-    return Gap(longitudes, _beside(np.maximum(upper, lower), max), _beside(lower, min))
+    beside = np.convolve(~covered, np.ones(3), "same") > 0
+    high, low = _beside(np.maximum(upper, lower), np.maximum), _beside(lower, np.minimum)
+    return Gap(longitudes, np.where(beside, high, middle), np.where(beside, low, middle))
 
 
-def _beside(curve: np.ndarray, choose) -> np.ndarray:
+def _beside(curve: np.ndarray, choose: np.ufunc) -> np.ndarray:
     """A curve's value, or that of a neighbour, whichever is chosen."""
     left, right = np.r_[curve[:1], curve[:-1]], np.r_[curve[1:], curve[-1:]]
-    pick = np.maximum if choose is max else np.minimum
-    return pick(curve, pick(left, right))
+    return choose(curve, choose(left, right))
 
 
 def _lid_marks(head: Head, side: str) -> tuple[np.ndarray, np.ndarray]:
@@ -180,8 +183,7 @@ def _longest(mask: np.ndarray) -> np.ndarray:
 
 def _covered(eye: Eye, triangles, longitudes: np.ndarray, latitudes: np.ndarray) -> np.ndarray:
     """(STEPS,) whether skin lies before the ball in each of these directions."""
-    near = eye.near & (eye.radius < RIM * eye.ball.radius)
-    rows = triangles[near[triangles].all(1)]
+    rows = triangles[eye.near[triangles].all(1)]
     flat = np.stack([eye.longitude, eye.latitude], 1)
     a, b, c = (flat[rows[:, k]] for k in range(3))
     at = np.stack([longitudes, latitudes], 1)[:, None]
