@@ -1,6 +1,7 @@
 """How a run of the tests begins and ends."""
 
 import os
+import signal
 import sys
 
 import pytest
@@ -9,6 +10,11 @@ import pytest
 # Before torch and numpy are imported, and for the processes that tests start.
 for _library in ("OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
     os.environ.setdefault(_library, "1")
+
+# What is run in the background, or by nohup, ignores signals, and so would all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 _status = pytest.StashKey[int]()
 
