@@ -196,11 +196,12 @@ def targets_for(
 
 
 def rounded(times: np.ndarray, actor: ActorRelations) -> np.ndarray:
-    """(N,) 0..1, how far speech makes the mouth round: pursed, or quickly narrower than it was. A
-    smile gives way to an "oh"."""
+    """(N,) 0..1, how far speech makes the mouth round: quickly pursed, or narrower than it was. A
+    smile gives way to an "oh"; a pout that is held is a feeling's own."""
     width = actor.moved[:, WIDTH]
     narrower = (slow(times, width, FEELING_HERTZ) - width) / NARROW
-    return np.maximum(actor.pursed, np.clip(narrower, 0.0, 1.0))
+    quickly = actor.pursed - slow(times, actor.pursed, FEELING_HERTZ)
+    return np.clip(np.maximum(quickly, narrower), 0.0, 1.0)
 
 
 def _amplified(settings: RetargetSettings) -> np.ndarray:
