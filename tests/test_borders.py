@@ -236,3 +236,14 @@ def _names(module: str) -> frozenset[str]:
             found.add(node.id)
         todo += ast.iter_child_nodes(node)
     return frozenset(found | {"__name__", "__file__", "__doc__", "__package__", "__path__"})
+
+
+def test_nothing_that_is_shipped_loads_factory_settings():
+    """Blender then takes the packages of every extension off the disk (see `close_scene`)."""
+    calls = [
+        f"{name}:{node.lineno}"
+        for name, path in PATHS.items()
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr == "read_factory_settings"
+    ]
+    assert calls == []

@@ -93,7 +93,7 @@ def _import_fbx(path: Path) -> tuple[str, ...]:
             _call(bpy.ops.import_scene.fbx, path)
             return ()
         except (RuntimeError, AttributeError, KeyError):  # of an old version, or unusual
-            bpy.ops.wm.read_factory_settings(use_empty=True)
+            bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     try:
         _call(bpy.ops.wm.fbx_import, path)
     except KeyError as error:  # a Blender before 4.5 has no such operator

@@ -55,7 +55,9 @@ def _open_blend(path: Path) -> None:
 
 def close_scene() -> None:
     """Leave the open file unsaved: Blender appends nothing from the file that is open."""
-    bpy.ops.wm.read_factory_settings(use_empty=True)
+    # With factory settings no extension is enabled, and Blender takes the packages of all of them
+    # off the disk, under the feet of the window that started this process.
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
 
 
 def find_mesh(name: str | None, *, library: str | None = None, file=None) -> bpy.types.Object:

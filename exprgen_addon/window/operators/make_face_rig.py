@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import bpy
-from bpy.props import EnumProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from ....networks.characters.profile import load_profile
 from ....networks.errors import ExprGenError, UsageError
@@ -33,6 +34,7 @@ class EXPRGEN_OT_make_face_rig(bpy.types.Operator):
 
     filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
     filter_glob: StringProperty(default="*.blend", options={"HIDDEN"})
+    check_existing: BoolProperty(default=True, options={"HIDDEN"})
     method: EnumProperty(
         name="Method",
         items=METHOD_ITEMS,
@@ -92,9 +94,13 @@ class EXPRGEN_OT_bring_rigged_head(bpy.types.Operator):
 
 
 def _beside(context) -> Path:
-    """Where the character goes if nobody says it: beside the file, named as the mesh is."""
+    """Where the character goes if nobody says it: beside the file, named as the mesh is, where no
+    other character is."""
     folder = Path(bpy.data.filepath).parent if bpy.data.filepath else Path.home()
-    return folder / f"{bpy.path.clean_name(context.object.name).lower()}_rig.blend"
+    stem = f"{bpy.path.clean_name(context.object.name).lower()}_rig"
+    names = itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2)))
+    files = (folder / f"{name}.blend" for name in names)
+    return next(f for f in files if not f.exists() and not f.with_suffix(".json").exists())
 
 
 def _task(context, out: Path, method: str) -> Task:

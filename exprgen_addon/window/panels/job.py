@@ -5,8 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ...engine import task_queue
-from .. import job_timer
-from ..operators import analyse, apply, make_clearer, new_character, show_reference
+from .. import job_timer, operators
 from .drawing import Part, draw_failed
 
 
@@ -28,8 +27,9 @@ class EXPRGEN_PT_job(Part, bpy.types.Panel):
 
 
 def _begun_elsewhere() -> list[task_queue.Task]:
-    """What failed and has no button in these panels."""
-    shown = {m.TITLE for m in (analyse, apply, make_clearer, new_character, show_reference)}
+    """What failed and has no button in these panels. An operator's TITLE is that of a job whose
+    outcome is drawn below its button."""
+    shown = {m.TITLE for m in operators.modules() if hasattr(m, "TITLE")}
     return [t for t in job_timer.queue.failures if t.title not in shown]
 
 

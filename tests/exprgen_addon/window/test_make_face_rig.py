@@ -5,6 +5,10 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 import exprgen
+from exprgen.exprgen_addon.engine.task_queue import Task
+from exprgen.exprgen_addon.window import job_timer, operators
+from exprgen.exprgen_addon.window.operators import make_face_rig
+from exprgen.exprgen_addon.window.panels import job
 from exprgen.tests.support import bare_heads
 
 
@@ -33,6 +37,23 @@ def test_it_wants_a_mesh(head):
 def test_the_open_file_is_not_written_over(head):
     with pytest.raises(RuntimeError, match="written over"):
         bpy.ops.exprgen.make_face_rig(filepath=bpy.data.filepath)
+
+
+def test_another_head_of_the_same_name_does_not_take_the_first_one_s_file(head, tmp_path):
+    assert make_face_rig._beside(bpy.context) == tmp_path / "head_rig.blend"
+    for made in ("head_rig.blend", "head_rig_2.json"):
+        (tmp_path / made).touch()
+    assert make_face_rig._beside(bpy.context) == tmp_path / "head_rig_3.blend"
+
+
+def test_a_failure_is_told_once_below_its_button():
+    titles = [m.TITLE for m in operators.modules() if hasattr(m, "TITLE")]
+    assert {make_face_rig.TITLE, "Actor's Head", "Add Avatar", "Export Take"} <= set(titles)
+    try:
+        job_timer.queue.failures[:] = [Task(t, lambda: None) for t in (*titles, "Elsewhere")]
+        assert [t.title for t in job._begun_elsewhere()] == ["Elsewhere"]
+    finally:
+        job_timer.queue.failures.clear()
 
 
 def test_a_head_that_has_a_rig_is_refused(head, tmp_path):
