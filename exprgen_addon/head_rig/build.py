@@ -7,6 +7,7 @@ import numpy as np
 
 from ...networks.head_rig.acting import Corrective
 from ...networks.head_rig.head_shapes import HeadShapes
+from ...networks.head_rig.rigid_parts import EYE
 from .reading import rest_points
 
 TAG = "exprgen_head_rig"
@@ -24,6 +25,9 @@ def add_shapes(objects: list[bpy.types.Object], found: HeadShapes, method: str) 
         for corrective in found.correctives:
             if corrective.name in shapes:
                 _drive(obj.data.shape_keys.key_blocks[corrective.name], keys, corrective)
+    for obj, kinds in zip(objects[1:], found.kinds[1:], strict=True):
+        if EYE in kinds:  # keys turn it; its object would swing it about an origin that is anywhere
+            obj.lock_location = obj.lock_rotation = obj.lock_scale = (True, True, True)
     objects[0][TAG] = method
     return len(keys.key_blocks) - 1
 

@@ -28,9 +28,9 @@ class EXPRGEN_PT_correct(Part, bpy.types.Panel):
         row.operator("exprgen.worst_frame", text="Next Worst Frame", icon="ERROR")
         told = review.told_at(context.scene, context.scene.frame_current)
         draw_wrapped(layout, told, "QUESTION")
-        row = layout.row(align=True)
-        row.prop(context.scene.exprgen, "show_lips", icon="FCURVE")
-        row.prop(context.scene.exprgen, "show_mimicry", icon="FCURVE")
+        column = layout.column(align=True)  # side by side their names would not fit
+        column.prop(context.scene.exprgen, "show_lips", icon="FCURVE")
+        column.prop(context.scene.exprgen, "show_mimicry", icon="FCURVE")
         for line in looked.lacking if (looked := review.kept(context.scene)) is not None else ():
             draw_wrapped(layout, line, "INFO")
         found = posed_collection(context)

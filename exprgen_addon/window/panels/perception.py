@@ -35,7 +35,7 @@ class EXPRGEN_PT_perception(Part, bpy.types.Panel):
             draw_bars(layout, found.track.expression[row])
             if not found.track.found[row]:
                 alert(layout, "The face is lost at this frame")
-        line = layout.row(align=True)
+        line = layout.split(factor=0.68, align=True)
         line.prop(scene.exprgen, "show_curve", icon="FCURVE")
         if found.track.affect is not None:
             line.prop(scene.exprgen, "show_affect")
@@ -88,9 +88,10 @@ def _count(first: int, shown: int, count: int) -> str:
 def reading_text(phrase: Phrase) -> str:
     """What is felt in a phrase, in a few words."""
     second, chance = phrase.second
-    if phrase.by_hand and chance < 0.005:
-        return phrase.expression
-    return f"{phrase.expression} {phrase.confidence:.0%}, {second} {chance:.0%}"
+    first = f"{phrase.expression} {phrase.confidence:.0%}"
+    if chance < 0.005:  # it would be told as 0%
+        return phrase.expression if phrase.by_hand else first
+    return f"{first}, {second} {chance:.0%}"
 
 
 def _draw_warnings(layout, found: references.Seen) -> None:

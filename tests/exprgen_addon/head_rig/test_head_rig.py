@@ -87,7 +87,10 @@ def test_it_profiles_like_any_character(rigged, tmp_path):
     proposal = profile_file(rigged[0], tmp_path / "hero.json", mesh_name="Head")
     names = set(proposal.profile.names)
     assert {"jawOpen", "mouthClose", "tongueOut", "eyeBlinkLeft"} <= names
-    assert {"head_yaw", "gaze_left_yaw"} <= {c.role for c in proposal.profile.controls}
+    roles = {c.role: c for c in proposal.profile.controls}
+    assert {"head_yaw", "gaze_left_yaw"} <= roles.keys()
+    gaze = {t.id_type for r, c in roles.items() if r.startswith("gaze") for t in c.targets}
+    assert gaze == {"KEY"}, "an eye's origin may lie anywhere: its object is not to be turned"
     assert not any(n.startswith("fix") for n in names)
     assert proposal.profile.framing.forward == (0.0, -1.0, 0.0)
 
