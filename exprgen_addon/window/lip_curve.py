@@ -22,8 +22,10 @@ ACTOR, CHARACTER = (0.95, 0.95, 0.95, 0.95), (1.0, 0.55, 0.15, 0.95)
 MEET, MISSED = (0.35, 0.75, 0.45, 0.35), (0.9, 0.2, 0.2, 0.55)
 LEAST = 0.1
 """Eye distances that the height shows at least."""
-LOW, DIFFERENT = 0.5, 0.94
-"""Least mimicry that is drawn, and that below which faces are of different expressions (Prima)."""
+LOW, DIFFERENT = 0.3, 0.66
+"""Least mimicry that is drawn, and the most that two different expressions of an actor and a
+character were found to have (docs/measured.md). Prima's .94 is of blends, between two people."""
+EDGE = (1.0, 1.0, 1.0, 0.25)
 
 _handle = None
 _drawn: dict[str, object] = {}
@@ -94,10 +96,15 @@ def _paint_mimicry(shown: Shown, x: np.ndarray, width, room, now: float | None, 
     box(shader, x0 - 6, y0 - 6, x1 + 6, y0 + height + 18 * scale, (0.08, 0.08, 0.09, 0.72))
     for start, end in runs(shown.mimicry < DIFFERENT):
         box(shader, x[start], y0, max(x[end - 1], x[start] + 2), y0 + height, MISSED)
+    edge = y0 + (DIFFERENT - LOW) / (1.0 - LOW) * height
+    box(shader, x0, edge, x1, edge + 1, EDGE)
     _line(shader, x, (shown.mimicry - LOW) / (1.0 - LOW), room, CHARACTER)
     _now(shader, now, room)
     words = f"{shown.name}: how near to the actor's face, {shown.mimicry_score:.2f} in all"
-    _words(((words, CHARACTER),), x0, y0 + height + 4 * scale, scale)
+    told = [(words, CHARACTER)]
+    if off := int((shown.mimicry < DIFFERENT).sum()):
+        told.append((f"as another expression in {off} of {len(x)} frames", MISSED))
+    _words(told, x0, y0 + height + 4 * scale, scale)
 
 
 def _line(shader, x: np.ndarray, values: np.ndarray, room, colour) -> None:

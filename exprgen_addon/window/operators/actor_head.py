@@ -9,6 +9,7 @@ from bpy.props import BoolProperty, FloatProperty, StringProperty
 
 from ....networks.errors import ExprGenError, InputError
 from ....networks.face_model.projection import FIELD
+from ...actor_head.build import TAG
 from ...actor_head.scene import append_heads
 from ...engine.task_queue import Task
 from ...keying.keyframes import scene_fps
@@ -69,11 +70,20 @@ class EXPRGEN_OT_actor_head(bpy.types.Operator):
                 return ""
             job_timer.undoable(bpy.ops.exprgen.take_actor_head, scene=name, filepath=str(made))
             made.unlink(missing_ok=True)
-            return f"landmarks lie {result['residual']:.1f} mm from the head's"
+            return f"landmarks lie {result['residual']:.1f} mm from the head's; {_where(name)}"
 
         return Task(
             TITLE, job_timer.command(*words), finish, drop=lambda: made.unlink(missing_ok=True)
         )
+
+
+def _where(scene: str) -> str:
+    """From where the newest head is to be looked at."""
+    head = [c for c in bpy.data.scenes[scene].collection.children if TAG in c][-1]
+    camera = next(o for o in head.all_objects if o.type == "CAMERA")
+    if bpy.data.scenes[scene].camera == camera:
+        return "View > Cameras > Active Camera shows it over the footage"
+    return f"it lies over the footage for the camera {camera.name!r}"
 
 
 class EXPRGEN_OT_take_actor_head(bpy.types.Operator):
@@ -88,10 +98,14 @@ class EXPRGEN_OT_take_actor_head(bpy.types.Operator):
 
     def execute(self, context):
         try:
-            append_heads(bpy.data.scenes[self.scene], self.filepath)
+            scene = bpy.data.scenes[self.scene]
+            heads = append_heads(scene, self.filepath)
         except ExprGenError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
+        if scene.camera is None:  # so that the numpad's 0 shows head and footage at once
+            cameras = (o for head in heads for o in head.all_objects if o.type == "CAMERA")
+            scene.camera = next(cameras, None)
         return {"FINISHED"}
 
 

@@ -40,6 +40,7 @@ def test_the_head_comes_into_the_scene(scene):
     head = next(o for o in collection.all_objects if o.type == "MESH" and o.data.shape_keys)
     assert head.animation_data.action is not None
     camera = next(o for o in collection.all_objects if o.type == "CAMERA")
+    assert scene.camera == camera, "there was none: the footage is one key away"
     image = camera.data.background_images[0].image
     assert bpy.path.abspath(image.filepath).endswith("reference_00001.jpg")
     scene.frame_set(scene.frame_current + 5)
