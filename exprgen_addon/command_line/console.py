@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 from ...networks.errors import ExprGenError, OutputError, UsageError
-from ...networks.files import HIDDEN, unwritable
+from ...networks.files import HIDDEN, make_output_folder, unwritable
 from ...networks.owners import token
 from ...networks.records import json_text
 from .ending import LastResort
@@ -326,7 +326,8 @@ def check_file(path: str | Path, suffixes: tuple[str, ...]) -> Path:
 
 
 def check_folder(path: str | Path) -> Path:
-    """A folder that can be written into, made if need be.
+    """A folder that can be written into, made if need be; it goes again if the command fails and
+    nothing has come into it.
 
     Raises:
         OutputError: it is a file, or can't be made or written into.
@@ -335,7 +336,7 @@ def check_folder(path: str | Path) -> Path:
     if path.exists() and not path.is_dir():
         raise OutputError("is a file, not a folder", file=path, fix="choose a folder")
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_output_folder(path)
     except OSError as error:
         raise OutputError(
             f"can't be made ({error.strerror})", file=path, fix="choose a writable place"
