@@ -74,10 +74,13 @@ def written_whole(path: str | Path, *, fsync: bool = False) -> Iterator[Path]:
 def all_or_none(*paths: str | Path) -> Iterator[None]:
     """Files that are only of use together: if anything fails within, each is as it was before.
 
+    Of folders, which may be among them, only those go again that were not there.
+
     Raises:
         OutputError: their folder can't be written.
     """
-    kept = {Path(p): Path(p).with_name(f"{HIDDEN}{token()}.kept") for p in paths}
+    files = [p for p in map(Path, paths) if not p.is_dir()]
+    kept = {p: p.with_name(f"{HIDDEN}{token()}.kept") for p in files}
     try:
         for path, aside in kept.items():
             if path.exists():
@@ -98,7 +101,12 @@ def all_or_none(*paths: str | Path) -> Iterator[None]:
 def _put_back(kept: dict[Path, Path]) -> None:
     for path, aside in kept.items():
         with contextlib.suppress(OSError):
-            os.replace(aside, path) if aside.exists() else path.unlink(missing_ok=True)
+            if aside.exists():
+                os.replace(aside, path)
+            elif path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _forget(kept: dict[Path, Path]) -> None:

@@ -26,6 +26,21 @@ def test_what_belongs_together_is_written_together(tmp_path):
     assert old.read_text() == "done"
 
 
+def test_a_folder_among_them_goes_only_if_it_is_new(tmp_path):
+    (tmp_path / "mine").mkdir()
+
+    def fails():
+        with all_or_none(tmp_path / "mine", tmp_path / "new"):
+            for name in ("mine", "new"):
+                (tmp_path / name).mkdir(exist_ok=True)
+                (tmp_path / name / "1.png").touch()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fails()
+    assert [p.name for p in tmp_path.iterdir()] == ["mine"]
+
+
 def test_an_end_by_force_puts_back_too(tmp_path):
     path = tmp_path / "old.json"
     path.write_text("mine")
