@@ -37,9 +37,20 @@ def bare_head(name: str | None, file=None) -> bpy.types.Object:
             file=file,
             fix="open that file, or make it local: Object > Relations > Make Local",
         )
+    _refuse_hidden(mesh, file)
     _refuse_keys(mesh, file)
     check_places(mesh, file)
     return mesh
+
+
+def _refuse_hidden(mesh: bpy.types.Object, file) -> None:
+    """Its face is looked for in pictures."""
+    if mesh.hide_render or mesh.hide_viewport or mesh.name not in bpy.context.view_layer.objects:
+        raise InputError(
+            f"mesh {mesh.name!r} is hidden, or its collection is switched off",
+            file=file,
+            fix="show it in viewports and renders, in the outliner, and save the file",
+        )
 
 
 def check_places(obj: bpy.types.Object, file=None) -> None:

@@ -182,13 +182,16 @@ def test_the_command_says_what_is_wrong(tmp_path, capfd):
     assert not (tmp_path / "a.blend").exists()
 
 
-def test_small_heads_are_heads_and_flat_ones_are_none(head):
+def test_small_heads_are_heads_flat_and_hidden_ones_are_none(head):
     head.scale = (1e-5, 1e-5, 1e-5)
     bpy.context.view_layer.update()
     assert reading.bare_head("Head") == head
     head.scale = (1.0, 1.0, 0.0)
     bpy.context.view_layer.update()
     with pytest.raises(InputError, match=r"hero\.blend.*scale of zero"):
+        reading.bare_head("Head", file="hero.blend")
+    head.hide_render = True
+    with pytest.raises(InputError, match=r"hero\.blend.*hidden"):
         reading.bare_head("Head", file="hero.blend")
 
 
