@@ -33,6 +33,10 @@ HIDDEN = ".exprgen-"
 """How temporary files and folders beside an output begin."""
 _unfinished: set[Path] = set()
 """Temporary files that this process is writing."""
+_to_put_back: dict[Path, Path] = {}
+"""Files that `all_or_none` may have to put back, and where they are kept meanwhile."""
+_made_folders: list[Path] = []
+"""Folders that `make_output_folder` has made, the outer ones first."""
 
 
 # --- written whole -------------------------------------------------------------------------------
@@ -66,11 +70,89 @@ def written_whole(path: str | Path, *, fsync: bool = False) -> Iterator[Path]:
         _unfinished.discard(part)
 
 
+@contextlib.contextmanager
+def all_or_none(*paths: str | Path) -> Iterator[None]:
+    """Files that are only of use together: if anything fails within, each is as it was before.
+
+    Of folders, which may be among them, only those go again that were not there.
+
+    Raises:
+        OutputError: their folder can't be written.
+    """
+    files = [p for p in map(Path, paths) if not p.is_dir()]
+    kept = {p: p.with_name(f"{HIDDEN}{token()}.kept") for p in files}
+    try:
+        for path, aside in kept.items():
+            if path.exists():
+                shutil.copy2(path, aside)
+            _to_put_back[path] = aside
+    except OSError as error:
+        _forget(kept)
+        raise unwritable(path, error) from error
+    try:
+        yield
+    except BaseException:
+        _put_back(kept)
+        raise
+    finally:
+        _forget(kept)
+
+
+def _put_back(kept: dict[Path, Path]) -> None:
+    for path, aside in kept.items():
+        with contextlib.suppress(OSError):
+            if aside.exists():
+                os.replace(aside, path)
+            elif path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _forget(kept: dict[Path, Path]) -> None:
+    for path, aside in kept.items():
+        _to_put_back.pop(path, None)
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
+def make_output_folder(path: str | Path) -> None:
+    """Make a folder for what will be written, and those that it lies in; see `drop_empty_folders`.
+
+    Raises:
+        OSError: it can't be made.
+    """
+    path = Path(path)
+    missing = [p for p in (path, *path.parents) if not p.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    _made_folders.extend(p.absolute() for p in reversed(missing))
+
+
+@contextlib.contextmanager
+def made_folders() -> Iterator[None]:
+    """Within, a command makes folders; where it fails, those that stayed empty go again."""
+    _made_folders.clear()
+    try:
+        yield
+    except BaseException:
+        drop_empty_folders()
+        raise
+
+
+def drop_empty_folders() -> None:
+    """Remove what `make_output_folder` has made that stayed empty, after a command that failed."""
+    while _made_folders:
+        with contextlib.suppress(OSError):  # it holds something
+            _made_folders.pop().rmdir()
+
+
 def drop_unfinished() -> None:
     """Remove what this process is writing, for one that ends without an ending."""
     for part in list(_unfinished):
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+    _put_back(dict(_to_put_back))
+    drop_empty_folders()
 
 
 def write_array(path: Path, array: np.ndarray) -> None:

@@ -19,13 +19,15 @@ from pathlib import Path
 from types import FrameType
 
 from ...networks.errors import ExprGenError, OutputError, UsageError
-from ...networks.files import HIDDEN, unwritable
+from ...networks.files import HIDDEN, make_output_folder, unwritable
 from ...networks.owners import token
 from ...networks.records import json_text
 from .ending import LastResort
 
 BAR_WIDTH = 24
 BLENDERS_SCRIPTS = re.compile(r"[\\/]scripts[\\/](addons_core|addons|modules|startup)[\\/]")
+IMPORTS_END = ("<frozen importlib._bootstrap>", "cb")
+"""File and name of the weak reference's callback in which Python forgets the lock of a module."""
 PLAIN_INTERVAL = 5.0  # seconds between progress lines where a line can't be rewritten
 
 
@@ -217,7 +219,7 @@ class Console:
         if self.interrupted or not self._keeping:
             self.interrupted = True
             self._last_resort.start()
-            if not within_blender(frame):
+            if not would_be_lost(frame):
                 raise KeyboardInterrupt
             return
         self.interrupted = True
@@ -234,11 +236,14 @@ def ending_signals() -> list[int]:
     return [n for n in known if n == signal.SIGINT or signal.getsignal(n) != signal.SIG_IGN]
 
 
-def within_blender(frame: FrameType | None) -> bool:
-    """Whether Blender's own scripts are at work, such as the render engine's or an importer's: what
-    is raised there is printed and forgotten."""
+def would_be_lost(frame: FrameType | None) -> bool:
+    """Whether what is raised now is printed and forgotten: Blender's own scripts are at work, such
+    as the render engine's or an importer's, or Python tidies up after an import."""
     while frame is not None:
-        if BLENDERS_SCRIPTS.search(frame.f_code.co_filename):
+        code = frame.f_code
+        if BLENDERS_SCRIPTS.search(code.co_filename):
+            return True
+        if (code.co_filename, code.co_name) == IMPORTS_END:
             return True
         frame = frame.f_back
     return False
@@ -326,7 +331,8 @@ def check_file(path: str | Path, suffixes: tuple[str, ...]) -> Path:
 
 
 def check_folder(path: str | Path) -> Path:
-    """A folder that can be written into, made if need be.
+    """A folder that can be written into, made if need be; it goes again if the command fails and
+    nothing has come into it.
 
     Raises:
         OutputError: it is a file, or can't be made or written into.
@@ -335,7 +341,7 @@ def check_folder(path: str | Path) -> Path:
     if path.exists() and not path.is_dir():
         raise OutputError("is a file, not a folder", file=path, fix="choose a folder")
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_output_folder(path)
     except OSError as error:
         raise OutputError(
             f"can't be made ({error.strerror})", file=path, fix="choose a writable place"

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ...networks.errors import EXIT_INTERRUPTED, ExprGenError
-from ...networks.files import is_full, unwritable
+from ...networks.files import is_full, made_folders, unwritable
 
 if TYPE_CHECKING:
     from .console import Console
@@ -86,7 +86,7 @@ def _run_words(
             if noted or console.interrupted:
                 raise KeyboardInterrupt
             check_here()
-            with own_temporary_folder():
+            with own_temporary_folder(), made_folders():
                 return args.run(args, console)
         except ExprGenError as error:
             code = console.fail(error)

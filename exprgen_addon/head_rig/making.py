@@ -8,6 +8,7 @@ from pathlib import Path
 
 import bpy
 
+from ...networks.errors import InputError
 from ...networks.head_rig.head_shapes import METHODS, HeadShapes, check_method, shapes_for
 from ..keying.takes import save_file
 from ..profiling.scenes import character_objects, open_scene
@@ -42,9 +43,9 @@ def rig_head(
     objects = reading.members(mesh)
     told = reading.make_ready(objects)
     bpy.context.view_layer.update()
+    meshes = [reading.read_mesh(obj) for obj in objects]
     say("looking for the landmarks")
     landmarks, placed = marking.find_landmarks(mesh, character_objects(mesh), locate, points)
-    meshes = [reading.read_mesh(obj) for obj in objects]
     found = shapes_for(meshes, landmarks, method, say)
     keys = build.add_shapes(objects, found, method)
     build.add_pivot(objects, found)
@@ -71,6 +72,9 @@ def rig_file(
     check_method(method)
     told = open_scene(path)
     mesh = reading.bare_head(mesh_name, file=path)
-    made = rig_head(mesh, locate, points, method, say)
+    try:
+        made = rig_head(mesh, locate, points, method, say)
+    except InputError as error:
+        raise InputError(error.problem, file=error.file or path, fix=error.fix) from error
     save_file(out)
     return Made(made.mesh, made.keys, (*told, *made.told), made.shapes)

@@ -6,6 +6,8 @@ counted in the head's own points.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import bpy
@@ -44,7 +46,8 @@ def find_landmarks(
     """
     with scratch_folder() as folder:
         profile = bare_profile(head, objects, folder)
-        placed = _placed(head, profile, locate, points)
+        with speaking_of(head.name):
+            placed = place_landmarks(profile, locate, points)
     marks = placed.profile.landmarks
     strangers = {a.object for a in marks.values()} - {head.name}
     if len(strangers) and sum(a.object != head.name for a in marks.values()) > 16:
@@ -55,13 +58,14 @@ def find_landmarks(
     return _in_world(placed, {o.name: o for o in objects}), placed
 
 
-def _placed(head: bpy.types.Object, profile: RigProfile, locate: Locate, points) -> Placement:
-    """`place_landmarks`, whose errors speak of the head instead of the copy that was looked at."""
+@contextlib.contextmanager
+def speaking_of(head: str, file=None) -> Iterator[None]:
+    """Errors of placing landmarks speak of the head, not of the copy or profile looked at."""
     try:
-        return place_landmarks(profile, locate, points)
+        yield
     except InputError as error:
         raise InputError(
-            f"no landmarks can be placed on {head.name!r}: {error.problem}", fix=BY_HAND
+            f"no landmarks can be placed on {head!r}: {error.problem}", file=file, fix=BY_HAND
         ) from error
 
 

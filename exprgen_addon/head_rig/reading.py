@@ -37,8 +37,38 @@ def bare_head(name: str | None, file=None) -> bpy.types.Object:
             file=file,
             fix="open that file, or make it local: Object > Relations > Make Local",
         )
+    _refuse_hidden(mesh, file)
     _refuse_keys(mesh, file)
+    check_places(mesh, file)
     return mesh
+
+
+def _refuse_hidden(mesh: bpy.types.Object, file) -> None:
+    """Its face is looked for in pictures."""
+    if mesh.hide_render or mesh.hide_viewport or mesh.name not in bpy.context.view_layer.objects:
+        raise InputError(
+            f"mesh {mesh.name!r} is hidden, or its collection is switched off",
+            file=file,
+            fix="show it in viewports and renders, in the outliner, and save the file",
+        )
+
+
+def check_places(obj: bpy.types.Object, file=None) -> None:
+    """Whether its points are numbers and, in the world, no plane or point, however small.
+
+    Raises:
+        InputError: they are not.
+    """
+    matrix = np.array(obj.matrix_world)[:3, :3]
+    points = rest_points(obj)
+    extents = np.linalg.norm(matrix, axis=0) * np.ptp(points, axis=0)
+    usable = np.isfinite(points).all() and np.isfinite(matrix).all()
+    if not usable or np.linalg.matrix_rank(matrix) < 3 or not extents.max() > 0.0:
+        raise InputError(
+            f"mesh {obj.name!r} has places that are not numbers, or a scale of zero",
+            file=file,
+            fix="mend it in Blender: Mesh > Clean Up, Object > Apply > Scale",
+        )
 
 
 def _refuse_keys(mesh: bpy.types.Object, file) -> None:
@@ -110,13 +140,9 @@ def read_mesh(obj: bpy.types.Object) -> Mesh:
     Raises:
         InputError: a place is not a number, or its object is flat.
     """
+    check_places(obj)
     points = rest_points(obj)
     matrix = np.array(obj.matrix_world)
-    if not np.isfinite(points).all() or abs(np.linalg.det(matrix[:3, :3])) < 1e-12:
-        raise InputError(
-            f"mesh {obj.name!r} has places that are not numbers, or a scale of zero",
-            fix="mend it in Blender: Mesh > Clean Up, Object > Apply > Scale",
-        )
     triangles, material = _triangles(obj.data, points)
     slots = [s.material.name if s.material else "" for s in obj.material_slots]
     axes = matrix[:3, :3].T / np.linalg.norm(matrix[:3, :3].T, axis=1, keepdims=True)

@@ -6,6 +6,7 @@ and the vertices of the face that move are measured (`probe.Probe`). What stays 
 words, for a person to decide.
 """
 
+from .proposal import profile_before as profile_before
 from .proposal import profile_file as profile_file
 from .proposal import propose_profile as propose_profile
 from .scenes import close_scene as close_scene

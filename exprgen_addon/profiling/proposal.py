@@ -203,7 +203,7 @@ def profile_file(
     path, out = Path(path), Path(out)
     imported = path.suffix.lower() != ".blend"
     blend = out.with_suffix(".blend").resolve() if imported else path.resolve()
-    before = _before(out, blend)
+    before = profile_before(out, blend)
     told = own_copy.opened(path, blend) if imported else open_scene(path)
     mesh = find_mesh(mesh_name, library=library, file=path)
     if mesh_name is None and len(possible_faces()) > 1:
@@ -277,7 +277,7 @@ def _within(pose: KeyPose, known: dict[str, Control]) -> KeyPose:
     return replace(pose, values=dict(zip(pose.values, values.tolist(), strict=True)))
 
 
-def _before(path: Path, scene: Path) -> RigProfile | None:
+def profile_before(path: Path, scene: Path) -> RigProfile | None:
     """The profile of this scene that is there already.
 
     Raises:
@@ -287,7 +287,7 @@ def _before(path: Path, scene: Path) -> RigProfile | None:
         return None
     try:
         before = load_profile(path)
-        if before.blend.exists() and not before.blend.samefile(scene):
+        if before.blend.exists() and not (scene.exists() and before.blend.samefile(scene)):
             raise OutputError(
                 f"is the profile of another character ({before.blend.name})",
                 file=path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,18 @@ def _open_blend(path: Path) -> None:
         raise InputError(
             f"can't be read as a .blend ({last_line(error)})", file=path, fix="save it again"
         ) from error
+    _leave_editing()
+
+
+def _leave_editing() -> None:
+    """A mesh that was saved while it was edited has its changes apart, and takes no shape keys."""
+    objects = bpy.context.view_layer.objects
+    active = objects.active
+    for obj in [o for o in objects if o.mode != "OBJECT"]:
+        objects.active = obj
+        with contextlib.suppress(RuntimeError):  # hidden: its mode can't be changed
+            bpy.ops.object.mode_set(mode="OBJECT")
+    objects.active = active
 
 
 def close_scene() -> None:
@@ -131,11 +144,17 @@ def possible_faces() -> list[bpy.types.Object]:
 
 def _only_mesh(file) -> str:
     meshes = possible_faces()
+    if not meshes:
+        raise UsageError(
+            "the file holds no mesh with faces",
+            file=file,
+            fix="save the head into it, or append it",
+        )
     chosen = meshes[0] if len(meshes) == 1 else choose_face(meshes)
     if chosen is None:
-        names = ", ".join(o.name for o in meshes[:8]) or "none"
+        names = ", ".join(o.name for o in meshes[:8])
         raise UsageError(
-            f"the file has {len(meshes)} meshes, and none says that it has the face: {names}",
+            f"the file has {len(meshes)} meshes, and it can't be told which has the face: {names}",
             file=file,
             fix="name the mesh of the face with --object NAME",
         )

@@ -42,6 +42,7 @@ from .evaluation_plan import (
     Plan,
     Run,
     analyse,
+    clip_track,
     digest,
     render,
     rows_of,
@@ -385,7 +386,7 @@ def _clip(plan: Plan, run: Run, counter, stop) -> dict | None:
     """What actor and primary express over the time of a clip, side by side."""
     primary, path = plan.profiles[0], plan.out / "clip.npz"
     analyse(plan, run, [plan.clips[0]], path)
-    face_track = FaceTrack.load(path)
+    face_track = clip_track(path, plan.clips[0])
     lead = replace(plan, profiles=plan.profiles[:1])
     track = solve(lead, run, path, plan.out / "tracks_clip", RetargetSettings())[primary.name]
     seen = np.flatnonzero(face_track.found)

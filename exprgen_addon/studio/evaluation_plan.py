@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from ...networks.characters.profile import RigProfile
-from ...networks.errors import UsageError
+from ...networks.errors import InputError, UsageError
 from ...networks.files import write_text
 from ...networks.reading import read_object
 from ...networks.records import json_text, number_of
 from ...networks.settings import RetargetSettings
-from ...networks.track import RigTrack
+from ...networks.track import FaceTrack, RigTrack
 from .look import Look
 
 Run = Callable[[str, dict], dict]
@@ -143,6 +143,18 @@ def analyse(plan: Plan, run: Run, reference: list[str], out: Path) -> None:
     """A FaceTrack with the primary's units; always anew, since weights may have changed."""
     request = {"reference": [str(Path(p).resolve()) for p in reference], "out": str(out)}
     run("analyse", {**request, "face": "largest", "profiles": [str(plan.profiles[0].path)]})
+
+
+def clip_track(path: Path, clip: str) -> FaceTrack:
+    """The track of what was given as a clip.
+
+    Raises:
+        InputError: it is pictures, or a single frame.
+    """
+    track = FaceTrack.load(path)
+    if track.meta.get("stills") or len(track.times) < 2:
+        raise InputError("is no clip: nothing moves in it", file=clip, fix="give --clip a video")
+    return track
 
 
 def solve(plan: Plan, run: Run, track: Path, out: Path, settings: RetargetSettings) -> dict:

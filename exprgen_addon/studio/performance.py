@@ -41,6 +41,7 @@ from .evaluation_plan import (
     Plan,
     Run,
     analyse,
+    clip_track,
     digest,
     folder_at,
     render,
@@ -97,7 +98,7 @@ def _tracks(plan: Plan, run: Run, clip: str) -> tuple[str, FaceTrack, dict]:
     ):
         analyse(plan, run, [clip], path)
         write_text(known, json_text({"of": mark}))
-    face_track = FaceTrack.load(path)
+    face_track = clip_track(path, clip)
     ours = solve(plan, run, path, folder / EXPRGEN, RetargetSettings())
     tracks = {p.name: {EXPRGEN: ours[p.name]} for p in plan.profiles}
     if PLAIN in plan.methods:

@@ -17,6 +17,8 @@ from ..models.weights_places import find_weights
 from ..vocabulary import ARKIT_CHANNELS, ARKIT_INDEX
 
 BATCH = 32
+BLANK = 1.0
+"""Deviation in grey levels within a view that shows nothing at all; skin in the dark has more."""
 LEAST_WHOLE = 0.2
 """Share of the moments that all three views must show."""
 GAZE_FULL = 0.6
@@ -56,12 +58,13 @@ def read_headset(
         InputError: too few moments, or none of them in the seconds of the neutral.
     """
     source = clips.paths[0]
+    _check_calibrate(calibrate, clips)
     times, codes, whole, waiting = [], [], [], []
     for triple in clips:
         if stop.is_set():
             break
         times.append(triple.time)
-        whole.append(triple.whole)
+        whole.append(triple.whole and not blank(triple.views))
         waiting.append(triple.views)
         if len(waiting) == BATCH:
             codes.append(reader.codes(np.stack(waiting)))
@@ -72,11 +75,27 @@ def read_headset(
     moments, there = np.array(times), np.array(whole, bool)
     if len(moments) < LEAST_FRAMES or there.mean() < LEAST_WHOLE:
         what = f"only {int(there.sum())} moments are seen by all three cameras"
-        raise InputError(what, file=source, fix="record them at the same time")
+        fix = "record them at the same time, with no camera covered"
+        raise InputError(what, file=source, fix=fix)
     code = np.concatenate(codes)
     answer = reader.coefficients(code, neutral_code(moments, code, there, calibrate, source))
     answer = bridged(moments, answer, there)
     return CoefficientTake(moments - moments[0], answer, eye_angles(answer)), there
+
+
+def blank(views: np.ndarray) -> bool:
+    """Whether some view of uint8 (3, S, S) is of one grey: a covered lens, a dead camera."""
+    return bool((views.std((1, 2)) < BLANK).any())
+
+
+def _check_calibrate(calibrate: float, clips: HeadsetClips) -> None:
+    seconds = clips.count / clips.fps if clips.count and clips.fps else None
+    if seconds and calibrate >= seconds:
+        raise InputError(
+            f"lasts {seconds:.2f} s, and its first {calibrate:g} s were to be neutral",
+            file=clips.paths[0],
+            fix="give fewer seconds to --calibrate",
+        )
 
 
 def neutral_code(times, codes, there, calibrate: float, source) -> np.ndarray | None:

@@ -223,19 +223,29 @@ class TrackRecorder:
         if not self._frames:
             raise InputError("holds no frame.", file=self._meta["source"], fix="give another file")
         if not self.found:
-            what = "pictures" if self.stills else "frames"
-            raise InputError(
-                f"no face was found in its {self._frames} {what}.",
-                file=self._meta["source"],
-                fix="use footage that shows a face from the front, lit, "
-                f"at least {SMALLEST} pixels wide",
-            )
+            raise self._no_face()
         try:
             for file in self._files.values():
                 file.flush()
             return self._write(partial, over_time or (lambda track: track))
         except OSError as error:
             raise unwritable(self.out, error) from error
+
+    def _no_face(self) -> InputError:
+        seen = f"in its {self._frames} {'pictures' if self.stills else 'frames'}"
+        number = str(self._meta["face"])
+        if number.isdigit() and int(number):
+            return InputError(
+                f"no face number {number}, from 0 at the left, was found {seen}.",
+                file=self._meta["source"],
+                fix="give a smaller number to --face, or largest, left or right",
+            )
+        return InputError(
+            f"no face was found {seen}.",
+            file=self._meta["source"],
+            fix="use footage that shows a face from the front, lit, "
+            f"at least {SMALLEST} pixels wide",
+        )
 
     def _write(self, partial: bool, over_time: Callable[[FaceTrack], FaceTrack]) -> Path:
         small = [n for n in (*_SPOOLED, *self._units) if n != "landmarks"]

@@ -190,6 +190,10 @@ def test_no_face_and_no_frame_are_told_apart(tmp_path):
         rec.add(unseen(0))
         with pytest.raises(InputError, match=r"park\.mp4: no face was found in its 1 frames"):
             rec.finish()
+    with TrackRecorder(tmp_path / "t.npz", source="park.mp4", face="3") as rec:
+        rec.add(unseen(0))
+        with pytest.raises(InputError, match=r"no face number 3.*--face"):
+            rec.finish()
     assert not (tmp_path / "t.npz").exists()
 
 

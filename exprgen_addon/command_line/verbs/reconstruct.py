@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 
 from ....networks.face_model.steps import METHODS, check_angle
-from ....networks.files import scratch_folder
+from ....networks.files import all_or_none, scratch_folder
 from ...keying.key_options import KeyOptions, check_fps
 from ..console import Console, check_file, check_folder, quiet
 from ..options import finite, reference_options
@@ -72,9 +73,21 @@ def run(args: argparse.Namespace, console: Console) -> int:
     check_references(read)
     outputs = {"out": out, "fit": fit, "footage": footage}
     check_outputs(outputs, read, filled={"footage": [footage]})
-    check_folder(footage)
-    with scratch_folder() as folder, running_worker(console) as worker:
+    with all_or_none(*filter(None, outputs.values())):
+        check_folder(footage)
+        result = _made(args, fit, footage, options, out, console)
+    console.result(result, _text(result))
+    return exit_code(result, console)
+
+
+def _made(args, fit: Path | None, footage: Path, options, out: Path, console: Console) -> dict:
+    """What was made, from the footage to the .blend."""
+    with contextlib.ExitStack() as open_:
+        folder = open_.enter_context(scratch_folder())
+        worker = open_.enter_context(running_worker(console))
         analysis = _track(args, folder, worker, console)
+        if console.interrupted:  # what was seen until then is to be kept
+            open_.enter_context(console.keeping())
         made = run_job(worker, "reconstruct", {
             "track": analysis["track"], "out": str((fit or folder / "fit.npz").resolve()),
             "angle": args.angle, "method": args.method, "consistency": args.consistency,
@@ -88,9 +101,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         }, console)  # fmt: skip
         result = {**analysis_summary(analysis), **made, "footage": str(footage)}
         result |= _build(args, made["fit"], footage, shown, fps, options, out)
-    result["fit"] = str(fit) if fit else None
-    console.result(result, _text(result))
-    return exit_code(result, console)
+    return result | {"fit": str(fit) if fit else None}
 
 
 def _track(args: argparse.Namespace, folder: Path, worker, console: Console) -> dict:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from ....networks.errors import UsageError
+from ....networks.files import all_or_none
 from ..console import Console, check_file
 from ..places import check_outputs
 from ..verb_steps import draw_sheet, exit_code, run_job, running_worker
@@ -49,18 +50,23 @@ def run(args: argparse.Namespace, console: Console) -> int:
         raise UsageError("where does the character go?", fix="give --out HERO.blend")
     out = check_file(args.out, (".blend",))
     outputs = {"out": out, "sheet": args.sheet}
+    if args.sheet and args.no_profile:
+        raise UsageError("--sheet shows a profile's landmarks", fix="leave out --no-profile")
     if args.sheet:
         check_file(args.sheet, (".png",))
-    if not args.no_profile:
-        outputs["profile"] = check_file(out.with_suffix(".json"), (".json",))
+    made_too = {} if args.no_profile else _beside(out)
+    outputs |= {name: check_file(path, (path.suffix,)) for name, path in made_too.items()}
     check_outputs(outputs, [args.scene, *filter(None, [args.points])])
     from ...characters.landmark_points import load_points
     from ...head_rig.making import rig_file
+    from ...profiling import profile_before
     from ...studio.landmark_finding import locate_with
 
+    if not args.no_profile:
+        profile_before(made_too["profile"], out)
     points = load_points(args.points) if args.points else None
     console.catch_interrupts()
-    with running_worker(console) as worker:
+    with running_worker(console) as worker, all_or_none(out, *made_too.values()):
         locate = locate_with(lambda c, a: run_job(worker, c, a, console))
         made = rig_file(
             args.scene,
@@ -88,11 +94,19 @@ def run(args: argparse.Namespace, console: Console) -> int:
     return exit_code(result, console)
 
 
+def _beside(out: Path) -> dict[str, Path]:
+    """What belongs to a character's .blend, by the words that tell what it is."""
+    from ....networks.characters.response import SUFFIX
+
+    return {"profile": out.with_suffix(".json"), "response": out.with_suffix(SUFFIX)}
+
+
 def _profile(args, out: Path, mesh: str, locate, points, console: Console, result: dict) -> list:
     """The profile beside the character, with landmarks that are looked for again with the jaw
     open, and how its controls move them; lines to say."""
     from ....networks.files import scratch_folder
     from ... import profiling
+    from ...head_rig.marking import speaking_of
     from ...studio import landmark_finding, motion_naming
     from ...studio.response import ensure_response
 
@@ -100,7 +114,8 @@ def _profile(args, out: Path, mesh: str, locate, points, console: Console, resul
     proposal = profiling.profile_file(out, path, mesh_name=mesh, progress=console.counter("trying"))
     profiling.close_scene()
     poses = console.counter(f"poses of {proposal.profile.name}")
-    placed = motion_naming.place_on_any(proposal.profile, locate, points, poses)
+    with speaking_of(mesh, args.scene):
+        placed = motion_naming.place_on_any(proposal.profile, locate, points, poses)
     placed.profile.save(path)
     note = ensure_response(placed.profile, poses)
     result |= {"profile": str(path), "controls": len(proposal.profile.controls)}

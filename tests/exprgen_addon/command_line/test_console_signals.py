@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 
 from exprgen.exprgen_addon.command_line import console
 
@@ -26,3 +27,14 @@ def test_a_handler_that_is_not_python_s_is_no_trouble(monkeypatch):
     finally:
         for number, handler in before.items():
             real(number, handler)
+
+
+def test_what_python_would_swallow_is_not_raised():
+    def frame_in(file, name):
+        space = {"frame": sys._getframe}
+        exec(compile(f"def {name}(): return frame()", file, "exec"), space)
+        return space[name]()
+
+    assert console.would_be_lost(frame_in("<frozen importlib._bootstrap>", "cb"))
+    assert console.would_be_lost(frame_in("/b/scripts/addons_core/io/x.py", "load"))
+    assert not console.would_be_lost(frame_in("/b/exprgen/x.py", "cb"))

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from exprgen.exprgen_addon.command_line import main
-from exprgen.networks.errors import EXIT_INPUT, EXIT_OK, EXIT_USAGE
+from exprgen.exprgen_addon.command_line.verbs import reconstruct
+from exprgen.networks.errors import EXIT_INPUT, EXIT_OK, EXIT_USAGE, InputError
 from exprgen.networks.face_model.model import face_model
 from exprgen.tests.support.filmed_face import film, track_of
 
@@ -82,3 +83,26 @@ def test_no_lens_has_that_angle(tracks, tmp_path, capfd):
     assert code == EXIT_USAGE
     assert "170 degrees" in said
     assert not list(tmp_path.iterdir())
+
+
+def test_a_head_that_fails_at_its_end_leaves_nothing(tracks, tmp_path, capfd, monkeypatch):
+    (tmp_path / "fit.npz").write_text("mine")
+    made = {"fit": str(tmp_path / "fit.npz"), "residual": 1.0}
+
+    def job(_worker, command, *_):
+        (tmp_path / "fit.npz").write_text("half")
+        (tmp_path / "head_footage" / "1.png").touch()
+        return {"reconstruct": made, "frames": {}}[command]
+
+    def fails(*_):
+        raise InputError("no pictures")
+
+    monkeypatch.setattr(reconstruct, "run_job", job)
+    monkeypatch.setattr(reconstruct, "_usual_fps", lambda _: 24.0)
+    monkeypatch.setattr(reconstruct, "_build", fails)
+    track = tracks / "target.npz"
+    words = ["reconstruct", track, "--track", track, "--out", tmp_path / "head.blend"]
+    code, _ = refused(capfd, *words, "--fit", tmp_path / "fit.npz")
+    assert code == EXIT_INPUT
+    assert [p.name for p in tmp_path.iterdir()] == ["fit.npz"]
+    assert (tmp_path / "fit.npz").read_text() == "mine"

@@ -6,9 +6,10 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from exprgen.exprgen_addon.command_line import main as command_line
+from exprgen.exprgen_addon.command_line.verbs import rig as rig_verb
 from exprgen.exprgen_addon.head_rig import build, making, marking, reading
-from exprgen.exprgen_addon.profiling import profile_file
-from exprgen.networks.errors import EXIT_INPUT, EXIT_USAGE, InputError, UsageError
+from exprgen.exprgen_addon.profiling import profile_file, scenes
+from exprgen.networks.errors import EXIT_INPUT, EXIT_OUTPUT, EXIT_USAGE, InputError, UsageError
 from exprgen.networks.vocabulary import ARKIT_CHANNELS
 from exprgen.tests.support import bare_heads
 
@@ -182,3 +183,48 @@ def test_the_command_says_what_is_wrong(tmp_path, capfd):
     assert run(["rig", same, "--object", "Hed", "--out", str(tmp_path / "a.blend")]) == EXIT_USAGE
     assert "did you mean" in capfd.readouterr().err
     assert not (tmp_path / "a.blend").exists()
+
+
+def test_small_heads_are_heads_flat_and_hidden_ones_are_none(head):
+    head.scale = (1e-5, 1e-5, 1e-5)
+    bpy.context.view_layer.update()
+    assert reading.bare_head("Head") == head
+    head.scale = (1.0, 1.0, 0.0)
+    bpy.context.view_layer.update()
+    with pytest.raises(InputError, match=r"hero\.blend.*scale of zero"):
+        reading.bare_head("Head", file="hero.blend")
+    head.hide_render = True
+    with pytest.raises(InputError, match=r"hero\.blend.*hidden"):
+        reading.bare_head("Head", file="hero.blend")
+
+
+def test_a_mesh_saved_in_edit_mode_is_left_as_it_was_edited(head, tmp_path):
+    bpy.context.view_layer.objects.active = head
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "edited.blend"))
+    scenes.open_scene(tmp_path / "edited.blend")
+    assert bpy.data.objects["Head"].mode == "OBJECT"
+
+
+def test_nothing_is_left_where_the_profile_fails(rigged, tmp_path, monkeypatch):
+    bare_heads.save("child", tmp_path / "bare.blend", kept=0.2)
+    mine = tmp_path / "hero.response.npz"
+    mine.write_text("mine")
+
+    def rig_file(_path, out, *_, **__):
+        out.write_bytes(rigged[0].read_bytes())
+        return rigged[1]
+
+    def fails(_args, out, *_):
+        out.with_suffix(".json").write_text("half")
+        mine.write_text("half")
+        raise InputError("no face")
+
+    monkeypatch.setattr(making, "rig_file", rig_file)
+    monkeypatch.setattr(rig_verb, "_profile", fails)
+    words = ["rig", str(tmp_path / "bare.blend"), "--out", str(tmp_path / "hero.blend")]
+    assert command_line.main(words) == EXIT_INPUT
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bare.blend", mine.name]
+    assert mine.read_text() == "mine"
+    (tmp_path / "hero.json").write_text("{}")
+    assert command_line.main(words) == EXIT_OUTPUT

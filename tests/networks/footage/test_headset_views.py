@@ -142,6 +142,23 @@ def test_a_capture_becomes_a_track_of_coefficients(tmp_path, weights):
     assert np.ptp(track.arkit, axis=0).max() > 0
 
 
+def test_a_covered_camera_and_a_neutral_without_end_are_refused(tmp_path, weights):
+    paths = three(tmp_path / "c")
+    words = {"reference": [str(p) for p in paths], "out": str(tmp_path / "t.npz"), "headset": True}
+
+    def analyse(**more):
+        request = pipeline.AnalyseRequest.from_json({**words, **more})
+        return pipeline.analyse(request, lambda message: None, threading.Event())
+
+    with pytest.raises(InputError, match=r"left\.mp4: lasts 1\.00 s.*--calibrate"):
+        analyse(calibrate=9)
+    times = [i / 30 for i in range(30)]
+    written(paths[2], times, [np.full_like(view(t, 2), 9) for t in times])
+    with pytest.raises(InputError, match="only 0 moments"):
+        analyse()
+    assert not (tmp_path / "t.npz").exists()
+
+
 def test_without_the_network_it_says_how_to_train_one(weights):
     (weights / "headset.safetensors").unlink()
     with pytest.raises(ModelError) as error:
