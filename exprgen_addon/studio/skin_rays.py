@@ -11,6 +11,7 @@ import numpy as np
 
 from ...networks.characters.profile import Anchor, RigProfile
 from ...networks.errors import InputError
+from ...networks.head_rig.mesh_graph import connected, welded
 from ...networks.vocabulary import LANDMARK_INDEX, LANDMARK_NAMES
 from ..characters.landmark_anchors import own_name, world_vertices
 
@@ -26,8 +27,6 @@ DEEP = 0.09
 """Skin this far behind its neighbours is the inside of mouth or socket; share of the width."""
 REACH = 0.09
 """How far from its ray a landmark may be put, as a share of the face's width."""
-WELD = 1e-6
-"""Vertices so near are one, in extents of their mesh."""
 MOST_OFF = 16
 """Landmarks that may lie on no skin and go to the nearest; with more it is no face of this mesh."""
 CARRIERS = ("eye_right_outer", "eye_left_outer", "nose_base")
@@ -141,29 +140,6 @@ def _triangles(evaluated) -> tuple[np.ndarray, np.ndarray]:
     corners = np.empty(3 * len(mesh.loop_triangles), np.int32)
     mesh.loop_triangles.foreach_get("vertices", corners)
     return world_vertices(evaluated), corners.reshape(-1, 3)
-
-
-def welded(points: np.ndarray) -> np.ndarray:
-    """(V,) the same index for vertices at the same place: files for games part a mesh at every seam
-    of its pictures and materials."""
-    step = WELD * max(float(np.ptp(points, axis=0).max()), 1e-12)
-    cells = np.round(points / step).astype(np.int64)
-    return np.unique(cells, axis=0, return_inverse=True)[1].reshape(-1)
-
-
-def connected(count: int, triangles: np.ndarray) -> np.ndarray:
-    """(count,) the smallest vertex index of the connected piece that each vertex belongs to."""
-    label = np.arange(count)
-    edges = np.concatenate([triangles[:, (0, 1)], triangles[:, (1, 2)]])
-    while True:
-        low = np.minimum(label[edges[:, 0]], label[edges[:, 1]])
-        new = label.copy()
-        np.minimum.at(new, edges[:, 0], low)
-        np.minimum.at(new, edges[:, 1], low)
-        new = new[new]  # jump: neighbours of neighbours at once
-        if np.array_equal(new, label):
-            return label
-        label = new
 
 
 def barycentric(point: np.ndarray, triangle: np.ndarray) -> np.ndarray:

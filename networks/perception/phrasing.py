@@ -134,9 +134,7 @@ def _best_cuts(evidence: np.ndarray) -> list[tuple[int, int, int]]:
         entering, came[cell] = _entering(value - costs[:, None], start)
         value, start = _older(value, start, entering, cell)
         value = value + evidence[cell]
-    ending = np.array(
-        value
-    )  # a phrase that the end cuts off may be of any length: it costs nothing
+    ending = np.array(value)  # what the end cuts off may be of any length: that costs nothing
     ending[:_SEEN] = -np.inf
     if not np.isfinite(ending).any():  # the whole clip is shorter than a phrase
         ending = value
