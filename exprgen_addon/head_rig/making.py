@@ -9,7 +9,8 @@ from pathlib import Path
 import bpy
 
 from ...networks.errors import InputError
-from ...networks.head_rig.head_shapes import METHODS, HeadShapes, check_method, shapes_for
+from ...networks.head_rig.head_shapes import HeadShapes, shapes_for
+from ...networks.head_rig.methods import METHODS, check_method
 from ..keying.takes import save_file
 from ..profiling.scenes import character_objects, open_scene
 from ..studio.landmark_finding import Locate

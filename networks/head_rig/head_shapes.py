@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..errors import InputError, UsageError
+from ..errors import InputError
 from ..vocabulary import LANDMARK_INDEX, LANDMARK_NAMES, mirror_landmark
 from . import mirror
 from .acting import Acting, Corrective
 from .brows import with_brows
 from .mesh_graph import edges_of, normals_of
+from .methods import METHODS, check_method
 from .pieces import Mesh, Welded
 from .registration import Head, Laid, lay, similarity
 from .rigid_parts import EYE, TONGUE
@@ -23,8 +24,6 @@ from .sides import OPENINGS, sides_of
 from .template import template
 from .transfer import transfer
 
-METHODS = ("transfer", "network")
-"""How the template's actions come onto a head: deformation transfer, or the shape network."""
 FEWEST = 100
 """Points that a face must have."""
 FARTHEST = 5.0
@@ -116,16 +115,6 @@ def shapes_for(
         shapes, acting.correctives, kinds, flip is not None, laid.off, sealed, placed.scale,
         back(PIVOT),
     )  # fmt: skip
-
-
-def check_method(method: str) -> None:
-    """Raises UsageError where there is no such method, ModelError where it lacks its weights."""
-    if method not in METHODS:
-        raise UsageError(f"no method {method!r}", fix=f"use {' or '.join(METHODS)}")
-    if method == "network":
-        from ..inference.head_shapes import shape_network
-
-        shape_network()
 
 
 def _check_count(mesh: Mesh, points: np.ndarray, landmarks: np.ndarray) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ....networks.errors import UsageError
 from ....networks.files import all_or_none
+from ....networks.head_rig.methods import METHODS
 from ..console import Console, check_file
 from ..places import check_outputs
 from ..verb_steps import draw_sheet, exit_code, run_job, running_worker
@@ -23,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="HERO.blend", help="the character; HEAD stays as it is")
     parser.add_argument(
         "--method",
-        choices=("transfer", "network"),
-        default="transfer",
+        choices=METHODS,
+        default=METHODS[0],
         help="how the shapes are found (%(default)s)",
     )
     parser.add_argument(

@@ -10,7 +10,7 @@ from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from ....networks.characters.profile import load_profile
 from ....networks.errors import ExprGenError, UsageError
-from ....networks.head_rig.head_shapes import METHODS, check_method
+from ....networks.head_rig.methods import METHODS, check_method
 from ...engine.course import Course
 from ...engine.task_queue import Task
 from ...head_rig.reading import bare_head, members
