@@ -15,7 +15,6 @@ import numpy as np
 from ...networks.characters.profile import to_unit
 from ...networks.characters.response import ResponseModel, load_response
 from ...networks.errors import ExprGenError
-from ...networks.evaluation.mimicry import actor_played, mimicry, response_played
 from ...networks.records import json_text
 from ...networks.settings import RetargetSettings
 from ...networks.solving import review
@@ -202,12 +201,16 @@ def _acted_in(track: FaceTrack) -> np.ndarray:
     """What the actor plays, worked out once."""
     global _acted
     if _acted is None or _acted[0] is not track:
+        from ...networks.evaluation.mimicry import actor_played
+
         _acted = (track, actor_played(track))
     return _acted[1]
 
 
 def _compared(one: review.Shown, character: Character, frames, acted, seen) -> review.Shown:
     """With how near the character's face stays to the actor's."""
+    from ...networks.evaluation.mimicry import mimicry, response_played
+
     model, units = _units(character, frames)
     near = mimicry(acted, response_played(model, units), seen)
     return replace(one, mimicry=near.curve, mimicry_score=near.score)

@@ -13,7 +13,6 @@ from ....networks.errors import ExprGenError, UsageError
 from ....networks.head_rig.methods import METHODS, check_method
 from ...engine.course import Course
 from ...engine.task_queue import Task
-from ...head_rig.reading import bare_head, members
 from ...keying.takes import save_file
 from .. import job_timer, new_character_steps
 
@@ -79,6 +78,8 @@ class EXPRGEN_OT_bring_rigged_head(bpy.types.Operator):
     sculpt: StringProperty()
 
     def execute(self, context):
+        from ...head_rig.reading import members
+
         sculpt = bpy.data.objects.get(self.sculpt)
         parts = members(sculpt) if sculpt is not None else []
         try:
@@ -112,6 +113,8 @@ def _task(context, out: Path, method: str) -> Task:
     """
     if bpy.data.filepath and out.resolve() == Path(bpy.data.filepath).resolve():
         raise UsageError("the open file would be written over", fix="choose another name")
+    from ...head_rig.reading import bare_head
+
     check_method(method)
     head = bare_head(context.object.name)
     source = save_file(Path(bpy.app.tempdir) / f"{out.stem}_as_it_is.blend")
