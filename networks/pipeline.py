@@ -11,7 +11,6 @@ Solving needs no footage (solving/solve.py).
 from __future__ import annotations
 
 import contextlib
-import math
 import threading
 import time
 from collections import deque
@@ -28,15 +27,14 @@ from .errors import InputError, UsageError
 from .files import kept_beside, scratch_folder
 from .footage.live_link import CoefficientTake, is_live_link, read_live_link
 from .models.playable import by_channels
-from .perception.needed_weights import BATCH, LOOK_EVERY, load_mapping, load_runner
+from .perception.look_times import LOOK_EVERY, UNITS_EVERY, LookTimes
+from .perception.needed_weights import BATCH, load_mapping, load_runner
 from .progress import Emit, Progress, Stopwatch, is_unheard
 from .settings import RetargetSettings
 from .solving.feeling import FeltOverTime
 from .solving.solve import solve
 from .track import BRIDGED, TRACKED, FaceTrack
 
-CLOCK = 0.002
-"""Seconds by which timestamps may be rounded."""
 QUEUE = 24
 """Tracked faces that may wait for the networks: what one slow frame delays, others catch up."""
 
@@ -308,8 +306,9 @@ class _Networks:
     """Batches of tracked faces through the networks, into the recorder: pictures by one thread a
     core, a clip by one less, since the tracker, which waits for nobody, needs a core to itself.
 
-    The expression of a clip is read LOOK_EVERY seconds apart, in the faces as they are; the
-    recorder fills what is between. Of pictures the mirror images are looked at too.
+    The expression and the unit values of a clip are read LOOK_EVERY and UNITS_EVERY seconds apart,
+    in the faces as they are; the recorder fills what is between. Of pictures all are read, and the
+    mirror images are looked at too.
 
     A context manager; its end waits until all that was put is recorded, in the order of the frames,
     by a thread of its own. Errors are raised where faces are put, or at the end.
@@ -322,7 +321,7 @@ class _Networks:
         self._pool = ThreadPoolExecutor(threads, "networks")
         self._writer = ThreadPoolExecutor(1, "recording")
         self._batch: list = []
-        self._next = -math.inf
+        self._times = {"expression": LookTimes(LOOK_EVERY), "units": LookTimes(UNITS_EVERY)}
         self._waiting: deque[Future] = deque()
 
     def __enter__(self) -> _Networks:
@@ -339,21 +338,18 @@ class _Networks:
 
     def put(self, tracked) -> None:
         """Hand over the next frame; waits while too many are on their way."""
-        self._batch.append((tracked, self._is_read(tracked)))
+        self._batch.append((tracked, self._wanted(tracked)))
         if len(self._batch) >= BATCH:
             self._submit()
             self._wait(QUEUE // BATCH)
 
-    def _is_read(self, tracked) -> bool:
-        """Whether the frame's expression is read: of a picture, always; in a clip when it is time,
-        and whenever a face comes back."""
-        if not tracked.found:
-            self._next = -math.inf
-            return False
-        if not self._recorder.stills and tracked.time < self._next - CLOCK:
-            return False
-        self._next = tracked.time + LOOK_EVERY
-        return True
+    def _wanted(self, tracked) -> str:
+        """What the networks read in a frame: "expression", with which the units come, "units", or
+        nothing. Of a picture all of it."""
+        if self._recorder.stills:
+            return "expression" if tracked.found else ""
+        due = [what for what, at in self._times.items() if at.due(tracked.time, tracked.found)]
+        return due[0] if due else ""
 
     def _submit(self) -> None:
         batch, self._batch = self._batch, []
@@ -364,8 +360,8 @@ class _Networks:
         """(tracked face, what is known of it beside) of each."""
         with self._watch.stage("networks"):
             looked: dict[int, tuple] = {}
-            for wanted in (True, False):
-                seen = [t for t, read in batch if t.found and read == wanted]
+            for wanted in ("expression", "units", ""):
+                seen = [t for t, what in batch if t.found and what == wanted]
                 stills = self._recorder.stills
                 answers = _look(self._runner, self._keys, self._mouth, seen, wanted, stills)
                 looked |= zip((t.index for t in seen), answers, strict=True)
@@ -384,10 +380,10 @@ class _Networks:
 
 
 def _look(
-    runner, keys: dict[str, str], mouth, seen: list, read: bool, mirrored: bool
+    runner, keys: dict[str, str], mouth, seen: list, wanted: str, mirrored: bool
 ) -> list[tuple[np.ndarray | None, dict, np.ndarray | None, np.ndarray | None]]:
     """(expression, rig units by cache key, what is in the mouth, expression of the upper part) of
-    each tracked face; the expressions are None unless they are to be `read`."""
+    each tracked face; the expressions are None and the units not there unless `wanted`."""
     if not seen:
         return []
     faces = np.stack([t.face for t in seen])
@@ -396,7 +392,10 @@ def _look(
         mouths = mouth(faces, np.stack([t.observation.landmarks49 for t in seen]))
     geometry = np.stack([t.geometry for t in seen])
     given = (faces, geometry, np.stack([t.observation.arkit for t in seen]))
-    found = runner(*given, mirrored=mirrored) if read else {"rig": runner.units(*given)}
+    found = {"rig": {}}
+    if wanted:
+        read = wanted == "expression"
+        found = runner(*given, mirrored=mirrored) if read else {"rig": runner.units(*given)}
     nobody = [None] * len(seen)
     rows = zip(found.get("expression", nobody), found.get("no_mouth", nobody), strict=True)
     return [

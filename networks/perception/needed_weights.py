@@ -13,10 +13,6 @@ _NETWORKS = ("hcnn", "upper_look", "teacher", "coefficient_reader")
 BATCH = 2
 """Faces handed to the networks at once."""
 
-LOOK_EVERY = 0.15
-"""Seconds from one reading of a clip's expression to the next at least: a feeling takes longer to
-change, and the tracker needs the processor too (see docs/measured.md for .1 to .4)."""
-
 
 def needed_weights(profiles: list[RigProfile]) -> dict[str, Path]:
     """What is shown to a user -> weight file, for these characters, the primary first; those that

@@ -15,6 +15,7 @@ import numpy as np
 from ..characters.coverage import plays_by_channels
 from ..characters.profile import RigProfile, to_unit
 from ..models.playable import by_channels, network_of, refinement
+from ..perception.look_times import UNITS_EVERY, looked_at
 from ..perception.needed_weights import (
     BATCH,
     load_mapping,
@@ -128,21 +129,24 @@ def primary_units(
 
 def _look_again(face_track: FaceTrack, primary: RigProfile, emit: Emit) -> np.ndarray:
     from ..tracking.lost_frames import fill_lost
-    from ..tracking.track_recorder import decode_face
+    from ..tracking.track_recorder import decode_face, fill_unread
 
     runner, _ = load_runner([primary])
     units = np.zeros((len(face_track), len(primary.expression_controls)), np.float32)
-    seen = np.flatnonzero(face_track.found)
+    stills = bool(face_track.meta.get("stills"))
+    times, found = face_track.times, face_track.found
+    looked = found if stills else looked_at(times, found, UNITS_EVERY)
+    seen = np.flatnonzero(looked)
     progress = Progress(emit, "networks", len(seen))
     for first in range(0, len(seen), BATCH):
         frames = seen[first : first + BATCH]
         faces = np.stack([decode_face(face_track.face_jpeg(int(i))) for i in frames])
-        found = runner.units(faces, face_track.geometry[frames], face_track.arkit[frames])
-        units[frames] = found[primary.name]
+        given = (faces, face_track.geometry[frames], face_track.arkit[frames])
+        units[frames] = runner.units(*given)[primary.name]
         progress.show(first + len(frames))
     progress.show(len(seen), last=True)
-    stills = bool(face_track.meta.get("stills"))
-    filled = fill_lost(face_track.times, face_track.state, units, stills=stills)
+    units = fill_unread(times, found, looked, units)
+    filled = fill_lost(times, face_track.state, units, stills=stills)
     return filled.astype(np.float32)
 
 

@@ -55,6 +55,7 @@ _SPOOLED = {
     "mouth": ((len(MOUTH),), np.float32),
     "no_mouth": ((len(EXPRESSIONS),), np.float32),
     "read": ((), np.bool_),
+    "posed": ((), np.bool_),
     "times": ((), np.float64),
     "found": ((), np.bool_),
     "face_lengths": ((), np.int64),
@@ -146,7 +147,7 @@ class TrackRecorder:
             expression: (7,) probabilities of the registered face; None where nobody has looked: it
                 is between what was seen before and after, and neutral if nobody looked at any.
             rig_units: key as in FaceTrack.rig_units -> (M,) unit values; the same keys every time,
-                values of frames without a face don't matter and may be left out.
+                or None where nobody has looked: filled like the expression.
             mouth: (4,) in the order of MOUTH; None where nobody has looked. A track that has it for
                 no frame is written without it. no_mouth: (7,) of the upper part of the face alone,
                 wherever an expression is given or nowhere; likewise.
@@ -163,6 +164,7 @@ class TrackRecorder:
             row |= {"found": True, "face_lengths": len(jpeg)}
             if expression is not None:
                 row |= {"expression": expression, "read": True}
+            row["posed"] = bool(rig_units)
             if no_mouth is not None:
                 row["no_mouth"], self._uppers = no_mouth, self._uppers + 1
             if mouth is not None:
@@ -263,9 +265,10 @@ class TrackRecorder:
             columns["head_pose"] = _fill_poses(times, state, columns["head_pose"])
         rests = {"geometry": np.median(columns["geometry"][found], axis=0)}
         rests |= dict.fromkeys(_READ, _NEUTRAL)
-        read = columns.pop("read")
-        for name in _READ:
-            columns[name] = fill_unread(times, found, read, columns[name])
+        read = dict.fromkeys(_READ, columns.pop("read"))
+        read |= dict.fromkeys(self._units, columns.pop("posed"))
+        for name, where in read.items():
+            columns[name] = fill_unread(times, found, where, columns[name])
         for name in ("gaze", "blink", "arkit", "geometry", "mouth", *_READ, *self._units):
             rest = rests.get(name, 0.0)
             columns[name] = fill_lost(times, state, columns[name], rest, stills=self.stills)

@@ -183,6 +183,15 @@ def test_rig_units_may_be_left_out_where_there_is_no_face(tmp_path):
     assert 0.5 < units[2, 0] < 0.7
 
 
+def test_rig_units_between_two_looks_are_on_the_way(tmp_path):
+    with TrackRecorder(tmp_path / "t.npz", source="x") as rec:
+        for i in range(5):
+            rec.add(seen(i), None, {"mira:abc": np.full(4, 0.1 * i)} if i in (1, 3) else None)
+        rec.finish()
+    units = FaceTrack.load(tmp_path / "t.npz").rig_units["mira:abc"]
+    np.testing.assert_allclose(units[:, 0], [0.1, 0.1, 0.2, 0.3, 0.3], atol=1e-6)
+
+
 def test_no_face_and_no_frame_are_told_apart(tmp_path):
     with TrackRecorder(tmp_path / "t.npz", source="park.mp4") as rec:
         with pytest.raises(InputError, match="no frame"):
