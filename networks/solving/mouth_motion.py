@@ -4,7 +4,8 @@ The landmarker draws quick openings smaller than they are, a little of a smile i
 knows a jaw that moves behind closed lips; but its errors are alike from mouth to mouth. A linear
 regression from the quick motion of the mouth's relations, a frame's length before and after too,
 learned from people who talk and whose mouths are known (`exprgen train mouth_motion`), tells how
-far the lips are apart, and how low the chin hangs beside that. What is slow stays as measured.
+far the lips are apart, how low the chin hangs beside that, and how far forward the lips come, which
+a single camera does not see at all. What is slow stays as measured.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 
 from ..track import load_arrays, save_arrays
 from ..vocabulary import ARKIT_INDEX
-from .relations import INDEX, JAW, LIP_GAPS, LOWER_LIP, NAMES, UPPER_LIP
+from .relations import FORWARD, INDEX, JAW, LIP_GAPS, LOWER_LIP, NAMES, UPPER_LIP
 from .smoothing import slow
 
 KIND = "exprgen.mouth_motion"
@@ -36,10 +37,11 @@ CHANNELS = (
     "mouthShrugLower", "mouthShrugUpper", "mouthLowerDownLeft", "mouthLowerDownRight",
     "mouthUpperUpLeft", "mouthUpperUpRight", "mouthPressLeft", "mouthPressRight",
 )  # fmt: skip
-"""ARKit channels that are looked at, for the jaw alone: what they say of lips is worse than the
-landmarks."""
-ANSWERS = ("gap", "jaw_apart")
-"""What is told: lips apart, and how much lower the chin is than that, eye distances."""
+"""ARKit channels that are looked at, but not for how far lips are apart: what they say of that is
+worse than the landmarks."""
+ANSWERS = ("gap", "jaw_apart", "forward")
+"""What is told: lips apart, how much lower the chin is than that, how far forward both lips are,
+eye distances."""
 BELIEVED = 0.9
 """Share of what is told in the motion that is shown; the rest is as it was measured: real mouths
 are not rendered ones."""
@@ -49,14 +51,14 @@ LOWER_SHARE = 0.7
 
 @dataclass(frozen=True)
 class MouthMotion:
-    """A linear regression. scale (F,): deviations of the features; weights (F, 2), of each over its
+    """A linear regression. scale (F,): deviations of the features; weights (F, 3), of each over its
     scale to ANSWERS."""
 
     scale: np.ndarray
     weights: np.ndarray
 
     def told(self, seen: np.ndarray) -> np.ndarray:
-        """(N, 2) ANSWERS, their quick part, from features (N, F)."""
+        """(N, 3) ANSWERS, their quick part, from features (N, F)."""
         return seen / self.scale @ self.weights
 
     def save(self, path: Path, meta: dict) -> None:
@@ -107,4 +109,5 @@ def with_mouth_motion(times: np.ndarray, moved: np.ndarray, arkit: np.ndarray) -
     out[:, UPPER_LIP] += (1.0 - LOWER_SHARE) * wider[:, None]
     lower = told["jaw_apart"] + quick(times, out[:, LIP_GAPS].mean(1))
     out[:, JAW] -= BELIEVED * (lower + quick(times, moved[:, JAW]))
+    out[:, FORWARD] += told["forward"][:, None] - quick(times, moved[:, FORWARD])
     return out

@@ -19,9 +19,9 @@ from .actor import ActorRelations, actor_relations
 from .by_channels import calm_coefficients
 from .controls import selected_rows
 from .fit import Fit
-from .relations import INDEX, JAW, LIP_GAPS, LOWER_LIP, RELATIONS, SIDES, UPPER_LIP, WIDTH
+from .relations import FORWARD, INDEX, JAW, LIP_GAPS, LOWER_LIP, RELATIONS, SIDES, UPPER_LIP, WIDTH
 from .smoothing import FEELING_HERTZ, JUMP_UNITS, slow, smooth
-from .targets import FORWARD, HOLD, Geometry, kind_of, rounded, targets_for
+from .targets import FULL_AND_FORWARD, HOLD, Geometry, kind_of, rounded, targets_for
 
 STIRRED = 0.01
 """Eye distances from which on an actor's slow motion has a direction."""
@@ -310,7 +310,10 @@ def _rounded(
     read from it.
     """
     out = values.copy()
-    out[:, FORWARD] = said[:, FORWARD]
+    quick = values - slow(times, values)
+    out[:, FULL_AND_FORWARD] = said[:, FULL_AND_FORWARD]
+    own, meant = (x[:, FORWARD].mean(1) for x in (quick, said - slow(times, said)))
+    out[:, FORWARD] = slow(times, said)[:, FORWARD] + (_gain(own, meant, MOST_ROUND) * own)[:, None]
     narrowed, meant = (
         np.minimum(x[:, WIDTH] - geometry.response.rest[WIDTH], 0.0) for x in (out, said)
     )

@@ -112,6 +112,7 @@ INDEX = {name: i for i, name in enumerate(NAMES)}
 LIP_GAPS = [INDEX[f"lip_gap_{p}"] for p in _LIP_INNER]
 LID_GAPS = [INDEX[f"lid_gap_{s}"] for s in SIDES]
 UPPER_LIP, LOWER_LIP = ([INDEX[f"{lip}_lip_{p}"] for p in _LIP_INNER] for lip in ("upper", "lower"))
+FORWARD = [INDEX[f"{lip}_lip_forward"] for lip in ("upper", "lower")]
 JAW, WIDTH = INDEX["jaw_height"], INDEX["mouth_width"]
 
 SIZES = ("mouth", "lower_face", "eye", "brow", "nose")

@@ -32,7 +32,7 @@ from .smoothing import FEELING_HERTZ, slow
 WEIGHTS = {
     "lip_gap": 3.0,
     "lid_gap": 10.0,
-    "mouth_width": 2.5,
+    "mouth_width": 4.0,
     "mouth_corner": 2.0,
     "mouth_bend": 2.0,
     "mouth_side": 2.5,
@@ -44,7 +44,7 @@ WEIGHTS = {
     "upper_lip_forward": 1.0,
     "lower_lip_forward": 1.0,
     "mouth_corners_forward": 0.2,
-    "jaw_height": 3.0,
+    "jaw_height": 5.0,
     "jaw_side": 0.5,
     "jaw_forward": 0.1,
     "lower_lid": 2.0,
@@ -64,7 +64,7 @@ SIDEWAYS = [
     for i, (name, r) in enumerate(RELATIONS.items())
     if name.endswith("_side") or {axis for axis, _ in r.plus} == {"z"}
 ]
-FORWARD = [i for i, name in enumerate(RELATIONS) if name.endswith(("lip_forward", "lip_full"))]
+FULL_AND_FORWARD = [i for i, n in enumerate(RELATIONS) if n.endswith(("lip_forward", "lip_full"))]
 MOUTH = [i for i, r in enumerate(RELATIONS.values()) if r.region == "mouth"]
 TOUCH = 8.0
 """Factor on the weight of a gap that must be shut."""
@@ -188,7 +188,7 @@ def targets_for(
     sizes = np.clip(by_size(_proportions(actor, response)), *SIZE_LIMITS)
     weights = np.tile(_base_weights() / sizes, (len(values), 1))
     weights[:, SIDEWAYS] *= (actor.facing**TURNED)[:, None]
-    weights[:, FORWARD] *= 1.0 + (ROUND - 1.0) * actor.pursed[:, None]
+    weights[:, FULL_AND_FORWARD] *= 1.0 + (ROUND - 1.0) * actor.pursed[:, None]
     _set_lips(values, weights, actor, geometry, scale)
     _set_lids(values, weights, actor, heavier(times, actor.lids), geometry)
     can = np.maximum(geometry.high, -geometry.low) > 0.01 * sizes

@@ -27,6 +27,11 @@ LEAST_SCALE = 1e-3
 _INNER = {
     lip: [LANDMARK_INDEX[f"lip_{lip}_inner_{i}"] for i in (1, 2, 3)] for lip in ("top", "bottom")
 }
+_LIPS = [
+    LANDMARK_INDEX[f"lip_{lip}_{edge}"]
+    for lip in ("top", "bottom")
+    for edge in ("outer_3", "inner_2")
+]
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ def learn(settings: MouthMotionSettings) -> dict:
 
 
 def fit(seen: np.ndarray, true: np.ndarray, ridge: float) -> MouthMotion:
-    """Features (N, F) and ANSWERS (N, 2) -> the regression; the lips' gap by landmarks alone."""
+    """Features (N, F) and ANSWERS (N, 3) -> the regression; the lips' gap by landmarks alone."""
     scale = np.maximum(seen.std(0), LEAST_SCALE)
     channel = np.array([name.partition(" ")[0] in CHANNELS for name in feature_names()])
     weights = np.zeros((seen.shape[1], len(ANSWERS)))
@@ -80,11 +85,12 @@ def _clips(tracks: Path, truth: Path):
 
 
 def true_motion(truth: ClipTruth, times: np.ndarray) -> np.ndarray:
-    """(N, 2) the quick part of ANSWERS at these moments (N,), eye distances."""
+    """(N, 3) the quick part of ANSWERS at these moments (N,), eye distances."""
     top, bottom = (truth.landmarks[:, rows, 1].mean(1) for rows in _INNER.values())
     gap = top - bottom
-    both = np.stack([gap, -truth.chin[:, 1] - gap], axis=1) / eye_distance(truth)
-    columns = [np.interp(times, truth.times, column) for column in both.T]
+    forward = truth.landmarks[:, _LIPS, 2].mean(1)
+    known = np.stack([gap, -truth.chin[:, 1] - gap, forward], axis=1) / eye_distance(truth)
+    columns = [np.interp(times, truth.times, column) for column in known.T]
     return quick(times, np.stack(columns, axis=1))
 
 

@@ -84,7 +84,8 @@ def main() -> None:
     for name, options in _options().items():
         text = "; ".join(f"{who}: default {f.default!r}" for who, f in options.items())
         kind = type(next(iter(options.values())).default)
-        parser.add_argument(f"--{name}", type=kind, default=None, help=text)
+        how = {"action": "store_true"} if kind is bool else {"type": kind}
+        parser.add_argument(f"--{name}", default=None, help=text, **how)
     given = parser.parse_args()
     if given.name in FILMED and not given.out:
         parser.error(f"{given.name} needs --out, a folder for the pictures")

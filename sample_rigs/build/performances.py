@@ -27,7 +27,17 @@ from .facs import BLENDS, COMBINATIONS, LEVELS, draw_expression, draw_mouth, dra
 from .performers import performer_profile
 from .reference import Performance, control_values, write_clip
 from .talkers.acting import Feeling, blend, envelope, kept_beside_speech
-from .talkers.clips import SPLITS, Line, Played, TalkerSettings, cast, head_of, perform, script
+from .talkers.clips import (
+    SKY_EVERY,
+    SPLITS,
+    Line,
+    Played,
+    TalkerSettings,
+    cast,
+    head_of,
+    perform,
+    script,
+)
 from .talkers.mouth import Mouth
 from .talkers.phonetics import SOUND, VISEMES
 from .talkers.speech import RATE
@@ -38,8 +48,6 @@ VARIANTS = 3
 """Faces at rest that each mesh has: as it was built, and with lower brows, thinner lips ..."""
 NEUTRALS = 5
 """The first stills of a person show the neutral, from the front and lit differently."""
-SKY = 5
-"""Frames of a clip that share what hollows see of the sky."""
 HELD = (0.6, 1.0)
 """Share of a talker's strength that is shown: between the three strengths there are others."""
 
@@ -135,14 +143,14 @@ def _build_clip(out: Path, s: PerformanceSettings, job: Job) -> None:
 
     played_by = actor(s, job.split, job.number)
     profile = performer_profile(s.seed, played_by.number, out / "people")
-    with QuickStudio(profile, StudioSettings(size=s.size), sky_every=SKY) as studio:
+    with QuickStudio(profile, StudioSettings(size=s.size), sky_every=SKY_EVERY) as studio:
         settings = _talker(s, job.split)
         line = _held(settings, job.number)
         mouth = Mouth.read(head_of(studio))
         played = perform(settings, job.number, line, mouth, played_by.rest)
         values = control_values(profile, played.performance)
         studio.look(line.look)
-        pictures = (_picture(studio, row) for row in values)
+        pictures = map(studio.picture, values)
         sound = played.utterance.samples
         write_clip(pictures, job.path(out), s.fps, sound, RATE, preset="veryfast")
     _clip_truth(played, line, played_by, job).save(acted_path(job.path(out)))
@@ -161,11 +169,6 @@ def _held(settings: TalkerSettings, number: int) -> Line:
     # Nearer than for lips alone, a face that nods would leave the picture.
     look = replace(line.look, zoom=float(rng.uniform(1.12, 1.3)), shift=(0.0, 0.0))
     return replace(line, feelings=feelings, look=look)
-
-
-def _picture(studio, values: np.ndarray) -> np.ndarray:
-    studio.pose(values)
-    return studio.render()
 
 
 def _clip_truth(played: Played, line: Line, played_by: Actor, job: Job) -> ActedTruth:
@@ -309,7 +312,7 @@ def _build_stills(out: Path, s: PerformanceSettings, job: Job) -> None:
     with QuickStudio(profile, StudioSettings(size=s.size)) as studio:
         for i, still in enumerate(drawn):
             studio.look(still.look)
-            _write(_picture(studio, values[i]), folder / f"{i:03d}.jpg")
+            _write(studio.picture(values[i]), folder / f"{i:03d}.jpg")
     meta = _meta(shown_by, job) | {"neutrals": NEUTRALS}
     ActedTruth(**columns, meta=meta).save(acted_path(folder))
 

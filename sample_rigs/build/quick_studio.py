@@ -246,6 +246,11 @@ class QuickStudio(DrawnStudio):
         light = self._lit(points, normals, np.flatnonzero(asked), eye)
         return self._drawn(self._flat(points), kept, light)
 
+    def picture(self, values: np.ndarray) -> np.ndarray:
+        """`render` of a pose (C,), native values."""
+        self.pose(values)
+        return self.render()
+
     def _darken(self) -> None:
         """The head's colours at the present pose: its wrinkles darken as they deepen."""
         first = 0

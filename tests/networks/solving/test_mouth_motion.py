@@ -13,7 +13,7 @@ from exprgen.networks.solving.mouth_motion import (
     quick,
     with_mouth_motion,
 )
-from exprgen.networks.solving.relations import INDEX, LIP_GAPS, NAMES
+from exprgen.networks.solving.relations import FORWARD, INDEX, LIP_GAPS, NAMES
 from exprgen.networks.training.mouth_motion import fit
 from exprgen.networks.training.shared.talkers import talkers
 
@@ -53,13 +53,14 @@ def test_lips_still_open_when_they_opened(spoken):
     assert np.corrcoef(told, moved[:, LIP_GAPS[0]])[0, 1] > 0.97
 
 
-def test_fit_finds_what_there_is_and_asks_coefficients_of_the_jaw_alone():
+def test_fit_finds_what_there_is_and_asks_no_coefficients_of_the_gap():
     rng = np.random.default_rng(1)
     seen = rng.normal(size=(2000, len(feature_names())))
     gap, jaw = feature_names().index("lip_gap_left +0.00"), feature_names().index("jawOpen +0.00")
-    true = np.stack([0.5 * seen[:, gap] + 0.5 * seen[:, jaw], seen[:, jaw]], axis=1)
+    forward = seen[:, gap] - seen[:, jaw]
+    true = np.stack([0.5 * (seen[:, gap] + seen[:, jaw]), seen[:, jaw], forward], axis=1)
     found = fit(seen, true, ridge=1.0)
-    assert found.told(seen)[:, 1] == pytest.approx(true[:, 1], abs=0.02)
+    assert found.told(seen)[:, 1:] == pytest.approx(true[:, 1:], abs=0.02)
     channels = [name.partition(" ")[0] in CHANNELS for name in feature_names()]
     assert (found.weights[channels, 0] == 0).all()
     assert found.weights[gap, 0] == pytest.approx(0.5 * found.scale[gap], abs=0.05)
@@ -80,3 +81,13 @@ def test_quick_motion_has_no_slow_part():
 def test_a_folder_without_talkers_is_refused(tmp_path):
     with pytest.raises(InputError, match="no track of a talker"):
         next(talkers(tmp_path, tmp_path))
+
+
+def test_how_far_lips_come_forward_is_told_and_not_measured(spoken):
+    times, moved, arkit = spoken
+    rng = np.random.default_rng(2)
+    noisy = moved.copy()
+    noisy[:, FORWARD] = rng.normal(size=(FRAMES, 2))
+    told, again = (with_mouth_motion(times, m, arkit)[:, FORWARD] for m in (moved, noisy))
+    assert quick(times, again) == pytest.approx(quick(times, told), abs=0.6)
+    assert np.abs(told[:, 0] - told[:, 1]).max() < 1e-9
