@@ -15,6 +15,9 @@ SAMPLES = 2
 """Samples along a pixel's side."""
 CRACK = 1e-3
 """Samples by which a span is widened: no crack between neighbours by rounding."""
+ON_EDGE = 1e-9
+"""Share below zero that is rounding: a row along the edge that two triangles have in common would
+otherwise belong to neither."""
 AWAY = -0.25
 """Cosine from which on a triangle looks away, though its points' normals may lean."""
 
@@ -131,11 +134,12 @@ def _spans(planes: tuple[Planes, ...], which, y, side: int) -> tuple[np.ndarray,
     low, high = np.zeros(len(which)), np.full(len(which), float(side))
     for plane, whole in zip(planes, (0, 0, 1), strict=True):
         slope = plane[0][which]
-        edge = -(plane[1][which] * y + plane[2][which] + whole) / slope
+        share = plane[1][which] * y + plane[2][which] + whole
+        edge = -share / slope
         np.fmax(low, np.where(slope > 0, edge, -np.inf), out=low)
         np.fmin(high, np.where(slope < 0, edge, np.inf), out=high)
         # Without a slope the row is inside altogether or not at all; no area: not at all.
-        high[~((slope != 0) | (edge == -np.inf))] = -1
+        high[(slope == 0) & ~(share >= -ON_EDGE)] = -1
     first, last = np.ceil(low - 0.5 - CRACK), np.floor(high - 0.5 + CRACK)
     return (np.clip(bound, -1, side).astype(np.int32) for bound in (first, np.fmin(last, side - 1)))
 

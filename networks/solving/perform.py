@@ -44,6 +44,11 @@ SMILE = 0.04
 """Eye distances by which corners of a whole smile are up."""
 LIP_LEFT, LESS_WIDE = 0.7, 0.25
 """Shares of an upper lip's rise, and of a width, that a smile leaves out."""
+SNEER, SNEER_WING = 0.08, 0.04
+"""Eye distances by which a whole sneer lifts the upper lip, and the wings of the nose;"""
+WRINKLE, ANGRY = 1.4, 0.5
+"""how far the nose is wrinkled then, and the share of anger that counts as disgust."""
+NOSE = [ARKIT_INDEX[f"noseSneer{side}"] for side in ("Left", "Right")]
 UPPER_UP = [ARKIT_INDEX[f"mouthUpperUp{side}"] for side in ("Left", "Right")]
 SIDEWAYS_CHANNELS = {
     f"{part}{side}": (f"{part}_side", sign)
@@ -101,6 +106,7 @@ def performer(
     arkit = _steady_coefficients(face_track, settings)[rows]
     times, expression = face_track.times[rows], face_track.expression[rows]
     actor, arkit = smiling(times, actor, arkit, expression)
+    actor, arkit = wrinkling(times, actor, arkit, expression)
 
     def perform(track: RigTrack, profile: RigProfile) -> RigTrack:
         try:
@@ -136,6 +142,29 @@ def smiling(
     moved[:, WIDTH] -= LESS_WIDE * share * np.maximum(moved[:, WIDTH], 0.0)
     said = np.array(arkit)
     said[:, UPPER_UP] *= 1.0 - LIP_LEFT * share[:, None]
+    return replace(actor, moved=moved), said
+
+
+def wrinkling(
+    times: np.ndarray, actor: ActorRelations, arkit: np.ndarray, expression: np.ndarray
+) -> tuple[ActorRelations, np.ndarray]:
+    """The same actor and coefficients (N, 52) with a nose that wrinkles where it must.
+
+    The tracker's own coefficient of a wrinkled nose is 0 whatever people do. But AU 9 lowers brows
+    and lifts the upper lip as well (FACS, chapter 4): where both are held and disgust, or by half
+    anger, is read, the nose is wrinkled as far as the lesser of them goes.
+    """
+    disgust, anger = (
+        slow(times, expression[:, EXPRESSIONS.index(name)], FEELING_HERTZ)
+        for name in ("disgust", "anger")
+    )
+    brows = actor.moved[:, [INDEX[f"brow_inner_{side}"] for side in SIDES]].mean(1)
+    lip = actor.moved[:, UPPER_LIP].mean(1)
+    held = np.minimum(-slow(times, brows) / FROWN, slow(times, lip) / SNEER)
+    amount = WRINKLE * np.clip(disgust + ANGRY * anger, 0.0, 1.0) * np.clip(held, 0.0, 1.0)
+    moved, said = actor.moved.copy(), np.array(arkit)
+    moved[:, [INDEX[f"nostril_{side}"] for side in SIDES]] += (SNEER_WING * amount)[:, None]
+    said[:, NOSE] = np.maximum(said[:, NOSE], amount[:, None])
     return replace(actor, moved=moved), said
 
 

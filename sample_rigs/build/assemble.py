@@ -117,9 +117,9 @@ def _bone_parent(obj, rig, bone: str, place) -> None:
 
 def shaped_parts(config: CharacterConfig) -> tuple[StyledHead, list[parts.Part]]:
     """The styled head and its skin (first), tongue, lashes and teeth with their actions."""
-    styled = lids.shape_lids(lips.shape_lips(style_head(config)))
+    styled = lids.shape_lids(lips.shape_lips(style_head(config), config.mouth))
     pieces = parts.build_parts(styled, config)
-    return styled, pieces + teeth.teeth_rows(styled, lips.find_mouth(styled))
+    return styled, pieces + teeth.teeth_rows(styled, lips.find_mouth(styled), config.mouth.teeth_up)
 
 
 def build_character(config: CharacterConfig) -> Character:

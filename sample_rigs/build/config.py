@@ -66,6 +66,30 @@ class Brow:
 
 
 @dataclass(frozen=True)
+class Mouth:
+    """What makes a drawn mouth readable from afar; at its defaults lips are the base mesh's.
+
+    full: how much taller than rest a pucker makes the lips, relative to `lips.ROUND`.
+    forward: how far round lips come forward, relative to the base mesh's.
+    press: share of the red that pressed lips hide (0: the base mesh's press, which smiles).
+    pout: how far the lower lip of a pout comes forward, metres; it swells with it.
+    dark: how dark the inner side of the lips is, 0..1: a small opening is seen as one.
+    teeth_up: how much higher the rows of teeth meet, metres: dark shows below them first.
+    sealed: whether the lips touch all along at rest.
+    teeth_glow: emission of the teeth, which shadow does not darken.
+    """
+
+    full: float = 1.0
+    forward: float = 1.0
+    press: float = 0.0
+    pout: float = 0.0
+    dark: float = 0.0
+    teeth_up: float = 0.0
+    teeth_glow: float = 0.22
+    sealed: bool = False
+
+
+@dataclass(frozen=True)
 class Palette:
     """sRGB hex colours."""
 
@@ -100,6 +124,7 @@ class CharacterConfig:
     iris_angle: half angle of the iris seen from the ball's centre, degrees.
     creases: depth of wrinkles relative to the stylised default.
     crease_width: width of wrinkles likewise.
+    deeper: crease -> its depth and darkness relative to the others'.
     lines: crease -> share of it that is always there, with age.
     bald: whether the scalp is bare above the temples. bush: stray hairs of each brow.
     pose_edits: pose name -> channel (or control) -> value: what this character corrects in the
@@ -113,6 +138,7 @@ class CharacterConfig:
     style: Style = Style()
     brow: Brow = Brow()
     palette: Palette = Palette()
+    mouth: Mouth = Mouth()
     hair: str = "bob"
     controls: str = "arkit"
     primary: bool = False
@@ -122,11 +148,15 @@ class CharacterConfig:
     creases: float = 1.0
     crease_width: float = 1.0
     lines: dict[str, float] = field(default_factory=dict)
+    deeper: dict[str, float] = field(default_factory=dict)
     bald: bool = False
     bush: int = 0
     seed: int = 1
     pose_edits: dict[str, dict[str, float]] = field(default_factory=dict)
 
+
+SNEER = {"nose": 1.5}
+"""A nose that wrinkles is small on a drawn face: what makes it seen."""
 
 MIRA = CharacterConfig(
     name="mira",
@@ -150,11 +180,11 @@ MIRA = CharacterConfig(
         "chin-prominent-incr": 0.15,
         "l-cheek-volume-incr": 0.35,
         "r-cheek-volume-incr": 0.35,
-        "mouth-upperlip-volume-incr": -0.9,
-        "mouth-lowerlip-volume-incr": -0.9,
-        "mouth-upperlip-height-incr": -1.0,
-        "mouth-lowerlip-height-incr": -0.8,
-        "mouth-scale-horiz-incr": 0.75,
+        "mouth-upperlip-volume-incr": -0.3,
+        "mouth-lowerlip-volume-incr": -0.3,
+        "mouth-upperlip-height-incr": -0.35,
+        "mouth-lowerlip-height-incr": -0.35,
+        "mouth-scale-horiz-incr": 0.25,
         "mouth-scale-vert-incr": -0.4,
         "l-eye-bag-incr": -0.8,
         "r-eye-bag-incr": -0.8,
@@ -170,7 +200,7 @@ MIRA = CharacterConfig(
         cranium_height=1.06,
         nose_scale=0.84,
         nose_up=0.003,
-        mouth_scale=1.06,
+        mouth_scale=1.16,
         neck_width=0.82,
         shoulder_scale=0.78,
         eye_open=1.05,
@@ -183,7 +213,7 @@ MIRA = CharacterConfig(
     palette=Palette(
         skin="#dfa583",
         blush="#d9775f",
-        lips="#c4665d",
+        lips="#b04a4c",
         lid="#c48a70",
         crease="#7e3d2b",
         hair="#3a1d16",
@@ -193,7 +223,18 @@ MIRA = CharacterConfig(
         iris_rim="#3a1f0c",
         shirt="#2f8f86",
     ),
+    mouth=Mouth(
+        full=1.0,
+        forward=1.4,
+        press=0.75,
+        pout=0.0045,
+        dark=1.0,
+        teeth_up=0.0012,
+        teeth_glow=0.16,
+        sealed=True,
+    ),
     hair="bob",
+    deeper=SNEER,
     pupil_angle=13.0,
     controls="board",
     primary=True,
@@ -248,11 +289,11 @@ TOBI = CharacterConfig(
         "l-cheek-volume-incr": 0.6,
         "r-cheek-volume-incr": 0.6,
         "nose-point-up": 0.5,
-        "mouth-upperlip-volume-incr": -0.6,
-        "mouth-lowerlip-volume-incr": -0.7,
-        "mouth-upperlip-height-incr": -0.5,
-        "mouth-lowerlip-height-incr": -0.5,
-        "mouth-scale-horiz-incr": 0.9,
+        "mouth-upperlip-volume-incr": -0.55,
+        "mouth-lowerlip-volume-incr": -0.2,
+        "mouth-upperlip-height-incr": -0.3,
+        "mouth-lowerlip-height-incr": -0.1,
+        "mouth-scale-horiz-incr": 0.4,
         "mouth-scale-vert-incr": -0.35,
         "l-eye-bag-incr": -0.8,
         "r-eye-bag-incr": -0.8,
@@ -268,7 +309,7 @@ TOBI = CharacterConfig(
         cranium_height=1.05,
         nose_scale=0.92,
         nose_up=0.002,
-        mouth_scale=1.1,
+        mouth_scale=1.16,
         neck_width=0.78,
         shoulder_scale=0.8,
         eye_open=0.75,
@@ -278,7 +319,7 @@ TOBI = CharacterConfig(
     palette=Palette(
         skin="#f0c3a8",
         blush="#e88c74",
-        lips="#d18478",
+        lips="#c4645e",
         lid="#e3ac92",
         crease="#9a5540",
         hair="#b4622a",
@@ -289,8 +330,19 @@ TOBI = CharacterConfig(
         iris_rim="#1b3a58",
         shirt="#d8a53a",
     ),
+    mouth=Mouth(
+        full=1.0,
+        forward=1.4,
+        press=0.75,
+        pout=0.0045,
+        dark=1.0,
+        teeth_up=0.0012,
+        teeth_glow=0.16,
+        sealed=True,
+    ),
     hair="tousled",
     controls="arkit",
+    deeper=SNEER,
     iris_angle=32.0,
     seed=11,
     pose_edits={

@@ -59,7 +59,7 @@ def _materials(config: CharacterConfig):
     name = config.name
     return [
         shading.material(f"{name}_skin", 0.52, 0.3),
-        shading.material(f"{name}_teeth", 0.2, 0.5, glow=0.22),
+        shading.material(f"{name}_teeth", 0.2, 0.5, glow=config.mouth.teeth_glow),
         shading.material(f"{name}_tongue", 0.4, 0.5),
         shading.material(f"{name}_lash", 0.6, 0.2),
         shading.material(f"{name}_brow", 0.7, 0.2),

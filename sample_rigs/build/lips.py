@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from . import source
+from . import config, source
 from .loops import Loops
 from .parts import relax
 from .stylise import StyledHead, smooth
@@ -35,6 +35,25 @@ VERMILION = (0.0, 0.02, 0.16, 0.5, 0.8, 0.8, 0.8, 0.6, 0.4, 0.2, 0.0)
 """How red each ring is, in the units of `StyledHead.lips`."""
 CAVITY = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.4)
 """How dark each ring is."""
+INNER_CAVITY = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.25, 0.8, 1.0, 1.0)
+"""The same of a mouth whose `dark` is 1."""
+SEALED = (0.0, 0.0, 0.0, 0.1, 0.3, 0.6, 0.9, 1.0, 1.0, 0.7, 0.4)
+"""Share of what parts the lips at rest by which each ring comes nearer to the other lip."""
+OVERLAP = 0.0003
+"""How far sealed lips lie over each other, metres."""
+NARROWED = (0.4, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0)
+"""Share of the red's height by which each ring of pressed lips comes nearer to the contact."""
+PRESSED = 0.2
+"""Share of the base mesh's press, which pulls the corners up and out, beside that."""
+POUTED = (0.2, 0.5, 0.85, 1.0, 1.0, 1.0, 1.0, 0.9, 0.5, 0.2, 0.0)
+"""Share of its lower lip's way forward that each ring of a pout takes."""
+POUT = (0.7, -0.35, 0.7, -0.3)
+"""By how much a pout lifts the middle of the mouth and lowers its corners, relative to its way
+forward; how much taller than rest its lower lip becomes, and its upper."""
+
+
+PLAIN = config.Mouth()
+"""Lips as the base mesh has them."""
 
 
 @dataclass(frozen=True)
@@ -70,18 +89,73 @@ def find_mouth(head: StyledHead) -> Mouth:
     return Mouth(left, right, inside)
 
 
-def shape_lips(head: StyledHead) -> StyledHead:
-    """The head with round lips in pucker and funnel, red to the corners, dark behind them."""
+def shape_lips(head: StyledHead, style: config.Mouth = PLAIN) -> StyledHead:
+    """The head with round lips in pucker and funnel, red to the corners, dark behind them; lips
+    that press and pout as `style` says."""
     data = source.load_source()
     mouth = find_mouth(head)
+    if style.sealed:
+        head = replace(head, rest=_sealed(head, mouth))
     actions = dict(head.actions)
     for name, form in ROUND.items():
-        actions[name] = _rounded(head, data, mouth, actions[name], *form)
+        actions[name] = _rounded(head, data, mouth, actions[name], *form, style)
+    if style.press:
+        actions |= _pressed(head, data, mouth, style.press)
+    if style.pout:
+        out = _pouted(head, data, mouth, style.pout)
+        actions["mouthShrugLower"] = actions["mouthShrugLower"] + out
     lips, cavity = np.zeros(len(head.rest)), mouth.inside.astype(float)
+    dark = np.array(CAVITY) + style.dark * (np.array(INNER_CAVITY) - np.array(CAVITY))
     for rings in (mouth.left, mouth.right):
         lips[rings] = np.array(VERMILION)[:, None]
-        cavity[rings] = np.array(CAVITY)[:, None]
+        cavity[rings] = dark[:, None]
     return replace(head, actions=actions, lips=lips, cavity=cavity)
+
+
+def _sealed(head: StyledHead, mouth: Mouth) -> np.ndarray:
+    """(V, 3) rest points of which the lips touch all along: the base mesh's part by half a
+    millimetre, which is seen where their inner side is dark."""
+    rest, corner = head.rest.copy(), mouth.corner(head.rest)
+    line = rest[mouth.left[CONTACT]]
+    across = line[:, 0]
+    upper = np.interp(across, across[: corner + 1], line[: corner + 1, 2])
+    lower = np.interp(across, across[corner:][::-1], line[corner:, 2][::-1])
+    gap = np.maximum(upper - lower + OVERLAP, 0.0) * smooth(0.98, 0.85, across / across[corner])
+    move = 0.5 * gap * np.where(np.arange(len(line)) <= corner, -1.0, 1.0)
+    for rings in (mouth.left, mouth.right):
+        rest[rings, 2] = head.rest[rings, 2] + np.array(SEALED)[:, None] * move
+    return rest
+
+
+def _pressed(head, data, mouth: Mouth, hidden: float) -> dict[str, np.ndarray]:
+    """mouthPress of either side: the border of the red comes to the contact, which stays."""
+    away = head.rest[mouth.left, 2] - head.rest[mouth.left[CONTACT], 2]
+    most = np.abs(away[BORDER])
+    moves = np.zeros((*mouth.left.shape, 3))
+    moves[:, :, 2] = -hidden * np.array(NARROWED)[:, None] * np.clip(away, -most, most)
+    both = _spread(head, data, mouth, _evened(moves, 1))
+    half = smooth(-0.012, 0.012, head.rest[:, 0])[:, None]
+    return {
+        f"mouthPress{side}": share * both + PRESSED * head.actions[f"mouthPress{side}"]
+        for side, share in (("Left", half), ("Right", 1.0 - half))
+    }
+
+
+def _pouted(head, data, mouth: Mouth, forward: float) -> np.ndarray:
+    """(V, 3) what a pout adds to mouthShrugLower: an arched mouth whose lower lip swells and comes
+    forward, over a narrow upper one."""
+    corner, line = mouth.corner(head.rest), head.rest[mouth.left[CONTACT]]
+    lower = np.arange(len(line)) > corner
+    bend = np.cos(_quarters(line, corner))
+    away = head.rest[mouth.left, 2] - line[:, 2]
+    middle, side, swollen, thinned = POUT
+    moves = np.zeros((*mouth.left.shape, 3))
+    moves[:, :, 1] = -forward * np.array(POUTED)[:, None] * bend * lower
+    arch = forward * (side + (middle - side) * bend)
+    moves[:, :, 2] = np.array(FOLLOW)[:, None] * arch
+    taller = np.where(lower, swollen, thinned) * bend
+    moves[:, :, 2] += np.array(SWELL)[:, None] * away * taller
+    return _spread(head, data, mouth, _evened(moves))
 
 
 def _quarters(points: np.ndarray, corner: int) -> np.ndarray:
@@ -93,7 +167,9 @@ def _quarters(points: np.ndarray, corner: int) -> np.ndarray:
     return 0.5 * np.pi * np.r_[upper, lower]
 
 
-def _rounded(head, data, mouth: Mouth, action, width, slide, height, full) -> np.ndarray:
+def _rounded(
+    head, data, mouth: Mouth, action, width, slide, height, full, style: config.Mouth
+) -> np.ndarray:
     """(V, 3) the action with its lips on an ellipse: see ROUND."""
     corner = mouth.corner(head.rest)
     line, moved = head.rest[mouth.left[CONTACT]], action[mouth.left[CONTACT]].copy()
@@ -113,13 +189,14 @@ def _rounded(head, data, mouth: Mouth, action, width, slide, height, full) -> np
     # Lips slide forwards along the arch of the teeth.
     arch = np.interp(goal[:, 0], line[: corner + 1, 0], line[: corner + 1, 1] - line[0, 1])
     out = moved[corner, 1] + (moved[middle, 1] - moved[corner, 1]) * np.cos(angle)
+    out = style.forward * out
     goal[:, 1] = line[middle, 1] + out + arch
     shift = goal - line
     # Beside its shift a cross-section keeps what the action does to it, rolling the lip outwards,
     # but not at the corner.
     target = np.array(FOLLOW)[:, None, None] * shift + np.cos(angle)[None, :, None] * roll
     swell = head.rest[mouth.left, 2] - line[:, 2]
-    target[:, :, 2] += full * np.array(SWELL)[:, None] * swell * np.cos(angle)
+    target[:, :, 2] += style.full * full * np.array(SWELL)[:, None] * swell * np.cos(angle)
     return action + _spread(head, data, mouth, _evened(target) - action[mouth.left])
 
 

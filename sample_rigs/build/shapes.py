@@ -124,7 +124,9 @@ def shape_skin(part: Part, head: StyledHead, config: CharacterConfig) -> dict[st
         part.vertices, normals, front, head.after, config.creases, config.crease_width
     )
     for crease in creases.CREASES:
-        groove = grooves[crease.name]
+        deeper = config.deeper.get(crease.name, 1.0)
+        masks[crease.name] = deeper * masks[crease.name]
+        groove = deeper * grooves[crease.name]
         always = config.lines.get(crease.name, 0.0)
         part.vertices = part.vertices + always * (groove + mirrored(groove, flip))
         both = {"Left": groove, "Right": mirrored(groove, flip)}

@@ -47,17 +47,17 @@ SHARE = {"upper": 0.0003, "lower": 0.0022}
 don't touch, and lips that part a little would bare a clenched jaw."""
 
 
-def teeth_rows(head: StyledHead, mouth: Mouth) -> list[Part]:
-    """The upper and the lower row, with the jaw's actions."""
-    return [_row(head, mouth, row) for row in WIDTHS]
+def teeth_rows(head: StyledHead, mouth: Mouth, higher: float = 0.0) -> list[Part]:
+    """The upper and the lower row, with the jaw's actions; they meet so much `higher`, metres."""
+    return [_row(head, mouth, row, higher) for row in WIDTHS]
 
 
-def _row(head: StyledHead, mouth: Mouth, row: str) -> Part:
+def _row(head: StyledHead, mouth: Mouth, row: str, higher: float) -> Part:
     rest = head.rest
     size = rest[mouth.left[CONTACT], 0].max() / MOUTH
     inner = rest[mouth.left[INNER]]
     bend = _bend(inner[: mouth.corner(rest)])
-    edge = 0.5 * (rest[mouth.left[CONTACT]][(0, -1), 2].sum()) + MEET
+    edge = 0.5 * (rest[mouth.left[CONTACT]][(0, -1), 2].sum()) + MEET + higher
     up = 1.0 if row == "upper" else -1.0
     columns, notch, outer = _columns(np.array(WIDTHS[row]) * 1e-3 * size)
     x, slope = _along(columns, bend)

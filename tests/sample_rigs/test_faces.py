@@ -7,7 +7,7 @@ bpy = pytest.importorskip("bpy")
 
 from exprgen.exprgen_addon.studio.face_studio import FaceStudio
 from exprgen.networks.characters.profile import SAMPLE_RIGS, arkit_to_unit, from_unit, load_profile
-from exprgen.networks.vocabulary import ARKIT_CHANNELS
+from exprgen.networks.vocabulary import ARKIT_CHANNELS, LANDMARK_NAMES
 from exprgen.sample_rigs.build.loops import Loops
 
 LIPS = slice(31, 49)
@@ -18,6 +18,14 @@ def studio(request):
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)  # others leave theirs open
     with FaceStudio(load_profile(SAMPLE_RIGS / f"{request.param}.json")) as made:
         yield made
+
+
+@pytest.fixture
+def drawn(studio):
+    """A studio of a face whose mouth is drawn to be read from afar (see `config.Mouth`)."""
+    if studio.profile.name not in ("mira", "tobi"):
+        pytest.skip("its lips are as its base mesh has them")
+    return studio
 
 
 def lips_at(studio, **channels):
@@ -45,6 +53,26 @@ def test_pucker_and_funnel_together_leave_a_mouth(studio):
     rest = np.ptp(lips_at(studio)[:, 0])
     both = np.ptp(lips_at(studio, mouthFunnel=1.0, mouthPucker=1.0)[:, 0])
     assert both > 0.25 * rest
+
+
+def red_at(studio, **channels):
+    """Millimetres of red seen on the upper and on the lower lip, in the middle."""
+    lips = lips_at(studio, **channels)[:, 2]
+    upper, lower = LANDMARK_NAMES.index("lip_top_outer_3"), LANDMARK_NAMES.index("lip_top_inner_2")
+    below = LANDMARK_NAMES.index("lip_bottom_inner_2"), LANDMARK_NAMES.index("lip_bottom_outer_3")
+    first = LIPS.start
+    return lips[upper - first] - lips[lower - first], lips[below[0] - first] - lips[
+        below[1] - first
+    ]
+
+
+def test_lips_are_full_press_thin_and_pout(drawn):
+    rest, pressed = red_at(drawn), red_at(drawn, mouthPressLeft=1.0, mouthPressRight=1.0)
+    pout = red_at(drawn, mouthShrugLower=1.0)
+    assert min(rest) > 4.0
+    assert sum(pressed) < 0.6 * sum(rest)
+    assert pout[1] > 1.2 * rest[1], "the lower lip swells"
+    assert pout[1] / pout[0] > 1.2 * rest[1] / rest[0]
 
 
 def test_jaw_and_mouth_go_sideways(studio):

@@ -41,6 +41,19 @@ class TestPixels:
         assert seen.reshape(8, 8)[2, 2] == 0
         assert {1, 2} <= {*seen.tolist()}
 
+    def test_a_row_along_a_shared_edge_belongs_to_a_triangle(self):
+        rng = np.random.default_rng(0)
+        for _ in range(200):
+            left, right = rng.uniform(0, 3), rng.uniform(5, 8)
+            points = np.array(
+                [[left, 4.5, 5], [right, 4.5, 5], [rng.uniform(3, 5), 0.3, 5], [4, 7.9, 5]]
+            )
+            covered = rasteriser.cover(
+                points.astype(np.float32), np.array([[0, 1, 2], [1, 0, 3]]), 8
+            )
+            row = covered.sample[covered.sample // 8 == 4] % 8
+            assert {*range(int(np.ceil(left)), int(right) - 1)} <= {*row.tolist()}
+
     def test_values_are_blended_between_corners(self):
         points = np.array([[0, 0, 1], [16, 0, 1], [0, 16, 1]], np.float32)
         covered = rasteriser.cover(points, np.array([[0, 2, 1]]), 16)

@@ -11,7 +11,7 @@ from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving.actor import actor_relations, evened
 from exprgen.networks.solving.contact import deepen_blinks, held_below, opening
 from exprgen.networks.solving.fit import Fit
-from exprgen.networks.solving.perform import performer, smiling, solve_relations
+from exprgen.networks.solving.perform import performer, smiling, solve_relations, wrinkling
 from exprgen.networks.solving.relations import (
     INDEX,
     LID_GAPS,
@@ -127,7 +127,8 @@ def test_lips_that_are_pursed_come_forward_and_still_count_as_closed(name, actor
 
     round_, pressed = solved(actor), solved(replace(actor, pursed=np.zeros(60)))
     forward = INDEX["upper_lip_forward"]
-    assert round_[forward] > 1.1 * pressed[forward] > 0
+    whole = (geometry.response.predict(said) - geometry.response.rest)[30, forward]
+    assert round_[forward] > max(pressed[forward], 0.85 * whole) > 0
     assert (round_[LIP_GAPS] < 0.03).all()
 
 
@@ -250,6 +251,31 @@ def test_a_smile_opens_downwards_and_only_a_smile_does(actor_model):
     assert (glad.moved[:, LIP_GAPS] == actor.moved[:, LIP_GAPS]).all()
     raised = ARKIT_INDEX["mouthUpperUpLeft"]
     assert said[60, raised] < 0.6 * track.arkit[60, raised]
+
+
+def test_a_nose_wrinkles_where_a_lip_is_lifted_under_a_frown_in_disgust(actor_model):
+    def shown(expression, *channels):
+        units = np.zeros((80, len(actor_model.controls)))
+        for name in channels:
+            places = [actor_model.controls.index(f"{name}{s}") for s in ("Left", "Right")]
+            units[20:, places] = 0.9
+        track = acted.worn(actor_model, units)
+        read = np.zeros((80, 7))
+        read[:, EXPRESSIONS.index(expression)] = 1.0
+        actor = actor_relations(track, STILL)
+        moved, said = wrinkling(track.times, actor, 0 * track.arkit, read)
+        wing = INDEX["nostril_left"]
+        rise = moved.moved[60, wing] - actor.moved[60, wing]
+        return said[60, ARKIT_INDEX["noseSneerLeft"]], rise
+
+    sneer, rise = shown("disgust", "browDown", "mouthUpperUp")
+    assert sneer > 0.3
+    assert rise > 0.01
+    assert 0.0 < shown("anger", "browDown", "mouthUpperUp")[0] < sneer
+    for expression, *channels in (
+        ("joy", "browDown", "mouthUpperUp"), ("disgust", "browDown"), ("disgust", "mouthUpperUp"),
+    ):  # fmt: skip
+        assert shown(expression, *channels)[0] < 0.05
 
 
 def test_an_emphasised_smile_gives_way_to_an_oh(actor_model):
