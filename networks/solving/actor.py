@@ -16,7 +16,7 @@ from .contact import (
     LIDS_MEET,
     LIDS_PART,
     LIDS_SHUT_GAP,
-    LIPS_MEET,
+    LIPS_PARTED,
     deepen_blinks,
     held_below,
     lips_bias,
@@ -112,7 +112,7 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
     gap = _own_gap(track, values[:, LIP_GAPS].mean(1), bias)
     shut = lips_shut(gap, None if track.meta.get("coefficients") else touch_chance(track, gap))
     gaps = moved[:, LIP_GAPS] + neutral[LIP_GAPS] - bias
-    lips = np.stack([opening(gap, shut, LIPS_MEET) for gap in gaps.T], axis=1)
+    lips = np.where(shut[:, None], 0.0, np.maximum(gaps, LIPS_PARTED))
     lids = _lids(track, moved, neutral)
     quick = quick_reach(moved - slow(track.times, moved))
     seen = (moved, neutral, reach, quick, facing, lips, shut, _pursed(track, settings), lids)

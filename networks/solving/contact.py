@@ -15,8 +15,12 @@ LIPS_MEET, LIPS_PART = 0.035, 0.045
 """Lip gap, in eye distances, below which lips touch, and above which they no longer do."""
 LIPS_TOUCH, LIPS_LEAVE = 0.7, 0.6
 """The chance of a touch (`lips_touch`) from which lips meet, and below which they no longer do,"""
-LIPS_NEVER = 0.075
-"""unless their gap is above this."""
+LIPS_NEVER = 0.05
+"""unless their gap is above this: filmed lips that are seen so far apart are just parted."""
+LIPS_MAY = 0.3
+"""The chance below which lips that touched a moment ago do so no longer."""
+LIPS_PARTED = 0.045
+"""Eye distances that parted lips are apart at least: less is not seen on a drawn face."""
 LIPS_BIAS = (-0.02, 0.04)
 """How far a tracked gap of closed lips may be from zero."""
 PURSED = (0.35, 0.75)
@@ -48,6 +52,7 @@ def lips_shut(gap: np.ndarray, chance: np.ndarray | None) -> np.ndarray:
     shut = held_below(gap, LIPS_MEET, LIPS_PART)
     if chance is None:
         return shut
+    shut &= (gap < LIPS_MEET) | (chance > LIPS_MAY)
     return shut | held_below(1.0 - chance, 1.0 - LIPS_TOUCH, 1.0 - LIPS_LEAVE) & (gap < LIPS_NEVER)
 
 
