@@ -31,11 +31,10 @@ CERTAIN = 1.5
 """Exponent on the chance of a feeling: only one that is read for certain (0.9 is 0.85, 0.5 is
 0.35) may stand against what the landmarks say: a crying mouth is drawn wide like a smile, and a
 hand before it deceives a tracker."""
-LEAST_ROUND, MOST_ROUND = 1.2, 2.6
-"""How many times further than the actor's a narrow mouth is narrowed;"""
-WIDER = 0.8
-"""one that is quickly spread, as by "ee", is widened by this share of what is added there, so that
-the motion stays one. A smile stays as wide as it is."""
+LEAST_ROUND, MOST_ROUND = 1.2, 2.0
+"""How many times further than the actor's a narrow mouth is narrowed; one that is quickly spread,
+as by "ee", is widened as many times, so that the motion stays one. A smile stays as wide as it
+is."""
 STIRS = 0.25
 """Certainty of a feeling from which on emphasis is whole."""
 SPEAKING = ("mouth", "jaw")
@@ -350,7 +349,7 @@ def _rounded(
     gain = _gain(narrowed, meant, max(most, 1.0))
     widened = np.maximum(values[:, WIDTH] - geometry.response.rest[WIDTH], 0.0)
     spread = np.maximum(widened - slow(times, widened, FEELING_HERTZ), 0.0)
-    out[:, WIDTH] += (gain - 1.0) * (narrowed + WIDER * spread)
+    out[:, WIDTH] += (gain - 1.0) * (narrowed + spread)
     return out
 
 
