@@ -30,6 +30,7 @@ from .lips_touch import touch_chance
 from .mouth_motion import with_mouth_motion
 from .relations import INDEX, LID_GAPS, LIP_GAPS, RELATIONS, actor_points, measure
 from .smoothing import JUMP_UNITS, STRENGTH, slow, smooth
+from .teeth_seen import teeth_together
 
 JUMP = 0.012
 """Eye distances; changes well above it are motion, not noise: the landmarks of a still face waver
@@ -62,7 +63,8 @@ class ActorRelations:
     0 exactly where lips touch; lips_meet (N,) bool. pursed (N,): 0..1, how round and forward the
     lips are said to be. lids (N, 2): share of the open eye, left and
     right, 0 exactly where lids touch. source: for the user, where the neutral is from. trust: 0..1,
-    how far that neutral was seen and not guessed.
+    how far that neutral was seen and not guessed. teeth (N,), or 0.0 where nobody looked: how far
+    teeth that are together fill what is seen between the lips.
     """
 
     moved: np.ndarray
@@ -76,11 +78,13 @@ class ActorRelations:
     lids: np.ndarray
     source: str
     trust: float = 1.0
+    teeth: np.ndarray | float = 0.0
 
     def at(self, rows: np.ndarray) -> ActorRelations:
         """The same at some frames."""
-        of_frames = ("moved", "facing", "lip_gaps", "lips_meet", "pursed", "lids")
-        return replace(self, **{name: getattr(self, name)[rows] for name in of_frames})
+        of_frames = ("moved", "facing", "lip_gaps", "lips_meet", "pursed", "lids", "teeth")
+        there = {name: getattr(self, name) for name in of_frames}
+        return replace(self, **{n: v[rows] for n, v in there.items() if np.ndim(v)})
 
 
 def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelations:
@@ -116,7 +120,10 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
     lids = _lids(track, moved, neutral)
     quick = quick_reach(moved - slow(track.times, moved))
     seen = (moved, neutral, reach, quick, facing, lips, shut, _pursed(track, settings), lids)
-    return ActorRelations(*seen, found.source, found.trust)
+    teeth = smooth(
+        track.times, teeth_together(track, gap)[:, None], settings.smoothing_mouth, JUMP_UNITS
+    )
+    return ActorRelations(*seen, found.source, found.trust, teeth[:, 0])
 
 
 def _pursed(track: FaceTrack, settings: RetargetSettings) -> np.ndarray:

@@ -74,6 +74,10 @@ TEETH_PART = 0.6
 """Share of what lips are apart by which the chin may be lower than the coefficients say,"""
 BARED = 0.08
 """less the wider the mouth is: from so many eye distances on its teeth are bared together."""
+CLENCHED = 1.0
+"""Share of what a chin hangs down that is left out where teeth are together."""
+LESS_OPEN = 0.15
+"""Share of their opening by which lips open less there: what is articulated is not teeth's."""
 LEVEL_KEPT = 0.5
 """Share of their slow part that is kept where the actor's neutral was seen."""
 FROWN = 0.05
@@ -135,7 +139,7 @@ def smiling(
     raised = np.clip(slow(times, actor.moved[:, corners].mean(1), FEELING_HERTZ) / SMILE, 0.0, 1.0)
     moved, share = actor.moved.copy(), np.clip(joy, 0.0, 1.0) * raised
     bared = np.minimum(moved[:, UPPER_LIP].mean(1), moved[:, LIP_GAPS].mean(1))
-    lift = LIP_LEFT * share * np.maximum(bared, 0.0)
+    lift = LIP_LEFT * share * (1.0 - actor.teeth) * np.maximum(bared, 0.0)
     moved[:, UPPER_LIP + LOWER_LIP] -= lift[:, None]
     moved[:, [INDEX[f"mouth_bend_{side}"] for side in SIDES]] += lift[:, None]
     moved[:, WIDTH] -= LESS_WIDE * share * np.maximum(moved[:, WIDTH], 0.0)
@@ -252,6 +256,7 @@ def relation_fit(
     said = geometry.response.predict(plain)
     values = _rounded(times, aim.values, geometry, said)
     values = _levelled(times, values, said, geometry.response.rest, actor.trust)
+    values = _clenched(values, geometry, actor.teeth)
     values = _unfrowned(times, values, geometry, said)
     emphasis = partial(_emphasis, times, settings, certain, free)
     values = _carried_on(times, values, geometry, felt, emphasis, certain)
@@ -380,6 +385,16 @@ def _levelled(
     low = np.minimum(own[:, JAW], held[:, JAW]).clip(held[:, JAW] - TEETH_PART * apart)
     low += bared * np.maximum(own[:, JAW] - low, 0.0)
     out[:, JAW] = values[:, JAW] + low - own[:, JAW]
+    return out
+
+
+def _clenched(values: np.ndarray, geometry: Geometry, teeth: np.ndarray | float) -> np.ndarray:
+    """Targets (N, K) whose chin stays up as far as the actor's `teeth` are together, and whose lips
+    open no further than two rows of teeth fill."""
+    out, rest = values.copy(), geometry.response.rest[JAW]
+    out[:, JAW] += CLENCHED * teeth * np.maximum(rest - values[:, JAW], 0.0)
+    open_ = values[:, LIP_GAPS] - geometry.lips
+    out[:, LIP_GAPS] -= LESS_OPEN * (np.multiply(teeth, 1.0)[..., None] * open_)
     return out
 
 

@@ -34,6 +34,10 @@ BEHIND = {"upper": 0.0068, "lower": 0.0108}
 PARTED = {"mouthFunnel": 1.0, "mouthPucker": 0.6}
 PART = {"upper": (0.0, 0.009, 0.004), "lower": (0.0, 0.009, -0.006)}
 """Round lips are spoken with teeth apart: how far the rows draw back and part, metres."""
+BARED = {f"mouthLowerDown{side}": 0.5 for side in ("Left", "Right")}
+BARE = (0.0, -0.003, 0.0024)
+"""Teeth that lips bare are together where the jaw is up: how far the lower row comes forward and up
+to the upper one, metres."""
 MEET = -0.0014
 """Where the rows meet, over the line where the lips meet, metres: of a mouth that is a little open
 some millimetres of the upper teeth are seen."""
@@ -122,6 +126,7 @@ def _carried(head: StyledHead, row: str, vertices: np.ndarray) -> dict[str, np.n
     for side in ("jawLeft", "jawRight"):  # the base mesh's teeth come forward through the lip
         if side in carried:
             carried[side] *= (0.75, 0.0, 1.0)
-    for name, amount in PARTED.items():
-        carried[name] = np.tile(amount * np.array(PART[row]), (len(vertices), 1))
-    return carried
+    moves = {name: amount * np.array(PART[row]) for name, amount in PARTED.items()}
+    if row == "lower":
+        moves |= {name: amount * np.array(BARE) for name, amount in BARED.items()}
+    return carried | {n: np.tile(move, (len(vertices), 1)) for n, move in moves.items()}

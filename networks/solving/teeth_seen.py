@@ -1,0 +1,74 @@
+"""Whether teeth fill an open mouth: teeth that are together behind open lips, told by its picture.
+
+Neither landmarks nor coefficients know it: a chin hangs as low in an "ee" with its teeth together
+as in an "eh" with them apart, and a jaw that drops there shows a black bar where viewers see teeth.
+The picture does know: of what lies between the lips, teeth are bright and the hollow is dark.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..track import FaceTrack
+from ..tracking.registration import apply_affine, registering_affine
+from ..tracking.track_recorder import decode_face
+from ..vocabulary import LANDMARKS
+
+LIPS_INSIDE = (
+    78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95,
+)  # fmt: skip
+"""MediaPipe's mesh points round the opening of the lips."""
+CHEEKS = (205, 425, 50, 280)
+"""Mesh points of bare skin, whose brightness the mouth's is counted in."""
+PATCH = (9, 9)
+SEEN_OPEN = 0.08
+"""Lip gap, eye distances, from which on enough is seen between the lips."""
+DARK = 0.5
+"""Brightness, of the skin's, below which it is hollow; a third of the way from the darkest to the
+brightest of this actor's open mouth where that is more."""
+FULL, HOLLOW = 0.2, 0.45
+"""Shares of the opening that are dark: up to the first it is full of teeth, from the second on it
+is an open mouth like any other."""
+
+
+def teeth_together(track: FaceTrack, gap: np.ndarray) -> np.ndarray:
+    """(N,) 0..1, how far teeth fill what is seen between the lips; 0 where lips are too near to
+    tell, and of a track without pictures.
+
+    Args:
+        gap: (N,) lip gap, eye distances, seen from the actor's own closed mouth.
+    """
+    together = np.zeros(len(track))
+    rows = np.flatnonzero(track.found & (gap > SEEN_OPEN))
+    if track.meta.get("coefficients") or not len(rows) or not len(track.face_bytes):
+        return together
+    inside = [mouth_pixels(track, int(i)) for i in rows]
+    limit = _limit(np.concatenate(inside))
+    dark = np.array([float((pixels < limit).mean()) if len(pixels) else 1.0 for pixels in inside])
+    together[rows] = np.clip((HOLLOW - dark) / (HOLLOW - FULL), 0.0, 1.0)
+    return together
+
+
+def mouth_pixels(track: FaceTrack, frame: int) -> np.ndarray:
+    """(P,) brightness between the lips of a frame, in that of its cheeks."""
+    import cv2
+
+    face = decode_face(track.face_jpeg(frame))
+    turn = registering_affine(track.landmarks[frame, [*LANDMARKS.values()], :2].astype(float))
+    lips, cheeks = (
+        apply_affine(turn, track.landmarks[frame, rows, :2].astype(float))
+        for rows in (list(LIPS_INSIDE), list(CHEEKS))
+    )
+    opening = np.zeros(face.shape, np.uint8)
+    cv2.fillPoly(opening, [np.round(lips).astype(np.int32)], 1)
+    patches = [cv2.getRectSubPix(face, PATCH, tuple(map(float, place))) for place in cheeks]
+    skin = float(np.median([patch.mean() for patch in patches]))
+    return face[opening > 0] / max(skin, 1.0)
+
+
+def _limit(pixels: np.ndarray) -> float:
+    """The brightness that divides teeth from what is behind them, of all of an actor's pixels."""
+    if not len(pixels):
+        return DARK
+    low, high = np.percentile(pixels, (5, 95))
+    return max(DARK, float(low + (high - low) / 3.0))
