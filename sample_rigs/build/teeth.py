@@ -34,7 +34,7 @@ BEHIND = {"upper": 0.0068, "lower": 0.0108}
 PARTED = {"mouthFunnel": 1.0, "mouthPucker": 0.6}
 PART = {"upper": (0.0, 0.009, 0.004), "lower": (0.0, 0.009, -0.006)}
 """Round lips are spoken with teeth apart: how far the rows draw back and part, metres."""
-SHOWN = {"mouthSmile": 1.0, "mouthStretch": 0.5}
+SHOWN = {"mouthSmile": 1.0, "mouthStretch": 0.25}
 """Share of `teeth_smile` by which the upper row comes down in spread lips."""
 MEET = -0.0014
 """Where the rows meet, over the line where the lips meet, metres: of a mouth that is a little open
