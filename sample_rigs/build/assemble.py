@@ -119,7 +119,7 @@ def shaped_parts(config: CharacterConfig) -> tuple[StyledHead, list[parts.Part]]
     """The styled head and its skin (first), tongue, lashes and teeth with their actions."""
     styled = lids.shape_lids(lips.shape_lips(style_head(config), config.mouth))
     pieces = parts.build_parts(styled, config)
-    return styled, pieces + teeth.teeth_rows(styled, lips.find_mouth(styled), config.mouth.teeth_up)
+    return styled, pieces + teeth.teeth_rows(styled, lips.find_mouth(styled), config.mouth)
 
 
 def build_character(config: CharacterConfig) -> Character:

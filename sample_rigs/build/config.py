@@ -75,6 +75,8 @@ class Mouth:
     pout: how far the lower lip of a pout comes forward, metres; it swells with it.
     dark: how dark the inner side of the lips is, 0..1: a small opening is seen as one.
     teeth_up: how much higher the rows of teeth meet, metres: dark shows below them first.
+    teeth_smile: how far a smile brings the upper row of teeth down, metres: a drawn smile opens
+        downwards, and what shows in it has to be teeth.
     sealed: whether the lips touch all along at rest.
     teeth_glow: emission of the teeth, which shadow does not darken.
     """
@@ -85,6 +87,7 @@ class Mouth:
     pout: float = 0.0
     dark: float = 0.0
     teeth_up: float = 0.0
+    teeth_smile: float = 0.0
     teeth_glow: float = 0.22
     sealed: bool = False
 
@@ -229,8 +232,9 @@ MIRA = CharacterConfig(
         press=0.75,
         pout=0.0045,
         dark=1.0,
-        teeth_up=0.0012,
-        teeth_glow=0.28,
+        teeth_up=0.0014,
+        teeth_smile=0.0045,
+        teeth_glow=0.2,
         sealed=True,
     ),
     hair="bob",
@@ -336,8 +340,9 @@ TOBI = CharacterConfig(
         press=0.75,
         pout=0.0045,
         dark=1.0,
-        teeth_up=0.0012,
-        teeth_glow=0.28,
+        teeth_up=0.0014,
+        teeth_smile=0.0045,
+        teeth_glow=0.2,
         sealed=True,
     ),
     hair="tousled",

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import source
-from .lips import CONTACT, INNER, Mouth
+from . import config, source
+from .lips import CONTACT, INNER, PLAIN, Mouth
 from .parts import TEETH, Part
 from .stylise import StyledHead
 
@@ -34,10 +34,8 @@ BEHIND = {"upper": 0.0068, "lower": 0.0108}
 PARTED = {"mouthFunnel": 1.0, "mouthPucker": 0.6}
 PART = {"upper": (0.0, 0.009, 0.004), "lower": (0.0, 0.009, -0.006)}
 """Round lips are spoken with teeth apart: how far the rows draw back and part, metres."""
-BARED = {f"mouthLowerDown{side}": 0.5 for side in ("Left", "Right")}
-BARE = (0.0, -0.003, 0.0024)
-"""Teeth that lips bare are together where the jaw is up: how far the lower row comes forward and up
-to the upper one, metres."""
+SHOWN = {"mouthSmile": 1.0, "mouthStretch": 0.25}
+"""Share of `teeth_smile` by which the upper row comes down in spread lips."""
 MEET = -0.0014
 """Where the rows meet, over the line where the lips meet, metres: of a mouth that is a little open
 some millimetres of the upper teeth are seen."""
@@ -51,9 +49,14 @@ SHARE = {"upper": 0.0003, "lower": 0.0022}
 don't touch, and lips that part a little would bare a clenched jaw."""
 
 
-def teeth_rows(head: StyledHead, mouth: Mouth, higher: float = 0.0) -> list[Part]:
-    """The upper and the lower row, with the jaw's actions; they meet so much `higher`, metres."""
-    return [_row(head, mouth, row, higher) for row in WIDTHS]
+def teeth_rows(head: StyledHead, mouth: Mouth, style: config.Mouth = PLAIN) -> list[Part]:
+    """The upper and the lower row, with the jaw's actions."""
+    upper, lower = (_row(head, mouth, row, style.teeth_up) for row in WIDTHS)
+    for name, share in SHOWN.items():
+        down = (0.0, 0.0, -0.5 * share * style.teeth_smile)
+        for side in ("Left", "Right") if style.teeth_smile else ():
+            upper.shapes[name + side] = np.tile(down, (len(upper.vertices), 1))
+    return [upper, lower]
 
 
 def _row(head: StyledHead, mouth: Mouth, row: str, higher: float) -> Part:

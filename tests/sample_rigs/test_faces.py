@@ -75,6 +75,23 @@ def test_lips_are_full_press_thin_and_pout(drawn):
     assert pout[1] / pout[0] > 1.2 * rest[1] / rest[0]
 
 
+def test_a_smile_brings_the_upper_teeth_down(drawn):
+    name = drawn.profile.name
+    head = next(o for o in drawn.character.collection.all_objects if o.name.startswith(f"{name}_h"))
+    teeth = head.data.materials.find(f"{name}_teeth")
+    points = np.unique(
+        [v for p in head.data.polygons if p.material_index == teeth for v in p.vertices]
+    )
+
+    def heights(key):
+        block = head.data.shape_keys.key_blocks[key]
+        return np.array([block.data[i].co.z for i in points])
+
+    fallen = heights("Basis") - heights("mouthSmileLeft")
+    assert 0.001 < fallen.max() < 0.003
+    assert (fallen < 1e-4).mean() > 0.4, "the lower row stays"
+
+
 def test_jaw_and_mouth_go_sideways(studio):
     rest = lips_at(studio)
     left = lips_at(studio, jawLeft=1.0)
