@@ -36,10 +36,14 @@ PART = {"upper": (0.0, 0.009, 0.004), "lower": (0.0, 0.009, -0.006)}
 """Round lips are spoken with teeth apart: how far the rows draw back and part, metres."""
 SHOWN = {"mouthSmile": 1.0, "mouthStretch": 0.25}
 """Share of `teeth_smile` by which the upper row comes down in spread lips."""
+BARED = {f"mouthLowerDown{side}": 0.5 for side in ("Left", "Right")}
+BARE = (0.0, -0.003, 0.0024)
+"""Teeth that lips bare are together where the jaw is up: how far the lower row comes forward and up
+to the upper one, metres."""
 MEET = -0.0014
 """Where the rows meet, over the line where the lips meet, metres: of a mouth that is a little open
 some millimetres of the upper teeth are seen."""
-TALL = {"upper": 1.25, "lower": 0.4}
+TALL = {"upper": 1.6, "lower": 0.4}
 """Share of ROWS' heights: a smile that lifts the lip shows no dark over the upper row, and a lower
 row that hangs deeper comes through the chin of a wide smile."""
 ARC = 0.0026
