@@ -155,12 +155,9 @@ def _solve(track: FaceTrack, fitter: Fitter) -> Solved:
     alone = [fitter.frames(seen[n : n + 1], times[n : n + 1], identity) for n in range(len(seen))]
     return Solved(
         identity,
-        Heads(*(np.concatenate([getattr(s.heads, n) for s in alone]) for n in _HEAD)),
+        Heads.joined([s.heads for s in alone]),
         *(np.concatenate([getattr(s, n) for s in alone]) for n in ("expression", "residual")),
     )
-
-
-_HEAD = ("rotation", "translation")
 
 
 def _check(track: FaceTrack) -> None:
