@@ -21,6 +21,7 @@ from ..track import FaceTrack
 from ..vocabulary import LANDMARKS, REGISTERED_SIZE
 from .drawn_face import SIDE, DrawnFace, read_skin
 from .face_fit import FaceFit
+from .fitting import unlike
 from .model import FaceModel
 from .projection import Heads
 from .regressed import Picture
@@ -31,8 +32,11 @@ CORNERS = ((61, 291),)
 READERS = ("hcnn", "hcnn_posed")
 SEEN_SIZE = 64
 """Pixels of a side at which the readers look."""
-SHOTS = 4
-"""Frames off which the skin's colours are read."""
+SHOTS, TURNED = 16, 0.06
+"""Frames off which the skin's colours are read: of those that look into the camera nearly (cosine)
+as well as the best, those whose expressions differ most."""
+PLAIN = 110.0
+"""Grey around a face that is drawn alone."""
 AGAIN = 6
 """Steps after which it is looked anew which triangle a pixel shows."""
 
@@ -44,13 +48,13 @@ class ConsistencySettings:
 
     emotion: float = 1.0
     photometric: float = 0.5
-    eyes: float = 0.3
-    mouth: float = 0.3
-    corners: float = 0.3
+    eyes: float = 0.6
+    mouth: float = 1.0
+    corners: float = 0.6
     expression: float = 1.0
-    landmarks: float = 0.3
-    steps: int = 30
-    rate: float = 0.02
+    landmarks: float = 0.6
+    steps: int = 20
+    rate: float = 0.03
     every: float = 0.2
 
 
@@ -129,8 +133,14 @@ class Artist:
         ]
         for reader in self.readers:
             reader.requires_grad_(False)
-        facing = sorted(shots, key=lambda s: -float(fit.rotation[s.row, 2, 2]))[:SHOTS]
-        self.skin = read_skin(self.face, [self._shot(s) for s in facing])
+        self.skin = read_skin(self.face, [self._shot(s) for s in self._clear(shots)])
+
+    def _clear(self, shots: list[Shot]) -> list[Shot]:
+        """Frames that show the skin well, of many expressions."""
+        facing = np.array([self.fit.rotation[s.row, 2, 2] for s in shots])
+        near = np.flatnonzero(facing >= facing.max() - TURNED)
+        rows = near[unlike(self.fit.expression[[shots[n].row for n in near]], SHOTS)]
+        return [shots[n] for n in rows]
 
     def _shot(self, shot: Shot) -> tuple[np.ndarray, np.ndarray, Heads]:
         import cv2
@@ -146,7 +156,7 @@ class Artist:
         torch = self.torch
         before = torch.from_numpy(np.asarray(self.fit.expression[shot.row], np.float32))
         view = self.view(shot)
-        wanted = self.read(view.picture)
+        wanted = self.wanted(shot.row, view)
         expression = before.clone().requires_grad_(True)
         optimiser = torch.optim.Adam([expression], s.rate)
         ridge = torch.from_numpy((1.0 / self.face.model.expression_deviation**2).astype(np.float32))
@@ -157,7 +167,8 @@ class Artist:
                 covered = self.covering(points.detach(), view)
             loss = s.expression * 1e-3 * (ridge * (expression - before) ** 2).sum()
             loss = loss + self._keypoints(points, view, s)
-            drawn = self.drawing(points, view, covered)
+            # Alone every other time: else what is around it would say what it does not.
+            drawn = self.drawing(points, view, covered, alone=step % 2 == 1)
             if s.emotion:
                 loss = loss + s.emotion * self.apart(wanted, self.read(drawn))
             if s.photometric:
@@ -204,8 +215,9 @@ class Artist:
         flat, far = self.flat(points, view)
         return self.face.covered(flat.numpy(), far.numpy())
 
-    def drawing(self, points, view: View, covered):
-        """The drawn face (SIDE, SIDE), as bright as the picture; around it the picture itself."""
+    def drawing(self, points, view: View, covered, alone: bool = False):
+        """The drawn face (SIDE, SIDE), as bright as the picture; around it the picture itself, or
+        what is plain."""
         torch = self.torch
         flat, _ = self.flat(points, view)
         grey = torch.from_numpy(self.skin.grey.astype(np.float32)) * self.face.shades(points)
@@ -213,7 +225,8 @@ class Artist:
         rows = torch.from_numpy(covered[0])
         own, shown = drawn.reshape(-1)[rows], view.picture.reshape(-1)[rows]
         matched = (own - own.mean()) * (shown.std() / own.std().clamp_min(1.0)) + shown.mean()
-        return view.picture.reshape(-1).index_put((rows,), matched).reshape(SIDE, SIDE)
+        around = torch.full_like(view.picture, PLAIN) if alone else view.picture
+        return around.reshape(-1).index_put((rows,), matched).reshape(SIDE, SIDE)
 
     # --- what they read as ---
 
@@ -231,13 +244,21 @@ class Artist:
             found.append((features, reader.head(features)))
         return found
 
+    def wanted(self, row: int, view: View) -> list:
+        """What each reader should see in a drawing: features (1, 64) of the picture, and chances
+        (1, 7): half its own, half what all readers together found in the clip around this frame."""
+        torch = self.torch
+        together = torch.from_numpy(np.asarray(self.track.expression[row], np.float32))[None]
+        with torch.no_grad():
+            return [(features, (torch.softmax(said, 1) + together) / 2.0)
+                    for features, said in self.read(view.picture)]  # fmt: skip
+
     def apart(self, wanted: list, shown: list):
         """How far the emotion features lie apart, as a share of their length (equation 8), and what
         the readers make of them."""
         torch, total = self.torch, 0.0
-        for (goal, said), (own, told) in zip(wanted, shown, strict=True):
-            total = total + (goal.detach() - own).norm() / goal.detach().norm().clamp_min(1e-6)
-            chances = torch.softmax(said.detach(), 1)
+        for (goal, chances), (own, told) in zip(wanted, shown, strict=True):
+            total = total + (goal - own).norm() / goal.norm().clamp_min(1e-6)
             total = total - (chances * torch.log_softmax(told, 1)).sum()
         return total / len(wanted)
 

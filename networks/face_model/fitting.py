@@ -128,15 +128,9 @@ class Fitter:
 
     def _telling(self, seen: np.ndarray) -> np.ndarray:
         """Frames that tell most of an identity: spread over what the faces look like."""
-        count = min(self.settings.frames, len(seen))
         box = np.ptp(seen, axis=1).max(1)[:, None, None]
         flat = ((seen - seen.mean(1, keepdims=True)) / box).reshape(len(seen), -1)
-        chosen = [int(((flat - flat.mean(0)) ** 2).sum(1).argmin())]
-        far = ((flat - flat[chosen[0]]) ** 2).sum(1)
-        while len(chosen) < count:  # the farthest from all so far
-            chosen.append(int(far.argmax()))
-            far = np.minimum(far, ((flat - flat[chosen[-1]]) ** 2).sum(1))
-        return np.sort(chosen)
+        return unlike(flat, self.settings.frames)
 
     def identity(
         self,
@@ -432,6 +426,17 @@ def _smoothed(heads: Heads, times: np.ndarray, seconds: float) -> Heads:
         total += weight
     grown = far / total / heads.translation[:, 2]
     return Heads(nearest_rotation(turns), heads.translation * grown[:, None])
+
+
+def unlike(rows: np.ndarray, count: int) -> np.ndarray:
+    """Numbers, in order, of `count` rows (N, K) that differ most: the middlemost, then always the
+    farthest from all so far."""
+    chosen = [int(((rows - rows.mean(0)) ** 2).sum(1).argmin())]
+    far = ((rows - rows[chosen[0]]) ** 2).sum(1)
+    while len(chosen) < min(count, len(rows)):
+        chosen.append(int(far.argmax()))
+        far = np.minimum(far, ((rows - rows[chosen[-1]]) ** 2).sum(1))
+    return np.sort(chosen)
 
 
 def _landmark_normals(model: FaceModel) -> np.ndarray:
