@@ -16,7 +16,7 @@ import numpy as np
 from ..footage.media import prefetch
 from ..track import FaceTrack
 from .cascade import FaceRegression, Guess, Upright
-from .face_fit import FaceFit
+from .face_fit import FaceFit, seen_landmarks
 from .fitting import FIT, FitSettings, Fitter
 from .model import FaceModel
 from .projection import Heads
@@ -46,7 +46,7 @@ def regressed(
         fit: of the track. pictures: of its rows, any of them, in any order.
     """
     fitter = Fitter(model, fit.camera, settings)
-    marks = np.asarray(track.landmarks[..., :2], float)
+    marks = seen_landmarks(track)
     rows, told = _told(fitter, fit, marks, _uprights(track, fit, pictures), regression)
     if not len(rows):
         return fit

@@ -133,6 +133,17 @@ def reversed_track(track: FaceTrack) -> FaceTrack:
     return replace(track, landmarks=track.landmarks[::-1].copy())
 
 
+def test_frames_without_a_face_pull_at_no_others(filmed):
+    whole = fit_track(track_of(filmed))
+    track = track_of(filmed)
+    track.state[6:8] = 3
+    track.landmarks[6:8] = 0.0
+    holed = fit_track(track)
+    seen = np.setdiff1d(np.arange(len(track)), (5, 6, 7, 8))
+    assert np.abs(holed.expression[seen] - whole.expression[seen]).mean() < 0.02
+    assert np.isfinite(holed.expression).all()
+
+
 def test_a_track_without_a_face_is_refused(filmed):
     track = track_of(filmed)
     track.state[:] = 3
