@@ -22,6 +22,7 @@ from ..vocabulary import LANDMARKS, REGISTERED_SIZE
 from .drawn_face import SIDE, DrawnFace, read_skin
 from .face_fit import FaceFit
 from .fitting import unlike
+from .mimicry import emotive_expressions
 from .model import FaceModel
 from .projection import Heads
 from .regressed import Picture
@@ -35,6 +36,8 @@ SEEN_SIZE = 64
 SHOTS, TURNED = 16, 0.06
 """Frames off which the skin's colours are read: of those that look into the camera nearly (cosine)
 as well as the best, those whose expressions differ most."""
+BLENDING = 1.5
+"""How much faster blends of emotive expressions are changed than single actions."""
 PLAIN = 110.0
 """Grey around a face that is drawn alone."""
 AGAIN = 6
@@ -43,16 +46,18 @@ AGAIN = 6
 
 @dataclass(frozen=True)
 class ConsistencySettings:
-    """Weights of equation 7's terms, in the order of the equation, and of what holds landmarks;
-    steps of `rate` in weights; every: seconds between frames that are looked at."""
+    """Weights of equation 7's terms, in the order of the equation, of what holds single actions and
+    blends of emotive expressions, and landmarks; steps of `rate` in weights; every: seconds between
+    frames that are looked at."""
 
     emotion: float = 1.0
     photometric: float = 0.5
     eyes: float = 0.6
     mouth: float = 1.0
     corners: float = 0.6
-    expression: float = 1.0
-    landmarks: float = 0.6
+    expression: float = 30.0
+    blend: float = 30.0
+    landmarks: float = 0.3
     steps: int = 20
     rate: float = 0.03
     every: float = 0.2
@@ -128,6 +133,7 @@ class Artist:
 
         self.track, self.fit, self.torch = track, fit, torch
         self.face = DrawnFace(model, fit.identity, fit.camera)
+        self.emotive = torch.from_numpy(emotive_expressions(model).astype(np.float32))
         self.readers = [
             load_network(weights_folder() / f"{n}.safetensors", "hcnn")[0] for n in READERS
         ]
@@ -152,20 +158,28 @@ class Artist:
         return grey, self.fit.expression[shot.row], self.fit.heads.of(np.array([shot.row]))
 
     def bettered(self, shot: Shot, s: ConsistencySettings) -> np.ndarray:
-        """(E,) the expression of a frame that makes equation 7 least."""
+        """(E,) the expression of a frame that makes equation 7 least.
+
+        It changes by a blend of whole emotive expressions (Prima) and, held more strongly, action
+        by action: a reader is fooled by much that nobody would call a sad face.
+        """
         torch = self.torch
         before = torch.from_numpy(np.asarray(self.fit.expression[shot.row], np.float32))
         view = self.view(shot)
         wanted = self.wanted(shot.row, view)
-        expression = before.clone().requires_grad_(True)
-        optimiser = torch.optim.Adam([expression], s.rate)
+        own = torch.zeros_like(before, requires_grad=True)
+        blend = torch.zeros(len(self.emotive), requires_grad=True)
+        optimiser = torch.optim.Adam(
+            [{"params": [own], "lr": s.rate}, {"params": [blend], "lr": BLENDING * s.rate}]
+        )
         ridge = torch.from_numpy((1.0 / self.face.model.expression_deviation**2).astype(np.float32))
         covered = None
         for step in range(s.steps):
+            expression = (before + own + blend @ self.emotive).clamp(0.0, 1.0)
             points = self.face.points(expression)
             if step % AGAIN == 0:
                 covered = self.covering(points.detach(), view)
-            loss = s.expression * 1e-3 * (ridge * (expression - before) ** 2).sum()
+            loss = 1e-3 * (s.expression * (ridge * own**2).sum() + s.blend * (blend**2).sum())
             loss = loss + self._keypoints(points, view, s)
             # Alone every other time: else what is around it would say what it does not.
             drawn = self.drawing(points, view, covered, alone=step % 2 == 1)
@@ -179,9 +193,9 @@ class Artist:
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-            with torch.no_grad():
-                expression.clamp_(0.0, 1.0)
-        return expression.detach().numpy().astype(float)
+        with torch.no_grad():
+            expression = (before + own + blend @ self.emotive).clamp(0.0, 1.0)
+        return expression.numpy().astype(float)
 
     # --- picture and drawing ---
 
