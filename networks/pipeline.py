@@ -14,7 +14,6 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from .characters.profile import load_profile
-from .cores import cores
+from .cores import cores, one_thread_each
 from .errors import InputError, UsageError
 from .files import kept_beside, scratch_folder
 from .footage.live_link import CoefficientTake, is_live_link, read_live_link
@@ -125,29 +124,12 @@ def analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Analy
         InputError: the reference can't be read, or shows no face. ModelError: weights or landmark
         model missing or damaged. OutputError: the file can't be written. UsageError: bad request.
     """
-    with _one_thread_each():
+    with one_thread_each():
         if request.headset:
             return _analyse_headset(request, emit, stop)
         if is_live_link(request.reference):
             return _analyse_coefficients(request)
         return _analyse(request, emit, stop)
-
-
-@contextlib.contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Within, whoever computes does so in its own thread alone: two faces side by side keep two
-    cores busier than one face shared by both, and leave the tracker its turn. OpenBLAS's helpers
-    would also spin for a while after the smallest product, and hold a core."""
-    import cv2
-    from threadpoolctl import threadpool_limits
-
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        with threadpool_limits(1, "blas"):
-            yield
-    finally:
-        cv2.setNumThreads(before)
 
 
 def _analyse_coefficients(request: AnalyseRequest) -> Analysis:

@@ -74,7 +74,7 @@ def measure(artist: Artist, shots, settings: ConsistencySettings | None, judges:
         if settings is not None:
             expression = artist.bettered(shot, settings)
         points = artist.face.points(torch.from_numpy(expression.astype(np.float32)))
-        drawn = artist.drawing(points, view, artist.covering(points, view))
+        drawn = artist.drawing(points, view, artist.covering(points, view), alone=True)
         said, told = judges(view.picture), judges(drawn)
         scale = float(view.heads.scale(artist.fit.camera)[0])
         own = artist.face.pixels(artist.face.marks(points), view.heads)[0].numpy()

@@ -125,9 +125,21 @@ def named_right(key: Path, truth: Path, ratings: list[Path]) -> dict[str, float]
     """
     labels = dict(_rows(truth, 2))
     given: dict[str, list[bool]] = {}
-    for file, answer in _answers(key, ratings):
-        given.setdefault(file.stem, []).append(answer == labels[file.stem])
+    for file, answers in named(key, ratings).items():
+        given.setdefault(file.stem, []).extend(a == labels[file.stem] for a in answers)
     return {stem: sum(right) / len(right) for stem, right in given.items()}
+
+
+def named(key: Path, ratings: list[Path]) -> dict[Path, list[str]]:
+    """Picture of the key -> what each rater named it.
+
+    Raises:
+        InputError: see `score_ratings`.
+    """
+    given: dict[Path, list[str]] = {}
+    for file, answer in _answers(key, ratings):
+        given.setdefault(file, []).append(answer)
+    return given
 
 
 def _answers(key: Path, ratings: list[Path]):

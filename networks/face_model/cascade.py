@@ -34,6 +34,8 @@ SCALE = 0.75
 """Pixels a millimetre of what is looked at: a face is some 110 wide, as in most footage."""
 SIDE = 208
 """Pixels of a side of the upright picture of a head."""
+REACH = 0.75
+"""How far the upright picture reaches from its middle, whatever it is turned by, in sides."""
 PATCH = 32
 """Pixels of a patch's side."""
 MIDDLE = (0.0, -25.0, -20.0)
@@ -50,27 +52,44 @@ FARTHEST = 4.0
 
 @dataclass(frozen=True)
 class Guess:
-    """One face so far: identity (I,), expression (E,), its head in one frame, and where the model
-    then has the landmarks (478, 3), in its own frame, those of the outline slid."""
+    """N faces so far, a picture each: identities (N, I), expressions (N, E), their heads, and where
+    the model then has the landmarks (N, 478, 3), in its own frame, those of the outline slid."""
 
     identity: np.ndarray
     expression: np.ndarray
     heads: Heads
     points: np.ndarray
 
+    def __len__(self) -> int:
+        return len(self.identity)
+
     @staticmethod
     def settled(
         fitter: Fitter, seen: np.ndarray, identity: np.ndarray, expression: np.ndarray, heads: Heads
     ) -> Guess:
-        """With the head solved anew from `heads` (eq. 6); seen: (478, 2) pixels."""
-        heads, points = fitter.settle(seen[None], identity, expression[None], heads)
-        return Guess(identity, expression, heads, points[0])
+        """With heads solved anew from `heads` (eq. 6); seen: (N, 478, 2) pixels."""
+        return Guess(identity, expression, *fitter.settle(seen, identity, expression, heads))
+
+    @staticmethod
+    def joined(guesses: Sequence[Guess]) -> Guess:
+        """Several after each other."""
+        return Guess(
+            *(np.concatenate([getattr(g, n) for g in guesses]) for n in ("identity", "expression")),
+            Heads.joined([g.heads for g in guesses]),
+            np.concatenate([g.points for g in guesses]),
+        )
+
+    def of(self, rows: np.ndarray) -> Guess:
+        """Some of them."""
+        return Guess(
+            self.identity[rows], self.expression[rows], self.heads.of(rows), self.points[rows]
+        )
 
     def moved(self, fitter: Fitter, seen: np.ndarray, told: np.ndarray) -> Guess:
-        """With what a stage says that it lacks (I + E,)."""
-        count = len(self.identity)
-        identity = np.clip(self.identity + told[:count], -FARTHEST, FARTHEST)
-        expression = np.clip(self.expression + told[count:], 0.0, 1.0)
+        """With what a stage says that they lack (N, I + E)."""
+        count = self.identity.shape[1]
+        identity = np.clip(self.identity + told[:, :count], -FARTHEST, FARTHEST)
+        expression = np.clip(self.expression + told[:, count:], 0.0, 1.0)
         return Guess.settled(fitter, seen, identity, expression, self.heads)
 
 
@@ -94,37 +113,41 @@ class FaceRegression:
     meta: dict = field(default_factory=dict)
 
     def __call__(
-        self, fitter: Fitter, grey: np.ndarray, seen: np.ndarray, start: Guess, zoom: float = 1.0
+        self, fitter: Fitter, pictures: Sequence[Upright], seen: np.ndarray, start: Guess
     ) -> Guess:
-        """A face after all stages.
+        """Faces after all stages.
 
         Args:
-            grey: (H, W) uint8. seen: (478, 2) pixels. start: the fit to the landmarks. zoom: pixels
-                of the picture a pixel of those that `seen` counts.
+            pictures: of the heads of `start`. seen: (N, 478, 2) pixels. start: the fit to the
+                landmarks.
         """
-        picture = Upright.of(grey, fitter.camera, start.heads, zoom)
         guess = start
         for stage in self.stages:
-            told = self.look(fitter.camera, picture, seen, guess) @ stage.weights + stage.bias
+            told = self.look(fitter.camera, pictures, seen, guess) @ stage.weights + stage.bias
             guess = guess.moved(fitter, seen, told)
         return guess
 
-    def look(self, camera: Camera, picture: Upright, seen: np.ndarray, guess: Guess) -> np.ndarray:
-        """(F,) what a stage sees of a guess (eq. 10)."""
-        rows = list(LOOKED_AT)
-        places = picture.places(camera.project(guess.points[rows][None], guess.heads)[0])
+    def look(
+        self, camera: Camera, pictures: Sequence[Upright], seen: np.ndarray, guess: Guess
+    ) -> np.ndarray:
+        """(N, F) what a stage sees of guesses (eq. 10)."""
+        rows, count = list(LOOKED_AT), len(guess)
+        projected = camera.project(guess.points[:, rows], guess.heads)
+        places = np.array([p.places(q) for p, q in zip(pictures, projected, strict=True)])
+        wanted = np.array([p.places(q) for p, q in zip(pictures, seen[:, rows], strict=True)])
+        lack = (wanted - places).reshape(count, -1) / SCALE / DISPLACED
         parts = []
         if "hog" in self.features:
-            parts.append(((gradients(picture.pixels, places) - self.centre) @ self.basis).ravel())
-        lack = (picture.places(seen[rows]) - places).ravel() / SCALE / DISPLACED
+            found = [gradients(p.pixels, q) for p, q in zip(pictures, places, strict=True)]
+            parts.append(((np.array(found) - self.centre) @ self.basis).reshape(count, -1))
         if "ld" in self.features:
             parts.append(lack)
         if "turned" in self.features:
-            side = guess.heads.rotation[0, 0, 2]
-            parts += [lack * side, lack * side**2, [side, side**2, guess.heads.rotation[0, 1, 2]]]
+            side, nod = (guess.heads.rotation[:, k, 2, None] for k in (0, 1))
+            parts += [lack * side, lack * side**2, side, side**2, nod]
         if "so_far" in self.features:
             parts += [guess.identity / 2.0, guess.expression]
-        return np.concatenate(parts)
+        return np.concatenate(parts, axis=1)
 
     def save(self, path: str | Path) -> Path:
         """Write it whole. Raises OutputError."""
@@ -196,7 +219,7 @@ class Upright:
         affine = np.c_[turn, SIDE / 2.0 - turn @ middle]
         drawn = np.c_[affine[:, :2] / shown, affine[:, 2]]
         if zoom < 0.5 * shown:  # else the warp would leave pixels out
-            reach = SIDE * shown / zoom
+            reach = REACH * SIDE * shown / zoom
             low = np.clip(middle * shown - reach, 0, np.array(grey.shape[::-1]) - 1).astype(int)
             high = np.ceil(np.maximum(middle * shown + reach, low + 1)).astype(int)
             grey = grey[low[1] : high[1], low[0] : high[0]]

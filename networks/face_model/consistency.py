@@ -21,6 +21,8 @@ from ..track import FaceTrack
 from ..vocabulary import LANDMARKS, REGISTERED_SIZE
 from .drawn_face import SIDE, DrawnFace, read_skin
 from .face_fit import FaceFit
+from .fitting import unlike
+from .mimicry import emotive_expressions
 from .model import FaceModel
 from .projection import Heads
 from .regressed import Picture
@@ -31,26 +33,33 @@ CORNERS = ((61, 291),)
 READERS = ("hcnn", "hcnn_posed")
 SEEN_SIZE = 64
 """Pixels of a side at which the readers look."""
-SHOTS = 4
-"""Frames off which the skin's colours are read."""
+SHOTS, TURNED = 16, 0.06
+"""Frames off which the skin's colours are read: of those that look into the camera nearly (cosine)
+as well as the best, those whose expressions differ most."""
+BLENDING = 1.5
+"""How much faster blends of emotive expressions are changed than single actions."""
+PLAIN = 110.0
+"""Grey around a face that is drawn alone."""
 AGAIN = 6
 """Steps after which it is looked anew which triangle a pixel shows."""
 
 
 @dataclass(frozen=True)
 class ConsistencySettings:
-    """Weights of equation 7's terms, in the order of the equation, and of what holds landmarks;
-    steps of `rate` in weights; every: seconds between frames that are looked at."""
+    """Weights of equation 7's terms, in the order of the equation, of what holds single actions and
+    blends of emotive expressions, and landmarks; steps of `rate` in weights; every: seconds between
+    frames that are looked at."""
 
     emotion: float = 1.0
     photometric: float = 0.5
-    eyes: float = 0.3
-    mouth: float = 0.3
-    corners: float = 0.3
-    expression: float = 1.0
+    eyes: float = 0.6
+    mouth: float = 1.0
+    corners: float = 0.6
+    expression: float = 30.0
+    blend: float = 30.0
     landmarks: float = 0.3
-    steps: int = 30
-    rate: float = 0.02
+    steps: int = 20
+    rate: float = 0.03
     every: float = 0.2
 
 
@@ -124,13 +133,20 @@ class Artist:
 
         self.track, self.fit, self.torch = track, fit, torch
         self.face = DrawnFace(model, fit.identity, fit.camera)
+        self.emotive = torch.from_numpy(emotive_expressions(model).astype(np.float32))
         self.readers = [
             load_network(weights_folder() / f"{n}.safetensors", "hcnn")[0] for n in READERS
         ]
         for reader in self.readers:
             reader.requires_grad_(False)
-        facing = sorted(shots, key=lambda s: -float(fit.rotation[s.row, 2, 2]))[:SHOTS]
-        self.skin = read_skin(self.face, [self._shot(s) for s in facing])
+        self.skin = read_skin(self.face, [self._shot(s) for s in self._clear(shots)])
+
+    def _clear(self, shots: list[Shot]) -> list[Shot]:
+        """Frames that show the skin well, of many expressions."""
+        facing = np.array([self.fit.rotation[s.row, 2, 2] for s in shots])
+        near = np.flatnonzero(facing >= facing.max() - TURNED)
+        rows = near[unlike(self.fit.expression[[shots[n].row for n in near]], SHOTS)]
+        return [shots[n] for n in rows]
 
     def _shot(self, shot: Shot) -> tuple[np.ndarray, np.ndarray, Heads]:
         import cv2
@@ -142,22 +158,31 @@ class Artist:
         return grey, self.fit.expression[shot.row], self.fit.heads.of(np.array([shot.row]))
 
     def bettered(self, shot: Shot, s: ConsistencySettings) -> np.ndarray:
-        """(E,) the expression of a frame that makes equation 7 least."""
+        """(E,) the expression of a frame that makes equation 7 least.
+
+        It changes by a blend of whole emotive expressions (Prima) and, held more strongly, action
+        by action: a reader is fooled by much that nobody would call a sad face.
+        """
         torch = self.torch
         before = torch.from_numpy(np.asarray(self.fit.expression[shot.row], np.float32))
         view = self.view(shot)
-        wanted = self.read(view.picture)
-        expression = before.clone().requires_grad_(True)
-        optimiser = torch.optim.Adam([expression], s.rate)
+        wanted = self.wanted(shot.row, view)
+        own = torch.zeros_like(before, requires_grad=True)
+        blend = torch.zeros(len(self.emotive), requires_grad=True)
+        optimiser = torch.optim.Adam(
+            [{"params": [own], "lr": s.rate}, {"params": [blend], "lr": BLENDING * s.rate}]
+        )
         ridge = torch.from_numpy((1.0 / self.face.model.expression_deviation**2).astype(np.float32))
         covered = None
         for step in range(s.steps):
+            expression = (before + own + blend @ self.emotive).clamp(0.0, 1.0)
             points = self.face.points(expression)
             if step % AGAIN == 0:
                 covered = self.covering(points.detach(), view)
-            loss = s.expression * 1e-3 * (ridge * (expression - before) ** 2).sum()
+            loss = 1e-3 * (s.expression * (ridge * own**2).sum() + s.blend * (blend**2).sum())
             loss = loss + self._keypoints(points, view, s)
-            drawn = self.drawing(points, view, covered)
+            # Alone every other time: else what is around it would say what it does not.
+            drawn = self.drawing(points, view, covered, alone=step % 2 == 1)
             if s.emotion:
                 loss = loss + s.emotion * self.apart(wanted, self.read(drawn))
             if s.photometric:
@@ -168,9 +193,9 @@ class Artist:
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-            with torch.no_grad():
-                expression.clamp_(0.0, 1.0)
-        return expression.detach().numpy().astype(float)
+        with torch.no_grad():
+            expression = (before + own + blend @ self.emotive).clamp(0.0, 1.0)
+        return expression.numpy().astype(float)
 
     # --- picture and drawing ---
 
@@ -204,8 +229,9 @@ class Artist:
         flat, far = self.flat(points, view)
         return self.face.covered(flat.numpy(), far.numpy())
 
-    def drawing(self, points, view: View, covered):
-        """The drawn face (SIDE, SIDE), as bright as the picture; around it the picture itself."""
+    def drawing(self, points, view: View, covered, alone: bool = False):
+        """The drawn face (SIDE, SIDE), as bright as the picture; around it the picture itself, or
+        what is plain."""
         torch = self.torch
         flat, _ = self.flat(points, view)
         grey = torch.from_numpy(self.skin.grey.astype(np.float32)) * self.face.shades(points)
@@ -213,7 +239,8 @@ class Artist:
         rows = torch.from_numpy(covered[0])
         own, shown = drawn.reshape(-1)[rows], view.picture.reshape(-1)[rows]
         matched = (own - own.mean()) * (shown.std() / own.std().clamp_min(1.0)) + shown.mean()
-        return view.picture.reshape(-1).index_put((rows,), matched).reshape(SIDE, SIDE)
+        around = torch.full_like(view.picture, PLAIN) if alone else view.picture
+        return around.reshape(-1).index_put((rows,), matched).reshape(SIDE, SIDE)
 
     # --- what they read as ---
 
@@ -231,13 +258,21 @@ class Artist:
             found.append((features, reader.head(features)))
         return found
 
+    def wanted(self, row: int, view: View) -> list:
+        """What each reader should see in a drawing: features (1, 64) of the picture, and chances
+        (1, 7): half its own, half what all readers together found in the clip around this frame."""
+        torch = self.torch
+        together = torch.from_numpy(np.asarray(self.track.expression[row], np.float32))[None]
+        with torch.no_grad():
+            return [(features, (torch.softmax(said, 1) + together) / 2.0)
+                    for features, said in self.read(view.picture)]  # fmt: skip
+
     def apart(self, wanted: list, shown: list):
         """How far the emotion features lie apart, as a share of their length (equation 8), and what
         the readers make of them."""
         torch, total = self.torch, 0.0
-        for (goal, said), (own, told) in zip(wanted, shown, strict=True):
-            total = total + (goal.detach() - own).norm() / goal.detach().norm().clamp_min(1e-6)
-            chances = torch.softmax(said.detach(), 1)
+        for (goal, chances), (own, told) in zip(wanted, shown, strict=True):
+            total = total + (goal - own).norm() / goal.norm().clamp_min(1e-6)
             total = total - (chances * torch.log_softmax(told, 1)).sum()
         return total / len(wanted)
 

@@ -147,7 +147,7 @@ def fit_track(
 
 def _solve(track: FaceTrack, fitter: Fitter) -> Solved:
     """One identity from the frames in which the face was seen; separate pictures know no before."""
-    seen = np.asarray(track.landmarks[..., :2], float)
+    seen = seen_landmarks(track)
     times = np.asarray(track.times, float)
     identity = fitter.identity(seen[track.found])
     if not track.meta.get("stills"):
@@ -155,12 +155,19 @@ def _solve(track: FaceTrack, fitter: Fitter) -> Solved:
     alone = [fitter.frames(seen[n : n + 1], times[n : n + 1], identity) for n in range(len(seen))]
     return Solved(
         identity,
-        Heads(*(np.concatenate([getattr(s.heads, n) for s in alone]) for n in _HEAD)),
+        Heads.joined([s.heads for s in alone]),
         *(np.concatenate([getattr(s, n) for s in alone]) for n in ("expression", "residual")),
     )
 
 
-_HEAD = ("rotation", "translation")
+def seen_landmarks(track: FaceTrack) -> np.ndarray:
+    """(N, 478, 2) pixels; of frames without the face those of the nearest frame that has one: what
+    a track holds there says nothing, and would pull at the frames around."""
+    rows, every = np.flatnonzero(track.found), np.arange(len(track))
+    after = rows[np.searchsorted(rows, every).clip(max=len(rows) - 1)]
+    before = rows[(np.searchsorted(rows, every, side="right") - 1).clip(min=0)]
+    nearest = np.where(np.abs(after - every) < np.abs(every - before), after, before)
+    return np.asarray(track.landmarks[nearest, :, :2], float)
 
 
 def _check(track: FaceTrack) -> None:

@@ -23,6 +23,11 @@ SPREAD = 2.0
 """Of the identity's regulariser, a frame: landmarks' errors go together, so hundreds of them tell
 no more than some dozens would."""
 
+SETTLED = 1e-3
+"""Weights that a sweep moves by less are found."""
+SAME = 0.015
+"""Standard deviations (root mean square) that an identity may still move by when it is found."""
+
 
 @dataclass(frozen=True)
 class FitSettings:
@@ -31,9 +36,9 @@ class FitSettings:
     noise: deviation of landmarks of a face seen from the front, millimetres on the face, beside the
         model's own of each; it makes lambda 1 and 2 of eq. 7. identity, expression: what the
         regularisers count besides. steady: deviation of an expression from one frame to the next
-        (1/30 s), in weights. still: seconds over which heads are smoothed. rounds: of identity and
-        expression in turn; frames: that many tell the identity. robust: millimetres from which a
-        landmark that is off counts less.
+        (1/30 s), in weights. still: seconds over which heads are smoothed. rounds: at most, of
+        identity and expression in turn; frames: that many tell the identity. robust: millimetres
+        from which a landmark that is off counts less.
     """
 
     noise: float = 1.0
@@ -65,7 +70,6 @@ class Fitter:
 
     def __init__(self, model: FaceModel, camera: Camera, settings: FitSettings = FIT):
         self.model, self.camera, self.settings = model, camera, settings
-        self._last: tuple[bytes, _Person] | None = None
         self.points = model.landmarks()
         self.slides = model.at_points(model.slides.ravel())
         self.normals = _landmark_normals(model)
@@ -110,34 +114,23 @@ class Fitter:
         return Solved(identity, state.heads, state.expression, self._residual(seen, face, state))
 
     def settle(
-        self, seen: np.ndarray, identity: np.ndarray, expression: np.ndarray, heads: Heads
+        self, seen: np.ndarray, identities: np.ndarray, expressions: np.ndarray, heads: Heads
     ) -> tuple[Heads, np.ndarray]:
-        """Heads from `heads` on that put a known face where pixels (N, 478, 2) are seen, and its
-        points there (N, 478, 3), those of the outline slid; expression (N, E)."""
-        face = self._person(identity)
+        """Heads from `heads` on that put known faces where pixels (N, 478, 2) are seen, and their
+        points there (N, 478, 3), those of the outline slid; identities (N, I), expressions
+        (N, E)."""
+        points = self.points.shapes(identities, expressions)
+        places = self.slides.shapes(identities, expressions)
         for _ in range(2):
-            points = self._slid(face, seen, heads, expression)
-            heads = refine(self.camera, seen, points, self._weights(heads), heads)
-        return heads, self._slid(face, seen, heads, expression)
-
-    def _person(self, identity: np.ndarray) -> _Person:
-        """The model of an identity; the last one is kept, since a clip has one."""
-        key = np.asarray(identity, float).tobytes()
-        if self._last is None or self._last[0] != key:
-            self._last = key, _Person.of(self, identity)
-        return self._last[1]
+            slid = self._slid_to(points, places, seen, heads)
+            heads = refine(self.camera, seen, slid, self._weights(heads), heads)
+        return heads, self._slid_to(points, places, seen, heads)
 
     def _telling(self, seen: np.ndarray) -> np.ndarray:
         """Frames that tell most of an identity: spread over what the faces look like."""
-        count = min(self.settings.frames, len(seen))
         box = np.ptp(seen, axis=1).max(1)[:, None, None]
         flat = ((seen - seen.mean(1, keepdims=True)) / box).reshape(len(seen), -1)
-        chosen = [int(((flat - flat.mean(0)) ** 2).sum(1).argmin())]
-        far = ((flat - flat[chosen[0]]) ** 2).sum(1)
-        while len(chosen) < count:  # the farthest from all so far
-            chosen.append(int(far.argmax()))
-            far = np.minimum(far, ((flat - flat[chosen[-1]]) ** 2).sum(1))
-        return np.sort(chosen)
+        return unlike(flat, self.settings.frames)
 
     def identity(
         self,
@@ -164,7 +157,9 @@ class Fitter:
         held = identity, trust if expected is not None else 1.0
         for _ in range(self.settings.rounds):
             state = self._step(seen, face, state, prior=prior)
-            identity = self._solve_identity(seen, face, state, *held)
+            before, identity = identity, self._solve_identity(seen, face, state, *held)
+            if np.sqrt(((identity - before) ** 2).mean()) < SAME:
+                break
             face = _Person.of(self, identity)
         return identity
 
@@ -208,19 +203,28 @@ class Fitter:
         return self.settings.robust / np.maximum(off, self.settings.robust)
 
     def _slid(self, face: _Person, seen, heads: Heads, expression) -> np.ndarray:
-        """(N, 478, 3) the points, those of the outline slid to the skin's point that is seen
-        nearest to where the landmarker has them."""
-        points = face.shape(expression)
-        contour = self.model.contour
-        if not len(contour):
+        """(N, 478, 3) the points of a person, those of the outline slid."""
+        points, places = face.shape(expression), face.slide_shape(expression)
+        return self._slid_to(points, places, seen, heads)
+
+    def _slid_to(self, points, places, seen, heads: Heads) -> np.ndarray:
+        """Points (N, 478, 3), those of the outline slid to that of their places (N, C K, 3) on the
+        skin which is seen nearest to where the landmarker has them."""
+        if not len(self.model.contour):
             return points
         count, across = self.model.slides.shape
-        places = face.slide_shape(expression)
-        pixels = self.camera.project(places, heads).reshape(len(seen), count, across, 2)
-        best = ((pixels - seen[:, contour, None]) ** 2).sum(-1).argmin(-1)
+        best = self._best(places, seen, heads)
         rows = np.arange(len(seen))[:, None], np.arange(count)[None], best
-        points[:, contour] = places.reshape(len(seen), count, across, 3)[rows]
-        return points
+        slid = points.copy()
+        slid[:, self.model.contour] = places.reshape(len(seen), count, across, 3)[rows]
+        return slid
+
+    def _best(self, places, seen, heads: Heads) -> np.ndarray:
+        """(N, C) which of its places each landmark of the outline has."""
+        pixels = self.camera.project(places, heads)
+        pixels = pixels.reshape(len(seen), *self.model.slides.shape, 2)
+        off = pixels - seen[:, self.model.contour, None]
+        return (off**2).sum(-1).argmin(-1)
 
     def _lack(self, seen, points, heads: Heads, expression, face: _Person) -> np.ndarray:
         """(N, 478, 2) where landmarks are seen less where the person at rest has them, in
@@ -247,11 +251,12 @@ class Fitter:
         mean, ridge = prior
         normal = np.empty((count, len(ridge), len(ridge)))
         pull = np.empty((count, len(ridge)))
+        root = np.sqrt(weights)
+        wanted = lack * root[..., None]
         for n in range(count):
-            system = (heads.rotation[n, :2] @ face.moves_flat).reshape(len(ridge), -1)
-            held = system * np.tile(weights[n], 2)
-            normal[n] = held @ system.T
-            pull[n] = held @ lack[n].T.ravel()
+            across, up = (heads.rotation[n, :2] @ face.axes).reshape(2, len(ridge), -1) * root[n]
+            normal[n] = across @ across.T + up @ up.T
+            pull[n] = across @ wanted[n, :, 0] + up @ wanted[n, :, 1]
         normal += np.diag(ridge)
         return descend(normal, pull + ridge * mean, before, self._steady(gap))
 
@@ -268,60 +273,53 @@ class Fitter:
         Heads and expressions are not held but follow it, to first order (variable projection): what
         a longer nose and a nod have in common would else be found in many small steps alone.
         """
-        points = self._slid(face, seen, state.heads, state.expression)
-        depths, spread = self._depths(points, state.heads), len(seen) * SPREAD
-        ridge = self.ridge_identity * spread * trust
+        places = face.slide_shape(state.expression)
+        points = self._slid_to(face.shape(state.expression), places, seen, state.heads)
+        best = self._best(places, seen, state.heads)
+        flat = self.camera.centred(seen) * self._depths(points, state.heads)[..., None]
+        flat = flat / state.heads.scale(self.camera)[:, None, None]
+        flat = flat - state.heads.translation[:, None, :2]
+        ridge = self.ridge_identity * len(seen) * SPREAD * trust
         normal, pull = np.diag(ridge), ridge * expected
         for n in range(len(seen)):
-            lack, system = self._against_mean(seen[n], face, state, n, depths[n])
+            rest, *system = self._identities(state, n, best[n])
             local, held = self._followers(points[n], face, state, n)
-            weights = np.repeat(state.weights[n], 2)
-            across = (system * weights) @ local.T
-            inner = (local * weights) @ local.T + np.diag(held[0])
-            follow = np.linalg.solve(inner, np.c_[across.T, (local * weights) @ lack - held[1]])
-            normal += (system * weights) @ system.T - across @ follow[:, :-1]
-            pull += (system * weights) @ lack - across @ follow[:, -1]
+            root = np.tile(np.sqrt(state.weights[n]), 2)
+            lack, system, local = (flat[n].T.ravel() - rest) * root, system * root, local * root
+            across = system @ local.T
+            inner = local @ local.T + np.diag(held[0])
+            follow = np.linalg.solve(inner, np.c_[across.T, local @ lack - held[1]])
+            normal += system @ system.T - across @ follow[:, :-1]
+            pull += system @ lack - across @ follow[:, -1]
         return np.linalg.solve(normal, pull)
 
-    def _against_mean(self, seen, face: _Person, state: _State, n: int, depths):
-        """Of frame n: what lacks to the mean person with its expression and head (956,), and what
-        identities do to it (I, 956)."""
+    def _identities(self, state: _State, n: int, best: np.ndarray) -> np.ndarray:
+        """(1 + I, 956) of frame n, millimetres across the line of sight and then up: where the mean
+        person with its expression has the landmarks, and what identities do to them."""
         contour, count = self.model.contour, self.model.slides.shape[1]
-        rest, moves = self.points.of_expression(state.expression[n])
-        slid, slid_moves = self.slides.of_expression(state.expression[n])
-        which = np.arange(len(contour)) * count + self._best(face, seen, state, n)
-        rest[contour], moves[:, contour] = slid[which], slid_moves[:, which]
-        turn, heads = state.heads.rotation[n, :2], state.heads
-        flat = self.camera.centred(seen) * depths[:, None] / heads.scale(self.camera)[n]
-        lack = flat - heads.translation[n, :2] - rest @ turn.T
-        return lack.ravel(), (moves @ turn.T).reshape(len(moves), -1)
+        turn, expression = state.heads.rotation[n, :2], state.expression[n]
+        seen = self.points.across(turn, expression)
+        slid = self.slides.rows(np.arange(len(contour)) * count + best)
+        seen[..., contour] = slid.across(turn, expression)
+        return seen.reshape(len(seen), -1)
 
     def _followers(self, points, face: _Person, state: _State, n: int):
         """What head (6) and free actions do to frame n's landmarks (K, 956), and, of each, what its
         regulariser holds (K,) and pulls (K,)."""
         turn = state.heads.rotation[n]
-        turned, shift = points @ turn.T, state.heads.translation[n, :2]
-        (x, y, z), zero, one = turned.T, np.zeros(len(points)), np.ones(len(points))
-        across, up = (turned[:, :2] + shift).T
+        (x, y, z), zero, one = turn @ points.T, np.zeros(len(points)), np.ones(len(points))
+        across, up = x + state.heads.translation[n, 0], y + state.heads.translation[n, 1]
         head = [(zero, -z), (z, zero), (-y, x), (one, zero), (zero, one), (across, up)]
         weight = state.expression[n]
         free = np.flatnonzero((weight > 0.0) & (weight < 1.0))
-        acts = (face.moves[free] @ turn[:2].T).reshape(len(free), -1)
-        local = np.concatenate([[np.stack(h, 1).ravel() for h in head], acts])
+        acts = (turn[:2] @ face.axes).reshape(2, -1, len(points))[:, free].swapaxes(0, 1)
+        local = np.concatenate([np.reshape(head, (6, -1)), acts.reshape(len(free), -1)])
         ridge = self.ridge_expression[free]
         pulls = ridge * (weight - self.model.expression_mean)[free]
         return local, (np.r_[np.full(6, 1e-6), ridge], np.r_[np.zeros(6), pulls])
 
     def _depths(self, points, heads: Heads) -> np.ndarray:
         return self.camera.depths(points @ heads.rotation.swapaxes(-1, -2), heads)
-
-    def _best(self, face: _Person, seen, state: _State, n: int) -> np.ndarray:
-        """(C,) which place of its slide each landmark of the outline has in frame n."""
-        count, across = self.model.slides.shape
-        one = state.heads.of(np.array([n]))
-        pixels = self.camera.project(face.slide_shape(state.expression[n : n + 1]), one)
-        off = pixels.reshape(count, across, 2) - seen[self.model.contour, None]
-        return (off**2).sum(-1).argmin(-1)
 
 
 @dataclass(frozen=True)
@@ -333,19 +331,22 @@ class _State:
 
 @dataclass(frozen=True)
 class _Person:
-    """The model of one identity at landmarks and slides; moves_flat: (E, 3, 478) for products."""
+    """The model of one identity at landmarks and slides; axes: (3, E 478) its
+    moves, an axis a row."""
 
     rest: np.ndarray
     moves: np.ndarray
     slide_rest: np.ndarray
     slide_moves: np.ndarray
-    moves_flat: np.ndarray
+    axes: np.ndarray
 
     @staticmethod
     def of(fitter: Fitter, identity: np.ndarray) -> _Person:
         rest, moves = fitter.points.of_person(identity)
         slide_rest, slide_moves = fitter.slides.of_person(identity)
-        return _Person(rest, moves, slide_rest, slide_moves, moves.swapaxes(1, 2).copy())
+        return _Person(
+            rest, moves, slide_rest, slide_moves, np.moveaxis(moves, 2, 0).reshape(3, -1)
+        )
 
     def shape(self, expression: np.ndarray) -> np.ndarray:
         """Expressions (N, E) -> points (N, 478, 3)."""
@@ -361,37 +362,52 @@ def descend(
     start: np.ndarray,
     steady: np.ndarray | None = None,
     sweeps: int = 12,
+    settled: float = SETTLED,
 ) -> np.ndarray:
     """The x (N, E) within 0..1 that make each x' normal x / 2 - pull' x least, and, where `steady`
     (N - 1,) says what that costs, also half the squared changes from one row to the next.
-    Coordinate descent over every other row at once, then over those between."""
+    Coordinate descent over every other row at once, then over those between, until a sweep moves
+    nothing by as much as `settled`."""
     x = np.clip(start, 0.0, 1.0)
     if len(x) == 1:  # numpy is slow on single numbers
-        return _descend_one(normal[0], pull[0], x[0], sweeps)[None]
+        return _descend_one(normal[0], pull[0], x[0], sweeps, settled)[None]
     cost = np.zeros(max(len(x) - 1, 0)) if steady is None else steady
     after, before = np.r_[cost, 0.0], np.r_[0.0, cost]
     halves = [np.arange(len(x))] if steady is None else [np.arange(k, len(x), 2) for k in (0, 1)]
-    parts = [(rows, normal[rows], np.einsum("nee->ne", normal[rows])) for rows in halves]
+    parts = [(rows, np.moveaxis(normal[rows], 0, 2).copy()) for rows in halves]  # rows last: faster
     for _ in range(sweeps):
-        for rows, matrices, diagonal in parts:
+        moved = 0.0
+        for rows, matrices in parts:
             near = before[rows, None] * x[rows - 1] + after[rows, None] * x[(rows + 1) % len(x)]
-            goal, held = pull[rows] + near, diagonal + (after + before)[rows, None]
-            own = x[rows]
-            for e in range(x.shape[1]):
-                slope = goal[:, e] + diagonal[:, e] * own[:, e]
-                slope -= np.einsum("nf,nf->n", matrices[:, e], own)
-                own[:, e] = np.clip(slope / held[:, e], 0.0, 1.0)
-            x[rows] = own
+            own = _swept(matrices, (pull[rows] + near).T, (after + before)[rows], x[rows].T.copy())
+            moved = max(moved, np.abs(own.T - x[rows]).max())
+            x[rows] = own.T
+        if moved < settled:
+            break
     return x
 
 
-def _descend_one(normal: np.ndarray, pull: np.ndarray, x: np.ndarray, sweeps: int) -> np.ndarray:
+def _swept(matrices: np.ndarray, goal: np.ndarray, held: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """x (E, N) after each coordinate was made best once: matrices (E, E, N), goal (E, N), and what
+    the changes in time add to the diagonal (N,)."""
+    for e, row in enumerate(matrices):
+        slope = goal[e] - np.einsum("fn,fn->n", row, x) + row[e] * x[e]
+        np.minimum(np.maximum(slope / (row[e] + held), 0.0, out=slope), 1.0, out=x[e])
+    return x
+
+
+def _descend_one(
+    normal: np.ndarray, pull: np.ndarray, x: np.ndarray, sweeps: int, settled: float
+) -> np.ndarray:
     """`descend` of one row."""
     diagonal, goal = normal.diagonal().tolist(), pull.tolist()
     for _ in range(sweeps):
+        last = x.copy()
         for e, own in enumerate(diagonal):
             slope = goal[e] + own * float(x[e]) - float(normal[e] @ x)
             x[e] = min(max(slope / own, 0.0), 1.0)
+        if np.abs(x - last).max() < settled:
+            break
     return x
 
 
@@ -410,6 +426,17 @@ def _smoothed(heads: Heads, times: np.ndarray, seconds: float) -> Heads:
         total += weight
     grown = far / total / heads.translation[:, 2]
     return Heads(nearest_rotation(turns), heads.translation * grown[:, None])
+
+
+def unlike(rows: np.ndarray, count: int) -> np.ndarray:
+    """Numbers, in order, of `count` rows (N, K) that differ most: the middlemost, then always the
+    farthest from all so far."""
+    chosen = [int(((rows - rows.mean(0)) ** 2).sum(1).argmin())]
+    far = ((rows - rows[chosen[0]]) ** 2).sum(1)
+    while len(chosen) < min(count, len(rows)):
+        chosen.append(int(far.argmax()))
+        far = np.minimum(far, ((rows - rows[chosen[-1]]) ** 2).sum(1))
+    return np.sort(chosen)
 
 
 def _landmark_normals(model: FaceModel) -> np.ndarray:

@@ -63,18 +63,39 @@ class PointTensor:
 
     def of_person(self, identity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Identity (I,) -> points at rest (L, 3) and displacements (E, L, 3) of its actions."""
-        return self._of(_with_one(identity) @ self.reduced)
-
-    def of_expression(self, expression: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Expression (E,) -> points of the mean person (L, 3) and displacements (I, L, 3)."""
-        return self._of(self.reduced @ _with_one(expression))
-
-    def _of(self, amounts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Amounts (R, K) of the basis -> mean with the first (L, 3), and the others (K - 1, L, 3).
-        The basis first: it is small, the core is not."""
+        amounts = _with_one(identity) @ self.reduced
+        # The basis first: it is small, the core is not.
         flat = amounts.T @ self.basis.reshape(-1, self.basis.shape[-1]).T
         own = flat.reshape(-1, *self.mean.shape)
         return self.mean + own[0], own[1:]
+
+    def shapes(self, identities: np.ndarray, expressions: np.ndarray) -> np.ndarray:
+        """Identities (N, I) and expressions (N, E) -> points (N, L, 3) of N faces (eq. 2)."""
+        rank, people, actions = self.reduced.shape
+        acting = self.reduced.reshape(rank * people, actions) @ _with_one(expressions).T
+        acting = acting.reshape(rank, people, len(expressions))
+        amounts = np.einsum("rin,ni->nr", acting, _with_one(identities))
+        moved = amounts @ self.basis.reshape(-1, rank).T
+        return self.mean + moved.reshape(-1, *self.mean.shape)
+
+    def rows(self, rows: np.ndarray) -> PointTensor:
+        """The same at some of the points."""
+        return PointTensor(self.mean[rows], self.basis[rows], self.reduced)
+
+    def across(self, turn: np.ndarray, expression: np.ndarray) -> np.ndarray:
+        """What a camera sees of the mean person with an expression (E,), and of what identities do
+        to it: (1 + I, 2, L), turned by turn (2, 3)."""
+        amounts = self.reduced @ _with_one(expression)
+        rank, people = amounts.shape
+        moved = ((turn @ self._axes).reshape(-1, rank) @ amounts).T
+        moved = moved.reshape(people, 2, -1)
+        moved[0] += turn @ self.mean.T
+        return moved
+
+    @cached_property
+    def _axes(self) -> np.ndarray:
+        """(3, L R) the basis, an axis a row."""
+        return np.moveaxis(self.basis, 1, 0).reshape(3, -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +206,9 @@ def face_model() -> FaceModel:
 
 
 def _with_one(values: np.ndarray) -> np.ndarray:
-    return np.concatenate([[1.0], np.asarray(values, float)])
+    """Values (..., K) -> (..., 1 + K), a one before them."""
+    values = np.asarray(values, float)
+    return np.concatenate([np.ones((*values.shape[:-1], 1)), values], axis=-1)
 
 
 def _wide(array: np.ndarray) -> np.ndarray:

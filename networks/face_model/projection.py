@@ -7,6 +7,7 @@ y up, z towards the camera, which stands at zero and looks along -z. In pictures
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,6 +87,14 @@ class Heads:
         """The same in some frames."""
         return Heads(self.rotation[frames], self.translation[frames])
 
+    @staticmethod
+    def joined(parts: Sequence[Heads]) -> Heads:
+        """Several after each other."""
+        return Heads(
+            np.concatenate([p.rotation for p in parts]),
+            np.concatenate([p.translation for p in parts]),
+        )
+
 
 def place(
     camera: Camera, seen: np.ndarray, points: np.ndarray, weights: np.ndarray, start: Heads | None
@@ -131,17 +140,18 @@ def refine(
     scale = start.scale(camera)[:, None, None]
     flat = camera.centred(seen) * camera.depths(turned, start)[..., None] / scale
     lack = flat - turned[..., :2] - start.translation[:, None, :2]
-    zero, one = np.zeros(turned.shape[:2]), np.ones(turned.shape[:2])
     x, y, z = np.moveaxis(turned, -1, 0)
-    # Columns: turns about x, y and z, shifts in x and y, and growth.
-    grown = turned[..., :2] + start.translation[:, None, :2]
-    along_x = np.stack([zero, z, -y, one, zero, grown[..., 0]], -1)
-    along_y = np.stack([-z, zero, x, zero, one, grown[..., 1]], -1)
-    system = np.concatenate([along_x, along_y], 1)
-    wanted = np.concatenate([lack[..., 0], lack[..., 1]], 1)
-    held = system * np.concatenate([weights, weights], 1)[..., None]
-    normal = held.swapaxes(1, 2) @ system + 1e-9 * np.eye(6)
-    step = np.linalg.solve(normal, held.swapaxes(1, 2) @ wanted[..., None])[..., 0]
+    # Rows: turns about x, y and z, shifts in x and y, and growth; each across, then up.
+    system = np.zeros((len(points), 6, 2, points.shape[1]))
+    system[:, 0, 1], system[:, 1, 0], system[:, 2, 0], system[:, 2, 1] = -z, z, -y, x
+    system[:, 3, 0] = system[:, 4, 1] = 1.0
+    system[:, 5, 0] = x + start.translation[:, 0, None]
+    system[:, 5, 1] = y + start.translation[:, 1, None]
+    root = np.sqrt(weights)[:, None]
+    system = (system * root[:, None]).reshape(len(points), 6, -1)
+    wanted = (np.moveaxis(lack, -1, 1) * root).reshape(len(points), -1, 1)
+    normal = system @ system.swapaxes(1, 2) + 1e-9 * np.eye(6)
+    step = np.linalg.solve(normal, system @ wanted)[..., 0]
     grow = np.exp(np.clip(step[:, 5:], -0.5, 0.5))
     moved = np.concatenate(
         [start.translation[:, :2] + step[:, 3:5], start.translation[:, 2:] / grow], 1

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from ..cores import one_thread_each
 from ..errors import UsageError
 from ..track import FaceTrack
 from ..vocabulary import EXPRESSIONS
@@ -62,7 +63,8 @@ def reconstruct(
     """
     loaded = FaceTrack.load(track)
     began = time.monotonic()
-    fit = _fit(loaded, reference if method == METHODS[0] else (), check_angle(angle))
+    with one_thread_each():
+        fit = _fit(loaded, reference if method == METHODS[0] else (), check_angle(angle))
     if consistency and reference:
         from .consistency import consistent
 
@@ -128,7 +130,8 @@ def mimic(
         InputError: see `FaceTrack.load` and `fit_track`. OutputError: the sheet can't be written.
     """
     tracks = [FaceTrack.load(path) for path in (target, attempt)]
-    fits = [_fit(*pair) for pair in zip(tracks, references, strict=True)]
+    with one_thread_each():
+        fits = [_fit(*pair) for pair in zip(tracks, references, strict=True)]
     likeness = compare(*fits)
     notes = advise(*(displacements(fit) for fit in fits), likeness)
     drawn = None

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..face_model.cascade import FaceRegression, Upright
+from ..face_model.cascade import FaceRegression, Guess, Upright
 from ..face_model.fitting import Fitter
 from ..face_model.model import face_model
 from .face_regression import (
@@ -106,9 +106,8 @@ def inputs(fitter: Fitter, cases: list[Case]) -> tuple[np.ndarray, np.ndarray, n
         small = cv2.resize(upright.pixels, (SMALL, SMALL), interpolation=cv2.INTER_AREA)
         small = small.astype(np.float32)
         pictures.append((small - small.mean()) / (small.std() + 5.0))
-        seen = displacement.look(fitter.camera, upright, case.seen, case.start)
-        numbers.append(seen)
-    lack = np.array([lacking(c, c.start) for c in cases])
+        numbers.append(displacement.look(fitter.camera, [upright], case.seen[None], case.start)[0])
+    lack = lacking(cases, Guess.joined([c.start for c in cases]))
     return np.array(pictures)[:, None], np.array(numbers, np.float32), lack
 
 
@@ -116,7 +115,8 @@ def _measured(network: Network, fitter: Fitter, cases: list[Case], scale) -> dic
     x, z, _ = inputs(fitter, cases)
     with torch.no_grad():
         told = network(torch.from_numpy(x), torch.from_numpy(z)).numpy() * scale
-    guesses = [c.start.moved(fitter, c.seen, t) for c, t in zip(cases, told, strict=True)]
+    start = Guess.joined([c.start for c in cases])
+    guesses = start.moved(fitter, np.array([c.seen for c in cases]), told)
     table = measured(fitter.model, cases, guesses)
     for name, row in table.items():
         say(f"{name:<10} " + ", ".join(f"{k} {v:.3f}" for k, v in row.items()))

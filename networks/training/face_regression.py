@@ -79,7 +79,7 @@ def train(s: FaceRegressionSettings) -> dict[str, float]:
     model = face_model()
     parts = load_cases(Path(s.data), model)
     regression, told = learn(s, model, parts)
-    found = {"fit": [c.start for c in parts["test"]], "regression": told}
+    found = {"fit": Guess.joined([c.start for c in parts["test"]]), "regression": told}
     table = {name: measured(model, parts["test"], guesses) for name, guesses in found.items()}
     metrics = {f"{name} {k}": v for name, row in table.items() for k, v in row["all"].items()}
     counts = {name: len({c.person for c in cases}) for name, cases in parts.items()}
@@ -94,27 +94,23 @@ def learn(s: FaceRegressionSettings, model: FaceModel, parts: dict[str, list[Cas
     """The regression, and what it makes of the people that are measured (Algorithm 1)."""
     fitter = fitter_of(parts["test"][0], model)
     rng = np.random.default_rng(s.seed)
-    seen = [c for c in parts["train"] for c in (c, mirrored(c, model))]
-    cases = {"train": [shaken(c, fitter, s.jitter, rng) for c in seen],
+    both = [c for c in parts["train"] for c in (c, mirrored(c, model))]
+    cases = {"train": [shaken(c, fitter, s.jitter, rng) for c in both],
              "choose": parts["choose"], "test": parts["test"]}  # fmt: skip
     centre, basis = patches(fitter, cases["train"], s.kept)
     regression = FaceRegression(tuple(s.features.split("+")), centre, basis, ())
     pictures = {n: [Upright.of(c.grey, fitter.camera, c.start.heads) for c in cs]
                 for n, cs in cases.items()}  # fmt: skip
-    guesses = {n: [c.start for c in cs] for n, cs in cases.items()}
+    seen = {n: np.array([c.seen for c in cs]) for n, cs in cases.items()}
+    guesses = {n: Guess.joined([c.start for c in cs]) for n, cs in cases.items()}
     scale, before = importance(model), np.inf
     for number in range(s.stages):
-        x = {n: np.array([regression.look(fitter.camera, p, c.seen, g)
-                          for p, c, g in zip(pictures[n], cs, guesses[n], strict=True)])
-             for n, cs in cases.items()}  # fmt: skip
-        lack = {n: np.array([lacking(c, g) for c, g in zip(cs, guesses[n], strict=True)])
-                for n, cs in cases.items()}  # fmt: skip
+        x = {n: regression.look(fitter.camera, pictures[n], seen[n], guesses[n]) for n in cases}
+        lack = {n: lacking(cs, guesses[n]) for n, cs in cases.items()}
         people = np.array([c.person for c in cases["train"]])
         stage, own = _stage(x["train"], lack["train"], people, x["choose"], lack["choose"], scale)
         told = {n: own if n == "train" else x[n] @ stage.weights + stage.bias for n in cases}
-        after = {n: [g.moved(fitter, c.seen, t)
-                     for g, c, t in zip(guesses[n], cs, told[n], strict=True)]
-                 for n, cs in cases.items()}  # fmt: skip
+        after = {n: guesses[n].moved(fitter, seen[n], told[n]) for n in cases}
         left = _left(model, cases["choose"], after["choose"])
         before = min(before, _left(model, cases["choose"], guesses["choose"]))
         if left > GAIN * before:
@@ -127,7 +123,7 @@ def learn(s: FaceRegressionSettings, model: FaceModel, parts: dict[str, list[Cas
     return regression, guesses["test"]
 
 
-def _left(model: FaceModel, cases: list[Case], guesses: list[Guess]) -> float:
+def _left(model: FaceModel, cases: list[Case], guesses: Guess) -> float:
     """What is wrong with guesses: both errors of the whole face, millimetres."""
     row = measured(model, cases, guesses)["all"]
     return row["whole rmse"] + 0.5 * row["whole mae"]
@@ -166,9 +162,10 @@ def _stage(x, lack, people, x_choose, lack_choose, scale):
     return Stage(weights, mean_y - mean_x @ weights), own
 
 
-def lacking(case: Case, guess: Guess) -> np.ndarray:
-    """(I + E,) what a guess lacks to the truth."""
-    return np.r_[case.identity - guess.identity, case.expression - guess.expression]
+def lacking(cases: list[Case], guess: Guess) -> np.ndarray:
+    """(N, I + E) what guesses lack to the truth."""
+    true = [np.array([getattr(c, n) for c in cases]) for n in ("identity", "expression")]
+    return np.concatenate([true[0] - guess.identity, true[1] - guess.expression], axis=1)
 
 
 def importance(model: FaceModel) -> np.ndarray:
@@ -184,7 +181,7 @@ def patches(fitter: Fitter, cases: list[Case], kept: int) -> tuple[np.ndarray, n
     rows, found = list(LOOKED_AT), []
     for case in cases[:: max(1, len(cases) // 400)]:
         picture = Upright.of(case.grey, fitter.camera, case.start.heads)
-        places = fitter.camera.project(case.start.points[rows][None], case.start.heads)[0]
+        places = fitter.camera.project(case.start.points[:, rows], case.start.heads)[0]
         found.append(gradients(picture.pixels, picture.places(places)))
     every = np.concatenate(found)
     centre = every.mean(0)
@@ -227,14 +224,15 @@ def _cases(path: Path, model: FaceModel) -> list[Case]:
     fitter = Fitter(model, Camera.of(columns["pictures"].shape[:0:-1], MEASURED_ANGLE))
     fits = _fits(path.with_name(f"fit_{path.name}"), fitter, seen)
     number = int(path.stem.rpartition("_")[2])
+    heads = Heads(fits["rotation"], fits["translation"])
+    starts = Guess.settled(fitter, seen, fits["identity"], fits["expression"], heads)
     out = []
     for n in range(len(seen)):
-        heads = Heads(fits["rotation"][n : n + 1], fits["translation"][n : n + 1])
-        start = Guess.settled(fitter, seen[n], fits["identity"][n], fits["expression"][n], heads)
         out.append(Case(
             columns["pictures"][n], seen[n], identity,
             columns["arkit"][n, model.channels].astype(float), columns["points"][n].astype(float),
-            number, int(columns["label"][n]), float(np.degrees(columns["orbit"][n, 1])), start,
+            number, int(columns["label"][n]), float(np.degrees(columns["orbit"][n, 1])),
+            starts.of(np.array([n])),
         ))  # fmt: skip
     return out
 
@@ -277,7 +275,10 @@ def mirrored(case: Case, model: FaceModel) -> Case:
     start, heads = case.start, case.start.heads
     turned = Heads(FLIP @ heads.rotation @ FLIP, heads.translation @ FLIP)
     guess = Guess(
-        start.identity, start.expression[swap], turned, start.points[partner] * (-1.0, 1.0, 1.0)
+        start.identity,
+        start.expression[:, swap],
+        turned,
+        start.points[:, partner] * (-1.0, 1.0, 1.0),
     )
     grey = np.ascontiguousarray(case.grey[:, ::-1])
     return replace(case, grey=grey, seen=flat, expression=case.expression[swap], yaw=-case.yaw,
@@ -309,14 +310,14 @@ def shaken(case: Case, fitter: Fitter, deviation: float, rng: np.random.Generato
 # --- what it is worth ---
 
 
-def measured(model: FaceModel, cases: list[Case], guesses: list[Guess]) -> dict[str, dict]:
+def measured(model: FaceModel, cases: list[Case], guesses: Guess) -> dict[str, dict]:
     """{"all": {...}, "joy": ..., "yaw 15": ...}: mean errors, see `face_model.measure.errors`."""
     rows = whole_points(model)
     tensor = model.at_points(rows)
     found = []
-    for case, guess in zip(cases, guesses, strict=True):
-        rest, moves = tensor.of_person(guess.identity)
-        found.append(errors(rest + np.tensordot(guess.expression, moves, 1), case.points, model))
+    shapes = tensor.shapes(guesses.identity, guesses.expression)
+    for case, points in zip(cases, shapes, strict=True):
+        found.append(errors(points, case.points, model))
     kinds = [EXPRESSIONS[c.label] if c.label >= 0 else "no label" for c in cases]
     yaws = [f"yaw {min(YAWS, key=lambda y, c=c: abs(y - abs(c.yaw)))}" for c in cases]
     groups = {"all": range(len(cases))}

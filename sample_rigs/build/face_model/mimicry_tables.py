@@ -20,12 +20,12 @@ import numpy as np
 from ....exprgen_addon.studio.look import Look
 from ....networks.characters.key_poses import POSES, arkit_weights
 from ....networks.characters.profile import RigProfile, arkit_to_unit, load_profile
-from ....networks.face_model.cascade import Guess, face_regression
+from ....networks.face_model.cascade import Guess, Upright, face_regression
 from ....networks.face_model.fitting import Fitter
 from ....networks.face_model.measure import MEASURED_ANGLE
 from ....networks.face_model.mimicry import blended, correlation, moved, telling
 from ....networks.face_model.model import face_model
-from ....networks.face_model.projection import Camera
+from ....networks.face_model.projection import Camera, Heads
 from ....networks.footage.pictures import read_image
 from ....networks.tracking.face_detector import FaceDetector
 from ..assemble import build_once
@@ -94,14 +94,15 @@ def _fitted(fitter: Fitter, seen: np.ndarray) -> np.ndarray:
 
 
 def _regressed(fitter: Fitter, seen: np.ndarray, pictures: list[np.ndarray]) -> np.ndarray:
-    regression, identity = face_regression(fitter.model), fitter.identity(seen)
-    out = []
-    for marks, picture in zip(seen, pictures, strict=True):
-        solved = fitter.frames(marks[None], np.zeros(1), identity)
-        start = Guess.settled(fitter, marks, identity, solved.expression[0], solved.heads)
-        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        out.append(regression(fitter, grey, marks, start).expression)
-    return np.array(out)
+    identity = fitter.identity(seen)
+    solved = [fitter.frames(marks[None], np.zeros(1), identity) for marks in seen]
+    heads = Heads.joined([s.heads for s in solved])
+    expression = np.concatenate([s.expression for s in solved])
+    start = Guess.settled(fitter, seen, np.tile(identity, (len(seen), 1)), expression, heads)
+    greys = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures]
+    uprights = [Upright.of(grey, fitter.camera, heads.of(np.array([n])))
+                for n, grey in enumerate(greys)]  # fmt: skip
+    return face_regression(fitter.model)(fitter, uprights, seen, start).expression
 
 
 def _render(profile: RigProfile, number: int, names, paths: list[Path]) -> None:

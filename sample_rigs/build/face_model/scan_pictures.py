@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from ....exprgen_addon.studio import rasteriser
-from ....networks.face_model.cascade import FaceRegression, Guess, face_regression
+from ....networks.face_model.cascade import FaceRegression, Guess, Upright, face_regression
 from ....networks.face_model.fitting import Fitter, vertex_normals
 from ....networks.face_model.measure import MEASURED_ANGLE, laid_over
 from ....networks.face_model.model import FaceModel, face_model
-from ....networks.face_model.projection import Camera, Heads, rotation_of
+from ....networks.face_model.projection import Camera, rotation_of
 from .measure import Heads as ScannedHeads
 from .measure import Scan, distances, nearest
 
@@ -172,14 +172,16 @@ def main() -> None:
             if not (faces := detector.detect(drawn.picture)):
                 print(f"{name}, {yaw:g} degrees: no face")
                 continue
-            seen = faces[0].landmarks[:, :2].astype(float)
-            solved = fitter.clip(seen[None], np.zeros(1))
-            heads = Heads(solved.heads.rotation, solved.heads.translation)
-            start = Guess.settled(fitter, seen, solved.identity, solved.expression[0], heads)
+            seen = faces[0].landmarks[None, :, :2].astype(float)
+            solved = fitter.clip(seen, np.zeros(1))
+            start = Guess.settled(
+                fitter, seen, solved.identity[None], solved.expression, solved.heads
+            )
             grey = cv2.cvtColor(drawn.picture, cv2.COLOR_RGB2GRAY)
-            end = regression(fitter, grey, seen, start)
-            mean = Guess(0.0 * start.identity, start.expression, heads, start.points)
-            off = [to_surface(model.points(g.identity, g.expression), model, drawn.scan)
+            upright = Upright.of(grey, fitter.camera, start.heads)
+            end = regression(fitter, [upright], seen, start)
+            mean = replace(start, identity=0.0 * start.identity)
+            off = [to_surface(model.points(g.identity[0], g.expression[0]), model, drawn.scan)
                    for g in (mean, start, end)]  # fmt: skip
             rows.append((name, yaw, *off))
     if given.sheet:

@@ -92,16 +92,38 @@ def test_a_stage_that_tells_nothing_changes_nothing(model):
     filmed = film(model, frames=1)
     fitter = Fitter(model, filmed.camera)
     start = Guess.settled(
-        fitter, filmed.seen[0], filmed.identity, filmed.expression[0], filmed.heads
+        fitter, filmed.seen, filmed.identity[None], filmed.expression, filmed.heads
     )
     grey = np.full(SIZE[::-1], 90, np.uint8)
+    upright = Upright.of(grey, filmed.camera, filmed.heads)
     end = regression(model, features=("hog", "ld", "turned", "so_far"))(
-        fitter, grey, filmed.seen[0], start
+        fitter, [upright], filmed.seen, start
     )
     assert np.allclose(end.identity, start.identity)
     assert np.allclose(end.expression, start.expression)
-    off = fitter.camera.project(end.points[None], end.heads)[0] - filmed.seen[0]
+    off = fitter.camera.project(end.points, end.heads)[0] - filmed.seen[0]
     assert np.abs(off[list(LOOKED_AT)]).max() < 5.0
+
+
+def test_pictures_go_through_together_as_each_alone(model):
+    filmed = film(model, frames=3)
+    fitter, rng = Fitter(model, filmed.camera), np.random.default_rng(0)
+    told = regression(model, features=("hog", "ld", "turned", "so_far"))
+    weights = rng.normal(0, 1e-3, told.stages[0].weights.shape)
+    told = replace(told, stages=(Stage(weights, told.stages[0].bias),) * 2)
+    people = rng.normal(0, 1, (3, model.identities))
+    start = Guess.settled(fitter, filmed.seen, people, filmed.expression, filmed.heads)
+    pictures = [
+        Upright.of(rng.integers(0, 255, SIZE[::-1], np.uint8), filmed.camera, filmed.heads.of([n]))
+        for n in range(3)
+    ]
+    together = told(fitter, pictures, filmed.seen, start)
+    alone = Guess.joined([
+        told(fitter, pictures[n : n + 1], filmed.seen[n : n + 1], start.of([n])) for n in range(3)
+    ])  # fmt: skip
+    assert not np.allclose(together.identity, people, atol=0.01)
+    for name in ("identity", "expression", "points"):
+        assert np.allclose(getattr(together, name), getattr(alone, name), atol=1e-6)
 
 
 def test_a_clip_keeps_one_identity_and_plays_what_is_told(model):

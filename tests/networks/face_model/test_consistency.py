@@ -66,7 +66,7 @@ def test_the_drawing_pulls_at_the_expression(artist, filmed):
     expression = torch.full((len(artist.face.moves),), 0.2, requires_grad=True)
     points = artist.face.points(expression)
     drawn = artist.drawing(points, view, artist.covering(points.detach(), view))
-    artist.apart(artist.read(view.picture), artist.read(drawn)).backward()
+    artist.apart(artist.wanted(1, view), artist.read(drawn)).backward()
     assert torch.isfinite(expression.grad).all()
     assert float(expression.grad.abs().max()) > 1e-4
 

@@ -2,11 +2,13 @@
 
 import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from exprgen.networks.errors import InputError
+from exprgen.networks.face_model import fitting
 from exprgen.networks.face_model.face_fit import FaceFit, fit_track
 from exprgen.networks.face_model.fitting import FitSettings, Fitter, descend
 from exprgen.networks.track import FaceTrack
@@ -74,9 +76,39 @@ def test_descent_finds_the_least_within_bounds():
     matrix = rng.normal(size=(4, 12, 6))
     goal = np.array([0.2, 0.9, 0.0, 1.0, 0.4, 0.6])
     normal = matrix.swapaxes(1, 2) @ matrix
-    found = descend(normal, normal @ goal, np.zeros((4, 6)), sweeps=300)
+    found = descend(normal, normal @ goal, np.zeros((4, 6)), sweeps=300, settled=1e-6)
     assert np.allclose(found, goal, atol=1e-3)
     assert (descend(normal, normal @ (goal * 3), np.zeros((4, 6))) <= 1).all()
+
+
+def test_a_sweep_that_moves_nothing_is_the_last_and_changes_little(model, filmed, monkeypatch):
+    fitter = Fitter(model, filmed.camera)
+    usual = fitter.frames(filmed.seen, filmed.times, filmed.identity)
+    monkeypatch.setattr(fitting, "descend", partial(descend, sweeps=60, settled=0.0))
+    exact = fitter.frames(filmed.seen, filmed.times, filmed.identity)
+    assert np.abs(usual.expression - exact.expression).max() < 0.05
+    assert np.abs(usual.expression - exact.expression).mean() < 0.003
+
+
+def test_an_identity_that_moves_no_more_is_the_one_of_many_rounds(model, filmed, monkeypatch):
+    usual = Fitter(model, filmed.camera).identity(filmed.seen)
+    monkeypatch.setattr(fitting, "SAME", 0.0)
+    exact = Fitter(model, filmed.camera, FitSettings(rounds=12)).identity(filmed.seen)
+    assert np.sqrt(((usual - exact) ** 2).mean()) < 0.1
+
+
+def test_several_faces_settle_as_each_alone(model, filmed):
+    fitter, rng = Fitter(model, filmed.camera), np.random.default_rng(0)
+    identities = rng.normal(0, 1, (4, model.identities))
+    heads = filmed.heads.of(np.arange(4))
+    together = fitter.settle(filmed.seen[:4], identities, filmed.expression[:4], heads)
+    for n in range(4):
+        rows = slice(n, n + 1)
+        alone = fitter.settle(
+            filmed.seen[rows], identities[rows], filmed.expression[rows], heads.of(rows)
+        )
+        assert np.allclose(alone[0].rotation, together[0].rotation[rows])
+        assert np.allclose(alone[1], together[1][rows])
 
 
 def test_a_fit_is_kept_in_a_file(model, filmed, tmp_path):
@@ -99,6 +131,17 @@ def test_pictures_do_not_know_each_other(filmed):
 def reversed_track(track: FaceTrack) -> FaceTrack:
     """The pictures of a track in the other order."""
     return replace(track, landmarks=track.landmarks[::-1].copy())
+
+
+def test_frames_without_a_face_pull_at_no_others(filmed):
+    whole = fit_track(track_of(filmed))
+    track = track_of(filmed)
+    track.state[6:8] = 3
+    track.landmarks[6:8] = 0.0
+    holed = fit_track(track)
+    seen = np.setdiff1d(np.arange(len(track)), (5, 6, 7, 8))
+    assert np.abs(holed.expression[seen] - whole.expression[seen]).mean() < 0.02
+    assert np.isfinite(holed.expression).all()
 
 
 def test_a_track_without_a_face_is_refused(filmed):

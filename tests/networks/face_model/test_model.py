@@ -5,6 +5,7 @@ import pytest
 
 from exprgen.networks.errors import InputError
 from exprgen.networks.face_model.model import FACE_MODEL, FaceModel
+from exprgen.networks.face_model.projection import rotation_of
 from exprgen.networks.track import load_arrays, save_arrays
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, LANDMARKS
 
@@ -33,8 +34,12 @@ def test_a_person_and_a_point_say_the_same_as_the_whole(model):
     some = model.at_points(np.array([5, 99]))
     rest, moves = some.of_person(identity)
     assert np.allclose(rest + np.tensordot(expression, moves, 1), whole[[5, 99]], atol=1e-6)
-    rest, moves = some.of_expression(expression)
-    assert np.allclose(rest + np.tensordot(identity, moves, 1), whole[[5, 99]], atol=1e-6)
+    shape = some.shapes(np.stack([0 * identity, identity]), np.stack([expression] * 2))[1]
+    assert np.allclose(shape, whole[[5, 99]], atol=1e-6)
+    turn = rotation_of(np.array([[0.3, -0.5, 0.1]]))[0, :2]
+    rest, *moves = some.rows(np.array([1])).across(turn, expression)
+    seen = rest + np.tensordot(identity, np.array(moves), 1)
+    assert np.allclose(seen[:, 0], turn @ whole[99], atol=1e-6)
 
 
 def test_its_frame_is_millimetres_from_between_the_eyes(model):

@@ -29,7 +29,9 @@ def case(model, person, grey, shift=0.4):
     seen += np.array([0.0, (WIDE - 480 * scale) / 2.0])
     wrong = filmed.expression[0].copy()
     wrong[model.expressions.index("jawOpen")] += shift
-    start = Guess.settled(Fitter(model, camera), seen, filmed.identity, wrong, filmed.heads)
+    start = Guess.settled(
+        Fitter(model, camera), seen[None], filmed.identity[None], wrong[None], filmed.heads
+    )
     rest, moves = model.at_points(whole_points(model)).of_person(filmed.identity)
     true = rest + np.tensordot(filmed.expression[0], moves, 1)
     return training.Case(
@@ -60,7 +62,8 @@ def test_stages_find_what_the_fit_has_wrong(model, monkeypatch):
     parts = {"train": cases[:16], "choose": cases[16:20], "test": cases[20:]}
     s = training.FaceRegressionSettings(data="", features="ld", stages=2, kept=2, jitter=0.05)
     found, told = training.learn(s, model, parts)
-    before = training.measured(model, parts["test"], [c.start for c in parts["test"]])
+    start = Guess.joined([c.start for c in parts["test"]])
+    before = training.measured(model, parts["test"], start)
     after = training.measured(model, parts["test"], told)
     assert len(found.stages) == 2
     assert after["all"]["whole mae"] < 0.7 * before["all"]["whole mae"]
