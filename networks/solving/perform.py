@@ -139,7 +139,7 @@ def smiling(
     raised = np.clip(slow(times, actor.moved[:, corners].mean(1), FEELING_HERTZ) / SMILE, 0.0, 1.0)
     moved, share = actor.moved.copy(), np.clip(joy, 0.0, 1.0) * raised
     bared = np.minimum(moved[:, UPPER_LIP].mean(1), moved[:, LIP_GAPS].mean(1))
-    lift = LIP_LEFT * share * (1.0 - actor.teeth) * np.maximum(bared, 0.0)
+    lift = LIP_LEFT * share * np.maximum(bared, 0.0)
     moved[:, UPPER_LIP + LOWER_LIP] -= lift[:, None]
     moved[:, [INDEX[f"mouth_bend_{side}"] for side in SIDES]] += lift[:, None]
     moved[:, WIDTH] -= LESS_WIDE * share * np.maximum(moved[:, WIDTH], 0.0)
