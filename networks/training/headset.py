@@ -124,7 +124,7 @@ class HeadsetTask:
         alone = [(p, rows[1]) for p, rows in zip(self.people, self.rows, strict=True)]
         held = alone if self.s.person >= 0 else first_captures(self.checked)
         found = measured(model, first_captures(self.tested), self.mask.numpy())
-        return found | {"score": -millimetres(model, held)}
+        return found | {"score": -float(np.mean(millimetres(answers(model, held))))}
 
 
 def mirrored(views: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -180,15 +180,13 @@ def changed(person: HeadsetPerson, rows: np.ndarray, rng: np.random.Generator) -
 # --- measures ------------------------------------------------------------------------------------
 
 
-def answered(model: HeadsetNetwork, person: HeadsetPerson, rows: np.ndarray, told: bool = True):
-    """(R, 52) coefficients of some rows of one capture; told: its neutral frames are known."""
-    still = np.flatnonzero((person.change == person.change[rows[0]]) & (person.neutral == 1))
-    codes = headset_codes(model, person.pictures[np.concatenate([still, rows])])
-    neutral = codes[: len(still)].mean(0, keepdim=True)
-    codes = codes[len(still) :]
-    with torch.inference_mode():
-        answer = model.adapted(codes, neutral.expand_as(codes) if told else None)
-    return answer.clamp(0.0, 1.0).numpy()
+@dataclass(frozen=True)
+class Answer:
+    """What a network says of some rows of a person's: coefficients (R, 52)."""
+
+    person: HeadsetPerson
+    rows: np.ndarray
+    coefficients: np.ndarray
 
 
 Groups = list[tuple[HeadsetPerson, np.ndarray]]
@@ -207,44 +205,53 @@ def captures(people: list[HeadsetPerson], change: str) -> Groups:
     return [(p, rows) for p, rows in found if len(rows)]
 
 
-def measured(model: HeadsetNetwork, groups: Groups, mask: np.ndarray) -> dict[str, float]:
-    """Millimetres by region, without their neutral, and where nothing moves; the correlation of
-    the channels that are seen (52,)."""
-    out = {f"mm {name}": millimetres(model, groups, name) for name in REGIONS}
-    out["mm untold"] = millimetres(model, groups, told=False)
-    out["mm still"] = millimetres(None, groups)
-    return out | {"r": float(np.nanmean(correlations(model, groups)[mask > 0]))}
+def answered(model: HeadsetNetwork, person: HeadsetPerson, rows: np.ndarray, told: bool = True):
+    """(R, 52) coefficients of some rows of one capture; told: its neutral frames are known."""
+    still = np.flatnonzero((person.change == person.change[rows[0]]) & (person.neutral == 1))
+    codes = headset_codes(model, person.pictures[np.concatenate([still, rows])])
+    neutral = codes[: len(still)].mean(0, keepdim=True)
+    codes = codes[len(still) :]
+    with torch.inference_mode():
+        answer = model.adapted(codes, neutral.expand_as(codes) if told else None)
+    return answer.clamp(0.0, 1.0).numpy()
 
 
-def millimetres(
-    model: HeadsetNetwork | None, groups: Groups, region: str = "face", told: bool = True
-) -> float:
-    """Mean over people, frames and points; of a face that does not move without a model."""
-    return float(np.mean(millimetres_each(model, groups, region, told)))
+def answers(model: HeadsetNetwork | None, groups: Groups, told: bool = True) -> list[Answer]:
+    """A network's of groups; without one, of faces that do not move."""
+    if model is None:
+        return [Answer(p, rows, np.zeros_like(p.truth[rows])) for p, rows in groups]
+    return [Answer(p, rows, answered(model, p, rows, told)) for p, rows in groups]
 
 
-def millimetres_each(
-    model: HeadsetNetwork | None, groups: Groups, region: str = "face", told: bool = True
-) -> list[float]:
-    """The same of each person."""
-    found = []
-    for person, rows in groups:
-        answer = answered(model, person, rows, told) if model else np.zeros((len(rows), 52))
-        own = (person.region >> REGIONS.index(region)) & 1 == 1
-        found.append(float(person.errors(answer, rows)[:, own].mean()))
-    return found
+def millimetres(given: list[Answer], region: str = "face") -> list[float]:
+    """Mean over frames and points of each answer."""
+    bit = REGIONS.index(region)
+    return [
+        float(a.person.errors(a.coefficients, a.rows)[:, (a.person.region >> bit) & 1 == 1].mean())
+        for a in given
+    ]
 
 
-def correlations(model: HeadsetNetwork, groups: Groups, told: bool = True) -> np.ndarray:
+def correlations(given: list[Answer]) -> np.ndarray:
     """(52,) of each channel's answer and truth over all frames of all people; 0 where an answer
     never changes, NaN where the truth doesn't."""
-    answer = np.concatenate([answered(model, p, rows, told) for p, rows in groups]).T
-    truth = np.concatenate([p.truth[rows] for p, rows in groups]).T
+    answer = np.concatenate([a.coefficients for a in given]).T
+    truth = np.concatenate([a.person.truth[a.rows] for a in given]).T
     out = np.full(len(truth), np.nan)
     for channel, (own, true) in enumerate(zip(answer, truth, strict=True)):
         if np.std(true) > 1e-4:
             out[channel] = np.corrcoef(own, true)[0, 1] if np.std(own) > 1e-4 else 0.0
     return out
+
+
+def measured(model: HeadsetNetwork, groups: Groups, mask: np.ndarray) -> dict[str, float]:
+    """Millimetres by region, without their neutral, and where nothing moves; the mean correlation
+    of the channels that are seen (52,)."""
+    own = answers(model, groups)
+    out = {f"mm {name}": float(np.mean(millimetres(own, name))) for name in REGIONS}
+    out["mm untold"] = float(np.mean(millimetres(answers(model, groups, told=False))))
+    out["mm still"] = float(np.mean(millimetres(answers(None, groups))))
+    return out | {"r": float(np.nanmean(correlations(own)[mask > 0]))}
 
 
 def train(s: HeadsetSettings) -> Outcome:
