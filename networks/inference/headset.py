@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 
+from ..errors import UsageError
 from ..models.layouts import (
     HEADSET_CODE,
     HEADSET_DARK,
@@ -33,7 +34,9 @@ class HeadsetReader:
         tensors = Tensors(weights)
         self._branches = {name: _branch(tensors, name) for name in HEADSET_WIDTHS}
         self._nobody = tensors.take("adaptation.nobody", HEADSET_CODE)
-        controls = len(ARKIT_CHANNELS)
+        controls = weights.info.config.get("controls", len(ARKIT_CHANNELS))
+        if controls != len(ARKIT_CHANNELS) or weights.info.character:
+            raise UsageError(f"it gives {weights.info.character or controls}'s controls")
         self._hidden = tensors.linear("adaptation.hidden", 2 * HEADSET_CODE, HEADSET_HIDDEN)
         self._out = tensors.linear("adaptation.out", HEADSET_HIDDEN, controls)
         self._straight = tensors.take("adaptation.straight.weight", controls, HEADSET_CODE)

@@ -77,12 +77,12 @@ class HeadsetAdaptation(nn.Module):
 
 
 class HeadsetNetwork(nn.Module):
-    """Backbone B and adaptation F."""
+    """Backbone B and adaptation F. controls: how many numbers F gives."""
 
-    def __init__(self):
+    def __init__(self, controls: int = len(ARKIT_CHANNELS)):
         super().__init__()
         self.eye, self.mouth = HeadsetBranch("eye"), HeadsetBranch("mouth")
-        self.adaptation = HeadsetAdaptation(len(ARKIT_CHANNELS), USUAL)
+        self.adaptation = HeadsetAdaptation(controls, USUAL)
 
     def code(self, views: Tensor) -> Tensor:
         """Views (B, 3, S, S) from `prepare_views` -> the backbone's codes (B, HEADSET_CODE)."""
@@ -91,7 +91,7 @@ class HeadsetNetwork(nn.Module):
         return torch.cat([left, right, self.mouth(views[:, 2:])], 1)
 
     def adapted(self, code: Tensor, neutral: Tensor | None = None) -> Tensor:
-        """`HeadsetAdaptation` to the 52 coefficients."""
+        """`HeadsetAdaptation` to the 52 coefficients, or to the controls."""
         return self.adaptation(code, neutral)
 
     def forward(self, views: Tensor) -> Tensor:
@@ -100,9 +100,9 @@ class HeadsetNetwork(nn.Module):
 
 
 @register_network
-def headset() -> HeadsetNetwork:
-    """Headset network: three near views -> coefficients."""
-    return HeadsetNetwork()
+def headset(controls: int = len(ARKIT_CHANNELS)) -> HeadsetNetwork:
+    """Headset network: three near views -> coefficients, or a character's controls."""
+    return HeadsetNetwork(controls)
 
 
 def prepare_views(views: np.ndarray) -> Tensor:

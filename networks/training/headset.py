@@ -205,15 +205,22 @@ def captures(people: list[HeadsetPerson], change: str) -> Groups:
     return [(p, rows) for p, rows in found if len(rows)]
 
 
-def answered(model: HeadsetNetwork, person: HeadsetPerson, rows: np.ndarray, told: bool = True):
-    """(R, 52) coefficients of some rows of one capture; told: its neutral frames are known."""
+def answered(
+    model: HeadsetNetwork,
+    person: HeadsetPerson,
+    rows: np.ndarray,
+    told: bool = True,
+    low: float = 0.0,
+) -> np.ndarray:
+    """(R, 52) coefficients, or controls from `low` up, of some rows of one capture; told: its
+    neutral frames are known."""
     still = np.flatnonzero((person.change == person.change[rows[0]]) & (person.neutral == 1))
     codes = headset_codes(model, person.pictures[np.concatenate([still, rows])])
     neutral = codes[: len(still)].mean(0, keepdim=True)
     codes = codes[len(still) :]
     with torch.inference_mode():
         answer = model.adapted(codes, neutral.expand_as(codes) if told else None)
-    return answer.clamp(0.0, 1.0).numpy()
+    return answer.clamp(low, 1.0).numpy()
 
 
 def answers(model: HeadsetNetwork | None, groups: Groups, told: bool = True) -> list[Answer]:

@@ -65,16 +65,20 @@ GLOSS, SHARP = (1.6, 0.5, 0.2), np.array([14, 350, 40, 30], np.float32)
 @dataclass(frozen=True)
 class HeadsetSettings:
     """people, val_people: how many. each: frames of a person's first capture; later ones have a
-    third. changed: of the people to learn from those that are filmed again. seed: of everything."""
+    third. changed: of the people to learn from those that are filmed again. again: frames of the
+    first capture of those who are, from whom a network of their own is learned; 0: as of others.
+    seed: of everything."""
 
     people: int = 16
     val_people: int = 4
     each: int = 120
     changed: int = 2
+    again: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.people, self.val_people, self.each - NEUTRALS) < 1:
+        frames = min(self.each, self.again or self.each) - NEUTRALS
+        if min(self.people, self.val_people, frames) < 1:
             raise UsageError("nothing to make", fix=f"give numbers from {NEUTRALS + 1} up")
 
 
@@ -297,6 +301,7 @@ def capture(s: HeadsetSettings, number: int, split: str) -> HeadsetPerson:
     rng = np.random.default_rng([s.seed, number, split == "val", 31])
     sitter = Sitter(model, np.clip(rng.normal(0, 0.85, model.identities), -2.2, 2.2))
     again = split == "val" or number < s.changed
+    whole = (s.again or s.each) if again else s.each
     usual = draw_headset(rng), draw_light(rng), draw_appearance(rng)
     other = draw_headset(rng, 1.3), draw_light(rng, 1.6), made_up(usual[2], rng)
     columns, cameras = [], []
@@ -306,7 +311,7 @@ def capture(s: HeadsetSettings, number: int, split: str) -> HeadsetPerson:
         cameras.append(own[0].cameras.rows)
         if k and not again:
             continue
-        count = s.each if not k else max(NEUTRALS + 1, s.each // 3)
+        count = whole if not k else max(NEUTRALS + 1, whole // 3)
         made = captured(sitter, Session(*own), count, rng)
         columns.append((*made, np.full(count, k)))
     pictures, depth, truth, neutral, change = (
