@@ -9,6 +9,8 @@ where it was. HEADSET is what `python -m exprgen.sample_rigs.build headset` has 
   the one of many (Table 2), and what the 3D augmentation layer adds to both (Figure 8).
 - 3: people never seen with a backbone that is kept and an F of their own, against a network of
   their own, under each change (Table 3).
+- 4: the same backbone with an F for a character's controls (equations 4 and 5), on people never
+  seen, beside everybody's F by the channels that the controls stand for.
 - 9: how many people are learned from (Figure 9).
 """
 
@@ -38,11 +40,13 @@ from ..training.headset import (
     seen_channels,
     train_on,
 )
+from ..training.headset_character import HeadsetCharacterSettings
+from ..training.headset_character import train as train_character
 from ..training.shared.headset_set import CHANGES, REGIONS, HeadsetPerson, load_people
 from ..training.shared.sets import TRAIN, VALIDATION
 from ..vocabulary import ARKIT_CHANNELS
 
-TABLES = (1, 2, 3, 9)
+TABLES = (1, 2, 3, 4, 9)
 KINDS = {
     "jaw": "jawOpen",
     "blinks": "eyeBlink",
@@ -56,9 +60,10 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """images: frames from which a network of many learns, alone: one of a single person, adapted:
-    an F. people: numbers of people of Figure 9, the last one's network is MIA's elsewhere. changed,
-    strangers: how many people tables 2 and 3 are about."""
+    """images: frames from which a network of many, or a character's F, learns; alone: one of a
+    single person; adapted: a person's F. people: numbers of people of Figure 9, the last one's
+    network is MIA's elsewhere. changed, strangers: how many people tables 2 and 3 are about;
+    characters: whose table 4 is."""
 
     images: int = 200_000
     alone: int = 40_000
@@ -66,6 +71,7 @@ class Sizes:
     people: tuple[int, ...] = (8, 16, 30, 60)
     changed: int = 4
     strangers: int = 4
+    characters: tuple[str, ...] = ("mira", "tobi", "anselm", "rosa", "blip")
 
 
 class Networks:
@@ -92,6 +98,17 @@ class Networks:
         self.many(count)
         own = {"person": person, "augment": True, "stranger": True, "images": self.sizes.adapted}
         return self._made(f"adapted_{person}", backbone=str(self._path(f"many_{count}")), **own)
+
+    def played(self, character: str) -> dict[str, float]:
+        """What an F for a character's controls, on the same backbone, is worth."""
+        count, path = self.sizes.people[-1], self._path(f"headset_{character}")
+        self.many(count)
+        if not path.is_file():
+            print(f"-- {path.stem}", flush=True)
+            backbone = str(self._path(f"many_{count}"))
+            own = HeadsetCharacterSettings(self._base.data, backbone, character, str(path))
+            train_character(replace(own, images=self.sizes.images, resume=True))
+        return load_network(path, "headset")[1].training["metrics"]
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.safetensors"
@@ -195,6 +212,16 @@ def table_3(networks: Networks, others: list[HeadsetPerson]) -> Iterator[str]:
         yield _row(name, *under_changes(models, chosen))
 
 
+def table_4(networks: Networks) -> Iterator[str]:
+    """Characters' controls: landmarks in hundredths of the eye distance."""
+    ways = ("at rest", "everybody's F", "own F")
+    correlated = ("r everybody's F", "r own F")
+    yield from _head("character", *ways, *correlated)
+    for character in networks.sizes.characters:
+        found = networks.played(character)
+        yield _row(character, *(f"{found[name]:.2f}" for name in (*ways, *correlated)))
+
+
 def table_9(networks: Networks, tested: Groups, mask: np.ndarray) -> Iterator[str]:
     """People never seen by how many were learned from."""
     yield from _head("learned from", "mm face (eyes, mouth)", "r")
@@ -237,6 +264,8 @@ def report(given: argparse.Namespace, people: list[HeadsetPerson], sizes: Sizes)
             yield from table_2(networks, learned)
         elif number == 3:
             yield from table_3(networks, others)
+        elif number == 4:
+            yield from table_4(networks)
         else:
             yield from table_9(networks, tested, mask)
 
@@ -248,13 +277,15 @@ def main(args: list[str] | None = None) -> int:
     parser.add_argument("--network", type=Path, help="the network of table 1")
     parser.add_argument("--table", type=int, action="append", choices=TABLES)
     parser.add_argument("--people", type=int, nargs="+", default=Sizes.people)
+    parser.add_argument("--characters", nargs="+", default=Sizes.characters)
     for name in ("images", "alone", "adapted", "changed", "strangers"):
         parser.add_argument(f"--{name}", type=int, default=getattr(Sizes, name))
     given = parser.parse_args(args)
     own = {n: getattr(given, n) for n in ("images", "alone", "adapted", "changed", "strangers")}
     try:
         people = load_people(given.data)
-        for line in report(given, people, Sizes(people=tuple(given.people), **own)):
+        many = {"people": tuple(given.people), "characters": tuple(given.characters)}
+        for line in report(given, people, Sizes(**many, **own)):
             print(line, flush=True)
     except ExprGenError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -53,7 +53,8 @@ def data(tmp_path_factory):
 
 def told(capsys, data, weights, *more: str) -> list[str]:
     sizes = ["--images", "128", "--alone", "128", "--adapted", "128", "--people", "1", "2"]
-    words = ["--data", str(data), "--weights", str(weights), *sizes, "--changed", "1", *more]
+    words = ["--data", str(data), "--weights", str(weights), *sizes, "--changed", "1"]
+    words += ["--characters", "mira", *more]
     assert headset.main(words) == 0
     return capsys.readouterr().out.splitlines()
 
@@ -65,7 +66,7 @@ def test_every_table_has_its_rows_and_is_trained_once(capsys, data, tmp_path):
     trained = sum(line.startswith("-- ") for line in lines)
     made = {path.stem for path in tmp_path.glob("*.safetensors")}
     assert made == {"many_1", "many_2", "many_2_plain", "alone_0", "alone_0_3d", "stranger_1",
-                    "adapted_1"}  # fmt: skip
+                    "adapted_1", "headset_mira"}  # fmt: skip
     assert trained == len(made)
     again = told(capsys, data, tmp_path)
     assert not any(line.startswith("-- ") for line in again)
