@@ -14,10 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ...networks.errors import OutputError
+from ...networks.errors import ExprGenError
 from ...networks.face_model.model import face_model
+from ...networks.files import write_bytes
 from ...networks.inference.headset import HeadsetReader
 from ...networks.inference.opening import opened
+from ...networks.training.headset import parted
 from ...networks.training.shared.headset_lens import Cameras, looking
 from ...networks.training.shared.headset_set import HeadsetPerson, load_people
 from ...networks.training.shared.sets import VALIDATION
@@ -96,12 +98,15 @@ def main(args: list[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=6)
     parser.add_argument("--others", type=int, default=4)
     given = parser.parse_args(args)
-    people = load_people(given.data)
-    seen = [p for p in people if p.split == VALIDATION][1::2] or people
-    others = [p for p in people if p.split != VALIDATION][: given.others]
-    picture = sheet(seen, others, opened(HeadsetReader, given.network, "headset"), given.rows)
-    if not cv2.imwrite(str(given.out), picture):
-        raise OutputError("can't be written", file=given.out)
+    try:
+        people = load_people(given.data)
+        seen = parted([p for p in people if p.split == VALIDATION])[1]
+        others = [p for p in people if p.split != VALIDATION][: given.others]
+        picture = sheet(seen, others, opened(HeadsetReader, given.network, "headset"), given.rows)
+        write_bytes(given.out, cv2.imencode(given.out.suffix or ".png", picture)[1].tobytes())
+    except ExprGenError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
     print(given.out)
     return 0
 
