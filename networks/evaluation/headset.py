@@ -77,9 +77,26 @@ class Sizes:
 class Networks:
     """The networks of the tables, trained when they are first asked for."""
 
-    def __init__(self, people: list[HeadsetPerson], data: Path, folder: Path, sizes: Sizes):
-        self.people, self.folder, self.sizes = people, folder, sizes
+    def __init__(
+        self,
+        people: list[HeadsetPerson],
+        data: Path,
+        folder: Path,
+        sizes: Sizes,
+        given: Path | None = None,
+    ):
+        self.people, self.folder, self.sizes, self.given = people, folder, sizes, given
         self._base = HeadsetSettings(data=str(data), out="", resume=True)
+
+    def best(self) -> HeadsetNetwork:
+        """The network that was given, otherwise that of most people."""
+        return load_network(self._best(), "headset")[0].eval()
+
+    def _best(self) -> Path:
+        if self.given is not None:
+            return self.given
+        self.many(self.sizes.people[-1])
+        return self._path(f"many_{self.sizes.people[-1]}")
 
     def many(self, count: int, augment: bool = True) -> HeadsetNetwork:
         """Of the first `count` people."""
@@ -93,20 +110,17 @@ class Networks:
         return self._made(name, **own, images=self.sizes.alone)
 
     def adapted(self, person: int) -> HeadsetNetwork:
-        """The backbone of most people, with an F of somebody never seen."""
-        count = self.sizes.people[-1]
-        self.many(count)
+        """The best backbone, with an F of somebody never seen."""
         own = {"person": person, "augment": True, "stranger": True, "images": self.sizes.adapted}
-        return self._made(f"adapted_{person}", backbone=str(self._path(f"many_{count}")), **own)
+        return self._made(f"adapted_{person}", backbone=str(self._best()), **own)
 
     def played(self, character: str) -> dict[str, float]:
         """What an F for a character's controls, on the same backbone, is worth."""
-        count, path = self.sizes.people[-1], self._path(f"headset_{character}")
-        self.many(count)
+        path = self._path(f"headset_{character}")
         if not path.is_file():
             print(f"-- {path.stem}", flush=True)
-            backbone = str(self._path(f"many_{count}"))
-            own = HeadsetCharacterSettings(self._base.data, backbone, character, str(path))
+            words = self._base.data, str(self._best()), character, str(path)
+            own = HeadsetCharacterSettings(*words)
             train_character(replace(own, images=self.sizes.images, resume=True))
         return load_network(path, "headset")[1].training["metrics"]
 
@@ -194,6 +208,8 @@ def table_2(networks: Networks, learned: list[HeadsetPerson]) -> Iterator[str]:
         f"{most} people": [networks.many(most, augment=False)] * len(people),
         f"{most} people, 3D augmentation": [networks.many(most)] * len(people),
     }
+    if networks.given is not None:
+        rows["the network given"] = [networks.best()] * len(people)
     for name, models in rows.items():
         yield _row(name, *under_changes(models, people))
 
@@ -205,7 +221,7 @@ def table_3(networks: Networks, others: list[HeadsetPerson]) -> Iterator[str]:
     yield from _head(f"{len(chosen)} new people", *CHANGES[1:], "mean")
     rows = {
         "a network of their own": [networks.alone(i, stranger=True) for i in numbers],
-        "backbone kept, F of everybody": [networks.many(networks.sizes.people[-1])] * len(chosen),
+        "backbone kept, F of everybody": [networks.best()] * len(chosen),
         "backbone kept, F of their own": [networks.adapted(i) for i in numbers],
     }
     for name, models in rows.items():
@@ -252,12 +268,11 @@ def report(given: argparse.Namespace, people: list[HeadsetPerson], sizes: Sizes)
     learned = [p for p in people if p.split == TRAIN]
     others = [p for p in people if p.split == VALIDATION]
     tested, mask = first_captures(parted(others)[1]), seen_channels(learned)
-    networks = Networks(people, given.data, given.weights, sizes)
+    networks = Networks(people, given.data, given.weights, sizes, given.network)
     for number in given.table or TABLES:
         yield f"\nTable {number}\n"
         if number == 1:
-            own = given.network and load_network(given.network, "headset")[0].eval()
-            yield from table_1(own or networks.many(sizes.people[-1]), tested, mask)
+            yield from table_1(networks.best(), tested, mask)
             if given.network:
                 yield speed(given.network, tested[0][0])
         elif number == 2:
@@ -274,7 +289,7 @@ def main(args: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of simulated captures")
     parser.add_argument("--weights", type=Path, required=True, help="folder of the networks")
-    parser.add_argument("--network", type=Path, help="the network of table 1")
+    parser.add_argument("--network", type=Path, help="the network of tables 1, 3 and 4")
     parser.add_argument("--table", type=int, action="append", choices=TABLES)
     parser.add_argument("--people", type=int, nargs="+", default=Sizes.people)
     parser.add_argument("--characters", nargs="+", default=Sizes.characters)
