@@ -16,6 +16,7 @@ from ..inference.table1 import FaceReaders
 from ..models.against_neutral import opinion_against
 from ..models.coefficient_reader import coefficient_opinion
 from ..models.face_input import grey_faces
+from ..models.headset import headset_codes
 from ..models.kind import character_chance
 from ..models.layouts import AFFECT_INPUTS, MEASURED, SHARED_LAYERS, TIME_INPUTS, TIME_REACH
 from ..models.mouth_reader import mouth_opinion
@@ -25,6 +26,7 @@ from ..models.weights_io import load_network
 from ..models.weights_places import WEIGHTS
 from ..perception.drawn_faces import calibration_faces
 from ..tracking.mouth_crop import CROP_SIZE
+from ..vocabulary import HEADSET_SIZE, HEADSET_VIEWS
 
 LARGEST_DIFFERENCE = 1e-4
 """Of an output, a probability or a unit value, from torch's."""
@@ -166,6 +168,21 @@ def _affect(made, network, weights: Weights) -> tuple[Way, Way]:
     )
 
 
+def _headset(made, network, weights: Weights) -> tuple[Way, Way]:
+    views = _rng().integers(0, 256, (FACES, len(HEADSET_VIEWS), *[HEADSET_SIZE] * 2), np.uint8)
+
+    def by_torch() -> np.ndarray:
+        codes = headset_codes(network, views)
+        with torch.inference_mode():
+            return network.adapted(codes, codes[:1].expand_as(codes)).clamp(0, 1).numpy()
+
+    def plain() -> np.ndarray:
+        codes = made.codes(views)
+        return made.coefficients(codes, codes[0])
+
+    return by_torch, plain
+
+
 _WAYS = {
     "hcnn": _classifier,
     "scnn": _classifier,
@@ -180,5 +197,6 @@ _WAYS = {
     "affect_reader": _affect,
     "character_mlp": _mlp,
     "head_shapes": _head,
+    "headset": _headset,
 }
 AMOUNT = 1000.0

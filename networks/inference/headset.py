@@ -6,12 +6,12 @@ import itertools
 
 import numpy as np
 
+from ..errors import UsageError
 from ..models.layouts import (
     HEADSET_CODE,
     HEADSET_DARK,
-    HEADSET_EYE,
     HEADSET_HIDDEN,
-    HEADSET_MOUTH,
+    HEADSET_NUMBERS,
     HEADSET_WIDTHS,
 )
 from ..models.weights_file import Weights
@@ -32,15 +32,14 @@ class HeadsetReader:
 
     def __init__(self, weights: Weights):
         tensors = Tensors(weights)
-        side = HEADSET_SIZE >> (len(HEADSET_WIDTHS) - 1)
-        places = HEADSET_WIDTHS[-1] * side * side
-        self._branches = {
-            name: (_layers(tensors, name), tensors.linear(f"{name}.fc", places, wide))
-            for name, wide in (("eye", HEADSET_EYE), ("mouth", HEADSET_MOUTH))
-        }
-        self._nobody = tensors.take("nobody", HEADSET_CODE)
-        self._hidden = tensors.linear("hidden", 2 * HEADSET_CODE, HEADSET_HIDDEN)
-        self._out = tensors.linear("out", HEADSET_HIDDEN, len(ARKIT_CHANNELS))
+        self._branches = {name: _branch(tensors, name) for name in HEADSET_WIDTHS}
+        self._nobody = tensors.take("adaptation.nobody", HEADSET_CODE)
+        controls = weights.info.config.get("controls", len(ARKIT_CHANNELS))
+        if controls != len(ARKIT_CHANNELS) or weights.info.character:
+            raise UsageError(f"it gives {weights.info.character or controls}'s controls")
+        self._hidden = tensors.linear("adaptation.hidden", 2 * HEADSET_CODE, HEADSET_HIDDEN)
+        self._out = tensors.linear("adaptation.out", HEADSET_HIDDEN, controls)
+        self._straight = tensors.take("adaptation.straight.weight", controls, HEADSET_CODE)
         tensors.all_taken()
         self._network = Network(self._build)
 
@@ -60,7 +59,8 @@ class HeadsetReader:
         weight, bias = self._hidden
         hidden = np.maximum(np.concatenate([codes, own], 1) @ weight.T + bias, 0.0)
         weight, bias = self._out
-        return np.clip(hidden @ weight.T + bias, 0.0, 1.0).astype(np.float32)
+        answer = hidden @ weight.T + bias + (codes - own) @ self._straight.T
+        return np.clip(answer, 0.0, 1.0).astype(np.float32)
 
     def _build(self, graph: Graph, batch: int) -> Outputs:
         parts = []
@@ -73,9 +73,13 @@ class HeadsetReader:
         return {"codes": (graph.layer("Concat", *parts, axis=1), (batch, HEADSET_CODE))}
 
 
-def _layers(tensors: Tensors, name: str) -> list[tuple[np.ndarray, np.ndarray]]:
-    pairs = enumerate(itertools.pairwise(HEADSET_WIDTHS))
-    return [
+def _branch(tensors: Tensors, name: str) -> tuple[list, tuple]:
+    """A branch's convolutions, norms folded in, and its FC layer."""
+    widths = HEADSET_WIDTHS[name]
+    layers = [
         tensors.folded(f"{name}.layers.{i}", f"{name}.norms.{i}", wide, inputs, 3, 3)
-        for i, (inputs, wide) in pairs
+        for i, (inputs, wide) in enumerate(itertools.pairwise(widths))
     ]
+    side = HEADSET_SIZE >> len(layers)
+    fc = tensors.linear(f"{name}.fc", widths[-1] * side * side, HEADSET_NUMBERS[name])
+    return layers, fc

@@ -120,10 +120,11 @@ AFFECT_CHANNELS = (
 """Channels that the affect reader looks at, both sides of each together."""
 AFFECT_INPUTS = len(EXPRESSIONS) + len(AFFECT_CHANNELS)
 
-HEADSET_WIDTHS = (1, 8, 12, 16, 20)
-HEADSET_EYE, HEADSET_MOUTH = 20, 24
+HEADSET_WIDTHS = {"eye": (1, 12, 16, 20, 24), "mouth": (1, 12, 16, 24, 32)}
+"""Channels of each branch, a convolution between any two."""
+HEADSET_NUMBERS = {"eye": 20, "mouth": 28}
 """Numbers that are left of an eye's picture and of the mouth's."""
-HEADSET_CODE = 2 * HEADSET_EYE + HEADSET_MOUTH
-HEADSET_HIDDEN = 40
+HEADSET_CODE = 2 * HEADSET_NUMBERS["eye"] + HEADSET_NUMBERS["mouth"]
+HEADSET_HIDDEN = 48
 HEADSET_DARK = 4.0
 """The least deviation, in grey levels, by which such a picture is divided."""

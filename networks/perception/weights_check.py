@@ -17,7 +17,7 @@ from ..models.layouts import KINDS
 from ..models.registry import network_names
 from ..models.weights_file import WeightsInfo, file_digest, read_weights
 from ..models.weights_places import POSED, file_name, weights_folder
-from ..vocabulary import EXPRESSIONS, MOUTH
+from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS, MOUTH
 from .needed_weights import needed_weights
 
 SIZE_LIMIT = 15_000_000
@@ -48,11 +48,12 @@ _READS = {
     "mouth_reader": "people",
     "time_reader": "people",
     "affect_reader": "people",
+    "headset": "people",
     "scnn": "characters",
 }
 """Whose faces a network reads that serves no single character; the others read both."""
-_LABELS = {"kind": KINDS, "mouth_reader": MOUTH}
-"""What the classes of a network are where they are not the expressions."""
+_LABELS = {"kind": KINDS, "mouth_reader": MOUTH, "headset": ARKIT_CHANNELS}
+"""What the outputs of a network are where they are not the expressions."""
 
 
 def examine_weights(profiles: list[RigProfile]) -> list[dict]:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..errors import InputError, UsageError
 from ..models.headset import HeadsetNetwork, headset, headset_codes, prepare_views
-from ..models.weights_io import ModelCard, WeightsInfo, save_network, write_card
-from ..vocabulary import ARKIT_CHANNELS, HEADSET_SIZE
+from ..models.weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
+from ..vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, HEADSET_SIZE, mirror_name
 from .shared.headset_augment import (
     AugmentStrengths,
     Move,
@@ -37,7 +37,11 @@ SEEN = 0.12
 OWN = 0.3
 """Share of a capture's move that each of its frames has for itself."""
 CHECKED = 0.2
-"""Share of a person's first capture that is kept to check on."""
+"""Share of the first capture of a person who is learned alone that is kept to check on."""
+LOOKS = 10
+"""At least so many measurements within a training."""
+MIRRORED = np.array([ARKIT_INDEX[mirror_name(name)] for name in ARKIT_CHANNELS])
+"""Each channel's partner on the other side."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,12 @@ class HeadsetSettings:
     person: int = option(
         -1, "learn from this one alone (the person-specific network), -1: from all"
     )
+    stranger: bool = option(False, "--person counts the people to check on")
+    backbone: str = option("", "weight file whose backbone is kept as it is: only F is learned")
     augment: bool = option(True, "the 3D augmentation layer: turn, shift, lens and background")
-    images: int = option(120_000, "frames to learn from, counted each time they are seen")
-    batch: int = option(64, "frames a step")
-    rate: float = option(3e-3, "learning rate")
+    images: int = option(400_000, "frames to learn from, counted each time they are seen")
+    batch: int = option(128, "frames a step")
+    rate: float = option(5e-3, "learning rate")
     minutes: float | None = option(None, "shorten the training to this time")
     seed: int = option(0, "seed of everything random")
     threads: int = option(1, "processor threads, 0: all")
@@ -67,44 +73,69 @@ class HeadsetTask:
 
     def __init__(self, model: HeadsetNetwork, people: list[HeadsetPerson], s: HeadsetSettings):
         self.model, self.s = model, s
-        self.people = _chosen([p for p in people if p.split == TRAIN], s)
-        self.others = [p for p in people if p.split == VALIDATION]
-        if not self.others:
+        others = [p for p in people if p.split == VALIDATION]
+        if not others:
             raise InputError("holds nobody to check on", file=s.data, fix=MAKE_AGAIN)
-        self.rows = [_first(p) for p in self.people]
+        self.people = _chosen(others if s.stranger else [p for p in people if p.split == TRAIN], s)
+        self.checked, self.tested = parted(others)
+        self.rows = [first_rows(p, s.person >= 0) for p in self.people]
         self.mask = torch.from_numpy(seen_channels(self.people))
         self.grams = torch.from_numpy(np.stack([p.gram() for p in self.people]))
 
     def train_mode(self) -> None:
         self.model.train()
+        if self.s.backbone:
+            self.model.eye.eval()
+            self.model.mouth.eval()
 
     def loss(self, stage: Stage, rng: np.random.Generator) -> Tensor:
         count = max(1, stage.batch // TOGETHER)
         drawn = [self._group(rng) for _ in range(count)]
-        views, truth, who = (np.concatenate(part) for part in zip(*drawn, strict=True))
+        views, truth, who, swapped = (np.concatenate(part) for part in zip(*drawn, strict=True))
         codes = self.model.code(prepare_views(views)).view(count, TOGETHER + 1, -1)
         told = torch.from_numpy(rng.random((count, TOGETHER, 1)) >= UNKNOWN)
-        neutral = torch.where(told, codes[:, :1], self.model.nobody)
+        neutral = torch.where(told, codes[:, :1], self.model.adaptation.nobody)
         answer = self.model.adapted(codes[:, 1:].flatten(0, 1), neutral.flatten(0, 1))
         off = (answer.float() - torch.from_numpy(truth)) * self.mask
-        shape = torch.einsum("be,bef,bf->b", off, self.grams[who], off)
+        # How points move is known of the face as it is, not of the mirrored one.
+        own = torch.where(torch.from_numpy(swapped)[:, None], off[:, MIRRORED], off)
+        shape = torch.einsum("be,bef,bf->b", own, self.grams[who], own)
         return (off.square().sum(1) + SHAPE * shape).mean()
 
     def _group(self, rng: np.random.Generator) -> tuple:
-        """A neutral and TOGETHER frames of one capture: views, truth of the frames, whose."""
+        """A neutral and TOGETHER frames of one capture: views, truth of the frames, whose, whether
+        all are mirrored."""
         who = int(rng.integers(len(self.people)))
         person, (rows, _) = self.people[who], self.rows[who]
         neutral = rng.choice(np.flatnonzero(person.neutral & (person.change == 0)))
         chosen = np.array([neutral, *rng.choice(rows, TOGETHER)])
-        views = person.pictures[chosen]
+        views, truth = person.pictures[chosen], person.truth[chosen[1:]]
         if self.s.augment:
             views = changed(person, chosen, rng)
+        swapped = self.s.augment and rng.random() < 0.5
+        if swapped:
+            views, truth = mirrored(views, truth)
         views = views.astype(np.float32)
         views = 255.0 * (views / 255.0) ** np.exp(rng.normal(0, 0.15, (len(views), 3, 1, 1)))
-        return views, person.truth[chosen[1:]], np.full(TOGETHER, who)
+        return views, truth, np.full(TOGETHER, who), np.full(TOGETHER, swapped)
 
     def evaluate(self, model: HeadsetNetwork, stage: Stage) -> dict[str, float]:
-        return measured(model.eval(), self.people, self.others, self.rows, self.s.person < 0)
+        model.eval()
+        alone = [(p, rows[1]) for p, rows in zip(self.people, self.rows, strict=True)]
+        held = alone if self.s.person >= 0 else first_captures(self.checked)
+        found = measured(model, first_captures(self.tested), self.mask.numpy())
+        return found | {"score": -float(np.mean(millimetres(answers(model, held))))}
+
+
+def mirrored(views: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Views (R, 3, S, S) and truth (N, 52) of the face seen in a mirror."""
+    return views[:, (1, 0, 2), :, ::-1], truth[:, MIRRORED]
+
+
+def parted(others: list[HeadsetPerson]) -> tuple[list[HeadsetPerson], list[HeadsetPerson]]:
+    """People of whom nothing is learned: those by whom a checkpoint is chosen, and those on whom it
+    is measured; a single one is both."""
+    return others[::2], others[1::2] or others
 
 
 def _chosen(people: list[HeadsetPerson], s: HeadsetSettings) -> list[HeadsetPerson]:
@@ -116,10 +147,10 @@ def _chosen(people: list[HeadsetPerson], s: HeadsetSettings) -> list[HeadsetPers
     return chosen
 
 
-def _first(person: HeadsetPerson) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of a person's first capture: to learn from, to check on."""
+def first_rows(person: HeadsetPerson, held: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of a person's first capture: to learn from, and to check on if some are held back."""
     rows = np.flatnonzero((person.change == 0) & (person.neutral == 0))
-    cut = max(1, round(len(rows) * (1 - CHECKED)))
+    cut = max(1, round(len(rows) * (1 - CHECKED))) if held else len(rows)
     return rows[:cut], rows[cut:]
 
 
@@ -149,51 +180,85 @@ def changed(person: HeadsetPerson, rows: np.ndarray, rng: np.random.Generator) -
 # --- measures ------------------------------------------------------------------------------------
 
 
-def answered(model: HeadsetNetwork, person: HeadsetPerson, rows: np.ndarray, told: bool = True):
-    """(R, 52) coefficients of some rows of one capture; told: its neutral frames are known."""
+@dataclass(frozen=True)
+class Answer:
+    """What a network says of some rows of a person's: coefficients (R, 52)."""
+
+    person: HeadsetPerson
+    rows: np.ndarray
+    coefficients: np.ndarray
+
+
+Groups = list[tuple[HeadsetPerson, np.ndarray]]
+"""People, and of each the rows of one capture that are measured."""
+
+
+def first_captures(people: list[HeadsetPerson]) -> Groups:
+    """Everybody's first capture."""
+    return captures(people, CHANGES[0])
+
+
+def captures(people: list[HeadsetPerson], change: str) -> Groups:
+    """The captures under a change, of those who have one; neutral frames are left out."""
+    kind = CHANGES.index(change)
+    found = [(p, np.flatnonzero((p.change == kind) & (p.neutral == 0))) for p in people]
+    return [(p, rows) for p, rows in found if len(rows)]
+
+
+def answered(
+    model: HeadsetNetwork,
+    person: HeadsetPerson,
+    rows: np.ndarray,
+    told: bool = True,
+    low: float = 0.0,
+) -> np.ndarray:
+    """(R, 52) coefficients, or controls from `low` up, of some rows of one capture; told: its
+    neutral frames are known."""
     still = np.flatnonzero((person.change == person.change[rows[0]]) & (person.neutral == 1))
     codes = headset_codes(model, person.pictures[np.concatenate([still, rows])])
     neutral = codes[: len(still)].mean(0, keepdim=True)
     codes = codes[len(still) :]
     with torch.inference_mode():
         answer = model.adapted(codes, neutral.expand_as(codes) if told else None)
-    return answer.clamp(0.0, 1.0).numpy()
+    return answer.clamp(low, 1.0).numpy()
 
 
-def measured(model: HeadsetNetwork, people, others, rows, many: bool) -> dict[str, float]:
-    """Millimetres of the face on frames held back (`same`), under each kind of change of people
-    who were learned from, and of people never seen: by region, without their neutral, and where
-    nothing moves; the mean correlation of the channels that are seen."""
-    groups: dict[str, list] = {"same": [(p, r[1]) for p, r in zip(people, rows, strict=True)]}
-    for k, change in enumerate(CHANGES[1:], 1):
-        found = [(p, np.flatnonzero((p.change == k) & (p.neutral == 0))) for p in people]
-        groups[change] = [(p, r) for p, r in found if len(r)]
-    strangers = [(p, np.flatnonzero((p.change == 0) & (p.neutral == 0))) for p in others]
-    out = {f"mm {name}": _mm(model, g) for name, g in groups.items() if g}
-    for name in REGIONS:
-        out[f"mm unseen {name}"] = _mm(model, strangers, name)
-    out["mm unseen untold"] = _mm(model, strangers, told=False)
-    out["mm unseen still"] = _mm(None, strangers)
-    out["r unseen"] = correlation(model, strangers, seen_channels(people))
-    return out | {"score": -out["mm unseen face" if many else "mm same"]}
+def answers(model: HeadsetNetwork | None, groups: Groups, told: bool = True) -> list[Answer]:
+    """A network's of groups; without one, of faces that do not move."""
+    if model is None:
+        return [Answer(p, rows, np.zeros_like(p.truth[rows])) for p, rows in groups]
+    return [Answer(p, rows, answered(model, p, rows, told)) for p, rows in groups]
 
 
-def _mm(model, groups, region: str = "face", told: bool = True) -> float:
-    found = []
-    for person, rows in groups:
-        answer = answered(model, person, rows, told) if model else np.zeros((len(rows), 52))
-        own = (person.region >> REGIONS.index(region)) & 1 == 1
-        found.append(person.errors(answer, rows)[:, own].mean())
-    return float(np.mean(found))
+def millimetres(given: list[Answer], region: str = "face") -> list[float]:
+    """Mean over frames and points of each answer."""
+    bit = REGIONS.index(region)
+    return [
+        float(a.person.errors(a.coefficients, a.rows)[:, (a.person.region >> bit) & 1 == 1].mean())
+        for a in given
+    ]
 
 
-def correlation(model: HeadsetNetwork, groups, mask: np.ndarray) -> float:
-    """Mean over the channels that are seen of the correlation of answer and truth."""
-    answer = np.concatenate([answered(model, p, rows) for p, rows in groups])
-    truth = np.concatenate([p.truth[rows] for p, rows in groups])
-    pairs = [(answer[:, c], truth[:, c]) for c in np.flatnonzero(mask)]
-    moving = [pair for pair in pairs if min(np.std(x) for x in pair) > 1e-4]
-    return float(np.mean([np.corrcoef(*pair)[0, 1] for pair in moving])) if moving else 0.0
+def correlations(given: list[Answer]) -> np.ndarray:
+    """(52,) of each channel's answer and truth over all frames of all people; 0 where an answer
+    never changes, NaN where the truth doesn't."""
+    answer = np.concatenate([a.coefficients for a in given]).T
+    truth = np.concatenate([a.person.truth[a.rows] for a in given]).T
+    out = np.full(len(truth), np.nan)
+    for channel, (own, true) in enumerate(zip(answer, truth, strict=True)):
+        if np.std(true) > 1e-4:
+            out[channel] = np.corrcoef(own, true)[0, 1] if np.std(own) > 1e-4 else 0.0
+    return out
+
+
+def measured(model: HeadsetNetwork, groups: Groups, mask: np.ndarray) -> dict[str, float]:
+    """Millimetres by region, without their neutral, and where nothing moves; the mean correlation
+    of the channels that are seen (52,)."""
+    own = answers(model, groups)
+    out = {f"mm {name}": float(np.mean(millimetres(own, name))) for name in REGIONS}
+    out["mm untold"] = float(np.mean(millimetres(answers(model, groups, told=False))))
+    out["mm still"] = float(np.mean(millimetres(answers(None, groups))))
+    return out | {"r": float(np.nanmean(correlations(own)[mask > 0]))}
 
 
 def train(s: HeadsetSettings) -> Outcome:
@@ -201,15 +266,35 @@ def train(s: HeadsetSettings) -> Outcome:
     if s.threads:
         torch.set_num_threads(s.threads)
     torch.manual_seed(s.seed)
-    task = HeadsetTask(headset(), load_people(s.data), s)
-    say(f"headset network: {len(task.people)} people, {len(task.others)} to check on")
+    return train_on(load_people(s.data), s)
+
+
+def train_on(people: list[HeadsetPerson], s: HeadsetSettings) -> Outcome:
+    """`train` with captures that are loaded."""
+    task = HeadsetTask(_begun(s), people, s)
+    say(f"headset network: {len(task.people)} to learn from, {len(task.checked)} to check on")
     settings = fixed(s)
     stages = (Stage(HEADSET_SIZE, s.images, s.batch, s.rate),)
-    loop = LoopSettings(minutes=s.minutes, seed=s.seed, average=0.99, evaluate_every=300)
+    every = max(50, stages[0].steps // LOOKS)
+    # The rate sinks to the end, and the last are the best: nothing ends early.
+    loop = LoopSettings(
+        minutes=s.minutes, seed=s.seed, average=0.995, evaluate_every=every, patience=10 * LOOKS
+    )
     folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
     outcome = run(task, stages, folder, loop, settings, s.resume)
     _finish(s, task, outcome, settings)
     return outcome
+
+
+def _begun(s: HeadsetSettings) -> HeadsetNetwork:
+    """The network with which learning begins."""
+    model = headset()
+    if s.backbone:
+        known, _ = load_network(s.backbone, "headset")
+        model.load_state_dict(known.state_dict())
+        for part in (model.eye, model.mouth):
+            part.requires_grad_(False)
+    return model
 
 
 def _finish(s: HeadsetSettings, task: HeadsetTask, outcome: Outcome, settings: dict) -> None:
@@ -221,9 +306,10 @@ def _finish(s: HeadsetSettings, task: HeadsetTask, outcome: Outcome, settings: d
         title="Headset network",
         purpose="Three near cameras in a headset (two eyes, the mouth) to 52 ARKit coefficients.",
         data=f"{frames} simulated frames of {len(task.people)} people, "
-        f"{sum(map(len, task.others))} of {len(task.others)} others to check on.",
+        f"{len(task.checked)} others to check on, {len(task.tested)} to measure.",
         licence_of_data="Made by ExprGen from its bilinear face (a CC0 base mesh).",
-        split="by person; `unseen` are people of whom nothing was learned",
+        split="by person; measured on people of whom nothing was learned, and by whom no "
+        "checkpoint was chosen",
         metrics=outcome.metrics,
         seed=s.seed,
         command=f"exprgen train headset --data HEADSET --out {Path(s.out).name}"

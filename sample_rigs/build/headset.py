@@ -58,23 +58,27 @@ FULL = 45.0
 AHEAD, AWAY = 0.15, -0.2
 """Cosines: from a camera's axis, what is drawn; of a normal and the way to the camera, what is
 turned over."""
-GLOSS, SHARP = (1.6, 0.5, 0.2), np.array([14, 350, 40, 30])
+GLOSS, SHARP = (1.6, 0.5, 0.2), np.array([14, 350, 40, 30], np.float32)
 """Of eyes, teeth and rims; how sharp highlights are, of skin as well."""
 
 
 @dataclass(frozen=True)
 class HeadsetSettings:
     """people, val_people: how many. each: frames of a person's first capture; later ones have a
-    third. changed: of the people to learn from those that are filmed again. seed: of everything."""
+    third. changed: of the people to learn from those that are filmed again. again: frames of the
+    first capture of those who are, from whom a network of their own is learned; 0: as of others.
+    seed: of everything."""
 
     people: int = 16
     val_people: int = 4
     each: int = 120
     changed: int = 2
+    again: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.people, self.val_people, self.each - NEUTRALS) < 1:
+        frames = min(self.each, self.again or self.each) - NEUTRALS
+        if min(self.people, self.val_people, frames) < 1:
             raise UsageError("nothing to make", fix=f"give numbers from {NEUTRALS + 1} up")
 
 
@@ -180,10 +184,15 @@ class Scene:
 
 
 def draw_view(
-    scene: Scene, session: Session, view: int, rng: np.random.Generator
+    scene: Scene,
+    session: Session,
+    view: int,
+    rng: np.random.Generator,
+    size: int = HEADSET_SIZE,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What one camera sees: grey (S, S) uint8, distances (S, S) in mm, 0 beside the face."""
-    side = HEADSET_SIZE * SAMPLES
+    """What one camera, whose pictures have sides of `size` pixels, sees: grey (S, S) uint8,
+    distances (S, S) in mm, 0 beside the face."""
+    side = size * SAMPLES
     camera = Cameras.of(session.headset.cameras.rows[view])
     seen = camera.seen(scene.points)
     distance = np.linalg.norm(seen, axis=1)
@@ -196,8 +205,8 @@ def draw_view(
     kind = scene.material[covered.triangle]
     lamp = camera.position + session.headset.lamps[view] @ camera.rotation
     grey[covered.sample] = _shaded(at, kind, camera.position, lamp, session)
-    far[covered.sample] = np.linalg.norm(at[:, :3] - camera.position, axis=1)
-    return _sensed(grey, far, session, rng)
+    far[covered.sample] = _length(at[:, :3] - camera.position)
+    return _sensed(grey, far, session, rng, size)
 
 
 def _normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
@@ -211,7 +220,15 @@ def _normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 def _unit(ways: np.ndarray) -> np.ndarray:
-    return ways / np.maximum(np.linalg.norm(ways, axis=-1, keepdims=True), 1e-9)
+    return ways / np.maximum(_length(ways), 1e-9)[:, None]
+
+
+def _length(ways: np.ndarray) -> np.ndarray:
+    return np.sqrt(_dot(ways, ways))
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.einsum("ij,ij->i", a, b)
 
 
 def _shaded(at: np.ndarray, kind: np.ndarray, camera, lamp, session: Session) -> np.ndarray:
@@ -221,29 +238,31 @@ def _shaded(at: np.ndarray, kind: np.ndarray, camera, lamp, session: Session) ->
         at: (N, 17) blended `Scene.values`; kind: (N,) materials.
     """
     light, look = session.light, session.look
+    camera, lamp = np.float32(camera), np.float32(lamp)  # thousands of samples: doubles cost half
     place, back = at[:, :3], _unit(camera - at[:, :3])
     normal = _unit(at[:, 3:6])
-    normal *= np.where((normal * back).sum(1) < AWAY, -1.0, 1.0)[:, None]
-    away = np.linalg.norm(lamp - place, axis=1)
-    way = _unit(lamp - place)
-    bright = np.array([0.0, 0.0, 0.85, 0.12])[kind]
+    normal *= np.where(_dot(normal, back) < AWAY, np.float32(-1), np.float32(1))[:, None]
+    way = lamp - place
+    away = _length(way)
+    way /= np.maximum(away, 1e-9)[:, None]
+    bright = np.array([0.0, 0.0, 0.85, 0.12], np.float32)[kind]
     skin, eye = kind == SKIN, kind == EYE
     bright[skin] = skin_brightness(look, at[skin, 6:9], at[skin, 12:])
     bright[eye] = eye_brightness(look, at[eye, 9:12])
     fall = np.minimum((FULL / away) ** 2, 2.5)
-    direct = np.clip((normal * way).sum(1), 0, 1) * fall
-    around = 0.35 + 0.65 * np.clip(normal @ light.ambient, 0, 1)
-    shine = np.clip((normal * _unit(way + back)).sum(1), 0, 1) ** SHARP[kind]
-    gloss = np.array([look.gloss, *GLOSS])[kind] * shine
+    direct = np.clip(_dot(normal, way), 0, 1) * fall
+    around = 0.35 + 0.65 * np.clip(normal @ np.float32(light.ambient), 0, 1)
+    shine = np.clip(_dot(normal, _unit(way + back)), 0, 1) ** SHARP[kind]
+    gloss = np.array([look.gloss, *GLOSS], np.float32)[kind] * shine
     return light.lamp * fall * gloss + bright * (light.lamp * direct + (1 - light.lamp) * around)
 
 
-def _sensed(grey, far, session: Session, rng) -> tuple[np.ndarray, np.ndarray]:
+def _sensed(grey, far, session: Session, rng, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Samples as the sensor tells them."""
     light = session.light
     import cv2
 
-    side, size = HEADSET_SIZE * SAMPLES, HEADSET_SIZE
+    side = size * SAMPLES
     empty = np.isnan(grey)
     level = np.nanpercentile(grey, 75) if not empty.all() else 1.0
     lit = np.where(empty, 0.0, grey / max(level, 1e-6) * light.exposure)
@@ -282,6 +301,7 @@ def capture(s: HeadsetSettings, number: int, split: str) -> HeadsetPerson:
     rng = np.random.default_rng([s.seed, number, split == "val", 31])
     sitter = Sitter(model, np.clip(rng.normal(0, 0.85, model.identities), -2.2, 2.2))
     again = split == "val" or number < s.changed
+    whole = (s.again or s.each) if again else s.each
     usual = draw_headset(rng), draw_light(rng), draw_appearance(rng)
     other = draw_headset(rng, 1.3), draw_light(rng, 1.6), made_up(usual[2], rng)
     columns, cameras = [], []
@@ -291,7 +311,7 @@ def capture(s: HeadsetSettings, number: int, split: str) -> HeadsetPerson:
         cameras.append(own[0].cameras.rows)
         if k and not again:
             continue
-        count = s.each if not k else max(NEUTRALS + 1, s.each // 3)
+        count = whole if not k else max(NEUTRALS + 1, whole // 3)
         made = captured(sitter, Session(*own), count, rng)
         columns.append((*made, np.full(count, k)))
     pictures, depth, truth, neutral, change = (

@@ -163,17 +163,18 @@ def _step(low: float, high: float, values: np.ndarray) -> np.ndarray:
 
 def skin_brightness(look: Appearance, place: np.ndarray, paint: np.ndarray) -> np.ndarray:
     """(N,) of points of the skin: place (N, 3) on the mean face, paint (N, 5) of `painted`."""
-    bumps = np.cos(place @ look.waves[:, :3].T + look.waves[:, 3]).sum(1) / np.sqrt(BUMPS)
+    waves = np.float32(look.waves)
+    bumps = np.cos(place @ waves[:, :3].T + waves[:, 3]).sum(1) / np.sqrt(np.float32(BUMPS))
     brow, lash, lip, bearded, lid = np.clip(paint, 0.0, 1.0).T
     out = 0.7 * (1.0 + look.bumps * bumps)
     for share, bright in ((lid, look.lid), (lip, look.lips), (brow, look.brows)):
         out = out * (1.0 + share * (bright - 1.0))
     if look.beard:
-        hairs = np.clip(0.75 + 0.5 * np.cos(place @ (9 * look.waves[:6, :3]).T).sum(1), 0.2, 1.0)
+        hairs = np.clip(0.75 + 0.5 * np.cos(place @ (9 * waves[:6, :3]).T).sum(1), 0.2, 1.0)
         out = out * (1.0 - look.beard * bearded * hairs)
     out = out * (1.0 + lash * (look.lashes - 1.0))
     x, y, z = place.T  # what lies behind the lips sees little light
-    inside = (np.abs(x) < 30) * (y < -52) * (y > -92) * _step(15.0, 4.0, z)
+    inside = (np.abs(x) < 25) * (y < -52) * (y > -92) * _step(15.0, 4.0, z)
     return out * (1.0 - 0.8 * inside)
 
 

@@ -62,7 +62,11 @@ class Cameras:
         """(..., side * side, 3) directions of length 1, before the cameras, of a picture's pixels
         row by row."""
         y, x = np.mgrid[:side, :side].reshape(2, -1)
-        away = np.stack([x, y], -1) - self.middle[..., None, :]
+        return self.towards(np.stack([x, y], -1))
+
+    def towards(self, places: np.ndarray) -> np.ndarray:
+        """(..., N, 3) directions of length 1, before the cameras, of places (N, 2) in pixels."""
+        away = places - self.middle[..., None, :]
         far = np.linalg.norm(away, axis=-1)
         angle = _angle(far / self.focal[..., None], self.bend[..., None])
         flat = away / np.maximum(far, 1e-9)[..., None] * np.sin(angle)[..., None]

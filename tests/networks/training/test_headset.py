@@ -11,6 +11,7 @@ from exprgen.networks.models.headset import headset_codes
 from exprgen.networks.models.weights_io import load_network
 from exprgen.networks.training import headset
 from exprgen.networks.training.shared.headset_augment import (
+    COARSE,
     Move,
     displaced,
     draw_background,
@@ -63,23 +64,24 @@ def wall(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_without_a_move_a_picture_is_itself():
     picture, depth, rows = wall(np.random.default_rng(0))
     depth[:, :, :9] = 0
-    assert np.abs(displaced(depth, rows, Move.none(1))).max() < 1e-4
+    assert np.abs(displaced(depth, rows, Move.none(1))).max() < 1e-3
     assert np.abs(seen_anew(picture, depth, rows, Move.none(1)).astype(int) - picture).max() <= 1
 
 
 def test_a_shift_lands_where_geometry_says():
     picture, depth, rows = wall(np.random.default_rng(1))
-    move = Move(np.zeros(3), np.array([3.0, -2.0, 0.0]), np.ones(1))
+    move = Move(np.zeros(3), np.array([2.35, -2.35, 0.0]), np.ones(1))
     carried = displaced(depth, rows, move)[0]
-    middle = HEADSET_SIZE // 2
-    # 3 mm aside at 50 mm are 0.06 radians; downwards is down.
-    assert carried[middle, middle] == pytest.approx([FOCAL * 0.06, FOCAL * 0.04], rel=0.03)
+    middle = HEADSET_SIZE // 2 // COARSE
+    # 2.35 mm aside at 50 mm are 0.047 radians; downwards is down.
+    assert carried[middle, middle] == pytest.approx([FOCAL * 0.047, FOCAL * 0.047], rel=0.03)
     anew = seen_anew(picture, depth, rows, move)[0].astype(float)
-    y, x = np.mgrid[10:38:4, 10:38:4]
-    landed = np.stack([x, y], -1) + carried[y, x]
+    y, x = np.mgrid[5:19, 5:19]
+    landed = COARSE * np.stack([x, y], -1) + (COARSE - 1) / 2 + carried[y, x]
     there = np.round(landed).astype(int)
     near = np.abs(landed - there).max(-1) < 0.2
-    before = picture[0][y, x].astype(float)
+    squares = picture[0].reshape(HEADSET_SIZE // COARSE, COARSE, -1, COARSE).mean((1, 3))
+    before = squares[y, x]
     assert near.sum() > 3
     assert np.abs(anew[there[..., 1], there[..., 0]] - before)[near].mean() < 6
 
@@ -165,10 +167,10 @@ def trained(captures, tmp_path_factory):
 
 def test_people_never_seen_are_read(trained, captures):
     network, info = load_network(trained, "headset")
-    assert trained.stat().st_size < 64_000
+    assert trained.stat().st_size < 105_000
     assert trained.with_suffix(".md").exists()
     found = info.training["metrics"]
-    assert found["mm unseen face"] < 0.5 * found["mm unseen still"]
+    assert found["mm face"] < 0.5 * found["mm still"]
     person = HeadsetPerson.load(captures / "person_val_000.npz")
     rows = np.arange(6, len(person))
     answer = headset.answered(network, person, rows)
