@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..vocabulary import ARKIT_CHANNELS
-from . import lids, lips, mirror, parted, rigid_parts
+from . import lids, lips, mirror, muzzle, parted, rigid_parts
 from .carrying import carried, places_on
 from .lids import SIDES, Eye
 from .nearest import nearest_places
@@ -79,6 +79,7 @@ class Acting:
     def __init__(self, head: Head, laid: Laid, moves: dict, flip, sealed: tuple[str, ...]):
         self.head, self.laid, self.flip, self.sealed = head, laid, flip, sealed
         self.on_template = moves
+        self.muzzle = muzzle.is_long(head.landmarks) and "mouth" not in sealed
         self.correctives: tuple[Corrective, ...] = ()
         self.parted, self.hollow = 0.0, False
 
@@ -125,6 +126,8 @@ class Acting:
         gained = np.array([gain_of(n) * self.on_template[n] for n in names])
         stack = carried(gained, found, self.head)
         moves = dict(zip(names, stack, strict=True))
+        if self.muzzle:
+            moves = muzzle.with_jaw(moves, self.head, found, self._jaw())
         flat, sealed = at_rest(found), "mouth" in self.sealed
         meeting = None if sealed else parted.meeting(self.head, flat)
         self.hollow = not sealed and parted.ends_at_lips(self.head, flat)
@@ -151,11 +154,14 @@ class Acting:
         touching = lips.lips_of(replace(self.head, points=met))
         out, shape = dict(moves), template()
         for name, field in self.on_template.items():
+            if self.muzzle and name in muzzle.BONE_ALONE:
+                continue
             opens = lips.opens_lips(shape, self.laid.points, field)
             kept = lips.not_through if opens else lips.together
             out[name] = kept(moves[name], touching)
-        shut = lips.together(moves["jawOpen"] + moves["mouthClose"], touching)
-        out["mouthClose"] = shut - moves["jawOpen"]
+        if not self.muzzle:
+            shut = lips.together(moves["jawOpen"] + moves["mouthClose"], touching)
+            out["mouthClose"] = shut - moves["jawOpen"]
         return out
 
     def _eye(self, moves: dict, halfway: dict, side: str, ball: lids.Ball) -> None:
@@ -181,8 +187,10 @@ class Acting:
 
     # --- parts ---
 
-    def _jaw(self) -> dict[str, rigid_parts.Motion]:
+    def _jaw(self) -> dict[str, rigid_parts.Motion | muzzle.Back]:
         """Action -> how the jaw's bone goes in it, where it does."""
+        if self.muzzle:
+            return muzzle.jaw_motions(self.laid)
         model, shape = template().model, template()
         weight = rigid_parts.jaw_weights(shape)
         teeth = model.groups["teeth_lower"]

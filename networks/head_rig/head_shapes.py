@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..vocabulary import LANDMARK_INDEX, LANDMARK_NAMES, mirror_landmark
-from . import lips, mirror, slit
+from . import lips, mirror, muzzle, slit
 from .acting import Acting, Corrective
 from .brows import with_brows
 from .mesh_graph import edges_of, normals_of
@@ -117,6 +117,8 @@ def shapes_for(
         )
     moved = _on_template(laid, method)
     stepped()
+    if muzzle.is_long(head.landmarks):
+        moved = muzzle.on_template(laid, moved)
     if MOUTH.name in sealed:
         moved = lips.grown_together(template(), laid.points, moved)
     moves = dict(zip(template().model.expressions, moved, strict=True))

@@ -98,7 +98,7 @@ def meeting(head: Head, flat: np.ndarray) -> Meeting | None:
     across = line.lower - line.upper
     closing = across * (line.gap / np.maximum(-across[:, 1], 1e-9))[:, None]
     closing[:, 1] -= OVERLAP * np.minimum(line.gap, 1.0)
-    upper = _is_upper(head, flat)
+    upper = is_upper(head, flat)
     for side, rim, share in (
         (LIP_UPPER, line.upper, UPPER_SHARE),
         (LIP_LOWER, line.lower, UPPER_SHARE - 1.0),
@@ -168,7 +168,7 @@ def _rim(points, along, edges, stations, sign: float) -> np.ndarray | None:
     return np.stack([np.interp(stations, stations[known], at[known, k]) for k in range(3)], 1)
 
 
-def _is_upper(head: Head, flat: np.ndarray) -> np.ndarray:
+def is_upper(head: Head, flat: np.ndarray) -> np.ndarray:
     """(N,) whether a point is above the line of the lips, by its side where it has one."""
     along, seam = _seam(template())
     above = flat[:, 1] > np.interp(flat[:, 0], along, seam[:, 0])
