@@ -129,7 +129,7 @@ class Acting:
         if self.muzzle:
             moves = muzzle.with_jaw(moves, self.head, found, self._jaw())
         flat, sealed = at_rest(found), "mouth" in self.sealed
-        meeting = None if sealed else parted.meeting(self.head, flat)
+        meeting = None if sealed or self.muzzle else parted.meeting(self.head, flat)
         self.hollow = not sealed and parted.ends_at_lips(self.head, flat)
         moves = self._lips(moves, meeting)
         halfway = {} if meeting is None else {"fixMeet": meeting.moves}

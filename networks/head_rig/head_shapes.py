@@ -16,7 +16,7 @@ from ..vocabulary import LANDMARK_INDEX, LANDMARK_NAMES, mirror_landmark
 from . import lips, mirror, muzzle, slit
 from .acting import Acting, Corrective
 from .brows import with_brows
-from .mesh_graph import edges_of, normals_of
+from .mesh_graph import Links, edges_of, normals_of
 from .methods import METHODS, check_method
 from .pieces import Mesh, Welded
 from .registration import LAY, Head, Laid, lay, similarity
@@ -29,8 +29,13 @@ FEWEST = 100
 """Points that a face must have."""
 FARTHEST = 5.0
 """Millimetres of a human head: a face that lies farther from the template is none."""
+HALF, LEAST_HALF = 3.0, 0.2
+"""Millimetres beside the middle from which a point is of one side; share of the points of one side
+that the other must have."""
 PIVOT = np.array([0.0, -75.0, -85.0])
 """Where a human head turns on its neck, below and between the ears, in the template's frame."""
+APART = 0.005
+"""Share of the way to its neighbours by which a point is told from another one at its place."""
 FINEST, MARGIN = 25_000, 70.0
 """Points of the face to which the template is laid at most, and millimetres round its landmarks
 that are of it."""
@@ -104,6 +109,7 @@ def shapes_for(
     _check_count(meshes[0], cut[0].points[skin], landmarks)
     head, placed, flip = _head(meshes[0], cut, skin, landmarks)
     sides, sealed = sides_of(head.points, edges_of(head.triangles), head.landmarks)
+    _check_halves(meshes[0], head)
     _check_openings(meshes[0], sealed)
     head = replace(head, sides=sides)
     stepped = _counted(progress, LAY.steps + 3)
@@ -170,6 +176,17 @@ def _check_count(mesh: Mesh, points: np.ndarray, landmarks: np.ndarray) -> None:
         )
 
 
+def _check_halves(mesh: Mesh, head: Head) -> None:
+    low, high = head.landmarks.min(0), head.landmarks.max(0)
+    across = head.points[((head.points > low) & (head.points < high)).all(1), 0]
+    sides = [(across > HALF).sum(), (across < -HALF).sum()]
+    if min(sides) < LEAST_HALF * max(sides):
+        raise InputError(
+            f"mesh {mesh.name!r} is half a head",
+            fix="give it a Mirror modifier, which is applied, or the other half",
+        )
+
+
 def _check_openings(mesh: Mesh, sealed: tuple[str, ...]) -> None:
     """A landmarker sees faces in stones; what has neither mouth nor eyes can't act."""
     if len(sealed) == len(OPENINGS):
@@ -184,7 +201,8 @@ def _head(mesh: Mesh, cut: list[Welded], skin: np.ndarray, landmarks: np.ndarray
     partners (N,), or None."""
     points, triangles = cut[0].points[skin], cut[0].of_piece(skin)
     placed = similarity(landmarks, template().landmarks(template().rest))
-    found = mirror.find_plane(points, placed.rotation[0], mesh.origin, mesh.axes)
+    told_apart = _towards_neighbours(points, triangles)
+    found = mirror.find_plane(told_apart, placed.rotation[0], mesh.origin, mesh.axes)
     flip = None
     if found is not None:
         placed, flip = mirror.upright(placed, found[0]), found[1]
@@ -195,6 +213,14 @@ def _head(mesh: Mesh, cut: list[Welded], skin: np.ndarray, landmarks: np.ndarray
     sides = np.zeros(len(own), np.int8)
     head = Head(own, triangles, normals_of(own, triangles), sides, marks, flip is not None)
     return head, placed, flip
+
+
+def _towards_neighbours(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Points a very little nearer to those that they hang on: lips that lie on each other have
+    their own partners on the other side then."""
+    links = Links(len(points), edges_of(triangles))
+    lack = links.laplacian(points) / np.maximum(links.degree, 1.0)[:, None]
+    return points - APART * np.where(links.degree[:, None] > 0, lack, 0.0)
 
 
 def _outward(points: np.ndarray, triangles: np.ndarray, marks: np.ndarray) -> np.ndarray:
