@@ -159,12 +159,16 @@ class Console:
 
     def counter(self, stage: str) -> Callable[[int, int], None]:
         """A (done, total) callback that shows `stage` with its rate and the time left."""
-        began = time.monotonic()
+        first: list[tuple[float, int]] = []
 
         def show(done: int, total: int) -> None:
-            spent = time.monotonic() - began
-            # The first one holds the start of Blender: no measure of the others.
-            rate = done / spent if spent > 0.5 and done > 1 else None
+            now = time.monotonic()
+            # The first one holds what comes before, such as the start of Blender.
+            if not first:
+                first.append((now, done))
+            began, before = first[0]
+            spent = now - began
+            rate = (done - before) / spent if spent > 0.5 and done > before else None
             self.progress(stage, done, total, rate, (total - done) / rate if rate else None)
 
         return show

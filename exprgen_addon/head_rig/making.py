@@ -33,9 +33,10 @@ def rig_head(
     locate: Locate,
     points: dict | None = None,
     method: str = METHODS[0],
-    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Made:
-    """Rig a head of the open file: everything is found first, then written.
+    """Rig a head of the open file: everything is found first, then written. progress: told how many
+    of the steps are done by which the face model is laid on the head and its actions carried over.
 
     Raises:
         InputError: no face is found on it, or the template can't be laid on it; nothing is changed
@@ -45,9 +46,8 @@ def rig_head(
     told = reading.make_ready(objects)
     bpy.context.view_layer.update()
     meshes = [reading.read_mesh(obj) for obj in objects]
-    say("looking for the landmarks")
     landmarks, placed = marking.find_landmarks(mesh, character_objects(mesh), locate, points)
-    found = shapes_for(meshes, landmarks, method, say)
+    found = shapes_for(meshes, landmarks, method, progress)
     keys = build.add_shapes(objects, found, method)
     build.add_pivot(objects, found)
     seen = [w for w in placed.warnings if "lower lip" not in w and "framed" not in w]
@@ -62,9 +62,10 @@ def rig_file(
     mesh_name: str | None = None,
     points: dict | None = None,
     method: str = METHODS[0],
-    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Made:
     """Open a scene file, rig the head in it and save it as `out`; the file itself stays as it is.
+    progress: see `rig_head`.
 
     Raises:
         InputError, UsageError: see `open_scene`, `reading.bare_head`, `rig_head`.
@@ -74,7 +75,7 @@ def rig_file(
     told = open_scene(path)
     mesh = reading.bare_head(mesh_name, file=path)
     try:
-        made = rig_head(mesh, locate, points, method, say)
+        made = rig_head(mesh, locate, points, method, progress)
     except InputError as error:
         raise InputError(error.problem, file=error.file or path, fix=error.fix) from error
     save_file(out)

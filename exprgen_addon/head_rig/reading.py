@@ -9,6 +9,7 @@ import numpy as np
 from ...networks.characters.control_names import words_of
 from ...networks.errors import InputError, UsageError
 from ...networks.head_rig.acting import CORRECTIVE_NAMES
+from ...networks.head_rig.mesh_graph import WELD
 from ...networks.head_rig.pieces import Mesh
 from ...networks.names import shortened
 from ...networks.vocabulary import ARKIT_CHANNELS
@@ -106,15 +107,22 @@ def make_ready(objects: list[bpy.types.Object]) -> list[str]:
     """Give each object a mesh of its own, with both halves; returns what was done, in words."""
     told = []
     for obj in objects:
-        if obj.data.users > 1:
-            obj.data = obj.data.copy()
-        if obj.data.shape_keys is None and any(m.type in UNDER_KEYS for m in obj.modifiers):
-            _apply_mirror(obj)
-            told.append(f"the Mirror modifier of {obj.name!r} is applied")
+        if obj.data.users > 1 or obj.data.library is not None:
+            obj.data = obj.data.copy()  # keys on a linked mesh would not be saved
+        if any(m.type in UNDER_KEYS for m in obj.modifiers):
+            told.append(_without_mirror(obj))
         other = [k.name for k in obj.data.shape_keys.key_blocks[1:]] if obj.data.shape_keys else []
         if other:
             told.append(f"{obj.name!r} keeps its shape keys {shortened(other, 3)}")
     return told
+
+
+def _without_mirror(obj: bpy.types.Object) -> str:
+    """Apply an object's mirror, where it has no keys that stand against it; what was done."""
+    if obj.data.shape_keys is not None:
+        return f"the Mirror modifier of {obj.name!r} stays on its keys: both its halves move alike"
+    _apply_mirror(obj)
+    return f"the Mirror modifier of {obj.name!r} is applied"
 
 
 def _apply_mirror(obj: bpy.types.Object) -> None:
@@ -174,13 +182,32 @@ def _triangles(mesh: bpy.types.Mesh, points: np.ndarray) -> tuple[np.ndarray, np
         made.from_mesh(mesh)
         for vertex, place in zip(made.verts, points, strict=True):
             vertex.co = place
-        bmesh.ops.recalc_face_normals(made, faces=made.faces)
+        made.normal_update()
         loops = made.calc_loop_triangles()
         triangles = np.array([[loop.vert.index for loop in three] for three in loops], np.int64)
         material = np.array([three[0].face.material_index for three in loops], np.int64)
+        face = np.array([three[0].face.index for three in loops], np.int64)
+        turned = _turned(made, points)
     finally:
         made.free()
-    return triangles.reshape(-1, 3), material
+    triangles = triangles.reshape(-1, 3)
+    return np.where(turned[face][:, None], triangles[:, ::-1], triangles), material
+
+
+def _turned(made: bmesh.types.BMesh, points: np.ndarray) -> np.ndarray:
+    """(F,) whether each face looks another way than the piece that it is of, whose faces hang
+    together where their points lie on each other; `made` is of no use afterwards."""
+    before = np.array([face.normal for face in made.faces])
+    number = made.faces.layers.int.new("exprgen number")
+    for face in made.faces:
+        face[number] = face.index
+    extent = float(np.ptp(points, axis=0).max()) if len(points) else 0.0
+    bmesh.ops.remove_doubles(made, verts=made.verts, dist=WELD * extent)
+    bmesh.ops.recalc_face_normals(made, faces=made.faces)
+    turned = np.zeros(len(before), bool)
+    for face in made.faces:
+        turned[face[number]] = np.dot(before[face[number]], face.normal) < 0.0
+    return turned
 
 
 def check_object_mode() -> None:

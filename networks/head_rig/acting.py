@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..vocabulary import ARKIT_CHANNELS
-from . import lids, lips, mirror, rigid_parts
+from . import lids, lips, mirror, muzzle, parted, rigid_parts
 from .carrying import carried, places_on
 from .lids import SIDES, Eye
 from .nearest import nearest_places
+from .parted import Meeting, at_rest
 from .pieces import Welded
 from .registration import Head, Laid, Similarity
 from .rigid_parts import BOTH_JAWS, EYE, LOWER_TEETH, ON_SKIN, TONGUE, Piece
@@ -36,8 +37,8 @@ LIDS = ("LookDown", "LookUp", "Wide", "Squint")
 
 @dataclass(frozen=True)
 class Corrective:
-    """A shape that no control moves: it stands at `expression` of the values a, b of the shapes
-    `sources`."""
+    """A shape that no control moves: it stands at `expression` of the values a, b and so on of the
+    shapes `sources`."""
 
     name: str
     sources: tuple[str, ...]
@@ -52,15 +53,23 @@ _CORRECTIVES = (
         for s in ("Left", "Right")
     ),
     Corrective("fixSeal", ("mouthClose", "jawOpen"), "max(0,a-max(0,b))"),
+    Corrective(
+        "fixMeet",
+        ("mouthClose", "mouthPressLeft", "mouthPressRight"),
+        "min(1,4*max(0,a)+max(0,b)/2+max(0,c)/2)",
+    ),
 )
 """fixLid: half a blink would cut through the eyeball. fixSeal: lips that are closed without an open
-jaw would pass through each other."""
+jaw would pass through each other. fixMeet: lips that are parted at rest meet in what closes lips,
+soon, since a jaw that hardly opens asks for little of mouthClose."""
 
 CORRECTIVE_NAMES = tuple(c.name for c in _CORRECTIVES)
 
 
 class Acting:
-    """A head with the template laid on it, and what its actions do.
+    """A head with the template laid on it, and what its actions do. correctives: those that it
+    needs, parted: how far its lips are apart at rest, millimetres or 0, and hollow: whether
+    nothing lies behind them, once it was asked.
 
     Args:
         moves: action -> (V, 3) on the laid template. flip: the head's mirror partners (N,), or
@@ -70,7 +79,9 @@ class Acting:
     def __init__(self, head: Head, laid: Laid, moves: dict, flip, sealed: tuple[str, ...]):
         self.head, self.laid, self.flip, self.sealed = head, laid, flip, sealed
         self.on_template = moves
+        self.muzzle = muzzle.is_long(head.landmarks) and "mouth" not in sealed
         self.correctives: tuple[Corrective, ...] = ()
+        self.parted, self.hollow = 0.0, False
 
     def of_meshes(
         self, cut: list[Welded], skin: np.ndarray, placed: Similarity
@@ -115,8 +126,14 @@ class Acting:
         gained = np.array([gain_of(n) * self.on_template[n] for n in names])
         stack = carried(gained, found, self.head)
         moves = dict(zip(names, stack, strict=True))
-        moves = self._lips(moves)
-        halfway = {}
+        if self.muzzle:
+            moves = muzzle.with_jaw(moves, self.head, found, self._jaw())
+        flat, sealed = at_rest(found), "mouth" in self.sealed
+        meeting = None if sealed or self.muzzle else parted.meeting(self.head, flat)
+        self.hollow = not sealed and parted.ends_at_lips(self.head, flat)
+        moves = self._lips(moves, meeting)
+        halfway = {} if meeting is None else {"fixMeet": meeting.moves}
+        self.parted = 0.0 if meeting is None else meeting.gap
         for side in SIDES:
             self._eye(moves, halfway, side, balls[side])
         if self.flip is not None:
@@ -124,24 +141,27 @@ class Acting:
             halfway = mirror.mirrored(halfway, self.flip)
         still = np.zeros_like(self.head.points)
         moves = {name: moves.get(name, still) for name in ARKIT_CHANNELS}
-        self.correctives = tuple(
-            c for c in _CORRECTIVES if not c.name.startswith("fixLid") or c.name in halfway
-        )
-        return moves | self._corrections(moves) | halfway
+        out = moves | self._corrections(moves) | halfway
+        self.correctives = tuple(c for c in _CORRECTIVES if c.name in out)
+        return out
 
-    def _lips(self, moves: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _lips(self, moves: dict, meeting: Meeting | None) -> dict[str, np.ndarray]:
         """Actions that keep the template's lips together keep the head's together, none lets them
         through each other, and mouthClose closes an open jaw."""
         if "mouth" in self.sealed:
             return moves
-        touching = lips.lips_of(self.head)
+        met = self.head.points if meeting is None else self.head.points + meeting.moves
+        touching = lips.lips_of(replace(self.head, points=met))
         out, shape = dict(moves), template()
         for name, field in self.on_template.items():
+            if self.muzzle and name in muzzle.BONE_ALONE:
+                continue
             opens = lips.opens_lips(shape, self.laid.points, field)
             kept = lips.not_through if opens else lips.together
             out[name] = kept(moves[name], touching)
-        shut = lips.together(moves["jawOpen"] + moves["mouthClose"], touching)
-        out["mouthClose"] = shut - moves["jawOpen"]
+        if not self.muzzle:
+            shut = lips.together(moves["jawOpen"] + moves["mouthClose"], touching)
+            out["mouthClose"] = shut - moves["jawOpen"]
         return out
 
     def _eye(self, moves: dict, halfway: dict, side: str, ball: lids.Ball) -> None:
@@ -167,8 +187,10 @@ class Acting:
 
     # --- parts ---
 
-    def _jaw(self) -> dict[str, rigid_parts.Motion]:
+    def _jaw(self) -> dict[str, rigid_parts.Motion | muzzle.Back]:
         """Action -> how the jaw's bone goes in it, where it does."""
+        if self.muzzle:
+            return muzzle.jaw_motions(self.laid)
         model, shape = template().model, template()
         weight = rigid_parts.jaw_weights(shape)
         teeth = model.groups["teeth_lower"]

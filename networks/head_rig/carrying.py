@@ -31,11 +31,15 @@ def places_on(points: np.ndarray, head: Head) -> Places:
     )  # fmt: skip
 
 
+def fade(away: np.ndarray) -> np.ndarray:
+    """(N,) how much of what the template does points take that are so far from it, millimetres."""
+    t = np.clip((FAR - away) / (FAR - NEAR), 0.0, 1.0)
+    return t * t * (3.0 - 2.0 * t)
+
+
 def carried(moves: np.ndarray, found: Places, head: Head) -> np.ndarray:
     """(E, N, 3) what the template's displacements (E, V, 3) do to the head's points."""
-    fade = np.clip((FAR - found.away) / (FAR - NEAR), 0.0, 1.0)
-    fade = fade * fade * (3.0 - 2.0 * fade)
-    out = found.of(moves) * fade[:, None]
+    out = found.of(moves) * fade(found.away)[:, None]
     sure = (found.facing > FACING) & (found.away < FAR)
     edges = edges_of(head.triangles)
     links = Links(len(head.points), edges)

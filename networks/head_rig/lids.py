@@ -17,7 +17,7 @@ from .sides import EYES, LID_LOWER, LID_UPPER, NOWHERE, named
 
 LOWER_SHARE = 0.12
 """Share of the gap that the lower lid closes."""
-OVERLAP = 0.02
+OVERLAP = 0.04
 """The upper lid's edge goes so many gaps beyond the lower one's."""
 STEPS, FEWEST = 61, 5
 """Longitudes at which the curves are known, and at so many the eye must be open."""

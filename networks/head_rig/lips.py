@@ -17,6 +17,8 @@ from .template import Template
 
 TOUCH, APART = 1.5, 8.0
 """Millimetres from the other lip up to which a point goes with it entirely, and from which not."""
+GROWN = 18.0
+"""The second of these where lips are one skin, which takes longer to bend."""
 NEIGHBOURS = 12
 PARTS = 0.8
 """Millimetres by which an action must part the template's lips, on average, to count as one that
@@ -38,14 +40,16 @@ class Contact:
         return np.einsum("pkc,pk->pc", moves[self.others], self.shares)
 
 
-def contacts(points: np.ndarray, upper: np.ndarray, lower: np.ndarray) -> tuple[Contact, ...]:
+def contacts(
+    points: np.ndarray, upper: np.ndarray, lower: np.ndarray, apart: float = APART
+) -> tuple[Contact, ...]:
     """Where the lips' points, upper (P,) and lower (Q,) of all (N, 3), touch the other lip."""
     if len(upper) < NEIGHBOURS or len(lower) < NEIGHBOURS:
         return ()
-    return _contact(points, upper, lower), _contact(points, lower, upper)
+    return _contact(points, upper, lower, apart), _contact(points, lower, upper, apart)
 
 
-def _contact(points: np.ndarray, own: np.ndarray, others: np.ndarray) -> Contact:
+def _contact(points: np.ndarray, own: np.ndarray, others: np.ndarray, apart: float) -> Contact:
     near, away = [], []
     for start in range(0, len(own), BLOCK):
         gap = np.linalg.norm(points[own[start : start + BLOCK], None] - points[others], axis=2)
@@ -55,7 +59,7 @@ def _contact(points: np.ndarray, own: np.ndarray, others: np.ndarray) -> Contact
     near, away = np.concatenate(near), np.concatenate(away)
     least = away.min(1, keepdims=True)
     shares = np.exp(-(((away - least) / (1.0 + 0.5 * least)) ** 2))
-    t = np.clip((APART - least[:, 0]) / (APART - TOUCH), 0.0, 1.0)
+    t = np.clip((apart - least[:, 0]) / (apart - TOUCH), 0.0, 1.0)
     return Contact(own, near, shares / shares.sum(1, keepdims=True), t * t * (3.0 - 2.0 * t))
 
 
@@ -72,6 +76,18 @@ def together(moves: np.ndarray, touching: tuple[Contact, ...]) -> np.ndarray:
         off = contact.of(moves) - moves[contact.own]
         lack[contact.own] = 0.5 * contact.weight[:, None] * off
     return moves + lack
+
+
+def grown_together(shape: Template, points: np.ndarray, moves: np.ndarray) -> np.ndarray:
+    """Displacements (E, V, 3) of the template laid on a head, points (V, 3), without what parts
+    its lips: for a head whose mouth has no opening, where skin would be drawn out between them.
+    A jaw goes down with its mouth shut, and nothing is left to close."""
+    upper, lower = (np.flatnonzero(shape.sides == side) for side in (LIP_UPPER, LIP_LOWER))
+    touching = contacts(points, upper, lower, GROWN)
+    opens, closes = (shape.model.expressions.index(n) for n in ("jawOpen", "mouthClose"))
+    shut = moves.copy()
+    shut[opens], shut[closes] = moves[opens] + moves[closes], 0.0
+    return np.array([together(field, touching) for field in shut])
 
 
 def not_through(moves: np.ndarray, touching: tuple[Contact, ...]) -> np.ndarray:

@@ -42,6 +42,13 @@ def edges_of(triangles: np.ndarray) -> np.ndarray:
     return np.unique(sides[sides[:, 0] != sides[:, 1]], axis=0)
 
 
+def open_edges(triangles: np.ndarray) -> np.ndarray:
+    """(E, 2) the edges that only one of triangles (T, 3) has."""
+    sides = np.concatenate([triangles[:, (0, 1)], triangles[:, (1, 2)], triangles[:, (2, 0)]])
+    found, count = np.unique(np.sort(sides, axis=1), axis=0, return_counts=True)
+    return found[count == 1]
+
+
 def normals_of(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """(V, 3) unit normals by area of the triangles around each point; zero where there are none."""
     a, b, c = (points[triangles[:, k]] for k in range(3))

@@ -15,7 +15,6 @@ SHARE = 0.995
 """Share of the points that have a mirror image in a head that counts as symmetric."""
 AXIS = 0.97
 """Least cosine between the face's own left and an axis of its object that can be its mirror's."""
-ROUND = 1024
 
 
 @dataclass(frozen=True)
@@ -49,21 +48,44 @@ def find_plane(
         plane = Plane(normal, offset)
         flip, off = _partners(points, plane)
         if (off < ALIKE * np.ptp(across)).mean() >= SHARE:
-            return plane, flip
+            return plane, _nearest_where_none(points, plane, flip, off)
     return None
 
 
 def _partners(points: np.ndarray, plane: Plane) -> tuple[np.ndarray, np.ndarray]:
-    """Of each point the one nearest to its image, and how far that is."""
+    """Of each point the one nearest to its image, and how far that is: itself and inf where none
+    is near."""
+    reach = ALIKE * np.ptp(points @ plane.normal)
     images = plane.reflect(points)
-    middle = points.mean(0)
-    theirs = (points - middle).astype(np.float64)
-    squares = (theirs**2).sum(1)
-    flip = np.empty(len(points), np.int64)
-    for start in range(0, len(points), ROUND):
-        part = images[start : start + ROUND] - middle
-        flip[start : start + ROUND] = (squares - 2.0 * part @ theirs.T).argmin(1)
-    return flip, np.linalg.norm(images - points[flip], axis=1)
+    cell = 2.0 * max(reach, 1e-300)
+    keys = _keys(np.floor(points / cell))
+    order = np.argsort(keys, kind="stable")
+    keys, flip = keys[order], np.arange(len(points))
+    best = np.full(len(points), np.inf)
+    for corner in np.ndindex(2, 2, 2):  # what is within reach is in one of eight cells
+        wanted = _keys(np.floor((images + reach * (2.0 * np.array(corner) - 1.0)) / cell))
+        first, last = (np.searchsorted(keys, wanted, side) for side in ("left", "right"))
+        for slot in range(int((last - first).max(initial=0))):
+            rows = np.flatnonzero(first + slot < last)
+            other = order[first[rows] + slot]
+            away = np.linalg.norm(images[rows] - points[other], axis=1)
+            nearer = away < best[rows]
+            flip[rows[nearer]], best[rows[nearer]] = other[nearer], away[nearer]
+    return flip, best
+
+
+def _nearest_where_none(points, plane: Plane, flip: np.ndarray, off: np.ndarray) -> np.ndarray:
+    """The partners with those of the few points that have none near."""
+    out = flip.copy()
+    rows = np.flatnonzero(~np.isfinite(off))
+    for row, image in zip(rows, plane.reflect(points[rows]), strict=True):
+        out[row] = ((points - image) ** 2).sum(1).argmin()
+    return out
+
+
+def _keys(cells: np.ndarray) -> np.ndarray:
+    """A number for each cell (N, 3); others may share it."""
+    return (cells.astype(np.int64) * np.array([73856093, 19349663, 83492791])).sum(1)
 
 
 def upright(placed: Similarity, plane: Plane) -> Similarity:

@@ -28,10 +28,17 @@ class Mesh:
 
 class Welded:
     """A mesh whose points at one place are one: points (N, 3), triangles (T, 3), and which of them
-    each of the mesh's points is (V,); label (N,): the first point of the piece that each is of."""
+    each of the mesh's points is (V,); label (N,): the first point of the piece that each is of.
 
-    def __init__(self, mesh: Mesh):
+    Args:
+        apart: (V,) numbers; points of different ones stay two, wherever they are.
+    """
+
+    def __init__(self, mesh: Mesh, apart: np.ndarray | None = None):
         self.joined = welded(mesh.points)
+        if apart is not None:
+            pairs = np.stack([self.joined, apart], 1)
+            self.joined = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
         self.points = _means(mesh.points, self.joined)
         a, b, c = triangles = self.joined[mesh.triangles].T
         kept = (a != b) & (b != c) & (a != c)

@@ -8,6 +8,7 @@ displacements in place of their affine maps: what bends most is already bent by 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,11 @@ class LaySettings:
     marks: tuple[float, float] = (30.0, 1.0)
     gates: tuple[float, float] = (25.0, 8.0)
     facing: float = 0.4
+
+    @property
+    def steps(self) -> int:
+        """How many there are, of all kinds."""
+        return self.rounds + len(self.stiffness)
 
 
 LAY = LaySettings()
@@ -98,17 +104,19 @@ class Laid:
     off: float
 
 
-def lay(head: Head, settings: LaySettings = LAY) -> Laid:
-    """Lay the template onto a head."""
+def lay(
+    head: Head, settings: LaySettings = LAY, stepped: Callable[[], None] = lambda: None
+) -> Laid:
+    """Lay the template onto a head. stepped: called after each of the settings' steps."""
     shape = template()
-    identity, placed = _person(shape, head, settings)
+    identity, placed = _person(shape, head, settings, stepped)
     rest, moves = shape.person(identity)
     source, moves = placed(rest), placed.moves(moves)
     points = source + _spline(
         shape.landmarks(source), head.landmarks - shape.landmarks(source), source, settings.spline
     )
     points = _even(shape, points, head.symmetric)
-    points = _follow(shape, head, points, settings)
+    points = _follow(shape, head, points, settings, stepped)
     return Laid(points, source, moves, _off(shape, head, points))
 
 
@@ -116,7 +124,9 @@ def _even(shape: Template, points: np.ndarray, symmetric: bool) -> np.ndarray:
     return 0.5 * (points + points[shape.flip] * (-1.0, 1.0, 1.0)) if symmetric else points
 
 
-def _person(shape: Template, head: Head, s: LaySettings) -> tuple[np.ndarray, Similarity]:
+def _person(
+    shape: Template, head: Head, s: LaySettings, stepped: Callable[[], None]
+) -> tuple[np.ndarray, Similarity]:
     """Identity (I,) and where the head stands, by landmarks and point to plane."""
     identity = np.zeros(shape.model.identities)
     placed = similarity(shape.landmarks(shape.rest), head.landmarks)
@@ -141,6 +151,7 @@ def _person(shape: Template, head: Head, s: LaySettings) -> tuple[np.ndarray, Si
         identity = identity + step[7:]
         if head.symmetric:
             placed = _upright(placed)
+        stepped()
     return identity, placed
 
 
@@ -204,7 +215,9 @@ def _spline(marks: np.ndarray, lack: np.ndarray, points: np.ndarray, give: float
     return -away @ solution[:count] + np.c_[np.ones(len(points)), points] @ solution[count:]
 
 
-def _follow(shape: Template, head: Head, points: np.ndarray, s: LaySettings) -> np.ndarray:
+def _follow(
+    shape: Template, head: Head, points: np.ndarray, s: LaySettings, stepped: Callable[[], None]
+) -> np.ndarray:
     """The free steps."""
     links = Links(shape.count, shape.edges)
     start, moved = points, np.zeros_like(points)
@@ -214,6 +227,7 @@ def _follow(shape: Template, head: Head, points: np.ndarray, s: LaySettings) -> 
     for stiffness, gate, mark in zip(s.stiffness, gates, marks, strict=True):
         moved = _step(shape, head, links, start, moved, stiffness, gate, mark, s.facing)
         moved = _even(shape, start + moved, head.symmetric) - start
+        stepped()
     return start + moved
 
 

@@ -87,6 +87,10 @@ HOLD = 0.2
 """How much a unit value away from the prior weighs against an eye distance's error."""
 SMILING = 0.3
 """Share of the articulation in what smiles do too."""
+CLOSES = ("mouthClose",)
+LIPS_PARTED, MET = 0.035, 0.4
+"""Lip gap at rest, in eye distances, from which lips may be parted; and share of it within which
+they meet."""
 BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
 """Channels that shut the eyes: upper and lower lid may have a bone each."""
 SIZE_LIMITS = (0.4, 4.0)
@@ -132,11 +136,12 @@ class Geometry:
     def of(model: ResponseModel, profile: RigProfile) -> Geometry:
         """Look at a character's response; `profile` is the one it was measured on."""
         response = model.through(relation_weights())
+        controls = tuple(profile.control(n) for n in model.controls)
         poses = _telling_poses(model, profile)
         moved = response.predict(poses) - response.rest
         low, high = _halfway(moved, response)
-        # A face at rest has its mouth closed, however far apart its lips' landmarks were placed.
-        lips, lids = response.rest[LIP_GAPS], _touching_lids(response, poses)
+        closing = arkit_to_unit(controls, np.isin(ARKIT_CHANNELS, CLOSES).astype(float))
+        lips, lids = _touching_lips(response, closing), _touching_lids(response, poses)
         return Geometry(response, low, high, lips, lids)
 
 
@@ -168,6 +173,19 @@ def _halfway(moved: np.ndarray, response: LinearResponse) -> tuple[np.ndarray, n
     alone = response.reach()
     low, high = alone.min(1).clip(max=0.0).sum(0), alone.max(1).clip(min=0.0).sum(0)
     return 0.5 * (moved.min(0) + low), 0.5 * (moved.max(0) + high)
+
+
+def _touching_lips(response: LinearResponse, closing: np.ndarray) -> np.ndarray:
+    """(3,) the gaps of closed lips; closing (C,): the pose of what closes an open jaw.
+
+    A face at rest has its mouth closed, however far apart its lips' landmarks were placed; unless
+    they are parted and that pose brings them just together (`head_rig/parted.py`): with a jaw that
+    is shut, others' takes lips that touch far past each other.
+    """
+    rest = response.rest[LIP_GAPS]
+    closed = response.predict(closing[None])[0, LIP_GAPS]
+    parted = rest.mean() > LIPS_PARTED and np.abs(closed).max() < MET * rest.mean()
+    return closed if parted else rest
 
 
 def _touching_lids(response: LinearResponse, poses: np.ndarray) -> np.ndarray:

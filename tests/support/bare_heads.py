@@ -9,23 +9,28 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import bpy
 import numpy as np
 
 from exprgen.networks.face_model.model import face_model
+from exprgen.networks.head_rig.mesh_graph import connected
 from exprgen.networks.vocabulary import LANDMARKS
 
 MILLIMETRE = 1e-3
 Warp = Callable[[np.ndarray], np.ndarray]
+WHOLE, SHELL, SLIT, GROOVE = MOUTHS = ("whole", "shell", "slit", "groove")
+"""A mouth with its bag; lips that end a little way in; lips that end where they meet, with nothing
+behind them; lips that are grown together."""
 
 
 @dataclass(frozen=True)
 class Look:
     """How a head is: warps, one after the other, of points in the face model's frame; colours of
-    skin, brows and iris; points it keeps when collapsed; iris: half its angle, radians."""
+    skin, brows and iris; points it keeps when collapsed; iris: half its angle, radians; pose: what
+    it does at rest, action -> value; mouth: of MOUTHS."""
 
     warps: tuple[Warp, ...]
     skin: tuple[float, float, float] = (0.62, 0.42, 0.34)
@@ -34,6 +39,8 @@ class Look:
     kept: float = 0.5
     angle: float = 0.5
     brow: float = 1.0
+    pose: dict[str, float] = field(default_factory=dict)
+    mouth: str = WHOLE
 
 
 def _near(points: np.ndarray, centre, reach, flat: float = 0.0) -> np.ndarray:
@@ -81,6 +88,7 @@ def boxed(points: np.ndarray) -> np.ndarray:
 
 
 EYE = (31.0, 0.0, 0.0)
+_IN_MOUTH = (0.0, -66.0, -24.0)
 LOOKS = {
     "child": Look(
         (
@@ -150,6 +158,30 @@ LOOKS = {
         kept=0.6,
         brow=1.6,
     ),
+    "wolf": Look(
+        (
+            grown((0.0, -58.0, 24.0), (36.0, 46.0, 64.0), (1.0, 0.85, 1.0), (0.0, 6.0, 82.0), 0.1),
+            grown((0.0, -30.0, 105.0), (26.0, 20.0, 40.0), (1.3, 0.8, 0.7), (0.0, -4.0, -8.0)),
+            grown(EYE, 44.0, 1.2, (5.0, 4.0, -2.0), 0.45, both=True),
+            grown((82.0, -25.0, -75.0), (30.0, 55.0, 50.0), (1.2, 2.2, 1.0), (-14.0, 70.0, 0.0),
+                  0.3, both=True),
+        ),
+        skin=(0.42, 0.38, 0.34),
+        iris=(0.45, 0.30, 0.05),
+    ),
+    "bird": Look(
+        (
+            grown((0.0, -36.0, 36.0), (26.0, 26.0, 30.0), (0.8, 0.8, 0.3), (0.0, 0.0, -8.0)),
+            grown((0.0, -69.5, 26.0), (30.0, 30.0, 60.0), (0.8, 0.9, 1.0), (0.0, 0.0, 95.0), 0.0),
+            grown(EYE, 44.0, 1.35, (4.0, 3.0, 0.0), 0.45, both=True),
+        ),
+        skin=(0.55, 0.45, 0.15),
+        iris=(0.3, 0.15, 0.03),
+    ),
+    "parted": Look((), pose={"jawOpen": 0.24}),
+    "shell": Look((grown((0.0, -70.0, 25.0), 40.0, (1.1, 1.25, 1.0), both=False),), mouth=SHELL),
+    "slit": Look((grown((0.0, -42.0, 35.0), 32.0, (0.8, 0.9, 0.7)),), mouth=SLIT),
+    "groove": Look((), mouth=GROOVE),
 }  # fmt: skip
 
 
@@ -159,11 +191,8 @@ def build(name: str, kept: float | None = None) -> bpy.types.Object:
     kept: share of the points that stay, where not the look's own.
     """
     look, model = LOOKS[name], face_model()
-    rest = model.mean.copy()
-    moved = rest.copy()
-    for warp in look.warps:
-        moved = warp(moved)
-    quads = model.faces[: model.skin]
+    moved = _moved(look)
+    quads = with_mouth(model.faces[: model.skin], look.mouth)
     skin = _object("Head", moved, quads, {"Skin": look.skin, "Lips": _lips(look.skin)})
     _paint_lips(skin, model, quads)
     _rebuilt(skin, kept or look.kept)
@@ -183,12 +212,57 @@ def landmarks_of(name: str) -> np.ndarray:
     """(49, 3) where a head's landmarks are, in the world."""
     model = face_model()
     rows = list(LANDMARKS.values())
-    marks = np.einsum(
-        "lkc,lk->lc", model.mean[model.landmark_corners[rows]], model.landmark_shares[rows]
-    )
-    for warp in LOOKS[name].warps:
-        marks = warp(marks)
-    return _in_blender(marks)
+    corners = _moved(LOOKS[name])[model.landmark_corners[rows]]
+    return _in_blender(np.einsum("lkc,lk->lc", corners, model.landmark_shares[rows]))
+
+
+def _moved(look: Look) -> np.ndarray:
+    """All of the face model's points as the head has them."""
+    model = face_model()
+    moves = model.person(np.zeros(model.identities))[1]
+    moved = model.mean.copy()
+    for action, value in look.pose.items():
+        moved += value * moves[model.expressions.index(action)]
+    for warp in look.warps:
+        moved = warp(moved)
+    return moved
+
+
+def with_mouth(quads: np.ndarray, mouth: str) -> np.ndarray:
+    """The skin's faces with a mouth of another kind."""
+    if mouth == WHOLE:
+        return quads
+    model = face_model()
+    upper, lower = (model.groups[f"lip_contact_{half}"] for half in ("upper", "lower"))
+    rims = np.unique(np.r_[upper, lower])
+    free = quads[~np.isin(quads, rims).any(1)]
+    label = connected(len(model.mean), np.concatenate([free[:, (0, 1, 2)], free[:, (0, 2, 3)]]))
+    outer = np.bincount(label[free[:, 0]]).argmax()
+    inner = np.unique(free[label[free[:, 0]] != outer])
+    bag = label == label[inner[np.abs(model.mean[inner] - _IN_MOUTH).max(1).argmin()]]
+    if mouth == SHELL:
+        ring = np.unique(quads[np.isin(quads, rims).any(1)])
+        bag[ring] = False
+    kept = quads[~bag[quads].any(1)]
+    return kept if mouth != GROOVE else np.concatenate([kept, _bridge(model.mean, upper, lower)])
+
+
+def _bridge(points: np.ndarray, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
+    """Faces from one rim to the other, from corner to corner."""
+    rims = [np.array(sorted(rim, key=lambda v: points[v, 0])) for rim in (upper, lower)]
+    a, b, made = 0, 0, []
+    while a + 1 < len(rims[0]) or b + 1 < len(rims[1]):
+        along = b + 1 >= len(rims[1]) or (
+            a + 1 < len(rims[0]) and points[rims[0][a + 1], 0] <= points[rims[1][b + 1], 0]
+        )
+        one, other = rims[0][a], rims[1][b]
+        if along:
+            a += 1
+            made.append((one, rims[0][a], other, other))
+        else:
+            b += 1
+            made.append((one, rims[1][b], other, other))
+    return np.array([f for f in made if len(set(f)) == 3])
 
 
 def _lips(skin) -> tuple[float, float, float]:

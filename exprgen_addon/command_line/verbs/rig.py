@@ -76,7 +76,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             mesh_name=args.object,
             points=points,
             method=args.method,
-            say=console.say,
+            progress=console.counter("laying"),
         )
         result = {
             "out": str(out),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 bpy = pytest.importorskip("bpy")
+import bmesh
 
 from exprgen.exprgen_addon.command_line import main as command_line
 from exprgen.exprgen_addon.command_line.verbs import rig as rig_verb
@@ -109,6 +110,24 @@ def test_sizes_turns_and_mirrors_of_objects_count(head):
     assert np.sign(volumes[0]) == np.sign(volumes[1])
 
 
+def test_faces_that_were_taken_apart_look_the_same_way(head):
+    """As files for games part a mesh, or *Edge Split*: no face tells its neighbour where out is."""
+    whole = reading.read_mesh(head)
+    made = bmesh.new()
+    made.from_mesh(head.data)
+    bmesh.ops.reverse_faces(made, faces=made.faces[:][::3])
+    bmesh.ops.split_edges(made, edges=made.edges)
+    made.to_mesh(head.data)
+    made.free()
+    split = reading.read_mesh(head)
+    assert len(split.points) > 2 * len(whole.points)
+    volumes = [
+        np.einsum("ij,ij->i", m.points[m.triangles[:, 0]], _crossed(m)).sum()
+        for m in (whole, split)
+    ]
+    assert volumes[1] == pytest.approx(volumes[0])
+
+
 def _crossed(mesh):
     a, b, c = (mesh.points[mesh.triangles[:, k]] for k in range(3))
     return np.cross(b - a, c - a)
@@ -129,6 +148,23 @@ def test_eyes_that_share_a_mesh_get_one_each(head):
     right.data = left.data
     reading.make_ready([left, right])
     assert left.data != right.data
+
+
+def test_parts_that_are_linked_are_kept_in_the_file(head, tmp_path):
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"), copy=True)
+    with bpy.data.libraries.load(str(tmp_path / "library.blend"), link=True) as (_, wanted):
+        wanted.meshes = ["Eye_L"]
+    eye = bpy.data.objects["Eye_L"]
+    eye.data = wanted.meshes[0]
+    reading.make_ready([head, eye])
+    assert eye.data.library is None
+
+
+def test_keys_under_a_mirror_are_told(head):
+    teeth = bpy.data.objects["Teeth_lower"]
+    teeth.shape_key_add(name="Basis")
+    teeth.modifiers.new("half", "MIRROR")
+    assert any("move alike" in line for line in reading.make_ready([head, teeth]))
 
 
 def test_heads_that_are_refused(head):

@@ -7,10 +7,11 @@ import pytest
 
 from exprgen.networks.errors import InputError, ModelError, UsageError
 from exprgen.networks.face_model.model import face_model
-from exprgen.networks.head_rig import head_shapes, lids, lips, mirror, rigid_parts, sides
+from exprgen.networks.head_rig import head_shapes, lids, lips, mirror, muzzle, rigid_parts, sides
 from exprgen.networks.head_rig.mesh_graph import Links, distances, edges_of, normals_of, solve
 from exprgen.networks.head_rig.pieces import Mesh
 from exprgen.networks.head_rig.registration import similarity
+from exprgen.networks.head_rig.sides import named
 from exprgen.networks.head_rig.stylised import draw_warp
 from exprgen.networks.head_rig.template import template
 from exprgen.networks.head_rig.transfer import transfer
@@ -45,8 +46,18 @@ def caricature():
 
 
 @pytest.fixture(scope="module")
-def found(caricature):
-    return head_shapes.shapes_for(*caricature)
+def steps():
+    return []
+
+
+@pytest.fixture(scope="module")
+def found(caricature, steps):
+    return head_shapes.shapes_for(*caricature, progress=lambda *told: steps.append(told))
+
+
+def test_its_steps_are_told(found, steps):
+    total = steps[0][1]
+    assert steps == [(done, total) for done in range(1, total + 1)]
 
 
 def test_every_channel_is_there(found):
@@ -169,8 +180,11 @@ def test_refusals(caricature, monkeypatch):
         head_shapes._check_openings(meshes[0], ("mouth", "left eye", "right eye"))
     head_shapes._check_openings(meshes[0], ("mouth", "left eye"))
     points = meshes[0].points
+    half = (points[meshes[0].triangles][:, :, 0] > 0.0).all(1)
+    with pytest.raises(InputError, match="half a head"):
+        head_shapes.shapes_for([replace(meshes[0], triangles=meshes[0].triangles[half])], landmarks)
     far = head_shapes.Laid(points, points, np.zeros((51, *points.shape)), off=9.0)
-    monkeypatch.setattr(head_shapes, "lay", lambda head: far)
+    monkeypatch.setattr(head_shapes, "lay", lambda head, **_: far)
     with pytest.raises(InputError, match="no face"):
         head_shapes.shapes_for(meshes, landmarks)
 
@@ -188,6 +202,9 @@ def test_no_mirror_in_a_head_that_has_none(caricature):
     rng = np.random.default_rng(1)
     left, axes = np.array([1.0, 0.0, 0.0]), np.eye(3)
     assert mirror.find_plane(points, left, np.zeros(3), axes) is not None
+    shuffled = rng.permutation(len(points))
+    flip = mirror.find_plane(points[shuffled], left, np.zeros(3), axes)[1]
+    assert np.array_equal(shuffled[flip], template().flip[shuffled])
     uneven = points + rng.normal(0, 0.05, points.shape)
     assert mirror.find_plane(uneven, left, np.zeros(3), axes) is None
 
@@ -235,3 +252,129 @@ def test_an_eyeball_is_found_in_its_points():
     balls, taken = rigid_parts.find_balls([far, piece], expected)
     assert taken == {1}
     assert np.allclose(balls["left"].middle, (30.0, 2.0, -4.0), atol=1e-6)
+
+
+def _mouth_of(kind: str, rest: np.ndarray | None = None, snapped: bool = False):
+    """A person's skin alone with a mouth of a kind of `support.bare_heads`, its landmarks, and
+    where its lips' contact points are, upper and lower, those that lie nearest to each other."""
+    bare_heads = pytest.importorskip("exprgen.tests.support.bare_heads")
+    shape, model = template(), face_model()
+    points = (model.mean if rest is None else rest).copy()
+    upper, lower = (model.groups[f"lip_contact_{half}"] for half in ("upper", "lower"))
+    near = upper[np.abs(points[lower, None, 0] - points[upper, 0]).argmin(1)]
+    if snapped:
+        points[lower] = points[near]
+    quads = bare_heads.with_mouth(model.faces[: model.skin], kind)
+    triangles = np.concatenate([quads[:, (0, 1, 2)], quads[:, (0, 2, 3)]])
+    a, b, c = triangles.T
+    triangles = triangles[(a != b) & (b != c) & (a != c)]
+    used = np.unique(triangles)
+    place = np.full(len(points), -1)
+    place[used] = np.arange(len(used))
+    mesh = Mesh("head", world(points[used]), place[triangles])
+    return mesh, world(shape.landmarks(points[: shape.count])), place[near], place[lower]
+
+
+def _height(found, mesh, upper, lower, **weights: float) -> np.ndarray:
+    """Millimetres from the lower to the upper lip's points in a pose, correctives included."""
+    pose = weights | _driven(found, weights)
+    points = mesh.points + sum(w * found.shapes[0][n] for n, w in pose.items())
+    return found.scale * (points[upper] - points[lower])[:, 2]
+
+
+def _driven(found, weights: dict) -> dict:
+    return {
+        c.name: eval(
+            c.expression,
+            {"max": max, "min": min},
+            dict(zip("abc", (weights.get(s, 0.0) for s in c.sources), strict=False)),
+        )
+        for c in found.correctives
+    }
+
+
+def test_parted_lips_meet_in_what_closes_lips():
+    model = face_model()
+    moves = model.person(np.zeros(model.identities))[1]
+    rest = model.mean + 0.2 * moves[model.expressions.index("jawOpen")]
+    mesh, marks, upper, lower = _mouth_of("whole", rest)
+    found = head_shapes.shapes_for([mesh], marks)
+    assert 3.0 < found.parted < 8.0
+    assert any("apart at rest" in line for line in found.told)
+
+    def gap(**weights: float) -> np.ndarray:
+        return _height(found, mesh, upper, lower, **weights)
+
+    assert gap().max() > 3.0
+    for pose in (
+        {"mouthClose": 1.0},
+        {"mouthClose": 0.3, "jawOpen": 0.3},
+        {"mouthClose": 1.0, "jawOpen": 1.0},
+    ):
+        assert np.abs(gap(**pose)).max() < 1.5, pose  # the face model's own are 1.2 apart
+    pressed = gap(mouthPressLeft=1.0, mouthPressRight=1.0)
+    assert pressed.min() > -1.2
+    assert pressed.max() < 1.8
+
+
+def test_lips_that_lie_on_each_other_are_not_grown_together():
+    """A slit that was cut into a sculpt: two points at every place, and nothing behind."""
+    mesh, marks, upper, lower = _mouth_of("slit", snapped=True)
+    assert np.abs(mesh.points[upper] - mesh.points[lower]).max() == 0.0
+    found = head_shapes.shapes_for([mesh], marks)
+    assert not found.sealed
+    assert found.hollow
+    assert found.symmetric
+    across = _height(found, mesh, upper, lower, jawOpen=0.5, mouthLeft=1.0)
+    mirrored = _height(found, mesh, upper, lower, jawOpen=0.5, mouthRight=1.0)
+    assert np.abs(np.sort(across) - np.sort(mirrored)).max() < 1e-6
+    assert any("behind the lips" in line for line in found.told)
+    assert _height(found, mesh, upper, lower, jawOpen=1.0).max() > 12.0
+    for pose in ({"jawOpen": 1.0, "mouthClose": 1.0}, {"mouthSmileLeft": 1.0}):
+        assert np.abs(_height(found, mesh, upper, lower, **pose)).max() < 0.1, pose
+
+
+def test_a_mouth_without_an_opening_stays_shut():
+    mesh, marks, upper, lower = _mouth_of("groove")
+    found = head_shapes.shapes_for([mesh], marks)
+    assert found.sealed == ("mouth",)
+    rest = _height(found, mesh, upper, lower)
+    assert np.linalg.norm(found.shapes[0]["jawOpen"], axis=1).max() > 1.0  # centimetres
+    for name in ("jawOpen", "mouthFunnel", "mouthLowerDownLeft", "mouthUpperUpRight"):
+        moved = _height(found, mesh, upper, lower, **{name: 1.0})
+        assert np.abs(moved - rest).max() < 1.0, name
+
+
+def test_the_jaw_of_a_muzzle_is_bone():
+    """It turns about its joint as a whole from the corners on, its lips part all along, and
+    mouthClose takes it back."""
+    bare_heads = pytest.importorskip("exprgen.tests.support.bare_heads")
+    model, shape = face_model(), template()
+    points = model.mean.copy()
+    for warp in bare_heads.LOOKS["wolf"].warps:
+        points = warp(points)
+    skin = points[: shape.count]
+    marks = shape.landmarks(skin)
+    found = head_shapes.shapes_for([Mesh("wolf", world(skin), shape.triangles)], world(marks))
+    placed = similarity(marks, shape.landmarks(shape.rest))
+    assert muzzle.is_long(placed(marks))
+    assert not muzzle.is_long(shape.landmarks(shape.rest))
+    moved = found.scale * found.shapes[0]["jawOpen"] @ TURN
+    corner = named(marks, sides.MOUTH.ends)[:, 2].mean()
+    ahead = skin[:, 2] > corner + 0.4 * (skin[:, 2].max() - corner)
+    groups = model.groups
+    for half, goes in (("upper", 0.0), ("lower", 1.0)):
+        rim = groups[f"lip_contact_{half}"]
+        rim = rim[ahead[rim]]
+        far = np.linalg.norm(moved[rim], axis=1)
+        assert len(rim) > 3
+        assert (far > 15.0).mean() == goes
+    bone = groups["lip_contact_lower"][ahead[groups["lip_contact_lower"]]]
+    before, after = (
+        found.scale * world(skin)[bone],
+        found.scale * world(skin)[bone] + moved[bone] @ TURN.T,
+    )
+    lengths = [np.linalg.norm(p[1:] - p[:-1], axis=1) for p in (before, after)]
+    assert np.abs(lengths[0] - lengths[1]).max() < 0.05
+    shut = found.shapes[0]["jawOpen"] + found.shapes[0]["mouthClose"]
+    assert found.scale * np.abs(shut).max() < 0.2  # lids are kept off the eyeballs
