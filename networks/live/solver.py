@@ -32,7 +32,7 @@ from ..solving.emphasis import Guides
 from ..solving.fit import Fit
 from ..solving.head_and_gaze import JUMP_BLINK, JUMP_GAZE, JUMP_HEAD, glances, head_angles
 from ..solving.neutral import subtract_neutral
-from ..solving.perform import certainty, plain_prior, relation_fit, smiling, wrinkling
+from ..solving.perform import certainty, plain_prior, raising, relation_fit, smiling, wrinkling
 from ..solving.relations import LID_GAPS, LIP_GAPS, RELATIONS
 from ..solving.smoothing import JUMP_UNITS, STRENGTH, slow
 from ..solving.targets import Geometry
@@ -369,7 +369,7 @@ class LiveSolver:
         expression = np.array([r.expression for r in rows])
         arkit = self.neutral.seen_from(np.array([r.arkit for r in rows]))
         actor, arkit = smiling(times, actor.at(slice(-len(rows), None)), arkit, expression)
-        actor, arkit = wrinkling(times, actor, arkit, expression)
+        actor, arkit = wrinkling(times, raising(times, actor, expression), arkit, expression)
         plain = plain_prior(tuple(controls), felt, arkit)
         certain = certainty(times, expression)
         fit: Fit = relation_fit(

@@ -70,6 +70,8 @@ HEIGHTS = [
     if kind_of(name) in ("upper_lip", "lower_lip", "mouth_corner", "jaw_height", "nostril")
 ]
 """Relations that are heights over the eyes."""
+WORRIED = 0.3
+"""Chance of sadness and fear together from which on brows may be raised at their inner ends."""
 TEETH_PART = 0.6
 """Share of what lips are apart by which the chin may be lower than the coefficients say,"""
 BARED = 0.08
@@ -109,7 +111,7 @@ def performer(
     arkit = _steady_coefficients(face_track, settings)[rows]
     times, expression = face_track.times[rows], face_track.expression[rows]
     actor, arkit = smiling(times, actor, arkit, expression)
-    actor, arkit = wrinkling(times, actor, arkit, expression)
+    actor, arkit = wrinkling(times, raising(times, actor, expression), arkit, expression)
 
     def perform(track: RigTrack, profile: RigProfile) -> RigTrack:
         try:
@@ -169,6 +171,24 @@ def wrinkling(
     moved[:, [INDEX[f"nostril_{side}"] for side in SIDES]] += (SNEER_WING * amount)[:, None]
     said[:, NOSE] = np.maximum(said[:, NOSE], amount[:, None])
     return replace(actor, moved=moved), said
+
+
+def raising(times: np.ndarray, actor: ActorRelations, expression: np.ndarray) -> ActorRelations:
+    """The same actor with brows that are raised evenly where neither sadness nor fear is read.
+
+    People who look up, or are surprised, lift the inner ends of their brows further than the outer
+    ones; on a drawn face that is worry (FACS: AU 1 without 2). Of what is held, both ends rise as
+    far as the two do together; what a brow does quickly is its own.
+    """
+    worried = sum(slow(times, expression[:, EXPRESSIONS.index(n)]) for n in ("sadness", "fear"))
+    calm, moved = 1.0 - np.clip(worried / WORRIED, 0.0, 1.0), actor.moved.copy()
+    for side in SIDES:
+        inner, outer = INDEX[f"brow_inner_{side}"], INDEX[f"brow_outer_{side}"]
+        held = slow(times, actor.moved[:, [inner, outer]])
+        slant = 0.5 * calm * np.maximum(np.minimum(held[:, 0], held[:, 0] - held[:, 1]), 0.0)
+        moved[:, inner] -= slant
+        moved[:, outer] += slant
+    return replace(actor, moved=moved)
 
 
 def with_relations(

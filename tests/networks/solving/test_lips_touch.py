@@ -15,10 +15,10 @@ from exprgen.tests.support import synthetic
 @pytest.fixture(scope="module")
 def spoken():
     """A track and its lip gap: open vowels, and from frame 40 to 44 a closure that the landmarker
-    sees .05 apart while the jaw is up."""
+    sees .045 apart while the jaw is up."""
     track = synthetic.face_track(frames=80, fps=25.0)
     gap, jaw = np.full(80, 0.16), np.full(80, 0.3)
-    gap[40:45], jaw[40:45] = 0.05, 0.01
+    gap[40:45], jaw[40:45] = 0.045, 0.01
     arkit = np.zeros_like(track.arkit)
     arkit[:, ARKIT_INDEX["jawOpen"]] = jaw
     track.arkit[:] = arkit

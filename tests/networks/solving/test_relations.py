@@ -11,7 +11,13 @@ from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving.actor import actor_relations, evened
 from exprgen.networks.solving.contact import deepen_blinks, held_below, opening
 from exprgen.networks.solving.fit import Fit
-from exprgen.networks.solving.perform import performer, smiling, solve_relations, wrinkling
+from exprgen.networks.solving.perform import (
+    performer,
+    raising,
+    smiling,
+    solve_relations,
+    wrinkling,
+)
 from exprgen.networks.solving.relations import (
     INDEX,
     LID_GAPS,
@@ -405,3 +411,20 @@ def test_a_turned_head_lifts_no_single_brow_and_a_flick_is_seen():
     assert np.array_equal(even, moved)
     assert abs((turned[:30, right] - turned[:30, left]).mean()) < 0.02
     assert turned[50, right] - turned[30, right] > 0.05
+
+
+@pytest.mark.parametrize(("felt", "even"), [("joy", True), ("sadness", False)])
+def test_brows_rise_evenly_unless_something_worries(actor_model, felt, even):
+    units = np.zeros((100, len(actor_model.controls)))
+    units[20:80, actor_model.controls.index("browInnerUp")] = 0.8
+    track = acted.worn(actor_model, units)
+    expression = np.full((100, len(EXPRESSIONS)), 0.02)
+    expression[:, EXPRESSIONS.index(felt)] = 0.88
+    actor = actor_relations(track, STILL)
+    raised = raising(track.times, actor, expression).moved[50]
+    inner, outer = (raised[INDEX[f"brow_{end}_left"]] for end in ("inner", "outer"))
+    assert inner > 0.01
+    assert (abs(inner - outer) < 0.25 * inner) == even
+    assert inner + outer == pytest.approx(
+        actor.moved[50, [INDEX["brow_inner_left"], INDEX["brow_outer_left"]]].sum()
+    )
