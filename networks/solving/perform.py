@@ -156,8 +156,8 @@ def wrinkling(
     """The same actor and coefficients (N, 52) with a nose that wrinkles where it must.
 
     The tracker's own coefficient of a wrinkled nose is 0 whatever people do. But AU 9 lowers brows
-    and lifts the upper lip as well (FACS, chapter 4): where both are held and disgust, or by half
-    anger, is read, the nose is wrinkled as far as the lesser of them goes.
+    and lifts the upper lip as well (FACS, its description): where both are held and disgust, or
+    by half anger, is read, the nose is wrinkled as far as the lesser of them goes.
     """
     disgust, anger = (
         slow(times, expression[:, EXPRESSIONS.index(name)], FEELING_HERTZ)
@@ -166,7 +166,8 @@ def wrinkling(
     brows = actor.moved[:, [INDEX[f"brow_inner_{side}"] for side in SIDES]].mean(1)
     lip = actor.moved[:, UPPER_LIP].mean(1)
     held = np.minimum(-slow(times, brows) / FROWN, slow(times, lip) / SNEER)
-    amount = WRINKLE * np.clip(disgust + ANGRY * anger, 0.0, 1.0) * np.clip(held, 0.0, 1.0)
+    felt = np.clip(disgust + ANGRY * anger, 0.0, 1.0)
+    amount = np.minimum(WRINKLE * felt * np.clip(held, 0.0, 1.0), 1.0)
     moved, said = actor.moved.copy(), np.array(arkit)
     moved[:, [INDEX[f"nostril_{side}"] for side in SIDES]] += (SNEER_WING * amount)[:, None]
     said[:, NOSE] = np.maximum(said[:, NOSE], amount[:, None])

@@ -69,7 +69,6 @@ class Brow:
 class Mouth:
     """What makes a drawn mouth readable from afar; at its defaults lips are the base mesh's.
 
-    full: how much taller than rest a pucker makes the lips, relative to `lips.ROUND`.
     forward: how far round lips come forward, relative to the base mesh's.
     press: share of the red that pressed lips hide (0: the base mesh's press, which smiles).
     pout: how far the lower lip of a pout comes forward, metres; it swells with it.
@@ -81,7 +80,6 @@ class Mouth:
     teeth_glow: emission of the teeth, which shadow does not darken.
     """
 
-    full: float = 1.0
     forward: float = 1.0
     press: float = 0.0
     pout: float = 0.0
@@ -158,6 +156,17 @@ class CharacterConfig:
     pose_edits: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
+READABLE = Mouth(
+    forward=1.4,
+    press=0.75,
+    pout=0.0045,
+    dark=1.0,
+    teeth_up=0.0014,
+    teeth_smile=0.0045,
+    teeth_glow=0.2,
+    sealed=True,
+)
+"""Chosen by looking, at the size at which films and strips show a face."""
 SNEER = {"nose": 1.5}
 """A nose that wrinkles is small on a drawn face: what makes it seen."""
 
@@ -226,17 +235,7 @@ MIRA = CharacterConfig(
         iris_rim="#3a1f0c",
         shirt="#2f8f86",
     ),
-    mouth=Mouth(
-        full=1.0,
-        forward=1.4,
-        press=0.75,
-        pout=0.0045,
-        dark=1.0,
-        teeth_up=0.0014,
-        teeth_smile=0.0045,
-        teeth_glow=0.2,
-        sealed=True,
-    ),
+    mouth=READABLE,
     hair="bob",
     deeper=SNEER,
     pupil_angle=13.0,
@@ -334,17 +333,7 @@ TOBI = CharacterConfig(
         iris_rim="#1b3a58",
         shirt="#d8a53a",
     ),
-    mouth=Mouth(
-        full=1.0,
-        forward=1.4,
-        press=0.75,
-        pout=0.0045,
-        dark=1.0,
-        teeth_up=0.0014,
-        teeth_smile=0.0045,
-        teeth_glow=0.2,
-        sealed=True,
-    ),
+    mouth=READABLE,
     hair="tousled",
     controls="arkit",
     deeper=SNEER,

@@ -196,7 +196,7 @@ def _rounded(
     # but not at the corner.
     target = np.array(FOLLOW)[:, None, None] * shift + np.cos(angle)[None, :, None] * roll
     swell = head.rest[mouth.left, 2] - line[:, 2]
-    target[:, :, 2] += style.full * full * np.array(SWELL)[:, None] * swell * np.cos(angle)
+    target[:, :, 2] += full * np.array(SWELL)[:, None] * swell * np.cos(angle)
     return action + _spread(head, data, mouth, _evened(target) - action[mouth.left])
 
 
