@@ -183,6 +183,13 @@ def actor_points(track: FaceTrack) -> np.ndarray:
     return (mesh[:, _CHOSEN] - origin) / np.maximum(apart, 1e-9)[:, None, None]
 
 
+def own_points(meshes: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """(N, P, 3) the points of meshes (N, 478, 3) that are turned as the face's own frame is, beside
+    the same face at rest (478, 3), whose eyes are its origin and measure."""
+    origin, apart = _eyes(rest[None])
+    return (meshes[:, _CHOSEN] - origin) / max(float(apart[0]), 1e-9)
+
+
 @dataclass(frozen=True)
 class FaceFrame:
     """The frame of one actor's own face, as a clip has shown it.
