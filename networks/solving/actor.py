@@ -31,7 +31,7 @@ from .mouth_motion import with_mouth_motion
 from .relations import INDEX, LID_GAPS, LIP_GAPS, RELATIONS, actor_points, measure
 from .smoothing import JUMP_UNITS, STRENGTH, slow, smooth
 from .teeth_seen import teeth_together
-from .turned import with_fitted
+from .turned_faces import with_turned_faces
 
 JUMP = 0.012
 """Eye distances; changes well above it are motion, not noise: the landmarks of a still face waver
@@ -176,7 +176,8 @@ def _relations_of(track: FaceTrack) -> np.ndarray:
     """(N, K) the actor's relations: measured, or told by coefficients where nothing was seen."""
     if track.meta.get("coefficients"):
         return coefficient_relations(track.arkit)
-    return with_fitted(track, measure(actor_points(track)))
+    values = measure(actor_points(track))
+    return values if track.meta.get("stills") else with_turned_faces(track, values)
 
 
 def _smoothed(times: np.ndarray, moved: np.ndarray, settings: RetargetSettings) -> np.ndarray:

@@ -161,13 +161,11 @@ def by_size(values: np.ndarray) -> np.ndarray:
 
 # --- an actor's points ---------------------------------------------------------------------------
 
-CHOSEN = [*LANDMARKS.values(), *(mesh for _, mesh in PROBES.values())]
-"""The landmarker's points that are measured, in the order of POINTS."""
+_CHOSEN = [*LANDMARKS.values(), *(mesh for _, mesh in PROBES.values())]
 # What no expression moves: the eyes' corners, the bridge and tip of the nose, temples, forehead.
 _FIRM = np.array([33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 127, 356, 10, 109, 338, 234, 454])
 _FIRM_ROUNDS = 2
-EYE_ENDS = np.array([[362, 263], [33, 133]])
-"""Of the left and the right eye, the landmarker's points at their corners."""
+_EYE_ENDS = np.array([[362, 263], [33, 133]])
 
 
 def actor_points(track: FaceTrack) -> np.ndarray:
@@ -183,7 +181,14 @@ def actor_points(track: FaceTrack) -> np.ndarray:
     origin, apart = _eyes(mesh)
     if len(mesh) > 1:
         apart = np.full(len(mesh), np.median(apart[found]))
-    return (mesh[:, CHOSEN] - origin) / np.maximum(apart, 1e-9)[:, None, None]
+    return (mesh[:, _CHOSEN] - origin) / np.maximum(apart, 1e-9)[:, None, None]
+
+
+def own_points(meshes: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """(N, P, 3) the points of meshes (N, 478, 3) that are turned as the face's own frame is, beside
+    the same face at rest (478, 3), whose eyes are its origin and measure."""
+    origin, apart = _eyes(rest[None])
+    return (meshes[:, _CHOSEN] - origin) / max(float(apart[0]), 1e-9)
 
 
 @dataclass(frozen=True)
@@ -214,7 +219,7 @@ class FaceFrame:
     def points(self, landmarks: np.ndarray, head_pose: np.ndarray) -> np.ndarray:
         """(N, P, 3) the points of frames with landmarks (N, 478, 3) and poses (N, 4, 4)."""
         mesh = _laid_over(_levelled(landmarks, head_pose), self.firm)
-        return (mesh[:, CHOSEN] - self.origin) / max(self.apart, 1e-9)
+        return (mesh[:, _CHOSEN] - self.origin) / max(self.apart, 1e-9)
 
 
 def _levelled(landmarks: np.ndarray, head_pose: np.ndarray) -> np.ndarray:
@@ -242,5 +247,5 @@ def _laid_over(mesh: np.ndarray, goal: np.ndarray) -> np.ndarray:
 
 def _eyes(mesh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(N, 1, 3) the places between the eyes, (N,) the eyes' distances."""
-    centres = mesh[:, EYE_ENDS].mean(2)
+    centres = mesh[:, _EYE_ENDS].mean(2)
     return centres.mean(1, keepdims=True), np.linalg.norm(centres[:, 0] - centres[:, 1], axis=1)
