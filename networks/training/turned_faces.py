@@ -36,6 +36,10 @@ from .shared.talkers import eye_distance, talkers
 KINDS = ("slow", "quick")
 GAIN = 0.95
 """Share of its error that may be left for a relation to have a blend."""
+LIDS = np.array([r.region == "eye" for r in RELATIONS.values()])
+SEEN_WELL = [0, 1, 4]
+"""Stages in which lids are still seen well: with blends there a seventh of the blinks of faces that
+are turned by 45 degrees, or seen from below, were no longer met."""
 TURNING = np.radians(8.0)
 """How far a head may turn in half a second: while it turns further, what it does to landmarks looks
 like quick motion."""
@@ -150,6 +154,7 @@ def fit(clips: list[Turned], slow_ridge: float, quick_ridge: float) -> TurnedFac
             for k in np.flatnonzero(KNOWN) if seen else ():
                 if _gains(seen, kind, k, ridge):
                     found[kind][columns, k] = _blend(seen, kind, k, ridge)
+        found[kind][np.ix_(SEEN_WELL, LIDS)] = 0.0
     return TurnedFaces(**found)
 
 
