@@ -37,6 +37,7 @@ _OTHERS = {
     "mouth_reader": "mouth reader",
     "time_reader": "reader over time",
     "affect_reader": "affect reader",
+    "headset": "headset network",
 }
 """What is needed beside the networks of the characters."""
 _READS = {

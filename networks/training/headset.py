@@ -314,8 +314,9 @@ def _finish(s: HeadsetSettings, task: HeadsetTask, outcome: Outcome, settings: d
         seed=s.seed,
         command=f"exprgen train headset --data HEADSET --out {Path(s.out).name}"
         + changed_options(s),
-        limits="Simulated pictures alone were learned; no real headset was ever seen. Tongues and "
-        "cheeks that puff are not simulated, or hardly seen.",
+        limits="Simulated pictures alone were learned; no real headset was ever seen. Tongues are "
+        "not simulated; dimples, a jaw that comes forward, lips closed over an open jaw, rolled "
+        "lips and eyes that look down under their lids are hardly told.",
     )
     write_card(s.out, card, info)
     say(f"wrote {s.out}: " + ", ".join(f"{k} {v:.4f}" for k, v in outcome.metrics.items()))

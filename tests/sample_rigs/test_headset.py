@@ -9,6 +9,7 @@ from exprgen.networks.errors import UsageError
 from exprgen.networks.face_model.model import face_model
 from exprgen.networks.models.headset import HeadsetNetwork
 from exprgen.networks.models.weights_io import WeightsInfo, save_network
+from exprgen.networks.perception.headset import load_headset_reader
 from exprgen.networks.training.shared.headset_lens import Cameras
 from exprgen.networks.training.shared.headset_set import DEPTH_UNIT, HeadsetPerson
 from exprgen.networks.vocabulary import ARKIT_INDEX, HEADSET_SIZE
@@ -82,6 +83,20 @@ def test_what_is_made_is_whole_and_made_once(tmp_path):
         headset.HeadsetSettings(each=headset.NEUTRALS)
     with pytest.raises(UsageError):
         headset.HeadsetSettings(again=headset.NEUTRALS)
+
+
+def test_somebody_never_seen_is_read_by_the_network_that_ships():
+    s = headset.HeadsetSettings(people=1, each=50, changed=0, seed=77)
+    person = headset.capture(s, 0, "train")
+    reader = load_headset_reader()
+    still, shown = (np.flatnonzero(person.neutral == k) for k in (1, 0))
+    neutral = np.median(reader.codes(person.pictures[still]), axis=0)
+    answer = reader.coefficients(reader.codes(person.pictures[shown]), neutral)
+    for name, least in (("jawOpen", 0.7), ("eyeBlinkLeft", 0.85), ("eyeBlinkRight", 0.85)):
+        column = ARKIT_INDEX[name]
+        assert np.corrcoef(answer[:, column], person.truth[shown, column])[0, 1] > least
+    off = person.errors(answer, shown).mean()
+    assert off < 0.8 * person.errors(np.zeros_like(answer), shown).mean()
 
 
 def test_one_expression_on_several_people(tmp_path):

@@ -34,7 +34,7 @@ from exprgen.networks.models.weights_io import (
     write_card,
 )
 from exprgen.networks.models.weights_places import WEIGHTS
-from exprgen.networks.vocabulary import EXPRESSIONS, HEADSET_SIZE, MOUTH
+from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, HEADSET_SIZE, MOUTH
 
 PRINTED = [
     (11, 1, 256), (1, 2, 128), (5, 1, 128), (1, 2, 64), (5, 1, 64), (1, 2, 32),
@@ -277,7 +277,7 @@ def test_shipped_weights_load():
         network, info = load_network(path)
         assert path.with_suffix(".md").exists(), path
         if info.labels:
-            named = {"kind": KINDS, "mouth_reader": MOUTH}
+            named = {"kind": KINDS, "mouth_reader": MOUTH, "headset": ARKIT_CHANNELS}
             assert info.labels == named.get(info.network, EXPRESSIONS)
         if info.controls:
             width = network.fc14 if hasattr(network, "fc14") else network.output
