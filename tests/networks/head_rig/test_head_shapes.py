@@ -360,6 +360,10 @@ def test_the_jaw_of_a_muzzle_is_bone():
     assert muzzle.is_long(placed(marks))
     assert not muzzle.is_long(shape.landmarks(shape.rest))
     moved = found.scale * found.shapes[0]["jawOpen"] @ TURN
+    seen = head_shapes.Head(*[placed(skin)] * 4, placed(marks), True)
+    opening = muzzle.jaw_motions(seen)["jawOpen"]
+    joint = placed(np.array([[0.0, -53.5, -50.5]]))  # a person's, which the warps leave where it is
+    assert np.linalg.norm(opening.moves(joint)) < 5.0
     corner = named(marks, sides.MOUTH.ends)[:, 2].mean()
     ahead = skin[:, 2] > corner + 0.4 * (skin[:, 2].max() - corner)
     groups = model.groups
