@@ -204,6 +204,11 @@ def _head(mesh: Mesh, cut: list[Welded], skin: np.ndarray, landmarks: np.ndarray
     told_apart = _towards_neighbours(points, triangles)
     found = mirror.find_plane(told_apart, placed.rotation[0], mesh.origin, mesh.axes)
     flip = None
+    if mirror.is_askew(told_apart, placed.rotation[0], mesh.origin, mesh.axes):
+        raise InputError(
+            f"what was taken for the face of {mesh.name!r} does not lie between its two sides",
+            fix="turn the head to look ahead (along -Y), upright; or place its points by hand",
+        )
     if found is not None:
         placed, flip = mirror.upright(placed, found[0]), found[1]
     own, marks = placed(points), with_brows(placed(landmarks), cut, placed)

@@ -209,6 +209,15 @@ def test_no_mirror_in_a_head_that_has_none(caricature):
     assert mirror.find_plane(uneven, left, np.zeros(3), axes) is None
 
 
+def test_a_face_that_stands_askew_in_a_symmetric_head_is_none(caricature):
+    points, axes, origin = caricature[0][0].points, np.eye(3), np.zeros(3)
+    turned = np.array([np.cos(0.7), np.sin(0.7), 0.0])
+    assert mirror.is_askew(points, turned, origin, axes)
+    assert not mirror.is_askew(points, axes[0], origin, axes)
+    uneven = points + np.random.default_rng(1).normal(0, 0.05, points.shape)
+    assert not mirror.is_askew(uneven, turned, origin, axes)
+
+
 def test_similarity_and_graph():
     rng = np.random.default_rng(2)
     points = rng.normal(size=(20, 3))
