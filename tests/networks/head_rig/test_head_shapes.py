@@ -180,6 +180,8 @@ def test_refusals(caricature, monkeypatch):
         head_shapes._check_openings(meshes[0], ("mouth", "left eye", "right eye"))
     head_shapes._check_openings(meshes[0], ("mouth", "left eye"))
     points = meshes[0].points
+    with pytest.raises(InputError, match="exchanged"):
+        head_shapes.shapes_for(meshes, landmarks[head_shapes._PARTNERS])
     half = (points[meshes[0].triangles][:, :, 0] > 0.0).all(1)
     with pytest.raises(InputError, match="half a head"):
         head_shapes.shapes_for([replace(meshes[0], triangles=meshes[0].triangles[half])], landmarks)
