@@ -18,15 +18,14 @@ from ...networks.errors import InputError
 from ...networks.files import scratch_folder
 from ...networks.vocabulary import LANDMARK_NAMES
 from ..keying.takes import save_file
-from ..profiling.scenes import home
 from ..studio.landmark_finding import Locate, Placement, neutral_view, place_landmarks
 
 _BODY = 2.5
 """A mesh that is so many times as high as wide is a body, whose top is the head."""
 _HEADS = 7.5
 BY_HAND = (
-    "is it a head that looks ahead, upright? Else place points by hand: exprgen rig HEAD --object "
-    "NAME --view VIEW.png shows it, --points POINTS.json takes them"
+    "turn the head to look ahead (along -Y), upright; or place points by hand: exprgen rig HEAD "
+    "--object NAME --view VIEW.png shows it, --points POINTS.json takes them"
 )
 FRAMED = 1.25
 """Side of the picture in heights of the head."""
@@ -71,7 +70,6 @@ def speaking_of(head: str, file=None) -> Iterator[None]:
 
 def bare_profile(head: bpy.types.Object, objects: list, folder: Path) -> RigProfile:
     """A profile without controls of a copy of the open file, which is saved into `folder`."""
-    collection, parts = home(objects)
     file = folder / "head.blend"
     modifiers = [m for m in head.modifiers if m.type != "ARMATURE"]
     shown = [(m, m.show_viewport, m.show_render) for m in modifiers]
@@ -86,10 +84,10 @@ def bare_profile(head: bpy.types.Object, objects: list, folder: Path) -> RigProf
         name="head",
         title=head.name,
         family="",
-        collection=collection,
+        collection="",  # parts are found by their names here; a collection's would be others'
         controls=(),
         framing=first_framing(head),
-        parts=parts,
+        parts=tuple(sorted(o.name for o in objects)),
         path=file.with_suffix(".json"),
     )
 

@@ -190,7 +190,7 @@ class Acting:
     def _jaw(self) -> dict[str, rigid_parts.Motion | muzzle.Back]:
         """Action -> how the jaw's bone goes in it, where it does."""
         if self.muzzle:
-            return muzzle.jaw_motions(self.laid)
+            return muzzle.jaw_motions(self.head)
         model, shape = template().model, template()
         weight = rigid_parts.jaw_weights(shape)
         teeth = model.groups["teeth_lower"]

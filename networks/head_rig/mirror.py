@@ -42,7 +42,18 @@ def find_plane(
     which = int(np.abs(along).argmax())
     if abs(along[which]) < AXIS:
         return None
-    normal = axes[which] * np.sign(along[which])
+    return _plane_across(points, axes[which] * np.sign(along[which]), origin)
+
+
+def is_askew(points: np.ndarray, left: np.ndarray, origin: np.ndarray, axes: np.ndarray) -> bool:
+    """Whether points are the same on both sides of a mirror, but not on those that the landmarks
+    take for left and right; args as of `find_plane`."""
+    if (np.abs(axes @ left) >= AXIS).any():
+        return False
+    return any(_plane_across(points, axis, origin) is not None for axis in axes)
+
+
+def _plane_across(points, normal: np.ndarray, origin: np.ndarray):
     across = points @ normal
     for offset in (float(origin @ normal), 0.5 * float(across.min() + across.max())):
         plane = Plane(normal, offset)

@@ -2,9 +2,8 @@
 
 A person's lip is skin that a jaw draws out between two corners near by. Drawn out over a muzzle,
 its stretch and turns would be a hand's breadth (deformation transfer keeps slopes). Here the jaw
-is bone from the corners on: it turns about the joint where the laid template has it, as far as a
-person's, and nothing but the jaw closes it again. What lips, cheeks and nose do is a person's in
-millimetres.
+is bone from the corners on: it turns about the joint where a person's would be, as far as that, and
+nothing but the jaw closes it again. What lips, cheeks and nose do is a person's in millimetres.
 """
 
 from __future__ import annotations
@@ -14,11 +13,12 @@ from functools import cache
 
 import numpy as np
 
+from ..vocabulary import LANDMARK_NAMES
 from .carrying import fade
 from .mesh_graph import distances, edges_of
 from .nearest import Places
-from .parted import at_rest, is_upper
-from .registration import Head, Laid, similarity
+from .parted import at_rest, from_seam, is_upper
+from .registration import Head, Laid, Similarity, similarity
 from .rigid_parts import Motion, jaw_weights, rigid
 from .sides import LIP_LOWER, LIP_UPPER, MOUTH, named, width_of
 from .template import template
@@ -26,10 +26,16 @@ from .template import template
 LONG = 0.7
 """How far the lips' middle is ahead of the corners, in widths of the mouth, from which on it is a
 muzzle; a person's is .25."""
-ROUND_JOINT = 30.0
-"""Millimetres round a person's joint of the jaw by whose skin the head's is found."""
+SKULL = ("eye", "brow", "mouth_")
+"""Landmarks, by their start, that tell where a head is however long its muzzle."""
 BONE = 0.25
 """Share of the muzzle, from the corners on, within which skin becomes part of the jaw."""
+CHEEK = (0.9, 1.4)
+"""Half widths of the mouth beside the middle from which skin above the lips begins to go with the
+jaw, and does: between the corners it is of the upper jaw."""
+UNSURE, LIP_REACH = 8.0, 40.0
+"""Millimetres of the face model round the line of its lips in which a place on it does not tell
+one from the other; and of the head within which the nearer lip does."""
 LIPS = 0.4
 """How much of a person's motion lips, cheeks and nose keep: skin is tight on a muzzle."""
 OWN = ("eye", "brow")
@@ -72,35 +78,27 @@ def on_template(laid: Laid, moved: np.ndarray) -> np.ndarray:
     return out
 
 
-def jaw_motions(laid: Laid) -> dict[str, Motion | Back]:
-    """Action -> how the bone of the jaw goes in it: as that of the person that was laid, about the
-    head's own joint."""
+def jaw_motions(head: Head) -> dict[str, Motion | Back]:
+    """Action -> how the bone of the jaw goes in it: as that of a person whose eyes, brows and
+    mouth's corners are where the head's are, which a muzzle does not reach."""
     shape, weight = template(), jaw_weights(template())
+    rest, moves = shape.person(np.zeros(shape.model.identities))
+    skull = [i for i, name in enumerate(LANDMARK_NAMES) if name.startswith(SKULL)]
+    seat = similarity(shape.landmarks(rest)[skull], head.landmarks[skull])
     expressions = shape.model.expressions
-    own = {
-        name: rigid(laid.source, laid.source + laid.moves[expressions.index(name)], weight)
+    out = {
+        name: _seated(rigid(rest, rest + moves[expressions.index(name)], weight), seat)
         for name in JAW
     }
-    joint = _joint(own["jawOpen"])
-    near = np.abs(laid.source[:, 1:] - joint[1:]).max(1) < ROUND_JOINT
-    near &= shape.outside
-    moved = similarity(laid.source[near], laid.points[near])(joint[None])[0] - joint
-    moved[0] = 0.0
-    out = {name: _about(motion, moved) for name, motion in own.items()}
     closes, opens = CLOSES
     return out | {closes: Back(out[opens])}
 
 
-def _joint(opening: Motion) -> np.ndarray:
-    """The place that stays where it is, in the plane between left and right."""
-    turn = np.eye(3) - opening.rotation
-    flat = np.linalg.lstsq(turn[1:, 1:], opening.shift[1:], rcond=None)[0]
-    return np.array([0.0, *flat])
-
-
-def _about(motion: Motion, moved: np.ndarray) -> Motion:
-    """The same motion with all that it turns about moved."""
-    return Motion(motion.rotation, motion.shift + moved - motion.rotation @ moved)
+def _seated(motion: Motion, seat: Similarity) -> Motion:
+    """A motion of the template's frame, done where a similarity puts it."""
+    rotation = seat.rotation @ motion.rotation @ seat.rotation.T
+    shift = seat.scale * seat.rotation @ motion.shift + seat.shift - rotation @ seat.shift
+    return Motion(rotation, shift)
 
 
 def with_jaw(
@@ -119,21 +117,23 @@ def jaw_share(head: Head, found: Places) -> np.ndarray:
     corner = named(head.landmarks, MOUTH.ends)[:, 2].mean()
     ahead = (head.points[:, 2] - corner) / length_of(head.landmarks)
     bone = _soft(np.clip(ahead / BONE, 0.0, 1.0))
+    beside = np.abs(head.points[:, 0]) / (0.5 * width_of(head.landmarks, MOUTH))
+    cheek = _soft(np.clip((beside - CHEEK[0]) / (CHEEK[1] - CHEEK[0]), 0.0, 1.0))
     upper = _is_upper(head, found)
-    share = np.where(upper, skin * (1.0 - bone), np.maximum(skin, bone))
+    share = np.where(upper, skin * (1.0 - bone) * cheek, np.maximum(skin, bone))
     return share * fade(found.away)
 
 
 def _is_upper(head: Head, found: Places) -> np.ndarray:
-    """(N,) whether a point is above the line of the lips: told by the lip that is nearer along the
-    mesh, far from both by where it lies on the template."""
-    edges, reach = edges_of(head.triangles), length_of(head.landmarks)
+    """(N,) whether a point is above the line of the lips: told by where it lies on the template,
+    near that line by the lip that is nearer along the mesh."""
+    flat, edges = at_rest(found), edges_of(head.triangles)
     upper, lower = (
-        distances(head.points, edges, np.flatnonzero(head.sides == side), reach)
+        distances(head.points, edges, np.flatnonzero(head.sides == side), LIP_REACH)
         for side in (LIP_UPPER, LIP_LOWER)
     )
-    known = np.isfinite(np.minimum(upper, lower))
-    return np.where(known, upper < lower, is_upper(head, at_rest(found)))
+    known = np.isfinite(np.minimum(upper, lower)) & (from_seam(flat) < UNSURE)
+    return np.where(known, upper < lower, is_upper(head, flat))
 
 
 @cache

@@ -75,7 +75,7 @@ def at_rest(found: Places) -> np.ndarray:
 
 def lip_line(head: Head, flat: np.ndarray) -> Line | None:
     """The edges of a head's lips; None where there are too few to tell. flat: see `at_rest`."""
-    near = _from_seam(flat) < NEAR
+    near = from_seam(flat) < NEAR
     ends = _seam(template())[0][[0, -1]]
     stations = np.linspace(*ends, STATIONS)[1:-1]
     edges = edges_of(head.triangles)
@@ -117,14 +117,14 @@ def meeting(head: Head, flat: np.ndarray) -> Meeting | None:
 
 def ends_at_lips(head: Head, flat: np.ndarray) -> bool:
     """Whether the mesh ends at the lips, or a little behind them. flat: see `at_rest`."""
-    near = (_from_seam(flat) < SHALLOW) & np.isin(head.sides, (LIP_UPPER, LIP_LOWER))
+    near = (from_seam(flat) < SHALLOW) & np.isin(head.sides, (LIP_UPPER, LIP_LOWER))
     rim = open_edges(head.triangles)
     rim = np.unique(rim[near[rim].all(1)])
     wide = np.ptp(flat[rim, 0]) if len(rim) else 0.0
     return bool(wide > MIDDLE * np.ptp(_seam(template())[0]))
 
 
-def _from_seam(flat: np.ndarray) -> np.ndarray:
+def from_seam(flat: np.ndarray) -> np.ndarray:
     """(N,) how far points are from the line of the lips, both in the face model at rest."""
     along, seam = _seam(template())
     off = flat[:, 1:] - np.stack([np.interp(flat[:, 0], along, seam[:, k]) for k in (0, 1)], 1)

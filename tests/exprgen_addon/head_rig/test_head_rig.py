@@ -6,10 +6,12 @@ import pytest
 bpy = pytest.importorskip("bpy")
 import bmesh
 
+from exprgen.exprgen_addon.characters.landmark_points import warp_template
 from exprgen.exprgen_addon.command_line import main as command_line
 from exprgen.exprgen_addon.command_line.verbs import rig as rig_verb
 from exprgen.exprgen_addon.head_rig import build, making, marking, reading
 from exprgen.exprgen_addon.profiling import profile_file, scenes
+from exprgen.exprgen_addon.studio.landmark_finding import _by_points
 from exprgen.networks.errors import EXIT_INPUT, EXIT_OUTPUT, EXIT_USAGE, InputError, UsageError
 from exprgen.networks.vocabulary import ARKIT_CHANNELS
 from exprgen.tests.support import bare_heads
@@ -186,6 +188,21 @@ def test_heads_that_are_refused(head):
     bpy.context.view_layer.update()
     with pytest.raises(InputError, match="scale of zero"):
         reading.read_mesh(head)
+
+
+def test_landmarks_are_of_the_head_in_whatever_collection(head, monkeypatch):
+    """A copy of the file is looked at while the file is open: names are taken there."""
+    own = bpy.data.collections.new("Collection")
+    bpy.context.scene.collection.children.link(own)
+    for obj in list(bpy.context.scene.collection.objects):
+        bpy.context.scene.collection.objects.unlink(obj)
+        own.objects.link(obj)
+    head.name = 'Голова "é"'
+    flat = warp_template({"eye_left_outer": (0.6, 0.4), "eye_right_outer": (0.4, 0.4),
+                          "lip_bottom_outer_3": (0.5, 0.6)})  # fmt: skip
+    monkeypatch.setattr(marking, "place_landmarks", lambda profile, *_: _by_points(profile, flat))
+    _, placed = marking.find_landmarks(head, reading.members(head), None)
+    assert {a.object for a in placed.profile.landmarks.values()} & {head.name}
 
 
 def test_no_face_is_said_of_the_head(head, monkeypatch):

@@ -180,6 +180,8 @@ def test_refusals(caricature, monkeypatch):
         head_shapes._check_openings(meshes[0], ("mouth", "left eye", "right eye"))
     head_shapes._check_openings(meshes[0], ("mouth", "left eye"))
     points = meshes[0].points
+    with pytest.raises(InputError, match="exchanged"):
+        head_shapes.shapes_for(meshes, landmarks[head_shapes._PARTNERS])
     half = (points[meshes[0].triangles][:, :, 0] > 0.0).all(1)
     with pytest.raises(InputError, match="half a head"):
         head_shapes.shapes_for([replace(meshes[0], triangles=meshes[0].triangles[half])], landmarks)
@@ -207,6 +209,15 @@ def test_no_mirror_in_a_head_that_has_none(caricature):
     assert np.array_equal(shuffled[flip], template().flip[shuffled])
     uneven = points + rng.normal(0, 0.05, points.shape)
     assert mirror.find_plane(uneven, left, np.zeros(3), axes) is None
+
+
+def test_a_face_that_stands_askew_in_a_symmetric_head_is_none(caricature):
+    points, axes, origin = caricature[0][0].points, np.eye(3), np.zeros(3)
+    turned = np.array([np.cos(0.7), np.sin(0.7), 0.0])
+    assert mirror.is_askew(points, turned, origin, axes)
+    assert not mirror.is_askew(points, axes[0], origin, axes)
+    uneven = points + np.random.default_rng(1).normal(0, 0.05, points.shape)
+    assert not mirror.is_askew(uneven, turned, origin, axes)
 
 
 def test_similarity_and_graph():
@@ -360,6 +371,10 @@ def test_the_jaw_of_a_muzzle_is_bone():
     assert muzzle.is_long(placed(marks))
     assert not muzzle.is_long(shape.landmarks(shape.rest))
     moved = found.scale * found.shapes[0]["jawOpen"] @ TURN
+    seen = head_shapes.Head(*[placed(skin)] * 4, placed(marks), True)
+    opening = muzzle.jaw_motions(seen)["jawOpen"]
+    joint = placed(np.array([[0.0, -53.5, -50.5]]))  # a person's, which the warps leave where it is
+    assert np.linalg.norm(opening.moves(joint)) < 5.0
     corner = named(marks, sides.MOUTH.ends)[:, 2].mean()
     ahead = skin[:, 2] > corner + 0.4 * (skin[:, 2].max() - corner)
     groups = model.groups
