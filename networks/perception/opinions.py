@@ -21,6 +21,7 @@ def opinions_of(
     neutral: np.ndarray | None = None,
     trust: float = 0.0,
     speaking: np.ndarray | None = None,
+    reader: AgainstNeutral | None = None,
 ) -> dict[str, np.ndarray]:
     """(N, 7) chances by the names of `layouts.TIME_READERS`; of those that are there.
 
@@ -28,23 +29,26 @@ def opinions_of(
         neutral: (N,) how neutral the actor is in each frame, as a weight. trust: 0..1, in them.
         speaking: (N,) 0..1, where it is known: then frames are looked for in which the actor is at
             rest, and the build that they show is taken out of what is seen in pixels.
+        reader: against neutral, another than the one that is in use.
 
     Raises:
         ModelError: a weight file is damaged.
     """
     trust = max(trust, _least_trust(track, neutral))
-    rest, sure = _rest(track, speaking)
+    rest, sure = _rest(track, speaking, reader)
     if sure >= trust and sure > 0.0:
         neutral, trust = rest, sure
     said = {"whole": less_build(track.momentary, rest, sure)}
     if track.no_mouth is not None:
         said["no_mouth"] = less_build(track.no_mouth, rest, sure)
-    return said | numeric_opinions(track.geometry, track.arkit, neutral, trust)
+    return said | numeric_opinions(track.geometry, track.arkit, neutral, trust, reader)
 
 
-def _rest(track: FaceTrack, speaking: np.ndarray | None) -> tuple[np.ndarray, float]:
+def _rest(
+    track: FaceTrack, speaking: np.ndarray | None, reader: AgainstNeutral | None
+) -> tuple[np.ndarray, float]:
     """Where the actor is at rest, and how sure that is; nowhere without speech or the numbers."""
-    numbers = numeric_opinions(track.geometry, track.arkit, None, 0.0)
+    numbers = numeric_opinions(track.geometry, track.arkit, None, 0.0, reader)
     if speaking is None or not numbers:
         return np.zeros(len(track)), 0.0
     return find_rest(track, speaking, numbers["against_neutral"])
