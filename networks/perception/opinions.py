@@ -41,7 +41,8 @@ def opinions_of(
     said = {"whole": less_build(track.momentary, rest, sure)}
     if track.no_mouth is not None:
         said["no_mouth"] = less_build(track.no_mouth, rest, sure)
-    return said | numeric_opinions(track.geometry, track.arkit, neutral, trust, reader)
+    measured = track.geometry, track.arkit
+    return said | numeric_opinions(*measured, neutral, trust, reader, track.pooled)
 
 
 def _rest(
@@ -70,15 +71,22 @@ def numeric_opinions(
     neutral: np.ndarray | None,
     trust: float,
     reader: AgainstNeutral | None = None,
+    pooled: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """What is read in geometric features (N, 9) and coefficients (N, 52) against the actor's own
     neutral: in all of them, and in those alone that speech hardly moves; nothing without the
-    weights. Arguments as of `opinions_of`; reader: another than the one that is in use."""
+    weights. Arguments as of `opinions_of`; reader: another than the one that is in use; pooled:
+    (N, POOLED) what convolutions give of the faces, which is looked at beside where it is known."""
     reader = reader or AgainstNeutral.load()
     if reader is None:
         return {}
-    own = None if neutral is None else neutral_of(geometry, arkit, neutral)
-    return {
+    if not reader.sees_pixels:
+        pooled = None
+    own = None if neutral is None else neutral_of(geometry, arkit, neutral, pooled)
+    said = {
         "against_neutral": reader(geometry, arkit, own, trust),
         "against_upper": reader(geometry, arkit, own, trust, mouth=False),
     }
+    if pooled is not None:
+        said["against_pixels"] = reader.with_pixels(geometry, arkit, pooled, own, trust)
+    return said

@@ -22,7 +22,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..inference.time_reader import TimeReader as Read
 from ..inference.time_reader import moments, time_inputs
-from ..models.layouts import TIME_OPINIONS, TIME_REACH, TIME_READERS
+from ..models.layouts import TIME_OPINIONS, TIME_REACH, TIME_READERS, TIME_STANDS_IN
 from ..models.time_reader import TimeReader, time_reader
 from ..models.weights_file import WeightsInfo, file_digest
 from ..models.weights_io import ModelCard, save_network, weights_of, write_card
@@ -142,7 +142,7 @@ class Readers:
             [cv2.resize(part.faces[i], size, interpolation=cv2.INTER_CUBIC) for i in rows]
         )
         found = self._runner(faces, part.geometry[rows], part.arkit[rows], mirrored=False)
-        names = {"expression": "whole", "no_mouth": "no_mouth"}
+        names = {"expression": "whole", "no_mouth": "no_mouth", "pooled": "pooled"}
         return {name: _filled(len(part), rows, found[k]) for k, name in names.items() if k in found}
 
 
@@ -164,11 +164,12 @@ def _track_of(part: PerformancePart, said: dict[str, np.ndarray]) -> FaceTrack:
         face_offsets=nothing.astype(np.int64),
         face_bytes=np.zeros(0, np.uint8),
         no_mouth=said.get("no_mouth"),
+        pooled=said.get("pooled"),
     )
 
 
 def _filled(count: int, rows: np.ndarray, said: np.ndarray) -> np.ndarray:
-    """(count, 7) of what is said of some rows (R, 7), in between too."""
+    """(count, K) of what is said of some rows (R, K), in between too."""
     columns = [np.interp(np.arange(count), rows, column) for column in said.T]
     return np.stack(columns, axis=1).astype(np.float32)
 
@@ -220,11 +221,12 @@ class FeelingTask:
 
 
 def _silenced(windows: np.ndarray, rng: np.random.Generator) -> None:
-    """In some windows (B, W, TIME_INPUTS) a later reader says what the first does."""
-    count = len(EXPRESSIONS)
-    for k in range(1, len(TIME_READERS)):
+    """In some windows (B, W, TIME_INPUTS) a later reader says what another does."""
+    said = windows[:, :, :TIME_OPINIONS].reshape(*windows.shape[:2], len(TIME_READERS), -1)
+    for k, other in enumerate(TIME_STANDS_IN[1:], start=1):
         silent = rng.random(len(windows)) < NO_OPINION
-        windows[silent, :, k * count : (k + 1) * count] = windows[silent, :, :count]
+        said[silent, :, k] = said[silent, :, other]
+    windows[:, :, :TIME_OPINIONS] = said.reshape(*windows.shape[:2], -1)
 
 
 def felt_clip(told: Told, reader: OverTime) -> FeltClip:
