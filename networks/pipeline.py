@@ -363,9 +363,10 @@ class _Networks:
 
 def _look(
     runner, keys: dict[str, str], mouth, seen: list, wanted: str, mirrored: bool
-) -> list[tuple[np.ndarray | None, dict, np.ndarray | None, np.ndarray | None]]:
-    """(expression, rig units by cache key, what is in the mouth, expression of the upper part) of
-    each tracked face; the expressions are None and the units not there unless `wanted`."""
+) -> list[tuple[np.ndarray | dict | None, ...]]:
+    """(expression, rig units by cache key, what is in the mouth, expression of the upper part, what
+    HCNN's convolutions give) of each tracked face; what is read in the whole face is None and the
+    units not there unless `wanted`."""
     if not seen:
         return []
     faces = np.stack([t.face for t in seen])
@@ -379,10 +380,10 @@ def _look(
         read = wanted == "expression"
         found = runner(*given, mirrored=mirrored) if read else {"rig": runner.units(*given)}
     nobody = [None] * len(seen)
-    rows = zip(found.get("expression", nobody), found.get("no_mouth", nobody), strict=True)
+    read = (found.get(name, nobody) for name in ("expression", "no_mouth", "pooled"))
     return [
-        (expression, {keys[n]: units[i] for n, units in found["rig"].items()}, mouths[i], upper)
-        for i, (expression, upper) in enumerate(rows)
+        (said, {keys[n]: units[i] for n, units in found["rig"].items()}, mouths[i], upper, pooled)
+        for i, (said, upper, pooled) in enumerate(zip(*read, strict=True))
     ]
 
 

@@ -21,7 +21,14 @@ from .names import as_name, is_name
 from .phrases import Phrase
 from .reading import parse_json
 from .records import FieldError, as_record, as_type, json_text
-from .vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES, MEDIAPIPE_LANDMARKS, MOUTH
+from .vocabulary import (
+    ARKIT_CHANNELS,
+    EXPRESSIONS,
+    GEOMETRIC_FEATURES,
+    MEDIAPIPE_LANDMARKS,
+    MOUTH,
+    POOLED,
+)
 
 VERSION = 1
 
@@ -72,6 +79,8 @@ _LATER_COLUMNS = {
     "mouth": Column((ROWS, len(MOUTH)), np.float32, **_SHARE),
     # probabilities as `expression`, of the upper part of the face alone
     "no_mouth": Column((ROWS, len(EXPRESSIONS)), np.float32, **_SHARE),
+    # what HCNN's convolutions and its second's give of the face, pooled
+    "pooled": Column((ROWS, POOLED), np.float32),
     # what was read in each frame by itself; `expression` is then what is felt over time
     "readings": Column((ROWS, len(EXPRESSIONS)), np.float32, **_SHARE),
     # how surely the mouth speaks, 0..1
@@ -122,8 +131,8 @@ def still_places(times: np.ndarray) -> np.ndarray:
 @dataclass(frozen=True)
 class FaceTrack:
     """What was seen of one face over N frames; columns as in `_FACE_COLUMNS`, and `mouth`,
-    `no_mouth`, `readings`, `speaking` and `affect` as in `_LATER_COLUMNS`, None where nobody has
-    looked.
+    `no_mouth`, `pooled`, `readings`, `speaking` and `affect` as in `_LATER_COLUMNS`, None where
+    nobody has looked.
 
     `phrases` are the spans of a clip in which one thing is felt, end to end; `expression` is their
     curve then, and `readings` what it was made of. None for separate pictures, and for a clip that
@@ -160,6 +169,7 @@ class FaceTrack:
     rig_units: dict[str, np.ndarray] = field(default_factory=dict)
     mouth: np.ndarray | None = None
     no_mouth: np.ndarray | None = None
+    pooled: np.ndarray | None = None
     readings: np.ndarray | None = None
     speaking: np.ndarray | None = None
     affect: np.ndarray | None = None

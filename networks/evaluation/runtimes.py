@@ -108,11 +108,17 @@ def _teacher(made, network, weights: Weights) -> tuple[Way, Way]:
 
 
 def _against(made, network, weights: Weights) -> tuple[Way, Way]:
-    measured, neutral = _rng().random((2, FACES, MEASURED))
-    return (
-        lambda: np.stack(opinion_against(network, measured, neutral)),
-        lambda: np.stack([made(measured, neutral, mouth) for mouth in (True, False)]),
-    )
+    measured, neutral = _rng().random((2, FACES, MEASURED + made.pooled))
+    numbers = measured[:, :MEASURED], neutral[:, :MEASURED]
+
+    def said() -> np.ndarray:
+        answers = [made(*numbers, mouth) for mouth in (True, False)]
+        if made.pooled:
+            seen = measured[:, MEASURED:], neutral[:, MEASURED:]
+            answers.append(made.with_pixels(*numbers, *seen))
+        return np.stack(answers)
+
+    return lambda: np.stack(opinion_against(network, measured, neutral)), said
 
 
 def _kind(made, network, weights: Weights) -> tuple[Way, Way]:

@@ -59,9 +59,8 @@ class Table1:
             x = graph.layer("Relu", x)
         return x
 
-    def head(self, graph: Graph, maps: str, extra: str | None) -> str:
-        """Output of CONV-11 and second input -> (B, outputs)."""
-        x = graph.pooled(maps)
+    def head(self, graph: Graph, x: str, extra: str | None) -> str:
+        """Output of CONV-11, pooled, and second input -> (B, outputs)."""
         if self.extra:
             x = graph.layer("Concat", x, extra, axis=1)
         x = graph.linear(x, *self.fc13)
@@ -132,12 +131,14 @@ class FaceReaders:
     ) -> dict[str, np.ndarray]:
         """Faces (B, 1, size, size) from `grey_faces` and each 3D-CNN's second input -> by name,
         a classifier's logits (2, B, 7) of the faces and their mirror images, or (1, B, 7) of the
-        faces alone, a 3D-CNN's unit values (B, outputs)."""
+        faces alone, a 3D-CNN's unit values (B, outputs); as `pooled(name)` what a classifier's
+        convolutions give of them, pooled, (looks, B, CHANNELS)."""
         looks = 2 if mirrored and self._classifiers else 1
         seen = np.concatenate([faces, faces[..., ::-1]]) if looks == 2 else faces
         second = {_extra(n): extra[n] for n, r in self._regressors.items() if r.extra}
         found = self._looks[looks](faces=seen, **second)
-        result = {n: found[f"out {n}"].reshape(looks, len(faces), -1) for n in self._classifiers}
+        of = (name for n in self._classifiers for name in (n, pooled(n)))
+        result = {n: found[f"out {n}"].reshape(looks, len(faces), -1) for n in of}
         for name, regressor in self._regressors.items():
             units = found[f"out {name}"]
             result[name] = np.clip(units, -1.0, 1.0) if regressor.bounded else units
@@ -148,6 +149,7 @@ class FaceReaders:
         widths = {n: r.outputs for n, r in self._regressors.items()}
         return {
             **{n: np.zeros((2, 0, c.outputs), np.float32) for n, c in self._classifiers.items()},
+            **{pooled(n): np.zeros((2, 0, CHANNELS), np.float32) for n in self._classifiers},
             **{n: np.zeros((0, width), np.float32) for n, width in widths.items()},
         }
 
@@ -155,8 +157,9 @@ class FaceReaders:
         x = graph.input("faces", batch, 1, self._size, self._size)
         outputs: Outputs = {}
         for name, network in self._classifiers.items():
-            layer = network.head(graph, network.maps(graph, x), None)
-            outputs[f"out {name}"] = layer, (batch, network.outputs)
+            seen = graph.pooled(network.maps(graph, x))
+            outputs[f"out {pooled(name)}"] = seen, (batch, CHANNELS)
+            outputs[f"out {name}"] = network.head(graph, seen, None), (batch, network.outputs)
         count = batch // looks
         for name, network in self._regressors.items():
             shared = max((network.shared_with(c) for c in self._classifiers.values()), default=0)
@@ -164,9 +167,14 @@ class FaceReaders:
             if looks > 1:
                 maps = graph.first(maps, count)
             extra = graph.input(_extra(name), count, network.extra) if network.extra else None
-            layer = network.head(graph, network.maps(graph, maps, shared), extra)
+            layer = network.head(graph, graph.pooled(network.maps(graph, maps, shared)), extra)
             outputs[f"out {name}"] = layer, (count, network.outputs)
         return outputs
+
+
+def pooled(name: str) -> str:
+    """Name of what a classifier's convolutions give, pooled."""
+    return f"pooled {name}"
 
 
 def _extra(name: str) -> str:

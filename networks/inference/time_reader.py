@@ -15,6 +15,7 @@ from ..models.layouts import (
     TIME_OPINIONS,
     TIME_REACH,
     TIME_READERS,
+    TIME_STANDS_IN,
     TIME_STEP,
     TIME_WIDTH,
 )
@@ -104,10 +105,13 @@ def time_inputs(
 
     Args:
         times: (N,) seconds, increasing. opinions: of TIME_READERS, each (N, 7); "whole" must be
-            there and stands for those that are not. arkit: (N, 52). found: (N,) bool.
+            there; who stands in for those that are not, see TIME_STANDS_IN. arkit: (N, 52).
+        found: (N,) bool.
     """
     at = moments(times)
-    said = [_logarithm(opinions.get(n, opinions["whole"])) for n in TIME_READERS]
+    said: list[np.ndarray] = []
+    for name, other in zip(TIME_READERS, TIME_STANDS_IN, strict=True):
+        said.append(_logarithm(opinions[name]) if name in opinions else said[other])
     mouth = np.clip(arkit, 0.0, 1.0) @ _PARTS.T
     columns = np.concatenate([*said, mouth, np.asarray(found, float)[:, None]], axis=1)
     rows = np.stack([np.interp(at, times, column) for column in columns.T], axis=1)

@@ -93,9 +93,11 @@ TIME_DILATIONS = (1, 4, 5)
 and after."""
 TIME_KERNEL = 5
 TIME_WIDTH = 24
-TIME_READERS = ("whole", "no_mouth", "against_neutral", "against_upper")
+TIME_READERS = ("whole", "no_mouth", "against_neutral", "against_upper", "against_pixels")
 """Whose opinions it joins: on the whole face, on its upper part, on what is measured against the
-actor's own neutral, on that of it which is not mouth or jaw."""
+actor's own neutral, on that of it which is not mouth or jaw, on it and what is seen in pixels."""
+TIME_STANDS_IN = (0, 0, 0, 0, 2)
+"""Which of them is heard in place of each that is not there."""
 TIME_REACH = sum(d * (TIME_KERNEL // 2) for d in TIME_DILATIONS)
 """Moments before and after that have a say in one."""
 TIME_MOUTH = ("jawOpen", "mouthClose", "mouthFunnel", "mouthPucker", "mouthSmile", "mouthStretch",
@@ -108,7 +110,7 @@ TIME_INPUTS = TIME_OPINIONS + TIME_MOTION
 """What the reader over time looks at in a moment: opinions, then the motion."""
 TIME_JOINED = TIME_OPINIONS + 1
 """How much each opinion on each expression counts, and what is added to neutral."""
-TIME_FIRST = (0.6, 0.2, 0.4, 0.2)
+TIME_FIRST = (0.5, 0.2, 0.2, 0.2, 0.4)
 """How much each of TIME_READERS counts before anything is learned."""
 
 AFFECT_CHANNELS = (

@@ -13,7 +13,7 @@ from ..errors import UsageError
 from ..inference.coefficient_reader import CoefficientReader, joint_opinion
 from ..inference.network import softmax
 from ..inference.opening import fitted
-from ..inference.table1 import FaceReaders, Table1, table1
+from ..inference.table1 import FaceReaders, Table1, pooled, table1
 from ..inference.teacher import Teacher
 from ..inference.upper_look import UpperLook
 from ..models.face_input import grey_faces
@@ -127,6 +127,8 @@ class PerceptionRunner:
             "expression": float32 (B, 7) probabilities in the order of EXPRESSIONS, the joint
             opinion on the face and its mirror image, its leaning to frequent classes partly undone;
             "no_mouth": the same of the upper part of the face alone, where the upper look is there;
+            "pooled": float32 (B, POOLED) what the convolutions of HCNN and its second give of the
+            faces as they are, where both are there;
             "rig": character -> float32 (B, M) unit values in [-1, 1].
 
         Raises:
@@ -148,6 +150,8 @@ class PerceptionRunner:
         found = {"expression": _even(_joined(expression, numbers), self._learned)}
         if UPPER in looked:
             found["no_mouth"] = _even(looked[UPPER], self._upper_learned)
+        if len(self._small) == len((CLASSIFIER, SECOND)):
+            found["pooled"] = np.concatenate([read[pooled(n)][0] for n in self._small], 1)
         return found | {"rig": {name: read[name] for name in self._regressors}}
 
     def units(

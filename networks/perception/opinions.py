@@ -21,6 +21,7 @@ def opinions_of(
     neutral: np.ndarray | None = None,
     trust: float = 0.0,
     speaking: np.ndarray | None = None,
+    reader: AgainstNeutral | None = None,
 ) -> dict[str, np.ndarray]:
     """(N, 7) chances by the names of `layouts.TIME_READERS`; of those that are there.
 
@@ -28,23 +29,27 @@ def opinions_of(
         neutral: (N,) how neutral the actor is in each frame, as a weight. trust: 0..1, in them.
         speaking: (N,) 0..1, where it is known: then frames are looked for in which the actor is at
             rest, and the build that they show is taken out of what is seen in pixels.
+        reader: against neutral, another than the one that is in use.
 
     Raises:
         ModelError: a weight file is damaged.
     """
     trust = max(trust, _least_trust(track, neutral))
-    rest, sure = _rest(track, speaking)
+    rest, sure = _rest(track, speaking, reader)
     if sure >= trust and sure > 0.0:
         neutral, trust = rest, sure
     said = {"whole": less_build(track.momentary, rest, sure)}
     if track.no_mouth is not None:
         said["no_mouth"] = less_build(track.no_mouth, rest, sure)
-    return said | numeric_opinions(track.geometry, track.arkit, neutral, trust)
+    measured = track.geometry, track.arkit
+    return said | numeric_opinions(*measured, neutral, trust, reader, track.pooled)
 
 
-def _rest(track: FaceTrack, speaking: np.ndarray | None) -> tuple[np.ndarray, float]:
+def _rest(
+    track: FaceTrack, speaking: np.ndarray | None, reader: AgainstNeutral | None
+) -> tuple[np.ndarray, float]:
     """Where the actor is at rest, and how sure that is; nowhere without speech or the numbers."""
-    numbers = numeric_opinions(track.geometry, track.arkit, None, 0.0)
+    numbers = numeric_opinions(track.geometry, track.arkit, None, 0.0, reader)
     if speaking is None or not numbers:
         return np.zeros(len(track)), 0.0
     return find_rest(track, speaking, numbers["against_neutral"])
@@ -66,15 +71,22 @@ def numeric_opinions(
     neutral: np.ndarray | None,
     trust: float,
     reader: AgainstNeutral | None = None,
+    pooled: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """What is read in geometric features (N, 9) and coefficients (N, 52) against the actor's own
     neutral: in all of them, and in those alone that speech hardly moves; nothing without the
-    weights. Arguments as of `opinions_of`; reader: another than the one that is in use."""
+    weights. Arguments as of `opinions_of`; reader: another than the one that is in use; pooled:
+    (N, POOLED) what convolutions give of the faces, which is looked at beside where it is known."""
     reader = reader or AgainstNeutral.load()
     if reader is None:
         return {}
-    own = None if neutral is None else neutral_of(geometry, arkit, neutral)
-    return {
+    if not reader.sees_pixels:
+        pooled = None
+    own = None if neutral is None else neutral_of(geometry, arkit, neutral, pooled)
+    said = {
         "against_neutral": reader(geometry, arkit, own, trust),
         "against_upper": reader(geometry, arkit, own, trust, mouth=False),
     }
+    if pooled is not None:
+        said["against_pixels"] = reader.with_pixels(geometry, arkit, pooled, own, trust)
+    return said

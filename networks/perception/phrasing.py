@@ -28,7 +28,10 @@ USUAL = 2.0
 EVIDENCE = 3.0
 """Looks that a second of frames is worth: neighbouring frames show the same face, and are wrong
 together."""
-CHANGE = 2.25
+LEANING = 0.6
+"""Log odds by which every reading leans to neutral, since most of what was learned from is: that is
+known of a phrase once and not anew in each look, or a small feeling that lasts were never named."""
+CHANGE = 3.0
 """What a change costs, in log odds,"""
 HASTY = 0.75
 """and the shortest phrase beside that, less up to `USUAL`."""
@@ -46,6 +49,7 @@ LONGEST_STEP = 0.5
 """Seconds between two frames that count at most."""
 
 _COUNT = len(EXPRESSIONS)
+_CALM = np.arange(_COUNT) == NEUTRAL
 
 
 def felt(track: FaceTrack, words: tuple[Overruling, ...] = ()) -> FaceTrack:
@@ -91,7 +95,9 @@ def _on_grid(
     step = float(np.median(np.diff(times))) if len(times) > 1 else GRID
     span = times[-1] + step - times[0]
     edges = times[0] + np.linspace(0.0, span, max(1, round(span / GRID)) + 1)
-    said = np.log(np.clip(readings, 0.0, 1.0) * (1.0 - _COUNT * LEAST) + LEAST)
+    readings = np.clip(readings, 0.0, 1.0) * np.where(_CALM, np.exp(-LEANING), 1.0)
+    readings = readings / readings.sum(1, keepdims=True).clip(1e-9)
+    said = np.log(readings * (1.0 - _COUNT * LEAST) + LEAST)
     said = (said - said.max(1, keepdims=True)) * found[:, None]
     frames = _nearest(times, 0.5 * (edges[1:] + edges[:-1]))
     own = _cell_means(times, said, found, edges)

@@ -28,6 +28,7 @@ from ..vocabulary import (
     GEOMETRIC_FEATURES,
     MOUTH,
     NEUTRAL,
+    POOLED,
     REGISTERED_SIZE,
 )
 from ..vocabulary import MEDIAPIPE_LANDMARKS as POINTS
@@ -54,6 +55,7 @@ _SPOOLED = {
     "expression": ((len(EXPRESSIONS),), np.float32),
     "mouth": ((len(MOUTH),), np.float32),
     "no_mouth": ((len(EXPRESSIONS),), np.float32),
+    "pooled": ((POOLED,), np.float32),
     "read": ((), np.bool_),
     "posed": ((), np.bool_),
     "times": ((), np.float64),
@@ -61,8 +63,9 @@ _SPOOLED = {
     "face_lengths": ((), np.int64),
 }
 _NEUTRAL = np.eye(len(EXPRESSIONS))[NEUTRAL]
-_READ = ("expression", "no_mouth")
-"""Columns of probabilities, which may be read at fewer frames than there are."""
+_CHANCES = ("expression", "no_mouth")
+_READ = (*_CHANCES, "pooled")
+"""Columns, the first of probabilities, which may be read at fewer frames than there are."""
 
 
 class TrackRecorder:
@@ -104,7 +107,8 @@ class TrackRecorder:
             self._meta["sound"] = round(sound, 4)
         self._turns: list[int] = []
         self._first = self._last = 0.0
-        self._frames = self.found = self._mouths = self._uppers = 0
+        self._frames = self.found = 0
+        self._seen = dict.fromkeys(("mouth", "no_mouth", "pooled"), 0)
         self.without_face: list[str] = []
         try:
             self._folder = new_spool(self.out)
@@ -140,6 +144,7 @@ class TrackRecorder:
         rig_units: dict[str, np.ndarray] | None = None,
         mouth: np.ndarray | None = None,
         no_mouth: np.ndarray | None = None,
+        pooled: np.ndarray | None = None,
     ) -> None:
         """Append a frame; frames come in the order of their times.
 
@@ -150,7 +155,8 @@ class TrackRecorder:
                 or None where nobody has looked: filled like the expression.
             mouth: (4,) in the order of MOUTH; None where nobody has looked. A track that has it for
                 no frame is written without it. no_mouth: (7,) of the upper part of the face alone,
-                wherever an expression is given or nowhere; likewise.
+                wherever an expression is given or nowhere; likewise. pooled: (POOLED,) what HCNN's
+                convolutions give of the face; as no_mouth.
         """
         self._check_time(tracked.time)
         jpeg = b""
@@ -165,10 +171,9 @@ class TrackRecorder:
             if expression is not None:
                 row |= {"expression": expression, "read": True}
             row["posed"] = bool(rig_units)
-            if no_mouth is not None:
-                row["no_mouth"], self._uppers = no_mouth, self._uppers + 1
-            if mouth is not None:
-                row["mouth"], self._mouths = mouth, self._mouths + 1
+            beside = {"mouth": mouth, "no_mouth": no_mouth, "pooled": pooled}
+            for name in (n for n, given in beside.items() if given is not None):
+                row[name], self._seen[name] = beside[name], self._seen[name] + 1
         else:
             self.without_face.append(tracked.name or f"frame {tracked.index}")
         try:
@@ -264,7 +269,7 @@ class TrackRecorder:
             columns["gaze"] = bridge_closed_eyes(times, found, columns["gaze"], columns["blink"])
             columns["head_pose"] = _fill_poses(times, state, columns["head_pose"])
         rests = {"geometry": np.median(columns["geometry"][found], axis=0)}
-        rests |= dict.fromkeys(_READ, _NEUTRAL)
+        rests |= dict.fromkeys(_CHANCES, _NEUTRAL)
         read = dict.fromkeys(_READ, columns.pop("read"))
         read |= dict.fromkeys(self._units, columns.pop("posed"))
         for name, where in read.items():
@@ -272,14 +277,12 @@ class TrackRecorder:
         for name in ("gaze", "blink", "arkit", "geometry", "mouth", *_READ, *self._units):
             rest = rests.get(name, 0.0)
             columns[name] = fill_lost(times, state, columns[name], rest, stills=self.stills)
-        for name in _READ:
+        for name in _CHANCES:
             columns[name] /= columns[name].sum(1, keepdims=True).clip(1e-6)
         lengths = columns.pop("face_lengths")
         units = {key: columns.pop(key).astype(np.float32) for key in self._units}
-        if not self._mouths:
-            del columns["mouth"]
-        if not self._uppers:
-            del columns["no_mouth"]
+        for name in (n for n, count in self._seen.items() if not count):
+            del columns[name]
         floats = {n: c.astype(np.float32) for n, c in columns.items() if n != "times"}
         track = FaceTrack(
             **floats,

@@ -15,7 +15,8 @@ from ..errors import UsageError
 from ..models.against_neutral import AgainstNeutral, against_neutral, opinion_against
 from ..models.layouts import MEASURED
 from ..models.weights_io import ModelCard, WeightsInfo, save_network, write_card
-from ..vocabulary import EXPRESSIONS
+from ..perception.pooled import pooled_by, pooled_of
+from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS, POOLED
 from .hcnn import named
 from .shared.classifying import HUMAN_LICENCE, measures, soft_cross_entropy
 from .shared.datasets import load_faces
@@ -33,12 +34,14 @@ from .shared.mixing import (
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.own_neutral import Known, known, neutrals, played, usual_neutral
 from .shared.performers import fold_of, subjects_of
-from .shared.sets import VALIDATION
+from .shared.sets import TRAIN, VALIDATION
 
 NOISE = 0.02
 """Deviation of the noise on the coefficients: the tracker's own trembling on a held face."""
 STRANGERS = 0.3
 """Share of the faces that are seen against people's neutral though their own is known."""
+BATCH = 512
+"""Faces whose pictures are in memory at once."""
 LEAST_TRUST = 0.6
 """How far the own neutral is mixed with people's at most, as where a clip hardly shows it."""
 
@@ -52,6 +55,7 @@ class AgainstNeutralSettings:
     checkpoints: str = option("", "folder of checkpoints; by default beside the weight file")
     resume: bool = option(False, "go on from the last checkpoint")
     hidden: int = option(128, "width of the first hidden layer")
+    pixels: bool = option(True, "look at what the HCNNs' convolutions give as well")
     epochs: float = option(32.0, "times each face is seen")
     batch: int = option(256, "faces a step")
     rate: float = option(1e-3, "learning rate")
@@ -67,7 +71,13 @@ class AgainstNeutralSettings:
 class AgainstNeutralTask:
     """The seven expressions from what differs from the actor's neutral; votes as targets."""
 
-    def __init__(self, model: AgainstNeutral, parts: tuple[Pool, ...], sets: list[Known]):
+    def __init__(
+        self,
+        model: AgainstNeutral,
+        parts: tuple[Pool, ...],
+        sets: list[Known],
+        usual: np.ndarray,
+    ):
         self.model, self.parts, self.sets = model, parts, sets
         rows = [part.rows for part in parts]
         values, neutral = (
@@ -75,7 +85,7 @@ class AgainstNeutralTask:
             for name in ("values", "neutral")
         )
         self.others = neutrals(parts[0].data)
-        usual = torch.from_numpy(usual_neutral(parts[0].data).astype(np.float32))
+        usual = torch.from_numpy(np.asarray(usual, np.float32))
         model.standardise_by(torch.from_numpy(values), torch.from_numpy(neutral), usual)
 
     def train_mode(self) -> None:
@@ -95,12 +105,12 @@ class AgainstNeutralTask:
         given = (_shaken(np.concatenate(x), rng) for x in (values, neutral))
         logits = self.model(*given).float()
         said = np.concatenate(targets).astype(np.float32)
-        halves = logits.split(len(EXPRESSIONS), 1)
-        return sum(soft_cross_entropy(half, said) for half in halves) / 2
+        answers = logits.split(len(EXPRESSIONS), 1)
+        return sum(soft_cross_entropy(part, said) for part in answers) / len(answers)
 
     def _against(self, own: np.ndarray, known: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """What faces are seen against (B, 61): their own neutral where it is known, mixed more or
-        less with people's."""
+        """What faces are seen against (B, 61), or (B, 189): their own neutral where it is known,
+        mixed more or less with people's."""
         trust = rng.uniform(LEAST_TRUST, 1.0, len(own)) * (rng.random(len(own)) >= STRANGERS)
         trust = (trust * known)[:, None]
         usual = self.model.usual.numpy()
@@ -112,7 +122,7 @@ class AgainstNeutralTask:
 
     def measured(self, model: AgainstNeutral) -> dict[str, float]:
         """Accuracy and mean recall on validation faces, of people and of synthetic people of whom
-        nothing was learned, of all numbers and of the upper ones."""
+        nothing was learned, of all numbers, of the upper ones, and with pixels."""
         found = {}
         checks = {"": (0, self.parts[0].data.rows(VALIDATION))}
         if (more := held_out(self.parts)) is not None:
@@ -120,7 +130,7 @@ class AgainstNeutralTask:
         for of, (place, rows) in checks.items():
             kept = self.sets[place]
             answers = opinion_against(model, kept.values[rows], kept.neutral[rows])
-            for look, said in zip(("whole", "upper"), answers, strict=True):
+            for look, said in zip(("whole", "upper", "pixels"), answers, strict=False):
                 seen = measures(said, kept.data.targets[rows])
                 found |= {f"{of}{look} {k}": seen[k] for k in ("accuracy", "mean_recall")}
         return found
@@ -128,7 +138,9 @@ class AgainstNeutralTask:
 
 def _shaken(values: np.ndarray, rng: np.random.Generator) -> Tensor:
     noise = rng.normal(0, NOISE, values.shape)
-    noise[:, : MEASURED - 52] *= 0.25  # geometry: fractions of the face box, less spread
+    noise[:, : MEASURED - len(ARKIT_CHANNELS)] *= (
+        0.25  # geometry: fractions of the face box, less spread
+    )
     return torch.from_numpy((values + noise).astype(np.float32))
 
 
@@ -144,19 +156,37 @@ def train(s: AgainstNeutralSettings) -> Outcome:
     parts = pools(load_faces(s.data), s.balance, s.people, s.people_share)
     if s.without and len(parts) > 1:
         parts = parts[0], _without(parts[1], subjects_of(s.people), s)
-    usual = usual_neutral(parts[0].data)
-    folders = zip((s.data, s.people), parts, strict=False)
-    sets = [known(p.data, subjects_of(f), usual) for f, p in folders]
-    task = AgainstNeutralTask(against_neutral(s.hidden), parts, sets)
+    folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
+    pooled = [_pooled(part, s) for part in parts]
+    usual = usual_neutral(parts[0].data, pooled[0])
+    given = zip(parts, (s.data, s.people), pooled, strict=False)
+    sets = [known(p.data, subjects_of(f), usual, seen) for p, f, seen in given]
+    config = {"hidden": s.hidden}
+    if s.pixels:
+        config |= {"pooled": POOLED, "under": pooled_by()}
+    task = AgainstNeutralTask(against_neutral(**config), parts, sets, usual)
     count = sum(len(part.rows) for part in parts)
     own = sum(int(k.own[p.rows].sum()) for k, p in zip(sets, parts, strict=True))
     say(f"against neutral: {count} faces, of {own} the own neutral is known")
     stages = (Stage(0, max(1, int(s.epochs * count)), s.batch, s.rate),)
     loop = LoopSettings(minutes=s.minutes, seed=s.seed, weight_decay=1e-2)
-    folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
     outcome = run(task, stages, folder, loop, fixed(s), s.resume)
-    _finish(s, task, outcome, own)
+    _finish(s, task, outcome, config, own)
     return outcome
+
+
+def _pooled(part: Pool, s: AgainstNeutralSettings) -> np.ndarray | None:
+    """(N, POOLED) what the HCNNs' convolutions give of a set's faces; zeros of those that nobody
+    looks at."""
+    if not s.pixels:
+        return None
+    data = part.data
+    rows = np.concatenate([data.rows(TRAIN), data.rows(VALIDATION)])
+    say(f"against neutral: HCNN looks at {len(rows)} faces")
+    out = np.zeros((len(data), POOLED), np.float32)
+    for some in np.array_split(rows, -(-len(rows) // BATCH)):
+        out[some] = pooled_of(np.stack([data.faces[row] for row in some]))
+    return out
 
 
 def _without(people: Pool, subjects: np.ndarray, s: AgainstNeutralSettings) -> Pool:
@@ -174,18 +204,18 @@ def _without(people: Pool, subjects: np.ndarray, s: AgainstNeutralSettings) -> P
 
 
 def _finish(
-    s: AgainstNeutralSettings, task: AgainstNeutralTask, outcome: Outcome, own: int
+    s: AgainstNeutralSettings, task: AgainstNeutralTask, outcome: Outcome, config: dict, own: int
 ) -> None:
     metrics = outcome.metrics
     training = {"settings": fixed(s), "metrics": metrics, "steps": outcome.steps}
     training["prior"] = [round(float(p), 4) for p in prior(task.parts)]
-    config = {"hidden": s.hidden}
     info = WeightsInfo("against_neutral", config, labels=EXPRESSIONS, training=training)
     save_network(s.out, outcome.model, info)
     card = ModelCard(
         title="Reader against neutral",
         purpose="Tells the seven expressions from how the tracker's measurements differ from the "
-        "actor's own neutral: from all of them, and from those above the mouth.",
+        "actor's own neutral: from all of them, from those above the mouth, and from what HCNN's "
+        "and its second's convolutions give as well.",
         data=f"{named(task.parts)} Of {own} of them the own neutral is known.",
         licence_of_data=HUMAN_LICENCE,
         split="as the sets' own tables say (train / val; no person in both)",

@@ -22,18 +22,18 @@ from torch import Tensor
 from ..errors import InputError
 from ..inference.time_reader import TimeReader as Read
 from ..inference.time_reader import moments, time_inputs
-from ..models.layouts import TIME_OPINIONS, TIME_REACH, TIME_READERS
+from ..models.layouts import TIME_OPINIONS, TIME_REACH, TIME_READERS, TIME_STANDS_IN
 from ..models.time_reader import TimeReader, time_reader
 from ..models.weights_file import WeightsInfo, file_digest
 from ..models.weights_io import ModelCard, save_network, weights_of, write_card
 from ..perception.against_neutral import AgainstNeutral
-from ..perception.at_rest import less_build
-from ..perception.needed_weights import load_runner, solving_weights
-from ..perception.opinions import numeric_opinions
+from ..perception.needed_weights import adviser_weights, load_runner, needed_weights
+from ..perception.opinions import opinions_of
 from ..perception.over_time import OverTime
 from ..perception.phrasing import find_phrases
 from ..phrases import phrase_curve
-from ..track import load_arrays, save_arrays
+from ..solving.neutral import find_neutral
+from ..track import HELD, TRACKED, FaceTrack, load_arrays, save_arrays
 from ..vocabulary import EXPRESSIONS, REGISTERED_SIZE
 from .shared.classifying import soft_cross_entropy
 from .shared.feeling_measures import FeltClip, measures
@@ -111,19 +111,18 @@ class Readers:
         self._folder, self._runner = folder, None
         files = sorted(Path(strangers).glob("*.safetensors")) if strangers else []
         self._strangers = [AgainstNeutral.load(path) for path in files]
-        digests = "".join(file_digest(path) for path in solving_weights([]))
+        looking = (*needed_weights([]).values(), *adviser_weights().values())
+        digests = "".join(file_digest(path) for path in looking if path.is_file())
         self._digest = hashlib.sha256(digests.encode()).hexdigest()[:12]
 
     def __call__(self, part: PerformancePart) -> dict[str, np.ndarray]:
-        """(N, 7) each, by their names; what is read in numbers needs no keeping."""
-        neutral = part.neutral.astype(float) if part.neutral.any() else None
+        """(N, 7) each, by their names, as in use: the neutral is found and not told."""
+        track = _track_of(part, self._pixels(part))
+        found = find_neutral(track, "auto")
         reader = None
         if self._strangers and part.meta["split"] == TRAIN:
             reader = self._strangers[fold_of(part.meta["person"], len(self._strangers))]
-        numbers = numeric_opinions(part.geometry, part.arkit, neutral, 1.0, reader)
-        rest, sure = part.neutral.astype(float), float(neutral is not None)
-        seen = {name: less_build(said, rest, sure) for name, said in self._pixels(part).items()}
-        return seen | numbers
+        return opinions_of(track, found.weights, found.trust, part.speaking, reader)
 
     def _pixels(self, part: PerformancePart) -> dict[str, np.ndarray]:
         path = self._folder / f"{part.meta['name']}.{self._digest}.npz"
@@ -142,13 +141,35 @@ class Readers:
         faces = np.stack(
             [cv2.resize(part.faces[i], size, interpolation=cv2.INTER_CUBIC) for i in rows]
         )
-        found = self._runner(faces, part.geometry[rows], part.arkit[rows])
-        names = {"expression": "whole", "no_mouth": "no_mouth"}
+        found = self._runner(faces, part.geometry[rows], part.arkit[rows], mirrored=False)
+        names = {"expression": "whole", "no_mouth": "no_mouth", "pooled": "pooled"}
         return {name: _filled(len(part), rows, found[k]) for k, name in names.items() if k in found}
 
 
+def _track_of(part: PerformancePart, said: dict[str, np.ndarray]) -> FaceTrack:
+    """A performance as analysis would keep it, with what is said of its frames (N, 7): of its
+    landmarks nothing, since nobody reads a feeling in those."""
+    count, nothing = len(part), np.zeros(len(part), np.float32)
+    return FaceTrack(
+        times=part.times,
+        state=np.where(part.found, TRACKED, HELD).astype(np.uint8),
+        landmarks=np.zeros((count, 0, 3), np.float32),
+        head_pose=np.tile(np.eye(4, dtype=np.float32), (count, 1, 1)),
+        gaze=np.zeros((count, 2, 2), np.float32),
+        blink=part.eyes_shut,
+        confidence=part.found.astype(np.float32),
+        arkit=part.arkit,
+        geometry=part.geometry,
+        expression=said["whole"],
+        face_offsets=nothing.astype(np.int64),
+        face_bytes=np.zeros(0, np.uint8),
+        no_mouth=said.get("no_mouth"),
+        pooled=said.get("pooled"),
+    )
+
+
 def _filled(count: int, rows: np.ndarray, said: np.ndarray) -> np.ndarray:
-    """(count, 7) of what is said of some rows (R, 7), in between too."""
+    """(count, K) of what is said of some rows (R, K), in between too."""
     columns = [np.interp(np.arange(count), rows, column) for column in said.T]
     return np.stack(columns, axis=1).astype(np.float32)
 
@@ -200,11 +221,12 @@ class FeelingTask:
 
 
 def _silenced(windows: np.ndarray, rng: np.random.Generator) -> None:
-    """In some windows (B, W, TIME_INPUTS) a later reader says what the first does."""
-    count = len(EXPRESSIONS)
-    for k in range(1, len(TIME_READERS)):
+    """In some windows (B, W, TIME_INPUTS) a later reader says what another does."""
+    said = windows[:, :, :TIME_OPINIONS].reshape(*windows.shape[:2], len(TIME_READERS), -1)
+    for k, other in enumerate(TIME_STANDS_IN[1:], start=1):
         silent = rng.random(len(windows)) < NO_OPINION
-        windows[silent, :, k * count : (k + 1) * count] = windows[silent, :, :count]
+        said[silent, :, k] = said[silent, :, other]
+    windows[:, :, :TIME_OPINIONS] = said.reshape(*windows.shape[:2], -1)
 
 
 def felt_clip(told: Told, reader: OverTime) -> FeltClip:

@@ -15,7 +15,7 @@ from exprgen.networks.tracking import track_recorder
 from exprgen.networks.tracking.face_detector import FaceObservation
 from exprgen.networks.tracking.face_tracker import TrackedFace
 from exprgen.networks.tracking.track_recorder import TrackRecorder
-from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, NEUTRAL
+from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, NEUTRAL, POOLED
 from exprgen.tests.support import synthetic
 
 FPS = 25
@@ -105,14 +105,20 @@ def test_between_readings_lies_what_was_read_around_them(tmp_path):
     with TrackRecorder(tmp_path / "t.npz", source="x") as rec:
         for i in range(9):
             said = {0: joy, 4: anger}.get(i)
-            rec.add(seen(i), said, no_mouth=None if said is None else (joy + anger) / 2)
+            looked = said is not None
+            upper, pooled = (joy + anger) / 2, np.full(POOLED, float(i))
+            rec.add(
+                seen(i), said, no_mouth=upper if looked else None, pooled=pooled if looked else None
+            )
         rec.finish()
     made = FaceTrack.load(tmp_path / "t.npz")
     np.testing.assert_allclose(made.expression[2], (joy + anger) / 2, atol=1e-5)
     np.testing.assert_allclose(made.expression[7], anger, atol=1e-6)
     np.testing.assert_allclose(made.no_mouth, np.tile((joy + anger) / 2, (9, 1)), atol=1e-6)
+    np.testing.assert_allclose(made.pooled[:, 7], [0, 1, 2, 3, 4, 4, 4, 4, 4], atol=1e-5)
     nobody = record(tmp_path / "u.npz", [seen(0), seen(1)])
     assert nobody.no_mouth is None
+    assert nobody.pooled is None
 
 
 def test_short_loss_is_bridged_long_loss_held_then_relaxed(tmp_path):

@@ -23,7 +23,8 @@ only known of real faces, and renders are of few people."""
 class Known:
     """A set's measurements and each face's own neutral.
 
-    values, neutral (N, 61); own: bool (N,), the neutral is known, else it is people's.
+    values, neutral (N, 61), or (N, 189) with what convolutions give; own: bool (N,), the neutral is
+    known, else it is people's.
     """
 
     data: FaceSet
@@ -32,13 +33,15 @@ class Known:
     own: np.ndarray
 
 
-def known(data: FaceSet, subjects: np.ndarray, usual: np.ndarray) -> Known:
+def known(
+    data: FaceSet, subjects: np.ndarray, usual: np.ndarray, pooled: np.ndarray | None = None
+) -> Known:
     """Every face of a set with the neutral of its subject, people's where nobody knows it.
 
     Args:
-        subjects: (N,) names, "" where unknown. usual: (61,).
+        subjects: (N,) names, "" where unknown. usual: (61,), or (189,) with pooled: (N, POOLED).
     """
-    values = measured(data.geometry, data.arkit)
+    values = measured(data.geometry, data.arkit, pooled)
     neutral, own = np.tile(usual, (len(values), 1)), np.zeros(len(values), bool)
     calm = (data.targets[:, NEUTRAL] >= CALM) & np.isin(data.split, (TRAIN, VALIDATION))
     for name in np.unique(subjects[calm & (subjects != "")]):
@@ -47,16 +50,19 @@ def known(data: FaceSet, subjects: np.ndarray, usual: np.ndarray) -> Known:
     return Known(data, values, neutral.astype(np.float32), own)
 
 
-def neutrals(data: FaceSet) -> np.ndarray:
-    """(K, 61) what is measured of the training faces that were said to be neutral."""
+def neutrals(data: FaceSet, pooled: np.ndarray | None = None) -> np.ndarray:
+    """(K, 61), or (K, 189) with pooled (N, POOLED), what is measured of the training faces that
+    were said to be neutral."""
     rows = data.rows(TRAIN)
     calm = rows[data.targets[rows, NEUTRAL] >= CALM]
-    return measured(data.geometry[calm], data.arkit[calm])
+    seen = None if pooled is None else pooled[calm]
+    return measured(data.geometry[calm], data.arkit[calm], seen)
 
 
-def usual_neutral(data: FaceSet) -> np.ndarray:
-    """(61,) people's neutral: the median of `neutrals`, zeros without any."""
-    calm = neutrals(data)
+def usual_neutral(data: FaceSet, pooled: np.ndarray | None = None) -> np.ndarray:
+    """(61,), or (189,) with pooled (N, POOLED), people's neutral: the median of `neutrals`, zeros
+    without any."""
+    calm = neutrals(data, pooled)
     return np.median(calm, axis=0) if len(calm) else np.zeros(calm.shape[1], np.float32)
 
 
@@ -67,7 +73,8 @@ def played(
     others: np.ndarray,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Measurements (B, 61) and their neutral, most of them played on one of `others` (K, 61).
+    """Measurements (B, 61) and their neutral, most of them played on one of `others` (K, 61); what
+    stands behind the 61 stays.
 
     Args:
         neutral: (B, 61). own: bool (B,), it is the face's own; the rest stay as they are.
@@ -77,8 +84,8 @@ def played(
         return values, neutral
     values, neutral = np.array(values), np.array(neutral)
     bases = others[rng.integers(len(others), size=int(chosen.sum()))]
-    shown = bases + values[chosen] - neutral[chosen]
-    start = len(GEOMETRIC_FEATURES)
+    start, end = len(GEOMETRIC_FEATURES), others.shape[1]
+    shown = bases + values[chosen, :end] - neutral[chosen, :end]
     shown[:, start:] = shown[:, start:].clip(0.0, 1.0)
-    values[chosen], neutral[chosen] = shown, bases
+    values[chosen, :end], neutral[chosen, :end] = shown, bases
     return values, neutral

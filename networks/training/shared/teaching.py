@@ -20,6 +20,7 @@ from ...vocabulary import EXPRESSIONS
 from .augment import plain
 from .loop import say
 from .mixing import Pool
+from .performers import holds_performances
 
 TEACHER_HELP = "weights of the teacher to learn from as well (see `exprgen train teacher`)"
 TEACHER_SHARE_HELP = "share of the teacher's answers in the targets; the rest is people's votes"
@@ -30,13 +31,17 @@ def taught(
     parts: tuple[Pool, ...], file: str, share: float, folder: str | Path
 ) -> list[np.ndarray]:
     """For each part the targets (len(rows), 7): what people said, and a share of what the teacher
-    answers. The answers are kept in `folder`, where a resumed training finds them.
+    answers. The answers are kept in `folder`, where a resumed training finds them. Of performances
+    the truth is told alone: what is held back, or spoken over, the teacher misses as well.
 
     Raises:
         ModelError: the file is missing, damaged or holds another network.
     """
     targets = []
     for name, part in zip(("humans", "people"), parts, strict=False):
+        if part is not parts[0] and holds_performances(part.data.name):
+            targets.append(part.data.targets[part.rows])
+            continue
         answers = kept_opinions(part.data.faces, part.rows, file, folder, name)
         targets.append((1 - share) * part.data.targets[part.rows] + share * answers)
     return targets

@@ -10,10 +10,17 @@ from exprgen.networks.models.against_neutral import against_neutral, opinion_aga
 from exprgen.networks.models.layouts import UPPER_MEASURED
 from exprgen.networks.models.weights_io import WeightsInfo, load_network, weights_of
 from exprgen.networks.perception.against_neutral import AgainstNeutral, measured, neutral_of
+from exprgen.networks.perception.opinions import numeric_opinions
 from exprgen.networks.training import against_neutral as training
 from exprgen.networks.training.shared import own_neutral
 from exprgen.networks.training.shared.datasets import synthetic_faces
-from exprgen.networks.vocabulary import ARKIT_INDEX, EXPRESSIONS, GEOMETRIC_FEATURES, NEUTRAL
+from exprgen.networks.vocabulary import (
+    ARKIT_INDEX,
+    EXPRESSIONS,
+    GEOMETRIC_FEATURES,
+    NEUTRAL,
+    POOLED,
+)
 
 RNG = np.random.default_rng(4)
 PEOPLE = 12
@@ -54,6 +61,30 @@ def test_the_same_without_torch_and_blind_to_the_mouth_where_asked():
     assert 15 < len(UPPER_MEASURED) < 40
 
 
+def test_what_convolutions_give_is_seen_against_the_neutral_too(monkeypatch):
+    network = against_neutral(32, POOLED, "these")
+    network.usual += 0.1
+    config = {"hidden": 32, "pooled": POOLED, "under": "these"}
+    made = fitted(Plain, weights_of(network, WeightsInfo("against_neutral", config)))
+    geometry, arkit = numbers(4)
+    pooled, weights = RNG.random((4, POOLED)), np.array([0, 1, 1, 1.0])
+    own = neutral_of(geometry, arkit, weights, pooled)
+    assert own.shape == (61 + POOLED,)
+    values = measured(geometry, arkit, pooled)
+    wanted = opinion_against(network, values, np.tile(own, (4, 1)))
+    reader = AgainstNeutral(made)
+    seen = reader.with_pixels(geometry, arkit, pooled, own)
+    np.testing.assert_allclose(seen, wanted[2], atol=1e-5)
+    np.testing.assert_allclose(reader(geometry, arkit, own), wanted[0], atol=1e-5)
+    same = reader.with_pixels(geometry, arkit, pooled + 0.3, own + np.r_[np.zeros(61), [0.3] * 128])
+    np.testing.assert_allclose(same, seen, atol=1e-4)
+    place = "exprgen.networks.perception.against_neutral.pooled_by"
+    for there, asked in (("these", True), ("others", False)):
+        monkeypatch.setattr(place, lambda now=there: now)
+        said = numeric_opinions(geometry, arkit, weights, 1.0, reader, pooled)
+        assert ("against_pixels" in said) == asked
+
+
 def test_weights_of_another_width_are_refused():
     weights = weights_of(against_neutral(32), WeightsInfo("against_neutral", {"hidden": 16}))
     with pytest.raises(ModelError, match="does not fit its network"):
@@ -92,7 +123,7 @@ def test_small_expressions_are_seen_against_each_ones_own_neutral(people, tmp_pa
     )[subjects]
     rows = people.rows("val")
     own = opinion_against(network, values[rows], neutral[rows])[0].argmax(1)
-    usual = np.tile(network.usual.numpy(), (len(rows), 1))
+    usual = np.tile(network.usual.numpy()[: values.shape[1]], (len(rows), 1))
     stranger = opinion_against(network, values[rows], usual)[0].argmax(1)
     truth = people.labels[rows]
     assert (own == truth).mean() > 0.85
