@@ -39,6 +39,8 @@ FRONTAL = np.radians((18.0, 15.0))
 """Yaw and pitch up to which a face looks at the camera: it tells who that is, and its own rest."""
 FEWEST = 5
 """Frames that look there from which on they alone tell it."""
+ENOUGH = 150
+"""Of them, that tell it of a long clip."""
 TERMS = ("own", "partner", "fitted", "partner fitted", "offset")
 """What is blended of each relation."""
 OFFSET = 0.05
@@ -117,12 +119,22 @@ def turned_terms(track: FaceTrack, values: np.ndarray, angles: np.ndarray) -> np
     looks from the front."""
     frontal = track.found & (np.abs(angles[:, [1, 0]]) <= FRONTAL).all(1)
     rest = frontal if frontal.sum() >= FEWEST else track.found
-    rows = np.flatnonzero(track.found & stages(angles).any(1) | rest)
+    rows = np.flatnonzero(track.found & _fitted(track.times, stages(angles).any(1), rest))
     told = fitted_relations(track, rows, frontal).T
     fitted = np.stack([np.interp(track.times, track.times[rows], column) for column in told], 1)
     moved = [mirrored(v - v[rest].mean(0), angles[:, 1]) for v in (values, fitted)]
     both = [m[:, which] for m in moved for which in (slice(None), PARTNER)]
     return np.stack([*both, np.full_like(values, OFFSET)], axis=2)
+
+
+def _fitted(times: np.ndarray, turned: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """(N,) bool: frames whose head is fitted: those that are turned, what is about them, and as
+    many of those at rest as tell what it looks like."""
+    about = slow(np.asarray(times, float), turned.astype(float)) > 0.0
+    every = max(1, int(rest.sum()) // ENOUGH)
+    told = np.zeros(len(times), bool)
+    told[np.flatnonzero(rest)[::every]] = True
+    return turned | about | told
 
 
 def fitted_relations(track: FaceTrack, rows: np.ndarray, frontal: np.ndarray) -> np.ndarray:

@@ -146,3 +146,23 @@ def test_what_ships_is_a_blend_of_all_relations_and_moves_none_far():
         assert np.isfinite(weights).all()
         assert np.abs(weights[:, :, -1] * module.OFFSET).max() < 0.3
     assert not shipped.quick[:, :, -1].any()
+
+
+def test_of_a_long_clip_only_what_is_turned_and_some_of_the_rest_is_fitted(tobi, monkeypatch):
+    track = clip(tobi, 0.9)
+    looked = []
+
+    def count(track, rows, frontal):
+        looked.append(rows)
+        return np.zeros((len(rows), len(NAMES)))
+
+    monkeypatch.setattr(module, "fitted_relations", count)
+    monkeypatch.setattr(module, "ENOUGH", 3)
+    front = np.r_[np.zeros(400, int), np.arange(FRAMES)]
+    long = replace(track, **{n: getattr(track, n)[front] for n in
+                             ("state", "landmarks", "head_pose", "gaze", "blink", "arkit",
+                              "confidence", "geometry", "expression", "face_offsets")},
+                   times=np.arange(len(front)) / 25.0)  # fmt: skip
+    with_turned_faces(long, measure(actor_points(long)))
+    assert {*range(400 + TURNS, 400 + FRAMES)} <= {*looked[0].tolist()}
+    assert len(looked[0]) < 100
