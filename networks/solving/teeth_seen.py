@@ -21,6 +21,9 @@ LIPS_INSIDE = (
 CHEEKS = (205, 425, 50, 280)
 """Mesh points of bare skin, whose brightness the mouth's is counted in."""
 PATCH = (9, 9)
+WHITE, SOME, MUCH = 0.75, 0.35, 0.5
+"""Brightness, of the skin's, that teeth have and a tongue has not; shares of the opening that are
+so bright up to which it is no row of teeth, and from which on it is two."""
 SEEN_OPEN = 0.08
 """Lip gap, eye distances, from which on enough is seen between the lips."""
 DARK = 0.5
@@ -44,9 +47,17 @@ def teeth_together(track: FaceTrack, gap: np.ndarray) -> np.ndarray:
         return together
     inside = [mouth_pixels(track, int(i)) for i in rows]
     limit = _limit(np.concatenate(inside))
-    dark = np.array([float((pixels < limit).mean()) if len(pixels) else 1.0 for pixels in inside])
-    together[rows] = np.clip((HOLLOW - dark) / (HOLLOW - FULL), 0.0, 1.0)
+    dark, white = np.array([_shares(pixels, limit) for pixels in inside]).T
+    full = np.clip((HOLLOW - dark) / (HOLLOW - FULL), 0.0, 1.0)
+    together[rows] = full * np.clip((white - SOME) / (MUCH - SOME), 0.0, 1.0)
     return together
+
+
+def _shares(pixels: np.ndarray, limit: float) -> tuple[float, float]:
+    """How much of an opening is hollow, and how much as bright as teeth."""
+    if not len(pixels):
+        return 1.0, 0.0
+    return float((pixels < limit).mean()), float((pixels > WHITE).mean())
 
 
 def mouth_pixels(track: FaceTrack, frame: int) -> np.ndarray:

@@ -62,6 +62,10 @@ def test_teeth_fill_the_mouth_or_they_do_not(skin):
     assert (full[:8] == 0).all(), "lips that are shut tell nothing"
 
 
+def test_a_tongue_that_fills_the_mouth_is_no_tooth():
+    assert not teeth_together(filmed(0.0, teeth=80), gap()).any()
+
+
 def test_no_picture_tells_nothing():
     track = filmed(0.0)
     assert not teeth_together(
