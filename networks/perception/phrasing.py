@@ -208,8 +208,8 @@ def _reading(times, readings, found, first: float, end: float) -> np.ndarray:
 def _led_by(label: int, mean: np.ndarray) -> np.ndarray:
     """A mean reading (7,) in which the span's own expression is the likeliest: a few frames that
     are very sure of another may outweigh the most that are not."""
-    best = int(mean.argmax())
-    if best == label:
+    best = int(np.where(np.arange(_COUNT) == label, -np.inf, mean).argmax())
+    if mean[label] > mean[best]:
         return mean
     out = mean.copy()
     out[label] = out[best] = 0.5 * (mean[label] + mean[best])

@@ -58,11 +58,11 @@ def test_a_steady_feeling_is_one_phrase_however_it_flickers():
 def test_a_small_feeling_that_lasts_is_named_though_each_look_leans_to_neutral():
     calm, small = reading(NEUTRAL, 0.9), np.full(len(EXPRESSIONS), 0.02)
     small[[NEUTRAL, JOY]] = 0.45
-    said = np.array([calm] * 75 + [small] * 100 + [calm] * 75)
+    said = np.array([calm] * 75 + [small] * 150 + [calm] * 75)
     found = phrasing.find_phrases(times_of(len(said)), said, np.ones(len(said), bool))
     assert [p.expression for p in found] == ["neutral", "joy", "neutral"]
     assert found[1].start == pytest.approx(3.0, abs=0.1)
-    doubtful = np.array([calm] * 75 + [(calm + small) / 2] * 100 + [calm] * 75)
+    doubtful = np.array([calm] * 75 + [(calm + small) / 2] * 150 + [calm] * 75)
     (phrase,) = phrasing.find_phrases(times_of(len(said)), doubtful, np.ones(len(said), bool))
     assert phrase.expression == "neutral"
 
