@@ -124,7 +124,7 @@ def script(s: TalkerSettings, clip: int) -> Line:
     people = cast(s.split, s.people)
     number = people[clip % len(people)]
     male = person(s.seed, number).phenotypes["gender"] > 0.5
-    poses = [n for name in KINDS[clip % len(KINDS)] for n in [_pose(rng, name)]]
+    poses = [n for name in KINDS[clip % len(KINDS)] for n in [lasting_pose(rng, name)]]
     strength = STRENGTHS[clip % len(STRENGTHS)]
     look = random_look(rng)
     return Line(
@@ -138,7 +138,8 @@ def script(s: TalkerSettings, clip: int) -> Line:
     )
 
 
-def _pose(rng, expression: str) -> str:
+def lasting_pose(rng, expression: str) -> str:
+    """A key pose of a feeling that can be held for seconds, drawn from `rng`."""
     names = [n for n, pose in POSES.items() if label(n) == expression and _lasts(pose)]
     return names[rng.integers(len(names))]
 
@@ -224,8 +225,8 @@ def _build_clip(out: Path, s: TalkerSettings, number: int, clip: Path) -> None:
         head = head_of(studio)
         mouth = Mouth.read(head)
         played = play_recording(s, number) if s.rom else perform(s, number, line, mouth)
-        measured = _measure(studio, head, mouth, played.performance)
-    truth = _truth(s, line, played, measured)
+        measured = measured_faces(studio, head, mouth, played.performance)
+    truth = truth_of_clip(s, line, played, measured)
     (_draw if s.drawn else _render)(profile, settings, s, line, played, clip)
     truth.save(truth_path(clip))
 
@@ -306,7 +307,7 @@ def head_of(studio):
     return find_object(studio.profile, studio.character.collection, name)
 
 
-def _measure(studio, head, mouth: Mouth, performance: Performance) -> dict[str, np.ndarray]:
+def measured_faces(studio, head, mouth: Mouth, performance: Performance) -> dict[str, np.ndarray]:
     """What the evaluated mesh shows in each frame, in the face's own frame: the head at rest."""
     from ....exprgen_addon.characters.landmark_anchors import world_vertices
 
@@ -334,7 +335,8 @@ def _own_frame(points: np.ndarray) -> np.ndarray:
     return points[..., (0, 2, 1)] * (1.0, 1.0, -1.0)
 
 
-def _truth(s: TalkerSettings, line: Line, played: Played, measured: dict) -> ClipTruth:
+def truth_of_clip(s: TalkerSettings, line: Line, played: Played, measured: dict) -> ClipTruth:
+    """What is true of a clip, by its script and what `measured_faces` saw."""
     performance, utterance = played.performance, played.utterance
     spoken = utterance or Utterance(np.zeros(0), (), np.zeros(0), np.zeros(0))
     main = int(np.argmax(played.strength))

@@ -26,13 +26,13 @@ from ..stylise import smooth
 from .clips import (
     Played,
     TalkerSettings,
-    _measure,
-    _pose,
-    _truth,
     head_of,
+    lasting_pose,
+    measured_faces,
     perform,
     script,
     talker_profile,
+    truth_of_clip,
 )
 from .mouth import Mouth
 
@@ -79,13 +79,17 @@ def _of_person(out: Path, s: TurnedSettings, n: int, views: list[str], say) -> N
     made = TalkerSettings(s.split, people=CAST, size=SIZE)
     rng = np.random.default_rng([made.seed, n, 31])
     line = script(made, n)
-    line = replace(line, feelings=tuple((_pose(rng, f), 0.9) for f in FEELINGS[n % len(FEELINGS)]))
+    line = replace(
+        line, feelings=tuple((lasting_pose(rng, f), 0.9) for f in FEELINGS[n % len(FEELINGS)])
+    )
     profile = talker_profile(made.seed, line.number, out / "people")
     with QuickStudio(profile, StudioSettings(size=SIZE), sky_every=SKY) as studio:
         head = head_of(studio)
         mouth = Mouth.read(head)
         played = _flashing(perform(made, n, line, mouth))
-        truth = _truth(made, line, played, _measure(studio, head, mouth, played.performance))
+        truth = truth_of_clip(
+            made, line, played, measured_faces(studio, head, mouth, played.performance)
+        )
         values = control_values(profile, played.performance)
         look = replace(line.look, zoom=ZOOM, shift=(0.0, 0.0))
         known: dict[int, np.ndarray] = {}
