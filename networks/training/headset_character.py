@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..characters.profile import RigProfile, arkit_to_unit, find_character
+from ..characters.profile import RigProfile, arkit_to_unit, channel_matrix, find_character
 from ..characters.response import ResponseModel, load_response
 from ..errors import ModelError
 from ..models.headset import HeadsetAdaptation, HeadsetNetwork, headset_codes
@@ -33,8 +33,6 @@ EYE_DISTANCE = 62.0
 """Millimetres between a person's eyes: in them a character's landmarks count as a person's do."""
 LANDMARKS = 0.3
 """What a square millimetre counts beside a squared control (the paper's lambda_T)."""
-USUAL = 0.0
-"""Of controls: where learning begins."""
 LOOKS = 10
 """Measurements within a training."""
 
@@ -55,7 +53,7 @@ class HeadsetCharacterSettings:
     anew: int = option(1, "times each frame is seen anew by the 3D augmentation layer")
     images: int = option(400_000, "frames to learn from, counted each time they are seen")
     batch: int = option(256, "frames a step")
-    rate: float = option(3e-3, "learning rate")
+    rate: float = option(1e-3, "learning rate")
     minutes: float | None = option(None, "shorten the training to this time")
     seed: int = option(0, "seed of everything random")
     threads: int = option(1, "processor threads, 0: all")
@@ -76,7 +74,7 @@ class CharacterTask:
         self.truth = torch.from_numpy(arkit_to_unit(controls, truth).astype(np.float32))
         self.gram = torch.from_numpy(landmark_gram(self.response, profile))
         self.others = parted([p for p in people if p.split == VALIDATION])
-        self.model = HeadsetAdaptation(len(controls), USUAL)
+        self.model = begun(network.adaptation, profile)
 
     def train_mode(self) -> None:
         self.model.train()
@@ -101,6 +99,19 @@ class CharacterTask:
     def error(self, way: Way, groups: Groups) -> float:
         """`landmark_error` on this character."""
         return landmark_error(self.response, self.profile, way, groups)
+
+
+def begun(everybodys: HeadsetAdaptation, profile: RigProfile) -> HeadsetAdaptation:
+    """Everybody's F behind which the channels that controls stand for are told: where learning
+    begins."""
+    controls = profile.expression_controls
+    matrix = torch.from_numpy(channel_matrix(controls).astype(np.float32))
+    own = HeadsetAdaptation(len(controls), 0.0)
+    state = {name: value.clone() for name, value in everybodys.state_dict().items()}
+    for name in ("out.weight", "out.bias", "straight.weight"):
+        state[name] = matrix.T @ state[name]
+    own.load_state_dict(state)
+    return own
 
 
 def with_adaptation(network: HeadsetNetwork, adaptation: HeadsetAdaptation) -> HeadsetNetwork:
