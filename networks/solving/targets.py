@@ -66,7 +66,7 @@ SIDEWAYS = [
 ]
 FULL_AND_FORWARD = [i for i, n in enumerate(RELATIONS) if n.endswith(("lip_forward", "lip_full"))]
 MOUTH = [i for i, r in enumerate(RELATIONS.values()) if r.region == "mouth"]
-TOUCH = 8.0
+TOUCH = 18.0
 """Factor on the weight of a gap that must be shut."""
 PRESSED, BENT = 0.012, 0.05
 """Eye distances by which lips that touch go on towards each other where something of the mouth has
