@@ -2,7 +2,9 @@
 
 A file holds no code. Its metadata names the network's entry point and arguments, the controls or
 classes its outputs stand for, and what it was trained on, so that a file that does not fit is
-refused with the reason.
+refused with the reason. Tensors that are equal in every bit, such as the frozen layers that both
+branches of the f-CNN have from HCNN, are stored once: `same` in the metadata names, for each tensor
+that was left out, the one that is stored.
 """
 
 from __future__ import annotations
@@ -16,12 +18,14 @@ from safetensors import SafetensorError, safe_open
 
 from ..errors import ModelError
 from ..reading import parse_json, plain_file, read_bytes, why_unreadable
-from ..records import FieldError, as_record, json_text
+from ..records import FieldError, as_record, as_type, json_text
 from ..vocabulary import EXPRESSIONS, REGISTERED_SIZE
 from .weights_places import WEIGHTS, file_name
 
 FORMAT = "exprgen.weights"
-VERSION = 1
+VERSION = 2
+"""Of files with `same`; those without are of version 1, which earlier ExprGens read as well."""
+VERSIONS = (1, VERSION)
 LARGEST_FILE = 1 << 30  # bytes
 LARGEST_INPUT = 1024  # pixels
 MISSING = "restore the weights or train the network"
@@ -110,7 +114,7 @@ def read_weights(
     controls: tuple[str, ...] | None = None,
     source_controls: tuple[str, ...] | None = None,
 ) -> Weights:
-    """A weight file's numbers, all of them finite.
+    """A weight file's numbers, all of them finite. Tensors that were stored once share an array.
 
     Args:
         network, character, controls, source_controls: what the file must hold, where given.
@@ -118,7 +122,7 @@ def read_weights(
     Raises:
         ModelError: missing, damaged, another version, or not what was asked for.
     """
-    info, tensors = _read(path, tensors=True)
+    info, tensors, same = _read(path, tensors=True)
     for what, want, have in (
         ("network", network, info.network),
         ("character", character, info.character),
@@ -135,7 +139,19 @@ def read_weights(
         if not np.issubdtype(tensor.dtype, np.floating) or not np.isfinite(tensor).all():
             problem = f"does not fit its network (tensor {name!r} is not finite)"
             raise ModelError(problem, file=path, fix=RESTORE)
-    return Weights({k: v.astype(np.float32) for k, v in tensors.items()}, info, Path(path))
+    stored = {k: v.astype(np.float32) for k, v in tensors.items()}
+    return Weights(_with_same(stored, same, path), info, Path(path))
+
+
+def _with_same(
+    stored: dict[str, np.ndarray], same: dict[str, str], path: str | Path
+) -> dict[str, np.ndarray]:
+    """The stored tensors and those that are the same as one of them."""
+    for name, source in same.items():
+        if name in stored or source not in stored:
+            what = f"says wrong things of itself: tensor {name!r} can't be the same as {source!r}"
+            raise ModelError(what, file=path, fix=RESTORE)
+    return stored | {name: stored[source] for name, source in same.items()}
 
 
 def _mismatch(what: str, want, have) -> str:
@@ -146,8 +162,10 @@ def _mismatch(what: str, want, have) -> str:
     return f"{len(have)} {what}, not these {len(want)}{word}"
 
 
-def _read(path: str | Path, tensors: bool) -> tuple[WeightsInfo, dict[str, np.ndarray]]:
-    """What a file says of itself, and its tensors if they are wanted."""
+def _read(
+    path: str | Path, tensors: bool
+) -> tuple[WeightsInfo, dict[str, np.ndarray], dict[str, str]]:
+    """What a file says of itself, its tensors if they are wanted, and which others are the same."""
     plain_file(path, ModelError, MISSING)
     try:
         with safe_open(path, framework="numpy") as f:
@@ -162,19 +180,21 @@ def _read(path: str | Path, tensors: bool) -> tuple[WeightsInfo, dict[str, np.nd
         raise ModelError(
             "is a weight file, but not of ExprGen", file=path, fix="restore the right file"
         )
-    if header.get("version") != VERSION:
+    if header.get("version") not in VERSIONS:
         raise ModelError(
-            f"has weights version {str(header.get('version'))[:20]}, this ExprGen reads {VERSION}",
+            f"has weights version {str(header.get('version'))[:20]}, this ExprGen reads "
+            f"{VERSIONS[0]} to {VERSION}",
             file=path,
             fix="update ExprGen or train the network again",
         )
     known = {f.name for f in fields(WeightsInfo)}
     try:
         info = as_record(WeightsInfo, {k: v for k, v in header.items() if k in known})
+        same = as_type(dict[str, str], header.get("same", {}), "same")
     except FieldError as error:
         what = f"says wrong things of itself: {error}"
         raise ModelError(what, file=path, fix=RESTORE) from error
     if not 1 <= info.input_size <= LARGEST_INPUT:
         what = f"is for faces of {info.input_size} pixels"
         raise ModelError(what, file=path, fix=RESTORE)
-    return info, found
+    return info, found, same

@@ -21,6 +21,7 @@ from .weights_file import (
     FORMAT,
     RESTORE,
     VERSION,
+    VERSIONS,
     Weights,
     WeightsInfo,
     file_digest,
@@ -33,6 +34,8 @@ _FULL_PRECISION = ("running_mean", "running_var", "extra_mean", "extra_std")
 def save_network(path: str | Path, network: nn.Module, info: WeightsInfo, half: bool = True) -> str:
     """Write a network, whole or not at all, and return its `file_digest`.
 
+    What is equal in every bit is written once (see weights_file.py).
+
     Args:
         half: store weights in 16 bits (statistics stay in 32). `half_precision_change` says what
             that changes.
@@ -41,8 +44,10 @@ def save_network(path: str | Path, network: nn.Module, info: WeightsInfo, half: 
         OutputError: the place can't be written.
     """
     info = replace(info, training=without_places(info.training))
-    header = {"format": FORMAT, "version": VERSION, "digest": info.digest, **asdict(info)}
-    data = save(stored_tensors(network, half), metadata={"exprgen": json_text(header)})
+    tensors, same = _once(stored_tensors(network, half))
+    version = {"version": VERSION, "same": same} if same else {"version": VERSIONS[0]}
+    header = {"format": FORMAT, **version, "digest": info.digest, **asdict(info)}
+    data = save(tensors, metadata={"exprgen": json_text(header)})
     write_bytes(path, data)
     return hashlib.sha256(data).hexdigest()[:12]
 
@@ -68,6 +73,19 @@ def stored_tensors(network: nn.Module, half: bool) -> dict[str, Tensor]:
         keep = not half or name.endswith(_FULL_PRECISION)
         tensors[name] = tensor.detach().to(torch.float32 if keep else torch.float16).contiguous()
     return tensors
+
+
+def _once(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors without those that equal an earlier one in type, shape and every bit, and for
+    each of those the name of the earlier one. Those without numbers are no burden and stay."""
+    first: dict[tuple, str] = {}
+    same = {}
+    for name, tensor in tensors.items():
+        bits = hashlib.sha256(tensor.cpu().numpy().tobytes()).digest()
+        earlier = first.setdefault((tensor.dtype, tensor.shape, bits), name)
+        if earlier != name and tensor.numel():
+            same[name] = earlier
+    return {name: tensor for name, tensor in tensors.items() if name not in same}, same
 
 
 @torch.inference_mode()

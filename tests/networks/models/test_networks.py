@@ -5,13 +5,14 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from exprgen.networks.errors import ModelError, OutputError, UsageError
 from exprgen.networks.inference.character_mlp import CharacterMlp
 from exprgen.networks.models.cmlp import character_mlp
 from exprgen.networks.models.cnn_3d import rig_regressor
-from exprgen.networks.models.fcnn import hard_triplet_loss, hinge_loss, similarity
+from exprgen.networks.models.fcnn import fcnn, hard_triplet_loss, hinge_loss, similarity
 from exprgen.networks.models.layouts import (
     AFFECT_INPUTS,
     CHANNELS,
@@ -23,13 +24,19 @@ from exprgen.networks.models.layouts import (
 )
 from exprgen.networks.models.perceptual import FOLDED_STRIDES, TABLE_1, hcnn, prepare_faces
 from exprgen.networks.models.registry import build_network, network_names
-from exprgen.networks.models.weights_file import file_digest, read_info, weights_path
+from exprgen.networks.models.weights_file import (
+    file_digest,
+    read_info,
+    read_weights,
+    weights_path,
+)
 from exprgen.networks.models.weights_io import (
     ModelCard,
     WeightsInfo,
     half_precision_change,
     load_network,
     save_network,
+    stored_tensors,
     weights_of,
     write_card,
 )
@@ -213,6 +220,75 @@ def test_there_and_back(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
     again = save_network(path, loaded, read)
     assert again == digest, "what was rounded once is not rounded again"
+
+
+def fused_file(folder, shared: bool):
+    """An f-CNN with trained-looking numbers; the branches' first convolutions are equal or not."""
+    torch.manual_seed(0)
+    network = fcnn().eval()
+    for tensor in network.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.uniform_(0.1, 0.2)
+    if shared:
+        network.character.layers[0].load_state_dict(network.human.layers[0].state_dict())
+    path = folder / f"fcnn_{shared}.safetensors"
+    save_network(path, network, WeightsInfo("fcnn"))
+    return path, network
+
+
+def header_of(path):
+    with safe_open(path, framework="numpy") as f:
+        return json.loads(f.metadata()["exprgen"]), set(f.keys())
+
+
+def test_equal_tensors_are_stored_once(tmp_path):
+    path, network = fused_file(tmp_path, shared=True)
+    apart, _ = fused_file(tmp_path, shared=False)
+    first = network.human.layers[0].state_dict()
+    numbers = sum(t.numel() for k, t in first.items() if k != "norm.num_batches_tracked")
+    assert apart.stat().st_size - path.stat().st_size > 2 * numbers
+    header, stored = header_of(path)
+    assert header["version"] == 2
+    assert header["same"]["character.layers.0.conv.weight"] == "human.layers.0.conv.weight"
+    assert not header["same"].keys() & stored
+    header, _ = header_of(apart)
+    assert header["version"] == 1, "earlier ExprGens read what needs nothing new"
+    assert "same" not in header
+
+
+def test_equal_tensors_come_back_each_as_its_own(tmp_path):
+    path, network = fused_file(tmp_path, shared=True)
+    wanted = stored_tensors(network, half=True)
+    read = read_weights(path).tensors
+    assert read.keys() == wanted.keys()
+    assert all(np.array_equal(read[k], wanted[k].float().numpy()) for k in wanted)
+    loaded, info = load_network(path, "fcnn")
+    again = tmp_path / "again.safetensors"
+    save_network(again, loaded, info)
+    assert again.read_bytes() == path.read_bytes()
+    human, character = (b.layers[0].conv.weight for b in (loaded.human, loaded.character))
+    assert torch.equal(human, character)
+    torch.nn.init.zeros_(human)
+    assert character.detach().min() > 0, "one can be trained without the other"
+
+
+@pytest.mark.parametrize(
+    ("same", "message"),
+    [
+        ({"b": "x"}, "does not fit its network"),
+        ({"b": "none"}, "'b' can't be the same as 'none'"),
+        ({"x": "x"}, "'x' can't be the same as 'x'"),
+        ({"b": "c", "c": "b"}, "can't be the same"),
+        ({"b": 3}, "wrong things of itself"),
+        (["b"], "wrong things of itself"),
+    ],
+)
+def test_wrong_words_on_equal_tensors_are_refused(tmp_path, same, message):
+    path = tmp_path / "w.safetensors"
+    header = {"format": "exprgen.weights", "version": 2, "network": "hcnn", "same": same}
+    save_file({"x": torch.zeros(1)}, path, {"exprgen": json.dumps(header)})
+    with pytest.raises(ModelError, match=rf"w\.safetensors.*{message}.*Fix: "):
+        load_network(path)
 
 
 def test_a_weight_file_tells_no_place_on_the_machine_that_made_it(tmp_path):
