@@ -31,6 +31,7 @@ from .mouth_motion import with_mouth_motion
 from .relations import INDEX, LID_GAPS, LIP_GAPS, RELATIONS, actor_points, measure
 from .smoothing import JUMP_UNITS, STRENGTH, slow, smooth
 from .teeth_seen import teeth_together
+from .tongue import tongue_amount
 from .turned_faces import with_turned_faces
 
 JUMP = 0.012
@@ -121,10 +122,16 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
     lids = _lids(track, moved, neutral)
     quick = quick_reach(moved - slow(track.times, moved))
     seen = (moved, neutral, reach, quick, facing, lips, shut, _pursed(track, settings), lids)
-    teeth = smooth(
-        track.times, teeth_together(track, gap)[:, None], settings.smoothing_mouth, JUMP_UNITS
-    )
-    return ActorRelations(*seen, found.source, found.trust, teeth[:, 0])
+    return ActorRelations(*seen, found.source, found.trust, _teeth(track, gap, settings))
+
+
+def _teeth(track: FaceTrack, gap: np.ndarray, settings: RetargetSettings) -> np.ndarray:
+    """(N,) how far teeth are together, steady; a tongue that comes out between them is as bright,
+    and holds them apart."""
+    together = teeth_together(track, gap)
+    if together.any() and track.mouth is not None:
+        together = together * (1.0 - tongue_amount(track, settings))
+    return smooth(track.times, together[:, None], settings.smoothing_mouth, JUMP_UNITS)[:, 0]
 
 
 def _pursed(track: FaceTrack, settings: RetargetSettings) -> np.ndarray:

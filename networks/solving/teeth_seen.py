@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import InputError
 from ..track import FaceTrack
 from ..tracking.registration import apply_affine, registering_affine
 from ..tracking.track_recorder import decode_face
@@ -36,7 +37,8 @@ is an open mouth like any other."""
 
 def teeth_together(track: FaceTrack, gap: np.ndarray) -> np.ndarray:
     """(N,) 0..1, how far teeth fill what is seen between the lips; 0 where lips are too near to
-    tell, and of a track without pictures.
+    tell, and of a track without pictures. Frames without a face, and those whose picture is
+    missing, are between the others.
 
     Args:
         gap: (N,) lip gap, eye distances, seen from the actor's own closed mouth.
@@ -45,12 +47,19 @@ def teeth_together(track: FaceTrack, gap: np.ndarray) -> np.ndarray:
     rows = np.flatnonzero(track.found & (gap > SEEN_OPEN))
     if track.meta.get("coefficients") or not len(rows) or not len(track.face_bytes):
         return together
-    inside = [mouth_pixels(track, int(i)) for i in rows]
-    limit = _limit(np.concatenate(inside))
-    dark, white = np.array([_shares(pixels, limit) for pixels in inside]).T
+    seen = {int(i): mouth_pixels(track, int(i)) for i in rows}
+    inside = {i: pixels for i, pixels in seen.items() if pixels is not None}
+    if not inside:
+        return together
+    limit = _limit(np.concatenate([*inside.values()]))
+    dark, white = np.array([_shares(pixels, limit) for pixels in inside.values()]).T
     full = np.clip((HOLLOW - dark) / (HOLLOW - FULL), 0.0, 1.0)
-    together[rows] = full * np.clip((white - SOME) / (MUCH - SOME), 0.0, 1.0)
-    return together
+    together[[*inside]] = full * np.clip((white - SOME) / (MUCH - SOME), 0.0, 1.0)
+    # A frame that nobody could look into is between two: its jaw must not drop for a moment.
+    known = track.found.copy()
+    known[[i for i in seen if i not in inside]] = False
+    between = np.interp(track.times, track.times[known], together[known])
+    return np.where(gap > SEEN_OPEN, between, 0.0)
 
 
 def _shares(pixels: np.ndarray, limit: float) -> tuple[float, float]:
@@ -60,11 +69,15 @@ def _shares(pixels: np.ndarray, limit: float) -> tuple[float, float]:
     return float((pixels < limit).mean()), float((pixels > WHITE).mean())
 
 
-def mouth_pixels(track: FaceTrack, frame: int) -> np.ndarray:
-    """(P,) brightness between the lips of a frame, in that of its cheeks."""
+def mouth_pixels(track: FaceTrack, frame: int) -> np.ndarray | None:
+    """(P,) brightness between the lips of a frame, in that of its cheeks; None where its picture
+    is missing or damaged, since a jaw can do without."""
     import cv2
 
-    face = decode_face(track.face_jpeg(frame))
+    try:
+        face = decode_face(track.face_jpeg(frame))
+    except InputError:
+        return None
     turn = registering_affine(track.landmarks[frame, [*LANDMARKS.values()], :2].astype(float))
     lips, cheeks = (
         apply_affine(turn, track.landmarks[frame, rows, :2].astype(float))

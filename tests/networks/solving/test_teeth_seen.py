@@ -9,14 +9,16 @@ import pytest
 from exprgen.networks.characters.profile import find_character
 from exprgen.networks.characters.response import load_response
 from exprgen.networks.settings import RetargetSettings
+from exprgen.networks.solving import actor
 from exprgen.networks.solving.actor import actor_relations
 from exprgen.networks.solving.perform import solve_relations
 from exprgen.networks.solving.relations import INDEX
 from exprgen.networks.solving.targets import Geometry
 from exprgen.networks.solving.teeth_seen import CHEEKS, LIPS_INSIDE, teeth_together
+from exprgen.networks.track import BRIDGED
 from exprgen.networks.tracking.registration import apply_affine, registering_affine
 from exprgen.networks.tracking.track_recorder import encode_face
-from exprgen.networks.vocabulary import LANDMARKS
+from exprgen.networks.vocabulary import LANDMARKS, MOUTH
 from exprgen.tests.support import acted
 
 FRAMES, SKIN = 30, 120
@@ -73,6 +75,38 @@ def test_no_picture_tells_nothing():
     ).any()
 
 
+def with_pictures(track, pictures):
+    """The same track with other JPEGs, one a frame."""
+    ends = np.cumsum([len(picture) for picture in pictures])
+    return replace(track, face_offsets=ends, face_bytes=np.frombuffer(b"".join(pictures), np.uint8))
+
+
+def test_a_lost_frame_or_picture_drops_no_jaw_for_a_moment():
+    track = filmed(0.0)
+    whole = track.face_jpeg(0)
+    damaged = with_pictures(
+        track, [{12: b"", 15: whole[:200]}.get(i, whole) for i in range(FRAMES)]
+    )
+    state = track.state.copy()
+    state[14] = BRIDGED
+    for broken in (damaged, replace(track, state=state)):
+        assert (teeth_together(broken, gap())[8:22] > 0.9).all()
+    nothing = with_pictures(track, [whole[:200]] * FRAMES)
+    assert not teeth_together(nothing, gap()).any()
+
+
+def test_a_tongue_between_them_holds_teeth_apart(monkeypatch):
+    monkeypatch.setattr(actor, "teeth_together", lambda track, gap: np.ones(len(track)))
+    track, settings = filmed(0.0), RetargetSettings(smoothing_mouth=0.0)
+    mouth = np.zeros((FRAMES, len(MOUTH)), np.float32)
+    assert (actor_relations(replace(track, mouth=mouth), settings).teeth > 0.9).all()
+    mouth[8:22] = np.eye(len(MOUTH))[MOUTH.index("tongue_out")]
+    mouth[8:22, MOUTH.index("tongue")] = 0.5
+    teeth = actor_relations(replace(track, mouth=mouth), settings).teeth
+    assert (teeth[12:18] < 0.2).all()
+    assert (teeth[[0, -1]] > 0.9).all()
+
+
 def test_a_jaw_stays_up_behind_teeth_that_are_together():
     profile = find_character("mira")
     model, settings = load_response(profile), RetargetSettings(smoothing_mouth=0.0)
@@ -80,9 +114,9 @@ def test_a_jaw_stays_up_behind_teeth_that_are_together():
     units[8:22, model.controls.index("jaw_open")] = 0.4
     track, geometry, drops = acted.worn(model, units), Geometry.of(model, profile), []
     for teeth in (np.ones(FRAMES), np.zeros(FRAMES)):
-        actor = replace(actor_relations(track, settings), teeth=teeth)
+        seen = replace(actor_relations(track, settings), teeth=teeth)
         calm = np.zeros((2, FRAMES, len(model.controls)))
-        solved = solve_relations(track.times, actor, profile, model, *calm, settings)
+        solved = solve_relations(track.times, seen, profile, model, *calm, settings)
         shown = geometry.response.predict(solved) - geometry.response.rest
         drops.append(-shown[12:18, INDEX["jaw_height"]].mean())
         assert (shown[12:18, INDEX["lip_gap_middle"]] > 0.05).all(), "and lips open all the same"
