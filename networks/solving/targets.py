@@ -17,6 +17,7 @@ from ..settings import RetargetSettings
 from ..vocabulary import ARKIT_CHANNELS
 from .actor import TURNED, ActorRelations
 from .relations import (
+    JAW,
     LID_GAPS,
     LIP_GAPS,
     NAMES,
@@ -66,8 +67,10 @@ SIDEWAYS = [
 ]
 FULL_AND_FORWARD = [i for i, n in enumerate(RELATIONS) if n.endswith(("lip_forward", "lip_full"))]
 MOUTH = [i for i, r in enumerate(RELATIONS.values()) if r.region == "mouth"]
-TOUCH = 18.0
-"""Factor on the weight of a gap that must be shut."""
+TOUCH = 8.0
+"""Factor on the weight of a gap that must be shut,"""
+BESIDE = 0.6
+"""and on the weights of jaw and width there: a chin that hangs would part the lips."""
 PRESSED, BENT = 0.012, 0.05
 """Eye distances by which lips that touch go on towards each other where something of the mouth has
 moved by BENT: landmarks lie on their rims, and rims that just meet leave a slit where a smile or a
@@ -299,6 +302,7 @@ def _set_lips(values, weights, actor: ActorRelations, geometry: Geometry, scale)
     values[:, LIP_GAPS] -= (pressed * actor.lips_meet)[:, None]
     touch = TOUCH ** ((1.0 - 0.5 * actor.pursed) * actor.lips_meet)
     weights[:, LIP_GAPS] *= touch[:, None]
+    weights[:, [JAW, WIDTH]] *= np.where(actor.lips_meet, BESIDE, 1.0)[:, None]
 
 
 def lip_openings(actor: ActorRelations, geometry: Geometry, scale: np.ndarray) -> np.ndarray:
