@@ -61,9 +61,8 @@ def backbone(tmp_path_factory):
 
 def trained(data, backbone, out, *more: str) -> int:
     words = ["--data", str(data), "--backbone", str(backbone), "--character", "mira"]
-    return headset_character.main(
-        [*words, "--out", str(out), "--images", "24000", "--rate", "0.003", *more]
-    )
+    words += ["--out", str(out), "--images", "24000", "--rate", "0.003", *more]
+    return headset_character.main(words)
 
 
 def test_a_character_is_played_by_its_own_f(data, backbone, tmp_path):
