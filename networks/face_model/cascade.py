@@ -224,9 +224,9 @@ class Upright:
             high = np.ceil(np.maximum(middle * shown + reach, low + 1)).astype(int)
             grey = grey[low[1] : high[1], low[0] : high[0]]
             drawn = np.c_[drawn[:, :2], drawn[:, 2] + drawn[:, :2] @ low]
-            small = cv2.resize(
-                grey, None, fx=zoom / shown, fy=zoom / shown, interpolation=cv2.INTER_AREA
-            )
+            # At least one pixel: of a face that has left the picture nothing more is in reach.
+            fewer = np.maximum(np.rint(np.array(grey.shape[::-1]) * zoom / shown), 1).astype(int)
+            small = cv2.resize(grey, tuple(map(int, fewer)), interpolation=cv2.INTER_AREA)
             real = np.array(small.shape[::-1]) / grey.shape[::-1]
             grey, drawn = small, np.c_[drawn[:, :2] / real, drawn[:, 2]]
         pixels = cv2.warpAffine(grey, drawn, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)

@@ -128,7 +128,7 @@ class Fitter:
 
     def _telling(self, seen: np.ndarray) -> np.ndarray:
         """Frames that tell most of an identity: spread over what the faces look like."""
-        box = np.ptp(seen, axis=1).max(1)[:, None, None]
+        box = np.maximum(np.ptp(seen, axis=1).max(1), 1.0)[:, None, None]
         flat = ((seen - seen.mean(1, keepdims=True)) / box).reshape(len(seen), -1)
         return unlike(flat, self.settings.frames)
 

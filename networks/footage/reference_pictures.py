@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..errors import InputError, OutputError
 from ..files import write_bytes
 from ..track import FaceTrack, still_places, turns_of
 from ..vocabulary import LANDMARKS
+from .frames import Frame
 
 Emit = Callable[[dict], None]
 
@@ -29,6 +30,9 @@ ROOM = 0.7
 """What a picture for an overlay shows around the face, in sides of the box of its landmarks."""
 USUAL = 0.02
 """Share of the frames whose face may reach further than the others' and is cut off."""
+ODD_SHAPE = 0.02
+"""By how much a clip's width may be scaled otherwise than its height, against that which was
+analysed: rounding makes a little of it in a small copy."""
 _MARK = (90, 230, 60)  # BGR
 
 
@@ -190,14 +194,22 @@ def _cut(rgb: np.ndarray, part: np.ndarray, height: int, stills: bool) -> np.nda
 
 def decoded(reference: Sequence[str], track: FaceTrack, first: int = 0) -> Iterator[tuple]:
     """(row of the track, Frame as the tracker saw it) of what it was made from, from a row on; a
-    track's pixel is 1 / `Frame.scale` of the frame's."""
+    track's pixel is 1 / `Frame.scale` of the frame's, of a clip in another size too.
+
+    Raises:
+        InputError: a clip of another shape than that which was analysed, or it can't be read.
+    """
     from .media import open_reference
 
     stills = bool(track.meta.get("stills"))
     start = None if stills else float(track.times[first])
     with open_reference(list(reference), start=start) as reader:
+        larger = np.ones(2) if stills else None
         for frame in reader:
             row = frame.index
+            larger = _larger(frame, track, reference[0]) if larger is None else larger
+            if (larger != 1.0).any():
+                frame = replace(frame, size=tuple((np.array(frame.size) * larger).tolist()))
             if not stills:
                 row = int(np.abs(np.asarray(track.times) - frame.time).argmin())
                 if frame.time > track.times[-1] + 1e-3:
@@ -205,6 +217,19 @@ def decoded(reference: Sequence[str], track: FaceTrack, first: int = 0) -> Itera
             if row >= len(track):
                 return
             yield row, frame.turned(turns_of(track.meta, row))
+
+
+def _larger(frame: Frame, track: FaceTrack, reference: str) -> np.ndarray:
+    """(2,) pixels of a clip's track a pixel of the clip: a smaller copy may stand for it."""
+    size = np.array(track.meta.get("size") or (0, 0), float)
+    if not size.all():
+        return np.ones(2)
+    larger = size / frame.size
+    if max(larger) > (1.0 + ODD_SHAPE) * min(larger):
+        shown, known = ("{:.0f} x {:.0f}".format(*pair) for pair in (frame.size, size))
+        what = f"has pictures of {shown} pixels, what the track was made from {known}"
+        raise InputError(what, file=reference, fix="give the footage that was analysed")
+    return larger
 
 
 def _frame_of(

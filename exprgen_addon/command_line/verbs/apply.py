@@ -97,10 +97,10 @@ def _say_what_takes_long(args, primary: RigProfile, console: Console) -> None:
     """Tell why `apply` has to look at every face, and how to spare it."""
     from ....networks.track import FaceTrack
 
-    kept = FaceTrack.load(args.track).rig_units
-    if by_channels(primary, primary):
+    track = FaceTrack.load(args.track)
+    if by_channels(primary, primary) or track.meta.get("coefficients"):
         return
-    if not any(key.startswith(f"{primary.name}:") for key in kept):
+    if not any(key.startswith(f"{primary.name}:") for key in track.rig_units):
         console.say(
             f"{primary.name}'s network looks at every face first; "
             f"`exprgen analyse ... --primary {args.primary}` does so once for all"

@@ -81,6 +81,15 @@ def test_what_the_picture_shows_lies_where_its_places_are(model):
         assert np.allclose([columns.mean(), rows.mean()], picture.places(nose[None])[0], atol=1.5)
 
 
+@pytest.mark.parametrize("away", [(0.0, 0.0, -90.0), (-9000.0, 0.0, -500.0), (0.0, 9000.0, -60.0)])
+def test_a_head_that_fills_or_leaves_the_picture_has_one_too(model, away):
+    heads = Heads(rotation_of(np.zeros((1, 3))), np.array([away]))
+    for zoom in (1.0, 0.02, 4.0):
+        grey = np.full((max(int(SIZE[1] * zoom), 1), max(int(SIZE[0] * zoom), 1)), 80, np.uint8)
+        picture = Upright.of(grey, Camera.of(SIZE), heads, zoom)
+        assert picture.pixels.shape == (SIDE, SIDE)
+
+
 def test_gradients_at_the_edge_of_the_picture_are_those_inside(model):
     pixels = np.random.default_rng(0).integers(0, 255, (SIDE, SIDE), np.uint8)
     seen = gradients(pixels, np.array([[-50.0, 20.0], [16.0, 20.0], [SIDE + 9.0, SIDE + 9.0]]))

@@ -11,9 +11,11 @@ import pytest
 cv2 = pytest.importorskip("cv2")
 pytest.importorskip("av")
 
+from exprgen.networks.errors import InputError
 from exprgen.networks.footage.reference_pictures import (
     FramesRequest,
     around_face,
+    decoded,
     thumbnail,
     write_frames,
 )
@@ -69,3 +71,27 @@ def test_photographs_of_any_size_become_pictures_of_one(tmp_path):
     assert 0.1 < shares[0] < 0.4
     thumbnail([str(folder)], str(tmp_path / "track.npz"), tmp_path / "thumb.png")
     assert cv2.imread(str(tmp_path / "thumb.png")).shape[:2] == (256, 256)
+
+
+def clip(path, size, frames=3):
+    film = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 25.0, size)
+    for _ in range(frames):
+        film.write(np.full((size[1], size[0], 3), 90, np.uint8))
+    film.release()
+    return [str(path)]
+
+
+def test_a_smaller_copy_of_a_clip_stands_for_it(tmp_path):
+    """And what is no copy is refused, and not cut where no face is."""
+    track = synthetic.face_track(frames=3)
+    track = replace(track, meta=track.meta | {"size": [1280, 720], "turns": 0})
+    for size in ((1280, 720), (320, 180)):
+        small = clip(tmp_path / f"{size[0]}.mp4", size)
+        for _, frame in decoded(small, track):
+            np.testing.assert_allclose(frame.scale, 1280 / size[0])
+    with pytest.raises(InputError, match=r"other\.mp4: has pictures of 320 x 320"):
+        next(decoded(clip(tmp_path / "other.mp4", (320, 320)), track))
+    upright = replace(track, meta=track.meta | {"turns": 1})
+    _, frame = next(decoded(clip(tmp_path / "turned.mp4", (640, 360)), upright))
+    assert frame.rgb.shape[:2] == (640, 360)
+    np.testing.assert_allclose(frame.scale, 2.0)
