@@ -69,7 +69,8 @@ def _filled(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Landmarks (N, 478, 2) with hidden ones between the moments at which they were seen, and
     (478,) bool: those that ever were; the others lie in the middle of the face."""
     there = np.isfinite(seen).all(-1)
-    there &= np.nanmax(np.ptp(seen, axis=1), axis=1, initial=0.0)[:, None] != 0.0
+    low, high = (np.where(there[..., None], seen, far) for far in (np.inf, -np.inf))
+    there &= ((high.max(1) - low.min(1)).max(1) > 0.0)[:, None]  # all at one place is no face
     if there.all():
         return seen, np.ones(seen.shape[1], bool)
     out, clock = np.where(there[..., None], seen, 0.0), np.arange(len(seen))
