@@ -16,7 +16,7 @@ from .stylise import StyledHead, smooth
 
 QUANTUM = 2.0**-15
 """Coordinates are rounded to this many metres (30 um): compresses well, is never seen."""
-STILL = 4.6e-4
+STILL = 4.7e-4
 """Shapes lose this many metres everywhere, so that faint tails end and the file stays small."""
 
 
