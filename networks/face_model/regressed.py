@@ -13,7 +13,6 @@ from itertools import islice
 
 import numpy as np
 
-from ..footage.media import prefetch
 from ..track import FaceTrack
 from .cascade import FaceRegression, Guess, Upright
 from .face_fit import FaceFit, seen_landmarks
@@ -68,6 +67,8 @@ def _uprights(track: FaceTrack, fit: FaceFit, pictures: Iterable[Picture]) -> It
 
 def _told(fitter, fit: FaceFit, marks, uprights, regression) -> tuple[np.ndarray, Guess | None]:
     """Rows, in order, and what the cascade tells of them. Pictures are read in a thread."""
+    from ..footage.media import prefetch  # here: it needs OpenCV
+
     rows, told, ahead = [], [], prefetch(uprights, 2 * BATCH)
     while batch := list(islice(ahead, BATCH)):
         own = np.array([row for row, _ in batch])

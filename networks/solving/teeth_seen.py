@@ -12,7 +12,6 @@ import numpy as np
 from ..errors import InputError
 from ..track import FaceTrack
 from ..tracking.registration import apply_affine, registering_affine
-from ..tracking.track_recorder import decode_face
 from ..vocabulary import LANDMARKS
 
 LIPS_INSIDE = (
@@ -63,6 +62,8 @@ def mouth_pixels(track: FaceTrack, frame: int) -> np.ndarray | None:
     """(P,) brightness between the lips of a frame, in that of its cheeks; None where its picture
     is missing or damaged, since a jaw can do without."""
     import cv2
+
+    from ..tracking.track_recorder import decode_face
 
     try:
         face = decode_face(track.face_jpeg(frame))
