@@ -404,6 +404,7 @@ def test_blender_is_not_loaded_without_need():
         "import sys\n"
         "from exprgen.exprgen_addon.command_line.main import main\n"
         "main(['characters']); main(['retarget', 'x', '--primary', 'y', '--out', 'z'])\n"
+        "import exprgen.networks.live.solver, exprgen.networks.solving.perform\n"
         "heavy = {'bpy', 'torch', 'mediapipe', 'cv2'} & set(sys.modules)\n"
         "sys.exit(f'loaded: {heavy}' if heavy else 0)\n"
     )
