@@ -26,7 +26,14 @@ from ..perception.phrasing import Feeling
 from ..progress import Emit
 from ..settings import RetargetSettings
 from ..solving.actor import JUMP, ActorRelations, evened, quick_reach
-from ..solving.contact import LIDS_SHUT_GAP, LIPS_BIAS, LIPS_MEET, LIPS_PART, opening, pursed
+from ..solving.contact import (
+    LIDS_SHUT_GAP,
+    LIPS_BIAS,
+    LIPS_MEET,
+    LIPS_PART,
+    parted,
+    pursed,
+)
 from ..solving.controls import JUMP_PERCEIVED, assembled
 from ..solving.emphasis import Guides
 from ..solving.fit import Fit
@@ -259,7 +266,7 @@ class LiveSolver:
             time=time,
             moved=moved,
             facing=float(np.clip(np.cos(head_angles(seen.head_pose[None])[0, 1]), 0.0, 1.0)),
-            lips=opening(gaps, np.full(len(gaps), meet), LIPS_MEET),
+            lips=parted(gaps, meet),
             lips_meet=meet,
             lids=self._lids(time, (moved[LID_GAPS] + whole) / whole),
             arkit=self._arkit(time, seen.arkit),

@@ -16,12 +16,12 @@ from .contact import (
     LIDS_MEET,
     LIDS_PART,
     LIDS_SHUT_GAP,
-    LIPS_PARTED,
     deepen_blinks,
     held_below,
     lips_bias,
     lips_shut,
     opening,
+    parted,
     pursed,
     together,
 )
@@ -118,7 +118,7 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
     gap = _own_gap(track, values[:, LIP_GAPS].mean(1), bias)
     shut = lips_shut(gap, None if track.meta.get("coefficients") else touch_chance(track, gap))
     gaps = moved[:, LIP_GAPS] + neutral[LIP_GAPS] - bias
-    lips = np.where(shut[:, None], 0.0, np.maximum(gaps, LIPS_PARTED))
+    lips = parted(gaps, shut)
     lids = _lids(track, moved, neutral)
     quick = quick_reach(moved - slow(track.times, moved))
     seen = (moved, neutral, reach, quick, facing, lips, shut, _pursed(track, settings), lids)

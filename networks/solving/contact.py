@@ -75,6 +75,12 @@ def opening(values: np.ndarray, shut: np.ndarray, meet: float) -> np.ndarray:
     return np.where(shut, 0.0, eased)
 
 
+def parted(gaps: np.ndarray, shut: np.ndarray | bool) -> np.ndarray:
+    """Lip gaps (..., 3), counted from contact: none where lips are `shut` (...), and where they are
+    not so much at least that it is seen (LIPS_PARTED)."""
+    return np.where(np.asarray(shut)[..., None], 0.0, np.maximum(gaps, LIPS_PARTED))
+
+
 def together(shares: np.ndarray) -> np.ndarray:
     """Shares of both open eyes (N, 2), alike where they are nearly so: what is left of a small
     difference is the tracker's, and one lid that shuts before the other is seen as a wink."""

@@ -91,7 +91,7 @@ HOLD = 0.2
 SMILING = 0.3
 """Share of the articulation in what smiles do too."""
 CLOSES = ("mouthClose",)
-LIPS_PARTED, MET = 0.035, 0.4
+RESTING, MET = 0.035, 0.4
 """Lip gap at rest, in eye distances, from which lips may be parted; and share of it within which
 they meet."""
 BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
@@ -187,7 +187,7 @@ def _touching_lips(response: LinearResponse, closing: np.ndarray) -> np.ndarray:
     """
     rest = response.rest[LIP_GAPS]
     closed = response.predict(closing[None])[0, LIP_GAPS]
-    parted = rest.mean() > LIPS_PARTED and np.abs(closed).max() < MET * rest.mean()
+    parted = rest.mean() > RESTING and np.abs(closed).max() < MET * rest.mean()
     return closed if parted else rest
 
 
