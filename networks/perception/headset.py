@@ -59,12 +59,14 @@ def read_headset(
     """
     source = clips.paths[0]
     _check_calibrate(calibrate, clips)
-    times, codes, whole, waiting = [], [], [], []
+    times, codes, whole, waiting, dark = [], [], [], [], np.zeros(3, int)
     for triple in clips:
         if stop.is_set():
             break
         times.append(triple.time)
-        whole.append(triple.whole and not blank(triple.views))
+        nothing = blank(triple.views)
+        dark += nothing
+        whole.append(triple.whole and not nothing.any())
         waiting.append(triple.views)
         if len(waiting) == BATCH:
             codes.append(reader.codes(np.stack(waiting)))
@@ -76,6 +78,9 @@ def read_headset(
     if len(moments) < LEAST_FRAMES or there.mean() < LEAST_WHOLE:
         what = f"only {int(there.sum())} moments are seen by all three cameras"
         fix = "record them at the same time, with no camera covered"
+        worst = int(dark.argmax())
+        if len(clips.paths) > 1 and dark[worst] > 0.5 * len(moments):
+            what, source = f"shows nothing in {dark[worst]} moments", clips.paths[worst]
         raise InputError(what, file=source, fix=fix)
     code = np.concatenate(codes)
     answer = reader.coefficients(code, neutral_code(moments, code, there, calibrate, source))
@@ -83,9 +88,9 @@ def read_headset(
     return CoefficientTake(moments - moments[0], answer, eye_angles(answer)), there
 
 
-def blank(views: np.ndarray) -> bool:
-    """Whether some view of uint8 (3, S, S) is of one grey: a covered lens, a dead camera."""
-    return bool((views.std((1, 2)) < BLANK).any())
+def blank(views: np.ndarray) -> np.ndarray:
+    """(3,) bool, which views of uint8 (3, S, S) are of one grey: a covered lens, a dead camera."""
+    return views.std((1, 2)) < BLANK
 
 
 def _check_calibrate(calibrate: float, clips: HeadsetClips) -> None:
