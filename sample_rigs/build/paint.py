@@ -84,7 +84,9 @@ def skin_colors(part: Part, head: StyledHead, config: CharacterConfig) -> np.nda
     color = _blend(color, tone["lips"], 0.9 * lips)
     hollow = np.maximum(cavity_mask(part, head), part.extra["hollow"][:, 0])
     color = _blend(color, tone["cavity"], hollow)
-    return _blend(color, tone["hair"], scalp_mask(part.extra["anatomy"], head, config.bald))
+    # A throat lies as far back as a nape: no hair grows in it.
+    hair = scalp_mask(part.extra["anatomy"], head, config.bald) * (1.0 - hollow)
+    return _blend(color, tone["hair"], hair)
 
 
 def part_colors(part: Part, head: StyledHead, config: CharacterConfig) -> np.ndarray:
