@@ -376,9 +376,10 @@ def _look(
     geometry = np.stack([t.geometry for t in seen])
     given = (faces, geometry, np.stack([t.observation.arkit for t in seen]))
     found = {"rig": {}}
-    if wanted:
-        read = wanted == "expression"
-        found = runner(*given, mirrored=mirrored) if read else {"rig": runner.units(*given)}
+    if wanted == "expression":
+        found = runner(*given, mirrored=mirrored)
+    elif wanted:
+        found = {"rig": runner.units(*given)}
     nobody = [None] * len(seen)
     read = (found.get(name, nobody) for name in ("expression", "no_mouth", "pooled"))
     return [

@@ -19,6 +19,7 @@ from .actor import ActorRelations, actor_relations
 from .by_channels import calm_coefficients
 from .controls import selected_rows
 from .fit import Fit
+from .mouth_motion import quick
 from .relations import FORWARD, INDEX, JAW, LIP_GAPS, LOWER_LIP, RELATIONS, SIDES, UPPER_LIP, WIDTH
 from .smoothing import FEELING_HERTZ, JUMP_UNITS, slow, smooth
 from .targets import FULL_AND_FORWARD, HOLD, Geometry, kind_of, rounded, targets_for
@@ -364,10 +365,10 @@ def _rounded(
     read from it.
     """
     out = values.copy()
-    quick = values - slow(times, values)
     out[:, FULL_AND_FORWARD] = said[:, FULL_AND_FORWARD]
-    own, meant = (x[:, FORWARD].mean(1) for x in (quick, said - slow(times, said)))
-    out[:, FORWARD] = slow(times, said)[:, FORWARD] + (_gain(own, meant, MOST_ROUND) * own)[:, None]
+    own, meant = (quick(times, x[:, FORWARD]).mean(1) for x in (values, said))
+    held = slow(times, said[:, FORWARD])
+    out[:, FORWARD] = held + (_gain(own, meant, MOST_ROUND) * own)[:, None]
     narrowed, meant = (
         np.minimum(x[:, WIDTH] - geometry.response.rest[WIDTH], 0.0) for x in (out, said)
     )
@@ -415,7 +416,7 @@ def _clenched(values: np.ndarray, geometry: Geometry, teeth: np.ndarray | float)
     out, rest = values.copy(), geometry.response.rest[JAW]
     out[:, JAW] += CLENCHED * teeth * np.maximum(rest - values[:, JAW], 0.0)
     open_ = values[:, LIP_GAPS] - geometry.lips
-    out[:, LIP_GAPS] -= LESS_OPEN * (np.multiply(teeth, 1.0)[..., None] * open_)
+    out[:, LIP_GAPS] -= LESS_OPEN * np.asarray(teeth)[..., None] * open_
     return out
 
 
