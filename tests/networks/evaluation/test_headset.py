@@ -7,7 +7,8 @@ import torch
 from exprgen.networks.evaluation import headset
 from exprgen.networks.training.headset import answers, captures, millimetres
 from exprgen.networks.training.shared.headset_set import CHANGES, HeadsetPerson
-from exprgen.networks.vocabulary import ARKIT_INDEX, HEADSET_SIZE
+from exprgen.networks.vocabulary import ARKIT_INDEX
+from exprgen.tests.support.headset_people import jaw_mover, save_people
 
 torch.set_num_threads(1)
 FRAMES = 14
@@ -15,40 +16,16 @@ FRAMES = 14
 
 
 def drawn_person(seed: int, split: str) -> HeadsetPerson:
-    """Somebody filmed under every change, whose jaw makes the mouth's picture brighter."""
-    rng = np.random.default_rng([seed, split == "val"])
-    count, side = FRAMES * len(CHANGES), HEADSET_SIZE
-    truth = np.zeros((count, 52), np.float32)
-    neutral = np.arange(count) % FRAMES < 2
-    truth[~neutral, ARKIT_INDEX["jawOpen"]] = rng.random((~neutral).sum())
-    pictures = rng.integers(0, 30, (count, 3, side, side)).astype(np.uint8)
-    for i, amount in enumerate(truth[:, ARKIT_INDEX["jawOpen"]]):
-        pictures[i, 2, : 4 + round(40 * amount)] += 150
+    """Somebody filmed under every change."""
     moves = np.zeros((52, 6, 3), np.float32)
     moves[ARKIT_INDEX["jawOpen"], :, 1] = -6.0
-    cameras = np.zeros((len(CHANGES), 3, 16), np.float32)
-    cameras[..., (0, 4, 8)], cameras[..., 12] = 1.0, 30.0
-    return HeadsetPerson(
-        pictures,
-        np.full(pictures.shape, 100, np.uint8),
-        truth,
-        neutral.astype(np.uint8),
-        np.repeat(np.arange(len(CHANGES)), FRAMES).astype(np.uint8),
-        cameras,
-        moves,
-        np.zeros(4, np.float32),
-        np.array([3, 3, 3, 5, 5, 5], np.uint8),
-        split,
-    )
+    neutral = np.arange(FRAMES * len(CHANGES)) % FRAMES < 2
+    return jaw_mover(seed, split, neutral, np.repeat(np.arange(len(CHANGES)), FRAMES), moves)
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("captures")
-    for split, count in (("train", 2), ("val", 2)):
-        for i in range(count):
-            drawn_person(i, split).save(folder / f"person_{split}_{i:03d}.npz")
-    return folder
+    return save_people(tmp_path_factory.mktemp("captures"), drawn_person)
 
 
 def told(capsys, data, weights, *more: str) -> list[str]:

@@ -12,43 +12,21 @@ from exprgen.networks.inference.opening import opened
 from exprgen.networks.models.headset import HeadsetNetwork
 from exprgen.networks.models.weights_io import WeightsInfo, load_network, save_network
 from exprgen.networks.training import headset_character
-from exprgen.networks.training.shared.headset_set import CHANGES, HeadsetPerson
-from exprgen.networks.vocabulary import ARKIT_INDEX, HEADSET_SIZE
+from exprgen.networks.training.shared.headset_set import HeadsetPerson
+from exprgen.tests.support.headset_people import jaw_mover, save_people
 
 torch.set_num_threads(1)
 
 
 def drawn_person(seed: int, split: str, count: int = 30) -> HeadsetPerson:
-    """Somebody whose jaw makes the mouth's picture brighter."""
-    rng = np.random.default_rng([seed, split == "val"])
-    truth = np.zeros((count, 52), np.float32)
-    truth[4:, ARKIT_INDEX["jawOpen"]] = rng.random(count - 4)
-    pictures = rng.integers(0, 30, (count, 3, HEADSET_SIZE, HEADSET_SIZE)).astype(np.uint8)
-    for i, amount in enumerate(truth[:, ARKIT_INDEX["jawOpen"]]):
-        pictures[i, 2, : 4 + round(40 * amount)] += 150
-    cameras = np.zeros((len(CHANGES), 3, 16), np.float32)
-    cameras[..., (0, 4, 8)], cameras[..., 12] = 1.0, 30.0
-    return HeadsetPerson(
-        pictures,
-        np.full(pictures.shape, 100, np.uint8),
-        truth,
-        (np.arange(count) < 4).astype(np.uint8),
-        np.zeros(count, np.uint8),
-        cameras,
-        np.zeros((52, 3, 3), np.float32),
-        np.zeros(4, np.float32),
-        np.array([3, 3, 5], np.uint8),
-        split,
-    )
+    """Somebody of whom no millimetres are known."""
+    still = np.zeros((52, 3, 3), np.float32)
+    return jaw_mover(seed, split, np.arange(count) < 4, np.zeros(count), still)
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("captures")
-    for split, count in (("train", 2), ("val", 2)):
-        for i in range(count):
-            drawn_person(i, split).save(folder / f"person_{split}_{i:03d}.npz")
-    return folder
+    return save_people(tmp_path_factory.mktemp("captures"), drawn_person)
 
 
 @pytest.fixture(scope="module")
