@@ -5,7 +5,7 @@ Lengths are metres in the frame of `source` unless a name says otherwise; colour
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -392,11 +392,11 @@ ANSELM = CharacterConfig(
         "r-cheek-volume-incr": -0.5,
         "l-eye-push1-out": -0.4,
         "r-eye-push1-out": -0.4,
-        "mouth-scale-horiz-incr": 0.6,
-        "mouth-upperlip-volume-incr": -0.8,
-        "mouth-lowerlip-volume-incr": -0.6,
-        "mouth-upperlip-height-incr": -0.6,
-        "mouth-lowerlip-height-incr": -0.4,
+        "mouth-scale-horiz-incr": 0.25,
+        "mouth-upperlip-volume-incr": -0.6,
+        "mouth-lowerlip-volume-incr": -0.25,
+        "mouth-upperlip-height-incr": -0.5,
+        "mouth-lowerlip-height-incr": -0.1,
     },
     style=Style(
         eye_scale=1.2,
@@ -408,7 +408,7 @@ ANSELM = CharacterConfig(
         cranium_height=0.93,
         nose_scale=1.5,
         nose_up=-0.002,
-        mouth_scale=1.10,
+        mouth_scale=1.18,
         neck_width=0.74,
         shoulder_scale=0.74,
         eye_open=0.28,
@@ -419,7 +419,7 @@ ANSELM = CharacterConfig(
     palette=Palette(
         skin="#d29a7d",
         blush="#c4694f",
-        lips="#a9605a",
+        lips="#9c4b49",
         lid="#b98069",
         crease="#70392a",
         hair="#cfcfcb",
@@ -431,6 +431,8 @@ ANSELM = CharacterConfig(
         sclera="#efe8df",
         shirt="#6d4a57",
     ),
+    # Little skin is between his nose and his lips.
+    mouth=replace(READABLE, forward=1.1),
     hair="wreath",
     controls="properties",
     lashes=(),

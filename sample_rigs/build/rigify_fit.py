@@ -17,10 +17,11 @@ import bpy
 import numpy as np
 
 from . import controls
+from .head import STILL
 from .parts import BROW, LASH, SKIN, TEETH, Part, relax, without_tails
 from .rigify_face import FaceRig, jaw_turn
 from .shapes import flip_map
-from .teeth import PARTED
+from .teeth import OWN
 
 WAYS = {
     "left": np.array([1.0, 0.0, 0.0]),
@@ -429,8 +430,8 @@ def correctives(part: Part, weights: np.ndarray, fit: KeyFit, offset: np.ndarray
     `mouthClose`, which means nothing without an open jaw.
     """
     points = part.vertices + offset
-    if part.kind == TEETH:  # the bones carry them, but don't part them
-        return {key: part.shapes[key] for key in PARTED}
+    if part.kind == TEETH:  # the bones carry them, but neither part nor bare them
+        return {key: part.shapes[key] for key in OWN if key in part.shapes}
     out = {}
     for key, matrices in fit.matrices.items():
         wanted = part.shapes.get(key)
@@ -443,7 +444,20 @@ def correctives(part: Part, weights: np.ndarray, fit: KeyFit, offset: np.ndarray
     both = part.shapes.get("jawOpen", 0.0) + part.shapes.get("mouthClose", np.zeros_like(points))
     posed, linear = skinned(points + out["jawOpen"], weights, jaw_with_lock)
     out["mouthClose"] = np.linalg.solve(linear, (points + both - posed)[..., None])[..., 0]
-    return _symmetric(part, {k: without_tails(field, 5e-4) for k, field in out.items()})
+    return _symmetric(part, {k: _mended(part, field) for k, field in out.items()})
+
+
+TAIL = 5e-4
+"""What correctives lose everywhere but on the lips, metres."""
+
+
+def _mended(part: Part, field: np.ndarray) -> np.ndarray:
+    """(N, 3) the corrective without its faint surroundings. On lips all of it is kept, in advance
+    also what keys lose (`head.STILL`): half a millimetre that bones lack is a cleft there."""
+    lips = np.clip(2.0 * part.extra["lips"][:, :1], 0.0, 1.0) if part.kind == SKIN else 0.0
+    if np.linalg.norm(field * lips, axis=1).max() < TAIL:
+        return without_tails(field, TAIL)
+    return without_tails(field, TAIL - (TAIL + STILL) * lips)
 
 
 def _symmetric(part: Part, fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

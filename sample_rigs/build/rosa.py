@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import bpy
 import numpy as np
 
 from . import shading
-from .config import Brow, CharacterConfig, Palette, Style
+from .config import READABLE, Brow, CharacterConfig, Palette, Style
 from .hair import Locks, Skull, direction, slerp
 from .parts import Part, make_mesh
 from .stylise import StyledHead, smooth
@@ -38,7 +40,7 @@ ROSA = CharacterConfig(
         "chin-width-incr": 0.6,
         "chin-prominent-incr": 0.25,
         "forehead-scale-vert-incr": -0.3,
-        "mouth-scale-horiz-incr": 0.7,
+        "mouth-scale-horiz-incr": 0.4,
         "mouth-upperlip-volume-incr": -0.35,
         "mouth-upperlip-height-incr": -0.35,
         "mouth-lowerlip-height-incr": -0.2,
@@ -56,7 +58,7 @@ ROSA = CharacterConfig(
         cranium_height=0.95,
         nose_scale=0.98,
         nose_up=0.001,
-        mouth_scale=1.08,
+        mouth_scale=1.14,
         neck_width=0.86,
         shoulder_scale=0.84,
         eye_open=0.90,
@@ -75,7 +77,7 @@ ROSA = CharacterConfig(
     palette=Palette(
         skin="#9a5f40",
         blush="#a2503c",
-        lips="#8c3b40",
+        lips="#8a2d38",
         lid="#6d3a2c",
         crease="#2c100a",
         hair="#17100f",
@@ -90,6 +92,8 @@ ROSA = CharacterConfig(
         tongue="#b9565c",
         cavity="#3d1214",
     ),
+    # Her lips are full: they swell and press less, relative to their height.
+    mouth=replace(READABLE, press=0.6, pout=0.0035),
     hair="braids",
     controls="rigify",
     iris_angle=31.0,

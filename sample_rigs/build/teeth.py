@@ -40,6 +40,8 @@ BARED = {f"mouthLowerDown{side}": 0.5 for side in ("Left", "Right")}
 BARE = (0.0, -0.003, 0.0024)
 """Teeth that lips bare are together where the jaw is up: how far the lower row comes forward and up
 to the upper one, metres."""
+OWN = (*PARTED, *BARED, *(f"{name}{side}" for name in SHOWN for side in ("Left", "Right")))
+"""The actions in which rows move by themselves, beside what the jaw does to them."""
 MEET = -0.0014
 """Where the rows meet, over the line where the lips meet, metres: of a mouth that is a little open
 some millimetres of the upper teeth are seen."""
