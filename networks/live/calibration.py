@@ -18,6 +18,7 @@ from ..solving.neutral import OPEN_EYE, Neutral, find_neutral, neutral_offset, w
 from ..solving.people import people
 from ..solving.relations import LIP_GAPS, NAMES, FaceFrame, measure
 from ..track import FaceTrack
+from .felt import RestingLooks
 from .seen import Seen, as_track
 
 SECONDS = 2.0
@@ -37,7 +38,7 @@ class LiveNeutral:
     (2,): openings of open eyes. arkit (52,): its coefficients, which none is seen
     below. offsets: character -> (M,) unit values of the neutral face; calm:
     0..1 how far the build is *not* known (see `emphasis.emphasise`); reach (2, K) of other footage;
-    source: for the user.
+    looks: how the readers of expressions see it; source: for the user.
     """
 
     frame: FaceFrame | None
@@ -50,6 +51,7 @@ class LiveNeutral:
     offsets: dict[str, np.ndarray]
     calm: float
     reach: np.ndarray
+    looks: RestingLooks
     source: str
 
     def seen_from(self, arkit: np.ndarray) -> np.ndarray:
@@ -121,6 +123,7 @@ def calibrated(
         },
         calm=1.0 - found.trust,
         reach=_known_reach(known),
+        looks=RestingLooks() if phone else RestingLooks.of(track, found),
         source=own.source,
     )
 

@@ -20,14 +20,26 @@ _NONE = np.zeros((POINTS, 3), np.float32)
 
 
 @dataclass(frozen=True)
+class Said:
+    """What the networks say of a face: expression (7,), units, character -> (M,), mouth (4,) in the
+    order of MOUTH, no_mouth (7,) of its upper part alone, and pooled (POOLED,), what HCNN's
+    convolutions give of it; None where no network tells."""
+
+    expression: np.ndarray = field(default_factory=lambda: CALM)
+    units: dict[str, np.ndarray] = field(default_factory=dict)
+    mouth: np.ndarray | None = None
+    no_mouth: np.ndarray | None = None
+    pooled: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
 class Seen:
     """One frame of the actor.
 
     time: seconds from the first frame; found: a face was seen, else the rest means nothing.
     landmarks (478, 3), None by a phone; head_pose (4, 4), gaze (2, 2), arkit (52,) and geometry
-    (9,) as in a FaceTrack; lids (2,) lid openings, None where only `blink` (2,) is told; expression
-    (7,), units, character -> (M,), and mouth (4,), in the order of MOUTH, are the newest that the
-    networks have said, which look at fewer frames.
+    (9,) as in a FaceTrack; lids (2,) lid openings, None where only `blink` (2,) is told; said: the
+    newest of the networks, which look at fewer frames.
     """
 
     time: float
@@ -40,23 +52,16 @@ class Seen:
     lids: np.ndarray | None = None
     blink: np.ndarray | None = None
     confidence: float = 1.0
-    expression: np.ndarray = field(default_factory=lambda: CALM)
-    units: dict[str, np.ndarray] = field(default_factory=dict)
-    mouth: np.ndarray | None = None
+    said: Said = field(default_factory=Said)
 
     @property
     def phone(self) -> bool:
         """Coefficients are all that is known."""
         return self.landmarks is None
 
-    def perceived(
-        self,
-        expression: np.ndarray,
-        units: dict[str, np.ndarray] | None = None,
-        mouth: np.ndarray | None = None,
-    ) -> Seen:
+    def perceived(self, said: Said) -> Seen:
         """The same with what the networks say."""
-        return replace(self, expression=expression, units=units or {}, mouth=mouth)
+        return replace(self, said=said)
 
 
 def seen_by_camera(time: float, tracked) -> Seen:
@@ -106,7 +111,8 @@ def as_track(frames: list[Seen], meta: dict | None = None) -> FaceTrack:
         blink = blink_amounts(column("lids"), arkit, found)
     else:
         blink = np.array([np.zeros(2) if f.blink is None else f.blink for f in frames], np.float32)
-    names = {name for f in frames for name in f.units}
+    said = [f.said for f in frames]
+    names = {name for s in said for name in s.units}
     return FaceTrack(
         times=column("time", np.float64),
         state=np.where(found, TRACKED, RESTING).astype(np.uint8),
@@ -117,9 +123,15 @@ def as_track(frames: list[Seen], meta: dict | None = None) -> FaceTrack:
         confidence=column("confidence"),
         arkit=arkit,
         geometry=column("geometry"),
-        expression=column("expression"),
+        expression=np.array([s.expression for s in said], np.float32),
         face_offsets=np.zeros(len(frames), np.int64),
         face_bytes=np.zeros(0, np.uint8),
         meta=meta or {},
-        rig_units={n: np.array([f.units[n] for f in frames if n in f.units]) for n in names},
+        rig_units={n: np.array([s.units[n] for s in said if n in s.units]) for n in names},
+        no_mouth=_where_all_told([s.no_mouth for s in said]),
+        pooled=_where_all_told([s.pooled for s in said]),
     )
+
+
+def _where_all_told(rows: list[np.ndarray | None]) -> np.ndarray | None:
+    return None if any(row is None for row in rows) else np.array(rows, np.float32)

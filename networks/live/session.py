@@ -36,7 +36,7 @@ from ..settings import RetargetSettings
 from ..solving.feeling import FeltOverTime
 from .calibration import LEAST_FRAMES, SECONDS
 from .face_port import LOCAL, FacePort
-from .seen import CALM, Seen, seen_by_camera, seen_by_phone
+from .seen import Said, Seen, seen_by_camera, seen_by_phone
 from .solver import LiveSolver
 from .sources import CameraSource, ClipSource, Newest, Shot, Source, gone
 
@@ -149,8 +149,7 @@ def _recorder(request: LiveRequest):
 
 
 class _Networks:
-    """What the networks say of the newest face; a context manager. latest: (expression, units,
-    mouth)."""
+    """What the networks say of the newest face, `latest`; a context manager."""
 
     def __init__(self, primary: RigProfile):
         self._primary = primary
@@ -160,7 +159,7 @@ class _Networks:
         self._mouth = MouthLooker.load()
         self._faces = Newest()
         self._thread = threading.Thread(target=self._run, name="networks", daemon=True)
-        self.latest: tuple[np.ndarray, dict[str, np.ndarray], np.ndarray | None] = (CALM, {}, None)
+        self.latest = Said()
         self.looked = 0
         self._error: BaseException | None = None
 
@@ -185,7 +184,7 @@ class _Networks:
 
     def units_by_key(self) -> dict[str, np.ndarray]:
         """The latest units as a FaceTrack keeps them."""
-        return {self._keys[name]: units for name, units in self.latest[1].items()}
+        return {self._keys[name]: units for name, units in self.latest.units.items()}
 
     def _run(self) -> None:
         try:
@@ -207,7 +206,8 @@ class _Networks:
         mouth = None
         if self._mouth is not None:
             mouth = self._mouth(tracked.face[None], tracked.observation.landmarks49[None])[0]
-        self.latest = (found["expression"][0], units, mouth)
+        upper, pooled = (found[k][0] if k in found else None for k in ("no_mouth", "pooled"))
+        self.latest = Said(found["expression"][0], units, mouth, upper, pooled)
         self.looked += 1
 
     @property
@@ -269,7 +269,7 @@ class _Session:
                 "captured": round(captured, 6),
                 "state": state,
                 "values": [[float(f"{v:.{DIGITS}g}") for v in row] for row in values],
-                "expression": np.round(seen.expression, 3).tolist(),
+                "expression": np.round(seen.said.expression, 3).tolist(),
                 "missed": missed + self._unsent,
                 "refused": refused,
             }
@@ -321,13 +321,14 @@ def _by_camera(session: _Session, source: Source, tracker, networks: _Networks, 
             tracked = tracker.track(shot.frame)
         networks.put(tracked)
         if recorder is not None:
-            expression, _, mouth = networks.latest
-            recorder.add(tracked, expression, networks.units_by_key(), mouth)
+            said = networks.latest
+            read = said.expression, networks.units_by_key(), said.mouth, said.no_mouth, said.pooled
+            recorder.add(tracked, *read)
         if missed_before is None:  # while everything is loaded, nobody counts
             if tracked.found and networks.needs_time:
                 continue
             missed_before = source.missed
-        seen = seen_by_camera(shot.frame.time, tracked).perceived(*networks.latest)
+        seen = seen_by_camera(shot.frame.time, tracked).perceived(networks.latest)
         session.frame(seen, shot.captured, source.missed - missed_before)
     return {"missed": source.missed - (missed_before or 0), "networks": networks.looked}
 
@@ -344,6 +345,6 @@ def _by_phone(session: _Session, port: FacePort) -> dict:
         session.start_clock()
         seen = seen_by_phone(moment, packet)
         if seen.found:
-            seen = seen.perceived(look(seen.arkit[None])[0])
+            seen = seen.perceived(Said(look(seen.arkit[None])[0]))
         session.frame(seen, came, port.passed_over, port.refused)
     return {"missed": port.passed_over, "refused": port.refused, "others": port.others}

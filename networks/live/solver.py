@@ -21,8 +21,6 @@ from ..characters.told_poses import guiding_poses
 from ..errors import InputError, ModelError
 from ..models.playable import by_channels
 from ..perception.needed_weights import load_mapping
-from ..perception.over_time import Now, OverTime
-from ..perception.phrasing import Feeling
 from ..progress import Emit
 from ..settings import RetargetSettings
 from ..solving.actor import JUMP, ActorRelations, evened, quick_reach
@@ -46,6 +44,7 @@ from ..solving.targets import Geometry
 from ..solving.tongue import has_tongue, put_out
 from .calibration import LiveNeutral, calibrated
 from .causal import Lids, OneEuro, OpenGaze, Presence, Tongue, Touch
+from .felt import FeltNow, Readers
 from .seen import Seen
 
 WINDOW = 0.7
@@ -153,7 +152,7 @@ class LiveSolver:
         self._cast = [self._part(p, profiles[0], emit) for p in profiles]
         self.neutral: LiveNeutral | None = None
         self._presence = Presence()
-        self._over_time = OverTime.load()
+        self._readers = Readers()
         self._begin()
 
     def _part(self, profile: RigProfile, primary: RigProfile, emit: Emit) -> _Part:
@@ -187,8 +186,7 @@ class LiveSolver:
         }
         self._moved = {s: OneEuro(getattr(of, s), JUMP) for s in settings}
         self._arkit = OneEuro(of.smoothing_mouth, JUMP_UNITS)
-        self._now = None if self._over_time is None else Now(self._over_time)
-        self._feeling = Feeling()
+        self._felt = FeltNow(self._readers, self.neutral.looks if self.neutral else None)
         self._perceived = OneEuro(1.0, JUMP_PERCEIVED)
         self._head = OneEuro(of.smoothing_head, JUMP_HEAD)
         self._gaze = OneEuro(of.smoothing_eyes, JUMP_GAZE)
@@ -237,7 +235,7 @@ class LiveSolver:
             self._rows.popleft()
         directed = self._directed(seen)
         actor = self._actor()
-        tongue = None if seen.mouth is None else self._tongue(seen.time, seen.mouth)
+        tongue = None if seen.said.mouth is None else self._tongue(seen.time, seen.said.mouth)
         lead = self._cast[0]
         lead_units = self._own_units(lead, seen, row, directed)
         self._play(lead, lead_units, directed, actor, tongue)
@@ -272,13 +270,6 @@ class LiveSolver:
             arkit=self._arkit(time, seen.arkit),
             expression=self._perceived(time, self._felt(seen)),
         )
-
-    def _felt(self, seen: Seen) -> np.ndarray:
-        """(7,) what is felt now: whom to believe as the mouth moves, then as feelings change."""
-        said = seen.expression
-        if self._now is not None:
-            said = self._now(seen.time, {"whole": said}, seen.arkit)
-        return self._feeling(seen.time, said)
 
     def _actor(self) -> ActorRelations:
         rows = self._rows
@@ -322,7 +313,9 @@ class LiveSolver:
             arkit = self.neutral.seen_from(seen.arkit[None])
             units = arkit_to_unit(controls, arkit)
         else:
-            units = np.asarray(seen.units.get(part.profile.name, np.zeros(len(controls))))[None]
+            units = np.asarray(seen.said.units.get(part.profile.name, np.zeros(len(controls))))[
+                None
+            ]
         units = subtract_neutral(units, self.neutral.offsets[part.profile.name])
         units = self._emphasised(part, units, row, self.neutral.calm)
         blink = max(float(directed[f"blink_{side}"][0]) for side in ("left", "right"))

@@ -61,8 +61,13 @@ def less_build(said: np.ndarray, rest: np.ndarray, sure: float) -> np.ndarray:
     """
     if sure <= 0.0 or not np.any(rest):
         return said
+    return less_seen(said, rest @ np.clip(said, LEAST, 1.0) / np.sum(rest), sure)
+
+
+def less_seen(said: np.ndarray, seen: np.ndarray, sure: float) -> np.ndarray:
+    """Chances (N, 7) without those (7,) that are seen in the actor at rest, as far as it is sure
+    that that is rest, 0..1; see `less_build`."""
     chances = np.clip(said, LEAST, 1.0)
-    seen = rest @ chances / np.sum(rest)
     seen = seen / seen.sum()
     even = np.full(len(EXPRESSIONS), (1.0 - seen[NEUTRAL]) / (len(EXPRESSIONS) - 1))
     even[NEUTRAL] = seen[NEUTRAL]

@@ -83,6 +83,19 @@ def numeric_opinions(
     if not reader.sees_pixels:
         pooled = None
     own = None if neutral is None else neutral_of(geometry, arkit, neutral, pooled)
+    return opinions_against(reader, geometry, arkit, own, trust, pooled)
+
+
+def opinions_against(
+    reader: AgainstNeutral,
+    geometry: np.ndarray,
+    arkit: np.ndarray,
+    own: np.ndarray | None,
+    trust: float,
+    pooled: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
+    """The same against what was measured of the actor's neutral, `own` as `neutral_of` gives it,
+    with what convolutions give of it where pooled is given; None for one whom nobody knows."""
     said = {
         "against_neutral": reader(geometry, arkit, own, trust),
         "against_upper": reader(geometry, arkit, own, trust, mouth=False),

@@ -23,21 +23,29 @@ SHORTEST = 0.8
 """Seconds that a phrase lasts at least,"""
 CUT_OFF = 0.2
 """and at a clip's ends, which cut phrases off anywhere."""
-USUAL = 2.0
+USUAL = 4.0
 """Seconds from which on a phrase is no shorter than feelings are."""
 EVIDENCE = 3.0
 """Looks that a second of frames is worth: neighbouring frames show the same face, and are wrong
 together."""
-LEANING = 0.6
-"""Log odds by which every reading leans to neutral, since most of what was learned from is: that is
-known of a phrase once and not anew in each look, or a small feeling that lasts were never named."""
-CHANGE = 3.0
+LEANING = 0.9
+"""Log odds by which every reading leans to neutral, since most of what was learned from is. Counted
+anew in each look that would outweigh any small feeling that lasts."""
+CHANGE = 2.25
 """What a change costs, in log odds,"""
-HASTY = 0.75
-"""and the shortest phrase beside that, less up to `USUAL`."""
-SURER = 1.5
-"""Exponent on the mean of a phrase's readings: many looks are surer than one. On talkers the
-chances of phrases fit what is true best so."""
+HASTY = 2.5
+"""and the shortest phrase beside that, less up to `USUAL`: what lasts is believed sooner than what
+is over at once."""
+BEGINS = CHANGE + HASTY
+"""Log odds by which a clip begins with a calm face: whoever begins to act was at rest before, so
+that the change from there into the first feeling costs nothing."""
+ENDS = 0.5 * CHANGE
+"""Log odds by which it ends with one: less, since many clips are cut while something is felt."""
+SURER = 3.0
+"""Exponent on the mean of a phrase's readings: many looks are surer than one."""
+DOUBT = 0.05
+"""Share of a phrase's reading that is even over all expressions: a phrase may be wrong as a whole.
+On talkers the chances of phrases fit what is true best so."""
 LEAST = 0.02
 """Least chance that a single frame leaves an expression: a reader that is sure and wrong for a
 moment must not decide alone."""
@@ -95,14 +103,18 @@ def _on_grid(
     step = float(np.median(np.diff(times))) if len(times) > 1 else GRID
     span = times[-1] + step - times[0]
     edges = times[0] + np.linspace(0.0, span, max(1, round(span / GRID)) + 1)
-    readings = np.clip(readings, 0.0, 1.0) * np.where(_CALM, np.exp(-LEANING), 1.0)
-    readings = readings / readings.sum(1, keepdims=True).clip(1e-9)
-    said = np.log(readings * (1.0 - _COUNT * LEAST) + LEAST)
+    said = np.log(_not_leaning(readings) * (1.0 - _COUNT * LEAST) + LEAST)
     said = (said - said.max(1, keepdims=True)) * found[:, None]
     frames = _nearest(times, 0.5 * (edges[1:] + edges[:-1]))
     own = _cell_means(times, said, found, edges)
     cells = np.where(np.isnan(own), said[frames], own)
     return edges, cells * EVIDENCE * (span / max(len(edges) - 1, 1))
+
+
+def _not_leaning(readings: np.ndarray) -> np.ndarray:
+    """Readings (N, 7) as if as much that is felt had been learned from as calm."""
+    even = np.clip(readings, 0.0, 1.0) * np.where(_CALM, np.exp(-LEANING), 1.0)
+    return even / even.sum(1, keepdims=True).clip(1e-9)
 
 
 def _nearest(times: np.ndarray, moments: np.ndarray) -> np.ndarray:
@@ -133,19 +145,21 @@ def _best_cuts(evidence: np.ndarray) -> list[tuple[int, int, int]]:
     """
     costs = _leaving_costs()
     value = np.full((len(costs), _COUNT), -np.inf)
-    value[_BEGUN] = evidence[0]
+    value[_BEGUN] = evidence[0] + BEGINS * _CALM
     start = np.zeros(value.shape, int)
     came = np.zeros((len(evidence), _COUNT, 2), int)  # from which expression, and where that began
     for cell in range(1, len(evidence)):
         entering, came[cell] = _entering(value - costs[:, None], start)
         value, start = _older(value, start, entering, cell)
         value = value + evidence[cell]
-    ending = np.array(value)  # what the end cuts off may be of any length: that costs nothing
+    ending = value + ENDS * _CALM  # what the end cuts off may be of any length: that costs nothing
     ending[:_SEEN] = -np.inf
     if not np.isfinite(ending).any():  # the whole clip is shorter than a phrase
         ending = value
     age, label = np.unravel_index(int(ending.argmax()), ending.shape)
-    return _traced(came, int(label), int(start[age, label]))
+    spans = _traced(came, int(label), int(start[age, label]))
+    # Alone a phrase neither begins nor ends from rest: then the likeliest is what is felt.
+    return spans if len(spans) > 1 else [(0, len(evidence), int(evidence.sum(0).argmax()))]
 
 
 _LEAST, _USUAL = round(SHORTEST / GRID), round(USUAL / GRID)
@@ -201,8 +215,8 @@ def _reading(times, readings, found, first: float, end: float) -> np.ndarray:
     rows = np.flatnonzero(found & (times >= first - 1e-9) & (times < end - 1e-9))
     if not len(rows):
         rows = np.array([np.abs(times - 0.5 * (first + end)).argmin()])
-    mean = np.asarray(readings, float)[rows].mean(0) ** SURER
-    return mean / max(mean.sum(), 1e-9)
+    mean = _not_leaning(np.asarray(readings, float)[rows]).mean(0) ** SURER
+    return (1.0 - DOUBT) * mean / max(mean.sum(), 1e-9) + DOUBT / _COUNT
 
 
 def _led_by(label: int, mean: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from exprgen.networks.characters.response import load_response
 from exprgen.networks.errors import ModelError, UsageError
 from exprgen.networks.live.causal import Lids, OneEuro, OpenGaze, Presence, Touch
 from exprgen.networks.live.packets import FacePacket
-from exprgen.networks.live.seen import Seen, as_track, seen_by_phone
+from exprgen.networks.live.seen import Said, Seen, as_track, seen_by_phone
 from exprgen.networks.live.solver import LiveSolver
 from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving import head_and_gaze
@@ -40,8 +40,9 @@ def frames_of(track: FaceTrack, units: dict[str, np.ndarray] | None = None) -> l
             arkit=track.arkit[i],
             geometry=track.geometry[i],
             blink=track.blink[i],
-            expression=track.expression[i],
-            units={name: values[i] for name, values in (units or {}).items()},
+            said=Said(
+                track.expression[i], {name: values[i] for name, values in (units or {}).items()}
+            ),
         )
         for i in range(len(track))
     ]

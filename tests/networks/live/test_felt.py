@@ -1,0 +1,65 @@
+"""What is felt now: a build is no feeling, every reader that tells something is heard."""
+
+import numpy as np
+import pytest
+
+from exprgen.networks.live.felt import FeltNow, Readers, RestingLooks
+from exprgen.networks.live.seen import Said, Seen, as_track
+from exprgen.networks.models.layouts import MEASURED
+from exprgen.networks.solving.neutral import Neutral
+from exprgen.networks.vocabulary import EXPRESSIONS, NEUTRAL
+
+JOY, SADNESS = EXPRESSIONS.index("joy"), EXPRESSIONS.index("sadness")
+POINTS = np.zeros((478, 3), np.float32)
+
+
+def chances(label, sure=0.6):
+    out = np.full(len(EXPRESSIONS), 0.1 / (len(EXPRESSIONS) - 2), np.float32)
+    out[[label, NEUTRAL]] = sure, 0.9 - sure
+    return out
+
+
+def frames(said, count=40):
+    return [Seen(i / 20, True, landmarks=POINTS, said=said) for i in range(count)]
+
+
+def rest_of(said):
+    shown = frames(said)
+    return RestingLooks.of(as_track(shown), Neutral(np.ones(40), np.ones(40), 1.0))
+
+
+@pytest.fixture(scope="module")
+def readers():
+    return Readers()
+
+
+def last(readers, rest, said):
+    felt = FeltNow(readers, rest)
+    return [felt(frame) for frame in frames(said)][-1]
+
+
+def test_a_face_that_looks_merry_at_rest_is_not_felt_as_joy(readers):
+    build = Said(chances(JOY))
+    unknown, known = last(readers, None, build), last(readers, rest_of(build), build)
+    assert known[JOY] < 0.5 * unknown[JOY]
+    assert known.argmax() == NEUTRAL
+    sad = Said(chances(SADNESS, 0.85))
+    assert last(readers, rest_of(build), sad)[SADNESS] > 2 * known[SADNESS]
+
+
+def test_pixels_are_seen_against_those_at_rest_where_those_are_known(readers):
+    said = Said(chances(NEUTRAL, 0.8), pooled=np.zeros(128, np.float32))
+    felt = FeltNow(readers, rest_of(said))
+    felt(frames(said, 1)[0])
+    assert {"whole", "against_neutral", "against_upper", "against_pixels"} <= set(felt._latest)
+    without = rest_of(Said(chances(NEUTRAL, 0.8)))
+    assert len(without.measured) == MEASURED
+    felt = FeltNow(readers, without)
+    felt(frames(said, 1)[0])
+    assert "against_pixels" not in felt._latest
+
+
+def test_a_phone_is_heard_by_its_coefficients_alone(readers):
+    felt = FeltNow(readers, RestingLooks())
+    felt(Seen(0.0, True, said=Said(chances(JOY))))
+    assert set(felt._latest) == {"whole"}
