@@ -101,11 +101,15 @@ class Acting:
         _add(out[0], own, skin, len(cut[0].points), every=True)
         kinds: list[list[str]] = [[] for _ in cut]
         jaw = self._jaw()
+        lying = []
         for index, (number, rows, piece) in enumerate(pieces):
             kind = rigid_parts.kind_of(piece, self.head, index in of_eyes)
             kinds[number].append(kind)
-            fields = self._piece(piece, kind, balls, jaw, own)
-            _add(out[number], fields, rows, len(cut[number].points))
+            if kind == ON_SKIN:
+                lying.append((number, rows, piece))
+                continue
+            _add(out[number], self._piece(piece, kind, balls, jaw), rows, len(cut[number].points))
+        self._add_lying(out, lying, [len(part.points) for part in cut], own)
         return out, tuple(tuple(dict.fromkeys(k)) for k in kinds)
 
     def _evened(self, balls: dict) -> dict:
@@ -204,7 +208,7 @@ class Acting:
             if length > JAW and name.startswith("jaw")
         }
 
-    def _piece(self, piece: Piece, kind: str, balls: dict, jaw: dict, own: dict) -> dict:
+    def _piece(self, piece: Piece, kind: str, balls: dict, jaw: dict) -> dict:
         if kind == EYE:
             return self._eyeball(piece, balls)
         if kind in (LOWER_TEETH, TONGUE):
@@ -217,7 +221,7 @@ class Acting:
         if kind == BOTH_JAWS:
             share = rigid_parts.jaw_share(piece.points, rigid_parts.lip_line(self.head))
             return {name: share * motion.moves(piece.points) for name, motion in jaw.items()}
-        return self._on_skin(piece, own) if kind == ON_SKIN else {}
+        return {}
 
     def _eyeball(self, piece: Piece, balls: dict) -> dict[str, np.ndarray]:
         side = rigid_parts.side_of(piece, balls)
@@ -228,11 +232,22 @@ class Acting:
             for way in rigid_parts.LOOKS
         }
 
-    def _on_skin(self, piece: Piece, own: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Brows, lashes, a beard go with the skin that they lie on; what stands off does less."""
-        head, none = self.head, np.zeros(len(piece.points), np.int8)
+    def _add_lying(self, out: list[dict], lying: list, counts: list[int], own: dict) -> None:
+        """Brows, lashes, a beard go with the skin that they lie on, looked up all at once; what
+        stands off does less. lying: mesh's number, rows and piece of each."""
+        if not lying:
+            return
+        points = np.concatenate([piece.points for _, _, piece in lying])
+        fields = self._on_skin(points, own)
+        ends = np.cumsum([len(rows) for _, rows, _ in lying])
+        for (number, rows, _), end in zip(lying, ends, strict=True):
+            part = {name: field[end - len(rows) : end] for name, field in fields.items()}
+            _add(out[number], part, rows, counts[number])
+
+    def _on_skin(self, points: np.ndarray, own: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        head, none = self.head, np.zeros(len(points), np.int8)
         found = nearest_places(
-            piece.points, np.zeros_like(piece.points), none,
+            points, np.zeros_like(points), none,
             head.points, head.triangles, np.zeros_like(head.normals), np.zeros_like(head.sides),
         )  # fmt: skip
         close = rigid_parts.CLOSE
