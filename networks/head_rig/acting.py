@@ -38,7 +38,7 @@ LIDS = ("LookDown", "LookUp", "Wide", "Squint")
 @dataclass(frozen=True)
 class Corrective:
     """A shape that no control moves: it stands at `expression` of the values a, b and so on of the
-    shapes `sources`."""
+    shapes `sources`, at most five."""
 
     name: str
     sources: tuple[str, ...]
@@ -55,12 +55,12 @@ _CORRECTIVES = (
     Corrective("fixSeal", ("mouthClose", "jawOpen"), "max(0,a-max(0,b))"),
     Corrective(
         "fixMeet",
-        ("mouthClose", "mouthPressLeft", "mouthPressRight"),
-        "min(1,4*max(0,a)+max(0,b)/2+max(0,c)/2)",
+        ("mouthClose", "mouthPressLeft", "mouthPressRight", "mouthRollUpper", "mouthRollLower"),
+        "min(1,4*max(0,a)+(max(0,b)+max(0,c)+max(0,d)+max(0,e))/2)",
     ),
 )
 """fixLid: half a blink would cut through the eyeball. fixSeal: lips that are closed without an open
-jaw would pass through each other. fixMeet: lips that are parted at rest meet in what closes lips,
+jaw would pass through each other. fixMeet: lips with a slit between them meet in what closes lips,
 soon, since a jaw that hardly opens asks for little of mouthClose."""
 
 CORRECTIVE_NAMES = tuple(c.name for c in _CORRECTIVES)
@@ -137,7 +137,7 @@ class Acting:
         self.hollow = not sealed and parted.ends_at_lips(self.head, flat)
         moves = self._lips(moves, meeting)
         halfway = {} if meeting is None else {"fixMeet": meeting.moves}
-        self.parted = 0.0 if meeting is None else meeting.gap
+        self.parted = meeting.gap if meeting is not None and meeting.is_parted else 0.0
         for side in SIDES:
             self._eye(moves, halfway, side, balls[side])
         if self.flip is not None:
@@ -160,9 +160,7 @@ class Acting:
         for name, field in self.on_template.items():
             if self.muzzle and name in muzzle.BONE_ALONE:
                 continue
-            opens = lips.opens_lips(shape, self.laid.points, field)
-            kept = lips.not_through if opens else lips.together
-            out[name] = kept(moves[name], touching)
+            out[name] = lips.kept_by(shape, self.laid.points, field)(moves[name], touching)
         if not self.muzzle:
             shut = lips.together(moves["jawOpen"] + moves["mouthClose"], touching)
             out["mouthClose"] = shut - moves["jawOpen"]
