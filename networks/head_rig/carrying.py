@@ -7,6 +7,7 @@ import numpy as np
 from .mesh_graph import Links, edges_of, normals_of, solve
 from .nearest import Places, nearest_places
 from .registration import Head
+from .sides import NOWHERE
 from .template import template
 
 NEAR, FAR = 6.0, 30.0
@@ -14,9 +15,9 @@ NEAR, FAR = 6.0, 30.0
 hair, a neck, what the template has no place for."""
 FACING = 0.1
 """Least cosine between normals of a pair that can be trusted; others follow their neighbours."""
-SMOOTHED = 2.5
-"""Millimetres over which what is carried is smoothed: the template is coarser than many heads, and
-its triangles would show."""
+SMOOTHED, CALM = 2.5, 6.0
+"""Millimetres over which what is carried is smoothed, at lips and lids and elsewhere: the template
+is coarser than many heads, and its triangles would show, and fold where a jaw is not a person's."""
 FILLING = 60
 """Rounds in which others take what their neighbours do."""
 MOVED = 0.01
@@ -57,10 +58,11 @@ def carried(moves: np.ndarray, found: Places, head: Head) -> np.ndarray:
 
 
 def _springs(head: Head, edges: np.ndarray) -> Links:
-    """Links whose Laplacian is one implicit step of diffusion over SMOOTHED millimetres, however
+    """Links whose Laplacian is one implicit step of diffusion over so many millimetres, however
     fine the mesh."""
+    reach = np.where(head.sides == NOWHERE, CALM, SMOOTHED)[edges].mean(1)
     length = np.linalg.norm(head.points[edges[:, 0]] - head.points[edges[:, 1]], axis=1)
-    weights = SMOOTHED**2 / 3.0 / np.maximum(length, 0.05 * SMOOTHED) ** 2
+    weights = reach**2 / 3.0 / np.maximum(length, 0.05 * SMOOTHED) ** 2
     return Links(len(head.points), edges, weights)
 
 
