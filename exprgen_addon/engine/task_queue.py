@@ -15,6 +15,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ...networks.errors import ExprGenError, UsageError
 from .course import Course
@@ -37,6 +38,7 @@ class Task:
     title: for a person. begin: starts the job. finish: takes its result, on the main thread, and
     says in one line what came of it (or None); may raise ExprGenError. keep_partial: a result that
     was stopped half-way is worth finishing. drop: removes what an end without `finish` leaves.
+    copy: of the open file, made for the job alone: it is gone at every end, and no error names it.
     holds: what it brought is still there, and `said` therefore true; False after an undo. course:
     its stages, where it has several.
     """
@@ -46,6 +48,7 @@ class Task:
     finish: Callable[[dict], str | None] = lambda result: None
     keep_partial: bool = False
     drop: Callable[[], None] = lambda: None
+    copy: Path | None = None
     holds: Callable[[], bool] = lambda: True
     course: Course = field(default_factory=Course)
     state: str = WAITING
@@ -81,6 +84,16 @@ class Task:
     @property
     def over(self) -> bool:
         return self.state in (DONE, STOPPED, FAILED)
+
+    def speaking(self, error: ExprGenError) -> ExprGenError:
+        """An error as it is told: what is about the copy is about what is open."""
+        if self.copy is None or error.file is None or Path(error.file) != self.copy:
+            return error
+        return type(error)(error.problem, fix=error.fix)
+
+    def drop_copy(self) -> None:
+        if self.copy is not None:
+            self.copy.unlink(missing_ok=True)
 
     def full_log(self) -> list[str]:
         """What it said, then what its process printed."""
@@ -150,6 +163,7 @@ class TaskQueue:
         if task in self.waiting:
             self.waiting.remove(task)
             task.state, self.last = STOPPED, task
+            task.drop_copy()
         elif task is not None and task is self.running:
             if task.state == STOPPING:
                 task.job.kill()
@@ -163,6 +177,8 @@ class TaskQueue:
         Args:
             said: why, to be told of the task that ran; "" to tell nothing.
         """
+        for task in self.waiting:
+            task.drop_copy()
         self.waiting.clear()
         ended, self.running = self.running, None
         if ended is not None:
@@ -170,6 +186,7 @@ class TaskQueue:
                 ended.job.kill()
             ended.state, ended.said = STOPPED, said
             ended.drop()
+            ended.drop_copy()
         self.last = ended if said else None
         self.failures.clear()
 
@@ -209,7 +226,10 @@ class TaskQueue:
         self.last = task
         if task.job is None:
             return
-        self._conclude(task)
+        try:
+            self._conclude(task)
+        finally:
+            task.drop_copy()
         if queued and task.state == FAILED:
             self.failures.append(task)
 
@@ -219,7 +239,7 @@ class TaskQueue:
         if task.error is not None:
             # Who asked for a stop needs no error: a killed worker is what was wanted.
             task.state = STOPPED if stopped else FAILED
-            task.error = None if stopped else task.error
+            task.error = None if stopped else task.speaking(task.error)
             task.said = task.said or ("stopped" if stopped else "")
             task.drop()
             return
@@ -248,7 +268,8 @@ def _begin(task: Task) -> None:
     try:
         task.job = task.begin()
     except ExprGenError as error:
-        task.error, task.state = error, FAILED
+        task.error, task.state = task.speaking(error), FAILED
+        task.drop_copy()
 
 
 def _note(task: Task, message: dict) -> None:
@@ -269,7 +290,7 @@ def _note(task: Task, message: dict) -> None:
         if message.get("level") == "warning":
             task.warnings.append(message["text"])
     elif kind == "error":
-        task.log.append(f"error: {ExprGenError.from_message(message)}")
+        task.log.append(f"error: {task.speaking(ExprGenError.from_message(message))}")
 
 
 def _follow_course(task: Task) -> None:

@@ -52,7 +52,7 @@ def _drive(block, keys, corrective: Corrective) -> None:
     """Let a key stand at an expression of others; so plain that no script permission is asked."""
     driver = block.driver_add("value").driver
     driver.type = "SCRIPTED"
-    for letter, source in zip("abc", corrective.sources, strict=False):
+    for letter, source in zip("abcde", corrective.sources, strict=False):
         variable = driver.variables.new()
         variable.name = letter
         variable.targets[0].id_type = "KEY"

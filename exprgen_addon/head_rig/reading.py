@@ -16,6 +16,8 @@ from ...networks.vocabulary import ARKIT_CHANNELS
 from ..profiling.scenes import character_objects, find_mesh, possible_faces
 
 _FACE = {"head", "face", "skin", "body"}
+SMALLEST = 1e-7
+"""Units of the world: what is smaller can't be drawn, since Blender's numbers end there."""
 UNDER_KEYS = ("MIRROR",)
 """Modifiers that a head with keys can't have before them: left and right would be one."""
 
@@ -41,6 +43,7 @@ def bare_head(name: str | None, file=None) -> bpy.types.Object:
     _refuse_hidden(mesh, file)
     _refuse_keys(mesh, file)
     check_places(mesh, file)
+    _refuse_tiny(mesh, file)
     return mesh
 
 
@@ -61,14 +64,29 @@ def check_places(obj: bpy.types.Object, file=None) -> None:
         InputError: they are not.
     """
     matrix = np.array(obj.matrix_world)[:3, :3]
-    points = rest_points(obj)
-    extents = np.linalg.norm(matrix, axis=0) * np.ptp(points, axis=0)
-    usable = np.isfinite(points).all() and np.isfinite(matrix).all()
-    if not usable or np.linalg.matrix_rank(matrix) < 3 or not extents.max() > 0.0:
+    usable = np.isfinite(rest_points(obj)).all() and np.isfinite(matrix).all()
+    if not usable or np.linalg.matrix_rank(matrix) < 3 or not _extents(obj).max() > 0.0:
         raise InputError(
             f"mesh {obj.name!r} has places that are not numbers, or a scale of zero",
             file=file,
             fix="mend it in Blender: Mesh > Clean Up, Object > Apply > Scale",
+        )
+
+
+def _extents(obj: bpy.types.Object) -> np.ndarray:
+    """(3,) how far a mesh reaches along its own axes, in units of the world."""
+    matrix = np.array(obj.matrix_world)[:3, :3]
+    return np.linalg.norm(matrix, axis=0) * np.ptp(rest_points(obj), axis=0)
+
+
+def _refuse_tiny(mesh: bpy.types.Object, file) -> None:
+    """Its face is looked for in pictures, and Blender's numbers end somewhere."""
+    size = _extents(mesh).max()
+    if size < SMALLEST:
+        raise InputError(
+            f"mesh {mesh.name!r} is {size:.1g} units large, too small to be seen",
+            file=file,
+            fix="scale the head up, to some tenths of a unit, and apply that",
         )
 
 

@@ -123,8 +123,4 @@ def framing(face: Face) -> Framing:
     """The square that shows chin, brows and most of the hair with a margin."""
     front = float((face.points @ face.forward).max())
     centre = face.middle + face.forward * (0.6 * (front - face.middle @ face.forward))
-    return Framing(
-        tuple(round(float(x), 5) for x in centre),
-        tuple(round(float(x), 5) for x in face.forward),
-        round(1.26 * face.height, 5),
-    )
+    return Framing.rounded(centre, face.forward, 1.26 * face.height)

@@ -107,11 +107,7 @@ def asked_framing(framing: Framing, places: np.ndarray, back: np.ndarray) -> Fra
     same = float(forward @ np.array(framing.forward)) > 0.98
     if same and FITS[0] < framing.size / size < FITS[1] and off < ASIDE * framing.size:
         return framing
-    return Framing(
-        tuple(round(float(x), 5) for x in centre),
-        tuple(round(float(x), 5) for x in forward),
-        round(size, 5),
-    )
+    return Framing.rounded(centre, forward, size)
 
 
 def _along(framing: Framing, back: np.ndarray) -> np.ndarray:

@@ -89,6 +89,7 @@ def start(task: Task, operator: bpy.types.Operator) -> set[str]:
             queue.add(task)
             _start_timer()
     except ExprGenError as error:
+        task.drop_copy()  # where it was refused
         operator.report({"ERROR"}, str(error))
         return {"CANCELLED"}
     if task.state == FAILED:

@@ -7,6 +7,7 @@ is a named number with a rest value and limits.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -85,6 +86,16 @@ class Framing:
     center: tuple[float, float, float]
     forward: tuple[float, float, float] = (0.0, -1.0, 0.0)
     size: float = 0.3
+
+    @staticmethod
+    def rounded(center: np.ndarray, forward: np.ndarray, size: float) -> Framing:
+        """As many decimals as a file needs, which are more where a head is tiny."""
+        decimals = max(5, 4 - math.floor(math.log10(max(size, 1e-30))))
+        return Framing(
+            tuple(round(float(x), decimals) for x in center),
+            tuple(round(float(x), 5) for x in forward),
+            round(float(size), decimals),
+        )
 
 
 @dataclass(frozen=True)

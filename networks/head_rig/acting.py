@@ -38,7 +38,7 @@ LIDS = ("LookDown", "LookUp", "Wide", "Squint")
 @dataclass(frozen=True)
 class Corrective:
     """A shape that no control moves: it stands at `expression` of the values a, b and so on of the
-    shapes `sources`."""
+    shapes `sources`, at most five."""
 
     name: str
     sources: tuple[str, ...]
@@ -55,12 +55,12 @@ _CORRECTIVES = (
     Corrective("fixSeal", ("mouthClose", "jawOpen"), "max(0,a-max(0,b))"),
     Corrective(
         "fixMeet",
-        ("mouthClose", "mouthPressLeft", "mouthPressRight"),
-        "min(1,4*max(0,a)+max(0,b)/2+max(0,c)/2)",
+        ("mouthClose", "mouthPressLeft", "mouthPressRight", "mouthRollUpper", "mouthRollLower"),
+        "min(1,4*max(0,a)+(max(0,b)+max(0,c)+max(0,d)+max(0,e))/2)",
     ),
 )
 """fixLid: half a blink would cut through the eyeball. fixSeal: lips that are closed without an open
-jaw would pass through each other. fixMeet: lips that are parted at rest meet in what closes lips,
+jaw would pass through each other. fixMeet: lips with a slit between them meet in what closes lips,
 soon, since a jaw that hardly opens asks for little of mouthClose."""
 
 CORRECTIVE_NAMES = tuple(c.name for c in _CORRECTIVES)
@@ -101,11 +101,15 @@ class Acting:
         _add(out[0], own, skin, len(cut[0].points), every=True)
         kinds: list[list[str]] = [[] for _ in cut]
         jaw = self._jaw()
+        lying = []
         for index, (number, rows, piece) in enumerate(pieces):
             kind = rigid_parts.kind_of(piece, self.head, index in of_eyes)
             kinds[number].append(kind)
-            fields = self._piece(piece, kind, balls, jaw, own)
-            _add(out[number], fields, rows, len(cut[number].points))
+            if kind == ON_SKIN:
+                lying.append((number, rows, piece))
+                continue
+            _add(out[number], self._piece(piece, kind, balls, jaw), rows, len(cut[number].points))
+        self._add_lying(out, lying, [len(part.points) for part in cut], own)
         return out, tuple(tuple(dict.fromkeys(k)) for k in kinds)
 
     def _evened(self, balls: dict) -> dict:
@@ -133,7 +137,7 @@ class Acting:
         self.hollow = not sealed and parted.ends_at_lips(self.head, flat)
         moves = self._lips(moves, meeting)
         halfway = {} if meeting is None else {"fixMeet": meeting.moves}
-        self.parted = 0.0 if meeting is None else meeting.gap
+        self.parted = meeting.gap if meeting is not None and meeting.is_parted else 0.0
         for side in SIDES:
             self._eye(moves, halfway, side, balls[side])
         if self.flip is not None:
@@ -156,9 +160,7 @@ class Acting:
         for name, field in self.on_template.items():
             if self.muzzle and name in muzzle.BONE_ALONE:
                 continue
-            opens = lips.opens_lips(shape, self.laid.points, field)
-            kept = lips.not_through if opens else lips.together
-            out[name] = kept(moves[name], touching)
+            out[name] = lips.kept_by(shape, self.laid.points, field)(moves[name], touching)
         if not self.muzzle:
             shut = lips.together(moves["jawOpen"] + moves["mouthClose"], touching)
             out["mouthClose"] = shut - moves["jawOpen"]
@@ -204,7 +206,7 @@ class Acting:
             if length > JAW and name.startswith("jaw")
         }
 
-    def _piece(self, piece: Piece, kind: str, balls: dict, jaw: dict, own: dict) -> dict:
+    def _piece(self, piece: Piece, kind: str, balls: dict, jaw: dict) -> dict:
         if kind == EYE:
             return self._eyeball(piece, balls)
         if kind in (LOWER_TEETH, TONGUE):
@@ -217,7 +219,7 @@ class Acting:
         if kind == BOTH_JAWS:
             share = rigid_parts.jaw_share(piece.points, rigid_parts.lip_line(self.head))
             return {name: share * motion.moves(piece.points) for name, motion in jaw.items()}
-        return self._on_skin(piece, own) if kind == ON_SKIN else {}
+        return {}
 
     def _eyeball(self, piece: Piece, balls: dict) -> dict[str, np.ndarray]:
         side = rigid_parts.side_of(piece, balls)
@@ -228,11 +230,22 @@ class Acting:
             for way in rigid_parts.LOOKS
         }
 
-    def _on_skin(self, piece: Piece, own: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Brows, lashes, a beard go with the skin that they lie on; what stands off does less."""
-        head, none = self.head, np.zeros(len(piece.points), np.int8)
+    def _add_lying(self, out: list[dict], lying: list, counts: list[int], own: dict) -> None:
+        """Brows, lashes, a beard go with the skin that they lie on, looked up all at once; what
+        stands off does less. lying: mesh's number, rows and piece of each."""
+        if not lying:
+            return
+        points = np.concatenate([piece.points for _, _, piece in lying])
+        fields = self._on_skin(points, own)
+        ends = np.cumsum([len(rows) for _, rows, _ in lying])
+        for (number, rows, _), end in zip(lying, ends, strict=True):
+            part = {name: field[end - len(rows) : end] for name, field in fields.items()}
+            _add(out[number], part, rows, counts[number])
+
+    def _on_skin(self, points: np.ndarray, own: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        head, none = self.head, np.zeros(len(points), np.int8)
         found = nearest_places(
-            piece.points, np.zeros_like(piece.points), none,
+            points, np.zeros_like(points), none,
             head.points, head.triangles, np.zeros_like(head.normals), np.zeros_like(head.sides),
         )  # fmt: skip
         close = rigid_parts.CLOSE

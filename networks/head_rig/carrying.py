@@ -7,6 +7,7 @@ import numpy as np
 from .mesh_graph import Links, edges_of, normals_of, solve
 from .nearest import Places, nearest_places
 from .registration import Head
+from .sides import NOWHERE
 from .template import template
 
 NEAR, FAR = 6.0, 30.0
@@ -14,11 +15,13 @@ NEAR, FAR = 6.0, 30.0
 hair, a neck, what the template has no place for."""
 FACING = 0.1
 """Least cosine between normals of a pair that can be trusted; others follow their neighbours."""
-SMOOTHED = 2.5
-"""Millimetres over which what is carried is smoothed: the template is coarser than many heads, and
-its triangles would show."""
+SMOOTHED, CALM = 2.5, 6.0
+"""Millimetres over which what is carried is smoothed, at lips and lids and elsewhere: the template
+is coarser than many heads, and its triangles would show, and fold where a jaw is not a person's."""
 FILLING = 60
 """Rounds in which others take what their neighbours do."""
+MOVED = 0.01
+"""Millimetres from which a point is moved."""
 
 
 def places_on(points: np.ndarray, head: Head) -> Places:
@@ -38,34 +41,31 @@ def fade(away: np.ndarray) -> np.ndarray:
 
 
 def carried(moves: np.ndarray, found: Places, head: Head) -> np.ndarray:
-    """(E, N, 3) what the template's displacements (E, V, 3) do to the head's points."""
-    out = found.of(moves) * fade(found.away)[:, None]
-    sure = (found.facing > FACING) & (found.away < FAR)
+    """(E, N, 3) what the template's displacements (E, V, 3) do to the head's points; each only to
+    those that it moves, and their neighbours: most leave most of a head as it is."""
+    near = fade(found.away)[:, None]
+    unsure = ~((found.facing > FACING) & (found.away < FAR))
     edges = edges_of(head.triangles)
-    links = Links(len(head.points), edges)
-    flat = out.transpose(1, 0, 2).reshape(len(head.points), -1)
-    moving = np.abs(flat).max(1) > 1e-3
-    moving |= (links.sums(moving[:, None].astype(float)) > 0)[:, 0]
-    flat = links.relaxed(flat, (~sure & moving).astype(float), FILLING)
-    flat = smoothed(flat, head, edges, moving)
-    return flat.reshape(len(head.points), len(moves), 3).transpose(1, 0, 2)
-
-
-def smoothed(
-    values: np.ndarray, head: Head, edges: np.ndarray, moving: np.ndarray, reach: float = SMOOTHED
-) -> np.ndarray:
-    """Values (N, K) of the points that move, smoothed over `reach` millimetres however fine the
-    mesh: one implicit step of diffusion (Desbrun et al. 1999)."""
-    rows = np.flatnonzero(moving)
-    place = np.full(len(moving), -1)
-    place[rows] = np.arange(len(rows))
-    own = place[edges]
-    own = own[(own >= 0).all(1)]
-    points = head.points[rows]
-    length = np.linalg.norm(points[own[:, 0]] - points[own[:, 1]], axis=1)
-    links = Links(len(rows), own, reach**2 / 3.0 / np.maximum(length, 0.05 * reach) ** 2)
-    out = values.copy()
-    out[rows] = solve(
-        lambda x: x + links.laplacian(x), 1.0 + links.degree, values[rows], values[rows], 1e-3, 60
-    )
+    links, springs = Links(len(head.points), edges), _springs(head, edges)
+    out = np.zeros((len(moves), *head.points.shape))
+    for field, own in zip(moves, out, strict=True):
+        whole = found.of(field) * near
+        moving = np.abs(whole).max(1, keepdims=True) > MOVED
+        rows = np.flatnonzero(moving | (links.sums(moving.astype(float)) > 0))
+        filled = links.among(rows).relaxed(whole[rows], unsure[rows].astype(float), FILLING)
+        own[rows] = smoothed(filled, springs.among(rows))
     return out
+
+
+def _springs(head: Head, edges: np.ndarray) -> Links:
+    """Links whose Laplacian is one implicit step of diffusion over so many millimetres, however
+    fine the mesh."""
+    reach = np.where(head.sides == NOWHERE, CALM, SMOOTHED)[edges].mean(1)
+    length = np.linalg.norm(head.points[edges[:, 0]] - head.points[edges[:, 1]], axis=1)
+    weights = reach**2 / 3.0 / np.maximum(length, 0.05 * SMOOTHED) ** 2
+    return Links(len(head.points), edges, weights)
+
+
+def smoothed(values: np.ndarray, springs: Links) -> np.ndarray:
+    """Values (N, K) smoothed by one implicit step of diffusion (Desbrun et al. 1999)."""
+    return solve(lambda x: x + springs.laplacian(x), 1.0 + springs.degree, values, values, 3e-3, 60)

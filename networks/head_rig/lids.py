@@ -169,7 +169,8 @@ def _openings(eye: Eye, triangles, longitudes, latitudes) -> tuple[np.ndarray, n
     """At each longitude the middle of where the eye is open, near a given latitude, and (STEPS,)
     whether it is open nowhere near it."""
     tried = latitudes[:, None] + ASIDE
-    shut = np.stack([_covered(eye, triangles, longitudes, t) for t in tried.T], 1)
+    rows = _within(eye, triangles, longitudes, tried)
+    shut = np.stack([_covered(eye, rows, longitudes, t) for t in tried.T], 1)
     covered = shut.all(1)
     middles = [ASIDE[_longest(~row)].mean() if not row.all() else 0.0 for row in shut]
     return latitudes + np.array(middles), covered
@@ -181,9 +182,17 @@ def _longest(mask: np.ndarray) -> np.ndarray:
     return max((r for r in runs if mask[r[0]]), key=len)
 
 
-def _covered(eye: Eye, triangles, longitudes: np.ndarray, latitudes: np.ndarray) -> np.ndarray:
-    """(STEPS,) whether skin lies before the ball in each of these directions."""
+def _within(eye: Eye, triangles, longitudes: np.ndarray, latitudes: np.ndarray) -> np.ndarray:
+    """The triangles near an eye that may lie in some of these directions."""
     rows = triangles[eye.near[triangles].all(1)]
+    for angle, asked in ((eye.longitude, longitudes), (eye.latitude, latitudes)):
+        own = angle[rows]
+        rows = rows[(own.max(1) >= asked.min()) & (own.min(1) <= asked.max())]
+    return rows
+
+
+def _covered(eye: Eye, rows: np.ndarray, longitudes: np.ndarray, latitudes: np.ndarray):
+    """(STEPS,) whether skin, triangles (T, 3), lies before the ball in each of these directions."""
     flat = np.stack([eye.longitude, eye.latitude], 1)
     a, b, c = (flat[rows[:, k]] for k in range(3))
     at = np.stack([longitudes, latitudes], 1)[:, None]

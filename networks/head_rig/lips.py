@@ -6,11 +6,11 @@ any topology, and lips that touch need no points at the same places.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from .nearest import BLOCK
 from .registration import Head
 from .sides import LIP_LOWER, LIP_UPPER
 from .template import Template
@@ -19,10 +19,15 @@ TOUCH, APART = 1.5, 8.0
 """Millimetres from the other lip up to which a point goes with it entirely, and from which not."""
 GROWN = 18.0
 """The second of these where lips are one skin, which takes longer to bend."""
+BLOCK = 2048
+"""Points whose distances are asked at once."""
 NEIGHBOURS = 12
 PARTS = 0.8
 """Millimetres by which an action must part the template's lips, on average, to count as one that
-opens the mouth."""
+opens the mouth; and by which it must shove one along the other to count as one that does."""
+COVERS = (0.15, 0.4)
+"""Share of the depth between lips of which one is shoved behind the other that they overlap in
+height, at least and at most: less shows what lies behind them."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,10 @@ class Contact:
     def of(self, moves: np.ndarray) -> np.ndarray:
         """(P, 3) what the other lip does."""
         return np.einsum("pkc,pk->pc", moves[self.others], self.shares)
+
+
+Keeping = Callable[[np.ndarray, tuple[Contact, ...]], np.ndarray]
+"""What makes displacements (N, 3) of others, given where lips touch."""
 
 
 def contacts(
@@ -100,12 +109,28 @@ def not_through(moves: np.ndarray, touching: tuple[Contact, ...]) -> np.ndarray:
     return out
 
 
-def opens_lips(shape: Template, rest: np.ndarray, moves: np.ndarray) -> bool:
-    """Whether displacements (V, 3) of the template part its lips or shove one over the other."""
+def covering(moves: np.ndarray, touching: tuple[Contact, ...]) -> np.ndarray:
+    """Displacements (N, 3) in which lips go on to touch, while one is shoved behind the other: seen
+    from ahead they overlap by COVERS."""
+    out = moves.copy()
+    for contact, way in zip(touching, (1.0, -1.0), strict=False):  # the upper lip's, the lower's
+        off = contact.of(moves) - moves[contact.own]
+        past, depth = way * off[:, 1], np.abs(off[:, 2])
+        wanted = np.clip(past, COVERS[0] * depth, COVERS[1] * depth)
+        out[contact.own, 1] += 0.5 * way * contact.weight * (past - wanted)
+    return out
+
+
+def kept_by(shape: Template, rest: np.ndarray, moves: np.ndarray) -> Keeping:
+    """What keeps lips as they are to be in an action, judged by what its displacements (V, 3) do to
+    those of the template: those that it parts do not go through each other, those that it shoves
+    along each other cover what is behind them, others stay together."""
     groups = shape.model.groups
     touching = contacts(rest, groups["lip_contact_upper"], groups["lip_contact_lower"])
-    gap = np.linalg.norm(touching[1].of(moves) - moves[touching[1].own], axis=1)
-    return bool(gap.mean() > PARTS)
+    off = moves[touching[1].own] - touching[1].of(moves)
+    if -off[:, 1].mean() > PARTS:
+        return not_through
+    return covering if np.linalg.norm(off, axis=1).mean() > PARTS else together
 
 
 def gap_between(points: np.ndarray, touching: tuple[Contact, ...]) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -66,30 +65,41 @@ def normals_of(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 class Links:
     """Weighted links between points, to sum over neighbours quickly.
 
-    In its k-th slot stand the k-th neighbours of all points that have so many, so that a sum over
-    neighbours is a dozen additions of whole arrays.
+    The links of a point stand in a row (compressed sparse rows), and one column of values is summed
+    at a time: a column of a hundred thousand points fits where a processor reaches it soon.
     """
 
     def __init__(self, count: int, edges: np.ndarray, weights: np.ndarray | None = None):
         weights = np.ones(len(edges)) if weights is None else weights
         rows, columns = np.concatenate([edges, edges[:, ::-1]]).T
         order = np.argsort(rows, kind="stable")
-        rows, columns = rows[order], columns[order]
-        values = np.concatenate([weights, weights])[order]
+        self._fill(count, rows[order], columns[order], np.concatenate([weights, weights])[order])
+
+    def _fill(self, count: int, rows, columns, weights) -> None:
         self.count = count
-        self.degree = np.bincount(rows, values, minlength=count)
-        starts = np.searchsorted(rows, np.arange(count))
-        rank = np.arange(len(rows)) - starts[rows]
-        self._slots = []
-        for slot in range(int(rank.max()) + 1 if len(rank) else 0):
-            of = rank == slot
-            self._slots.append((rows[of], columns[of], values[of][:, None]))
+        self.degree = np.bincount(rows, weights, minlength=count)
+        self._rows, self._columns, self._weights = rows, columns, weights
+        linked = np.bincount(rows, minlength=count)
+        self._linked = np.flatnonzero(linked)
+        self._starts = (np.cumsum(linked) - linked)[self._linked]
+
+    def among(self, points: np.ndarray) -> Links:
+        """The links between some of the points (P,), in rising order, which are then all."""
+        place = np.full(self.count, -1)
+        place[points] = np.arange(len(points))
+        rows, columns = place[self._rows], place[self._columns]
+        kept = (rows >= 0) & (columns >= 0)
+        out = Links.__new__(Links)
+        out._fill(len(points), rows[kept], columns[kept], self._weights[kept])
+        return out
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """(V, K) for each point the weighted sum of its neighbours' values (V, K)."""
         out = np.zeros_like(values)
-        for rows, columns, weights in self._slots:
-            out[rows] += weights * values[columns]
+        if len(self._linked):
+            for number, column in enumerate(np.ascontiguousarray(values.T)):
+                weighed = self._weights * column[self._columns]
+                out[self._linked, number] = np.add.reduceat(weighed, self._starts)
         return out
 
     def laplacian(self, values: np.ndarray) -> np.ndarray:
@@ -99,33 +109,15 @@ class Links:
     def relaxed(self, values: np.ndarray, free: np.ndarray, times: int) -> np.ndarray:
         """Values (V, K) whose points move towards their neighbours' mean, each by its share `free`
         (V,) in 0..1, so many times."""
-        part = self._of(np.flatnonzero((free > 0) & (self.degree > 0)))
-        share, out = free[part.rows, None], values.copy()
-        degree = self.degree[part.rows, None]
+        moving = (free > 0) & (self.degree > 0)
+        near = np.flatnonzero(moving | (self.sums(moving[:, None].astype(float)) > 0)[:, 0])
+        own, part = self.among(near), values[near]
+        degree = np.maximum(own.degree, 1e-12)[:, None]
+        share = np.where(moving[near], free[near], 0.0)[:, None]
         for _ in range(times):
-            out[part.rows] += share * (part.sums(out) / degree - out[part.rows])
-        return out
-
-    def _of(self, rows: np.ndarray) -> _Part:
-        """The sums of some points alone."""
-        place = np.full(self.count, -1)
-        place[rows] = np.arange(len(rows))
-        slots = []
-        for own, columns, weights in self._slots:
-            chosen = place[own] >= 0
-            slots.append((place[own[chosen]], columns[chosen], weights[chosen]))
-        return _Part(rows, slots)
-
-
-@dataclass(frozen=True)
-class _Part:
-    rows: np.ndarray
-    slots: list
-
-    def sums(self, values: np.ndarray) -> np.ndarray:
-        out = np.zeros((len(self.rows), values.shape[1]))
-        for own, columns, weights in self.slots:
-            out[own] += weights * values[columns]
+            part += share * (own.sums(part) / degree - part)
+        out = values.copy()
+        out[near] = part
         return out
 
 
@@ -145,26 +137,33 @@ def solve(
     scale = 1.0 / np.maximum(diagonal, 1e-12)[:, None]
     x = start.copy()
     left = wanted - apply(x)
-    first = np.maximum(np.sqrt((wanted**2).sum(0)), 1e-12)
+    first = np.maximum(np.sqrt(_products(wanted, wanted)), 1e-12)
     towards = scale * left
-    step, size = towards.copy(), (left * towards).sum(0)
+    step, size = towards.copy(), _products(left, towards)
     for _ in range(rounds):
-        if (np.sqrt((left**2).sum(0)) < tolerance * first).all():
+        if (np.sqrt(_products(left, left)) < tolerance * first).all():
             break
         bent = apply(step)
-        length = size / np.maximum((step * bent).sum(0), 1e-30)
+        length = size / np.maximum(_products(step, bent), 1e-30)
         x += length * step
         left -= length * bent
         towards = scale * left
-        after = (left * towards).sum(0)
+        after = _products(left, towards)
         step = towards + after / np.maximum(size, 1e-30) * step
         size = after
     return x
 
 
+def _products(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(K,) the inner products of columns (V, K)."""
+    return np.einsum("vk,vk->k", one, other)
+
+
 def distances(points: np.ndarray, edges: np.ndarray, seeds: np.ndarray, reach: float) -> np.ndarray:
     """(V,) length of the shortest way along edges (E, 2) from the nearest seed; inf beyond `reach`
     (Dijkstra)."""
+    away = np.min([np.linalg.norm(points - points[s], axis=1) for s in seeds], axis=0)
+    edges = edges[(away < reach)[edges].all(1)]  # no way there is shorter than a straight one
     near = _neighbours(len(points), edges)
     length = np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1).tolist()
     out = np.full(len(points), np.inf)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..vocabulary import mirror_name
+from .nearest import nearest_rows
 from .registration import Similarity
 
 ALIKE = 4e-4
@@ -59,44 +60,15 @@ def _plane_across(points, normal: np.ndarray, origin: np.ndarray):
         plane = Plane(normal, offset)
         flip, off = _partners(points, plane)
         if (off < ALIKE * np.ptp(across)).mean() >= SHARE:
-            return plane, _nearest_where_none(points, plane, flip, off)
+            return plane, flip
     return None
 
 
 def _partners(points: np.ndarray, plane: Plane) -> tuple[np.ndarray, np.ndarray]:
-    """Of each point the one nearest to its image, and how far that is: itself and inf where none
-    is near."""
-    reach = ALIKE * np.ptp(points @ plane.normal)
-    images = plane.reflect(points)
-    cell = 2.0 * max(reach, 1e-300)
-    keys = _keys(np.floor(points / cell))
-    order = np.argsort(keys, kind="stable")
-    keys, flip = keys[order], np.arange(len(points))
-    best = np.full(len(points), np.inf)
-    for corner in np.ndindex(2, 2, 2):  # what is within reach is in one of eight cells
-        wanted = _keys(np.floor((images + reach * (2.0 * np.array(corner) - 1.0)) / cell))
-        first, last = (np.searchsorted(keys, wanted, side) for side in ("left", "right"))
-        for slot in range(int((last - first).max(initial=0))):
-            rows = np.flatnonzero(first + slot < last)
-            other = order[first[rows] + slot]
-            away = np.linalg.norm(images[rows] - points[other], axis=1)
-            nearer = away < best[rows]
-            flip[rows[nearer]], best[rows[nearer]] = other[nearer], away[nearer]
-    return flip, best
-
-
-def _nearest_where_none(points, plane: Plane, flip: np.ndarray, off: np.ndarray) -> np.ndarray:
-    """The partners with those of the few points that have none near."""
-    out = flip.copy()
-    rows = np.flatnonzero(~np.isfinite(off))
-    for row, image in zip(rows, plane.reflect(points[rows]), strict=True):
-        out[row] = ((points - image) ** 2).sum(1).argmin()
-    return out
-
-
-def _keys(cells: np.ndarray) -> np.ndarray:
-    """A number for each cell (N, 3); others may share it."""
-    return (cells.astype(np.int64) * np.array([73856093, 19349663, 83492791])).sum(1)
+    """Of each point the one nearest to its image, and how far that is."""
+    images, middle, size = plane.reflect(points), points.mean(0), np.ptp(points)
+    flip = nearest_rows((images - middle) / size, (points - middle) / size)
+    return flip, np.linalg.norm(images - points[flip], axis=1)
 
 
 def upright(placed: Similarity, plane: Plane) -> Similarity:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BLOCK = 2048
-"""Points that are looked up at once."""
+ONE_TREE = 4
+"""FLANN's number for a single k-d tree, whose answers are exact."""
 TURNED = 12.0
 """Millimetres that a surface which looks the opposite way counts as farther."""
 WRONG = 1e3
-"""Millimetres that the other lip, or lid, counts as farther."""
+"""Square millimetres that a place on the other lip, or lid, counts as farther."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,15 @@ class Places:
         return np.einsum("...nkc,nk->...nc", found, self.shares)
 
 
+def nearest_rows(points: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(N,) of points (N, D) the nearest of others (M, D), M > 0; told apart in single precision."""
+    import cv2
+
+    tree = cv2.flann_Index(np.ascontiguousarray(others, np.float32), {"algorithm": ONE_TREE})
+    asked = np.ascontiguousarray(points, np.float32)
+    return tree.knnSearch(asked, 1, params={"checks": -1})[0][:, 0].astype(np.int64)
+
+
 def nearest_points(
     points: np.ndarray,
     normals: np.ndarray,
@@ -40,23 +49,19 @@ def nearest_points(
 ) -> np.ndarray:
     """(N,) of points (N, 3) the nearest of others (M, 3): near, looking the same way, on the same
     side. sides (N,), other_sides (M,): 0 says nothing; otherwise only equal ones go together."""
-    features = _features(others, other_normals, 1.0)
-    squares = (features**2).sum(1)
+    own, features = _features(points, normals), _features(others, other_normals)
     out = np.empty(len(points), np.int64)
-    for start in range(0, len(points), BLOCK):
-        rows = slice(start, start + BLOCK)
-        own = _features(points[rows], normals[rows], 1.0)
-        apart = squares - 2.0 * own @ features.T
-        mine, theirs = sides[rows, None], other_sides[None]
-        apart += np.float32(WRONG**2) * ((mine != theirs) & (mine != 0) & (theirs != 0))
-        out[rows] = apart.argmin(1)
+    for side in np.unique(sides):
+        rows = np.flatnonzero(sides == side)
+        meant = np.flatnonzero((other_sides == side) | (other_sides == 0) | (side == 0))
+        meant = meant if len(meant) else np.arange(len(others))
+        out[rows] = meant[nearest_rows(own[rows], features[meant])]
     return out
 
 
-def _features(points: np.ndarray, normals: np.ndarray, weight: float) -> np.ndarray:
+def _features(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
     """Six numbers whose distance counts both place and direction."""
-    turned = 0.5 * TURNED * weight * normals
-    return np.concatenate([points, turned], 1).astype(np.float32)
+    return np.concatenate([points, 0.5 * TURNED * normals], 1)
 
 
 def nearest_places(

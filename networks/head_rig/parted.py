@@ -23,9 +23,10 @@ NEAR = 9.0
 """Millimetres of the face model round the line of its lips in which their edges are looked for."""
 SHALLOW = 14.0
 """A mesh that ends so near to that line has no mouth."""
-PARTED = 2.2
+PARTED, SLIT = 2.2, 0.3
 """Millimetres between the edges from which lips count as parted: the face model's own, which are
-closed, are a little more than one apart."""
+closed, are a little more than one apart. And from which what closes them has something to do: teeth
+show through less."""
 OVERLAP = 0.3
 """Millimetres by which lips that are brought together go on, so that no slit is seen."""
 UPPER_SHARE = 0.35
@@ -67,6 +68,11 @@ class Meeting:
     gap: float
     moves: np.ndarray
 
+    @property
+    def is_parted(self) -> bool:
+        """Whether there is more than a slit between them."""
+        return self.gap >= PARTED
+
 
 def at_rest(found: Places) -> np.ndarray:
     """(N, 3) where on the face model at rest each of the head's points lies."""
@@ -92,7 +98,7 @@ def lip_line(head: Head, flat: np.ndarray) -> Line | None:
 def meeting(head: Head, flat: np.ndarray) -> Meeting | None:
     """What brings a head's lips together; None where they are together. flat: see `at_rest`."""
     line = lip_line(head, flat)
-    if line is None or line.widest < PARTED:
+    if line is None or line.widest < SLIT:
         return None
     moves = np.zeros_like(head.points)
     across = line.lower - line.upper

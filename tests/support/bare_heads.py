@@ -358,16 +358,20 @@ def _tongue(moved: np.ndarray, model) -> None:
 
 
 def _brows(moved: np.ndarray, model, look: Look) -> None:
-    """A bar on the skin along each brow's landmarks."""
+    """A bar on the skin along each brow's landmarks, which ends above the eye's outer corner."""
     places, faces = [], []
+    corner = model.landmark_corners[LANDMARKS["eye_left_outer"]]
+    outer = 1.18 * float(moved[corner, 0] @ model.landmark_shares[LANDMARKS["eye_left_outer"]])
     for side in ("left", "right"):
         rows = [i for n, i in LANDMARKS.items() if n.startswith(f"brow_{side}")]
         line = np.einsum("lkc,lk->lc", moved[model.landmark_corners[rows]],
                          model.landmark_shares[rows])  # fmt: skip
         line = line[np.argsort(np.abs(line[:, 0]))]
-        share = np.linspace(0.0, len(line) - 1.0, 13)
+        end = np.interp(outer, np.abs(line[:, 0]), np.arange(len(line)))
+        share = np.linspace(0.0, end, 13)
         line = np.stack([np.interp(share, np.arange(len(line)), line[:, k]) for k in range(3)], 1)
-        thick = look.brow * 2.6 * np.sqrt(np.clip(1.15 - (share / 4.0) ** 2 * 0.95, 0.05, 1.0))
+        thick = look.brow * 2.6 * np.sqrt(np.clip(1.15 - (share / end) ** 2 * 0.95, 0.05, 1.0))
+        thick[:3] *= (0.45, 0.8, 0.95)
         skin = moved[np.unique(model.faces[: model.skin])]
         start = len(places)
         for centre, half in zip(line, thick, strict=True):

@@ -84,13 +84,9 @@ class EXPRGEN_OT_export_take(bpy.types.Operator):
         words += ["--perfect-sync"] if self.perfect_sync else []
 
         def finish(result: dict) -> str:
-            shot.unlink(missing_ok=True)
             return "" if result.get("stopped") else f"{result['frames']} frames in {out.name}"
 
-        def drop() -> None:
-            shot.unlink(missing_ok=True)
-
-        task = Task(TITLE, job_timer.command(*words), finish, drop=drop)
+        task = Task(TITLE, job_timer.command(*words), finish, copy=shot)
         return job_timer.start(task, self)
 
 

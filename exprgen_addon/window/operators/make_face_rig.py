@@ -117,7 +117,7 @@ def _task(context, out: Path, method: str) -> Task:
 
     check_method(method)
     head = bare_head(context.object.name)
-    source = save_file(Path(bpy.app.tempdir) / f"{out.stem}_as_it_is.blend")
+    source = save_file(job_timer.scratch() / f"{out.stem}_as_it_is.blend")
     profile, scene, name = out.with_suffix(".json"), context.scene.name, head.name
     begin = job_timer.command(
         "rig", source, "--object", head.name, "--out", out, "--method", method,
@@ -125,7 +125,6 @@ def _task(context, out: Path, method: str) -> Task:
     )  # fmt: skip
 
     def finish(result: dict) -> str | None:
-        source.unlink(missing_ok=True)
         if result.get("stopped") or "controls" not in result:
             return None
         job_timer.undoable(
@@ -138,7 +137,7 @@ def _task(context, out: Path, method: str) -> Task:
         return f"{said}; the head that it was made of is hidden"
 
     course = Course((("landmarks", 1.0), ("laying", 0.4), ("trying", 0.5), ("poses", 1.5)))
-    return Task(TITLE, begin, finish, course=course)
+    return Task(TITLE, begin, finish, copy=source, course=course)
 
 
 classes = (EXPRGEN_OT_make_face_rig, EXPRGEN_OT_bring_rigged_head)

@@ -127,6 +127,33 @@ def test_what_ends_early_is_dropped_and_what_is_finished_stays(worker):
     assert queue.last is None
 
 
+def test_a_copy_of_the_open_file_goes_at_every_end_and_no_error_names_it(worker, tmp_path):
+    def task(title: str, seconds: float = 60.0, **more) -> Task:
+        copy = tmp_path / f"{title}.blend"
+        copy.touch()
+        return ping(worker, title, seconds, copy=copy, **more)
+
+    def refuse(result):
+        raise InputError("no head", file=failing.copy, fix="choose a head")
+
+    queue = TaskQueue()
+    queue.add(task("whole", 0.1))
+    drain(queue)
+    for number in range(2):
+        queue.add(task(f"stopped_{number}"))
+    queue.cancel(queue.waiting[0])
+    queue.cancel()
+    drain(queue)
+    failing = task("failing")
+    failing.begin = lambda: refuse(None)
+    queue.add(failing)
+    queue.step()
+    assert str(failing.error) == "no head. Fix: choose a head"
+    queue.add(task("closed"))
+    queue.clear()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_failures_are_kept_and_the_next_one_runs(worker):
     queue = TaskQueue()
 
