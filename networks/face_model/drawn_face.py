@@ -34,6 +34,8 @@ HIGH = 15.0
 """Millimetres above the lips from which on the mouth's inside is not drawn."""
 TEETH = 1.5
 """How bright teeth are, as a share of the skin; no shading of their own would leave them white."""
+LOWER_TEETH = 0.5
+"""How bright the lower teeth are, as a share of the upper ones, which lie before them."""
 LIT = 18.0
 """Millimetres behind the incisors at which teeth are as dark as the mouth's inside."""
 FACING, ENOUGH = 0.25, 3
@@ -277,8 +279,8 @@ def _at_points(face: DrawnFace, shots: list[SkinShot], seen: np.ndarray) -> np.n
     usual = float(np.median(grey[skin][told[skin]])) if told[skin].any() else 128.0
     out = np.where(told, grey, usual)
     out[inside_mouth(model)] = HOLLOW * usual
-    for teeth in _teeth_of(model):
-        out[teeth] = _teeth(model.mean[teeth, 2]) * usual
+    for teeth, share in zip(_teeth_of(model), (1.0, LOWER_TEETH), strict=True):
+        out[teeth] = share * _teeth(model.mean[teeth, 2]) * usual
     return out
 
 

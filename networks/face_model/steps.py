@@ -13,7 +13,7 @@ from ..errors import UsageError
 from ..track import FaceTrack
 from ..vocabulary import EXPRESSIONS
 from .advice import advise
-from .affect import face_affect
+from .affect import bare_marks, face_affect
 from .cascade import face_regression
 from .face_fit import FaceFit, fit_track
 from .mimicry import EMOTIVE, Likeness, compare, displacements
@@ -76,13 +76,17 @@ def reconstruct(
         "seen": int(fit.seen.sum()),
         "residual": round(float(np.median(fit.residual[fit.seen])), 3),
         "rate": round(len(fit) / spent, 1),
-        "geometry": _expressed(fit),
+        "geometry": _expressed(fit, loaded),
     }
 
 
-def _expressed(fit: FaceFit) -> dict:
+def _expressed(fit: FaceFit, track: FaceTrack) -> dict:
     """What the shapes of a clip express in the mean, by no pixel."""
-    chances, affect = face_affect()(fit.expression[fit.seen], fit.rotation[fit.seen])
+    rows = np.flatnonzero(fit.seen)
+    marks = bare_marks(
+        track.landmarks[rows], fit.camera, fit.heads.of(rows), fit.identity, face_model()
+    )
+    chances, affect = face_affect()(fit.expression[rows], fit.rotation[rows], marks)
     valence, arousal = (round(float(x), 3) for x in affect.mean(0))
     likeliest = EXPRESSIONS[int(chances.mean(0).argmax())]
     return {"valence": valence, "arousal": arousal, "expression": likeliest}
