@@ -19,7 +19,7 @@ from ..errors import ModelError
 from ..packages import TRAINING, missing
 from ..track import FaceTrack
 from ..vocabulary import LANDMARKS, REGISTERED_SIZE
-from .drawn_face import SIDE, DrawnFace, SkinShot, own_shape, read_skin
+from .drawn_face import SIDE, DrawnFace, SkinShot, read_skin
 from .face_fit import FaceFit
 from .fitting import unlike
 from .mimicry import emotive_expressions
@@ -132,8 +132,7 @@ class Artist:
         from ..models.weights_places import weights_folder
 
         self.track, self.fit, self.torch = track, fit, torch
-        own = self._own(model, np.array([s.row for s in shots]))
-        self.face = DrawnFace(model, fit.identity, fit.camera, own)
+        self.face = DrawnFace(model, fit.identity, fit.camera, fit.own)
         self.emotive = torch.from_numpy(emotive_expressions(model).astype(np.float32))
         self.readers = [
             load_network(weights_folder() / f"{n}.safetensors", "hcnn")[0] for n in READERS
@@ -142,15 +141,6 @@ class Artist:
             reader.requires_grad_(False)
         skin = read_skin(self.face, [self._shot(s) for s in self._clear(shots)])
         self.skin = torch.from_numpy(skin.grey.astype(np.float32))
-
-    def _own(self, model: FaceModel, rows: np.ndarray) -> np.ndarray:
-        """What the actor's face has beside its identity."""
-        fit, heads = self.fit, self.fit.heads.of(rows)
-        people = np.tile(fit.identity, (len(rows), 1))
-        points = model.landmarks().shapes(people, np.asarray(fit.expression[rows], float))
-        lack = self.track.landmarks[rows, :, :2] - fit.camera.project(points, heads)
-        scale = heads.scale(fit.camera)[:, None, None]
-        return own_shape(model, lack / scale * (1.0, -1.0), heads)
 
     def _clear(self, shots: list[Shot]) -> list[Shot]:
         """Frames that show the skin well, of many expressions."""

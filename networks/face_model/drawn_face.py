@@ -14,6 +14,7 @@ import numpy as np
 
 from .fitting import vertex_normals
 from .model import FaceModel
+from .own_shape import nearest_landmarks
 from .projection import Camera, Heads
 
 SIDE = 128
@@ -45,10 +46,6 @@ FINE = 4
 apart for the edges of brows and lips."""
 MOST = 30000
 """Places that OpenCV reads at once."""
-SKIN_LANDMARKS = 468
-"""The landmarks without those of the irises, which look about."""
-NEAREST = 6
-"""Landmarks by whose distance to the fit's a point is moved before its colour is read."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ class DrawnFace:
 
     Args:
         identity: (I,). own: (V, 3) millimetres by which this person's points lie elsewhere, see
-            `own_shape`.
+            `FaceFit`.
     """
 
     def __init__(self, model: FaceModel, identity: np.ndarray, camera: Camera, own=0.0):
@@ -214,26 +211,6 @@ def _hit(corners, low, rows: np.ndarray, reach: int) -> tuple[np.ndarray, np.nda
     return number, rows[which]
 
 
-def own_shape(model: FaceModel, lack: np.ndarray, heads: Heads) -> np.ndarray:
-    """(V, 3) what a person's face has beside its identity: by what the landmarks lie off in the
-    middle of a clip, in the head's frame.
-
-    An average mouth whose corners lie a little high smiles, whoever has it.
-
-    Args:
-        lack: (N, 478, 2) millimetres from the fit's landmarks to those that are seen, right and up.
-    """
-    flat = np.concatenate([lack, np.zeros_like(lack[..., :1])], axis=2)
-    middle = np.median(flat @ heads.rotation, axis=0)
-    rows, shares = _around(model)
-    own = np.einsum("vk,vkc->vc", shares, middle[rows])
-    for side in ("left", "right"):
-        lids = np.concatenate([model.groups[f"lid_{edge}_{side}"] for edge in ("upper", "lower")])
-        own[model.groups[f"eye_{side}"]] = own[lids].mean(0)  # a ball moves as one
-    own[np.concatenate(_teeth_of(model))] = 0.0  # which no lip takes along
-    return own
-
-
 def read_skin(face: DrawnFace, shots: list[SkinShot]) -> Skin:
     """Colours read off pictures.
 
@@ -292,7 +269,7 @@ def _read(face: DrawnFace, shot: SkinShot) -> tuple[np.ndarray, np.ndarray]:
     points = face.points(torch.from_numpy(np.asarray(shot.expression, np.float32)))
     pixels = face.pixels(points, shot.heads)[0].numpy()
     own = face.pixels(face.marks(points), shot.heads)[0].numpy()
-    rows, shares = _around(face.model)
+    rows, shares = nearest_landmarks(face.model)
     pixels = pixels + np.einsum("vk,vkc->vc", shares, (shot.marks - own)[rows])
     normals = vertex_normals(points.numpy().astype(float), face.model.faces)
     facing = (normals @ shot.heads.rotation[0].T)[:, 2]
@@ -324,17 +301,6 @@ def _places() -> np.ndarray:
     zero = np.zeros_like(s)
     first = np.stack([1 - s, s - t, t, zero], 1)
     return np.where((s >= t)[:, None], first, np.stack([1 - t, zero, s, t - s], 1))
-
-
-@cache
-def _around(model: FaceModel) -> tuple[np.ndarray, np.ndarray]:
-    """(V, NEAREST) landmarks nearest to each point and their shares; none of those that slide."""
-    still = np.setdiff1d(np.arange(SKIN_LANDMARKS), model.contour)
-    marks = model.landmarks().mean[still]
-    off = ((model.mean[:, None] - marks[None]) ** 2).sum(2)
-    rows = np.argsort(off, axis=1)[:, :NEAREST]
-    near = 1.0 / (np.take_along_axis(off, rows, 1) + 1.0)
-    return still[rows], near / near.sum(1, keepdims=True)
 
 
 def _teeth_of(model: FaceModel) -> list[np.ndarray]:

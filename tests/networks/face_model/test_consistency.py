@@ -14,7 +14,6 @@ from exprgen.networks.face_model.drawn_face import (
     SIDE,
     DrawnFace,
     SkinShot,
-    own_shape,
     read_skin,
 )
 from exprgen.networks.face_model.face_fit import fit_track
@@ -110,19 +109,6 @@ def test_colours_are_read_where_landmarks_are_seen(filmed, model):
     nose = (model.faces[: model.skin] == corner).any(1)
     shaded = skin.grey[: model.skin]
     assert np.median(shaded[nose]) < 0.6 * np.median(shaded)
-
-
-def test_what_landmarks_lack_in_the_middle_of_a_clip_is_of_the_person(filmed, model):
-    heads = filmed[1].heads
-    lack = np.zeros((3, 478, 2))
-    lack[:, [61, 291], 1] = -3.0
-    lack[0] += 20.0  # one frame says nothing
-    own = own_shape(model, lack, heads)
-    corner = model.landmark_corners[61][model.landmark_shares[61].argmax()]
-    assert own[corner, 1] < -1.0
-    assert not own[model.groups["teeth_upper"]].any()
-    assert np.abs(own[model.groups["brow_left"]]).max() < 0.01
-    assert np.ptp(own[model.groups["eye_left"]], axis=0).max() == 0.0
 
 
 def test_without_torch_it_says_what_to_do(monkeypatch):
