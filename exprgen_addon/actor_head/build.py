@@ -55,10 +55,10 @@ def build_head(
     """
     model, options = face_model(), options or KeyOptions()
     name = as_name(name)
-    head = make_head(name, model, fit.identity)
+    head = make_head(name, model, fit)
     if texture is not None:
         project_picture(head, model, fit, *texture)
-    rest = model.person(fit.identity)[0]
+    rest = fit.rest(model)
     eyes = [make_eye(f"{name} eye {s}", rest[model.groups[f"eye_{s}"]]) for s in ("left", "right")]
     camera = make_camera(f"{name} camera", fit.camera)
     if pictures is not None:

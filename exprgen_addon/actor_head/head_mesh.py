@@ -9,6 +9,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
+from ...networks.face_model.face_fit import FaceFit
 from ...networks.face_model.model import FaceModel
 
 TO_BLENDER = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
@@ -34,9 +35,9 @@ def in_blender(points: np.ndarray) -> np.ndarray:
     return METRES * points @ TO_BLENDER.T
 
 
-def make_head(name: str, model: FaceModel, identity: np.ndarray) -> bpy.types.Object:
-    """The head of an identity (I,), at rest, in no collection; a shape key an action."""
-    rest, moves = model.person(identity)
+def make_head(name: str, model: FaceModel, fit: FaceFit) -> bpy.types.Object:
+    """The head of a fit, at rest, in no collection; a shape key an action."""
+    rest, moves = fit.rest(model), model.person(fit.identity)[1]
     faces = np.concatenate([model.faces[: model.skin], model.faces[model.skin + model.eyes :]])
     obj = bpy.data.objects.new(name, _mesh(name, in_blender(rest), faces))
     for kind in ("skin", "teeth"):

@@ -60,7 +60,7 @@ def _loaded(path: str | Path) -> bpy.types.Image:
 def _seen(model: FaceModel, fit: FaceFit, frame: int) -> tuple[np.ndarray, np.ndarray]:
     """(N, 2) where the mesh's points lie in the picture, 0..1 from its lower left; (N,) cosine of
     their normals to the camera."""
-    whole = model.points(fit.identity, fit.expression[frame])
+    whole = model.points(fit.identity, fit.expression[frame]) + fit.own
     heads = fit.heads.of(np.array([frame]))
     pixels = fit.camera.project(whole[None], heads)[0]
     places = pixels / fit.camera.size * (1.0, -1.0) + (0.0, 1.0)

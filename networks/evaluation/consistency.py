@@ -18,6 +18,7 @@ from ..face_model.cascade import face_regression
 from ..face_model.consistency import CONSISTENCY, LIPS, Artist, ConsistencySettings, chosen
 from ..face_model.face_fit import FaceFit, fit_track
 from ..face_model.model import face_model
+from ..face_model.own_shape import own_shape
 from ..face_model.regressed import regressed
 from ..face_model.steps import pictures_of
 from ..track import FaceTrack
@@ -89,7 +90,8 @@ def reconstruction(track: FaceTrack, reference: str) -> FaceFit:
     """A clip's, as it is without consistency."""
     model = face_model()
     fit = fit_track(track)
-    return regressed(track, fit, pictures_of([reference], track), face_regression(model), model)
+    fit = regressed(track, fit, pictures_of([reference], track), face_regression(model), model)
+    return replace(fit, own=own_shape(fit, track.landmarks[..., :2], model))
 
 
 def main() -> None:

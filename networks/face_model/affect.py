@@ -1,7 +1,7 @@
 """Affect from geometry alone: what a face's 3D parameters express (EMOCA, section 5.2).
 
-A small network that sees what the fit found and never a pixel. `exprgen train face_affect` makes
-the file.
+A small network that sees what the fit found, and where the landmarks lie beside the person at rest
+in the head's own frame, and never a pixel. `exprgen train face_affect` makes the file.
 """
 
 from __future__ import annotations
@@ -16,33 +16,37 @@ from ..arrays import ANY, Column, check_columns
 from ..errors import InputError
 from ..track import load_arrays, save_arrays
 from ..vocabulary import AFFECT, EXPRESSIONS
+from .cascade import LOOKED_AT
 from .model import FaceModel, face_model
+from .projection import Camera, Heads
 
 KIND = "exprgen.face_affect"
 FACE_AFFECT = Path(__file__).with_name("face_affect.npz")
 FIX = "install ExprGen again"
 TURNS = 3
 """Numbers of the head that are looked at: how far it nods, turns and tilts."""
+SKIN_LANDMARKS = 468
+"""The landmarks whose middle is the face's: those without the irises."""
 SAID = len(EXPRESSIONS) + len(AFFECT)
 
 
 @dataclass(frozen=True, eq=False)
 class FaceAffect:
-    """Layers: (weights (in, out), bias (out,)), a ramp between them; centre and scale (E + TURNS,)
-    of what they see; meta: how it was made and measured."""
+    """Layers: (weights (in, out), bias (out,)), a ramp between them; centre and scale (K,) of what
+    they see, see `affect_inputs`; meta: how it was made and measured."""
 
     centre: np.ndarray
     scale: np.ndarray
     layers: tuple[tuple[np.ndarray, np.ndarray], ...]
     meta: dict = field(default_factory=dict)
 
-    def __call__(self, expression: np.ndarray, rotation: np.ndarray):
-        """Expressions (N, E) and rotations (N, 3, 3) of heads -> probabilities (N, 7) of
-        EXPRESSIONS, valence and arousal (N, 2)."""
-        return self.of_inputs(affect_inputs(expression, rotation))
+    def __call__(self, expression: np.ndarray, rotation: np.ndarray, marks: np.ndarray):
+        """Expressions (N, E), rotations (N, 3, 3) of heads and `bare_marks` -> probabilities (N, 7)
+        of EXPRESSIONS, valence and arousal (N, 2)."""
+        return self.of_inputs(affect_inputs(expression, rotation, marks))
 
     def of_inputs(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The same from `affect_inputs` (N, E + TURNS)."""
+        """The same from `affect_inputs` (N, K)."""
         x = (inputs - self.centre) / self.scale
         for k, (weights, bias) in enumerate(self.layers):
             x = (np.maximum(x, 0.0) if k else x) @ weights + bias
@@ -68,7 +72,7 @@ class FaceAffect:
         """
         meta, arrays = load_arrays(path, KIND, FIX)
         count = sum(n.startswith("weights_") for n in arrays)
-        sizes = [len(model.expressions) + TURNS]
+        sizes = [len(model.expressions) + TURNS + 3 * len(LOOKED_AT)]
         columns = {n: Column((sizes[0],), np.float32) for n in ("centre", "scale")}
         for k in range(count):
             columns[f"weights_{k}"] = Column((sizes[-1], ANY), np.float16)
@@ -83,10 +87,28 @@ class FaceAffect:
         return FaceAffect(wide["centre"], wide["scale"], layers, meta)
 
 
-def affect_inputs(expression: np.ndarray, rotation: np.ndarray) -> np.ndarray:
-    """(N, E + TURNS) what is looked at."""
+def affect_inputs(expression: np.ndarray, rotation: np.ndarray, marks: np.ndarray) -> np.ndarray:
+    """(N, K) what is looked at."""
     turns = np.stack([rotation[:, 1, 2], rotation[:, 0, 2], rotation[:, 0, 1]], axis=1)
-    return np.concatenate([np.asarray(expression, float), turns], axis=1)
+    flat = np.asarray(marks, float).reshape(len(turns), -1)
+    return np.concatenate([np.asarray(expression, float), turns, flat], axis=1)
+
+
+def bare_marks(
+    seen: np.ndarray, camera: Camera, heads: Heads, identity: np.ndarray, model: FaceModel
+) -> np.ndarray:
+    """(N, L, 3) where landmarks LOOKED_AT lie beside those of the person at rest: millimetres in
+    the head's own frame, so that neither pose nor identity is left.
+
+    Args:
+        seen: (N, 478, 3) pixels with the landmarker's own depth. identity: (I,) or (N, I).
+    """
+    people = np.broadcast_to(identity, (len(seen), model.identities))
+    rest = model.landmarks().shapes(people, np.zeros((len(seen), len(model.expressions))))
+    scale = heads.scale(camera)[:, None, None]
+    own = np.asarray(seen, float) * (1.0, -1.0, -1.0) / scale @ heads.rotation
+    own, rest = (v - v[:, :SKIN_LANDMARKS].mean(1, keepdims=True) for v in (own, rest))
+    return (own - rest)[:, list(LOOKED_AT)]
 
 
 @cache

@@ -19,7 +19,7 @@ from ..errors import ModelError
 from ..packages import TRAINING, missing
 from ..track import FaceTrack
 from ..vocabulary import LANDMARKS, REGISTERED_SIZE
-from .drawn_face import SIDE, DrawnFace, read_skin
+from .drawn_face import SIDE, DrawnFace, SkinShot, read_skin
 from .face_fit import FaceFit
 from .fitting import unlike
 from .mimicry import emotive_expressions
@@ -132,14 +132,15 @@ class Artist:
         from ..models.weights_places import weights_folder
 
         self.track, self.fit, self.torch = track, fit, torch
-        self.face = DrawnFace(model, fit.identity, fit.camera)
+        self.face = DrawnFace(model, fit.identity, fit.camera, fit.own)
         self.emotive = torch.from_numpy(emotive_expressions(model).astype(np.float32))
         self.readers = [
             load_network(weights_folder() / f"{n}.safetensors", "hcnn")[0] for n in READERS
         ]
         for reader in self.readers:
             reader.requires_grad_(False)
-        self.skin = read_skin(self.face, [self._shot(s) for s in self._clear(shots)])
+        skin = read_skin(self.face, [self._shot(s) for s in self._clear(shots)])
+        self.skin = torch.from_numpy(skin.grey.astype(np.float32))
 
     def _clear(self, shots: list[Shot]) -> list[Shot]:
         """Frames that show the skin well, of many expressions."""
@@ -148,14 +149,16 @@ class Artist:
         rows = near[unlike(self.fit.expression[[shots[n].row for n in near]], SHOTS)]
         return [shots[n] for n in rows]
 
-    def _shot(self, shot: Shot) -> tuple[np.ndarray, np.ndarray, Heads]:
+    def _shot(self, shot: Shot) -> SkinShot:
         import cv2
 
         size = tuple(map(int, self.fit.camera.size))
         grey = shot.grey
         if abs(shot.zoom - 1.0) > 1e-3:
             grey = cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR)
-        return grey, self.fit.expression[shot.row], self.fit.heads.of(np.array([shot.row]))
+        heads = self.fit.heads.of(np.array([shot.row]))
+        marks = np.asarray(self.track.landmarks[shot.row, :, :2], float)
+        return SkinShot(grey, self.fit.expression[shot.row], heads, marks)
 
     def bettered(self, shot: Shot, s: ConsistencySettings) -> np.ndarray:
         """(E,) the expression of a frame that makes equation 7 least.
@@ -234,8 +237,7 @@ class Artist:
         what is plain."""
         torch = self.torch
         flat, _ = self.flat(points, view)
-        grey = torch.from_numpy(self.skin.grey.astype(np.float32)) * self.face.shades(points)
-        drawn = self.face.draw(flat, grey, covered, view.picture)
+        drawn = self.face.draw(flat, self.skin, self.face.shades(points), covered, view.picture)
         rows = torch.from_numpy(covered[0])
         own, shown = drawn.reshape(-1)[rows], view.picture.reshape(-1)[rows]
         matched = (own - own.mean()) * (shown.std() / own.std().clamp_min(1.0)) + shown.mean()

@@ -47,7 +47,9 @@ class FaceFit:
     times (N,) seconds; state (N,) as in FaceTrack; rotation (N, 3, 3) and translation (N, 3)
     millimetres put the face (see `model`) before the camera (see `projection`); expression (N, E)
     weights 0..1 of the model's actions `names`; gaze (N, 2, 2) as in FaceTrack; residual (N,)
-    millimetres on the face; identity (I,) in standard deviations; camera: what filmed.
+    millimetres on the face; identity (I,) in standard deviations; own (V, 3) millimetres by which
+    the points lie elsewhere than identity has them, see `own_shape`, or (1, 3) of zeros; camera:
+    what filmed.
     meta: source (file name), stills, names of pictures, as in FaceTrack.
     """
 
@@ -62,6 +64,7 @@ class FaceFit:
     camera: Camera
     names: tuple[str, ...]
     meta: dict = field(default_factory=dict)
+    own: np.ndarray = field(default_factory=lambda: np.zeros((1, 3)))
 
     def __len__(self) -> int:
         return len(self.times)
@@ -76,9 +79,14 @@ class FaceFit:
         """(N,) bool: the face was seen in this frame."""
         return self.state == TRACKED
 
+    def rest(self, model: FaceModel) -> np.ndarray:
+        """(V, 3) the face at rest."""
+        return model.person(self.identity)[0] + self.own
+
     def save(self, path: str | Path) -> Path:
         """Write it whole; raises OutputError."""
         arrays = {n: np.asarray(getattr(self, n), c.dtype) for n, c in _COLUMNS.items()}
+        arrays["own"] = np.asarray(self.own, np.float16)
         arrays["identity"] = np.asarray(self.identity, np.float32)
         camera = {"size": list(self.camera.size), "focal": self.camera.focal}
         camera["projection"] = self.camera.kind
@@ -95,6 +103,10 @@ class FaceFit:
         meta, arrays = load_arrays(path, KIND, AGAIN)
         model, camera = face_model(), _camera(path, meta.pop("camera", None))
         columns = {**_COLUMNS, "identity": Column((model.identities,), np.float32, -100, 100)}
+        columns["own"] = Column((ANY, 3), np.float16, -100, 100)
+        arrays.setdefault("own", np.zeros((1, 3), np.float16))  # not in older files
+        if len(arrays["own"]) not in (1, len(model.mean)):
+            raise InputError("is of another face model", file=path, fix=AGAIN)
         check_columns(path, arrays, columns, AGAIN)
         names = meta.pop("actions", None)
         if names != list(model.expressions) or arrays["expression"].shape[1] != len(names):

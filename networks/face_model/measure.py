@@ -49,13 +49,20 @@ def laid_over(points: np.ndarray, true: np.ndarray) -> np.ndarray:
     return (points - middle) @ turn + goal
 
 
+def as_large(points: np.ndarray, true: np.ndarray) -> float:
+    """How much larger the truth (W, 3) is than points (W, 3): one picture hardly tells."""
+    spread = [np.sqrt(((p - p.mean(0)) ** 2).sum()) for p in (points, true)]
+    return float(spread[1] / spread[0])
+
+
 def errors(points: np.ndarray, true: np.ndarray, model: FaceModel) -> dict[str, float]:
     """RMSE over z and MAE, millimetres, of the centre and the whole of faces at `whole_points`:
-    (W, 3) each, laid over each other."""
+    (W, 3) each, laid over each other; and the whole's MAE with size taken out."""
     off = laid_over(points, true) - true
     centre = centre_points(model)
     out = {}
     for name, kept in (("centre", centre), ("whole", np.ones_like(centre))):
         out[f"{name} rmse"] = float(np.sqrt((off[kept, 2] ** 2).mean()))
         out[f"{name} mae"] = float(np.linalg.norm(off[kept], axis=1).mean())
-    return out
+    alike = laid_over(points * as_large(points, true), true) - true
+    return {**out, "shape mae": float(np.linalg.norm(alike, axis=1).mean())}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,11 +14,12 @@ from ..errors import UsageError
 from ..track import FaceTrack
 from ..vocabulary import EXPRESSIONS
 from .advice import advise
-from .affect import face_affect
+from .affect import bare_marks, face_affect
 from .cascade import face_regression
 from .face_fit import FaceFit, fit_track
 from .mimicry import EMOTIVE, Likeness, compare, displacements
 from .model import face_model
+from .own_shape import own_shape
 from .projection import FIELD
 from .regressed import regressed
 
@@ -65,6 +67,7 @@ def reconstruct(
     began = time.monotonic()
     with one_thread_each():
         fit = _fit(loaded, reference if method == METHODS[0] else (), check_angle(angle))
+    fit = replace(fit, own=own_shape(fit, loaded.landmarks[..., :2], face_model()))
     if consistency and reference:
         from .consistency import consistent
 
@@ -76,13 +79,17 @@ def reconstruct(
         "seen": int(fit.seen.sum()),
         "residual": round(float(np.median(fit.residual[fit.seen])), 3),
         "rate": round(len(fit) / spent, 1),
-        "geometry": _expressed(fit),
+        "geometry": _expressed(fit, loaded),
     }
 
 
-def _expressed(fit: FaceFit) -> dict:
+def _expressed(fit: FaceFit, track: FaceTrack) -> dict:
     """What the shapes of a clip express in the mean, by no pixel."""
-    chances, affect = face_affect()(fit.expression[fit.seen], fit.rotation[fit.seen])
+    rows = np.flatnonzero(fit.seen)
+    marks = bare_marks(
+        track.landmarks[rows], fit.camera, fit.heads.of(rows), fit.identity, face_model()
+    )
+    chances, affect = face_affect()(fit.expression[rows], fit.rotation[rows], marks)
     valence, arousal = (round(float(x), 3) for x in affect.mean(0))
     likeliest = EXPRESSIONS[int(chances.mean(0).argmax())]
     return {"valence": valence, "arousal": arousal, "expression": likeliest}

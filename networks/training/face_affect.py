@@ -1,5 +1,6 @@
 """Training of affect from geometry alone (EMOCA, section 5.2): photographs are fitted with the face
-model, and a small network learns what people said of them from the fit's numbers.
+model, and a small network learns what people said of them from the fit's numbers and from the
+landmarks without pose and identity; each face is learned from in a mirror too.
 
 It is measured against the image readers on the same pictures.
 """
@@ -15,9 +16,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..face_model.affect import FACE_AFFECT, FaceAffect, affect_inputs
+from ..face_model.affect import FACE_AFFECT, TURNS, FaceAffect, affect_inputs, bare_marks
+from ..face_model.cascade import LOOKED_AT
 from ..face_model.fitting import Fitter
-from ..face_model.model import face_model
+from ..face_model.model import FaceModel, face_model
 from ..face_model.projection import PROJECTIONS, Camera
 from ..files import write_text
 from ..perception.affect import affect_reader
@@ -26,6 +28,7 @@ from ..track import load_arrays, save_arrays
 from ..tracking.face_detector import FaceDetector
 from ..tracking.registration import geometric_features, register
 from ..vocabulary import AFFECT, EXPRESSIONS
+from .face_regression import partners, swapped
 from .hed import Item, list_items, read_item
 from .shared.classifying import HUMAN_LICENCE
 from .shared.feeling_measures import affect_measures
@@ -35,6 +38,10 @@ from .shared.performance_set import CIRCUMPLEX
 from .shared.sets import TRAIN, VALIDATION
 
 KIND = "exprgen.fitted_faces"
+SMALL = 0.05
+"""Share of the usual deviation below which a number is not stretched."""
+BATCH, NOISE, DROPPED = 128, 0.15, 0.25
+"""Faces a step, deviation of what shakes them, and share of the hidden units that are left out."""
 PART = 100
 """Pictures that are kept in a file."""
 
@@ -48,7 +55,7 @@ class FaceAffectSettings:
     kept: str = option("", "folder of the fits; by default beside the file")
     faces: int = option(2800, "photographs to learn from")
     checked: int = option(600, "photographs to check on")
-    hidden: int = option(32, "width of the hidden layers")
+    hidden: int = option(48, "width of the hidden layers")
     epochs: int = option(60, "times that all are looked at")
     members: int = option(5, "networks that are trained and whose mean is learned by the last")
     seed: int = option(0, "seed of everything random")
@@ -56,7 +63,7 @@ class FaceAffectSettings:
 
 @dataclass(frozen=True)
 class Fitted:
-    """N fitted photographs: inputs (N, E + 3), see `face_model.affect`; targets (N, 7) votes;
+    """N fitted photographs: inputs (N, K), see `face_model.affect`; targets (N, 7) votes;
     read (N, 2): valence and arousal by the image readers, of those to check on; said (N, 7)."""
 
     inputs: np.ndarray
@@ -129,7 +136,8 @@ def _fit(items: list[Item], read: bool) -> dict[str, np.ndarray]:
             solved = Fitter(model, camera).clip(
                 face.landmarks[None, :, :2].astype(float), np.zeros(1)
             )
-            inputs = affect_inputs(solved.expression, solved.heads.rotation)[0]
+            marks = bare_marks(face.landmarks[None], camera, solved.heads, solved.identity, model)
+            inputs = affect_inputs(solved.expression, solved.heads.rotation, marks)[0]
             rows.append((inputs, item.target, *_read(runner, picture, face)))
     names = ("inputs", "targets", "read", "said")
     return dict(zip(names, (np.array(c, np.float32) for c in zip(*rows, strict=True)), strict=True))
@@ -163,10 +171,11 @@ class Network(nn.Module):
 def _learned(s: FaceAffectSettings, learn: Fitted) -> FaceAffect:
     """Some networks that learn from votes, and one that learns from votes and their mean."""
     torch.manual_seed(s.seed)
-    centre, scale = learn.inputs.mean(0), learn.inputs.std(0) + 0.05
-    x = torch.from_numpy(((learn.inputs - centre) / scale).astype(np.float32))
-    votes = torch.from_numpy(learn.targets.astype(np.float32))
-    place = torch.from_numpy(learn.affect.astype(np.float32))
+    both = np.concatenate([learn.inputs, in_mirror(learn.inputs, face_model())])
+    centre, scale = both.mean(0), both.std(0) + SMALL * np.median(both.std(0))
+    x = torch.from_numpy(((both - centre) / scale).astype(np.float32))
+    votes = torch.from_numpy(np.tile(learn.targets, (2, 1)).astype(np.float32))
+    place = torch.from_numpy(np.tile(learn.affect, (2, 1)).astype(np.float32))
     known = []
     for _ in range(s.members):
         network = _trained(s, x, votes, place)
@@ -184,14 +193,29 @@ def _learned(s: FaceAffectSettings, learn: Fitted) -> FaceAffect:
     return FaceAffect(centre.astype(float), scale.astype(float), layers)
 
 
+def in_mirror(inputs: np.ndarray, model: FaceModel) -> np.ndarray:
+    """What is looked at of faces in a mirror."""
+    place = {row: n for n, row in enumerate(LOOKED_AT)}
+    other = [
+        place.get(row, place[own])
+        for own, row in zip(LOOKED_AT, partners(model)[list(LOOKED_AT)], strict=True)
+    ]
+    actions = len(model.expressions)
+    marks = inputs[:, actions + TURNS :].reshape(len(inputs), -1, 3)[:, other] * (-1.0, 1.0, 1.0)
+    turns = inputs[:, actions : actions + TURNS] * (1.0, -1.0, -1.0)
+    return np.concatenate(
+        [inputs[:, swapped(model)], turns, marks.reshape(len(inputs), -1)], axis=1
+    )
+
+
 def _trained(s: FaceAffectSettings, x, votes, place) -> Network:
     network = Network(x.shape[1], s.hidden).train()
     optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, s.epochs)
     for _ in range(s.epochs):
-        for rows in torch.randperm(len(x)).split(64):
-            noise = 0.15 * torch.randn_like(x[rows])
-            out = network(x[rows] + noise, 0.2)
+        for rows in torch.randperm(len(x)).split(BATCH):
+            noise = NOISE * torch.randn_like(x[rows])
+            out = network(x[rows] + noise, DROPPED)
             logits, told = out[:, : len(EXPRESSIONS)], torch.tanh(out[:, len(EXPRESSIONS) :])
             entropy = -(votes[rows] * torch.log_softmax(logits, 1)).sum(1).mean()
             loss = entropy + sum(1.0 - _concordance(told[:, k], place[rows, k]) for k in range(2))
@@ -219,14 +243,15 @@ def _finish(s: FaceAffectSettings, reader: FaceAffect, metrics: dict, counts: tu
     changed = changed_options(s, "kept")
     text = f"""# Affect from geometry
 
-Valence, arousal and the seven expressions from the numbers of a fit of the face model alone; it
-never sees a pixel (EMOCA, section 5.2).
+Valence, arousal and the seven expressions from the numbers of a fit of the face model and from
+landmarks with their depth, pose and identity taken out; it never sees a pixel (EMOCA, section 5.2).
 
 - File: `{Path(s.out).name}`, float16
 
-**Data.** {counts[0]} photographs with people's votes, fitted each by itself; {counts[1]} others to
-check on, which the image networks did not learn from either (the affect reader's two dozen numbers
-did, from half of them). Votes are placed on the plane of affect by Russell and Mehrabian 1977.
+**Data.** {counts[0]} photographs with people's votes and their mirrors, fitted each by itself;
+{counts[1]} others to check on, which the image networks did not learn from either (the affect
+reader's two dozen numbers did, from half of them). Votes are placed on the plane of affect by
+Russell and Mehrabian 1977.
 
 **Licence of the data.** {HUMAN_LICENCE}
 

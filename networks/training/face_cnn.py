@@ -1,14 +1,15 @@
 """What the cascade is compared with: a small convolutional network on the same inputs.
 
 It sees the upright picture of the head that the stages see, the landmark displacement and the
-parameters so far, and tells in one step what these lack. It is measured on the same people and
-writes no file.
+parameters so far, and tells in one step what these lack. It is measured on the same people; a file
+of it is only for measuring it elsewhere.
 """
 
 from __future__ import annotations
 
 import itertools
 import sys
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 
@@ -45,6 +46,7 @@ class FaceCnnSettings:
     epochs: int = option(30, "times that all are looked at")
     jitter: float = option(0.4, "deviation of landmarks that are shaken, millimetres")
     seed: int = option(0, "seed of everything random")
+    out: str = option("", "file to write, for `face_model.scan_pictures --cnn`")
 
 
 class Network(nn.Module):
@@ -65,6 +67,35 @@ class Network(nn.Module):
         return self.told(torch.cat([self.seen(self.convolutions(pictures)), numbers], 1))
 
 
+@dataclass(frozen=True)
+class FaceCnn:
+    """A network and the scale (I + E,) of what it tells; called as a `FaceRegression` is."""
+
+    network: Network
+    scale: np.ndarray
+
+    def __call__(
+        self, fitter: Fitter, pictures: Sequence[Upright], seen: np.ndarray, start: Guess
+    ) -> Guess:
+        x, z = inputs(fitter, pictures, seen, start)
+        with torch.no_grad():
+            told = self.network(torch.from_numpy(x), torch.from_numpy(z)).numpy()
+        return start.moved(fitter, seen, told * self.scale)
+
+    def save(self, path: str | Path) -> None:
+        """Write it; `load` reads it."""
+        kept = self.network.told[0].in_features - self.network.seen[2].out_features
+        torch.save((kept, self.network.state_dict(), torch.from_numpy(self.scale)), path)
+
+    @staticmethod
+    def load(path: str | Path) -> FaceCnn:
+        """One that `save` wrote."""
+        numbers, state, scale = torch.load(path, weights_only=True)
+        network = Network(numbers, len(scale))
+        network.load_state_dict(state)
+        return FaceCnn(network.eval(), scale.numpy())
+
+
 def train(s: FaceCnnSettings) -> dict[str, float]:
     """Train and measure."""
     torch.manual_seed(s.seed)
@@ -74,7 +105,9 @@ def train(s: FaceCnnSettings) -> dict[str, float]:
     rng = np.random.default_rng(s.seed)
     both = [c for c in parts["train"] for c in (c, mirrored(c, model))]
     learn = [shaken(c, fitter, s.jitter, rng) for c in both]
-    x, z, y = inputs(fitter, learn)
+    start, pictures, seen = _looked_at(fitter, learn)
+    x, z = inputs(fitter, pictures, seen, start)
+    y = lacking(learn, start)
     scale = y.std(0) + 1e-6
     weight = torch.from_numpy((scale * importance(model)).astype(np.float32))
     network = Network(z.shape[1], y.shape[1])
@@ -84,8 +117,8 @@ def train(s: FaceCnnSettings) -> dict[str, float]:
     for epoch in range(s.epochs):
         total = 0.0
         for rows in torch.randperm(len(x)).split(64):
-            pictures = columns[0][rows] * torch.empty(len(rows), 1, 1, 1).uniform_(0.7, 1.3)
-            off = (network.train()(pictures, columns[1][rows]) - columns[2][rows]) * weight
+            shown = columns[0][rows] * torch.empty(len(rows), 1, 1, 1).uniform_(0.7, 1.3)
+            off = (network.train()(shown, columns[1][rows]) - columns[2][rows]) * weight
             loss = (off**2).sum(1).mean()
             optimiser.zero_grad()
             loss.backward()
@@ -94,30 +127,34 @@ def train(s: FaceCnnSettings) -> dict[str, float]:
         schedule.step()
         if epoch % 5 == 4:
             say(f"epoch {epoch + 1}: {total / len(x):.3f}")
-    return _measured(network.eval(), fitter, parts["test"], scale)
+    cnn = FaceCnn(network.eval(), scale)
+    if s.out:
+        cnn.save(s.out)
+    return _measured(cnn, fitter, parts["test"])
 
 
-def inputs(fitter: Fitter, cases: list[Case]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pictures (N, 1, SMALL, SMALL), numbers (N, K), and what is lacking (N, I + E)."""
+def _looked_at(fitter: Fitter, cases: list[Case]) -> tuple[Guess, list[Upright], np.ndarray]:
+    """Where cases start, their upright pictures, and their landmarks (N, 478, 2)."""
+    pictures = [Upright.of(c.grey, fitter.camera, c.start.heads) for c in cases]
+    return Guess.joined([c.start for c in cases]), pictures, np.array([c.seen for c in cases])
+
+
+def inputs(
+    fitter: Fitter, pictures: Sequence[Upright], seen: np.ndarray, start: Guess
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures (N, 1, SMALL, SMALL) and numbers (N, K) that the network sees."""
     displacement = FaceRegression(("ld", "turned", "so_far"), np.zeros(0), np.zeros((0, 0)), ())
-    pictures, numbers = [], []
-    for case in cases:
-        upright = Upright.of(case.grey, fitter.camera, case.start.heads)
-        small = cv2.resize(upright.pixels, (SMALL, SMALL), interpolation=cv2.INTER_AREA)
-        small = small.astype(np.float32)
-        pictures.append((small - small.mean()) / (small.std() + 5.0))
-        numbers.append(displacement.look(fitter.camera, [upright], case.seen[None], case.start)[0])
-    lack = lacking(cases, Guess.joined([c.start for c in cases]))
-    return np.array(pictures)[:, None], np.array(numbers, np.float32), lack
+    small = [cv2.resize(p.pixels, (SMALL, SMALL), interpolation=cv2.INTER_AREA) for p in pictures]
+    grey = np.array(small, np.float32)
+    spread = grey.std((1, 2), keepdims=True) + 5.0
+    grey = (grey - grey.mean((1, 2), keepdims=True)) / spread
+    numbers = displacement.look(fitter.camera, pictures, seen, start)
+    return grey[:, None], numbers.astype(np.float32)
 
 
-def _measured(network: Network, fitter: Fitter, cases: list[Case], scale) -> dict[str, float]:
-    x, z, _ = inputs(fitter, cases)
-    with torch.no_grad():
-        told = network(torch.from_numpy(x), torch.from_numpy(z)).numpy() * scale
-    start = Guess.joined([c.start for c in cases])
-    guesses = start.moved(fitter, np.array([c.seen for c in cases]), told)
-    table = measured(fitter.model, cases, guesses)
+def _measured(cnn: FaceCnn, fitter: Fitter, cases: list[Case]) -> dict[str, float]:
+    start, pictures, seen = _looked_at(fitter, cases)
+    table = measured(fitter.model, cases, cnn(fitter, pictures, seen, start))
     for name, row in table.items():
         say(f"{name:<10} " + ", ".join(f"{k} {v:.3f}" for k, v in row.items()))
     return table["all"]

@@ -270,7 +270,7 @@ def fitter_of(case: Case, model: FaceModel) -> Fitter:
 
 def mirrored(case: Case, model: FaceModel) -> Case:
     """The same face seen in a mirror: the model's people are alike on both sides."""
-    partner, swap = _partners(model), _swapped(model)
+    partner, swap = partners(model), swapped(model)
     flat = case.seen[partner] * (-1.0, 1.0) + (case.grey.shape[1], 0.0)
     start, heads = case.start, case.start.heads
     turned = Heads(FLIP @ heads.rotation @ FLIP, heads.translation @ FLIP)
@@ -285,7 +285,7 @@ def mirrored(case: Case, model: FaceModel) -> Case:
                    start=guess)  # fmt: skip
 
 
-def _partners(model: FaceModel) -> np.ndarray:
+def partners(model: FaceModel) -> np.ndarray:
     """(478,) each landmark's partner on the other side."""
     corners, shares = model.landmark_corners, model.landmark_shares
     places = np.einsum("lkc,lk->lc", model.mean[corners], shares)
@@ -295,7 +295,7 @@ def _partners(model: FaceModel) -> np.ndarray:
     return np.where(mutual, partner, np.arange(len(partner)))
 
 
-def _swapped(model: FaceModel) -> np.ndarray:
+def swapped(model: FaceModel) -> np.ndarray:
     """(E,) each action's partner on the other side."""
     return np.array([model.expressions.index(mirror_name(n)) for n in model.expressions])
 

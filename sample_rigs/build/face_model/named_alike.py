@@ -43,13 +43,17 @@ def drawn(artist: Artist, shot: Shot, expression: np.ndarray) -> np.ndarray:
 
     points = artist.face.points(torch.from_numpy(np.asarray(expression, np.float32)))
     flat, far = (part.numpy() for part in artist.flat(points, artist.view(shot)))
-    grey = artist.skin.grey * artist.face.shades(points).numpy() / 255.0
+    light = artist.face.shades(points).numpy() / 255.0
     side = SIZE * rasteriser.SAMPLES
     places = (flat - SIDE / 2.0) * SHOWN * side / SIDE + side / 2.0
     triangles = artist.face.triangles
     covered = rasteriser.cover(np.c_[places, far].astype(np.float32), triangles, side)
     shown = np.full(side * side, PLAIN / 255.0, np.float32)
-    shown[covered.sample] = covered.blend(grey[triangles][..., None].astype(np.float32))[:, 0]
+    shares = torch.from_numpy(covered.shares)
+    grey = artist.face.colours(
+        artist.skin, torch.from_numpy(covered.triangle).long(), shares[:, 1], shares[:, 2]
+    )
+    shown[covered.sample] = covered.blend(light[triangles][..., None])[:, 0] * grey.numpy()
     shown = cv2.resize(shown.reshape(side, side), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
     return np.repeat((np.clip(shown, 0, 1) * 255).astype(np.uint8)[..., None], 3, axis=2)
 

@@ -2,13 +2,15 @@
 from pictures of heads of another making, as distances to their surface, millimetres.
 
 The heads (see `measure`) are drawn plainly: skin, painted brows and lips, eyes, a sun and a sky.
-Each picture is read by itself, by the fit to the landmarks alone and by the cascade; what comes out
-is laid rigidly onto the head.
+Each picture is read by itself, by the fit to the landmarks alone, by the cascade and by others that
+are given; what comes out is laid rigidly onto the head. Everybody has every expression from every
+side, so that expressions and sides differ in nothing else.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,11 +21,17 @@ import numpy as np
 from ....exprgen_addon.studio import rasteriser
 from ....networks.face_model.cascade import FaceRegression, Guess, Upright, face_regression
 from ....networks.face_model.fitting import Fitter, vertex_normals
-from ....networks.face_model.measure import MEASURED_ANGLE, laid_over
+from ....networks.face_model.measure import (
+    MEASURED_ANGLE,
+    as_large,
+    centre_points,
+    laid_over,
+    whole_points,
+)
 from ....networks.face_model.model import FaceModel, face_model
 from ....networks.face_model.projection import Camera, rotation_of
 from .measure import Heads as ScannedHeads
-from .measure import Scan, distances, nearest
+from .measure import Scan, nearest
 
 SIZE = 240
 AWAY = 1900.0
@@ -47,8 +55,14 @@ EXPRESSIONS = {
     "disgust": {"noseSneer_L": 0.9, "noseSneer_R": 0.9, "mouthUpperUp_L": 0.7,
                 "mouthUpperUp_R": 0.7, "browDown_L": 0.5, "browDown_R": 0.5},
 }  # fmt: skip
-YAWS = (0.0, 20.0, 40.0, 60.0)
+YAWS = (0.0, 15.0, 30.0, 45.0, 60.0, 75.0, 90.0)
+STEEP = 0.3
+"""Cosine of a normal to the front from which a distance along it tells one along z."""
+ALIKE = 0.5
+"""Cosine of the normals of two points that are of the same piece of skin."""
 ROUNDS = 5
+BEYOND = 8.0
+"""Millimetres beside the model's edge from which there is nothing to compare."""
 
 
 @dataclass(frozen=True)
@@ -121,28 +135,48 @@ class Painter:
 
 
 def pictures(painter: Painter, people: int, seed: int = 5) -> Iterator[tuple[str, float, Drawn]]:
-    """(expression, yaw, picture) of some people, each in every expression, from one side a time."""
+    """(expression, yaw, picture) of some people, each in every expression from every side."""
     for number in range(people):
         rng = np.random.default_rng([seed, number])
         identity = rng.normal(0, 1, painter.heads.identities)
-        for k, (name, weights) in enumerate(EXPRESSIONS.items()):
-            sun = rng.normal((-0.3, 0.5, 1.0), 0.25)
-            yaw = YAWS[(k + number) % len(YAWS)]
-            sun = sun / np.linalg.norm(sun)
-            yield name, yaw, painter.draw(identity, weights, yaw, sun)
+        sun = rng.normal((-0.3, 0.5, 1.0), 0.25)
+        sun = sun / np.linalg.norm(sun)
+        for (name, weights), yaw in itertools.product(EXPRESSIONS.items(), YAWS):
+            side = yaw if number % 2 else -yaw
+            yield name, yaw, painter.draw(identity, weights, side, sun)
 
 
-def to_surface(points: np.ndarray, model: FaceModel, scan: Scan) -> float:
-    """Mean distance of a scan's face to the model's points (V, 3), laid onto it rigidly."""
-    from ....networks.face_model.measure import whole_points
+def to_surface(points: np.ndarray, model: FaceModel, scan: Scan) -> tuple[float, ...]:
+    """How far a scan's face lies from the model's points (V, 3), laid onto it rigidly, see
+    MEASURES."""
+    distance, centre, whole = _off(_laid(points, model, scan, sized=False), model, scan)
+    return distance, centre, whole, _off(_laid(points, model, scan, sized=True), model, scan)[0]
 
+
+def _laid(points: np.ndarray, model: FaceModel, scan: Scan, sized: bool) -> np.ndarray:
+    """All points moved rigidly to where the face is nearest to a scan's; sized: and scaled."""
     rows = whole_points(model)
     for _ in range(ROUNDS):
-        theirs, _ = nearest(points[rows], scan.points)
-        goal = scan.points[theirs]
-        moved = laid_over(points[rows], goal)
-        points = _same_motion(points, points[rows], moved)
-    return float(distances(points, model, scan).mean())
+        goal = scan.points[nearest(points[rows], scan.points)[0]]
+        if sized:
+            points = points * as_large(points[rows], goal)
+        points = _same_motion(points, points[rows], laid_over(points[rows], goal))
+    return points
+
+
+def _off(points: np.ndarray, model: FaceModel, scan: Scan) -> tuple[float, float, float]:
+    """Mean distance, and the root mean square along z of centre and whole."""
+    rows = whole_points(model)
+    normals = vertex_normals(points, model.faces[: model.skin])[rows]
+    which, gap = nearest(scan.points, points[rows])
+    along = ((scan.points - points[rows][which]) * normals[which]).sum(1)
+    covered = gap < BEYOND + np.abs(along)
+    covered &= (normals[which] * scan.normals).sum(1) > ALIKE  # else it is of a mouth's inside
+    front = covered & (normals[which, 2] > STEEP)
+    high = along / np.maximum(normals[which, 2], STEEP)
+    centre = front & centre_points(model)[which]
+    rmse = [float(np.sqrt((high[kept] ** 2).mean())) for kept in (centre, front)]
+    return float(np.abs(along[covered]).mean()), *rmse
 
 
 def _same_motion(points: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
@@ -152,47 +186,79 @@ def _same_motion(points: np.ndarray, before: np.ndarray, after: np.ndarray) -> n
     return (points - before.mean(0)) @ turn + after.mean(0)
 
 
+MEASURES = ("distance", "centre RMSE z", "whole RMSE z", "distance with size taken out")
+
+
+def read(drawn: Drawn, detector, fitter: Fitter, methods: dict) -> dict[str, Guess] | None:
+    """What each method makes of a picture; None: no face is found."""
+    if not (faces := detector.detect(drawn.picture)):
+        return None
+    seen = faces[0].landmarks[None, :, :2].astype(float)
+    solved = fitter.clip(seen, np.zeros(1))
+    start = Guess.settled(fitter, seen, solved.identity[None], solved.expression, solved.heads)
+    grey = cv2.cvtColor(drawn.picture, cv2.COLOR_RGB2GRAY)
+    upright = [Upright.of(grey, fitter.camera, start.heads)]
+    found = {"mean face": replace(start, identity=0.0 * start.identity), "fit": start}
+    return found | {name: told(fitter, upright, seen, start) for name, told in methods.items()}
+
+
+def _methods(given: argparse.Namespace, model: FaceModel) -> dict:
+    """name -> what tells faces."""
+    out = {"regression": face_regression(model)}
+    for text in given.regression:
+        name, _, path = text.rpartition("=")
+        out[name or Path(path).stem] = FaceRegression.load(path, model)
+    if given.cnn:
+        from ....networks.training.face_cnn import FaceCnn
+
+        out["network"] = FaceCnn.load(given.cnn)
+    return out
+
+
+def _print(rows: list[tuple[str, float, dict]]) -> None:
+    """A line a method and group: the measures."""
+    names = list(rows[0][2])
+    groups = [("all", rows), *((n, [r for r in rows if r[0] == n]) for n in EXPRESSIONS),
+              *((f"yaw {y:g}", [r for r in rows if r[1] == y]) for y in YAWS)]  # fmt: skip
+    print(f"{'':<9} pictures  " + "  ".join(f"{name:>25}" for name in names))
+    print(f"{'':<19}{' / '.join(MEASURES)}, millimetres")
+    for group, own in groups:
+        if own:
+            means = [np.mean([r[2][name] for r in own], axis=0) for name in names]
+            told = "  ".join(" / ".join(f"{v:.2f}" for v in m).rjust(25) for m in means)
+            print(f"{group:<9} {len(own):>8}  {told}")
+
+
 def main() -> None:
     from ....networks.tracking.face_detector import FaceDetector
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scans", type=Path, required=True)
-    parser.add_argument("--people", type=int, default=8)
-    parser.add_argument("--regression", type=Path, help="by default the one that ships")
+    parser.add_argument("--people", type=int, default=6)
+    parser.add_argument(
+        "--regression", action="append", default=[], help="NAME=FILE, beside the one that ships"
+    )
+    parser.add_argument("--cnn", type=Path, help="of `exprgen train face_cnn --out`")
     parser.add_argument("--sheet", type=Path, help="a PNG of some of the pictures")
     given = parser.parse_args()
     model, painter = face_model(), Painter(given.scans)
-    own = given.regression
-    regression = FaceRegression.load(own, model) if own else face_regression(model)
+    methods = _methods(given, model)
     fitter = Fitter(model, Camera.of((SIZE, SIZE), MEASURED_ANGLE))
     rows, shown = [], []
     with FaceDetector() as detector:
         for name, yaw, drawn in pictures(painter, given.people):
             shown.append(drawn.picture)
-            if not (faces := detector.detect(drawn.picture)):
-                print(f"{name}, {yaw:g} degrees: no face")
+            if (found := read(drawn, detector, fitter, methods)) is None:
                 continue
-            seen = faces[0].landmarks[None, :, :2].astype(float)
-            solved = fitter.clip(seen, np.zeros(1))
-            start = Guess.settled(
-                fitter, seen, solved.identity[None], solved.expression, solved.heads
-            )
-            grey = cv2.cvtColor(drawn.picture, cv2.COLOR_RGB2GRAY)
-            upright = Upright.of(grey, fitter.camera, start.heads)
-            end = regression(fitter, [upright], seen, start)
-            mean = replace(start, identity=0.0 * start.identity)
-            off = [to_surface(model.points(g.identity[0], g.expression[0]), model, drawn.scan)
-                   for g in (mean, start, end)]  # fmt: skip
-            rows.append((name, yaw, *off))
+            off = {}
+            for method, guess in found.items():
+                points = model.points(guess.identity[0], guess.expression[0])
+                off[method] = to_surface(points, model, drawn.scan)
+            rows.append((name, yaw, off))
     if given.sheet:
-        cv2.imwrite(str(given.sheet), np.hstack(shown[:6])[..., ::-1])
-    print(f"{'':<10} pictures  mean face  fit   regression")
-    groups = [("all", rows), *((n, [r for r in rows if r[0] == n]) for n in EXPRESSIONS),
-              *((f"yaw {y:g}", [r for r in rows if r[1] == y]) for y in YAWS)]  # fmt: skip
-    for name, own in groups:
-        if own:
-            off = np.mean([r[2:] for r in own], axis=0)
-            print(f"{name:<10} {len(own):>8}  {off[0]:9.2f} {off[1]:5.2f} {off[2]:8.2f}")
+        cv2.imwrite(str(given.sheet), np.hstack(shown[: len(YAWS)])[..., ::-1])
+    print(f"{len(rows)} of {len(shown)} pictures with a face")
+    _print(rows)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """`python -m exprgen.sample_rigs.build.face_model.views --out DIR`: people in every expression and
 from every side, with their points: what the cascaded regression learns (Wu, section 4.1).
 
+With `--grid` each person has every expression from every side instead, one picture each: what
+measures it, so that expressions differ in nothing else (as the paper's Figure 4).
+
 A person's pictures are drawn quickly, made worse as footage is (small, blurred, noisy, compressed),
 and given to the landmarker. A person's file is kept: an interrupted run goes on.
 `networks/training/face_regression.py` reads them.
@@ -9,6 +12,8 @@ and given to the landmarker. A person's file is kept: an interrupted run goes on
 from __future__ import annotations
 
 import argparse
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,16 +37,30 @@ UNLABELLED = -1
 FRONTAL = 0.4
 """Share of the pictures that look into the camera as people do who talk to somebody."""
 LOOKED_AWAY = np.radians(90.0)
+GRID_YAWS = (0, 15, 30, 45, 60, 75)
+"""Degrees; at 90 no face is found."""
 
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """people: how many, from number `first` on. pictures: of each. seed: of everything."""
+    """people: how many, from number `first` on. pictures: of each; grid: every expression from
+    every side instead. seed: of everything."""
 
     people: int = 60
     pictures: int = 36
     first: int = 0
     seed: int = SEED
+    grid: bool = False
+
+    def drawn(self, number: int) -> Iterator[tuple[np.random.Generator, tuple]]:
+        """Generators of a person's pictures and what is on them, see `draw`."""
+        if self.grid:
+            for n, cell in enumerate(itertools.product(EXPRESSIONS, GRID_YAWS)):
+                yield np.random.default_rng([self.seed, number, n]), cell_of(number, *cell)
+            return
+        for n in range(self.pictures):
+            rng = np.random.default_rng([self.seed, number, n])
+            yield rng, draw(rng)
 
 
 def build_views(out: Path, s: ViewSettings, say=print) -> list[Path]:
@@ -57,7 +76,7 @@ def build_views(out: Path, s: ViewSettings, say=print) -> list[Path]:
                 columns = _of_person(out / "people", s, number, detector)
                 with written_whole(path) as part, open(part, "wb") as file:
                     np.savez(file, **columns)
-                say(f"{path.name}: {len(columns['label'])} of {s.pictures} pictures with a face")
+                say(f"{path.name}: {len(columns['label'])} pictures with a face")
             paths.append(path)
     return paths
 
@@ -77,6 +96,15 @@ def draw(rng: np.random.Generator) -> tuple[np.ndarray, int, tuple[float, float,
     return np.clip(weights, 0, 1), kind, (rng.normal(0, 0.12), float(yaw), rng.normal(0, 0.08))
 
 
+def cell_of(number: int, expression: str, yaw: int) -> tuple:
+    """As `draw`: an expression as its first key pose has it, to one side or, of odd people, the
+    other."""
+    poses = [name for name in POSES if label(name) == expression]
+    weights = np.array(arkit_weights(POSES[poses[0]])) if poses else np.zeros(len(ARKIT_INDEX))
+    side = np.radians(yaw) * (1 if number % 2 else -1)
+    return np.clip(weights, 0, 1), EXPRESSIONS.index(expression), (0.0, float(side), 0.0)
+
+
 def _of_person(folder: Path, s: ViewSettings, number: int, detector) -> dict[str, np.ndarray]:
     from ....exprgen_addon.studio.face_studio import StudioSettings
     from ..assemble import build_once
@@ -87,9 +115,7 @@ def _of_person(folder: Path, s: ViewSettings, number: int, detector) -> dict[str
     rows = []
     with QuickStudio(profile, StudioSettings(size=SIZE)) as studio:
         true = Truth(studio, config)
-        for n in range(s.pictures):
-            rng = np.random.default_rng([s.seed, number, n])
-            weights, kind, orbit = draw(rng)
+        for rng, (weights, kind, orbit) in s.drawn(number):
             studio.pose_units(arkit_to_unit(profile.expression_controls, weights))
             studio.look(replace(random_look(rng), orbit=orbit, zoom=rng.uniform(0.75, 1.0)))
             picture = worse(studio.render(), rng)
@@ -155,6 +181,7 @@ def worse(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--grid", action="store_true", help="every expression from every side")
     for name in ("people", "pictures", "first", "seed"):
         parser.add_argument(f"--{name}", type=int, default=getattr(ViewSettings, name))
     given = vars(parser.parse_args())

@@ -10,7 +10,12 @@ torch = pytest.importorskip("torch")
 
 from exprgen.networks.errors import ModelError
 from exprgen.networks.face_model import consistency
-from exprgen.networks.face_model.drawn_face import SIDE
+from exprgen.networks.face_model.drawn_face import (
+    SIDE,
+    DrawnFace,
+    SkinShot,
+    read_skin,
+)
 from exprgen.networks.face_model.face_fit import fit_track
 from exprgen.networks.vocabulary import LANDMARKS
 from exprgen.tests.support.filmed_face import SIZE, film, track_of
@@ -88,6 +93,22 @@ def test_between_the_frames_looked_at_the_change_is_smooth(filmed, model, monkey
     found = consistency.consistent(track, fit, pictures[::2], model, replace(SETTINGS, every=0.05))
     assert np.allclose(found.expression[:, 3], [0.0, 0.1, 0.2])
     assert consistency.consistent(track, fit, [], model) is fit
+
+
+def test_colours_are_read_where_landmarks_are_seen(filmed, model):
+    """A dark spot on the nose's tip is there again, though the fit has the nose elsewhere."""
+    fit = filmed[1]
+    heads = fit.heads.of(np.array([0]))
+    face = DrawnFace(model, fit.identity, fit.camera)
+    rest = face.points(torch.zeros(len(face.moves)))
+    marks = face.pixels(face.marks(rest), heads)[0].numpy() + np.array([6.0, 3.0])
+    grey = np.full(SIZE[::-1], 160, np.uint8)
+    cv2.circle(grey, tuple(int(v) for v in marks[1]), 7, 40, -1)
+    skin = read_skin(face, [SkinShot(grey, np.zeros(len(face.moves)), heads, marks)])
+    corner = int(model.landmark_corners[1][model.landmark_shares[1].argmax()])
+    nose = (model.faces[: model.skin] == corner).any(1)
+    shaded = skin.grey[: model.skin]
+    assert np.median(shaded[nose]) < 0.6 * np.median(shaded)
 
 
 def test_without_torch_it_says_what_to_do(monkeypatch):
