@@ -307,7 +307,7 @@ def relation_fit(
     prior[:, ~np.isfinite(hold)] = felt[:, ~np.isfinite(hold)]
     prior = _shut_by_their_own(prior, controls, actor)
     limits = _limits(controls, values - geometry.response.rest)
-    bound = bound_targets(values, aim.weights)
+    bound = bound_targets(values, aim.weights, geometry)
     return Fit(geometry.bound, bound.values, bound.weights, prior, hold, *limits)
 
 

@@ -60,8 +60,9 @@ WEIGHTS = {
     "nose_width": 0.3,
 }
 """How much each relation binds, by name without side or place."""
-CHIN_APART = 8.0
-"""The same for how low the chin hangs beside the lips' opening."""
+CHIN_APART = 10.0
+"""The same for how low the chin hangs beside the lips' opening, less by the share of its own motion
+by which a character's jaw parts the lips further: a cartoon's chin can't be told from its mouth."""
 SIDEWAYS = [
     i
     for i, (name, r) in enumerate(RELATIONS.items())
@@ -165,10 +166,18 @@ def _chin_apart() -> np.ndarray:
     return weights
 
 
-def bound_targets(values: np.ndarray, weights: np.ndarray) -> Targets:
+def bound_targets(values: np.ndarray, weights: np.ndarray, geometry: Geometry) -> Targets:
     """Targets (N, K) and their weights with those of `Geometry.bound`'s measure beside them."""
-    apart = CHIN_APART / WEIGHTS["jaw_height"] * weights[:, JAW]
+    apart = CHIN_APART / WEIGHTS["jaw_height"] * _chin_alone(geometry.bound) * weights[:, JAW]
     return Targets(np.c_[values, values @ _chin_apart()], np.c_[weights, apart])
+
+
+def _chin_alone(bound: LinearResponse) -> float:
+    """0..1, how far what hangs the chin lowest moves the chin alone, and doesn't part the lips by
+    more or less than that."""
+    alone = bound.reach().reshape(-1, len(bound.rest))
+    lowest = alone[alone[:, JAW].argmin()] if len(alone) else bound.rest
+    return 1.0 - min(abs(lowest[-1]) / max(abs(lowest[JAW]), 1e-9), 1.0)
 
 
 def _telling_poses(model: ResponseModel, profile: RigProfile) -> np.ndarray:
