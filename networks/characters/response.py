@@ -14,7 +14,7 @@ the lip does is turned with it.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -131,6 +131,15 @@ class LinearResponse:
         """(N, K, C) how the measures change with each unit value, on the half that it is on."""
         up, down = self.slopes(units)
         return np.where((np.asarray(units) < 0)[:, None], down, up)
+
+    def with_sums(self, sums: np.ndarray) -> LinearResponse:
+        """The same with E more measures, each a sum of the K by its weights: sums (E, K)."""
+
+        def longer(values: np.ndarray) -> np.ndarray:
+            return np.concatenate([values, values @ sums.T], axis=-1)
+
+        seen = {name: longer(getattr(self, name)) for name in ("rest", "curves", "bends")}
+        return replace(self, **seen)
 
     def reach(self) -> np.ndarray:
         """(C, 2, K) displacement of each control alone, at its minimum and at its maximum."""

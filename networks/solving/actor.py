@@ -27,7 +27,7 @@ from .contact import (
 )
 from .head_and_gaze import head_angles
 from .lips_touch import touch_chance
-from .mouth_motion import with_mouth_motion
+from .mouth_motion import MouthSeen, with_mouth_motion
 from .relations import INDEX, LID_GAPS, LIP_GAPS, RELATIONS, actor_points, measure
 from .smoothing import JUMP_UNITS, STRENGTH, slow, smooth
 from .teeth_seen import teeth_together
@@ -105,7 +105,12 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
     footage = footage_name(track)
     found = own.beside(known.without(footage), settings.actor)
     neutral = found.relations
-    raw = _told(track, values - neutral)
+    bias = lips_bias(values[:, LIP_GAPS].mean(1), track.found)
+    # Whether lips touch is told by the frame itself: smoothing would open a quick "p".
+    gap = _own_gap(track, values[:, LIP_GAPS].mean(1), bias)
+    chance = None if track.meta.get("coefficients") else touch_chance(track, gap)
+    teeth = teeth_together(track, gap)
+    raw = _told(track, values - neutral, chance, teeth)
     facing = np.cos(head_angles(track.head_pose)[:, 1]).clip(0.0, 1.0)
     moved = evened(track.times, _smoothed(track.times, raw, settings), facing)
     reach = np.percentile(moved[track.found] if track.found.any() else moved, (2, 98), axis=0)
@@ -113,22 +118,18 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
         known = known.seen(footage, own.relations, own.seconds, reach)
         known.save(settings.actor)
         reach = np.stack([known.reach[:, 0].min(0), known.reach[:, 1].max(0)])
-    bias = lips_bias(values[:, LIP_GAPS].mean(1), track.found)
-    # Whether lips touch is told by the frame itself: smoothing would open a quick "p".
-    gap = _own_gap(track, values[:, LIP_GAPS].mean(1), bias)
-    shut = lips_shut(gap, None if track.meta.get("coefficients") else touch_chance(track, gap))
+    shut = lips_shut(gap, chance)
     gaps = moved[:, LIP_GAPS] + neutral[LIP_GAPS] - bias
     lips = parted(gaps, shut)
     lids = _lids(track, moved, neutral)
     quick = quick_reach(moved - slow(track.times, moved))
     seen = (moved, neutral, reach, quick, facing, lips, shut, _pursed(track, settings), lids)
-    return ActorRelations(*seen, found.source, found.trust, _teeth(track, gap, settings))
+    return ActorRelations(*seen, found.source, found.trust, _teeth(track, teeth, settings))
 
 
-def _teeth(track: FaceTrack, gap: np.ndarray, settings: RetargetSettings) -> np.ndarray:
-    """(N,) how far teeth are together, steady; a tongue that comes out between them is as bright,
-    and holds them apart."""
-    together = teeth_together(track, gap)
+def _teeth(track: FaceTrack, together: np.ndarray, settings: RetargetSettings) -> np.ndarray:
+    """(N,) how far teeth are `together` (N,), steady; a tongue that comes out between them is as
+    bright, and holds them apart."""
     if together.any() and track.mouth is not None:
         together = together * (1.0 - tongue_amount(track, settings))
     return smooth(track.times, together[:, None], settings.smoothing_mouth, JUMP_UNITS)[:, 0]
@@ -140,18 +141,22 @@ def _pursed(track: FaceTrack, settings: RetargetSettings) -> np.ndarray:
     return smooth(track.times, pursed(arkit)[:, None], settings.smoothing_mouth, JUMP_UNITS)[:, 0]
 
 
-def own_motion(track: FaceTrack) -> tuple[np.ndarray, np.ndarray]:
-    """(N, K) relations as measured, and (N, 52) coefficients, lost frames filled; what
-    `mouth_motion` is told from."""
-    return _without_lag(track, _relations_of(track)), _without_lag(track, track.arkit)
+def own_motion(track: FaceTrack) -> MouthSeen:
+    """What `mouth_motion` is told from, of a clip."""
+    gap = own_lip_gap(track)
+    chance, teeth = touch_chance(track, gap), teeth_together(track, gap)
+    return _mouth_seen(track, _relations_of(track), chance, teeth)
 
 
-def _told(track: FaceTrack, moved: np.ndarray) -> np.ndarray:
+def _mouth_seen(track: FaceTrack, moved, chance, teeth) -> MouthSeen:
+    return MouthSeen(_without_lag(track, moved), _without_lag(track, track.arkit), chance, teeth)
+
+
+def _told(track: FaceTrack, moved: np.ndarray, chance, teeth) -> np.ndarray:
     """Motions (N, K), lost frames filled, the mouth's quick ones as its landmarks together tell."""
-    filled = _without_lag(track, moved)
-    if track.meta.get("stills") or track.meta.get("coefficients"):
-        return filled
-    return with_mouth_motion(track.times, filled, _without_lag(track, track.arkit))
+    if track.meta.get("stills") or chance is None:
+        return _without_lag(track, moved)
+    return with_mouth_motion(track.times, _mouth_seen(track, moved, chance, teeth))
 
 
 def quick_reach(quick: np.ndarray) -> np.ndarray:

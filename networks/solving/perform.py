@@ -22,7 +22,17 @@ from .fit import Fit
 from .mouth_motion import quick
 from .relations import FORWARD, INDEX, JAW, LIP_GAPS, LOWER_LIP, RELATIONS, SIDES, UPPER_LIP, WIDTH
 from .smoothing import FEELING_HERTZ, JUMP_UNITS, slow, smooth
-from .targets import FULL_AND_FORWARD, HOLD, Geometry, kind_of, rounded, targets_for
+from .targets import (
+    FULL_AND_FORWARD,
+    HOLD,
+    Geometry,
+    bound_targets,
+    kind_of,
+    rounded,
+    scales,
+    targets_for,
+)
+from .teeth_seen import held_teeth
 
 STIRRED = 0.01
 """Eye distances from which on an actor's slow motion has a direction."""
@@ -81,6 +91,9 @@ CLENCHED = 1.0
 """Share of what a chin hangs down that is left out where teeth are together."""
 LESS_OPEN = 0.15
 """Share of their opening by which lips open less there: what is articulated is not teeth's."""
+SINKS, PEAKS = 1.5, 4.0
+"""Factor on how far chins hang lower where speech would lift them over their rest, and the power
+whose mean stands for the highest of them."""
 LEVEL_KEPT = 0.5
 """Share of their slow part that is kept where the actor's neutral was seen."""
 FROWN = 0.05
@@ -278,7 +291,9 @@ def relation_fit(
     said = geometry.response.predict(plain)
     values = _rounded(times, aim.values, geometry, said)
     values = _levelled(times, values, said, geometry.response.rest, actor.trust)
-    values = _clenched(values, geometry, actor.teeth)
+    values = _filled(values, geometry, actor.teeth)
+    values = _hung(times, values, actor, scales(actor, geometry, settings), geometry.response.rest)
+    values = _clenched(times, values, geometry, actor.teeth)
     values = _unfrowned(times, values, geometry, said)
     emphasis = partial(_emphasis, times, settings, certain, free)
     values = _carried_on(times, values, geometry, felt, emphasis, certain)
@@ -292,7 +307,8 @@ def relation_fit(
     prior[:, ~np.isfinite(hold)] = felt[:, ~np.isfinite(hold)]
     prior = _shut_by_their_own(prior, controls, actor)
     limits = _limits(controls, values - geometry.response.rest)
-    return Fit(geometry.response, values, aim.weights, prior, hold, *limits)
+    bound = bound_targets(values, aim.weights, geometry)
+    return Fit(geometry.bound, bound.values, bound.weights, prior, hold, *limits)
 
 
 def _emphasis(
@@ -410,13 +426,42 @@ def _levelled(
     return out
 
 
-def _clenched(values: np.ndarray, geometry: Geometry, teeth: np.ndarray | float) -> np.ndarray:
-    """Targets (N, K) whose chin stays up as far as the actor's `teeth` are together, and whose lips
-    open no further than two rows of teeth fill."""
-    out, rest = values.copy(), geometry.response.rest[JAW]
-    out[:, JAW] += CLENCHED * teeth * np.maximum(rest - values[:, JAW], 0.0)
-    open_ = values[:, LIP_GAPS] - geometry.lips
+def _filled(values: np.ndarray, geometry: Geometry, teeth: np.ndarray | float) -> np.ndarray:
+    """Targets (N, K) whose lips open no further than two rows of `teeth` fill."""
+    out, open_ = values.copy(), values[:, LIP_GAPS] - geometry.lips
     out[:, LIP_GAPS] -= LESS_OPEN * np.asarray(teeth)[..., None] * open_
+    return out
+
+
+def _clenched(
+    times: np.ndarray, values: np.ndarray, geometry: Geometry, teeth: np.ndarray | float
+) -> np.ndarray:
+    """Targets (N, K) whose chin stays up as far as the actor's `teeth` are held together."""
+    out, rest = values.copy(), geometry.response.rest[JAW]
+    held = held_teeth(times, np.broadcast_to(teeth, len(times)))
+    out[:, JAW] += CLENCHED * held * np.maximum(rest - values[:, JAW], 0.0)
+    return out
+
+
+def _hung(
+    times: np.ndarray,
+    values: np.ndarray,
+    actor: ActorRelations,
+    scale: np.ndarray,
+    rest: np.ndarray,
+) -> np.ndarray:
+    """Targets (N, K) whose chin hangs, quickly, as far beside the lips' opening as the actor's, by
+    `scale` (K,).
+
+    The actor's own quick chin goes with the actor's own opening; but lips that touch are put
+    together and parted ones apart, and what was added to them is added to the chin. Teeth stop a
+    chin at its `rest`: where it would go further up in speech, the whole phrase hangs lower.
+    """
+    apart = (actor.moved[:, JAW] + actor.moved[:, LIP_GAPS].mean(1)) * scale[JAW]
+    own = quick(times, apart - values[:, LIP_GAPS].mean(1))
+    held, out = slow(times, values[:, JAW]), values.copy()
+    over = np.maximum(own - np.maximum(rest[JAW] - held, 0.0), 0.0)
+    out[:, JAW] = held + own - SINKS * slow(times, over**PEAKS, FEELING_HERTZ) ** (1.0 / PEAKS)
     return out
 
 

@@ -7,7 +7,7 @@ cutting peaks off, and with its own contacts: where its lips and lids touch is t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -42,8 +42,8 @@ WEIGHTS = {
     "lower_lip": 2.0,
     "upper_lip_full": 0.5,
     "lower_lip_full": 0.5,
-    "upper_lip_forward": 1.0,
-    "lower_lip_forward": 1.0,
+    "upper_lip_forward": 2.0,
+    "lower_lip_forward": 2.0,
     "mouth_corners_forward": 0.2,
     "jaw_height": 5.0,
     "jaw_side": 0.5,
@@ -60,6 +60,9 @@ WEIGHTS = {
     "nose_width": 0.3,
 }
 """How much each relation binds, by name without side or place."""
+CHIN_APART = 10.0
+"""The same for how low the chin hangs beside the lips' opening, less by the share of its own motion
+by which a character's jaw parts the lips further: a cartoon's chin can't be told from its mouth."""
 SIDEWAYS = [
     i
     for i, (name, r) in enumerate(RELATIONS.items())
@@ -115,7 +118,8 @@ large, and all of it reads as surprise."""
 
 @dataclass(frozen=True)
 class Targets:
-    """What a character's relations should be. values, weights: (N, K)."""
+    """What a character's relations should be. values, weights: (N, K); with what `bound_targets`
+    adds, (N, K + 1)."""
 
     values: np.ndarray
     weights: np.ndarray
@@ -135,6 +139,13 @@ class Geometry:
     lips: np.ndarray
     lids: np.ndarray
 
+    @cached_property
+    def bound(self) -> LinearResponse:
+        """The response with one measure more: the chin's height over where the lips' opening would
+        put it. Lips and chin each follow the actor with errors of their own, and what one sees of a
+        jaw behind them is the difference."""
+        return self.response.with_sums(_chin_apart()[None])
+
     @staticmethod
     def of(model: ResponseModel, profile: RigProfile) -> Geometry:
         """Look at a character's response; `profile` is the one it was measured on."""
@@ -146,6 +157,27 @@ class Geometry:
         closing = arkit_to_unit(controls, np.isin(ARKIT_CHANNELS, CLOSES).astype(float))
         lips, lids = _touching_lips(response, closing), _touching_lids(response, poses)
         return Geometry(response, low, high, lips, lids)
+
+
+def _chin_apart() -> np.ndarray:
+    """(K,) weights of the relations in how high the chin is beside the lips' opening."""
+    weights = np.zeros(len(NAMES))
+    weights[JAW], weights[LIP_GAPS] = 1.0, 1.0 / len(LIP_GAPS)
+    return weights
+
+
+def bound_targets(values: np.ndarray, weights: np.ndarray, geometry: Geometry) -> Targets:
+    """Targets (N, K) and their weights with those of `Geometry.bound`'s measure beside them."""
+    apart = CHIN_APART / WEIGHTS["jaw_height"] * _chin_alone(geometry.bound) * weights[:, JAW]
+    return Targets(np.c_[values, values @ _chin_apart()], np.c_[weights, apart])
+
+
+def _chin_alone(bound: LinearResponse) -> float:
+    """0..1, how far what hangs the chin lowest moves the chin alone, and doesn't part the lips by
+    more or less than that."""
+    alone = bound.reach().reshape(-1, len(bound.rest))
+    lowest = alone[alone[:, JAW].argmin()] if len(alone) else bound.rest
+    return 1.0 - min(abs(lowest[-1]) / max(abs(lowest[JAW]), 1e-9), 1.0)
 
 
 def _telling_poses(model: ResponseModel, profile: RigProfile) -> np.ndarray:

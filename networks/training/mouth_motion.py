@@ -12,11 +12,11 @@ from ..footage.truth import ClipTruth
 from ..solving.actor import own_motion
 from ..solving.mouth_motion import (
     ANSWERS,
-    CHANNELS,
     FILE,
     MouthMotion,
-    feature_names,
+    measured,
     motion_features,
+    nearness,
     quick,
 )
 from ..vocabulary import LANDMARK_INDEX
@@ -24,6 +24,8 @@ from .shared.options import option, run_command
 from .shared.talkers import eye_distance, talkers
 
 LEAST_SCALE = 1e-3
+ROUNDS = 20
+"""Rounds of k-means."""
 _INNER = {
     lip: [LANDMARK_INDEX[f"lip_{lip}_inner_{i}"] for i in (1, 2, 3)] for lip in ("top", "bottom")
 }
@@ -42,6 +44,9 @@ class MouthMotionSettings:
     truth: str = option(MISSING, "folder of their truth (NAME.truth.npz)")
     out: str = option(str(FILE), "file to write")
     ridge: float = option(100.0, "weight decay, in frames")
+    moments: int = option(128, "moments about which what the regression misses of chins is kept")
+    calm: float = option(0.1, "weight decay of what is kept there, in frames")
+    seed: int = option(0, "seed of the choice of moments")
 
 
 def main(args: list[str] | None = None) -> int:
@@ -57,30 +62,48 @@ def learn(settings: MouthMotionSettings) -> dict:
     """
     clips = list(_clips(Path(settings.tracks), Path(settings.truth)))
     seen, true = (np.concatenate(columns) for columns in zip(*clips, strict=True))
-    found = fit(seen, true, settings.ridge)
+    found = fit(seen, true, settings)
     found.save(Path(settings.out), {"clips": len(clips), "frames": len(seen)})
     told = found.told(seen).T
     right = [round(float(np.corrcoef(a, b)[0, 1]), 4) for a, b in zip(told, true.T, strict=True)]
     return {"clips": len(clips), "frames": len(seen), **dict(zip(ANSWERS, right, strict=True))}
 
 
-def fit(seen: np.ndarray, true: np.ndarray, ridge: float) -> MouthMotion:
+def fit(seen: np.ndarray, true: np.ndarray, settings: MouthMotionSettings) -> MouthMotion:
     """Features (N, F) and ANSWERS (N, 3) -> the regression; the lips' gap by landmarks alone."""
     scale = np.maximum(seen.std(0), LEAST_SCALE)
-    channel = np.array([name.partition(" ")[0] in CHANNELS for name in feature_names()])
+    seen = seen / scale
     weights = np.zeros((seen.shape[1], len(ANSWERS)))
     for column, name in enumerate(ANSWERS):
-        used = ~channel if name == "gap" else np.ones_like(channel)
-        x = (seen / scale)[:, used]
-        square = x.T @ x + ridge * np.eye(x.shape[1])
+        used = measured() if name == "gap" else np.ones(seen.shape[1], bool)
+        x = seen[:, used]
+        square = x.T @ x + settings.ridge * np.eye(x.shape[1])
         weights[used, column] = np.linalg.solve(square, x.T @ true[:, column])
-    return MouthMotion(scale, weights)
+    left = (true - seen @ weights)[:, ANSWERS.index("jaw_apart")]
+    return MouthMotion(scale, weights, *_about_moments(seen, left, settings))
+
+
+def _about_moments(
+    seen: np.ndarray, left: np.ndarray, settings: MouthMotionSettings
+) -> tuple[np.ndarray, np.ndarray]:
+    """Moments (R, F) in the middle of groups of alike ones, and what of the rest (N,) each adds:
+    ridge regression."""
+    import cv2
+
+    count = min(settings.moments, len(seen))
+    cv2.setRNGSeed(settings.seed)
+    until = (cv2.TERM_CRITERIA_MAX_ITER, ROUNDS, 0.0)
+    data = np.ascontiguousarray(seen, np.float32)
+    moments = cv2.kmeans(data, count, None, until, 1, cv2.KMEANS_PP_CENTERS)[2].astype(float)
+    near = nearness(seen, moments)
+    square = near.T @ near + settings.calm * np.eye(count)
+    return moments, np.linalg.solve(square, near.T @ left)
 
 
 def _clips(tracks: Path, truth: Path):
     """Features and ANSWERS of the frames of each clip that show the face."""
     for track, known in talkers(tracks, truth):
-        seen = motion_features(track.times, *own_motion(track))
+        seen = motion_features(track.times, own_motion(track))
         yield seen[track.found], true_motion(known, track.times)[track.found]
 
 
