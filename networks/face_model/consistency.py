@@ -55,9 +55,9 @@ class ConsistencySettings:
     eyes: float = 0.6
     mouth: float = 1.0
     corners: float = 0.6
-    expression: float = 30.0
-    blend: float = 30.0
-    landmarks: float = 0.3
+    expression: float = 90.0
+    blend: float = 90.0
+    landmarks: float = 1.0
     steps: int = 20
     rate: float = 0.03
     every: float = 0.2

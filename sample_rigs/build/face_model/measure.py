@@ -121,7 +121,7 @@ def lay(model: FaceModel, scan: Scan, identities: int) -> Laid:
     rest, _ = model.person(identity)
     for _ in range(ROUNDS):
         points = rest @ rotation.T + shift
-        mine, theirs = _pairs(points, model, outside, scan)
+        mine, theirs = pairs(points, model, outside, scan)
         normals = scan.normals[theirs]
         slopes = [np.cross(points[mine], normals), normals]
         moves = model.basis.reshape(len(rest), 3, -1)[mine] @ model.core[:, 1:, 0]
@@ -146,7 +146,7 @@ def act(model: FaceModel, scan: Scan, start: Laid) -> np.ndarray:
     rest = rest @ start.rotation.T + start.shift
     weights, points, outside = np.zeros((1, len(moves))), rest, whole_points(model)
     for _ in range(ROUNDS):
-        mine, theirs = _pairs(points, model, outside, scan)
+        mine, theirs = pairs(points, model, outside, scan)
         normals = scan.normals[theirs]
         system = np.einsum("epi,pi->pe", moves[:, mine], normals)
         lack = ((scan.points[theirs] - rest[mine]) * normals).sum(1)
@@ -156,7 +156,7 @@ def act(model: FaceModel, scan: Scan, start: Laid) -> np.ndarray:
     return points
 
 
-def _pairs(points, model: FaceModel, outside, scan: Scan) -> tuple[np.ndarray, np.ndarray]:
+def pairs(points, model: FaceModel, outside, scan: Scan) -> tuple[np.ndarray, np.ndarray]:
     """Points of the model and the scan's that are nearest to them and face the same way."""
     normals = vertex_normals(points, model.faces[: model.skin])[outside]
     theirs, gap = nearest(points[outside], scan.points)
