@@ -149,7 +149,8 @@ def _recorder(request: LiveRequest):
 
 
 class _Networks:
-    """What the networks say of the newest face, `latest`; a context manager."""
+    """What the networks say of the newest face, `latest`, which is None until they have looked at
+    one; a context manager."""
 
     def __init__(self, primary: RigProfile):
         self._primary = primary
@@ -159,7 +160,7 @@ class _Networks:
         self._mouth = MouthLooker.load()
         self._faces = Newest()
         self._thread = threading.Thread(target=self._run, name="networks", daemon=True)
-        self.latest = Said()
+        self.latest: Said | None = None
         self.looked = 0
         self._error: BaseException | None = None
 
@@ -182,9 +183,12 @@ class _Networks:
         if tracked.found:
             self._faces.put(tracked)
 
-    def units_by_key(self) -> dict[str, np.ndarray]:
-        """The latest units as a FaceTrack keeps them."""
-        return {self._keys[name]: units for name, units in self.latest.units.items()}
+    def as_read(self, said: Said | None) -> tuple:
+        """What they said as `TrackRecorder.add` takes it; nothing where nobody has looked."""
+        if said is None:
+            return ()
+        units = {self._keys[name]: values for name, values in said.units.items()}
+        return said.expression, units, said.mouth, said.no_mouth, said.pooled
 
     def _run(self) -> None:
         try:
@@ -209,11 +213,6 @@ class _Networks:
         upper, pooled = (found[k][0] if k in found else None for k in ("no_mouth", "pooled"))
         self.latest = Said(found["expression"][0], units, mouth, upper, pooled)
         self.looked += 1
-
-    @property
-    def needs_time(self) -> bool:
-        """Nothing was said yet."""
-        return not self.looked
 
 
 class _Session:
@@ -320,15 +319,14 @@ def _by_camera(session: _Session, source: Source, tracker, networks: _Networks, 
         with session.watch.stage("tracking"):
             tracked = tracker.track(shot.frame)
         networks.put(tracked)
+        said = networks.latest
         if recorder is not None:
-            said = networks.latest
-            read = said.expression, networks.units_by_key(), said.mouth, said.no_mouth, said.pooled
-            recorder.add(tracked, *read)
+            recorder.add(tracked, *networks.as_read(said))
+        if tracked.found and said is None:  # a face that nobody has looked at looks neutral to none
+            continue
         if missed_before is None:  # while everything is loaded, nobody counts
-            if tracked.found and networks.needs_time:
-                continue
             missed_before = source.missed
-        seen = seen_by_camera(shot.frame.time, tracked).perceived(networks.latest)
+        seen = seen_by_camera(shot.frame.time, tracked).perceived(said or Said())
         session.frame(seen, shot.captured, source.missed - missed_before)
     return {"missed": source.missed - (missed_before or 0), "networks": networks.looked}
 

@@ -68,6 +68,7 @@ def less_seen(said: np.ndarray, seen: np.ndarray, sure: float) -> np.ndarray:
     """Chances (N, 7) without those (7,) that are seen in the actor at rest, as far as it is sure
     that that is rest, 0..1; see `less_build`."""
     chances = np.clip(said, LEAST, 1.0)
+    seen = np.clip(seen, LEAST, 1.0)
     seen = seen / seen.sum()
     even = np.full(len(EXPRESSIONS), (1.0 - seen[NEUTRAL]) / (len(EXPRESSIONS) - 1))
     even[NEUTRAL] = seen[NEUTRAL]

@@ -63,3 +63,10 @@ def test_a_phone_is_heard_by_its_coefficients_alone(readers):
     felt = FeltNow(readers, RestingLooks())
     felt(Seen(0.0, True, said=Said(chances(JOY))))
     assert set(felt._latest) == {"whole"}
+
+
+def test_rest_in_which_nothing_but_neutral_is_seen_leaves_chances(readers):
+    rest = rest_of(Said(np.eye(len(EXPRESSIONS), dtype=np.float32)[NEUTRAL]))
+    felt = last(readers, rest, Said(chances(JOY)))
+    assert np.isfinite(felt).all()
+    assert felt.sum() == pytest.approx(1.0, abs=1e-3)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
 
 from exprgen.networks.characters.profile import SAMPLE_RIGS, find_character
 from exprgen.networks.errors import InputError, UsageError
-from exprgen.networks.live.session import LEAD, LiveRequest, run_live
-from exprgen.networks.live.sources import CameraSource, ClipSource, Newest
+from exprgen.networks.footage.frames import Frame
+from exprgen.networks.live.seen import Said
+from exprgen.networks.live.session import LEAD, LiveRequest, _by_camera, _Networks, run_live
+from exprgen.networks.live.sources import CameraSource, ClipSource, Newest, Shot
 from exprgen.networks.messages import is_answer
 from exprgen.networks.models.weights_places import find_weights
 from exprgen.networks.progress import Stop
@@ -176,3 +180,30 @@ def test_a_clip_as_a_camera_drives_a_character_and_is_kept(tmp_path):
     track = FaceTrack.load(result["track"])
     assert track.found.mean() > 0.9
     assert len(track) >= len(frames)
+
+
+def test_a_face_that_no_network_has_looked_at_tells_no_expression():
+    """Which would be taken for neutral, in the calibration and in what is kept."""
+    found = [False, True, True, True]
+    said = Said(np.full(7, 1 / 7), no_mouth=np.full(7, 1 / 7), pooled=np.zeros(128))
+    heard = [None, None, None, said]
+    networks = _Networks.__new__(_Networks)
+    networks._error, networks._keys, networks.looked = None, {}, 1
+    networks._faces = MagicMock()
+    shots = [Shot(Frame(i, i / 25, np.zeros((2, 2, 3), np.uint8), (2, 2)), 0.0) for i in range(4)]
+    source = SimpleNamespace(missed=0, newest=SimpleNamespace(take=lambda wait: shots.pop(0)))
+    session, recorder = MagicMock(), MagicMock()
+
+    def going():
+        for networks.latest in heard:
+            yield
+
+    def track(frame):
+        return MagicMock(found=found[frame.index])
+
+    session.going = going
+    _by_camera(session, source, SimpleNamespace(track=track), networks, recorder)
+    assert [len(call.args) > 1 for call in recorder.add.call_args_list] == [False] * 3 + [True]
+    seen = [call.args[0] for call in session.frame.call_args_list]
+    assert [frame.found for frame in seen] == [False, True]
+    assert seen[1].said is said
