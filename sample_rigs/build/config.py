@@ -77,6 +77,7 @@ class Mouth:
     teeth_smile: how far a smile brings the upper row of teeth down, metres: a drawn smile opens
         downwards, and what shows in it has to be teeth.
     sealed: whether the lips touch all along at rest.
+    overlap: how far sealed lips lie over each other, metres.
     teeth_glow: emission of the teeth, which shadow does not darken.
     """
 
@@ -88,6 +89,7 @@ class Mouth:
     teeth_smile: float = 0.0
     teeth_glow: float = 0.22
     sealed: bool = False
+    overlap: float = 0.0003
 
 
 @dataclass(frozen=True)

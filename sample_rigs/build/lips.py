@@ -39,8 +39,6 @@ INNER_CAVITY = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.25, 0.8, 1.0, 1.0)
 """The same of a mouth whose `dark` is 1."""
 SEALED = (0.0, 0.0, 0.0, 0.1, 0.3, 0.6, 0.9, 1.0, 1.0, 0.7, 0.4)
 """Share of what parts the lips at rest by which each ring comes nearer to the other lip."""
-OVERLAP = 0.0003
-"""How far sealed lips lie over each other, metres."""
 NARROWED = (0.4, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0)
 """Share of the red's height by which each ring of pressed lips comes nearer to the contact."""
 PRESSED = 0.2
@@ -95,7 +93,7 @@ def shape_lips(head: StyledHead, style: config.Mouth = PLAIN) -> StyledHead:
     data = source.load_source()
     mouth = find_mouth(head)
     if style.sealed:
-        head = replace(head, rest=_sealed(head, mouth))
+        head = replace(head, rest=_sealed(head, mouth, style.overlap))
     actions = dict(head.actions)
     for name, form in ROUND.items():
         actions[name] = _rounded(head, data, mouth, actions[name], *form, style)
@@ -112,7 +110,7 @@ def shape_lips(head: StyledHead, style: config.Mouth = PLAIN) -> StyledHead:
     return replace(head, actions=actions, lips=lips, cavity=cavity)
 
 
-def _sealed(head: StyledHead, mouth: Mouth) -> np.ndarray:
+def _sealed(head: StyledHead, mouth: Mouth, overlap: float) -> np.ndarray:
     """(V, 3) rest points of which the lips touch all along: the base mesh's part by half a
     millimetre, which is seen where their inner side is dark."""
     rest, corner = head.rest.copy(), mouth.corner(head.rest)
@@ -120,7 +118,7 @@ def _sealed(head: StyledHead, mouth: Mouth) -> np.ndarray:
     across = line[:, 0]
     upper = np.interp(across, across[: corner + 1], line[: corner + 1, 2])
     lower = np.interp(across, across[corner:][::-1], line[corner:, 2][::-1])
-    gap = np.maximum(upper - lower + OVERLAP, 0.0) * smooth(0.98, 0.85, across / across[corner])
+    gap = np.maximum(upper - lower + overlap, 0.0) * smooth(0.98, 0.85, across / across[corner])
     move = 0.5 * gap * np.where(np.arange(len(line)) <= corner, -1.0, 1.0)
     for rings in (mouth.left, mouth.right):
         rest[rings, 2] = head.rest[rings, 2] + np.array(SEALED)[:, None] * move

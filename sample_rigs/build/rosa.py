@@ -92,8 +92,9 @@ ROSA = CharacterConfig(
         tongue="#b9565c",
         cavity="#3d1214",
     ),
-    # Her lips are full: they swell and press less, relative to their height.
-    mouth=replace(READABLE, press=0.6, pout=0.0035),
+    # Her lips are full: they swell and press less, relative to their height, and lie on each other,
+    # for sums of what bones do to them part them a little.
+    mouth=replace(READABLE, press=0.6, pout=0.0035, overlap=0.0011),
     hair="braids",
     controls="rigify",
     iris_angle=31.0,
