@@ -16,6 +16,7 @@ from ..characters.response import LinearResponse, ResponseModel
 from ..settings import RetargetSettings
 from ..vocabulary import ARKIT_CHANNELS
 from .actor import TURNED, ActorRelations
+from .contact import BLINK_SECONDS
 from .relations import (
     JAW,
     LID_GAPS,
@@ -28,7 +29,7 @@ from .relations import (
     neutral_sizes,
     relation_weights,
 )
-from .smoothing import FEELING_HERTZ, slow
+from .smoothing import FEELING_HERTZ, slow, without_dips
 
 WEIGHTS = {
     "lip_gap": 3.0,
@@ -366,8 +367,10 @@ def lip_openings(actor: ActorRelations, geometry: Geometry, scale: np.ndarray) -
 
 
 def heavier(times: np.ndarray, lids: np.ndarray) -> np.ndarray:
-    """Shares of the open eye (N, 2), what is held half shut held further; blinks as they are."""
-    held = np.clip(1.0 - slow(times, lids, FEELING_HERTZ), 0.0, 1.0)
+    """Shares of the open eye (N, 2), what is held half shut held further; blinks as they are, and
+    eyes between them: who blinks often isn't sleepy."""
+    open_ = without_dips(times, lids, BLINK_SECONDS)
+    held = np.clip(1.0 - slow(times, open_, FEELING_HERTZ), 0.0, 1.0)
     return lids * (1.0 - HEAVY * held)
 
 
