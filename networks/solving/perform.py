@@ -52,10 +52,19 @@ SPEAKING = ("mouth", "jaw")
 """Regions that speech moves."""
 SMILE = 0.04
 """Eye distances by which corners of a whole smile are up."""
+SMILE_LESS = 0.15
+"""Share of their opening by which lips open less in a smile whose teeth are together: with the chin
+up they could open so far only by a sneer's upper lip, and the smile's curve would be lost."""
+LID_LIFTED, CHEEK_LIFTED, LESS_WIDE_EYED = 0.04, 0.6, 0.15
+"""Eye distances by which a whole smile lifts lower lids at least, the coefficient of its cheeks at
+least, and the share of their opening by which its eyes are narrower."""
+CHEEKS = [ARKIT_INDEX[f"cheekSquint{side}"] for side in ("Left", "Right")]
 LIP_LEFT, LESS_WIDE = 0.7, 0.25
 """Shares of an upper lip's rise, and of a width, that a smile leaves out."""
 SNEER, SNEER_WING = 0.08, 0.04
 """Eye distances by which a whole sneer lifts the upper lip, and the wings of the nose;"""
+SNEER_LIP = 0.5
+"""what the coefficient of a raised upper lip gains then;"""
 WRINKLE, ANGRY = 1.4, 0.5
 """how far the nose is wrinkled then, and the share of anger that counts as disgust."""
 NOSE = [ARKIT_INDEX[f"noseSneer{side}"] for side in ("Left", "Right")]
@@ -68,6 +77,8 @@ SIDEWAYS_CHANNELS = {
 """Channel that moves a part to one side -> (relation, its sign then)."""
 BLINKS = ("blink_left", "blink_right")
 """Roles of the controls that shut an eye, in the order of `ActorRelations.lids`."""
+PURSING = ("mouthFunnel", "mouthPucker")
+"""Channels that purse the lips."""
 PARTING = ("mouthUpperUp", "mouthLowerDown")
 """Channels that part the lips."""
 FILLING = ("Roll", "Puff")
@@ -75,6 +86,7 @@ FILLING = ("Roll", "Puff")
 breath,"""
 KEPT = 4.0
 """keeps to its prior so many times as much."""
+CORNERS = [INDEX[f"mouth_corner_{side}"] for side in SIDES]
 HEIGHTS = [
     i
     for i, name in enumerate(RELATIONS)
@@ -87,6 +99,8 @@ TEETH_PART = 0.6
 """Share of what lips are apart by which the chin may be lower than the coefficients say,"""
 BARED = 0.08
 """less the wider the mouth is: from so many eye distances on its teeth are bared together."""
+SHUT = 0.97
+"""Share of its way that a jaw may not open where teeth are together."""
 CLENCHED = 1.0
 """Share of what a chin hangs down that is left out where teeth are together."""
 LESS_OPEN = 0.15
@@ -147,12 +161,12 @@ def smiling(
 
     A person's smile lifts the upper lip off the teeth, over a gum; drawn teeth have none, and a
     black bar is seen there, while the smile's curve is gone. Where joy is read and the corners go
-    up, the lips open downwards instead, as far as before, and less in width. Closed lips go up as
-    they do.
+    up, the lips open downwards instead, and less in width; over teeth that are held together they
+    also open less. Closed lips go up as they do. Cheeks push the lower lids up and narrow the eyes
+    (AU 6), which a tracker hardly sees: its coefficient of cheeks is 0 in every smile.
     """
     joy = slow(times, expression[:, EXPRESSIONS.index("joy")], FEELING_HERTZ)
-    corners = [INDEX[f"mouth_corner_{side}"] for side in SIDES]
-    raised = np.clip(slow(times, actor.moved[:, corners].mean(1), FEELING_HERTZ) / SMILE, 0.0, 1.0)
+    raised = np.clip(slow(times, actor.moved[:, CORNERS].mean(1), FEELING_HERTZ) / SMILE, 0.0, 1.0)
     moved, share = actor.moved.copy(), np.clip(joy, 0.0, 1.0) * raised
     bared = np.minimum(moved[:, UPPER_LIP].mean(1), moved[:, LIP_GAPS].mean(1))
     lift = LIP_LEFT * share * np.maximum(bared, 0.0)
@@ -161,7 +175,13 @@ def smiling(
     moved[:, WIDTH] -= LESS_WIDE * share * np.maximum(moved[:, WIDTH], 0.0)
     said = np.array(arkit)
     said[:, UPPER_UP] *= 1.0 - LIP_LEFT * share[:, None]
-    return replace(actor, moved=moved), said
+    less = slow(times, share * held_teeth(times, np.broadcast_to(actor.teeth, len(times))))
+    gaps = actor.lip_gaps * (1.0 - SMILE_LESS * less)[:, None]
+    lower = [INDEX[f"lower_lid_{side}"] for side in SIDES]
+    moved[:, lower] += share[:, None] * np.maximum(LID_LIFTED - moved[:, lower], 0.0)
+    said[:, CHEEKS] += share[:, None] * np.maximum(CHEEK_LIFTED - said[:, CHEEKS], 0.0)
+    lids = actor.lids * (1.0 - LESS_WIDE_EYED * share)[:, None]
+    return replace(actor, moved=moved, lip_gaps=gaps, lids=lids), said
 
 
 def wrinkling(
@@ -171,7 +191,8 @@ def wrinkling(
 
     The tracker's own coefficient of a wrinkled nose is 0 whatever people do. But AU 9 lowers brows
     and lifts the upper lip as well (FACS, its description): where both are held and disgust, or
-    by half anger, is read, the nose is wrinkled as far as the lesser of them goes.
+    by half anger, is read, the nose is wrinkled as far as the lesser of them goes, and the lip is
+    held higher by some of that (AU 10).
     """
     disgust, anger = (
         slow(times, expression[:, EXPRESSIONS.index(name)], FEELING_HERTZ)
@@ -185,6 +206,7 @@ def wrinkling(
     moved, said = actor.moved.copy(), np.array(arkit)
     moved[:, [INDEX[f"nostril_{side}"] for side in SIDES]] += (SNEER_WING * amount)[:, None]
     said[:, NOSE] = np.maximum(said[:, NOSE], amount[:, None])
+    said[:, UPPER_UP] = np.minimum(said[:, UPPER_UP] + SNEER_LIP * amount[:, None], 1.0)
     return replace(actor, moved=moved), said
 
 
@@ -293,7 +315,8 @@ def relation_fit(
     values = _levelled(times, values, said, geometry.response.rest, actor.trust)
     values = _filled(values, geometry, actor.teeth)
     values = _hung(times, values, actor, scales(actor, geometry, settings), geometry.response.rest)
-    values = _clenched(times, values, geometry, actor.teeth)
+    teeth = held_teeth(times, np.broadcast_to(actor.teeth, len(times)))
+    values = _clenched(values, geometry, teeth)
     values = _unfrowned(times, values, geometry, said)
     emphasis = partial(_emphasis, times, settings, certain, free)
     values = _carried_on(times, values, geometry, felt, emphasis, certain)
@@ -306,9 +329,11 @@ def relation_fit(
     hold = np.array([_hold(c) for c in controls])
     prior[:, ~np.isfinite(hold)] = felt[:, ~np.isfinite(hold)]
     prior = _shut_by_their_own(prior, controls, actor)
-    limits = _limits(controls, values - geometry.response.rest)
-    bound = bound_targets(values, aim.weights, geometry)
-    return Fit(geometry.bound, bound.values, bound.weights, prior, hold, *limits)
+    low, high = _limits(controls, values - geometry.response.rest, prior)
+    jaws = [c.channels.get("jawOpen", 0.0) > 0.5 for c in controls]
+    high[:, jaws] = np.minimum(high[:, jaws], 1.0 - SHUT * teeth[:, None])
+    bound = bound_targets(values, aim.weights, geometry, 1.0 - teeth)
+    return Fit(geometry.bound, bound.values, bound.weights, prior, hold, low, high)
 
 
 def _emphasis(
@@ -338,19 +363,26 @@ def _shut_by_their_own(
     return out
 
 
-def _limits(controls: list[Control], moved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _limits(
+    controls: list[Control], moved: np.ndarray, prior: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """(N, C) each: the least and most unit values at targets that move the relations by (N, K).
 
     Of two controls that pull to opposite sides only the one that the target goes to may be used:
-    both together narrow the mouth in a way that no face does.
+    both together narrow the mouth in a way that no face does. For the same reason a mouth that is
+    wide is not pursed beyond its `prior` (N, C), though that would part its lips.
     """
     low = np.array([-1.0 if c.minimum < c.rest else 0.0 for c in controls])
     high = np.array([1.0 if c.maximum > c.rest else 0.0 for c in controls])
     low, high = (np.tile(limit, (len(moved), 1)) for limit in (low, high))
+    wide = np.clip(moved[:, WIDTH] / BARED, 0.0, 1.0)
     for column, control in enumerate(controls):
         for channel, (relation, sign) in SIDEWAYS_CHANNELS.items():
             if control.channels.get(channel, 0.0) > 0.5:
                 high[sign * moved[:, INDEX[relation]] <= 0, column] = 0.0
+        if any(control.channels.get(name, 0.0) > 0.5 for name in PURSING):
+            own = np.clip(prior[:, column], 0.0, 1.0)
+            high[:, column] = own + (1.0 - own) * (1.0 - wide)
     return low, high
 
 
@@ -411,13 +443,16 @@ def _levelled(
 
     How high lips and chin are over a whole phrase can't be told from landmarks alone: a head that
     nods, or a neutral that was never seen, shifts them all together. `trust` (0..1) is the
-    neutral's. Quick motion, and all differences between heights, stay the actor's. The chin is as
-    low as either says, as far as lips that are apart and not wide let it be: teeth that stay shut
-    behind them are a grin.
+    neutral's. As far as it was not seen a wide mouth is a build's, unless its corners go up. Quick
+    motion, and all differences between heights, stay the actor's. The chin is as low as either
+    says, as far as lips that are apart and not wide let it be: teeth that stay shut behind them are
+    a grin.
     """
     held = slow(times, said, FEELING_HERTZ)
     own, out = slow(times, values, FEELING_HERTZ), values.copy()
     out[:, HEIGHTS] += (1.0 - LEVEL_KEPT * trust) * (held - own)[:, HEIGHTS]
+    smile = np.clip((held - rest)[:, CORNERS].mean(1) / SMILE, 0.0, 1.0)
+    out[:, WIDTH] += (1.0 - trust) * (1.0 - smile) * (held - own)[:, WIDTH]
     bared = np.clip((own - rest)[:, WIDTH] / BARED, 0.0, 1.0)
     apart = (1.0 - bared) * np.maximum((own - rest)[:, LIP_GAPS].mean(1), 0.0)
     low = np.minimum(own[:, JAW], held[:, JAW]).clip(held[:, JAW] - TEETH_PART * apart)
@@ -433,13 +468,10 @@ def _filled(values: np.ndarray, geometry: Geometry, teeth: np.ndarray | float) -
     return out
 
 
-def _clenched(
-    times: np.ndarray, values: np.ndarray, geometry: Geometry, teeth: np.ndarray | float
-) -> np.ndarray:
-    """Targets (N, K) whose chin stays up as far as the actor's `teeth` are held together."""
+def _clenched(values: np.ndarray, geometry: Geometry, teeth: np.ndarray) -> np.ndarray:
+    """Targets (N, K) whose chin stays up as far as the actor's `teeth` (N,) are held together."""
     out, rest = values.copy(), geometry.response.rest[JAW]
-    held = held_teeth(times, np.broadcast_to(teeth, len(times)))
-    out[:, JAW] += CLENCHED * held * np.maximum(rest - values[:, JAW], 0.0)
+    out[:, JAW] += CLENCHED * teeth * np.maximum(rest - values[:, JAW], 0.0)
     return out
 
 

@@ -74,6 +74,22 @@ def slow(times: np.ndarray, values: np.ndarray, hertz: float = SLOW_HERTZ) -> np
     return total / weight
 
 
+def without_dips(times: np.ndarray, values: np.ndarray, seconds: float) -> np.ndarray:
+    """Values (N, ...) without what dips and comes back within `seconds`: the least of the highest
+    about each frame (a closing)."""
+    if len(times) < 3:
+        return np.array(values, float)
+    half = round(0.5 * seconds / max(float(np.median(np.diff(times))), 1e-9))
+    out = np.asarray(values, float)
+    for extreme in (np.max, np.min):
+        edges = [(half, half), *[(0, 0)] * (out.ndim - 1)]
+        around = np.lib.stride_tricks.sliding_window_view(
+            np.pad(out, edges, "edge"), 2 * half + 1, 0
+        )
+        out = extreme(around, axis=-1)
+    return out
+
+
 def smooth_units(
     track: FaceTrack, controls: tuple[Control, ...], units: np.ndarray, settings: RetargetSettings
 ) -> np.ndarray:

@@ -16,6 +16,7 @@ from ..characters.response import LinearResponse, ResponseModel
 from ..settings import RetargetSettings
 from ..vocabulary import ARKIT_CHANNELS
 from .actor import TURNED, ActorRelations
+from .contact import BLINK_SECONDS
 from .relations import (
     JAW,
     LID_GAPS,
@@ -28,7 +29,7 @@ from .relations import (
     neutral_sizes,
     relation_weights,
 )
-from .smoothing import FEELING_HERTZ, slow
+from .smoothing import FEELING_HERTZ, slow, without_dips
 
 WEIGHTS = {
     "lip_gap": 3.0,
@@ -63,12 +64,15 @@ WEIGHTS = {
 CHIN_APART = 10.0
 """The same for how low the chin hangs beside the lips' opening, less by the share of its own motion
 by which a character's jaw parts the lips further: a cartoon's chin can't be told from its mouth."""
+CHIN_SKIN = 0.7
+"""Share by which a chin binds less where its jaw may not move."""
 SIDEWAYS = [
     i
     for i, (name, r) in enumerate(RELATIONS.items())
     if name.endswith("_side") or {axis for axis, _ in r.plus} == {"z"}
 ]
 FULL_AND_FORWARD = [i for i, n in enumerate(RELATIONS) if n.endswith(("lip_forward", "lip_full"))]
+BENDS = [i for i, n in enumerate(RELATIONS) if n.startswith(("mouth_corner_", "mouth_bend_"))]
 MOUTH = [i for i, r in enumerate(RELATIONS.values()) if r.region == "mouth"]
 TOUCH = 8.0
 """Factor on the weight of a gap that must be shut,"""
@@ -166,10 +170,18 @@ def _chin_apart() -> np.ndarray:
     return weights
 
 
-def bound_targets(values: np.ndarray, weights: np.ndarray, geometry: Geometry) -> Targets:
-    """Targets (N, K) and their weights with those of `Geometry.bound`'s measure beside them."""
+def bound_targets(
+    values: np.ndarray, weights: np.ndarray, geometry: Geometry, free: np.ndarray
+) -> Targets:
+    """Targets (N, K) and their weights with those of `Geometry.bound`'s measure beside them.
+
+    free (N,): 0..1, how far the jaw may move at all. One that may not has skin over it that lips
+    pull at, and the chin there binds the less.
+    """
     apart = CHIN_APART / WEIGHTS["jaw_height"] * _chin_alone(geometry.bound) * weights[:, JAW]
-    return Targets(np.c_[values, values @ _chin_apart()], np.c_[weights, apart])
+    out = np.c_[weights, apart * free]
+    out[:, JAW] *= 1.0 - CHIN_SKIN * (1.0 - free)
+    return Targets(np.c_[values, values @ _chin_apart()], out)
 
 
 def _chin_alone(bound: LinearResponse) -> float:
@@ -236,7 +248,8 @@ def targets_for(
     """The targets of a character at the frames' `times` (N,) seconds."""
     response = geometry.response
     scale = scales(actor, geometry, settings)
-    moved = _into_reach(times, actor.moved * scale, actor.quick * scale, geometry)
+    moved = _drooping(actor.moved * scale, settings)
+    moved = _into_reach(times, moved, actor.quick * scale, geometry)
     values = response.rest + moved
     sizes = np.clip(by_size(_proportions(actor, response)), *SIZE_LIMITS)
     weights = np.tile(_base_weights() / sizes, (len(values), 1))
@@ -270,6 +283,15 @@ def _articulated(name: str) -> float:
     if RELATIONS[name].region not in ("mouth", "jaw"):
         return 0.0
     return SMILING if kind_of(name) in ("mouth_width", "mouth_corner", "mouth_bend") else 1.0
+
+
+def _drooping(moved: np.ndarray, settings: RetargetSettings) -> np.ndarray:
+    """Motions (N, K) whose corners go down as far as the whole articulation lets them: what would
+    be a smile upwards is a pout downwards, and drawn lips show a small one hardly."""
+    more = settings.articulation / (1.0 + SMILING * (settings.articulation - 1.0))
+    out = moved.copy()
+    out[:, BENDS] *= np.where(moved[:, BENDS] < 0.0, more, 1.0)
+    return out
 
 
 def _base_weights() -> np.ndarray:
@@ -345,8 +367,10 @@ def lip_openings(actor: ActorRelations, geometry: Geometry, scale: np.ndarray) -
 
 
 def heavier(times: np.ndarray, lids: np.ndarray) -> np.ndarray:
-    """Shares of the open eye (N, 2), what is held half shut held further; blinks as they are."""
-    held = np.clip(1.0 - slow(times, lids, FEELING_HERTZ), 0.0, 1.0)
+    """Shares of the open eye (N, 2), what is held half shut held further; blinks as they are, and
+    eyes between them: who blinks often isn't sleepy."""
+    open_ = without_dips(times, lids, BLINK_SECONDS)
+    held = np.clip(1.0 - slow(times, open_, FEELING_HERTZ), 0.0, 1.0)
     return lids * (1.0 - HEAVY * held)
 
 

@@ -14,7 +14,12 @@ from exprgen.networks.solving.actor import actor_relations
 from exprgen.networks.solving.perform import solve_relations
 from exprgen.networks.solving.relations import INDEX
 from exprgen.networks.solving.targets import Geometry
-from exprgen.networks.solving.teeth_seen import CHEEKS, LIPS_INSIDE, teeth_together
+from exprgen.networks.solving.teeth_seen import (
+    CHEEKS,
+    LIPS_INSIDE,
+    held_teeth,
+    teeth_together,
+)
 from exprgen.networks.track import BRIDGED
 from exprgen.networks.tracking.registration import apply_affine, registering_affine
 from exprgen.networks.tracking.track_recorder import encode_face
@@ -121,3 +126,13 @@ def test_a_jaw_stays_up_behind_teeth_that_are_together():
         drops.append(-shown[12:18, INDEX["jaw_height"]].mean())
         assert (shown[12:18, INDEX["lip_gap_middle"]] > 0.05).all(), "and lips open all the same"
     assert drops[0] < 0.5 * drops[1]
+
+
+def test_teeth_that_show_for_a_moment_are_not_held_together():
+    times = np.arange(40) / 25.0
+    together = np.zeros(40)
+    together[5:9] = 1.0  # as long as an "f"
+    together[20:35] = 0.8
+    held = held_teeth(times, together)
+    assert not held[:15].any()
+    assert (held[20:35] == 0.8).all()

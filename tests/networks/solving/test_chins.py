@@ -1,0 +1,115 @@
+"""Chins hang beside the opening of the lips as the actor's do, and not where teeth are shut."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from exprgen.networks.characters.profile import find_character
+from exprgen.networks.characters.response import load_response
+from exprgen.networks.settings import RetargetSettings
+from exprgen.networks.solving.actor import actor_relations
+from exprgen.networks.solving.perform import solve_relations
+from exprgen.networks.solving.relations import JAW, LIP_GAPS, WIDTH
+from exprgen.networks.solving.smoothing import slow, without_dips
+from exprgen.networks.solving.targets import Geometry, bound_targets, heavier
+from exprgen.tests.support import acted
+
+FRAMES = 100
+TIMES = np.arange(FRAMES) / 25.0
+STILL = RetargetSettings(smoothing_mouth=0.0, emphasis=0.0)
+
+
+@pytest.fixture(scope="module")
+def mira():
+    profile = find_character("mira")
+    model = load_response(profile)
+    return profile, model, Geometry.of(model, profile)
+
+
+def test_what_binds_beside_the_relations_is_the_chin_over_the_opening(mira):
+    _, model, geometry = mira
+    units = np.zeros((2, len(model.controls)))
+    units[1, model.controls.index("jaw_open")] = 0.6
+    shown = geometry.bound.predict(units)
+    assert shown[:, :-1] == pytest.approx(geometry.response.predict(units))
+    assert shown[:, -1] == pytest.approx(shown[:, JAW] + shown[:, LIP_GAPS].mean(1))
+
+
+def test_a_chin_binds_less_where_its_jaw_may_not_move(mira):
+    geometry = mira[2]
+    values = np.tile(geometry.response.rest, (2, 1))
+    weights = np.ones_like(values)
+    bound = bound_targets(values, weights, geometry, np.array([1.0, 0.0]))
+    assert bound.weights[1, -1] == 0.0 < bound.weights[0, -1]
+    assert 0.0 < bound.weights[1, JAW] < bound.weights[0, JAW]
+    assert bound.values[:, -1] == pytest.approx(geometry.bound.rest[-1])
+
+
+def chin_and_lips(mira, actor):
+    """(N,) how low the chin hangs, (N,) how far the lips are open, of a solved performance."""
+    profile, model, geometry = mira
+    calm = np.zeros((2, FRAMES, len(model.controls)))
+    solved = solve_relations(TIMES, actor, profile, model, *calm, STILL)
+    shown = geometry.response.predict(solved) - geometry.response.rest
+    return -shown[:, JAW], shown[:, LIP_GAPS].mean(1), solved
+
+
+def still_actor(mira):
+    _, model, _ = mira
+    track = acted.worn(model, np.zeros((FRAMES, len(model.controls))))
+    return actor_relations(track, STILL)
+
+
+def test_a_jaw_that_moves_behind_parted_lips_is_seen(mira):
+    actor = still_actor(mira)
+    beat = 0.04 * np.sin(2 * np.pi * 3.0 * TIMES)
+    moved = actor.moved.copy()
+    moved[:, LIP_GAPS] += 0.12
+    moved[:, JAW] -= 0.1 + beat
+    open_ = replace(actor, moved=moved, lip_gaps=actor.lip_gaps * 0 + 0.12, lips_meet=TIMES < 0)
+    chin, lips, _ = chin_and_lips(mira, open_)
+    apart = chin - lips
+    inner = slice(12, -12)
+    assert np.corrcoef((apart - slow(TIMES, apart))[inner], beat[inner])[0, 1] > 0.95
+
+
+def test_a_chin_does_not_go_up_through_its_teeth(mira):
+    """Speech that would lift it over its rest hangs lower instead, and keeps its beat."""
+    actor = still_actor(mira)
+    beat = 0.05 * np.sin(2 * np.pi * 3.0 * TIMES)
+    moved = actor.moved.copy()
+    moved[:, LIP_GAPS] += 0.12
+    moved[:, JAW] -= beat
+    open_ = replace(actor, moved=moved, lip_gaps=actor.lip_gaps * 0 + 0.12, lips_meet=TIMES < 0)
+    chin, lips, _ = chin_and_lips(mira, open_)
+    inner = slice(12, -12)
+    assert np.corrcoef(chin[inner] - lips[inner], beat[inner])[0, 1] > 0.9
+
+
+def test_a_wide_mouth_is_not_pursed_to_part_its_lips(mira):
+    actor = still_actor(mira)
+    moved = actor.moved.copy()
+    moved[:, WIDTH] += 0.2
+    moved[:, LIP_GAPS] += 0.25
+    wide = replace(
+        actor,
+        moved=moved,
+        lip_gaps=actor.lip_gaps * 0 + 0.25,
+        lips_meet=TIMES < 0,
+        teeth=np.ones(FRAMES),
+    )
+    _, _, solved = chin_and_lips(mira, wide)
+    controls = mira[1].controls
+    assert solved[20:80, controls.index("funnel")].max() < 0.1
+    assert solved[20:80, controls.index("jaw_open")].max() < 0.1
+
+
+def test_eyes_that_blink_often_are_not_heavy():
+    open_ = np.ones((FRAMES, 2))
+    for start in range(5, FRAMES, 12):
+        open_[start : start + 4] = 0.0
+    assert without_dips(TIMES, open_, 0.5).min() == 1.0
+    assert np.array_equal(heavier(TIMES, open_), open_)
+    held = np.full((FRAMES, 2), 0.6)
+    assert (heavier(TIMES, held) < held).all()
