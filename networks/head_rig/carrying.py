@@ -6,8 +6,9 @@ import numpy as np
 
 from .mesh_graph import Links, edges_of, normals_of, solve
 from .nearest import Places, nearest_places
+from .parted import at_rest, from_seam
 from .registration import Head
-from .sides import NOWHERE
+from .sides import LID_LOWER, LID_UPPER, MOUTH, named
 from .template import template
 
 NEAR, FAR = 6.0, 30.0
@@ -18,6 +19,10 @@ FACING = 0.1
 SMOOTHED, CALM = 2.5, 6.0
 """Millimetres over which what is carried is smoothed, at lips and lids and elsewhere: the template
 is coarser than many heads, and its triangles would show, and fold where a jaw is not a person's."""
+LIDS = (*LID_UPPER.values(), *LID_LOWER.values())
+LIPS, LONG = (4.0, 12.0), 0.7
+"""Millimetres of the face model from the line of its lips at which the one ends and the other
+begins, a jaw that opens parts what lies near; and share of its half width that counts."""
 FILLING = 60
 """Rounds in which others take what their neighbours do."""
 MOVED = 0.01
@@ -46,24 +51,40 @@ def carried(moves: np.ndarray, found: Places, head: Head) -> np.ndarray:
     near = fade(found.away)[:, None]
     unsure = ~((found.facing > FACING) & (found.away < FAR))
     edges = edges_of(head.triangles)
-    links, springs = Links(len(head.points), edges), _springs(head, edges)
+    links, springs = Links(len(head.points), edges), _springs(head, edges, found)
     out = np.zeros((len(moves), *head.points.shape))
     for field, own in zip(moves, out, strict=True):
         whole = found.of(field) * near
         moving = np.abs(whole).max(1, keepdims=True) > MOVED
         rows = np.flatnonzero(moving | (links.sums(moving.astype(float)) > 0))
         filled = links.among(rows).relaxed(whole[rows], unsure[rows].astype(float), FILLING)
-        own[rows] = smoothed(filled, springs.among(rows))
+        even = smoothed(filled, springs.among(rows))
+        own[rows] = even * (_strength(filled) / max(_strength(even), 1e-9))
     return out
 
 
-def _springs(head: Head, edges: np.ndarray) -> Links:
+def _strength(field: np.ndarray) -> float:
+    """How far displacements (N, 3) go where they go far; smoothing alone would make brows and
+    noses a tenth weaker."""
+    return float(((field**2).sum(1) ** 2).mean() ** 0.25)
+
+
+def _springs(head: Head, edges: np.ndarray, found: Places) -> Links:
     """Links whose Laplacian is one implicit step of diffusion over so many millimetres, however
-    fine the mesh."""
-    reach = np.where(head.sides == NOWHERE, CALM, SMOOTHED)[edges].mean(1)
+    fine the mesh: ever more from the lips on, but not of lids."""
+    own = np.interp(_from_mouth(at_rest(found)), LIPS, (SMOOTHED, CALM))
+    reach = np.where(np.isin(head.sides, LIDS), SMOOTHED, own)[edges].mean(1)
     length = np.linalg.norm(head.points[edges[:, 0]] - head.points[edges[:, 1]], axis=1)
     weights = reach**2 / 3.0 / np.maximum(length, 0.05 * SMOOTHED) ** 2
     return Links(len(head.points), edges, weights)
+
+
+def _from_mouth(flat: np.ndarray) -> np.ndarray:
+    """(N,) how far points are from the line of the lips, but for its ends, in the face model at
+    rest: corners do not part, and what they are dragged into folds."""
+    corners = named(template().landmarks(template().rest), MOUTH.ends)
+    beside = np.maximum(np.abs(flat[:, 0]) - LONG * np.abs(corners[:, 0]).max(), 0.0)
+    return np.hypot(from_seam(flat), beside)
 
 
 def smoothed(values: np.ndarray, springs: Links) -> np.ndarray:
