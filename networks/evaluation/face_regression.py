@@ -1,4 +1,4 @@
-"""`python -m exprgen.networks.evaluation.face_regression FOLDER`: how far off the heads are that fit
+"""`python -m exprgen.networks.evaluation.face_regression FOLDER`: how far off heads are that fit
 and cascade tell of rendered people, by expression and by yaw (Wu, Table 1, Figures 4 and 5).
 
 FOLDER: of `face_model.views --grid`, in which everybody has every expression from every side; so
