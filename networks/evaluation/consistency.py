@@ -19,7 +19,7 @@ from ..face_model.consistency import CONSISTENCY, LIPS, Artist, ConsistencySetti
 from ..face_model.face_fit import FaceFit, fit_track
 from ..face_model.model import face_model
 from ..face_model.own_shape import own_shape
-from ..face_model.regressed import regressed
+from ..face_model.regressed import regressed, told_alone
 from ..face_model.steps import pictures_of
 from ..track import FaceTrack
 from ..vocabulary import EXPRESSIONS
@@ -86,10 +86,13 @@ def measure(artist: Artist, shots, settings: ConsistencySettings | None, judges:
     return rows
 
 
-def reconstruction(track: FaceTrack, reference: str) -> FaceFit:
-    """A clip's, as it is without consistency."""
+def reconstruction(track: FaceTrack, reference: str, alone: bool = False) -> FaceFit:
+    """A clip's, as it is without consistency; alone: as the cascade alone tells it."""
     model = face_model()
     fit = fit_track(track)
+    if alone:
+        pictures = pictures_of([reference], track)
+        return told_alone(track, fit, pictures, face_regression(model), model)
     fit = regressed(track, fit, pictures_of([reference], track), face_regression(model), model)
     return replace(fit, own=own_shape(fit, track.landmarks[..., :2], model))
 
@@ -102,11 +105,14 @@ def main() -> None:
     )
     parser.add_argument("--every", type=float, default=0.5, help="seconds between frames")
     parser.add_argument("--variant", action="append", choices=tuple(VARIANTS))
+    parser.add_argument(
+        "--alone", action="store_true", help="faces as the cascade alone tells them"
+    )
     given = parser.parse_args()
     judges, made = Judges(), []
     for clip in given.clips:
         track = FaceTrack.load(given.tracks / f"{clip.stem}.npz")
-        fit = reconstruction(track, str(clip))
+        fit = reconstruction(track, str(clip), given.alone)
         shots = chosen(track, pictures_of([str(clip)], track), given.every)
         made.append((Artist(track, fit, face_model(), shots), shots))
     print(f"{'':<24} frames  named alike  overlap  landmarks mm  lip gap mm")

@@ -203,7 +203,7 @@ def load_cases(folder: Path, model: FaceModel) -> dict[str, list[Case]]:
         raise InputError("has too few views_NNN.npz", file=folder, fix="make more people")
     parts: dict[str, list[Case]] = {name: [] for name in PARTS}
     for place, path in enumerate(paths):
-        parts[_part(place)] += _cases(path, model)
+        parts[_part(place)] += cases_of(path, model)
         if place % 20 == 19:
             say(f"{place + 1} of {len(paths)} people")
     return parts
@@ -214,7 +214,8 @@ def _part(place: int) -> str:
     return PARTS[0] if place % 10 < 7 else PARTS[1] if place % 10 == 7 else PARTS[2]
 
 
-def _cases(path: Path, model: FaceModel) -> list[Case]:
+def cases_of(path: Path, model: FaceModel) -> list[Case]:
+    """A person's pictures; the fits to their landmarks are kept beside."""
     with np.load(path) as data:
         columns = {n: data[n] for n in data.files}
     seen = columns["landmarks"][..., :2].astype(float)

@@ -1,11 +1,11 @@
 """`python -m exprgen.sample_rigs.build.face_model.named_alike CLIP ... --tracks TRACKS --out DIR`:
 is a reconstruction named as its actor is? (EMOCA, section 5.3.)
 
-In DIR come pictures of the actors, and of their heads with and without consistency, drawn alone and
-grey; then numbered sheets: `heads_N.png` with both kinds of heads shuffled, `actors_N.png`, each
-with a key that viewers must not see. A viewer writes NUMBER,LABEL a line, with one of the seven
-expressions. `... named_alike --out DIR --heads FILE ... --actors FILE ...` tells then how many of
-the heads are named as most viewers named the actor.
+In DIR come pictures of the actors, and of their heads with and without consistency and as the
+cascade alone tells them, drawn alone and grey; then numbered sheets: `heads_N.png` with all kinds
+of heads shuffled, `actors_N.png`, each with a key that viewers must not see. A viewer writes
+NUMBER,LABEL a line, with one of the seven expressions. `... named_alike --out DIR --heads FILE ...
+--actors FILE ...` tells then how many of the heads are named as most viewers named the actor.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from ....networks.vocabulary import EXPRESSIONS
 SIZE = 300
 SHOWN = 1.05
 """How large a head is drawn beside a registered face."""
-KINDS = ("without", "with")
+KINDS = ("alone", "without", "with")
 HEADS, ACTORS = "heads", "actors"
 
 
@@ -82,15 +82,17 @@ def make(clips: list[Path], tracks: Path, out: Path, frames: int, seed: int) -> 
 
 def _pictures(clip: Path, track: FaceTrack, rows: list[int]) -> Iterator[tuple]:
     """(kind, number of the row, picture) of a clip."""
-    fit = reconstruction(track, str(clip))
     every = chosen(track, pictures_of([str(clip)], track), 0.0)
     usual = [s for s in every if s.row in set(np.arange(0, len(track), 5)) | set(rows)]
-    artist = Artist(track, fit, face_model(), usual)
-    for shot in usual:
-        if shot.row in rows:
+    shown = [shot for shot in usual if shot.row in rows]
+    for alone in (True, False):
+        fit = reconstruction(track, str(clip), alone)
+        artist = Artist(track, fit, face_model(), usual)
+        for shot in shown:
             number = rows.index(shot.row)
-            yield "without", number, drawn(artist, shot, fit.expression[shot.row])
-            yield "with", number, drawn(artist, shot, artist.bettered(shot, CONSISTENCY))
+            yield KINDS[not alone], number, drawn(artist, shot, fit.expression[shot.row])
+            if not alone:
+                yield KINDS[2], number, drawn(artist, shot, artist.bettered(shot, CONSISTENCY))
     for row, frame in decoded([str(clip)], track):
         if row in rows:
             marks = np.asarray(track.landmarks[row, :, :2]) / frame.scale

@@ -23,7 +23,7 @@ from exprgen.networks.face_model.face_fit import fit_track
 from exprgen.networks.face_model.fitting import Fitter
 from exprgen.networks.face_model.measure import centre_points, errors, whole_points
 from exprgen.networks.face_model.projection import Camera, Heads, rotation_of
-from exprgen.networks.face_model.regressed import regressed
+from exprgen.networks.face_model.regressed import regressed, told_alone
 from exprgen.tests.support.filmed_face import SIZE, film, track_of
 
 KEPT = 3
@@ -149,12 +149,17 @@ def test_a_clip_keeps_one_identity_and_plays_what_is_told(model):
     assert found.expression[:, puff].min() > fit.expression[:, puff].max() + 0.1
     assert len(found) == 6
     assert regressed(track, fit, [], regression(model, told), model) is fit
+    alone = told_alone(track, fit, pictures, regression(model, told), model)
+    assert alone.identity[0] >= found.identity[0]
+    assert (alone.expression[:, puff] >= found.expression[:, puff] - 1e-6).all()
 
 
 def test_errors_are_those_of_the_shape_not_of_where_it_stands(model):
     points = model.mean[whole_points(model)]
     turned = points @ rotation_of(np.array([[0.1, 0.2, 0.3]]))[0].T + 7.0
     assert max(errors(turned, points, model).values()) < 1e-6
+    larger = errors(1.05 * points, points, model)
+    assert larger["whole mae"] > 1.0 > 1e-6 > larger["shape mae"]
     deeper = points + np.where(centre_points(model), 1.0, -1.0)[:, None] * (0.0, 0.0, 1.0)
     found = errors(deeper, points, model)
     assert 0.3 < found["whole rmse"] < 1.0
