@@ -34,6 +34,8 @@ REGISTERED_SIZE = 256
 
 MEDIAPIPE_LANDMARKS = 478
 """Points of the MediaPipe face landmarker: 468 of the mesh, then 5 of each iris."""
+SKIN_LANDMARKS = 468
+"""Of these the first so many: those of the irises look about."""
 
 # The 49 points of the paper are the 68-point markup without the jaw line (17 points) and without
 # the two inner mouth corners. Each is named here with the MediaPipe mesh point that stands for it.

@@ -18,6 +18,7 @@ from ...networks.files import new_scratch, remove
 from ..engine import engine_python, jobs, worker_process
 from ..engine.chain import Chain, Link
 from ..engine.task_queue import FAILED, FINISHING, Task, TaskQueue
+from ..keying.takes import save_file
 
 INTERVAL = 0.1
 
@@ -48,6 +49,18 @@ def scratch() -> Path:
     if _folder is None:
         _folder = new_scratch()
     return _folder
+
+
+def copied(title: str, name: str) -> Path:
+    """The open file as a job of this title is to read it, saved in `scratch` under a name.
+
+    Raises:
+        UsageError: that job can't be added now; one that is under way keeps its own copy.
+        OutputError: it can't be written.
+    """
+    if reason := queue.refusal(title):
+        raise UsageError(reason)
+    return save_file(scratch() / name)
 
 
 def ask(command: str, arguments: dict) -> Callable[[], jobs.Job]:

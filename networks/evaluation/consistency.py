@@ -22,7 +22,7 @@ from ..face_model.own_shape import own_shape
 from ..face_model.regressed import regressed, told_alone
 from ..face_model.steps import pictures_of
 from ..track import FaceTrack
-from ..vocabulary import EXPRESSIONS
+from ..vocabulary import EXPRESSIONS, SKIN_LANDMARKS
 
 VARIANTS: dict[str, ConsistencySettings | None] = {
     "fit as it is": None,
@@ -79,7 +79,7 @@ def measure(artist: Artist, shots, settings: ConsistencySettings | None, judges:
         said, told = judges(view.picture), judges(drawn)
         scale = float(view.heads.scale(artist.fit.camera)[0])
         own = artist.face.pixels(artist.face.marks(points), view.heads)[0].numpy()
-        off = np.linalg.norm(own - view.marks, axis=1)[:468].mean() / scale
+        off = np.linalg.norm(own - view.marks, axis=1)[:SKIN_LANDMARKS].mean() / scale
         gaps = [np.mean([np.linalg.norm(m[i] - m[j]) for i, j in LIPS]) for m in (own, view.marks)]
         rows.append((said.argmax() == told.argmax(), np.minimum(said, told).sum(), off,
                      abs(gaps[0] - gaps[1]) / scale, EXPRESSIONS[said.argmax()]))  # fmt: skip

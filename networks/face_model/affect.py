@@ -15,7 +15,7 @@ import numpy as np
 from ..arrays import ANY, Column, check_columns
 from ..errors import InputError
 from ..track import load_arrays, save_arrays
-from ..vocabulary import AFFECT, EXPRESSIONS
+from ..vocabulary import AFFECT, EXPRESSIONS, SKIN_LANDMARKS
 from .cascade import LOOKED_AT
 from .model import FaceModel, face_model
 from .projection import Camera, Heads
@@ -25,8 +25,6 @@ FACE_AFFECT = Path(__file__).with_name("face_affect.npz")
 FIX = "install ExprGen again"
 TURNS = 3
 """Numbers of the head that are looked at: how far it nods, turns and tilts."""
-SKIN_LANDMARKS = 468
-"""The landmarks whose middle is the face's: those without the irises."""
 SAID = len(EXPRESSIONS) + len(AFFECT)
 
 
@@ -72,7 +70,7 @@ class FaceAffect:
         """
         meta, arrays = load_arrays(path, KIND, FIX)
         count = sum(n.startswith("weights_") for n in arrays)
-        sizes = [len(model.expressions) + TURNS + 3 * len(LOOKED_AT)]
+        sizes = [inputs_of(model)]
         columns = {n: Column((sizes[0],), np.float32) for n in ("centre", "scale")}
         for k in range(count):
             columns[f"weights_{k}"] = Column((sizes[-1], ANY), np.float16)
@@ -87,8 +85,13 @@ class FaceAffect:
         return FaceAffect(wide["centre"], wide["scale"], layers, meta)
 
 
+def inputs_of(model: FaceModel) -> int:
+    """K: how many numbers are looked at."""
+    return len(model.expressions) + TURNS + 3 * len(LOOKED_AT)
+
+
 def affect_inputs(expression: np.ndarray, rotation: np.ndarray, marks: np.ndarray) -> np.ndarray:
-    """(N, K) what is looked at."""
+    """(N, K) what is looked at, of expressions (N, E), rotations (N, 3, 3) and `bare_marks`."""
     turns = np.stack([rotation[:, 1, 2], rotation[:, 0, 2], rotation[:, 0, 1]], axis=1)
     flat = np.asarray(marks, float).reshape(len(turns), -1)
     return np.concatenate([np.asarray(expression, float), turns, flat], axis=1)

@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import ModelError
 from ..packages import TRAINING, missing
 from ..track import FaceTrack
-from ..vocabulary import LANDMARKS, REGISTERED_SIZE
+from ..vocabulary import LANDMARKS, REGISTERED_SIZE, SKIN_LANDMARKS
 from .drawn_face import SIDE, DrawnFace, SkinShot, read_skin
 from .face_fit import FaceFit
 from .fitting import unlike
@@ -285,7 +285,7 @@ class Artist:
         seen = torch.from_numpy(view.marks.astype(np.float32))
         own, _ = self.face.pixels(self.face.marks(points), view.heads)
         unit = (seen[33] - seen[263]).norm()
-        loss = s.landmarks * (((own - seen) / unit) ** 2)[:468].sum(1).mean() * 100.0
+        loss = s.landmarks * (((own - seen) / unit) ** 2)[:SKIN_LANDMARKS].sum(1).mean() * 100.0
         for weight, pairs in ((s.eyes, LIDS), (s.mouth, LIPS), (s.corners, CORNERS)):
             one, other = ([p[k] for p in pairs] for k in (0, 1))
             off = (seen[one] - seen[other]) - (own[one] - own[other])

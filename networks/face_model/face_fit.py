@@ -105,9 +105,9 @@ class FaceFit:
         columns = {**_COLUMNS, "identity": Column((model.identities,), np.float32, -100, 100)}
         columns["own"] = Column((ANY, 3), np.float16, -100, 100)
         arrays.setdefault("own", np.zeros((1, 3), np.float16))  # not in older files
+        check_columns(path, arrays, columns, AGAIN)
         if len(arrays["own"]) not in (1, len(model.mean)):
             raise InputError("is of another face model", file=path, fix=AGAIN)
-        check_columns(path, arrays, columns, AGAIN)
         names = meta.pop("actions", None)
         if names != list(model.expressions) or arrays["expression"].shape[1] != len(names):
             raise InputError("is of another face model", file=path, fix=AGAIN)

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 
 from ..characters.key_poses import POSES, arkit_weights, label
-from ..vocabulary import EXPRESSIONS
+from ..vocabulary import EXPRESSIONS, SKIN_LANDMARKS
 from .face_fit import FaceFit
 from .fitting import descend
 from .model import FaceModel, face_model
@@ -95,7 +95,7 @@ def moved(expression: np.ndarray, model: FaceModel) -> np.ndarray:
 def _actions(model: FaceModel) -> np.ndarray:
     """(E, L, 3) displacements of the mean person's landmarks, without those of the irises."""
     points = model.landmarks()
-    return np.moveaxis(points.core[:468, :, 0, 1:], -1, 0)
+    return np.moveaxis(points.core[:SKIN_LANDMARKS, :, 0, 1:], -1, 0)
 
 
 @cache

@@ -12,11 +12,10 @@ from functools import cache
 
 import numpy as np
 
+from ..vocabulary import SKIN_LANDMARKS
 from .face_fit import FaceFit
 from .model import FaceModel
 
-SKIN_LANDMARKS = 468
-"""The landmarks without those of the irises, which look about."""
 NEAREST = 6
 """Landmarks by which a point is moved."""
 NEAR = 1.0

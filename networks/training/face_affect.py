@@ -16,7 +16,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..face_model.affect import FACE_AFFECT, TURNS, FaceAffect, affect_inputs, bare_marks
+from ..arrays import ROWS, Column, check_columns
+from ..face_model.affect import (
+    FACE_AFFECT,
+    TURNS,
+    FaceAffect,
+    affect_inputs,
+    bare_marks,
+    inputs_of,
+)
 from ..face_model.cascade import LOOKED_AT
 from ..face_model.fitting import Fitter
 from ..face_model.model import FaceModel, face_model
@@ -42,6 +50,7 @@ SMALL = 0.05
 """Share of the usual deviation below which a number is not stretched."""
 BATCH, NOISE, DROPPED = 128, 0.15, 0.25
 """Faces a step, deviation of what shakes them, and share of the hidden units that are left out."""
+AGAIN = "delete the folder of kept fits, so that they are made again"
 PART = 100
 """Pictures that are kept in a file."""
 
@@ -119,7 +128,10 @@ def _part(items: list[Item], split: str, number: int, seed: int, kept: Path) -> 
         columns = _fit(items, split == VALIDATION)
         save_arrays(path, KIND, {"pictures": len(items)}, columns)
         say(f"{path.stem}: {len(columns['inputs'])} of {len(items)} with a face")
-    return load_arrays(path, KIND)[1]
+    columns = load_arrays(path, KIND, AGAIN)[1]
+    seen = Column((ROWS, inputs_of(face_model())), np.float32)
+    check_columns(path, columns, {"inputs": seen}, AGAIN)
+    return columns
 
 
 def _fit(items: list[Item], read: bool) -> dict[str, np.ndarray]:

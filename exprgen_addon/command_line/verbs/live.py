@@ -83,6 +83,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
         if session.job.error is not None:
             raise session.job.error
         result = {**session.job.result, "delay": session.delays()}
+    if args.out and "track" not in result and not console.interrupted:
+        fix = "play what shows a face, or look at it a little longer"
+        raise InputError("no face was seen that could be kept", file=args.clip, fix=fix)
     if args.record:
         result |= _record(args, console, profiles, session)
     console.result(result, _text(result))

@@ -11,7 +11,6 @@ from ....networks.errors import ExprGenError
 from ...characters.in_scene import active_collection, collections_in
 from ...engine.task_queue import Task
 from ...exchange.formats import FORMATS
-from ...keying.takes import save_file
 from .. import job_timer, references
 
 TITLE = "Export Take"
@@ -76,7 +75,7 @@ class EXPRGEN_OT_export_take(bpy.types.Operator):
             out = out.with_suffix(self.ending)
         character = self.character or active_collection(context.scene).name
         try:
-            shot = save_file(job_timer.scratch() / "export.blend")
+            shot = job_timer.copied(TITLE, "export.blend")
         except ExprGenError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

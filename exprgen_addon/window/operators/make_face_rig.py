@@ -13,7 +13,6 @@ from ....networks.errors import ExprGenError, UsageError
 from ....networks.head_rig.methods import METHODS, check_method
 from ...engine.course import Course
 from ...engine.task_queue import Task
-from ...keying.takes import save_file
 from .. import job_timer, new_character_steps
 
 TITLE = "Make Face Rig"
@@ -108,8 +107,8 @@ def _task(context, out: Path, method: str) -> Task:
     """Rig the head of a copy of the open file, then bring the character in.
 
     Raises:
-        UsageError: the open file would be written over. InputError: it is no bare head.
-        ModelError: the method lacks its weights.
+        UsageError: the open file would be written over, or such a job is under way. InputError: it
+        is no bare head. ModelError: the method lacks its weights.
     """
     if bpy.data.filepath and out.resolve() == Path(bpy.data.filepath).resolve():
         raise UsageError("the open file would be written over", fix="choose another name")
@@ -117,7 +116,7 @@ def _task(context, out: Path, method: str) -> Task:
 
     check_method(method)
     head = bare_head(context.object.name)
-    source = save_file(job_timer.scratch() / f"{out.stem}_as_it_is.blend")
+    source = job_timer.copied(TITLE, f"{out.stem}_as_it_is.blend")
     profile, scene, name = out.with_suffix(".json"), context.scene.name, head.name
     begin = job_timer.command(
         "rig", source, "--object", head.name, "--out", out, "--method", method,

@@ -11,6 +11,8 @@ bpy = pytest.importorskip("bpy")
 
 from exprgen.exprgen_addon.command_line.main import main
 from exprgen.networks.errors import EXIT_INPUT, EXIT_OK, EXIT_USAGE
+from exprgen.networks.tracking import landmark_model
+from exprgen.tests.support.clips import write_clip
 from exprgen.tests.support.phone import free_port, phone
 
 
@@ -55,3 +57,14 @@ def test_a_phone_is_recorded_at_its_own_times(tmp_path, capfd):
     assert fps >= 24, "the scene is not as slow as a busy machine"
     sent = (frames - frames[0]) / fps * 60
     assert np.abs(sent - np.rint(sent)).max() < 0.05, "keys lie on the phone's own frames"
+
+
+@pytest.mark.skipif(
+    not (landmark_model.cache_dir() / "face_landmarker.task").is_file(), reason="no landmark model"
+)
+def test_a_track_that_nobody_is_in_is_told(tmp_path, capfd):
+    clip, out = write_clip(tmp_path / "a.mp4", [i / 25 for i in range(10)]), tmp_path / "seen.npz"
+    words = ["live", "--clip", str(clip), "--primary", "tobi", "--out", str(out)]
+    assert main(words) == EXIT_INPUT
+    assert "a.mp4: no face was seen" in capfd.readouterr().err
+    assert not out.exists()

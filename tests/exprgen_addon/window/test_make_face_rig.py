@@ -9,6 +9,7 @@ from exprgen.exprgen_addon.engine.task_queue import Task
 from exprgen.exprgen_addon.window import job_timer, operators
 from exprgen.exprgen_addon.window.operators import make_face_rig
 from exprgen.exprgen_addon.window.panels import job
+from exprgen.networks.errors import UsageError
 from exprgen.tests.support import bare_heads
 
 
@@ -75,3 +76,16 @@ def test_the_character_takes_the_sculpts_place(head, tmp_path):
     assert head.hide_get()
     assert bpy.data.objects["Eye_L"].hide_render
     assert bpy.context.scene.exprgen.new_profile.endswith("blip.json")
+
+
+def test_who_is_refused_takes_no_copy_from_the_job_under_way(head):
+    copy = job_timer.copied(make_face_rig.TITLE, "head.blend")
+    written = copy.stat().st_mtime_ns
+    job_timer.queue.waiting.append(Task(make_face_rig.TITLE, lambda: None, copy=copy))
+    try:
+        with pytest.raises(UsageError, match="under way"):
+            job_timer.copied(make_face_rig.TITLE, "head.blend")
+        assert copy.stat().st_mtime_ns == written
+    finally:
+        job_timer.queue.clear()
+    assert not copy.exists()

@@ -166,6 +166,13 @@ def test_a_damaged_fit_is_refused(filmed, tmp_path):
         save_arrays(tmp_path / "bad.npz", "exprgen.face_fit", wrong, arrays)
         with pytest.raises(InputError, match="camera"):
             FaceFit.load(tmp_path / "bad.npz")
+    for own in (np.float16(0.0), np.zeros(3, np.float16), np.zeros((2, 3), np.float16)):
+        save_arrays(tmp_path / "bad.npz", "exprgen.face_fit", meta, {**arrays, "own": own})
+        with pytest.raises(InputError, match=r"own|another face model"):
+            FaceFit.load(tmp_path / "bad.npz")
+    older = {name: array for name, array in arrays.items() if name != "own"}
+    save_arrays(tmp_path / "older.npz", "exprgen.face_fit", meta, older)
+    assert not FaceFit.load(tmp_path / "older.npz").own.any()
     save_arrays(tmp_path / "bad.npz", "exprgen.face_fit", {**meta, "actions": ["jawOpen"]}, arrays)
     with pytest.raises(InputError, match="another face model"):
         FaceFit.load(tmp_path / "bad.npz")
