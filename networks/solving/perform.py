@@ -105,7 +105,7 @@ CLENCHED = 1.0
 """Share of what a chin hangs down that is left out where teeth are together."""
 LESS_OPEN = 0.15
 """Share of their opening by which lips open less there: what is articulated is not teeth's."""
-SINKS, PEAKS = 1.5, 4.0
+SINKS, PEAKS = 2.0, 4.0
 """Factor on how far chins hang lower where speech would lift them over their rest, and the power
 whose mean stands for the highest of them."""
 LEVEL_KEPT = 0.5
