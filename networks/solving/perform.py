@@ -55,9 +55,9 @@ SMILE = 0.04
 SMILE_LESS = 0.15
 """Share of their opening by which lips open less in a smile whose teeth are together: with the chin
 up they could open so far only by a sneer's upper lip, and the smile's curve would be lost."""
-LID_LIFTED, CHEEK_LIFTED, LESS_WIDE_EYED = 0.04, 0.6, 0.15
-"""Eye distances by which a whole smile lifts lower lids at least, the coefficient of its cheeks at
-least, and the share of their opening by which its eyes are narrower."""
+LID_LIFTED, CHEEK_LIFTED = 0.04, 0.6
+"""Eye distances by which a whole smile lifts lower lids at least, and the coefficient of its cheeks
+at least."""
 CHEEKS = [ARKIT_INDEX[f"cheekSquint{side}"] for side in ("Left", "Right")]
 LIP_LEFT, LESS_WIDE = 0.7, 0.25
 """Shares of an upper lip's rise, and of a width, that a smile leaves out."""
@@ -105,7 +105,7 @@ CLENCHED = 1.0
 """Share of what a chin hangs down that is left out where teeth are together."""
 LESS_OPEN = 0.15
 """Share of their opening by which lips open less there: what is articulated is not teeth's."""
-SINKS, PEAKS = 1.5, 4.0
+SINKS, PEAKS = 2.0, 4.0
 """Factor on how far chins hang lower where speech would lift them over their rest, and the power
 whose mean stands for the highest of them."""
 LEVEL_KEPT = 0.5
@@ -162,8 +162,8 @@ def smiling(
     A person's smile lifts the upper lip off the teeth, over a gum; drawn teeth have none, and a
     black bar is seen there, while the smile's curve is gone. Where joy is read and the corners go
     up, the lips open downwards instead, and less in width; over teeth that are held together they
-    also open less. Closed lips go up as they do. Cheeks push the lower lids up and narrow the eyes
-    (AU 6), which a tracker hardly sees: its coefficient of cheeks is 0 in every smile.
+    also open less. Closed lips go up as they do. Cheeks push the lower lids up (AU 6),
+    which a tracker hardly sees: its coefficient of cheeks is 0 in every smile.
     """
     joy = slow(times, expression[:, EXPRESSIONS.index("joy")], FEELING_HERTZ)
     raised = np.clip(slow(times, actor.moved[:, CORNERS].mean(1), FEELING_HERTZ) / SMILE, 0.0, 1.0)
@@ -180,8 +180,7 @@ def smiling(
     lower = [INDEX[f"lower_lid_{side}"] for side in SIDES]
     moved[:, lower] += share[:, None] * np.maximum(LID_LIFTED - moved[:, lower], 0.0)
     said[:, CHEEKS] += share[:, None] * np.maximum(CHEEK_LIFTED - said[:, CHEEKS], 0.0)
-    lids = actor.lids * (1.0 - LESS_WIDE_EYED * share)[:, None]
-    return replace(actor, moved=moved, lip_gaps=gaps, lids=lids), said
+    return replace(actor, moved=moved, lip_gaps=gaps), said
 
 
 def wrinkling(

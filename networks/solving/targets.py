@@ -61,7 +61,7 @@ WEIGHTS = {
     "nose_width": 0.3,
 }
 """How much each relation binds, by name without side or place."""
-CHIN_APART = 10.0
+CHIN_APART = 15.0
 """The same for how low the chin hangs beside the lips' opening, less by the share of its own motion
 by which a character's jaw parts the lips further: a cartoon's chin can't be told from its mouth."""
 CHIN_SKIN = 0.7

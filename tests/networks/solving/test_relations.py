@@ -255,7 +255,6 @@ def test_a_smile_opens_downwards_and_only_a_smile_does(actor_model):
     cheek, lid = ARKIT_INDEX["cheekSquintLeft"], INDEX["lower_lid_left"]
     assert said[60, cheek] > track.arkit[60, cheek] + 0.1
     assert glad.moved[60, lid] > actor.moved[60, lid]
-    assert (glad.lids[60] < angry.lids[60]).all()
     upper = INDEX["upper_lip_middle"]
     assert glad.moved[60, upper] < 0.75 * actor.moved[60, upper]
     assert (glad.moved[:, LIP_GAPS] == actor.moved[:, LIP_GAPS]).all()
