@@ -23,8 +23,12 @@ _LIPS = ("mouth-upperlip-volume-incr", "mouth-lowerlip-volume-incr", "mouth-uppe
          "mouth-lowerlip-height-incr")  # fmt: skip
 
 
-def performer(seed: int, number: int) -> CharacterConfig:
-    """The configuration of one performer; the same for the same seed and number."""
+def performer(seed: int, number: int, lower_brows: float = 0.0) -> CharacterConfig:
+    """The configuration of one performer; the same for the same seed and number.
+
+    Args:
+        lower_brows: metres by which the brows lie lower than the base mesh has them.
+    """
     plain = person(seed, number)
     rng = np.random.default_rng([seed, number, 21])
     return replace(
@@ -43,7 +47,7 @@ def performer(seed: int, number: int) -> CharacterConfig:
         ),
         brow=replace(
             plain.brow,
-            lift=float(rng.uniform(-0.0045, 0.003)),
+            lift=float(rng.uniform(-0.0045, 0.003)) - lower_brows,
             inner_lift=float(rng.uniform(-0.0015, 0.0015)),
         ),
     )
@@ -63,9 +67,9 @@ def is_held_out(number: int) -> bool:
     return number % HELD_OUT == HELD_OUT - 1
 
 
-def performer_profile(seed: int, number: int, folder: Path) -> RigProfile:
+def performer_profile(seed: int, number: int, folder: Path, lower_brows: float = 0.0) -> RigProfile:
     """A performer's profile, built once in `folder`; the open file is given up."""
     from .assemble import build_once
 
-    config = performer(seed, number)
+    config = performer(seed, number, lower_brows)
     return build_once(config, folder / config.name)

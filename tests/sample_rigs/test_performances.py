@@ -91,6 +91,9 @@ def test_a_performer_is_a_person_of_another_build():
     assert performer(0, 3) == performer(0, 3)
     lifts = {performer(0, i).brow.lift for i in range(4)}
     assert len(lifts) == 4
+    low = performer(0, 3, 0.006)
+    assert low.brow.lift == pytest.approx(performer(0, 3).brow.lift - 0.006)
+    assert replace(low, brow=performer(0, 3).brow) == performer(0, 3)
 
 
 def test_a_sheet_begins_with_the_neutral_and_speaking_is_no_feeling():
