@@ -57,6 +57,8 @@ def carried(moves: np.ndarray, found: Places, head: Head) -> np.ndarray:
         whole = found.of(field) * near
         moving = np.abs(whole).max(1, keepdims=True) > MOVED
         rows = np.flatnonzero(moving | (links.sums(moving.astype(float)) > 0))
+        if not len(rows):
+            continue
         filled = links.among(rows).relaxed(whole[rows], unsure[rows].astype(float), FILLING)
         even = smoothed(filled, pulls.among(rows))
         own[rows] = even * (_strength(filled) / max(_strength(even), 1e-9))
