@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .mesh_graph import Links, edges_of, normals_of, solve
+from .mesh_graph import Links, edges_of, normals_of, smoothed, springs
 from .nearest import Places, nearest_places
 from .parted import at_rest, from_seam
 from .registration import Head
@@ -51,14 +51,16 @@ def carried(moves: np.ndarray, found: Places, head: Head) -> np.ndarray:
     near = fade(found.away)[:, None]
     unsure = ~((found.facing > FACING) & (found.away < FAR))
     edges = edges_of(head.triangles)
-    links, springs = Links(len(head.points), edges), _springs(head, edges, found)
+    links, pulls = Links(len(head.points), edges), _springs(head, edges, found)
     out = np.zeros((len(moves), *head.points.shape))
     for field, own in zip(moves, out, strict=True):
         whole = found.of(field) * near
         moving = np.abs(whole).max(1, keepdims=True) > MOVED
         rows = np.flatnonzero(moving | (links.sums(moving.astype(float)) > 0))
+        if not len(rows):
+            continue
         filled = links.among(rows).relaxed(whole[rows], unsure[rows].astype(float), FILLING)
-        even = smoothed(filled, springs.among(rows))
+        even = smoothed(filled, pulls.among(rows))
         own[rows] = even * (_strength(filled) / max(_strength(even), 1e-9))
     return out
 
@@ -70,13 +72,10 @@ def _strength(field: np.ndarray) -> float:
 
 
 def _springs(head: Head, edges: np.ndarray, found: Places) -> Links:
-    """Links whose Laplacian is one implicit step of diffusion over so many millimetres, however
-    fine the mesh: ever more from the lips on, but not of lids."""
+    """What smooths over so many millimetres: ever more from the lips on, but not of lids."""
     own = np.interp(_from_mouth(at_rest(found)), LIPS, (SMOOTHED, CALM))
     reach = np.where(np.isin(head.sides, LIDS), SMOOTHED, own)[edges].mean(1)
-    length = np.linalg.norm(head.points[edges[:, 0]] - head.points[edges[:, 1]], axis=1)
-    weights = reach**2 / 3.0 / np.maximum(length, 0.05 * SMOOTHED) ** 2
-    return Links(len(head.points), edges, weights)
+    return springs(head.points, edges, reach)
 
 
 def _from_mouth(flat: np.ndarray) -> np.ndarray:
@@ -85,8 +84,3 @@ def _from_mouth(flat: np.ndarray) -> np.ndarray:
     corners = named(template().landmarks(template().rest), MOUTH.ends)
     beside = np.maximum(np.abs(flat[:, 0]) - LONG * np.abs(corners[:, 0]).max(), 0.0)
     return np.hypot(from_seam(flat), beside)
-
-
-def smoothed(values: np.ndarray, springs: Links) -> np.ndarray:
-    """Values (N, K) smoothed by one implicit step of diffusion (Desbrun et al. 1999)."""
-    return solve(lambda x: x + springs.laplacian(x), 1.0 + springs.degree, values, values, 3e-3, 60)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .mesh_graph import edges_of
+from .mesh_graph import edges_of, smoothed, springs
 from .registration import Head
 from .sides import EYES, LID_LOWER, LID_UPPER, NOWHERE, named
 
@@ -31,6 +31,9 @@ WIDEST = 2.6
 """Skin is of the lids up to so many radii from the ball's middle."""
 LYING, FREE = 1.35, 2.0
 """Up to where skin goes with a lid as if it lay on the ball, and from where not, in radii."""
+KEPT, EVEN = (0.5, 0.8), 5.0
+"""Shares of a lid's way between which its blink becomes what was worked out; skin that goes along
+less is smoothed over so many millimetres, else it crumples beside a nose."""
 RIM = 1.7
 """And its edge is no farther off than this."""
 ASIDE = np.linspace(-0.2, 0.2, 13)
@@ -236,8 +239,16 @@ def blink(head: Head, eye: Eye, gap: Gap, brow: np.ndarray) -> Blink:
         goal = eye.place(eye.longitude, eye.latitude + share * fall, radius)
         return np.where(weight[:, None] > 0, goal - head.points, 0.0)
 
-    closed = at(1.0)
-    return Blink(closed, at(0.5) - 0.5 * closed)
+    share = np.clip((weight - KEPT[0]) / (KEPT[1] - KEPT[0]), 0.0, 1.0)[:, None]
+    edges = edges_of(head.triangles)
+    pulls = springs(head.points, edges[eye.near[edges].all(1)], EVEN)
+
+    def even(moves: np.ndarray) -> np.ndarray:
+        calm = share * moves + (1.0 - share) * smoothed(moves, pulls)
+        return np.where(eye.near[:, None], calm, moves)
+
+    closed = even(at(1.0))
+    return Blink(closed, even(at(0.5)) - 0.5 * closed)
 
 
 def _fall(head: Head, eye: Eye, gap: Gap, brow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

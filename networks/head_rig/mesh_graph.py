@@ -9,6 +9,8 @@ import numpy as np
 
 WELD = 1e-6
 """Points so near are one, in extents of their mesh."""
+SHORTEST = 0.125
+"""Millimetres that an edge has at least where its length weighs."""
 
 
 def welded(points: np.ndarray) -> np.ndarray:
@@ -152,6 +154,19 @@ def solve(
         step = towards + after / np.maximum(size, 1e-30) * step
         size = after
     return x
+
+
+def springs(points: np.ndarray, edges: np.ndarray, reach: np.ndarray | float) -> Links:
+    """Links whose Laplacian is one implicit step of diffusion over `reach`, of each edge or of all,
+    however fine the mesh (points (V, 3), edges (E, 2)); edges shorter than SHORTEST count so long.
+    """
+    length = np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1)
+    return Links(len(points), edges, reach**2 / 3.0 / np.maximum(length, SHORTEST) ** 2)
+
+
+def smoothed(values: np.ndarray, pulls: Links) -> np.ndarray:
+    """Values (V, K) smoothed by `springs` (Desbrun et al. 1999)."""
+    return solve(lambda x: x + pulls.laplacian(x), 1.0 + pulls.degree, values, values, 3e-3, 60)
 
 
 def _products(one: np.ndarray, other: np.ndarray) -> np.ndarray:

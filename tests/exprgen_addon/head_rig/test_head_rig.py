@@ -84,7 +84,8 @@ def test_drivers_follow(rigged):
     assert told() == {}
     assert told(eyeBlinkLeft=0.5) == {"fixLidLeft": 1.0}
     assert told(eyeBlinkRight=1.0, eyeLookDownRight=0.5) == {"fixLookDownRight": 0.5}
-    assert told(mouthClose=0.6, jawOpen=0.4) == {"fixSeal": 0.2}
+    assert told(mouthClose=0.6, jawOpen=0.4) == {"fixSeal": 0.2, "fixMeet": 1.0}
+    assert told(mouthRollLower=0.5) == {"fixMeet": 0.25}
 
 
 def test_it_profiles_like_any_character(rigged, tmp_path):
@@ -242,6 +243,10 @@ def test_small_heads_are_heads_flat_and_hidden_ones_are_none(head):
     head.scale = (1e-5, 1e-5, 1e-5)
     bpy.context.view_layer.update()
     assert reading.bare_head("Head") == head
+    head.scale = (1e-8, 1e-8, 1e-8)
+    bpy.context.view_layer.update()
+    with pytest.raises(InputError, match=r"hero\.blend.*too small to be seen"):
+        reading.bare_head("Head", file="hero.blend")
     head.scale = (1.0, 1.0, 0.0)
     bpy.context.view_layer.update()
     with pytest.raises(InputError, match=r"hero\.blend.*scale of zero"):

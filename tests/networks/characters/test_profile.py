@@ -58,6 +58,13 @@ def test_round_trip(profile, tmp_path):
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_a_framing_keeps_its_digits_however_small_the_head():
+    small = Framing.rounded(np.array([0.0, 0.0, 1.6e-6]), np.array([0.0, -1.0, 0.0]), 3.0e-7)
+    assert small.size == pytest.approx(3.0e-7, rel=1e-3)
+    assert small.center[2] == pytest.approx(1.6e-6, rel=1e-3)
+    assert Framing.rounded(np.zeros(3), np.zeros(3), 0.2512345678).size == 0.25123
+
+
 def test_a_profile_may_lie_apart_from_its_blend(profile, tmp_path):
     data = json.loads(profile.path.read_text())
     (tmp_path / "library").mkdir()
