@@ -160,7 +160,7 @@ def out_of_range(array: np.ndarray, column: Column) -> str:
         array = array[np.isfinite(array)]
         if not array.size:
             return ""
-    low, high = array.min(), array.max()
+    low, high = float(array.min()), float(array.max())  # a limit may be none of the array's kind
     if low < column.low or high > column.high:
         return f"holds {low if low < column.low else high:g}"
     return ""

@@ -83,11 +83,22 @@ class FaceFit:
         """(V, 3) the face at rest."""
         return model.person(self.identity)[0] + self.own
 
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return {n: np.asarray(getattr(self, n), c.dtype) for n, c in _columns().items()}
+
+    def check(self, path: str | Path, fix: str) -> None:
+        """Whether its numbers are a face's, as `load` asks for; path: what it was fitted to.
+
+        Raises:
+            InputError: they are not.
+        """
+        with np.errstate(over="ignore"):  # what no number holds is not finite, which is told
+            arrays = self._arrays()
+        check_columns(path, arrays, _columns(), fix)
+
     def save(self, path: str | Path) -> Path:
         """Write it whole; raises OutputError."""
-        arrays = {n: np.asarray(getattr(self, n), c.dtype) for n, c in _COLUMNS.items()}
-        arrays["own"] = np.asarray(self.own, np.float16)
-        arrays["identity"] = np.asarray(self.identity, np.float32)
+        arrays = self._arrays()
         camera = {"size": list(self.camera.size), "focal": self.camera.focal}
         camera["projection"] = self.camera.kind
         meta = {**self.meta, "camera": camera, "actions": list(self.names)}
@@ -102,8 +113,7 @@ class FaceFit:
         """
         meta, arrays = load_arrays(path, KIND, AGAIN)
         model, camera = face_model(), _camera(path, meta.pop("camera", None))
-        columns = {**_COLUMNS, "identity": Column((model.identities,), np.float32, -100, 100)}
-        columns["own"] = Column((ANY, 3), np.float16, -100, 100)
+        columns = _columns()
         arrays.setdefault("own", np.zeros((1, 3), np.float16))  # not in older files
         check_columns(path, arrays, columns, AGAIN)
         if len(arrays["own"]) not in (1, len(model.mean)):
@@ -115,6 +125,12 @@ class FaceFit:
             raise InputError(f"field 'times' {word}", file=path, fix=AGAIN)
         known = {n: arrays[n] for n in columns}
         return FaceFit(camera=camera, names=model.expressions, meta=meta, **known)
+
+
+def _columns() -> dict[str, Column]:
+    """All columns of a fit of the model that ships with ExprGen."""
+    own = {"identity": Column((face_model().identities,), np.float32, -100, 100)}
+    return {**_COLUMNS, **own, "own": Column((ANY, 3), np.float16, -100, 100)}
 
 
 def _camera(path: str | Path, told: object) -> Camera:

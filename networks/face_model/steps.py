@@ -68,6 +68,7 @@ def reconstruct(
     with one_thread_each():
         fit = _fit(loaded, reference if method == METHODS[0] else (), check_angle(angle))
     fit = replace(fit, own=own_shape(fit, loaded.landmarks[..., :2], face_model()))
+    fit.check(track, "analyse the footage again: its landmarks lie as no face's do")
     if consistency and reference:
         from .consistency import consistent
 

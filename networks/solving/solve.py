@@ -7,7 +7,7 @@ and are computed again from its registered faces for another character.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from ..perception.needed_weights import (
     load_runner,
 )
 from ..perception.phrasing import felt
+from ..phrases import Overruling
 from ..progress import Emit, Progress
 from ..settings import RetargetSettings
 from ..track import FaceTrack, RigTrack
@@ -58,6 +59,7 @@ def solve(
     from .tongue import with_tongue
 
     face_track = felt(face_track, settings.phrases)
+    _tell_unheard(face_track, settings.phrases, emit)
     # Told before the work is done.
     followers = [_follower(face_track, primary, p) for p in secondaries]
     units = primary_units(face_track, primary, emit)
@@ -84,6 +86,20 @@ def solve(
         shown = replace(shown, meta={**shown.meta, **meta, "solved_by": way})
         told.append(_with_outputs(shown, profile, settings))
     return told
+
+
+def _tell_unheard(face_track: FaceTrack, words: Sequence[Overruling], emit: Emit) -> None:
+    """Warn of words on phrases, (start, end, weights) each, that are of no part of the footage."""
+    phrases = face_track.phrases
+    if phrases:
+        first, last = phrases[0].start, phrases[-1].end
+        why = f"lies outside the clip ({first:.2f} to {last:.2f} s)"
+        words = [w for w in words if w[1] <= first or w[0] >= last]
+    else:
+        why = "is not heard: separate pictures have no phrases"
+    for start, end, _ in words:
+        text = f"what is said of {start:g} to {end:g} s {why}"
+        emit({"type": "log", "level": "warning", "text": text})
 
 
 def _told_by_channels(face_track: FaceTrack, profile: RigProfile, primary: RigProfile) -> bool:

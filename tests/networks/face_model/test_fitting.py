@@ -176,3 +176,14 @@ def test_a_damaged_fit_is_refused(filmed, tmp_path):
     save_arrays(tmp_path / "bad.npz", "exprgen.face_fit", {**meta, "actions": ["jawOpen"]}, arrays)
     with pytest.raises(InputError, match="another face model"):
         FaceFit.load(tmp_path / "bad.npz")
+
+
+def test_landmarks_that_are_no_faces_are_told_of_the_track(filmed, tmp_path):
+    from exprgen.networks.face_model.steps import reconstruct
+
+    track = track_of(filmed)
+    far = replace(track, landmarks=np.asarray(track.landmarks * 1e3, np.float32))
+    path = far.save(tmp_path / "far.npz")
+    with pytest.raises(InputError, match=r"far\.npz.*analyse the footage again"):
+        reconstruct(str(path), str(tmp_path / "fit.npz"), method="fit")
+    assert not (tmp_path / "fit.npz").exists()

@@ -106,3 +106,18 @@ def test_other_tables_are_refused(take, tmp_path, change, word):
 def test_a_range_without_frames(take):
     with pytest.raises(UsageError, match="no frame"):
         take.between(5.0, None)
+
+
+def test_words_on_what_the_clip_does_not_hold_are_told(take, tmp_path):
+    source = write_live_link(tmp_path / "take.csv", take)
+    request = AnalyseRequest((str(source),), str(tmp_path / "face.npz"))
+    track = FaceTrack.load(analyse(request, lambda message: None, threading.Event()).track)
+    said = tuple(np.eye(len(EXPRESSIONS))[0])
+    settings = RetargetSettings(phrases=((0.5, 1.0, said), (50.0, 60.0, said)))
+    told = []
+    solve(track, find_character("tobi"), [], settings, told.append)
+    warnings = [m["text"] for m in told if m.get("level") == "warning"]
+    assert [w for w in warnings if "outside the clip" in w] == [
+        w for w in warnings if "50 to 60 s" in w
+    ]
+    assert len(warnings) == 1
