@@ -18,7 +18,7 @@ from ..face_model.cascade import face_regression
 from ..face_model.consistency import CONSISTENCY, LIPS, Artist, ConsistencySettings, chosen
 from ..face_model.face_fit import FaceFit, fit_track
 from ..face_model.model import face_model
-from ..face_model.own_shape import own_shape
+from ..face_model.own_shape import with_own_shape
 from ..face_model.regressed import regressed, told_alone
 from ..face_model.steps import pictures_of
 from ..track import FaceTrack
@@ -94,7 +94,7 @@ def reconstruction(track: FaceTrack, reference: str, alone: bool = False) -> Fac
         pictures = pictures_of([reference], track)
         return told_alone(track, fit, pictures, face_regression(model), model)
     fit = regressed(track, fit, pictures_of([reference], track), face_regression(model), model)
-    return replace(fit, own=own_shape(fit, track.landmarks[..., :2], model))
+    return with_own_shape(fit, track.landmarks[..., :2], model)
 
 
 def main() -> None:

@@ -48,7 +48,7 @@ class FaceFit:
     millimetres put the face (see `model`) before the camera (see `projection`); expression (N, E)
     weights 0..1 of the model's actions `names`; gaze (N, 2, 2) as in FaceTrack; residual (N,)
     millimetres on the face; identity (I,) in standard deviations; own (V, 3) millimetres by which
-    the points lie elsewhere than identity has them, see `own_shape`, or (1, 3) of zeros; camera:
+    the points lie elsewhere than identity has them, see `own_shape.py`, or (1, 3) of zeros; camera:
     what filmed.
     meta: source (file name), stills, names of pictures, as in FaceTrack.
     """

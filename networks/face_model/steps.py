@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from .cascade import face_regression
 from .face_fit import FaceFit, fit_track
 from .mimicry import EMOTIVE, Likeness, compare, displacements
 from .model import face_model
-from .own_shape import own_shape
+from .own_shape import with_own_shape
 from .projection import FIELD
 from .regressed import regressed
 
@@ -67,7 +66,7 @@ def reconstruct(
     began = time.monotonic()
     with one_thread_each():
         fit = _fit(loaded, reference if method == METHODS[0] else (), check_angle(angle))
-    fit = replace(fit, own=own_shape(fit, loaded.landmarks[..., :2], face_model()))
+    fit = with_own_shape(fit, loaded.landmarks[..., :2], face_model())
     fit.check(track, "analyse the footage again: its landmarks lie as no face's do")
     if consistency and reference:
         from .consistency import consistent
