@@ -232,6 +232,10 @@ def test_similarity_and_graph():
     edges = edges_of(np.array(triangles))
     assert np.allclose(normals_of(grid, np.array(triangles))[0], (0, 0, 1))
     assert distances(grid, edges, np.array([0]), 99.0)[4] == pytest.approx(4.0)
+    assert np.isinf(distances(grid, edges, np.array([], int), 99.0)).all(), "from nowhere"
+    near = distances(grid, edges, np.array([0, 4]), 2.5)
+    assert near[[2, 3, 10]] == pytest.approx([2.0, 1.0, 2.0])
+    assert np.isinf(near[22])
     links = Links(25, edges)
     wanted = rng.normal(size=(25, 2))
     x = solve(lambda v: v + links.laplacian(v), 1 + links.degree, wanted, np.zeros((25, 2)), 1e-9)
