@@ -210,6 +210,9 @@ def test_no_mirror_in_a_head_that_has_none(caricature):
     assert np.array_equal(shuffled[flip], template().flip[shuffled])
     uneven = points + rng.normal(0, 0.05, points.shape)
     assert mirror.find_plane(uneven, left, np.zeros(3), axes) is None
+    away = np.array([0.0, 50.0, 3000.0])
+    assert mirror.find_plane(1e-3 * points + away, left, away, axes) is not None
+    assert mirror.find_plane(np.zeros((4, 3)), left, np.zeros(3), axes) is None
 
 
 def test_a_face_that_stands_askew_in_a_symmetric_head_is_none(caricature):
