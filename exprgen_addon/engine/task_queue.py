@@ -7,6 +7,7 @@ run steps it to the end. Everything here happens on the thread that steps it, bu
 
 from __future__ import annotations
 
+import contextlib
 import math
 import queue
 import threading
@@ -92,8 +93,10 @@ class Task:
         return type(error)(error.problem, fix=error.fix)
 
     def drop_copy(self) -> None:
+        """Remove the copy; one that something still holds open goes with its folder."""
         if self.copy is not None:
-            self.copy.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self.copy.unlink()
 
     def full_log(self) -> list[str]:
         """What it said, then what its process printed."""

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .nearest import nearest_rows
+
 WELD = 1e-6
 """Points so near are one, in extents of their mesh."""
 SHORTEST = 0.125
@@ -177,11 +179,14 @@ def _products(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def distances(points: np.ndarray, edges: np.ndarray, seeds: np.ndarray, reach: float) -> np.ndarray:
     """(V,) length of the shortest way along edges (E, 2) from the nearest seed; inf beyond `reach`
     (Dijkstra)."""
-    away = np.min([np.linalg.norm(points - points[s], axis=1) for s in seeds], axis=0)
-    edges = edges[(away < reach)[edges].all(1)]  # no way there is shorter than a straight one
+    out = np.full(len(points), np.inf)
+    if not len(seeds):
+        return out
+    away = np.linalg.norm(points - points[seeds[nearest_rows(points, points[seeds])]], axis=1)
+    # No way there is shorter than a straight one; which seed is nearest is told a little roughly.
+    edges = edges[(away < 1.001 * reach)[edges].all(1)]
     near = _neighbours(len(points), edges)
     length = np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1).tolist()
-    out = np.full(len(points), np.inf)
     queue = [(0.0, int(s)) for s in seeds]
     for _, seed in queue:
         out[seed] = 0.0

@@ -66,7 +66,7 @@ def _plane_across(points, normal: np.ndarray, origin: np.ndarray):
 
 def _partners(points: np.ndarray, plane: Plane) -> tuple[np.ndarray, np.ndarray]:
     """Of each point the one nearest to its image, and how far that is."""
-    images, middle, size = plane.reflect(points), points.mean(0), np.ptp(points)
+    images, middle, size = plane.reflect(points), points.mean(0), np.ptp(points, 0).max() or 1.0
     flip = nearest_rows((images - middle) / size, (points - middle) / size)
     return flip, np.linalg.norm(images - points[flip], axis=1)
 

@@ -34,6 +34,8 @@ def nearest_rows(points: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(N,) of points (N, D) the nearest of others (M, D), M > 0; told apart in single precision."""
     import cv2
 
+    if not len(points):
+        return np.zeros(0, np.int64)
     tree = cv2.flann_Index(np.ascontiguousarray(others, np.float32), {"algorithm": ONE_TREE})
     asked = np.ascontiguousarray(points, np.float32)
     return tree.knnSearch(asked, 1, params={"checks": -1})[0][:, 0].astype(np.int64)

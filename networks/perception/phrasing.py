@@ -38,7 +38,8 @@ HASTY = 2.5
 is over at once."""
 BEGINS = CHANGE + HASTY
 """Log odds by which a clip begins with a calm face: whoever begins to act was at rest before, so
-that the change from there into the first feeling costs nothing."""
+that the change from there into the first feeling is paid for however short the calm was. Where
+nobody is seen at first, that is taken for calm too."""
 ENDS = 0.5 * CHANGE
 """Log odds by which it ends with one: less, since many clips are cut while something is felt."""
 SURER = 3.0

@@ -8,6 +8,7 @@ of it is only for measuring it elsewhere.
 from __future__ import annotations
 
 import itertools
+import pickle
 import sys
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass
@@ -18,9 +19,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..errors import InputError
 from ..face_model.cascade import FaceRegression, Guess, Upright
 from ..face_model.fitting import Fitter
 from ..face_model.model import face_model
+from ..files import written_whole
+from ..reading import one_line
 from .face_regression import (
     Case,
     fitter_of,
@@ -83,16 +87,22 @@ class FaceCnn:
         return start.moved(fitter, seen, told * self.scale)
 
     def save(self, path: str | Path) -> None:
-        """Write it; `load` reads it."""
+        """Write it whole; `load` reads it. Raises OutputError."""
         kept = self.network.told[0].in_features - self.network.seen[2].out_features
-        torch.save((kept, self.network.state_dict(), torch.from_numpy(self.scale)), path)
+        with written_whole(path) as part:
+            torch.save((kept, self.network.state_dict(), torch.from_numpy(self.scale)), part)
 
     @staticmethod
     def load(path: str | Path) -> FaceCnn:
-        """One that `save` wrote."""
-        numbers, state, scale = torch.load(path, weights_only=True)
-        network = Network(numbers, len(scale))
-        network.load_state_dict(state)
+        """One that `save` wrote; raises InputError."""
+        try:
+            numbers, state, scale = torch.load(path, weights_only=True)
+            network = Network(numbers, len(scale))
+            network.load_state_dict(state)
+        except (OSError, ValueError, TypeError, RuntimeError, pickle.UnpicklingError) as error:
+            fix = "make it by `exprgen train face_cnn --out`"
+            what = f"is no such network ({one_line(error)})"
+            raise InputError(what, file=path, fix=fix) from error
         return FaceCnn(network.eval(), scale.numpy())
 
 

@@ -154,6 +154,21 @@ def test_a_copy_of_the_open_file_goes_at_every_end_and_no_error_names_it(worker,
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_copy_that_is_held_open_holds_up_nothing(worker, tmp_path, monkeypatch):
+    def held(path, **more):
+        raise PermissionError(13, "used by another process")
+
+    copy = tmp_path / "held.blend"
+    copy.touch()
+    monkeypatch.setattr(type(copy), "unlink", held)
+    queue = TaskQueue()
+    first, second = ping(worker, "first", 0.1, copy=copy), ping(worker, "second", 0.1)
+    queue.add(first)
+    queue.add(second)
+    drain(queue)
+    assert [first.state, second.state] == [DONE, DONE]
+
+
 def test_failures_are_kept_and_the_next_one_runs(worker):
     queue = TaskQueue()
 

@@ -210,6 +210,9 @@ def test_no_mirror_in_a_head_that_has_none(caricature):
     assert np.array_equal(shuffled[flip], template().flip[shuffled])
     uneven = points + rng.normal(0, 0.05, points.shape)
     assert mirror.find_plane(uneven, left, np.zeros(3), axes) is None
+    away = np.array([0.0, 50.0, 3000.0])
+    assert mirror.find_plane(1e-3 * points + away, left, away, axes) is not None
+    assert mirror.find_plane(np.zeros((4, 3)), left, np.zeros(3), axes) is None
 
 
 def test_a_face_that_stands_askew_in_a_symmetric_head_is_none(caricature):
@@ -232,6 +235,10 @@ def test_similarity_and_graph():
     edges = edges_of(np.array(triangles))
     assert np.allclose(normals_of(grid, np.array(triangles))[0], (0, 0, 1))
     assert distances(grid, edges, np.array([0]), 99.0)[4] == pytest.approx(4.0)
+    assert np.isinf(distances(grid, edges, np.array([], int), 99.0)).all(), "from nowhere"
+    near = distances(grid, edges, np.array([0, 4]), 2.5)
+    assert near[[2, 3, 10]] == pytest.approx([2.0, 1.0, 2.0])
+    assert np.isinf(near[22])
     links = Links(25, edges)
     wanted = rng.normal(size=(25, 2))
     x = solve(lambda v: v + links.laplacian(v), 1 + links.degree, wanted, np.zeros((25, 2)), 1e-9)
