@@ -29,6 +29,8 @@ VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi", ".gif")
 
 SCRATCH = "exprgen-"
 """How the names of ExprGen's folders in the system's temporary folder begin."""
+PLACE_VARIABLES = ("TMPDIR", "TMP", "TEMP")
+"""Variables of the environment that say where temporary files go."""
 HIDDEN = ".exprgen-"
 """How temporary files and folders beside an output begin."""
 _unfinished: set[Path] = set()
@@ -324,6 +326,11 @@ def new_scratch() -> Path:
             fix="make room, or name a writable folder by TMPDIR",
         ) from error
     return folder
+
+
+def temporary_in(folder: Path) -> dict[str, str]:
+    """What the environment of a process has to say for its temporary files to lie in a folder."""
+    return dict.fromkeys(PLACE_VARIABLES, str(folder))
 
 
 def sweep(folder: str | Path) -> None:

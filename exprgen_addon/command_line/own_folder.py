@@ -13,9 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...networks.errors import UsageError
-from ...networks.files import scratch_folder
-
-VARIABLES = ("TMPDIR", "TMP", "TEMP")
+from ...networks.files import PLACE_VARIABLES, scratch_folder, temporary_in
 
 
 @contextlib.contextmanager
@@ -26,10 +24,10 @@ def own_temporary_folder() -> Iterator[Path]:
     Raises:
         OutputError: there is no place for it.
     """
-    before = {name: os.environ.get(name) for name in VARIABLES}
+    before = {name: os.environ.get(name) for name in PLACE_VARIABLES}
     with scratch_folder() as folder:
         place, tempfile.tempdir = tempfile.tempdir, str(folder)
-        os.environ.update(dict.fromkeys(VARIABLES, str(folder)))
+        os.environ.update(temporary_in(folder))
         try:
             yield folder
         finally:

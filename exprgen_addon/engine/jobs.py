@@ -24,6 +24,7 @@ from collections import deque
 from collections.abc import Callable
 
 from ...networks.errors import ExprGenError
+from ...networks.files import new_scratch, remove, temporary_in
 from ...networks.messages import ALIVE
 from .engine_python import command_environment
 from .worker_process import (
@@ -213,9 +214,13 @@ class Command(Messages):
         super().__init__()
         self._lines: deque[str] = deque(maxlen=LOG_LINES)
         self._count = 0
+        # Blender makes a folder of its own at once, and leaves it when it is ended by force.
+        self._folder = new_scratch()
+        environment = command_environment() | temporary_in(self._folder)
         try:
-            self._process = start_piped([*blender, *words], command_environment())
+            self._process = start_piped([*blender, *words], environment)
         except OSError as error:
+            remove(self._folder)
             raise ExprGenError(
                 f"Blender can't be started ({error.strerror})", file=blender[0]
             ) from error
@@ -252,6 +257,7 @@ class Command(Messages):
                 else:  # and the Blenders that it renders in
                     os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        remove(self._folder)
 
     def _heard(self) -> int:
         return self._count
@@ -270,6 +276,7 @@ class Command(Messages):
     def _ended(self) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5.0)
+        remove(self._folder)
 
     def _read_messages(self) -> None:
         try:

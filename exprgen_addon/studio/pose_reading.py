@@ -25,7 +25,7 @@ import numpy as np
 
 from ...networks.characters.profile import RigProfile, load_profile
 from ...networks.errors import ExprGenError
-from ...networks.files import new_scratch, remove
+from ...networks.files import new_scratch, remove, temporary_in
 from ...networks.messages import Sender
 from ...networks.records import json_text
 from ...networks.worker import NICE_VARIABLE, step_back
@@ -68,7 +68,9 @@ class Mirror:
         self.known = False
         self._process = worker_process.start_piped(
             [*blender, str(profile.path.resolve()), str(self._folder)],
-            engine_python.command_environment() | {NICE_VARIABLE: str(NICE)},
+            engine_python.command_environment()
+            | {NICE_VARIABLE: str(NICE)}
+            | temporary_in(self._folder),
         )
         for target in (self._read, self._listen):
             threading.Thread(target=target, daemon=True).start()

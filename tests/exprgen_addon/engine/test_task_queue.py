@@ -238,6 +238,24 @@ def test_a_command_can_be_stopped_and_killed(tmp_path):
     assert not job.alive
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_commands_blender_leaves_nothing_in_the_temporary_folder(tmp_path, monkeypatch, killed):
+    pytest.importorskip("bpy")
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setenv("TMPDIR", str(place))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    job = jobs.Command(["capture", "mira", "--out", str(tmp_path / "out"), "--count", "500"], HOST)
+    if killed:
+        while not job.messages():
+            time.sleep(0.02)
+        job.kill()
+    else:
+        job.stop()
+        job.run_blocking()
+    assert not list(place.iterdir())
+
+
 def test_a_training_is_told_line_by_line_and_stops(worker, tmp_path):
     with pytest.raises(ExprGenError):
         jobs.Job(
