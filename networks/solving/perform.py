@@ -21,7 +21,7 @@ from .controls import selected_rows
 from .fit import Fit
 from .mouth_motion import quick
 from .relations import FORWARD, INDEX, JAW, LIP_GAPS, LOWER_LIP, RELATIONS, SIDES, UPPER_LIP, WIDTH
-from .smoothing import FEELING_HERTZ, JUMP_UNITS, slow, smooth
+from .smoothing import FEELING_HERTZ, JUMP_UNITS, slow, smooth, without_dips
 from .targets import (
     FULL_AND_FORWARD,
     HOLD,
@@ -81,6 +81,11 @@ PURSING = ("mouthFunnel", "mouthPucker")
 """Channels that purse the lips."""
 PARTING = ("mouthUpperUp", "mouthLowerDown")
 """Channels that part the lips."""
+SOUND = 0.45
+"""Seconds that no sound holds the lips together."""
+LOWERING = "mouthLowerDown"
+"""What draws the lower lip off the upper one is used no further than said where they touch: with a
+shrug that shuts them again it would lower the chin, and bend the lips apart beside the middle."""
 FILLING = ("Roll", "Puff")
 """What moves the lips' landmarks cheaply, and looks like something else: toothless, out of
 breath,"""
@@ -331,7 +336,11 @@ def relation_fit(
     low, high = _limits(controls, values - geometry.response.rest, prior)
     jaws = [c.channels.get("jawOpen", 0.0) > 0.5 for c in controls]
     high[:, jaws] = np.minimum(high[:, jaws], 1.0 - SHUT * teeth[:, None])
-    bound = bound_targets(values, aim.weights, geometry, 1.0 - teeth)
+    drawn = [any(n.startswith(LOWERING) for n in c.channels) for c in controls]
+    own = np.clip(prior[:, drawn], low[:, drawn], high[:, drawn])
+    high[:, drawn] = np.where(actor.lips_meet[:, None], own, high[:, drawn])
+    held = 1.0 - without_dips(times, 1.0 - actor.lips_meet, SOUND)
+    bound = bound_targets(values, aim.weights, geometry, 1.0 - teeth, held)
     return Fit(geometry.bound, bound.values, bound.weights, prior, hold, low, high)
 
 

@@ -40,7 +40,10 @@ def test_a_chin_binds_less_where_its_jaw_may_not_move(mira):
     geometry = mira[2]
     values = np.tile(geometry.response.rest, (2, 1))
     weights = np.ones_like(values)
-    bound = bound_targets(values, weights, geometry, np.array([1.0, 0.0]))
+    free, held = np.array([1.0, 0.0]), np.zeros(2)
+    bound = bound_targets(values, weights, geometry, free, held)
+    touching = bound_targets(values, weights, geometry, free, 1.0 - held)
+    assert touching.weights[0, -1] < 0.5 * bound.weights[0, -1]
     assert bound.weights[1, -1] == 0.0 < bound.weights[0, -1]
     assert 0.0 < bound.weights[1, JAW] < bound.weights[0, JAW]
     assert bound.values[:, -1] == pytest.approx(geometry.bound.rest[-1])
