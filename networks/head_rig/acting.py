@@ -96,14 +96,18 @@ class Acting:
         ]
         expected = rigid_parts.expected_balls(template(), self.laid)
         balls, of_eyes = rigid_parts.find_balls([p for _, _, p in pieces], expected)
-        own = self._skin(self._evened(balls))
+        sorts = [
+            rigid_parts.kind_of(piece, self.head, index in of_eyes)
+            for index, (_, _, piece) in enumerate(pieces)
+        ]
+        teeth = [p.points for (_, _, p), k in zip(pieces, sorts, strict=True) if k == LOWER_TEETH]
+        own = self._skin(self._evened(balls), np.concatenate([np.zeros((0, 3)), *teeth]))
         out = [{} for _ in cut]
         _add(out[0], own, skin, len(cut[0].points), every=True)
         kinds: list[list[str]] = [[] for _ in cut]
         jaw = self._jaw()
         lying = []
-        for index, (number, rows, piece) in enumerate(pieces):
-            kind = rigid_parts.kind_of(piece, self.head, index in of_eyes)
+        for (number, rows, piece), kind in zip(pieces, sorts, strict=True):
             kinds[number].append(kind)
             if kind == ON_SKIN:
                 lying.append((number, rows, piece))
@@ -123,8 +127,8 @@ class Acting:
 
     # --- skin ---
 
-    def _skin(self, balls: dict) -> dict[str, np.ndarray]:
-        """Name -> (N, 3) of the skin, correctives included."""
+    def _skin(self, balls: dict, teeth: np.ndarray) -> dict[str, np.ndarray]:
+        """Name -> (N, 3) of the skin, correctives included. teeth (T, 3): the lower ones."""
         names = list(self.on_template)
         found = places_on(self.laid.points, self.head)
         gained = np.array([gain_of(n) * self.on_template[n] for n in names])
@@ -132,6 +136,9 @@ class Acting:
         moves = dict(zip(names, stack, strict=True))
         if self.muzzle:
             moves = muzzle.with_jaw(moves, self.head, found, self._jaw())
+        else:
+            ahead, before = rigid_parts.before_teeth(self.head, teeth)
+            self._before_teeth(moves, ahead, before * parted.off_lips(at_rest(found)))
         flat, sealed = at_rest(found), "mouth" in self.sealed
         meeting = None if sealed or self.muzzle else parted.meeting(self.head, flat)
         self.hollow = not sealed and parted.ends_at_lips(self.head, flat)
@@ -148,6 +155,14 @@ class Acting:
         out = moves | self._corrections(moves) | halfway
         self.correctives = tuple(c for c in _CORRECTIVES if c.name in out)
         return out
+
+    def _before_teeth(self, moves: dict, ahead: np.ndarray, before: np.ndarray) -> None:
+        """A jaw takes its teeth no nearer to the skin before them than ROOM: other actions would
+        draw it over them. ahead, before (N,): see `rigid_parts.before_teeth`."""
+        for name, motion in self._jaw().items():
+            nearer = motion.moves(self.head.points)[:, 2] - moves[name][:, 2]
+            least = np.minimum(ahead, rigid_parts.ROOM)
+            moves[name][:, 2] += before * np.clip(least - ahead + nearer, 0.0, None)
 
     def _lips(self, moves: dict, meeting: Meeting | None) -> dict[str, np.ndarray]:
         """Actions that keep the template's lips together keep the head's together, none lets them

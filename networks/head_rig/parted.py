@@ -21,6 +21,8 @@ STATIONS = 41
 """Places along the mouth at which edges are looked for."""
 NEAR = 9.0
 """Millimetres of the face model round the line of its lips in which their edges are looked for."""
+LIP = 5.0
+"""Millimetres of the face model from that line to a lip's border."""
 SHALLOW = 14.0
 """A mesh that ends so near to that line has no mouth."""
 PARTED, SLIT = 2.2, 0.3
@@ -135,6 +137,11 @@ def from_seam(flat: np.ndarray) -> np.ndarray:
     along, seam = _seam(template())
     off = flat[:, 1:] - np.stack([np.interp(flat[:, 0], along, seam[:, k]) for k in (0, 1)], 1)
     return np.linalg.norm(off, axis=1)
+
+
+def off_lips(flat: np.ndarray) -> np.ndarray:
+    """(N,) 0 on the lips, 1 from twice their height on. flat: see `at_rest`."""
+    return np.clip(from_seam(flat) / LIP - 1.0, 0.0, 1.0)
 
 
 def _seam(shape: Template) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..face_model.projection import rotation_of
 from .lids import Ball
+from .nearest import nearest_rows
 from .registration import Head, Laid
 from .sides import named
 from .template import Template
@@ -30,6 +31,10 @@ _NOT_EYE = {
 }  # fmt: skip
 DEEP = 9.0
 """Millimetres above and below the line of the lips to which what is of both jaws reaches."""
+BEFORE, DEEPEST = 12.0, 20.0
+"""Millimetres beside lower teeth, and ahead of them, within which skin lies before them."""
+ROOM = 4.0
+"""Millimetres that a jaw leaves between its teeth and the skin before them: a smile takes two."""
 CLOSE = 8.0
 """Millimetres from the skin up to which what lies on it goes along."""
 
@@ -188,6 +193,18 @@ def jaw_weights(shape: Template) -> np.ndarray:
     off = np.linalg.norm(moves[at][: shape.count] - own, axis=1)
     far = np.linalg.norm(own, axis=1)
     return np.where(shape.outside & (far > 8.0), np.exp(-((off / 3.0) ** 2)), 0.0)
+
+
+def before_teeth(head: Head, teeth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How far each point of a head's skin lies ahead of the lower teeth (T, 3), millimetres (N,),
+    and how surely it does (N,): 1 before them, 0 from BEFORE beside them on, and behind them."""
+    if not len(teeth):
+        return np.zeros((2, len(head.points)))
+    rows = nearest_rows(head.points[:, :2], teeth[:, :2])
+    beside = np.linalg.norm(head.points[:, :2] - teeth[rows, :2], axis=1)
+    ahead = head.points[:, 2] - teeth[rows, 2]
+    outer = (ahead > -1.0) & (ahead < DEEPEST) & (head.normals[:, 2] > 0.0)
+    return ahead, np.where(outer, np.clip(2.0 - 2.0 * beside / BEFORE, 0.0, 1.0), 0.0)
 
 
 def looking(points: np.ndarray, ball: Ball, side: str, way: str) -> np.ndarray:
