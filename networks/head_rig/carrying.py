@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .mesh_graph import Links, edges_of, normals_of, solve
+from .mesh_graph import Links, distances, edges_of, normals_of, solve
 from .nearest import Places, nearest_places
 from .registration import Head
 from .sides import NOWHERE
@@ -18,6 +18,9 @@ FACING = 0.1
 SMOOTHED, CALM = 2.5, 6.0
 """Millimetres over which what is carried is smoothed, at lips and lids and elsewhere: the template
 is coarser than many heads, and its triangles would show, and fold where a jaw is not a person's."""
+GROWS = 20.0
+"""Millimetres along the skin in which the first becomes the second: a chin that is smoothed much
+right below a lip would hold it back, and an open mouth were less open."""
 FILLING = 60
 """Rounds in which others take what their neighbours do."""
 MOVED = 0.01
@@ -60,7 +63,9 @@ def carried(moves: np.ndarray, found: Places, head: Head) -> np.ndarray:
 def _springs(head: Head, edges: np.ndarray) -> Links:
     """Links whose Laplacian is one implicit step of diffusion over so many millimetres, however
     fine the mesh."""
-    reach = np.where(head.sides == NOWHERE, CALM, SMOOTHED)[edges].mean(1)
+    seeds = np.flatnonzero(head.sides != NOWHERE)
+    away = np.minimum(distances(head.points, edges, seeds, GROWS) / GROWS, 1.0)
+    reach = (SMOOTHED + (CALM - SMOOTHED) * away)[edges].mean(1)
     length = np.linalg.norm(head.points[edges[:, 0]] - head.points[edges[:, 1]], axis=1)
     weights = reach**2 / 3.0 / np.maximum(length, 0.05 * SMOOTHED) ** 2
     return Links(len(head.points), edges, weights)
