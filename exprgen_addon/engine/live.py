@@ -71,8 +71,8 @@ class Live:
     def __init__(self, request: dict, worker: WorkerProcess | None = None):
         self.job = LiveJob(request, worker)
         self.newest: LiveFrame | None = None
-        self.shown = 0
-        """Frames that have come."""
+        self.come = self.shown = 0
+        """Frames that have come, and those of them that went where they should."""
         self.tape: list[LiveFrame] = []
         """Frames that are recorded."""
         self._drives = False
@@ -86,7 +86,7 @@ class Live:
 
     @property
     def rate(self) -> float:
-        """Frames a second over the last ones."""
+        """Frames a second over the last ones that were shown."""
         moments = self._moments
         spent = moments[-1] - moments[0] if len(moments) > 1 else 0.0
         return (len(moments) - 1) / spent if spent > 0 else 0.0
@@ -100,17 +100,19 @@ class Live:
             if [len(row) for row in message["values"]] == widths:
                 frames.append(_frame(message))
         for frame in frames:
-            self._moments.append(frame.captured)
             self._drives |= frame.state != CALIBRATING  # later on it calibrates while it drives
             if recording and self._drives and len(self.tape) < LONGEST_TAKE:
                 self.tape.append(frame)
-        self.shown += len(frames)
+        self.come += len(frames)
         self.newest = frames[-1] if frames else self.newest
         return frames
 
     def arrived(self, frames: list[LiveFrame]) -> None:
-        """These frames are where they should go, now."""
+        """These frames are where they should go, now. A window that draws slowly shows but the
+        newest of those that have come."""
         now = time.monotonic()
+        self.shown += len(frames)
+        self._moments.extend(frame.captured for frame in frames)
         self._delays.extend(now - frame.captured for frame in frames)
 
     def delays(self, last: int = MOST_DELAYS) -> list[float]:

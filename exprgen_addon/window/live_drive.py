@@ -181,7 +181,7 @@ def step() -> None:
     if frames:
         _show(frames[-1])
         session.arrived(frames[-1:])
-        session.job.tell({"taken": session.shown})
+        session.job.tell({"taken": session.come})
     if session.job.done:
         if session.job.error is not None:
             raise session.job.error
@@ -265,5 +265,5 @@ def outcome() -> str:
     if session is None or not session.shown:
         return state.kept
     middle, worst = (round(1000 * d) for d in session.delays())
-    came = f"{session.shown} frames, delay {middle} ms (95%: {worst} ms)"
+    came = f"{session.shown} frames shown, delay {middle} ms (95%: {worst} ms)"
     return f"{state.kept}; {came}" if state.kept else came

@@ -89,6 +89,18 @@ def test_it_drives_records_at_exact_times_and_leaves_nothing(scene, port):
     assert len(frames) >= len(wanted)
 
 
+def test_a_window_that_draws_slowly_tells_what_it_showed(scene, port):
+    start(port)
+    session = live_drive.state.session
+    come, shown = session.come, session.shown
+    for _ in range(3):
+        time.sleep(0.3)
+        live_drive.step()
+    assert session.come - come > session.shown - shown
+    assert session.shown - shown <= 3
+    assert live_drive.outcome().startswith(f"{session.shown} frames shown")
+
+
 def test_a_pose_comes_back_when_it_stops_or_the_worker_dies(scene, port):
     before = pose(scene)
     start(port)
