@@ -11,6 +11,7 @@ from ...networks.errors import InputError, UsageError
 from ...networks.head_rig.acting import CORRECTIVE_NAMES
 from ...networks.head_rig.mesh_graph import WELD
 from ...networks.head_rig.pieces import Mesh
+from ...networks.head_rig.rigid_parts import PART_WORDS
 from ...networks.names import shortened
 from ...networks.vocabulary import ARKIT_CHANNELS
 from ..profiling.scenes import character_objects, find_mesh, possible_faces
@@ -28,10 +29,11 @@ def bare_head(name: str | None, file=None) -> bpy.types.Object:
 
     Raises:
         UsageError: no such object, or several that could be meant.
-        InputError: it is no mesh, is linked, or has shape keys of these names already.
+        InputError: it is no mesh, is linked, is called a part of another that is called a head, or
+            has shape keys of these names already.
     """
     if name is None:
-        told = [o for o in possible_faces() if _FACE & set(words_of(o.name))]
+        told = _told_heads()
         name = told[0].name if len(told) == 1 else None
     mesh = find_mesh(name, file=file)
     if mesh.library is not None or mesh.data.library is not None:
@@ -40,11 +42,29 @@ def bare_head(name: str | None, file=None) -> bpy.types.Object:
             file=file,
             fix="open that file, or make it local: Object > Relations > Make Local",
         )
+    _refuse_part(mesh, file)
     _refuse_hidden(mesh, file)
     _refuse_keys(mesh, file)
     check_places(mesh, file)
     _refuse_tiny(mesh, file)
     return mesh
+
+
+def _told_heads() -> list[bpy.types.Object]:
+    """The meshes of the open file whose names speak of a head."""
+    return [o for o in possible_faces() if _FACE & set(words_of(o.name))]
+
+
+def _refuse_part(mesh: bpy.types.Object, file) -> None:
+    """A face would be looked for on a tongue for minutes. Where no other mesh is called a head,
+    names may mean anything."""
+    heads = _told_heads()
+    if heads and mesh not in heads and PART_WORDS & set(words_of(mesh.name)):
+        raise InputError(
+            f"mesh {mesh.name!r} is called a part of a head",
+            file=file,
+            fix=f"choose the head itself, such as {heads[0].name!r}, or rename this one",
+        )
 
 
 def _refuse_hidden(mesh: bpy.types.Object, file) -> None:

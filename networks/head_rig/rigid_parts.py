@@ -29,6 +29,8 @@ _NOT_EYE = {
     "brow", "brows", "eyebrow", "eyebrows", "lash", "lashes", "eyelash", "eyelashes", "lid", "lids",
     "occlusion", "lacrimal", "tear", "tearline", "shadow",
 }  # fmt: skip
+PART_WORDS = frozenset({"teeth", "tooth", "gum", "gums"} | _NOT_EYE).union(*_WORDS.values())
+"""Words of the names of what belongs to a head and is none."""
 DEEP = 9.0
 """Millimetres above and below the line of the lips to which what is of both jaws reaches."""
 BEFORE, DEEPEST = 12.0, 20.0

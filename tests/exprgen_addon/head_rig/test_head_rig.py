@@ -170,6 +170,14 @@ def test_keys_under_a_mirror_are_told(head):
     assert any("move alike" in line for line in reading.make_ready([head, teeth]))
 
 
+def test_a_part_of_a_head_is_told_from_it_by_its_name(head):
+    for name in ("Tongue", "Teeth_upper", "Eye_L"):
+        with pytest.raises(InputError, match=r"part of a head.*'Head'"):
+            reading.bare_head(name)
+    head.name = "Blob"
+    assert reading.bare_head("Tongue") == bpy.data.objects["Tongue"], "no other is called a head"
+
+
 def test_heads_that_are_refused(head):
     assert reading.bare_head(None) == head  # its name tells
     other = bare_heads.build("child", kept=0.2)
