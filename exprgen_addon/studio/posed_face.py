@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...networks.characters.profile import RigProfile
-from ...networks.evaluation.face_features import CHIN_DROP, POINTS
+from ...networks.evaluation.face_features import POINTS
 from ...networks.evaluation.performance import Build
 from ...networks.track import load_arrays, save_arrays
 from ...networks.vocabulary import LANDMARK_INDEX, LANDMARK_NAMES
@@ -17,7 +17,7 @@ from ..characters.landmark_anchors import FaceAnchors, own_name
 from .ced_capture import anchors_digest
 from .evaluation_plan import digest
 from .face_studio import FaceStudio
-from .skin_rays import anchor_seen
+from .skin_rays import chin_anchor
 
 POSED_KIND = "exprgen.posed"
 LIP_PAIRS = tuple(
@@ -129,9 +129,7 @@ class Poser:
 
     def _place(self) -> FaceAnchors:
         """The anchors that are read, the chin among them if the character has one."""
-        pixels = self._studio.landmarks()
-        nose, lip = (pixels[LANDMARK_INDEX[n]] for n in ("nose_base", "lip_bottom_outer_3"))
-        chin = anchor_seen(self._studio, nose + CHIN_DROP * (lip - nose))
+        chin = chin_anchor(self._studio)
         blend = self.profile.blend.stat()
         self._seen = [anchors_digest(self.profile), str(chin), blend.st_size, blend.st_mtime_ns]
         extra = [] if chin is None else [chin]

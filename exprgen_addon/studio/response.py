@@ -30,10 +30,8 @@ from ...networks.vocabulary import LANDMARK_INDEX, LANDMARK_NAMES
 from ..characters.landmark_anchors import FaceAnchors
 from .ced_poses import draw_samples
 from .face_studio import FaceStudio, full_values
-from .skin_rays import Surface
+from .skin_rays import Surface, chin_anchor
 
-CHIN_DROP = 1.8
-"""Height of the nose's base over the chin, in heights over the lower lip's edge."""
 TOGETHER = 0.02
 """Eye distances that both halves of a pair must move a common point to be tried together."""
 BEND = 0.004
@@ -201,8 +199,8 @@ def _eye_centre(landmarks: np.ndarray, side: str) -> np.ndarray:
 
 def _place_probes(studio: FaceStudio, landmarks: np.ndarray) -> list[Anchor]:
     """Anchors of PROBES at rest: where the average face, laid over the landmarks, has them, on the
-    nearest skin (the connected piece of mesh that the nose is on). The chin is as far below the
-    nose as CHIN_DROP tells: short chins would have it where lips pull at it."""
+    nearest skin (the connected piece of mesh that the nose is on); the chin is where it is
+    measured, as long as something is seen there: short chins would have it where lips pull."""
     flat = np.array([[*FRONTAL_FACE[n], 1.0] for n in LANDMARK_NAMES])
     laid = np.linalg.lstsq(flat, landmarks, rcond=None)[0]
     surface = Surface(studio.profile, studio.character.collection, studio.depsgraph)
@@ -211,6 +209,6 @@ def _place_probes(studio: FaceStudio, landmarks: np.ndarray) -> list[Anchor]:
     touching = (surface.triangles == nose.vertices[0] + start).any(1)
     skin = int(surface.piece[np.flatnonzero(touching)[0]])
     places = {name: np.array([*place, 1.0]) @ laid for name, (place, _) in PROBES.items()}
-    nose, lip = (landmarks[LANDMARK_INDEX[n]] for n in ("nose_base", "lip_bottom_outer_3"))
-    places["chin"] = nose + CHIN_DROP * (lip - nose)
-    return [surface.anchor(skin, place) for place in places.values()]
+    anchors = {name: surface.anchor(skin, place) for name, place in places.items()}
+    anchors["chin"] = chin_anchor(studio) or anchors["chin"]
+    return list(anchors.values())

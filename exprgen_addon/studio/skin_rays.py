@@ -11,6 +11,7 @@ import numpy as np
 
 from ...networks.characters.profile import Anchor, RigProfile
 from ...networks.errors import InputError
+from ...networks.evaluation.face_features import CHIN_DROP
 from ...networks.head_rig.mesh_graph import connected, welded
 from ...networks.vocabulary import LANDMARK_INDEX, LANDMARK_NAMES
 from ..characters.landmark_anchors import own_name, world_vertices
@@ -132,6 +133,14 @@ def anchor_seen(studio, pixel: np.ndarray) -> Anchor | None:
         return None
     triangle, distance = hit
     return surface.anchor(int(surface.piece[triangle]), rays.origin + distance * direction)
+
+
+def chin_anchor(studio) -> Anchor | None:
+    """The middle of the chin's front in the present view and pose, as `CHIN_DROP` tells; None where
+    nothing is seen."""
+    pixels = studio.landmarks()
+    nose, lip = (pixels[LANDMARK_INDEX[n]] for n in ("nose_base", "lip_bottom_outer_3"))
+    return anchor_seen(studio, nose + CHIN_DROP * (lip - nose))
 
 
 def _triangles(evaluated) -> tuple[np.ndarray, np.ndarray]:
