@@ -18,20 +18,6 @@ from exprgen.exprgen_addon.keying import corrections, fcurves, generated, keyfra
 from exprgen.exprgen_addon.keying.key_options import KeyOptions
 
 
-@pytest.fixture(scope="module")
-def profiles(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("characters")
-    return [synthetic.build(folder, "ann", primary=True), synthetic.build(folder, "bob")]
-
-
-@pytest.fixture
-def scene(profiles):
-    scene = takes.new_file()
-    keyframes.set_scene_fps(scene, 30.0)
-    in_scene.append_characters(profiles, scene)
-    return scene
-
-
 @pytest.fixture
 def apply(profiles):
     """Apply a track of `frames` frames of a clip to both characters; the report."""

@@ -20,23 +20,8 @@ from exprgen.exprgen_addon.keying import (
     parts,
     take_actions,
     take_list,
-    takes,
 )
 from exprgen.exprgen_addon.keying.take_list import About
-
-
-@pytest.fixture(scope="module")
-def profiles(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("characters")
-    return [synthetic.build(folder, "ann", primary=True), synthetic.build(folder, "bob")]
-
-
-@pytest.fixture
-def scene(profiles):
-    scene = takes.new_file()
-    keyframes.set_scene_fps(scene, 30.0)
-    in_scene.append_characters(profiles, scene)
-    return scene
 
 
 def perform(scene, take: str, seed: int, clip: str = "a.mp4") -> None:
