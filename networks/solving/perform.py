@@ -11,6 +11,7 @@ import numpy as np
 from ..characters.profile import Control, RigProfile, arkit_to_unit, from_unit, to_unit
 from ..characters.response import ResponseModel, load_response
 from ..errors import InputError
+from ..phrases import Overruling
 from ..settings import RetargetSettings
 from ..track import FaceTrack, RigTrack
 from ..tracking.lost_frames import fill_lost
@@ -290,8 +291,9 @@ def with_relations(
     felt = to_unit(controls, track.values[:, columns])
     plain = plain_prior(controls, felt, arkit)
     times, said = track.times, track.expression
-    reading = certainty(times, said), told_by_landmarks(times, said)
-    units = solve_relations(times, actor, profile, model, plain, felt, settings, *reading)
+    told = told_by_landmarks(times, said, settings.phrases)
+    read = certainty(times, said), told
+    units = solve_relations(times, actor, profile, model, plain, felt, settings, *read)
     values = np.array(track.values, np.float32)
     values[:, columns] = from_unit(controls, units)
     return replace(track, values=values, meta={**track.meta, "neutral": actor.source})
@@ -419,9 +421,8 @@ def shown_share(
     Args:
         values: (N, K) the targets before emphasis. felt: (N, C) unit values of the emphasised pose.
     """
-    rest = geometry.response.rest
-    own = (slow(times, values, FEELING_HERTZ) - rest)[:, SHOWING]
-    meant = (slow(times, geometry.response.predict(felt), FEELING_HERTZ) - rest)[:, SHOWING]
+    rest, posed = geometry.response.rest, geometry.response.predict(felt)
+    own, meant = (slow(times, (x - rest)[:, SHOWING], FEELING_HERTZ) for x in (values, posed))
     share = (own * meant).sum(1) / np.maximum((meant**2).sum(1), STIRRED**2)
     return np.clip(share, 0.0, 1.0)
 
@@ -657,8 +658,14 @@ def certainty(times: np.ndarray, expression: np.ndarray) -> np.ndarray:
     return felt.max(1) ** CERTAIN
 
 
-def told_by_landmarks(times: np.ndarray, expression: np.ndarray) -> np.ndarray:
-    """(N,) 0..1 how far what is felt, by probabilities (N, 7), is something that landmarks tell."""
+def told_by_landmarks(
+    times: np.ndarray, expression: np.ndarray, words: Sequence[Overruling] = ()
+) -> np.ndarray:
+    """(N,) 0..1 how far what is felt, by probabilities (N, 7), is something that landmarks tell;
+    where a person has said what is felt (`words`), nothing is to be told by them."""
     held = slow(times, expression, FEELING_HERTZ)
     felt = np.delete(held, NEUTRAL, axis=1).sum(1)
-    return held[:, TOLD].sum(1) / np.maximum(felt, 1e-6)
+    own = np.ones(len(times))
+    for start, end, _ in words:
+        own[(times >= start) & (times <= end)] = 0.0
+    return slow(times, own) * held[:, TOLD].sum(1) / np.maximum(felt, 1e-6)

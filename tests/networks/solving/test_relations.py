@@ -364,7 +364,10 @@ def test_what_landmarks_tell_of_a_feeling():
     read = np.zeros((40, 7))
     for name, share in (("joy", 0.4), ("sadness", 0.2), ("neutral", 0.4)):
         read[:, EXPRESSIONS.index(name)] = share
-    assert told_by_landmarks(np.arange(40) / 25, read) == pytest.approx(2 / 3)
+    times = np.arange(40) / 25
+    assert told_by_landmarks(times, read) == pytest.approx(2 / 3)
+    word = (0.0, 2.0, tuple(np.eye(7)[EXPRESSIONS.index("joy")]))
+    assert told_by_landmarks(times, read, (word,)) == pytest.approx(0.0)
 
 
 def test_a_nose_wrinkles_where_a_lip_is_lifted_under_a_frown_in_disgust(actor_model):
