@@ -252,8 +252,8 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         "Emphasis",
         _DEFAULTS.emphasis,
         "How far the face is drawn to the character's own key poses of what is perceived: in what "
-        "is slow and what the actor's lips, lids and brows leave free. Key it to change it over "
-        "the shot",
+        "is slow and what the actor's lips, lids and brows leave free, and in joy and surprise as "
+        "far as the actor shows them. Key it to change it over the shot",
     )
     own_emphasis: BoolProperty(
         name="By Part", description="Brows, eyes and mouth have an emphasis of their own"

@@ -37,7 +37,15 @@ from ..solving.emphasis import Guides
 from ..solving.fit import Fit
 from ..solving.head_and_gaze import JUMP_BLINK, JUMP_GAZE, JUMP_HEAD, glances, head_angles
 from ..solving.neutral import subtract_neutral
-from ..solving.perform import certainty, plain_prior, raising, relation_fit, smiling, wrinkling
+from ..solving.perform import (
+    certainty,
+    plain_prior,
+    raising,
+    relation_fit,
+    smiling,
+    told_by_landmarks,
+    wrinkling,
+)
 from ..solving.relations import LID_GAPS, LIP_GAPS, RELATIONS
 from ..solving.smoothing import JUMP_UNITS, STRENGTH, slow
 from ..solving.targets import Geometry
@@ -371,9 +379,9 @@ class LiveSolver:
         actor, arkit = smiling(times, actor.at(slice(-len(rows), None)), arkit, expression)
         actor, arkit = wrinkling(times, raising(times, actor, expression), arkit, expression)
         plain = plain_prior(tuple(controls), felt, arkit)
-        certain = certainty(times, expression)
+        reading = certainty(times, expression), told_by_landmarks(times, expression)
         fit: Fit = relation_fit(
-            times, actor, part.geometry, controls, plain, felt, self.settings, certain
+            times, actor, part.geometry, controls, plain, felt, self.settings, *reading
         ).last()
         start = fit.prior if part.units is None else part.units
         part.units = fit.solve(AIMS, start)

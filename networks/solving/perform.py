@@ -11,6 +11,7 @@ import numpy as np
 from ..characters.profile import Control, RigProfile, arkit_to_unit, from_unit, to_unit
 from ..characters.response import ResponseModel, load_response
 from ..errors import InputError
+from ..phrases import Overruling
 from ..settings import RetargetSettings
 from ..track import FaceTrack, RigTrack
 from ..tracking.lost_frames import fill_lost
@@ -44,10 +45,17 @@ CERTAIN = 1.5
 hand before it deceives a tracker."""
 LEAST_ROUND, MOST_ROUND = 1.2, 2.0
 """How many times further than the actor's a narrow mouth is narrowed; one that is quickly spread,
-as by "ee", is widened as many times, so that the motion stays one. A smile stays as wide as it
-is."""
+as by "ee", is widened as many times, so that the motion stays one, and never beyond this actor's
+own widest. A smile stays as wide as it is."""
+MOST_NARROW = 1.8
+"""The most for the mouth's width: a spread one becomes a grin."""
+SMILES_SPREAD = 0.5
+"""Share of that spreading that is left out where corners are up as in a whole smile."""
 STIRS = 0.25
 """Certainty of a feeling from which on emphasis is whole."""
+TOLD = [EXPRESSIONS.index(name) for name in ("joy", "surprise")]
+"""Feelings that a face's landmarks tell by themselves: how little is shown of them is how little is
+felt. A crying mouth is drawn wide like a smile, and a scowl lies in what no landmark sees."""
 SPEAKING = ("mouth", "jaw")
 """Regions that speech moves."""
 SMILE = 0.04
@@ -61,6 +69,13 @@ at least."""
 CHEEKS = [ARKIT_INDEX[f"cheekSquint{side}"] for side in ("Left", "Right")]
 LIP_LEFT, LESS_WIDE = 0.7, 0.25
 """Shares of an upper lip's rise, and of a width, that a smile leaves out."""
+CLOSED_LEFT, AJAR = 0.8, 0.06
+"""Share of the middle's rise that a closed smile leaves out; eye distances from which on lips that
+are apart are no closed smile's."""
+LIP_SPOKEN = 0.5
+"""The first of these that speech leaves out."""
+SNEERED = [EXPRESSIONS.index(name) for name in ("anger", "disgust")]
+"""Feelings that lift the upper lip."""
 SNEER, SNEER_WING = 0.08, 0.04
 """Eye distances by which a whole sneer lifts the upper lip, and the wings of the nose;"""
 SNEER_LIP = 0.5
@@ -98,6 +113,13 @@ HEIGHTS = [
     if kind_of(name) in ("upper_lip", "lower_lip", "mouth_corner", "jaw_height", "nostril")
 ]
 """Relations that are heights over the eyes."""
+SHOWING = [
+    i
+    for i, name in enumerate(RELATIONS)
+    if kind_of(name)
+    in ("mouth_corner", "mouth_bend", "mouth_width", "brow_inner", "brow_outer", "nostril")
+]
+"""Relations that show a feeling, and that speech hardly moves."""
 WORRIED = 0.3
 """Chance of sadness and fear together from which on brows may be raised at their inner ends."""
 TEETH_PART = 0.6
@@ -167,25 +189,42 @@ def smiling(
     A person's smile lifts the upper lip off the teeth, over a gum; drawn teeth have none, and a
     black bar is seen there, while the smile's curve is gone. Where joy is read and the corners go
     up, the lips open downwards instead, and less in width; over teeth that are held together they
-    also open less. Closed lips go up as they do. Cheeks push the lower lids up (AU 6),
-    which a tracker hardly sees: its coefficient of cheeks is 0 in every smile.
+    also open less. Where lips touch, a smile that is pressed lifts the whole mouth with the chin,
+    and its line stays straight; on a drawn face the curve is the smile, so the corners go up and
+    the middle hardly. Cheeks push the lower lids up (AU 6), which a tracker hardly sees: its
+    coefficient of cheeks is 0 in every smile.
+
+    In speech lips that part do so downwards as well, by less, unless the lip is a sneer's: a drawn
+    one is thin and lies on the teeth, a whole row of which would be bared, and a spoken "a" laugh.
     """
     joy = slow(times, expression[:, EXPRESSIONS.index("joy")], FEELING_HERTZ)
     raised = np.clip(slow(times, actor.moved[:, CORNERS].mean(1), FEELING_HERTZ) / SMILE, 0.0, 1.0)
     moved, share = actor.moved.copy(), np.clip(joy, 0.0, 1.0) * raised
-    bared = np.minimum(moved[:, UPPER_LIP].mean(1), moved[:, LIP_GAPS].mean(1))
-    lift = LIP_LEFT * share * np.maximum(bared, 0.0)
-    moved[:, UPPER_LIP + LOWER_LIP] -= lift[:, None]
-    moved[:, [INDEX[f"mouth_bend_{side}"] for side in SIDES]] += lift[:, None]
+    sneer = slow(times, expression[:, SNEERED].sum(1), FEELING_HERTZ)
+    spoken = LIP_SPOKEN * (1.0 - share) * (1.0 - np.clip(sneer, 0.0, 1.0))
+    bared = np.minimum(moved[:, UPPER_LIP].mean(1), moved[:, LIP_GAPS].mean(1)).clip(min=0.0)
+    closed = _closed_smile(actor)
+    pushed = CLOSED_LEFT * closed * moved[:, UPPER_LIP].mean(1).clip(min=0.0)
+    smiled = LIP_LEFT * share
+    moved[:, UPPER_LIP + LOWER_LIP] -= ((smiled + spoken) * bared + pushed)[:, None]
+    moved[:, [INDEX[f"mouth_bend_{side}"] for side in SIDES]] += (smiled * bared + pushed)[:, None]
     moved[:, WIDTH] -= LESS_WIDE * share * np.maximum(moved[:, WIDTH], 0.0)
     said = np.array(arkit)
-    said[:, UPPER_UP] *= 1.0 - LIP_LEFT * share[:, None]
+    said[:, UPPER_UP] *= ((1.0 - smiled) * (1.0 - spoken))[:, None]
     less = slow(times, share * held_teeth(times, np.broadcast_to(actor.teeth, len(times))))
     gaps = actor.lip_gaps * (1.0 - SMILE_LESS * less)[:, None]
-    lower = [INDEX[f"lower_lid_{side}"] for side in SIDES]
-    moved[:, lower] += share[:, None] * np.maximum(LID_LIFTED - moved[:, lower], 0.0)
-    said[:, CHEEKS] += share[:, None] * np.maximum(CHEEK_LIFTED - said[:, CHEEKS], 0.0)
+    lower, glad = [INDEX[f"lower_lid_{side}"] for side in SIDES], np.maximum(share, closed)[:, None]
+    moved[:, lower] += glad * np.maximum(LID_LIFTED - moved[:, lower], 0.0)
+    said[:, CHEEKS] += glad * np.maximum(CHEEK_LIFTED - said[:, CHEEKS], 0.0)
     return replace(actor, moved=moved, lip_gaps=gaps), said
+
+
+def _closed_smile(actor: ActorRelations) -> np.ndarray:
+    """(N,) 0..1 how far the actor smiles with lips that touch: corners up and apart. No reading is
+    asked: an amused mouth that is pressed shut looks like nothing that readers know."""
+    wide = np.clip(actor.moved[:, WIDTH] / BARED, 0.0, 1.0)
+    shut = 1.0 - np.clip(actor.lip_gaps.mean(1) / AJAR, 0.0, 1.0)
+    return _raised(actor.moved) * wide * shut
 
 
 def wrinkling(
@@ -251,8 +290,10 @@ def with_relations(
     columns = [track.controls.index(n) for n in model.controls]
     felt = to_unit(controls, track.values[:, columns])
     plain = plain_prior(controls, felt, arkit)
-    certain = certainty(track.times, track.expression)
-    units = solve_relations(track.times, actor, profile, model, plain, felt, settings, certain)
+    times, said = track.times, track.expression
+    told = told_by_landmarks(times, said, settings.phrases)
+    read = certainty(times, said), told
+    units = solve_relations(times, actor, profile, model, plain, felt, settings, *read)
     values = np.array(track.values, np.float32)
     values[:, columns] = from_unit(controls, units)
     return replace(track, values=values, meta={**track.meta, "neutral": actor.source})
@@ -285,6 +326,7 @@ def solve_relations(
     felt: np.ndarray,
     settings: RetargetSettings,
     certain: np.ndarray | float = 0.0,
+    told: np.ndarray | float = 0.0,
 ) -> np.ndarray:
     """Unit values (N, C) of `model.controls` with which the character does what the actor does.
 
@@ -294,10 +336,12 @@ def solve_relations(
             free it is the first, with the second's slow part as far as the emphasis goes. The
             controls of the eyes are taken from `felt` as they are.
         certain: (N,) 0..1, how certainly that expression is read; 0: there is nothing to emphasise.
+        told: (N,) 0..1, how far it is one that landmarks tell (`TOLD`).
     """
     geometry = Geometry.of(model, profile)
     controls = [profile.control(n) for n in model.controls]
-    return relation_fit(times, actor, geometry, controls, plain, felt, settings, certain).solve()
+    fit = relation_fit(times, actor, geometry, controls, plain, felt, settings, certain, told)
+    return fit.solve()
 
 
 def relation_fit(
@@ -309,20 +353,26 @@ def relation_fit(
     felt: np.ndarray,
     settings: RetargetSettings,
     certain: np.ndarray | float = 0.0,
+    told: np.ndarray | float = 0.0,
 ) -> Fit:
     """What `solve_relations` solves; `controls` are the response's, `geometry` is made of it."""
     certain = np.broadcast_to(certain, len(times))
     aim = targets_for(times, actor, geometry, settings)
     free = 1.0 - rounded(times, actor)
     said = geometry.response.predict(plain)
-    values = _rounded(times, aim.values, geometry, said)
+    scale = scales(actor, geometry, settings)
+    widest = max(actor.reach[1, WIDTH], 0.0) * scale[WIDTH]
+    values = _rounded(times, aim.values, geometry, said, widest)
     values = _levelled(times, values, said, geometry.response.rest, actor.trust)
     values = _filled(values, geometry, actor.teeth)
-    values = _hung(times, values, actor, scales(actor, geometry, settings), geometry.response.rest)
+    values = _hung(times, values, actor, scale, geometry.response.rest)
     teeth = held_teeth(times, np.broadcast_to(actor.teeth, len(times)))
     values = _clenched(values, geometry, teeth)
     values = _unfrowned(times, values, geometry, said)
-    emphasis = partial(_emphasis, times, settings, certain, free)
+    doubt = actor.trust * np.broadcast_to(told, len(times))
+    stirred = 1.0 - doubt * (1.0 - shown_share(times, values, geometry, felt))
+    stirred = stirred * np.clip(certain / STIRS, 0.0, 1.0)
+    emphasis = partial(_emphasis, times, settings, stirred, free)
     values = _carried_on(times, values, geometry, felt, emphasis, certain)
     regions = [c.region for c in controls]
     share = emphasis(regions) * [FEELING.get(r, 0.0) for r in regions]
@@ -347,15 +397,34 @@ def relation_fit(
 def _emphasis(
     times: np.ndarray,
     settings: RetargetSettings,
-    certain: np.ndarray,
+    stirred: np.ndarray,
     free: np.ndarray,
     regions: Sequence[str],
 ) -> np.ndarray:
     """(N, R) the emphasis of regions: none where nothing is felt, since a calm face has no pose to
-    be drawn to but the network's guess; of mouth and jaw as far as speech leaves them `free`."""
-    amount = settings.emphasis_at(times, regions) * np.clip(certain / STIRS, 0.0, 1.0)[:, None]
+    be drawn to but the network's guess, and little where little of it is shown (`stirred`, (N,));
+    of mouth and jaw as far as speech leaves them `free`."""
+    amount = settings.emphasis_at(times, regions) * stirred[:, None]
     amount[:, [r in SPEAKING for r in regions]] *= free[:, None]
     return amount
+
+
+def shown_share(
+    times: np.ndarray, values: np.ndarray, geometry: Geometry, felt: np.ndarray
+) -> np.ndarray:
+    """(N,) 0..1 how much of an emphasised pose's face is in what the actor does himself.
+
+    Of the slow part of what faces show of a feeling beside speech (`SHOWING`) the projection on the
+    pose's: a smile half as large as the pose's is half of it, a mouth that does something else
+    nothing. That a feeling is read for certain doesn't say that it is strong.
+
+    Args:
+        values: (N, K) the targets before emphasis. felt: (N, C) unit values of the emphasised pose.
+    """
+    rest, posed = geometry.response.rest, geometry.response.predict(felt)
+    own, meant = (slow(times, (x - rest)[:, SHOWING], FEELING_HERTZ) for x in (values, posed))
+    share = (own * meant).sum(1) / np.maximum((meant**2).sum(1), STIRRED**2)
+    return np.clip(share, 0.0, 1.0)
 
 
 def _shut_by_their_own(
@@ -410,7 +479,7 @@ def _parts_lips(control: Control) -> bool:
 
 
 def _rounded(
-    times: np.ndarray, values: np.ndarray, geometry: Geometry, said: np.ndarray
+    times: np.ndarray, values: np.ndarray, geometry: Geometry, said: np.ndarray, widest: float
 ) -> np.ndarray:
     """Targets (N, K) with round mouths as the character's makers drew them; `said` (N, K): what the
     relations are where the coefficients alone have their way.
@@ -418,7 +487,7 @@ def _rounded(
     How far lips reach forward and how much of them is seen is told by the tracker's coefficients,
     since a tracker that looks at one picture hardly knows depth. So is how narrow pursed lips are,
     for the most part: a person's mouth gets rounder than narrower, a drawn one both, and "oo" is
-    read from it.
+    read from it. `widest`: how far, in eye distances, this actor's mouth is ever spread.
     """
     out = values.copy()
     out[:, FULL_AND_FORWARD] = said[:, FULL_AND_FORWARD]
@@ -428,12 +497,20 @@ def _rounded(
     narrowed, meant = (
         np.minimum(x[:, WIDTH] - geometry.response.rest[WIDTH], 0.0) for x in (out, said)
     )
-    most = min(MOST_ROUND, geometry.low[WIDTH] / min(narrowed.min(), -1e-6))
+    most = min(MOST_NARROW, geometry.low[WIDTH] / min(narrowed.min(), -1e-6))
     gain = _gain(narrowed, meant, max(most, 1.0))
     widened = np.maximum(values[:, WIDTH] - geometry.response.rest[WIDTH], 0.0)
     spread = np.maximum(widened - slow(times, widened, FEELING_HERTZ), 0.0)
-    out[:, WIDTH] += (gain - 1.0) * (narrowed + spread)
+    smile = SMILES_SPREAD * _raised(values - geometry.response.rest)
+    room = np.maximum(widest - widened, 1e-6)
+    wider = room * np.tanh((gain - 1.0) * (1.0 - smile) * spread / room)
+    out[:, WIDTH] += (gain - 1.0) * narrowed + wider
     return out
+
+
+def _raised(moved: np.ndarray) -> np.ndarray:
+    """(N,) 0..1 how far motions (N, K) lift the lip corners towards a whole smile's."""
+    return np.clip(moved[:, CORNERS].mean(1) / SMILE, 0.0, 1.0)
 
 
 def _gain(seen: np.ndarray, meant: np.ndarray, most: float) -> float:
@@ -579,3 +656,16 @@ def certainty(times: np.ndarray, expression: np.ndarray) -> np.ndarray:
     """(N,) how certainly some feeling is read from probabilities (N, 7), over a second or so."""
     felt = np.delete(slow(times, expression, FEELING_HERTZ), NEUTRAL, axis=1)
     return felt.max(1) ** CERTAIN
+
+
+def told_by_landmarks(
+    times: np.ndarray, expression: np.ndarray, words: Sequence[Overruling] = ()
+) -> np.ndarray:
+    """(N,) 0..1 how far what is felt, by probabilities (N, 7), is something that landmarks tell;
+    where a person has said what is felt (`words`), nothing is to be told by them."""
+    held = slow(times, expression, FEELING_HERTZ)
+    felt = np.delete(held, NEUTRAL, axis=1).sum(1)
+    own = np.ones(len(times))
+    for start, end, _ in words:
+        own[(times >= start) & (times <= end)] = 0.0
+    return slow(times, own) * held[:, TOLD].sum(1) / np.maximum(felt, 1e-6)

@@ -37,7 +37,7 @@ WEIGHTS = {
     "mouth_width": 4.0,
     "mouth_corner": 2.0,
     "mouth_bend": 2.0,
-    "mouth_side": 2.5,
+    "mouth_side": 5.0,
     "mouth_outline": 1.0,
     "upper_lip": 2.0,
     "lower_lip": 2.0,
@@ -75,6 +75,7 @@ SIDEWAYS = [
 ]
 FULL_AND_FORWARD = [i for i, n in enumerate(RELATIONS) if n.endswith(("lip_forward", "lip_full"))]
 BENDS = [i for i, n in enumerate(RELATIONS) if n.startswith(("mouth_corner_", "mouth_bend_"))]
+INNER_BROWS = [i for i, n in enumerate(RELATIONS) if n.startswith("brow_inner_")]
 MOUTH = [i for i, r in enumerate(RELATIONS.values()) if r.region == "mouth"]
 TOUCH = 8.0
 """Factor on the weight of a gap that must be shut,"""
@@ -91,6 +92,9 @@ lips is still seen as closed."""
 RIMS, LEAST_SLIT = 0.015, 0.5
 """Lip gap at rest from which on landmarks lie on the lips' rims: those show SLIT as thin as it is.
 Landmarks on the seam move less than the rims: for them a share of SLIT is enough, this at least."""
+PARTED_ROUND = 0.3
+"""Eye distances by which what narrows a mouth parts its lips, for each of them: from there on the
+round mouth is an open one."""
 ROUND = 3.0
 """Factor on the weights of what makes pursed lips look so: how far forward and full they are."""
 NARROW = 0.12
@@ -114,9 +118,12 @@ KNEE = 0.75
 LIDS_OVERLAP = 0.1
 """How far, in shares of the open eye, an upper lid must pass the lower one until nothing of the eye
 is seen between them; the landmarks are on their rims."""
-HEAVY = 0.6
+HEAVY, HEAVY_CALM = 0.6, 0.2
 """How much further than the actor's lids that are held half shut come down: large eyes stare
-through a scowl that narrows small ones to slits."""
+through a scowl that narrows small ones to slits; the latter without a scowl, where lids that are
+lowered a little, or squeezed by a laugh, would look asleep."""
+SCOWL = 0.05
+"""Eye distances by which inner brows are held down in a scowl."""
 WIDE = 0.4
 """How much further than neutral a character opens its eyes where the actor does; drawn eyes are
 large, and all of it reads as surprise."""
@@ -266,7 +273,7 @@ def targets_for(
     weights[:, SIDEWAYS] *= (actor.facing**TURNED)[:, None]
     weights[:, FULL_AND_FORWARD] *= 1.0 + (ROUND - 1.0) * actor.pursed[:, None]
     _set_lips(values, weights, actor, geometry, scale)
-    _set_lids(values, weights, actor, heavier(times, actor.lids), geometry)
+    _set_lids(values, weights, actor, heavier(times, actor), geometry)
     can = np.maximum(geometry.high, -geometry.low) > 0.01 * sizes
     return Targets(values, weights * can)
 
@@ -364,9 +371,21 @@ def _set_lips(values, weights, actor: ActorRelations, geometry: Geometry, scale)
     slit = SLIT * np.clip(geometry.lips.mean() / RIMS, LEAST_SLIT, 1.0)
     pressed = (1.0 - actor.pursed) * PRESSED * bent - actor.pursed * slit
     values[:, LIP_GAPS] -= (pressed * actor.lips_meet)[:, None]
-    touch = TOUCH ** ((1.0 - 0.5 * actor.pursed) * actor.lips_meet)
+    lenient = 0.5 * (1.0 - _narrowing_parts(geometry.response)) * actor.pursed
+    touch = TOUCH ** ((1.0 - lenient) * actor.lips_meet)
     weights[:, LIP_GAPS] *= touch[:, None]
     weights[:, [JAW, WIDTH]] *= np.where(actor.lips_meet, BESIDE, 1.0)[:, None]
+
+
+def _narrowing_parts(response: LinearResponse) -> float:
+    """0..1 how far what narrows the mouth most parts its lips: a cartoon's round mouth may be an
+    open one, and closes only where it is wider."""
+    alone = response.reach().reshape(-1, len(response.rest))
+    narrow = alone[alone[:, WIDTH] <= 0.5 * alone[:, WIDTH].min(initial=-1e-3)]
+    if not len(narrow):
+        return 0.0
+    least = (narrow[:, LIP_GAPS].mean(1) / -narrow[:, WIDTH]).min()
+    return float(np.clip(least / PARTED_ROUND, 0.0, 1.0))
 
 
 def lip_openings(actor: ActorRelations, geometry: Geometry, scale: np.ndarray) -> np.ndarray:
@@ -376,12 +395,14 @@ def lip_openings(actor: ActorRelations, geometry: Geometry, scale: np.ndarray) -
     return _eased(actor.lip_gaps * scale[LIP_GAPS], -room, room)
 
 
-def heavier(times: np.ndarray, lids: np.ndarray) -> np.ndarray:
-    """Shares of the open eye (N, 2), what is held half shut held further; blinks as they are, and
-    eyes between them: who blinks often isn't sleepy."""
-    open_ = without_dips(times, lids, BLINK_SECONDS)
+def heavier(times: np.ndarray, actor: ActorRelations) -> np.ndarray:
+    """Shares of the open eye (N, 2), what is held half shut held further, most of all under brows
+    that scowl; blinks as they are, and eyes between them: who blinks often isn't sleepy."""
+    open_ = without_dips(times, actor.lids, BLINK_SECONDS)
     held = np.clip(1.0 - slow(times, open_, FEELING_HERTZ), 0.0, 1.0)
-    return lids * (1.0 - HEAVY * held)
+    scowl = -slow(times, actor.moved[:, INNER_BROWS].mean(1), FEELING_HERTZ) / SCOWL
+    heavy = HEAVY_CALM + (HEAVY - HEAVY_CALM) * np.clip(scowl, 0.0, 1.0)
+    return actor.lids * (1.0 - heavy[:, None] * held)
 
 
 def _set_lids(values, weights, actor: ActorRelations, lids, geometry: Geometry) -> None:

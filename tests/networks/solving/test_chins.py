@@ -12,7 +12,7 @@ from exprgen.networks.solving.actor import actor_relations
 from exprgen.networks.solving.perform import solve_relations
 from exprgen.networks.solving.relations import JAW, LIP_GAPS, WIDTH
 from exprgen.networks.solving.smoothing import slow, without_dips
-from exprgen.networks.solving.targets import Geometry, bound_targets, heavier
+from exprgen.networks.solving.targets import INNER_BROWS, Geometry, bound_targets, heavier
 from exprgen.tests.support import acted
 
 FRAMES = 100
@@ -108,11 +108,16 @@ def test_a_wide_mouth_is_not_pursed_to_part_its_lips(mira):
     assert solved[20:80, controls.index("jaw_open")].max() < 0.1
 
 
-def test_eyes_that_blink_often_are_not_heavy():
+def test_eyes_that_blink_often_are_not_heavy_and_those_under_a_scowl_are(mira):
+    actor = still_actor(mira)
     open_ = np.ones((FRAMES, 2))
     for start in range(5, FRAMES, 12):
         open_[start : start + 4] = 0.0
     assert without_dips(TIMES, open_, 0.5).min() == 1.0
-    assert np.array_equal(heavier(TIMES, open_), open_)
-    held = np.full((FRAMES, 2), 0.6)
-    assert (heavier(TIMES, held) < held).all()
+    assert np.array_equal(heavier(TIMES, replace(actor, lids=open_)), open_)
+    held = replace(actor, lids=np.full((FRAMES, 2), 0.6))
+    low = actor.moved.copy()
+    low[:, INNER_BROWS] -= 0.06
+    calm, scowling = (heavier(TIMES, replace(held, moved=m)) for m in (actor.moved, low))
+    assert (calm < held.lids).all()
+    assert (scowling < calm - 0.05).all()
