@@ -363,7 +363,8 @@ def relation_fit(
     scale = scales(actor, geometry, settings)
     widest = max(actor.reach[1, WIDTH], 0.0) * scale[WIDTH]
     values = _rounded(times, aim.values, geometry, said, widest)
-    values = _levelled(times, values, said, geometry.response.rest, actor.trust)
+    shut = held_teeth(times, actor.teeth) if np.ndim(actor.teeth) else 1.0
+    values = _levelled(times, values, said, geometry.response.rest, actor.trust, shut)
     values = _filled(values, geometry, actor.teeth)
     values = _hung(times, values, actor, scale, geometry.response.rest)
     teeth = held_teeth(times, np.broadcast_to(actor.teeth, len(times)))
@@ -522,7 +523,12 @@ def _gain(seen: np.ndarray, meant: np.ndarray, most: float) -> float:
 
 
 def _levelled(
-    times: np.ndarray, values: np.ndarray, said: np.ndarray, rest: np.ndarray, trust: float
+    times: np.ndarray,
+    values: np.ndarray,
+    said: np.ndarray,
+    rest: np.ndarray,
+    trust: float,
+    shut: np.ndarray | float,
 ) -> np.ndarray:
     """Targets (N, K) whose slow heights are those that the coefficients say (`HEIGHTS`).
 
@@ -530,15 +536,15 @@ def _levelled(
     nods, or a neutral that was never seen, shifts them all together. `trust` (0..1) is the
     neutral's. As far as it was not seen a wide mouth is a build's, unless its corners go up. Quick
     motion, and all differences between heights, stay the actor's. The chin is as low as either
-    says, as far as lips that are apart and not wide let it be: teeth that stay shut behind them are
-    a grin.
+    says, as far as lips that are apart let it be, and not wide ones whose teeth are `shut` ((N,),
+    0..1; 1 where nobody looked): those are a grin, while others may laugh.
     """
     held = slow(times, said, FEELING_HERTZ)
     own, out = slow(times, values, FEELING_HERTZ), values.copy()
     out[:, HEIGHTS] += (1.0 - LEVEL_KEPT * trust) * (held - own)[:, HEIGHTS]
     smile = np.clip((held - rest)[:, CORNERS].mean(1) / SMILE, 0.0, 1.0)
     out[:, WIDTH] += (1.0 - trust) * (1.0 - smile) * (held - own)[:, WIDTH]
-    bared = np.clip((own - rest)[:, WIDTH] / BARED, 0.0, 1.0)
+    bared = shut * np.clip((own - rest)[:, WIDTH] / BARED, 0.0, 1.0)
     apart = (1.0 - bared) * np.maximum((own - rest)[:, LIP_GAPS].mean(1), 0.0)
     low = np.minimum(own[:, JAW], held[:, JAW]).clip(held[:, JAW] - TEETH_PART * apart)
     low += bared * np.maximum(own[:, JAW] - low, 0.0)

@@ -12,6 +12,7 @@ from exprgen.networks.solving.actor import actor_relations, evened
 from exprgen.networks.solving.contact import deepen_blinks, held_below, opening
 from exprgen.networks.solving.fit import Fit
 from exprgen.networks.solving.perform import (
+    _levelled,
     _rounded,
     performer,
     raising,
@@ -328,6 +329,23 @@ def test_a_smile_is_spread_no_wider_than_the_actor_ever_smiles(actor_model):
     assert wider(0.1, 1.0) < 0.6 * wider(0.0, 1.0)
     assert wider(0.0, 0.25) < 0.05
     assert wider(0.0, 0.2) < 1e-3
+
+
+def test_a_wide_mouth_lets_its_chin_hang_unless_its_teeth_are_shut():
+    """A laugh is no grin: with the chin held up its lips could open by the upper one alone."""
+    profile = find_character("tobi")
+    rest, times = Geometry.of(load_response(profile), profile).response.rest, np.arange(50) / 25
+    laugh, said = np.tile(rest, (50, 1)), np.tile(rest, (50, 1))
+    laugh[:, INDEX["mouth_width"]] += 0.12
+    laugh[:, LIP_GAPS] += 0.4
+    laugh[:, INDEX["jaw_height"]] -= 0.3
+    said[:, INDEX["jaw_height"]] -= 0.1
+    grin, open_ = (
+        (_levelled(times, laugh, said, rest, 1.0, shut) - rest)[:, INDEX["jaw_height"]]
+        for shut in (1.0, np.zeros(50))
+    )
+    assert grin == pytest.approx(-0.1)
+    assert (open_ < -0.25).all()
 
 
 def test_emphasis_goes_as_far_as_the_actor_shows_of_it(actor_model):
