@@ -1,7 +1,8 @@
 """Training of SCNN on character pictures by transfer from HCNN (ExprGen, section 4.1).
 
 Convolutions start as HCNN's, the FC layers anew. The first layers stay HCNN's (`frozen-layers`);
-with 11 only the FC layers learn, which is the paper's fine-tuning of the last layer.
+with 11 only the FC layers learn, which is the paper's fine-tuning of the last layer. An SCNN may be
+gone on from too, whole, where characters were built anew: fewer pictures will do then.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..errors import InputError, UsageError
 from ..models.perceptual import PerceptualNetwork, pool, probabilities, scnn
 from ..models.weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
 from ..vocabulary import EXPRESSIONS
@@ -52,7 +53,7 @@ class ScnnSettings:
     """What one training of the SCNN needs; each option's help says what it is."""
 
     ced: str = option(MISSING, "folder of the prepared character pictures")
-    init: str = option(MISSING, "HCNN's weights to start from")
+    init: str = option(MISSING, "HCNN's weights to start from, or an SCNN's to go on from")
     out: str = option(MISSING, "weight file to write")
     checkpoints: str = option("", "folder of checkpoints and kept layers; by default beside it")
     resume: bool = option(False, "go on from the last checkpoint")
@@ -128,6 +129,20 @@ class TransferTask:
         return measures(np.concatenate(answers), np.concatenate(targets))
 
 
+def load_parent(path: str) -> tuple[PerceptualNetwork, WeightsInfo]:
+    """The HCNN or SCNN that a training starts from.
+
+    Raises:
+        ModelError: missing, damaged. UsageError: another network.
+    """
+    parent, info = load_network(path)
+    if info.network not in ("hcnn", "scnn"):
+        raise UsageError(
+            f"{path} holds a {info.network}", fix="give an HCNN's or an SCNN's weights"
+        )
+    return parent, info
+
+
 def load_sets(s: ScnnSettings, parent: PerceptualNetwork, size: int, folder: Path) -> dict:
     """Kept layers of every character's labelled pictures.
 
@@ -158,10 +173,13 @@ def train(s: ScnnSettings) -> Outcome:
     if s.threads:
         torch.set_num_threads(s.threads)
     torch.manual_seed(s.seed)
-    parent, parent_info = load_network(s.init, "hcnn")
+    parent, parent_info = load_parent(s.init)
     folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
     model = scnn()
-    start_from(model, parent)
+    if parent_info.network == "scnn":
+        model.load_state_dict(parent.state_dict())
+    else:
+        start_from(model, parent)
     freeze(model, s.frozen_layers)
     sets = load_sets(s, parent, parent_info.input_size, kept_folder(s, folder))
     sets = sets_in_fold(sets, s)

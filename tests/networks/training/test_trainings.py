@@ -12,7 +12,9 @@ from exprgen.networks.characters.profile import load_profile
 from exprgen.networks.errors import EXIT_INPUT, EXIT_INTERRUPTED, EXIT_USAGE, InputError, UsageError
 from exprgen.networks.inference.character_mlp import CharacterMlp
 from exprgen.networks.models import weights_places
+from exprgen.networks.models.cmlp import character_mlp
 from exprgen.networks.models.perceptual import hcnn
+from exprgen.networks.models.perceptual import scnn as scnn_network
 from exprgen.networks.models.weights_file import read_info
 from exprgen.networks.models.weights_io import WeightsInfo, load_network, save_network
 from exprgen.networks.perception import pictures
@@ -242,6 +244,28 @@ def test_scnn_and_fcnn(room, monkeypatch):
     )
     assert 0 <= fcnn.train(f).metrics["triplets in order"] <= 1
     assert read_info(f.out).character == "doll"
+
+
+def test_scnn_goes_on_from_an_scnn(room, tmp_path):
+    torch.manual_seed(1)
+    parent, path = scnn_network(), tmp_path / "before.safetensors"
+    save_network(path, parent, WeightsInfo("scnn", labels=EXPRESSIONS, input_size=64))
+    s = scnn.ScnnSettings(
+        ced=str(room / "ced"),
+        init=str(path),
+        out=str(tmp_path / "after.safetensors"),
+        variants=2,
+        epochs=1,
+        rate=1e-8,
+    )
+    scnn.train(s)
+    child = load_network(s.out, "scnn")[0]
+    for name, value in parent.named_parameters():
+        assert torch.allclose(value, child.get_parameter(name), atol=1e-3), name
+    sizes = {"inputs": 3, "outputs": 2}
+    save_network(path, character_mlp(**sizes), WeightsInfo("character_mlp", sizes))
+    with pytest.raises(UsageError, match="holds a character_mlp"):
+        scnn.train(s)
 
 
 def test_kind_network_tells_people_from_characters(room, monkeypatch):
