@@ -1,7 +1,7 @@
-"""Affect from geometry alone: what a face's 3D parameters express (EMOCA, section 5.2).
+"""Affect from geometry alone: what a face's shape expresses (EMOCA, section 5.2).
 
-A small network that sees what the fit found, and where the landmarks lie beside the person at rest
-in the head's own frame, and never a pixel. `exprgen train face_affect` makes the file.
+A small network that sees where all landmarks lie beside the average face, once the head's place,
+turn and size are taken out, and never a pixel. `exprgen train face_affect` makes the file.
 """
 
 from __future__ import annotations
@@ -15,37 +15,42 @@ import numpy as np
 from ..arrays import ANY, Column, check_columns
 from ..errors import InputError
 from ..track import load_arrays, save_arrays
-from ..vocabulary import AFFECT, EXPRESSIONS, SKIN_LANDMARKS
-from .cascade import LOOKED_AT
+from ..vocabulary import AFFECT, EXPRESSIONS, MEDIAPIPE_LANDMARKS, SKIN_LANDMARKS
 from .model import FaceModel, face_model
-from .projection import Camera, Heads
 
 KIND = "exprgen.face_affect"
 FACE_AFFECT = Path(__file__).with_name("face_affect.npz")
 FIX = "install ExprGen again"
 TURNS = 3
 """Numbers of the head that are looked at: how far it nods, turns and tilts."""
+PLACES = 3 * MEDIAPIPE_LANDMARKS
+"""Numbers of landmarks that are looked at."""
 SAID = len(EXPRESSIONS) + len(AFFECT)
 
 
 @dataclass(frozen=True, eq=False)
 class FaceAffect:
-    """Layers: (weights (in, out), bias (out,)), a ramp between them; centre and scale (K,) of what
-    they see, see `affect_inputs`; meta: how it was made and measured."""
+    """usual (PLACES,) and ways (PLACES, K): what landmarks do in the mean, and the directions in
+    which faces differ most. centre, scale (K + TURNS,) of what is seen along these and of the
+    turns. layers: (weights (in, out), bias (out,)), a ramp between them. meta: how it was made and
+    measured."""
 
+    usual: np.ndarray
+    ways: np.ndarray
     centre: np.ndarray
     scale: np.ndarray
     layers: tuple[tuple[np.ndarray, np.ndarray], ...]
     meta: dict = field(default_factory=dict)
 
-    def __call__(self, expression: np.ndarray, rotation: np.ndarray, marks: np.ndarray):
-        """Expressions (N, E), rotations (N, 3, 3) of heads and `bare_marks` -> probabilities (N, 7)
-        of EXPRESSIONS, valence and arousal (N, 2)."""
-        return self.of_inputs(affect_inputs(expression, rotation, marks))
+    def __call__(self, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Landmarks (N, 478, 3), pixels with the landmarker's own depth -> probabilities (N, 7) of
+        EXPRESSIONS, valence and arousal (N, 2)."""
+        return self.of_inputs(affect_inputs(seen, face_model()))
 
     def of_inputs(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The same from `affect_inputs` (N, K)."""
-        x = (inputs - self.centre) / self.scale
+        """The same from `affect_inputs` (N, PLACES + TURNS)."""
+        along = (inputs[:, :PLACES] - self.usual) @ self.ways
+        x = (np.concatenate([along, inputs[:, PLACES:]], axis=1) - self.centre) / self.scale
         for k, (weights, bias) in enumerate(self.layers):
             x = (np.maximum(x, 0.0) if k else x) @ weights + bias
         logits = x[:, : len(EXPRESSIONS)]
@@ -55,24 +60,29 @@ class FaceAffect:
 
     def save(self, path: str | Path) -> Path:
         """Write it whole. Raises OutputError."""
-        arrays = {"centre": self.centre.astype(np.float32), "scale": self.scale.astype(np.float32)}
+        arrays = {n: getattr(self, n).astype(np.float32) for n in ("usual", "centre", "scale")}
+        arrays["ways"] = self.ways.astype(np.float16)
         for k, (weights, bias) in enumerate(self.layers):
             arrays[f"weights_{k}"] = weights.astype(np.float16)
             arrays[f"bias_{k}"] = bias.astype(np.float32)
         return save_arrays(path, KIND, self.meta, arrays)
 
     @staticmethod
-    def load(path: str | Path, model: FaceModel) -> FaceAffect:
-        """Read and check one for this model.
+    def load(path: str | Path) -> FaceAffect:
+        """Read and check one.
 
         Raises:
-            InputError: it is none, or of another model.
+            InputError: it is none.
         """
         meta, arrays = load_arrays(path, KIND, FIX)
-        count = sum(n.startswith("weights_") for n in arrays)
-        sizes = [inputs_of(model)]
-        columns = {n: Column((sizes[0],), np.float32) for n in ("centre", "scale")}
-        for k in range(count):
+        columns = {
+            "usual": Column((PLACES,), np.float32),
+            "ways": Column((PLACES, ANY), np.float16),
+        }
+        check_columns(path, arrays, columns, FIX, rows=0)
+        sizes = [arrays["ways"].shape[1] + TURNS]
+        columns |= {n: Column((sizes[0],), np.float32) for n in ("centre", "scale")}
+        for k in range(sum(n.startswith("weights_") for n in arrays)):
             columns[f"weights_{k}"] = Column((sizes[-1], ANY), np.float16)
             check_columns(path, arrays, {f"weights_{k}": columns[f"weights_{k}"]}, FIX, rows=0)
             sizes.append(arrays[f"weights_{k}"].shape[1])
@@ -81,40 +91,32 @@ class FaceAffect:
         if sizes[-1] != SAID:
             raise InputError("tells no affect", file=path, fix=FIX)
         wide = {n: arrays[n].astype(float) for n in columns}
-        layers = tuple((wide[f"weights_{k}"], wide[f"bias_{k}"]) for k in range(count))
-        return FaceAffect(wide["centre"], wide["scale"], layers, meta)
+        layers = tuple((wide[f"weights_{k}"], wide[f"bias_{k}"]) for k in range(len(sizes) - 1))
+        return FaceAffect(*(wide[n] for n in ("usual", "ways", "centre", "scale")), layers, meta)
 
 
-def inputs_of(model: FaceModel) -> int:
-    """K: how many numbers are looked at."""
-    return len(model.expressions) + TURNS + 3 * len(LOOKED_AT)
-
-
-def affect_inputs(expression: np.ndarray, rotation: np.ndarray, marks: np.ndarray) -> np.ndarray:
-    """(N, K) what is looked at, of expressions (N, E), rotations (N, 3, 3) and `bare_marks`."""
-    turns = np.stack([rotation[:, 1, 2], rotation[:, 0, 2], rotation[:, 0, 1]], axis=1)
-    flat = np.asarray(marks, float).reshape(len(turns), -1)
-    return np.concatenate([np.asarray(expression, float), turns, flat], axis=1)
-
-
-def bare_marks(
-    seen: np.ndarray, camera: Camera, heads: Heads, identity: np.ndarray, model: FaceModel
-) -> np.ndarray:
-    """(N, L, 3) where landmarks LOOKED_AT lie beside those of the person at rest: millimetres in
-    the head's own frame, so that neither pose nor identity is left.
+def affect_inputs(seen: np.ndarray, model: FaceModel) -> np.ndarray:
+    """(N, PLACES + TURNS) what is looked at: millimetres by which landmarks lie elsewhere than the
+    average face has them, in the head's own frame and at one size; and how the head is turned.
 
     Args:
-        seen: (N, 478, 3) pixels with the landmarker's own depth. identity: (I,) or (N, I).
+        seen: (N, 478, 3) pixels with the landmarker's own depth.
     """
-    people = np.broadcast_to(identity, (len(seen), model.identities))
-    rest = model.landmarks().shapes(people, np.zeros((len(seen), len(model.expressions))))
-    scale = heads.scale(camera)[:, None, None]
-    own = np.asarray(seen, float) * (1.0, -1.0, -1.0) / scale @ heads.rotation
-    own, rest = (v - v[:, :SKIN_LANDMARKS].mean(1, keepdims=True) for v in (own, rest))
-    return (own - rest)[:, list(LOOKED_AT)]
+    usual = model.landmarks().mean
+    own = np.asarray(seen, float) * (1.0, -1.0, -1.0)
+    own, usual = (v - v[..., :SKIN_LANDMARKS, :].mean(-2, keepdims=True) for v in (own, usual))
+    skin = own[:, :SKIN_LANDMARKS]
+    u, s, v = np.linalg.svd(np.einsum("nli,lj->nij", skin, usual[:SKIN_LANDMARKS]))
+    signs = np.ones_like(s)
+    signs[:, 2] = np.sign(np.linalg.det(u @ v))
+    turn = u * signs[:, None] @ v  # onto the average face, by all points of the skin (Kabsch)
+    size = (s * signs).sum(1) / np.maximum((skin**2).sum((1, 2)), 1e-9)
+    off = size[:, None, None] * (own @ turn) - usual
+    turns = np.stack([turn[:, 1, 2], turn[:, 0, 2], turn[:, 0, 1]], axis=1)
+    return np.concatenate([off.reshape(len(off), -1), turns], axis=1)
 
 
 @cache
 def face_affect() -> FaceAffect:
     """The one that ships with ExprGen."""
-    return FaceAffect.load(FACE_AFFECT, face_model())
+    return FaceAffect.load(FACE_AFFECT)

@@ -13,7 +13,7 @@ from ..errors import UsageError
 from ..track import FaceTrack
 from ..vocabulary import EXPRESSIONS
 from .advice import advise
-from .affect import bare_marks, face_affect
+from .affect import face_affect
 from .cascade import face_regression
 from .face_fit import FaceFit, fit_track
 from .mimicry import EMOTIVE, Likeness, compare, displacements
@@ -85,11 +85,7 @@ def reconstruct(
 
 def _expressed(fit: FaceFit, track: FaceTrack) -> dict:
     """What the shapes of a clip express in the mean, by no pixel."""
-    rows = np.flatnonzero(fit.seen)
-    marks = bare_marks(
-        track.landmarks[rows], fit.camera, fit.heads.of(rows), fit.identity, face_model()
-    )
-    chances, affect = face_affect()(fit.expression[rows], fit.rotation[rows], marks)
+    chances, affect = face_affect()(track.landmarks[np.flatnonzero(fit.seen)])
     valence, arousal = (round(float(x), 3) for x in affect.mean(0))
     likeliest = EXPRESSIONS[int(chances.mean(0).argmax())]
     return {"valence": valence, "arousal": arousal, "expression": likeliest}

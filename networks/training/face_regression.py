@@ -38,6 +38,8 @@ RIDGES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """Shares of the features' mean variance that are tried."""
 FOLDS = 5
 PARTS = ("train", "choose", "test")
+MEASURED = 60
+"""People among whom some are measured."""
 GAIN = 0.995
 """What may be left of the error of the people to choose by, as a share, after a stage."""
 YAWS = (0, 15, 30, 45, 60, 75, 90)
@@ -210,8 +212,12 @@ def load_cases(folder: Path, model: FaceModel) -> dict[str, list[Case]]:
 
 
 def _part(place: int) -> str:
-    """Of ten people seven are learned from, one chooses, two are measured."""
-    return PARTS[0] if place % 10 < 7 else PARTS[1] if place % 10 == 7 else PARTS[2]
+    """Of ten people seven are learned from, one chooses, two are measured; of those after the first
+    MEASURED nobody is measured but learned from: the same dozen measures however many there are."""
+    last = place % 10
+    if last == 7:
+        return PARTS[1]
+    return PARTS[2] if last > 7 and place < MEASURED else PARTS[0]
 
 
 def cases_of(path: Path, model: FaceModel) -> list[Case]:
@@ -313,12 +319,7 @@ def shaken(case: Case, fitter: Fitter, deviation: float, rng: np.random.Generato
 
 def measured(model: FaceModel, cases: list[Case], guesses: Guess) -> dict[str, dict]:
     """{"all": {...}, "joy": ..., "yaw 15": ...}: mean errors, see `face_model.measure.errors`."""
-    rows = whole_points(model)
-    tensor = model.at_points(rows)
-    found = []
-    shapes = tensor.shapes(guesses.identity, guesses.expression)
-    for case, points in zip(cases, shapes, strict=True):
-        found.append(errors(points, case.points, model))
+    found = errors_of(model, cases, guesses)
     kinds = [EXPRESSIONS[c.label] if c.label >= 0 else "no label" for c in cases]
     yaws = [f"yaw {min(YAWS, key=lambda y, c=c: abs(y - abs(c.yaw)))}" for c in cases]
     groups = {"all": range(len(cases))}
@@ -330,6 +331,12 @@ def measured(model: FaceModel, cases: list[Case], guesses: Guess) -> dict[str, d
         | ({"pictures": len(rows)} if name != "all" else {})
         for name, rows in groups.items()
     }
+
+
+def errors_of(model: FaceModel, cases: list[Case], guesses: Guess) -> list[dict[str, float]]:
+    """Each picture's errors, see `face_model.measure.errors`."""
+    shapes = model.at_points(whole_points(model)).shapes(guesses.identity, guesses.expression)
+    return [errors(own, case.points, model) for case, own in zip(cases, shapes, strict=True)]
 
 
 def _card(s: FaceRegressionSettings, stages: int, counts: dict, pictures: dict, table) -> None:

@@ -5,13 +5,15 @@ One synthetic person shows five target faces, three others mimic each: the same 
 or less strongly and turned otherwise. All are rendered and given to the landmarker; a person's
 pictures have one identity. The tables are made once more for each way: by the fit to the landmarks
 or by the cascade, as it is, beside a picture of the same person at rest, and as the blends of
-emotive expressions that are nearest (the paper's way). Pictures are kept in
+emotive expressions that are nearest (the paper's way). With `--moments` each face is held while the
+head turns, and seen so many times: what is found is averaged, as over a clip. Pictures are kept in
 DIR: an interrupted run goes on.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 from pathlib import Path
 
 import cv2
@@ -42,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--faces", nargs=5, choices=sorted(POSES), default=FACES)
+    parser.add_argument("--moments", type=int, default=1, help="pictures of each face that is held")
     parser.add_argument("--people", nargs=4, type=Path, help="profiles of people who are built")
     given = parser.parse_args()
     people = [acted(given, number) for number in range(1 + SUBJECTS)]
@@ -67,7 +70,11 @@ def _print_tables(way: str, names, faces: list[np.ndarray]) -> None:
 def acted(given: argparse.Namespace, number: int) -> dict[str, np.ndarray]:
     """Way -> (5, L, 3) displacements of the expressions that are seen in a person's pictures."""
     model, names = face_model(), (REST, *given.faces)
-    paths = [given.out / f"{number}_{name}.png" for name in names]
+    paths = [
+        given.out / (f"{number}_{name}_{moment}.png" if moment else f"{number}_{name}.png")
+        for moment in range(given.moments)
+        for name in names
+    ]
     if not all(path.exists() for path in paths):
         config = person(SEED, number)
         built = load_profile(given.people[number]) if given.people else None
@@ -79,7 +86,8 @@ def acted(given: argparse.Namespace, number: int) -> dict[str, np.ndarray]:
     seen = np.concatenate(seen).astype(float)
     found = {"fit": _fitted(fitter, seen), "regression": _regressed(fitter, seen, pictures)}
     ways = {}
-    for name, expressions in found.items():
+    for name, each in found.items():
+        expressions = each.reshape(given.moments, len(names), -1).mean(0)
         ways[name] = moved(expressions[1:], model)
         own = expressions[1:] - expressions[0]
         ways[f"{name}, beside the own rest"] = moved(own, model)
@@ -109,16 +117,25 @@ def _render(profile: RigProfile, number: int, names, paths: list[Path]) -> None:
     from ....exprgen_addon.studio.drawn_studio import DrawnStudio
     from ....exprgen_addon.studio.face_studio import StudioSettings
 
-    rng = np.random.default_rng([SEED, number])
+    # The first moment of every face as it is without more of them.
+    acting, turning = (np.random.default_rng(seed) for seed in ([SEED, number], [SEED, number, 1]))
+    acted: dict[str, np.ndarray] = {}
     with DrawnStudio(profile, StudioSettings(size=SIZE, subdivision=1)) as studio:
-        for name, path in zip(names, paths, strict=True):
-            weights = np.array(arkit_weights(POSES.get(name, {})))
-            if number:
-                weights = np.clip(weights * rng.normal(0.92, 0.08, len(weights)), 0, 1)
-            studio.pose_units(arkit_to_unit(profile.expression_controls, weights))
+        for name, path in zip(itertools.cycle(names), paths, strict=False):
+            rng = turning if name in acted else acting
+            if name not in acted:
+                acted[name] = _acted_weights(name, number, acting)
             pitch, yaw = rng.normal(0, 0.12, 2)
-            studio.look(Look(orbit=(pitch, yaw, 0.0), ambient=1.3, zoom=0.85))
-            studio.render_to(path)
+            if not path.exists():
+                studio.pose_units(arkit_to_unit(profile.expression_controls, acted[name]))
+                studio.look(Look(orbit=(pitch, yaw, 0.0), ambient=1.3, zoom=0.85))
+                studio.render_to(path)
+
+
+def _acted_weights(name: str, number: int, rng: np.random.Generator) -> np.ndarray:
+    """(52,) a key pose, as person `number` acts it; the first shows it as it is."""
+    weights = np.array(arkit_weights(POSES.get(name, {})))
+    return np.clip(weights * rng.normal(0.92, 0.08, len(weights)), 0, 1) if number else weights
 
 
 if __name__ == "__main__":

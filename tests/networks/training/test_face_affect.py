@@ -6,29 +6,35 @@ import pytest
 pytest.importorskip("torch")
 
 from exprgen.networks.errors import InputError
-from exprgen.networks.face_model.affect import TURNS
-from exprgen.networks.face_model.cascade import LOOKED_AT
+from exprgen.networks.face_model.affect import PLACES, TURNS
 from exprgen.networks.face_model.model import face_model
 from exprgen.networks.track import save_arrays
-from exprgen.networks.training.face_affect import KIND, _part, in_mirror
+from exprgen.networks.training.face_affect import KIND, _part, in_mirror, principal
 
 
 def test_a_mirror_exchanges_sides_and_twice_is_as_before():
     model = face_model()
-    actions = len(model.expressions)
-    x = np.random.default_rng(0).normal(size=(2, actions + TURNS + 3 * len(LOOKED_AT)))
+    x = np.random.default_rng(0).normal(size=(2, PLACES + TURNS))
     seen = in_mirror(x, model)
-    left, right = (model.expressions.index(f"mouthSmile{side}") for side in ("Left", "Right"))
-    assert np.array_equal(seen[:, left], x[:, right])
-    marks = [v[:, actions + TURNS :].reshape(2, -1, 3) for v in (x, seen)]
-    one, other = (LOOKED_AT.index(corner) for corner in (61, 291))
-    assert np.allclose(marks[1][:, one], marks[0][:, other] * (-1.0, 1.0, 1.0))
-    assert np.allclose(in_mirror(seen, model)[:, : actions + TURNS], x[:, : actions + TURNS])
+    marks = [v[:, :PLACES].reshape(2, -1, 3) for v in (x, seen)]
+    assert np.allclose(marks[1][:, 61], marks[0][:, 291] * (-1.0, 1.0, 1.0))
+    assert np.allclose(seen[:, PLACES:], x[:, PLACES:] * (1.0, -1.0, -1.0))
+    assert np.allclose(in_mirror(seen, model), x)
 
 
-def test_fits_that_were_kept_before_the_landmarks_were_looked_at_are_refused(tmp_path):
-    model = face_model()
-    older = {"inputs": np.zeros((3, len(model.expressions) + TURNS), np.float32)}
+def test_directions_are_those_in_which_faces_differ():
+    rng = np.random.default_rng(0)
+    axis = rng.normal(size=PLACES)
+    axis /= np.linalg.norm(axis)
+    places = 5.0 + np.outer(rng.normal(0, 9, 40), axis) + rng.normal(0, 0.01, (40, PLACES))
+    usual, ways = principal(places, 3)
+    assert ways.shape == (PLACES, 3)
+    assert abs(ways[:, 0] @ axis) > 0.999
+    assert np.allclose(usual, places.mean(0))
+
+
+def test_what_was_kept_of_the_fits_is_refused(tmp_path):
+    older = {"inputs": np.zeros((3, 252), np.float32)}
     save_arrays(tmp_path / "train_0_000_3.npz", KIND, {"pictures": 3}, older)
     with pytest.raises(InputError, match=r"inputs.*made again"):
         _part([None] * 3, "train", 0, 0, tmp_path)

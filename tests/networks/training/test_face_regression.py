@@ -73,5 +73,7 @@ def test_stages_find_what_the_fit_has_wrong(model, monkeypatch):
 def test_people_stand_in_one_part_only_and_too_few_are_refused(model, tmp_path):
     parts = [training._part(n) for n in range(10)]
     assert [parts.count(p) for p in training.PARTS] == [7, 1, 2]
+    more = [training._part(training.MEASURED + n) for n in range(10)]
+    assert [more.count(p) for p in training.PARTS] == [9, 1, 0]
     with pytest.raises(InputError, match="too few"):
         training.load_cases(tmp_path, model)
