@@ -59,6 +59,7 @@ class ScnnSettings:
     resume: bool = option(False, "go on from the last checkpoint")
     frozen_layers: int = option(4, "first layers kept as HCNN's: 4, 6, 8, 10 or 11")
     variants: int = option(8, "variants of each face: as it is, mirrored, changed, ...")
+    keep: float = option(0.0, "share that the SCNN which is gone on from has in the weights")
     epochs: float = option(40.0, "times each picture is seen")
     batch: int = option(50, "pictures a step")
     rate: float = option(1e-3, "learning rate (the paper's is 0.0001 with SGD)")
@@ -129,18 +130,33 @@ class TransferTask:
         return measures(np.concatenate(answers), np.concatenate(targets))
 
 
-def load_parent(path: str) -> tuple[PerceptualNetwork, WeightsInfo]:
+def load_parent(s: ScnnSettings) -> tuple[PerceptualNetwork, WeightsInfo]:
     """The HCNN or SCNN that a training starts from.
 
     Raises:
-        ModelError: missing, damaged. UsageError: another network.
+        ModelError: missing, damaged. UsageError: another network, or nothing that could be kept.
     """
-    parent, info = load_network(path)
+    parent, info = load_network(s.init)
     if info.network not in ("hcnn", "scnn"):
+        raise UsageError(f"{s.init} holds a {info.network}", fix="give an HCNN's or SCNN's weights")
+    if not 0 <= s.keep < 1 or (s.keep and info.network != "scnn"):
         raise UsageError(
-            f"{path} holds a {info.network}", fix="give an HCNN's or an SCNN's weights"
+            f"{s.keep:g} of an {info.network} can't be kept",
+            fix="give a share from 0 up and below 1, and --init an SCNN",
         )
     return parent, info
+
+
+def kept_in(model: PerceptualNetwork, parent: PerceptualNetwork, share: float) -> PerceptualNetwork:
+    """The model with this share of its parent in its weights, so that what a few new pictures
+    don't show is not forgotten."""
+    theirs = parent.state_dict()
+    mixed = {
+        name: value.lerp(theirs[name], share) if value.is_floating_point() else value
+        for name, value in model.state_dict().items()
+    }
+    model.load_state_dict(mixed)
+    return model
 
 
 def load_sets(s: ScnnSettings, parent: PerceptualNetwork, size: int, folder: Path) -> dict:
@@ -173,7 +189,7 @@ def train(s: ScnnSettings) -> Outcome:
     if s.threads:
         torch.set_num_threads(s.threads)
     torch.manual_seed(s.seed)
-    parent, parent_info = load_parent(s.init)
+    parent, parent_info = load_parent(s)
     folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
     model = scnn()
     if parent_info.network == "scnn":
@@ -190,6 +206,9 @@ def train(s: ScnnSettings) -> Outcome:
     loop = LoopSettings(minutes=s.minutes, seed=s.seed, average=0.99, evaluate_every=100)
     settings = without_folds(fixed(s))
     outcome = run(task, stages, folder, loop, settings, s.resume)
+    if s.keep:
+        outcome.model = kept_in(outcome.model, parent, s.keep)
+        outcome.metrics = task.evaluate(outcome.model, stages[-1])
     _finish(s, task, outcome, settings, count, parent_info.input_size)
     return outcome
 

@@ -33,8 +33,8 @@ class EXPRGEN_PT_clarity(Part, bpy.types.Panel):
                 layout.label(text="Starting: a few seconds", icon="SORTTIME")
             else:
                 draw_bars(layout, view.probabilities)
-                rate = f"{view.rate:.1f} a second" if view.rate else "waits for a change"
-                layout.label(text=f"{view.character}: {rate}")
+                rate = f": {view.rate:.1f} a second" if view.rate else ""
+                layout.label(text=f"{view.character}{rate}")
                 if not view.known:
                     layout.label(text="SCNN has not seen this character", icon="INFO")
         if not draw_job(layout, make_clearer.TITLE):

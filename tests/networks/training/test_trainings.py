@@ -1,6 +1,7 @@
 """Each training runs end to end on drawn data, resumes exactly, and fails clearly."""
 
 import json
+from copy import deepcopy
 from dataclasses import replace
 
 import cv2
@@ -262,6 +263,13 @@ def test_scnn_goes_on_from_an_scnn(room, tmp_path):
     child = load_network(s.out, "scnn")[0]
     for name, value in parent.named_parameters():
         assert torch.allclose(value, child.get_parameter(name), atol=1e-3), name
+    learned = scnn_network()
+    for share, nearer in ((0.25, learned), (0.75, parent)):
+        mixed = scnn.kept_in(deepcopy(learned), parent, share)
+        far = (mixed.fc14.weight - nearer.fc14.weight).abs().mean()
+        assert torch.isclose(far, 0.25 * (learned.fc14.weight - parent.fc14.weight).abs().mean())
+    with pytest.raises(UsageError, match="of an hcnn can't be kept"):
+        scnn.train(replace(s, init=str(room / "hcnn.safetensors"), keep=0.5))
     sizes = {"inputs": 3, "outputs": 2}
     save_network(path, character_mlp(**sizes), WeightsInfo("character_mlp", sizes))
     with pytest.raises(UsageError, match="holds a character_mlp"):
