@@ -4,19 +4,21 @@ The source is a folder in which clips (`.mp4`) and folders of pictures lie, each
 `.acted.npz` (`footage.acted`); `python -m exprgen.sample_rigs.build performances` makes one. They
 are looked at exactly as analysis does. `exprgen train performances --source DIR --out DIR` writes
 a part each (`shared.performance_set`); what is there is left, so that it can be run again while the
-source grows, or after it was stopped.
+source grows, or after it was stopped. Sources of several seeds, whose people bear the same numbers,
+lie in one folder where each has a label.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, UsageError
 from ..footage.acted import FIX, SUFFIX, ActedTruth
 from ..footage.media import open_reference
 from ..solving.head_and_gaze import head_angles
@@ -60,28 +62,33 @@ def _shown_by(truth: Path) -> Path:
     return plain if plain.is_dir() else plain.with_name(plain.name + ".mp4")
 
 
-def prepare(source: str | Path, out: str | Path) -> dict[str, int]:
+def prepare(source: str | Path, out: str | Path, label: str = "") -> dict[str, int]:
     """Bring every performance of `source` into `out` that is not there yet.
+
+    Args:
+        label: put before the names of parts and people, without digits (`performers.fold_of`).
 
     Returns:
         how many were prepared, and how many refused.
 
     Raises:
         InputError: there is none, or all that is new is damaged. OutputError: the folder can't be
-        written.
+        written. UsageError: the label holds digits.
     """
+    if any(map(str.isdigit, label)):
+        raise UsageError(f"a label holds no digits: {label!r}", fix="use letters")
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     refused: list[InputError] = []
-    todo = [p for p in find_performances(source) if not _part(out, p).exists()]
+    todo = [p for p in find_performances(source) if not _part(out, p, label).exists()]
     for number, performance in enumerate(todo, start=1):
         try:
-            part = prepare_one(performance)
+            part = _labelled(prepare_one(performance), label)
         except InputError as error:
             refused.append(error)
             print(f"refused: {error}", file=sys.stderr, flush=True)
             continue
-        part.save(_part(out, performance))
+        part.save(_part(out, performance, label))
         print(
             f"{number}/{len(todo)} {performance.name}: {len(part)} frames, "
             f"a face in {part.found.mean():.0%}",
@@ -93,8 +100,14 @@ def prepare(source: str | Path, out: str | Path) -> dict[str, int]:
     return {"prepared": len(todo) - len(refused), "refused": len(refused)}
 
 
-def _part(out: Path, performance: Path) -> Path:
-    return out / f"{performance.parent.name}_{performance.stem}{PART}"
+def _part(out: Path, performance: Path, label: str) -> Path:
+    return out / f"{label}{performance.parent.name}_{performance.stem}{PART}"
+
+
+def _labelled(part: PerformancePart, label: str) -> PerformancePart:
+    """A part whose own name, person and mesh begin with a label."""
+    named = {name: label + part.meta[name] for name in ("name", "person", "mesh")}
+    return replace(part, meta=part.meta | named)
 
 
 def prepare_one(performance: Path) -> PerformancePart:
@@ -179,10 +192,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = command_parser("performances", __doc__.partition("\n")[0])
     parser.add_argument("--source", required=True, help="folder of performances with their truth")
     parser.add_argument("--out", required=True, help="folder of the parts")
+    parser.add_argument("--label", default="", help="put before names, where sources are joined")
     given = parser.parse_args(arguments)
 
     def work() -> dict:
-        return {"out": given.out, "metrics": prepare(given.source, given.out)}
+        return {"out": given.out, "metrics": prepare(given.source, given.out, given.label)}
 
     return conclude("performances", work, given.json, "run it again to go on")
 

@@ -56,8 +56,8 @@ HELD = (0.6, 1.0)
 class PerformanceSettings:
     """people, val_people: meshes of each split. clips, val_clips: how many. stills, val_stills: how
     many pictures; each person has `each`. size: pixels of a side. fps: frames a second. seed: of
-    everything. lower_brows: metres by which all brows lie lower; with .006 the tracker reads them
-    at rest as it reads people's, with 0 as raised."""
+    everything. lower_brows: metres by which all brows lie lower than the base mesh has them; as it
+    is the tracker reads them at rest as it reads people's on the mean, with 0 as raised."""
 
     people: int = 20
     val_people: int = 8
@@ -69,7 +69,7 @@ class PerformanceSettings:
     size: int = 176
     fps: int = 15
     seed: int = 0
-    lower_brows: float = 0.0
+    lower_brows: float = 0.006
 
     def __post_init__(self) -> None:
         if min(self.people, self.val_people, self.each - NEUTRALS, self.fps) < 1:

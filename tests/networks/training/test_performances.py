@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from exprgen.networks.errors import InputError
+from exprgen.networks.errors import InputError, UsageError
 from exprgen.networks.footage.acted import ActedTruth, acted_path
 from exprgen.networks.training import performances
 from exprgen.networks.training.shared.performance_set import (
@@ -17,6 +17,7 @@ from exprgen.networks.training.shared.performance_set import (
     load_performances,
     said_of,
 )
+from exprgen.networks.training.shared.performers import fold_of
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, NEUTRAL
 from exprgen.sample_rigs.build.reference import FOLDER
 
@@ -98,6 +99,18 @@ def test_every_picture_goes_through_the_tracker_once(source, tmp_path):
     assert file.stat().st_mtime_ns == before, "what is there is not made again"
     with pytest.raises(InputError, match="holds no performances"):
         load_performances(tmp_path, "train")
+
+
+def test_people_of_two_sources_are_told_apart_in_one_folder_and_left_out_together(source, tmp_path):
+    for label in ("", "low_"):
+        words = ["--source", str(source), "--out", str(tmp_path), "--label", label]
+        assert performances.main(words) == 0
+    parts = load_performances(tmp_path)
+    assert [p.meta["person"] for p in parts] == ["low_p", "p"]
+    assert len({p.meta["name"] for p in parts}) == len({p.meta["mesh"] for p in parts}) == 2
+    assert fold_of("low_performer_003b", 2) == fold_of("performer_003b", 2)
+    with pytest.raises(UsageError, match="no digits"):
+        performances.prepare(source, tmp_path, "10_")
 
 
 def test_what_does_not_fit_its_truth_is_refused_by_name(source, tmp_path, capsys):
