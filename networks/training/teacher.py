@@ -1,6 +1,8 @@
 """Training of the teacher on human faces, from a public-domain recogniser of faces.
 
 The targets are people's votes, as HCNN's; what differs is where it starts from, see `pretrained`.
+Once it has learned, a stretch under weak changes, with its own earlier answers as part of the
+targets, betters it as it bettered HCNN.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.mixing import PEOPLE_HELP, SHARE_HELP, pools
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.pretrained import start_from
+from .shared.teaching import TEACHER_HELP, TEACHER_SHARE_HELP, taught
 
 CALIBRATION_FACES = 400
 _PURPOSE = (
@@ -49,6 +52,9 @@ class TeacherSettings:
     rate: float = option(5e-4, "learning rate")
     batch: int = option(50, "faces a step")
     balance: float = option(0.6, "0: as the data are, 1: every class alike")
+    changes: float = option(1.0, "strength of the changes to the faces, 0 to 1")
+    teacher: str = option("", TEACHER_HELP)
+    teacher_share: float = option(0.5, TEACHER_SHARE_HELP)
     people: str = option("", PEOPLE_HELP)
     people_share: float = option(0.12, SHARE_HELP)
     minutes: float | None = option(None, "shorten the training to this time")
@@ -73,10 +79,14 @@ def train(s: TeacherSettings) -> Outcome:
         rows = parts[0].rows
         some = np.sort(rows[:: max(1, len(rows) // CALIBRATION_FACES)][:CALIBRATION_FACES])
         start_from(network, s.trunk, standardise(plain(np.stack(data.faces[some]), TEACHER_SIZE)))
-    changes = AugmentSettings()
-    task = ExpressionTask(network.to(memory_format=torch.channels_last), parts, changes)
-    say(f"teacher: {len(parts[0].rows)} faces to learn from, {len(task.check_rows)} to check on")
     folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
+    task = ExpressionTask(
+        network.to(memory_format=torch.channels_last),
+        parts,
+        AugmentSettings().scaled(s.changes),
+        taught(parts, s.teacher, s.teacher_share, folder) if s.teacher else None,
+    )
+    say(f"teacher: {len(parts[0].rows)} faces to learn from, {len(task.check_rows)} to check on")
     stages = (Stage(TEACHER_SIZE, s.images, s.batch, s.rate),)
     loop = LoopSettings(minutes=s.minutes, seed=s.seed)
     outcome = run(task, stages, folder, loop, fixed(s), s.resume)

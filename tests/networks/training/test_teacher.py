@@ -169,3 +169,18 @@ def test_training_and_what_hcnn_learns_from_it(tmp_path, recogniser):
     assert "--teacher teacher.safetensors" in small.with_suffix(".md").read_text()
     with pytest.raises(ModelError):
         taught(parts, str(small), 0.5, kept)
+
+
+def test_it_goes_on_from_its_own_answers(tmp_path, recogniser):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    given = {"trunk": str(recogniser[0]), "images": 720, "batch": 8, "rate": 2e-3}
+    before = teacher_training.train(
+        teacher_training.TeacherSettings("drawn:70", str(first), **given)
+    ).metrics
+    given = {"init": str(first), "teacher": str(first), "changes": 0.4, "images": 80, "rate": 1e-4}
+    settings = teacher_training.TeacherSettings("drawn:70", str(second), batch=8, **given)
+    after = teacher_training.train(settings).metrics
+    assert after["accuracy"] > before["accuracy"] - 0.1
+    card = second.with_suffix(".md").read_text()
+    assert "--changes 0.4" in card
+    assert "--teacher first.safetensors" in card
