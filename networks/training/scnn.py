@@ -38,6 +38,7 @@ from .shared.folds import (
     test_characters,
     without_folds,
 )
+from .shared.keeping import kept_in
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.mixing import balanced_chances
 from .shared.options import changed_options, fixed, option, run_command
@@ -145,18 +146,6 @@ def load_parent(s: ScnnSettings) -> tuple[PerceptualNetwork, WeightsInfo]:
             fix="give a share from 0 up and below 1, and --init an SCNN",
         )
     return parent, info
-
-
-def kept_in(model: PerceptualNetwork, parent: PerceptualNetwork, share: float) -> PerceptualNetwork:
-    """The model with this share of its parent in its weights, so that what a few new pictures
-    don't show is not forgotten."""
-    theirs = parent.state_dict()
-    mixed = {
-        name: value.lerp(theirs[name], share) if value.is_floating_point() else value
-        for name, value in model.state_dict().items()
-    }
-    model.load_state_dict(mixed)
-    return model
 
 
 def load_sets(s: ScnnSettings, parent: PerceptualNetwork, size: int, folder: Path) -> dict:

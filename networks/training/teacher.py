@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..errors import UsageError
 from ..models.layouts import TEACHER_SIZE
 from ..models.perceptual import standardise
 from ..models.teacher import teacher
@@ -21,6 +22,7 @@ from .hcnn import Card, ExpressionTask, finish, starting_network
 from .shared.augment import AugmentSettings, plain
 from .shared.datasets import open_faces
 from .shared.distributed import start
+from .shared.keeping import kept_in
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.mixing import PEOPLE_HELP, SHARE_HELP, pools
 from .shared.options import changed_options, fixed, option, run_command
@@ -55,6 +57,7 @@ class TeacherSettings:
     changes: float = option(1.0, "strength of the changes to the faces, 0 to 1")
     teacher: str = option("", TEACHER_HELP)
     teacher_share: float = option(0.5, TEACHER_SHARE_HELP)
+    keep: float = option(0.0, "share that the teacher which is gone on from has in the weights")
     people: str = option("", PEOPLE_HELP)
     people_share: float = option(0.12, SHARE_HELP)
     minutes: float | None = option(None, "shorten the training to this time")
@@ -67,7 +70,12 @@ def train(s: TeacherSettings) -> Outcome:
 
     Raises:
         ModelError: the recogniser's file is missing or another one. InputError: no prepared faces.
+        UsageError: nothing that could be kept.
     """
+    if not 0 <= s.keep < 1 or (s.keep and not s.init):
+        raise UsageError(
+            f"{s.keep:g} can't be kept", fix="give a share from 0 up and below 1, and --init"
+        )
     here = start()
     if s.threads:
         torch.set_num_threads(s.threads)
@@ -89,8 +97,10 @@ def train(s: TeacherSettings) -> Outcome:
     say(f"teacher: {len(parts[0].rows)} faces to learn from, {len(task.check_rows)} to check on")
     stages = (Stage(TEACHER_SIZE, s.images, s.batch, s.rate),)
     loop = LoopSettings(minutes=s.minutes, seed=s.seed)
-    outcome = run(task, stages, folder, loop, fixed(s), s.resume)
+    outcome = run(task, stages, folder, loop, fixed(s, "keep"), s.resume)
     if here.main:
+        if s.keep:
+            kept_in(outcome.model, starting_network(s.init, "teacher"), s.keep)
         name = Path(s.out).name
         command = f"exprgen train teacher --data HED --out {name}{changed_options(s)}"
         card = Card("teacher", "Teacher", _PURPOSE, command, _LICENCE)

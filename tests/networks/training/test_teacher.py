@@ -1,11 +1,13 @@
 """The teacher: it starts as the recogniser's file says, has a say, and HCNN learns from it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from exprgen.networks.errors import ModelError
+from exprgen.networks.errors import ModelError, UsageError
 from exprgen.networks.models.layouts import TEACHER_SIZE
 from exprgen.networks.models.perceptual import hcnn, prepare_faces
 from exprgen.networks.models.teacher import teacher, teacher_opinion
@@ -184,3 +186,16 @@ def test_it_goes_on_from_its_own_answers(tmp_path, recogniser):
     card = second.with_suffix(".md").read_text()
     assert "--changes 0.4" in card
     assert "--teacher first.safetensors" in card
+
+    # Halfway back to what it was, from the checkpoint of the same training.
+    mixed = tmp_path / "mixed.safetensors"
+    folder = str(second.with_suffix(""))
+    kept = replace(settings, out=str(mixed), checkpoints=folder, resume=True, keep=0.5)
+    teacher_training.train(kept)
+    old, new, half = (load_network(f, "teacher")[0].state_dict() for f in (first, second, mixed))
+    for name, value in half.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, (old[name] + new[name]) / 2, rtol=2e-2, atol=2e-3)
+    assert "--keep 0.5" in mixed.with_suffix(".md").read_text()
+    with pytest.raises(UsageError):
+        teacher_training.train(replace(settings, init="", keep=0.5))

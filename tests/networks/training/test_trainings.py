@@ -28,6 +28,7 @@ from exprgen.networks.training.shared.augment import AugmentSettings, augment
 from exprgen.networks.training.shared.checkpoints import load_checkpoint, save_checkpoint
 from exprgen.networks.training.shared.datasets import load_ced, synthetic_faces
 from exprgen.networks.training.shared.features import compute_features
+from exprgen.networks.training.shared.keeping import kept_in
 from exprgen.networks.training.shared.loop import LoopSettings, Stage, _Training, fit_to_time, run
 from exprgen.networks.training.shared.report import confusion_matrix, write_report
 from exprgen.networks.vocabulary import EXPRESSIONS
@@ -265,7 +266,7 @@ def test_scnn_goes_on_from_an_scnn(room, tmp_path):
         assert torch.allclose(value, child.get_parameter(name), atol=1e-3), name
     learned = scnn_network()
     for share, nearer in ((0.25, learned), (0.75, parent)):
-        mixed = scnn.kept_in(deepcopy(learned), parent, share)
+        mixed = kept_in(deepcopy(learned), parent, share)
         far = (mixed.fc14.weight - nearer.fc14.weight).abs().mean()
         assert torch.isclose(far, 0.25 * (learned.fc14.weight - parent.fc14.weight).abs().mean())
     with pytest.raises(UsageError, match="of an hcnn can't be kept"):
