@@ -347,8 +347,9 @@ def _card(s: FaceRegressionSettings, stages: int, counts: dict, pictures: dict, 
         for group, row in table["regression"].items()]  # fmt: skip
     text = f"""# Cascaded regression of faces
 
-From the fit to the landmarks and the picture to the face model's parameters, in {stages} stages
-(Wu, Algorithm 1); a stage looks at {s.features.replace("+", ", ")}.
+From the fit to the landmarks and the picture to the face model's parameters, in
+{stages} stage{"s" * (stages > 1)} (Wu, Algorithm 1);
+a stage looks at {s.features.replace("+", ", ")}.
 
 - File: `{Path(s.out).name}`, float16
 
