@@ -50,7 +50,7 @@ class TeacherSettings:
     init: str = option("", "teacher's weights to go on from, or a mean: FILE:SHARE,FILE:SHARE")
     checkpoints: str = option("", "folder of checkpoints; by default beside the weight file")
     resume: bool = option(False, "go on from the last checkpoint")
-    images: int = option(200000, "faces to learn from, counted each time they are seen")
+    images: int = option(200000, "faces to learn from, counted each time they are seen; 0: none")
     rate: float = option(5e-4, "learning rate")
     batch: int = option(50, "faces a step")
     balance: float = option(0.6, "0: as the data are, 1: every class alike")

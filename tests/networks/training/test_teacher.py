@@ -199,3 +199,12 @@ def test_it_goes_on_from_its_own_answers(tmp_path, recogniser):
     assert "--keep 0.5" in mixed.with_suffix(".md").read_text()
     with pytest.raises(UsageError):
         teacher_training.train(replace(settings, init="", keep=0.5))
+
+    # The mean of two, with nothing learned, is the same file.
+    mean = tmp_path / "mean.safetensors"
+    init = f"{first}:0.5,{second}:0.5"
+    teacher_training.train(replace(settings, out=str(mean), init=init, images=0, teacher=""))
+    met = load_network(mean, "teacher")[0].state_dict()
+    for name, value in half.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(met[name], value, rtol=2e-2, atol=2e-3)
