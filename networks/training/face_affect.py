@@ -7,6 +7,7 @@ It is measured against the image readers on the same pictures.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
 import sys
@@ -162,12 +163,15 @@ def faces_of(s: FaceAffectSettings, split: str, count: int, kept: Path) -> Faces
 
 def _part(items: list[Item], split: str, number: int, seed: int, kept: Path) -> dict:
     path = kept / f"{split}_{seed}_{number:03d}_{len(items)}.npz"
+    which = hashlib.sha256(repr(items).encode()).hexdigest()[:16]
     if not path.exists():
         columns = _look(items, split == VALIDATION)
-        save_arrays(path, KIND, {"pictures": len(items)}, columns)
+        save_arrays(path, KIND, {"pictures": len(items), "of": which}, columns)
         say(f"{path.stem}: {len(columns['inputs'])} of {len(items)} with a face")
-    columns = load_arrays(path, KIND, AGAIN)[1]
+    meta, columns = load_arrays(path, KIND, AGAIN)
     check_columns(path, columns, COLUMNS, AGAIN)
+    if meta.get("of") != which:
+        raise InputError("is of other photographs", file=path, fix=AGAIN)
     return columns
 
 

@@ -77,3 +77,10 @@ def test_numbers_with_which_nothing_is_learned_are_refused(tmp_path, changed):
     with pytest.raises(UsageError, match=r"ways|epochs"):
         train(replace(s, **changed))
     assert not (tmp_path / "a").exists()
+
+
+def test_what_was_kept_of_another_source_is_not_learned_from(tmp_path):
+    kept = {n: np.zeros((3, c.shape[1]), np.float32) for n, c in COLUMNS.items()}
+    save_arrays(tmp_path / "train_0_000_3.npz", KIND, {"pictures": 3, "of": "others"}, kept)
+    with pytest.raises(InputError, match=r"other photographs.*made again"):
+        _part([None] * 3, "train", 0, 0, tmp_path)
