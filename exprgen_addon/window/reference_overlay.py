@@ -68,7 +68,8 @@ def _keep_step(scene: bpy.types.Scene, empty: bpy.types.Object) -> None:
     user = empty.image_user
     number = scene.frame_current - user.frame_start + 1
     user.frame_current = min(max(number, 1), max(user.frame_duration, 1))
-    empty.data.gl_free()  # or the picture that was drawn last is drawn again
+    if empty.data is not None:
+        empty.data.gl_free()  # or the picture that was drawn last is drawn again
 
 
 def refresh(scene: bpy.types.Scene) -> None:

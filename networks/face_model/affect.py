@@ -26,6 +26,8 @@ TURNS = 3
 PLACES = 3 * MEDIAPIPE_LANDMARKS
 """Numbers of landmarks that are looked at."""
 SAID = len(EXPRESSIONS) + len(AFFECT)
+LEAST_SCALE = 1e-6
+"""What numbers are divided by is this at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +83,8 @@ class FaceAffect:
         }
         check_columns(path, arrays, columns, FIX, rows=0)
         sizes = [arrays["ways"].shape[1] + TURNS]
-        columns |= {n: Column((sizes[0],), np.float32) for n in ("centre", "scale")}
+        columns["centre"] = Column((sizes[0],), np.float32)
+        columns["scale"] = Column((sizes[0],), np.float32, LEAST_SCALE)
         for k in range(sum(n.startswith("weights_") for n in arrays)):
             columns[f"weights_{k}"] = Column((sizes[-1], ANY), np.float16)
             check_columns(path, arrays, {f"weights_{k}": columns[f"weights_{k}"]}, FIX, rows=0)
@@ -113,7 +116,7 @@ def affect_inputs(seen: np.ndarray, model: FaceModel) -> np.ndarray:
     size = (s * signs).sum(1) / np.maximum((skin**2).sum((1, 2)), 1e-9)
     off = size[:, None, None] * (own @ turn) - usual
     turns = np.stack([turn[:, 1, 2], turn[:, 0, 2], turn[:, 0, 1]], axis=1)
-    return np.concatenate([off.reshape(len(off), -1), turns], axis=1)
+    return np.concatenate([off.reshape(len(off), PLACES), turns], axis=1)
 
 
 @cache

@@ -166,7 +166,7 @@ class FaceRegression:
         """
         meta, arrays = load_arrays(path, KIND, FIX)
         told, stages = meta.get("features"), sum(n.startswith("weights_") for n in arrays)
-        if not (isinstance(told, list) and told and set(told) <= set(FEATURES) and stages):
+        if not (isinstance(told, list) and told and all(n in FEATURES for n in told) and stages):
             raise InputError("is no regression of faces", file=path, fix=FIX)
         kept = arrays["basis"].shape[1] if np.ndim(arrays.get("basis")) == 2 else 0
         out = model.identities + len(model.expressions)

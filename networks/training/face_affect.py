@@ -7,6 +7,7 @@ It is measured against the image readers on the same pictures.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
 import sys
@@ -18,7 +19,15 @@ import torch
 from torch import nn
 
 from ..arrays import ROWS, Column, check_columns
-from ..face_model.affect import FACE_AFFECT, PLACES, TURNS, FaceAffect, affect_inputs
+from ..errors import InputError, UsageError
+from ..face_model.affect import (
+    FACE_AFFECT,
+    LEAST_SCALE,
+    PLACES,
+    TURNS,
+    FaceAffect,
+    affect_inputs,
+)
 from ..face_model.model import FaceModel, face_model
 from ..files import write_text
 from ..perception.affect import affect_reader
@@ -45,6 +54,13 @@ largest learning rate."""
 AGAIN = "delete the folder of kept faces, so that they are made again"
 PART = 500
 """Pictures that are kept in a file."""
+COLUMNS = {
+    "inputs": Column((ROWS, PLACES + TURNS), np.float32),
+    "targets": Column((ROWS, len(EXPRESSIONS)), np.float32),
+    "read": Column((ROWS, len(AFFECT)), np.float32),
+    "said": Column((ROWS, len(EXPRESSIONS)), np.float32),
+}
+"""What is kept of them, see `Faces`."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +96,21 @@ class Faces:
 
 
 def train(s: FaceAffectSettings) -> dict[str, float]:
-    """Look at the photographs, train, write the file and its card; returns the measures."""
+    """Look at the photographs, train, write the file and its card; returns the measures.
+
+    Raises:
+        InputError: none to learn from, or to check on, that shows a face; or what was kept of them
+        is of another kind. UsageError: a number with which nothing is learned.
+    """
+    _check(s)
     kept = Path(s.kept or Path(s.out).with_name(f"{Path(s.out).stem}_faces"))
     kept.mkdir(parents=True, exist_ok=True)
     learn = faces_of(s, TRAIN, s.faces, kept)
+    if len(learn.inputs) < s.ways:
+        raise UsageError(
+            f"{len(learn.inputs)} faces to learn from don't differ in {s.ways} ways",
+            fix="give more photographs, or fewer --ways",
+        )
     check = faces_of(s, VALIDATION, s.checked, kept)
     say(f"{len(learn.inputs)} photographs to learn from, {len(check.inputs)} to check on")
     reader = _learned(s, learn)
@@ -97,12 +124,26 @@ def train(s: FaceAffectSettings) -> dict[str, float]:
     return metrics
 
 
+def _check(s: FaceAffectSettings) -> None:
+    for name in ("faces", "checked", "ways", "hidden", "epochs"):
+        if getattr(s, name) < 1:
+            raise UsageError(f"with --{name} 0 nothing is learned", fix="give a number from 1 up")
+    if s.ways > PLACES:
+        raise UsageError(
+            f"--ways {s.ways}: faces differ in {PLACES} at most", fix=f"give 1 to {PLACES}"
+        )
+
+
 def faces_of(s: FaceAffectSettings, split: str, count: int, kept: Path) -> Faces:
     """Photographs of a split, the first `count` of a shuffled order in which the
-    rarer expressions come more often (those to check on come as they are)."""
+    rarer expressions come more often (those to check on come as they are).
+
+    Raises:
+        InputError: none of them shows a face, or what was kept of them is of another kind.
+    """
     items = [i for i in list_items(s.source) if i.split == split]
     rng = np.random.default_rng([s.seed, split == TRAIN])
-    label = np.array([i.label for i in items])
+    label = np.array([i.label for i in items], int)
     often = np.bincount(label, minlength=len(EXPRESSIONS))[label]
     wanted = np.zeros(len(items)) if split == VALIDATION else -0.5 * np.log(often)
     # Drawn by keys: a longer list begins with the shorter one.
@@ -111,19 +152,26 @@ def faces_of(s: FaceAffectSettings, split: str, count: int, kept: Path) -> Faces
     found = [
         _part([items[i] for i in rows], split, n, s.seed, kept) for n, rows in enumerate(parts)
     ]
-    columns = {n: np.concatenate([p[n] for p in found]) for n in found[0]}
-    return Faces(**columns)
+    if not sum(len(part["inputs"]) for part in found):
+        raise InputError(
+            f"none of its {len(items)} photographs of split {split!r} shows a face",
+            file=s.source,
+            fix="give photographs of both splits, see `exprgen train hed --help`",
+        )
+    return Faces(**{n: np.concatenate([p[n] for p in found]) for n in COLUMNS})
 
 
 def _part(items: list[Item], split: str, number: int, seed: int, kept: Path) -> dict:
     path = kept / f"{split}_{seed}_{number:03d}_{len(items)}.npz"
+    which = hashlib.sha256(repr(items).encode()).hexdigest()[:16]
     if not path.exists():
         columns = _look(items, split == VALIDATION)
-        save_arrays(path, KIND, {"pictures": len(items)}, columns)
+        save_arrays(path, KIND, {"pictures": len(items), "of": which}, columns)
         say(f"{path.stem}: {len(columns['inputs'])} of {len(items)} with a face")
-    columns = load_arrays(path, KIND, AGAIN)[1]
-    seen = Column((ROWS, PLACES + TURNS), np.float32)
-    check_columns(path, columns, {"inputs": seen}, AGAIN)
+    meta, columns = load_arrays(path, KIND, AGAIN)
+    check_columns(path, columns, COLUMNS, AGAIN)
+    if meta.get("of") != which:
+        raise InputError("is of other photographs", file=path, fix=AGAIN)
     return columns
 
 
@@ -137,8 +185,10 @@ def _look(items: list[Item], read: bool) -> dict[str, np.ndarray]:
                 face = max(faces, key=lambda f: f.area)
                 inputs = affect_inputs(face.landmarks[None], face_model())[0]
                 rows.append((inputs, item.target, *_read(runner, picture, face)))
-    names = ("inputs", "targets", "read", "said")
-    return dict(zip(names, (np.array(c, np.float32) for c in zip(*rows, strict=True)), strict=True))
+    return {
+        name: np.array([row[k] for row in rows], np.float32).reshape(len(rows), column.shape[1])
+        for k, (name, column) in enumerate(COLUMNS.items())
+    }
 
 
 def _read(runner, picture: np.ndarray, face) -> tuple[np.ndarray, np.ndarray]:
@@ -173,6 +223,7 @@ def _learned(s: FaceAffectSettings, learn: Faces) -> FaceAffect:
     usual, ways = principal(both[:, :PLACES], s.ways)
     along = np.concatenate([(both[:, :PLACES] - usual) @ ways, both[:, PLACES:]], axis=1)
     centre, scale = along.mean(0), along.std(0) + SMALL * np.median(along.std(0))
+    scale = np.maximum(scale, LEAST_SCALE)
     x = torch.from_numpy(((along - centre) / scale).astype(np.float32))
     votes = torch.from_numpy(np.tile(learn.targets, (2, 1)).astype(np.float32))
     place = torch.from_numpy(np.tile(learn.affect, (2, 1)).astype(np.float32))

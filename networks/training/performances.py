@@ -10,6 +10,7 @@ lie in one folder where each has a label.
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from dataclasses import replace
@@ -38,6 +39,7 @@ from .shared.performance_set import SUFFIX as PART
 
 OPEN = 0.3
 """Share of a blink from which eyes no longer count as open."""
+_LABEL = re.compile(r"[A-Za-z_-]{0,40}")
 
 
 def find_performances(source: str | Path) -> list[Path]:
@@ -66,21 +68,27 @@ def prepare(source: str | Path, out: str | Path, label: str = "") -> dict[str, i
     """Bring every performance of `source` into `out` that is not there yet.
 
     Args:
-        label: put before the names of parts and people, without digits (`performers.fold_of`).
+        label: put before the names of parts and people: letters, "_" and "-" alone; digits tell who
+            a person is (`performers.fold_of`), and anything else may be no name of a file.
 
     Returns:
         how many were prepared, and how many refused.
 
     Raises:
         InputError: there is none, or all that is new is damaged. OutputError: the folder can't be
-        written. UsageError: the label holds digits.
+        written. UsageError: the label can be no part of a name.
     """
-    if any(map(str.isdigit, label)):
-        raise UsageError(f"a label holds no digits: {label!r}", fix="use letters")
+    if not _LABEL.fullmatch(label):
+        raise UsageError(
+            f"a label holds letters, _ and - alone: {label[:60]!r}", fix="such as --label low_"
+        )
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     refused: list[InputError] = []
-    todo = [p for p in find_performances(source) if not _part(out, p, label).exists()]
+    found = find_performances(source)
+    todo = [p for p in found if not _part(out, p, label).exists()]
+    if len(todo) < len(found):
+        print(f"{len(found) - len(todo)} of {len(found)} are there already", flush=True)
     for number, performance in enumerate(todo, start=1):
         try:
             part = _labelled(prepare_one(performance), label)

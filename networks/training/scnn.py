@@ -194,7 +194,8 @@ def train(s: ScnnSettings) -> Outcome:
     stages = (Stage(parent_info.input_size, int(s.epochs * count), s.batch, s.rate),)
     loop = LoopSettings(minutes=s.minutes, seed=s.seed, average=0.99, evaluate_every=100)
     settings = without_folds(fixed(s))
-    outcome = run(task, stages, folder, loop, settings, s.resume)
+    agreed = {name: value for name, value in settings.items() if name != "keep"}
+    outcome = run(task, stages, folder, loop, agreed, s.resume)
     if s.keep:
         outcome.model = kept_in(outcome.model, parent, s.keep)
         outcome.metrics = task.evaluate(outcome.model, stages[-1])

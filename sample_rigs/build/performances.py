@@ -51,6 +51,9 @@ NEUTRALS = 5
 HELD = (0.6, 1.0)
 """Share of a talker's strength that is shown: between the three strengths there are others."""
 
+MOST_LOWERED = 0.02
+"""Metres by which brows may lie lower, or higher: beyond it they lie on the lids."""
+
 
 @dataclass(frozen=True)
 class PerformanceSettings:
@@ -74,6 +77,11 @@ class PerformanceSettings:
     def __post_init__(self) -> None:
         if min(self.people, self.val_people, self.each - NEUTRALS, self.fps) < 1:
             raise UsageError("nothing to make", fix="give numbers from 1 up")
+        if not abs(self.lower_brows) <= MOST_LOWERED:
+            raise UsageError(
+                f"brows can't lie {self.lower_brows:g} m lower",
+                fix=f"give {-MOST_LOWERED:g} to {MOST_LOWERED:g}",
+            )
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,9 @@ def test_each_frame_knows_its_sound():
 def test_settings_that_make_nothing_are_refused():
     with pytest.raises(UsageError, match="nothing to make"):
         PerformanceSettings(people=0)
+    for metres in (1.0, -0.1, float("nan")):
+        with pytest.raises(UsageError, match="brows can't lie"):
+            PerformanceSettings(lower_brows=metres)
     with pytest.raises(UsageError, match="nothing to make"):
         PerformanceSettings(each=performances.NEUTRALS)
 

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...errors import UsageError
+
 
 @dataclass(frozen=True)
 class AugmentSettings:
@@ -40,7 +42,13 @@ class AugmentSettings:
 
     def scaled(self, by: float) -> AugmentSettings:
         """All strengths but the mirror's, times `by` (0..1): a small network that has learned
-        under strong changes gains by a last stretch under weak ones."""
+        under strong changes gains by a last stretch under weak ones.
+
+        Raises:
+            UsageError: it is none of 0..1.
+        """
+        if not 0 <= by <= 1:
+            raise UsageError(f"changes can't be {by:g} times as strong", fix="give 0 to 1")
         weaker = {f.name: getattr(self, f.name) * by for f in fields(self)}
         return AugmentSettings(**weaker | {"flip": self.flip})
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ...arrays import ROWS, Column, check_columns, read_array
+from ...errors import UsageError
 from ...files import write_array
 from ...models.perceptual import standardise
 from ...models.teacher import TeacherNetwork, teacher_opinion
@@ -35,8 +36,11 @@ def taught(
     the truth is told alone: what is held back, or spoken over, the teacher misses as well.
 
     Raises:
-        ModelError: the file is missing, damaged or holds another network.
+        ModelError: the file is missing, damaged or holds another network. UsageError: the share is
+            none.
     """
+    if not 0 <= share <= 1:
+        raise UsageError(f"{share:g} is no share of the targets", fix="give one from 0 to 1")
     targets = []
     for name, part in zip(("humans", "people"), parts, strict=False):
         if part is not parts[0] and holds_performances(part.data.name):

@@ -77,6 +77,8 @@ def test_the_footage_is_opaque_and_of_the_present_frame_when_it_is_shown_again(r
         reference_overlay.place_overlay(scene, row[0], "behind", 1.0)
         assert empty.image_user.frame_current == 1
         assert empty.use_empty_image_alpha, "what is behind is pale"
+        bpy.data.images.remove(empty.data)
+        reference_overlay.place_overlay(scene, row[0], "beside", 1.0)
     finally:
         reference_overlay.remove_overlay(scene)
 

@@ -1,5 +1,7 @@
 """Affect from geometry: the file, and what it makes of a face."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,19 @@ def test_landmarks_of_nothing_are_told_something_finite(model):
     chances, affect = reader()(np.full((2, 478, 3), 7.0))
     assert np.isfinite(chances).all()
     assert np.isfinite(affect).all()
+
+
+def test_none_is_told_of_no_face():
+    chances, affect = reader()(np.zeros((0, 478, 3)))
+    assert chances.shape == (0, 7)
+    assert affect.shape == (0, 2)
+
+
+def test_what_would_divide_by_nothing_is_refused(tmp_path):
+    one = reader()
+    flat = replace(one, scale=0.0 * one.scale)
+    with pytest.raises(InputError, match="scale"):
+        FaceAffect.load(flat.save(tmp_path / "a.npz"))
 
 
 def test_it_is_kept_and_another_is_refused(tmp_path):

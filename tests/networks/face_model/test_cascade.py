@@ -48,6 +48,10 @@ def test_it_is_kept_and_one_of_another_model_is_refused(model, tmp_path):
     broken = replace(broken, stages=(Stage(broken.stages[0].weights[:-1], told),))
     with pytest.raises(InputError, match=r"other\.npz"):
         FaceRegression.load(broken.save(tmp_path / "other.npz"), model)
+    for features in ([["hog"]], [], ["hog", "nose"]):
+        broken = replace(regression(model), features=features)
+        with pytest.raises(InputError, match="is no regression of faces"):
+            FaceRegression.load(broken.save(tmp_path / "odd.npz"), model)
 
 
 def test_the_picture_is_upright_and_of_one_size_whatever_the_camera_saw(model):

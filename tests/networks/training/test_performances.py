@@ -109,8 +109,10 @@ def test_people_of_two_sources_are_told_apart_in_one_folder_and_left_out_togethe
     assert [p.meta["person"] for p in parts] == ["low_p", "p"]
     assert len({p.meta["name"] for p in parts}) == len({p.meta["mesh"] for p in parts}) == 2
     assert fold_of("low_performer_003b", 2) == fold_of("performer_003b", 2)
-    with pytest.raises(UsageError, match="no digits"):
-        performances.prepare(source, tmp_path, "10_")
+    for label in ("10_", "../", "a/b", "²", "a\n", "x" * 50):
+        with pytest.raises(UsageError, match="letters, _ and - alone"):
+            performances.prepare(source, tmp_path / "none", label)
+    assert not (tmp_path / "none").exists()
 
 
 def test_what_does_not_fit_its_truth_is_refused_by_name(source, tmp_path, capsys):

@@ -171,6 +171,9 @@ def test_training_and_what_hcnn_learns_from_it(tmp_path, recogniser):
     assert "--teacher teacher.safetensors" in small.with_suffix(".md").read_text()
     with pytest.raises(ModelError):
         taught(parts, str(small), 0.5, kept)
+    for share in (-0.1, 1.5, float("nan")):
+        with pytest.raises(UsageError, match="no share of the targets"):
+            taught(parts, str(out), share, kept)
 
 
 def test_it_goes_on_from_its_own_answers(tmp_path, recogniser):

@@ -118,6 +118,8 @@ def test_augmentation_keeps_range_and_says_what_it_mirrored():
     x, _ = augment(faces, 48, AugmentSettings(), rng)
     assert x.shape == (8, 1, 48, 48)
     assert 0 <= float(x.min()) <= float(x.max()) <= 255
+    with pytest.raises(UsageError, match="50 times as strong"):
+        AugmentSettings().scaled(50)
     none = AugmentSettings().scaled(0)
     x, flipped = augment(faces, 64, none, rng)
     assert 0 < flipped.sum() < 8
@@ -271,6 +273,7 @@ def test_scnn_goes_on_from_an_scnn(room, tmp_path):
         assert torch.isclose(far, 0.25 * (learned.fc14.weight - parent.fc14.weight).abs().mean())
     with pytest.raises(UsageError, match="of an hcnn can't be kept"):
         scnn.train(replace(s, init=str(room / "hcnn.safetensors"), keep=0.5))
+    scnn.train(replace(s, keep=0.5, resume=True))  # what is kept is chosen at the end
     sizes = {"inputs": 3, "outputs": 2}
     save_network(path, character_mlp(**sizes), WeightsInfo("character_mlp", sizes))
     with pytest.raises(UsageError, match="holds a character_mlp"):
