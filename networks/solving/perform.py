@@ -358,41 +358,81 @@ def relation_fit(
     """What `solve_relations` solves; `controls` are the response's, `geometry` is made of it."""
     certain = np.broadcast_to(certain, len(times))
     aim = targets_for(times, actor, geometry, settings)
-    free = 1.0 - rounded(times, actor)
-    said = geometry.response.predict(plain)
-    scale = scales(actor, geometry, settings)
-    widest = max(actor.reach[1, WIDTH], 0.0) * scale[WIDTH]
-    values = _rounded(times, aim.values, geometry, said, widest)
-    shut = held_teeth(times, actor.teeth) if np.ndim(actor.teeth) else 1.0
-    values = _levelled(times, values, said, geometry.response.rest, actor.trust, shut)
-    values = _filled(values, geometry, actor.teeth)
-    values = _hung(times, values, actor, scale, geometry.response.rest)
     teeth = held_teeth(times, np.broadcast_to(actor.teeth, len(times)))
-    values = _clenched(values, geometry, teeth)
+    said = geometry.response.predict(plain)
+    values = _mouths(times, aim.values, actor, geometry, said, scales(actor, geometry, settings))
     values = _unfrowned(times, values, geometry, said)
     doubt = actor.trust * np.broadcast_to(told, len(times))
     stirred = 1.0 - doubt * (1.0 - shown_share(times, values, geometry, felt))
     stirred = stirred * np.clip(certain / STIRS, 0.0, 1.0)
-    emphasis = partial(_emphasis, times, settings, stirred, free)
+    emphasis = partial(_emphasis, times, settings, stirred, 1.0 - rounded(times, actor))
     values = _carried_on(times, values, geometry, felt, emphasis, certain)
-    regions = [c.region for c in controls]
-    share = emphasis(regions) * [FEELING.get(r, 0.0) for r in regions]
-    share[:, [_parts_lips(c) for c in controls]] *= 1.0 - actor.lips_meet[:, None]
     more = slow(times, felt - plain, FEELING_HERTZ)
     own = slow(times, aim.values, FEELING_HERTZ) - geometry.response.rest
+    share = _share_of_feeling(controls, emphasis, actor)
     prior = plain + share * _along(more, own, controls, geometry, certain) * more
     hold = np.array([_hold(c) for c in controls])
     prior[:, ~np.isfinite(hold)] = felt[:, ~np.isfinite(hold)]
     prior = _shut_by_their_own(prior, controls, actor)
     low, high = _limits(controls, values - geometry.response.rest, prior)
+    high = _held_back(controls, prior, low, high, actor.lips_meet, teeth)
+    held = 1.0 - without_dips(times, 1.0 - actor.lips_meet, SOUND)
+    bound = bound_targets(values, aim.weights, geometry, 1.0 - teeth, held)
+    return Fit(geometry.bound, bound.values, bound.weights, prior, hold, low, high)
+
+
+def _mouths(
+    times: np.ndarray,
+    values: np.ndarray,
+    actor: ActorRelations,
+    geometry: Geometry,
+    said: np.ndarray,
+    scale: np.ndarray,
+) -> np.ndarray:
+    """Targets (N, K) of mouth and chin: round as the makers drew them, lips level, teeth together
+    where the actor's are; scale (K,): see `scales`."""
+    rest = geometry.response.rest
+    widest = max(actor.reach[1, WIDTH], 0.0) * scale[WIDTH]
+    teeth = held_teeth(times, np.broadcast_to(actor.teeth, len(times)))
+    # Where nobody looked for teeth every wide mouth may have them together.
+    shut = teeth if np.ndim(actor.teeth) else 1.0
+    values = _rounded(times, values, geometry, said, widest)
+    values = _levelled(times, values, said, rest, actor.trust, shut)
+    values = _filled(values, geometry, actor.teeth)
+    values = _hung(times, values, actor, scale, rest)
+    return _clenched(values, geometry, teeth)
+
+
+def _share_of_feeling(
+    controls: list[Control],
+    emphasis: Callable[[Sequence[str]], np.ndarray],
+    actor: ActorRelations,
+) -> np.ndarray:
+    """(N, C) how much of what is felt each control takes from the emphasis; what parts lips takes
+    nothing where they touch."""
+    regions = [c.region for c in controls]
+    share = emphasis(regions) * [FEELING.get(r, 0.0) for r in regions]
+    share[:, [_parts_lips(c) for c in controls]] *= 1.0 - actor.lips_meet[:, None]
+    return share
+
+
+def _held_back(
+    controls: list[Control],
+    prior: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    lips_meet: np.ndarray,
+    teeth: np.ndarray,
+) -> np.ndarray:
+    """The upper limits (N, C): jaws open little over teeth that are together, and what lowers the
+    lower lip goes no further than the prior where lips touch."""
+    high = high.copy()
     jaws = [c.channels.get("jawOpen", 0.0) > 0.5 for c in controls]
     high[:, jaws] = np.minimum(high[:, jaws], 1.0 - SHUT * teeth[:, None])
     drawn = [any(n.startswith(LOWERING) for n in c.channels) for c in controls]
     own = np.clip(prior[:, drawn], low[:, drawn], high[:, drawn])
-    high[:, drawn] = np.where(actor.lips_meet[:, None], own, high[:, drawn])
-    held = 1.0 - without_dips(times, 1.0 - actor.lips_meet, SOUND)
-    bound = bound_targets(values, aim.weights, geometry, 1.0 - teeth, held)
-    return Fit(geometry.bound, bound.values, bound.weights, prior, hold, low, high)
+    high[:, drawn] = np.where(lips_meet[:, None], own, high[:, drawn])
+    return high
 
 
 def _emphasis(
