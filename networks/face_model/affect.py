@@ -15,6 +15,7 @@ import numpy as np
 from ..arrays import ANY, Column, check_columns
 from ..errors import InputError
 from ..track import load_arrays, save_arrays
+from ..tracking.registration import similarity_3d
 from ..vocabulary import AFFECT, EXPRESSIONS, MEDIAPIPE_LANDMARKS, SKIN_LANDMARKS
 from .model import FaceModel, face_model
 
@@ -108,12 +109,7 @@ def affect_inputs(seen: np.ndarray, model: FaceModel) -> np.ndarray:
     usual = model.landmarks().mean
     own = np.asarray(seen, float) * (1.0, -1.0, -1.0)
     own, usual = (v - v[..., :SKIN_LANDMARKS, :].mean(-2, keepdims=True) for v in (own, usual))
-    skin = own[:, :SKIN_LANDMARKS]
-    u, s, v = np.linalg.svd(np.einsum("nli,lj->nij", skin, usual[:SKIN_LANDMARKS]))
-    signs = np.ones_like(s)
-    signs[:, 2] = np.sign(np.linalg.det(u @ v))
-    turn = u * signs[:, None] @ v  # onto the average face, by all points of the skin (Kabsch)
-    size = (s * signs).sum(1) / np.maximum((skin**2).sum((1, 2)), 1e-9)
+    turn, size = similarity_3d(own[:, :SKIN_LANDMARKS], usual[:SKIN_LANDMARKS])
     off = size[:, None, None] * (own @ turn) - usual
     turns = np.stack([turn[:, 1, 2], turn[:, 0, 2], turn[:, 0, 1]], axis=1)
     return np.concatenate([off.reshape(len(off), PLACES), turns], axis=1)

@@ -359,8 +359,8 @@ def relation_fit(
     certain = np.broadcast_to(certain, len(times))
     aim = targets_for(times, actor, geometry, settings)
     teeth = held_teeth(times, np.broadcast_to(actor.teeth, len(times)))
-    said = geometry.response.predict(plain)
-    values = _mouths(times, aim.values, actor, geometry, said, scales(actor, geometry, settings))
+    said, scale = geometry.response.predict(plain), scales(actor, geometry, settings)
+    values = _mouths(times, aim.values, actor, geometry, said, scale, teeth)
     values = _unfrowned(times, values, geometry, said)
     doubt = actor.trust * np.broadcast_to(told, len(times))
     stirred = 1.0 - doubt * (1.0 - shown_share(times, values, geometry, felt))
@@ -388,12 +388,12 @@ def _mouths(
     geometry: Geometry,
     said: np.ndarray,
     scale: np.ndarray,
+    teeth: np.ndarray,
 ) -> np.ndarray:
     """Targets (N, K) of mouth and chin: round as the makers drew them, lips level, teeth together
-    where the actor's are; scale (K,): see `scales`."""
+    where the actor's are held so (`teeth`, (N,)); scale (K,): see `scales`."""
     rest = geometry.response.rest
     widest = max(actor.reach[1, WIDTH], 0.0) * scale[WIDTH]
-    teeth = held_teeth(times, np.broadcast_to(actor.teeth, len(times)))
     # Where nobody looked for teeth every wide mouth may have them together.
     shut = teeth if np.ndim(actor.teeth) else 1.0
     values = _rounded(times, values, geometry, said, widest)
@@ -582,7 +582,7 @@ def _levelled(
     held = slow(times, said, FEELING_HERTZ)
     own, out = slow(times, values, FEELING_HERTZ), values.copy()
     out[:, HEIGHTS] += (1.0 - LEVEL_KEPT * trust) * (held - own)[:, HEIGHTS]
-    smile = np.clip((held - rest)[:, CORNERS].mean(1) / SMILE, 0.0, 1.0)
+    smile = _raised(held - rest)
     out[:, WIDTH] += (1.0 - trust) * (1.0 - smile) * (held - own)[:, WIDTH]
     bared = shut * np.clip((own - rest)[:, WIDTH] / BARED, 0.0, 1.0)
     apart = (1.0 - bared) * np.maximum((own - rest)[:, LIP_GAPS].mean(1), 0.0)

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..characters.response import POINTS, PROBES
 from ..track import FaceTrack
+from ..tracking.registration import similarity_3d
 from ..vocabulary import LANDMARKS
 
 SIDES = ("left", "right")
@@ -237,11 +238,7 @@ def _laid_over(mesh: np.ndarray, goal: np.ndarray) -> np.ndarray:
     firm = mesh[:, _FIRM]
     middle = firm.mean(1, keepdims=True)
     firm, goal_middle = firm - middle, goal.mean(0)
-    u, s, vt = np.linalg.svd(np.einsum("nki,kj->nij", firm, goal - goal_middle))
-    flip = np.ones((len(mesh), 3))
-    flip[:, 2] = np.sign(np.linalg.det(u @ vt))
-    turn = (u * flip[:, None]) @ vt
-    scale = (s * flip).sum(1) / np.maximum((firm**2).sum((1, 2)), 1e-12)
+    turn, scale = similarity_3d(firm, goal - goal_middle)
     return scale[:, None, None] * ((mesh - middle) @ turn) + goal_middle
 
 

@@ -264,3 +264,14 @@ def _around_face(picture: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, n
     high = np.clip(np.ceil(there.max(0)).astype(int) + 3, low + 1, limit)
     part = picture[low[1] : high[1], low[0] : high[0]]
     return part, np.column_stack([affine[:, :2], affine[:, :2] @ low + affine[:, 2]])
+
+
+def similarity_3d(points: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rotations (N, 3, 3) and scales (N,) that lay points (N, L, 3) on a goal (L, 3), both about
+    their middles, by least squares (Kabsch 1976, Umeyama 1991): scale * (points @ rotation)."""
+    u, s, vt = np.linalg.svd(np.einsum("nki,kj->nij", points, goal))
+    flip = np.ones((len(points), 3))
+    flip[:, 2] = np.sign(np.linalg.det(u @ vt))
+    turn = (u * flip[:, None]) @ vt
+    scale = (s * flip).sum(1) / np.maximum((points**2).sum((1, 2)), 1e-12)
+    return turn, scale

@@ -26,6 +26,7 @@ from .shared.classifying import HUMAN_LICENCE, classify, measures, shrink, soft_
 from .shared.datasets import open_faces
 from .shared.distributed import start
 from .shared.folds import cross_validate, in_fold, test_faces, without_folds
+from .shared.keeping import mean_of
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.mixing import PEOPLE_HELP, SHARE_HELP, Pool, draw, held_out, pools, prior
 from .shared.options import changed_options, fixed, option, run_command
@@ -204,9 +205,6 @@ def _evaluate_every(stages: tuple[Stage, ...]) -> int:
 def starting_network(init: str, network: str = "hcnn") -> nn.Module:
     """The network of a weight file, or the mean of several: "a.safetensors:0.4,b.safetensors:0.6".
 
-    Trainings that grew out of one another lie so near that the mean of their weights is a network
-    as good as either, between what each knows.
-
     Raises:
         UsageError: a share is missing, no number, or they don't sum to 1. ModelError: a file is
             missing, damaged or of another network.
@@ -221,15 +219,7 @@ def starting_network(init: str, network: str = "hcnn") -> nn.Module:
     if abs(sum(shares) - 1) > 1e-6:
         raise UsageError(f"the shares sum to {sum(shares):g}", fix="give shares that sum to 1")
     networks = [load_network(file, network)[0] for file, _, _ in parts]
-    states = [network.state_dict() for network in networks]
-    mean = {
-        name: sum(w * state[name] for w, state in zip(shares, states, strict=True))
-        if value.is_floating_point()
-        else value
-        for name, value in states[0].items()
-    }
-    networks[0].load_state_dict(mean)
-    return networks[0]
+    return mean_of(networks, shares)
 
 
 @dataclass(frozen=True)

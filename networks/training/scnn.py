@@ -38,7 +38,7 @@ from .shared.folds import (
     test_characters,
     without_folds,
 )
-from .shared.keeping import kept_in
+from .shared.keeping import check_kept, kept_in
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.mixing import balanced_chances
 from .shared.options import changed_options, fixed, option, run_command
@@ -140,11 +140,7 @@ def load_parent(s: ScnnSettings) -> tuple[PerceptualNetwork, WeightsInfo]:
     parent, info = load_network(s.init)
     if info.network not in ("hcnn", "scnn"):
         raise UsageError(f"{s.init} holds a {info.network}", fix="give an HCNN's or SCNN's weights")
-    if not 0 <= s.keep < 1 or (s.keep and info.network != "scnn"):
-        raise UsageError(
-            f"{s.keep:g} of an {info.network} can't be kept",
-            fix="give a share from 0 up and below 1, and --init an SCNN",
-        )
+    check_kept(s.keep, info.network == "scnn", f"an {info.network}", "an SCNN")
     return parent, info
 
 
@@ -194,8 +190,7 @@ def train(s: ScnnSettings) -> Outcome:
     stages = (Stage(parent_info.input_size, int(s.epochs * count), s.batch, s.rate),)
     loop = LoopSettings(minutes=s.minutes, seed=s.seed, average=0.99, evaluate_every=100)
     settings = without_folds(fixed(s))
-    agreed = {name: value for name, value in settings.items() if name != "keep"}
-    outcome = run(task, stages, folder, loop, agreed, s.resume)
+    outcome = run(task, stages, folder, loop, without_folds(fixed(s, "keep")), s.resume)
     if s.keep:
         outcome.model = kept_in(outcome.model, parent, s.keep)
         outcome.metrics = task.evaluate(outcome.model, stages[-1])

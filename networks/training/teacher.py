@@ -22,7 +22,7 @@ from .hcnn import Card, ExpressionTask, finish, starting_network
 from .shared.augment import AugmentSettings, plain
 from .shared.datasets import open_faces
 from .shared.distributed import start
-from .shared.keeping import kept_in
+from .shared.keeping import check_kept, kept_in
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.mixing import PEOPLE_HELP, SHARE_HELP, pools
 from .shared.options import changed_options, fixed, option, run_command
@@ -72,10 +72,9 @@ def train(s: TeacherSettings) -> Outcome:
         ModelError: the recogniser's file is missing or another one. InputError: no prepared faces.
         UsageError: nothing that could be kept.
     """
-    if not 0 <= s.keep < 1 or (s.keep and not s.init):
-        raise UsageError(
-            f"{s.keep:g} can't be kept", fix="give a share from 0 up and below 1, and --init"
-        )
+    check_kept(s.keep, bool(s.init), "nothing", "a teacher")
+    if s.images < 1 - bool(s.init):
+        raise UsageError(f"of {s.images} faces nothing is learned", fix="give more, or --init")
     here = start()
     if s.threads:
         torch.set_num_threads(s.threads)
@@ -95,9 +94,7 @@ def train(s: TeacherSettings) -> Outcome:
         taught(parts, s.teacher, s.teacher_share, folder) if s.teacher else None,
     )
     say(f"teacher: {len(parts[0].rows)} faces to learn from, {len(task.check_rows)} to check on")
-    stages = (Stage(TEACHER_SIZE, s.images, s.batch, s.rate),)
-    loop = LoopSettings(minutes=s.minutes, seed=s.seed)
-    outcome = run(task, stages, folder, loop, fixed(s, "keep"), s.resume)
+    outcome = _learned(s, task, folder) if s.images else Outcome(task.model, {}, [], 0)
     if here.main:
         if s.keep:
             kept_in(outcome.model, starting_network(s.init, "teacher"), s.keep)
@@ -106,6 +103,12 @@ def train(s: TeacherSettings) -> Outcome:
         card = Card("teacher", "Teacher", _PURPOSE, command, _LICENCE)
         finish(s, card, task, outcome, TEACHER_SIZE)
     return outcome
+
+
+def _learned(s: TeacherSettings, task: ExpressionTask, folder: Path) -> Outcome:
+    stages = (Stage(TEACHER_SIZE, s.images, s.batch, s.rate),)
+    loop = LoopSettings(minutes=s.minutes, seed=s.seed)
+    return run(task, stages, folder, loop, fixed(s, "keep"), s.resume)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -28,8 +28,8 @@ SPEAK_SECONDS = 15.0  # between progress lines
 class Stage:
     """A stretch of training at one picture size.
 
-    size: pixels. images: how many pictures are seen; 0 leaves a network as it is, to be measured.
-    batch: pictures a step. rate: learning rate at the start of the stage.
+    size: pixels. images: how many pictures are seen. batch: pictures a step. rate: learning rate
+    at the start of the stage.
     """
 
     size: int
@@ -39,7 +39,7 @@ class Stage:
 
     @property
     def steps(self) -> int:
-        return math.ceil(self.images / self.batch)
+        return max(1, math.ceil(self.images / self.batch))
 
 
 @dataclass(frozen=True)

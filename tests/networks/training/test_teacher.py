@@ -211,3 +211,5 @@ def test_it_goes_on_from_its_own_answers(tmp_path, recogniser):
     for name, value in half.items():
         if value.is_floating_point():
             torch.testing.assert_close(met[name], value, rtol=2e-2, atol=2e-3)
+    with pytest.raises(UsageError):
+        teacher_training.train(replace(settings, init="", images=0))
