@@ -1,7 +1,8 @@
 """Two rows of teeth, each a curtain along the arch of the lips with a notch between every two.
 
 The base mesh's teeth are plain bands that fill the mouth. The upper row of these ends a little
-below the line where the lips meet, as it does behind relaxed lips, and the lower stands off it.
+below the line where the lips meet, as it does behind relaxed lips, and the lower stands off it. In
+the smile of a drawn mouth it reaches down to the lower lip, behind which the lower one sinks.
 """
 
 from __future__ import annotations
@@ -34,20 +35,21 @@ BEHIND = {"upper": 0.0068, "lower": 0.0108}
 PARTED = {"mouthFunnel": 1.0, "mouthPucker": 0.6}
 PART = {"upper": (0.0, 0.009, 0.004), "lower": (0.0, 0.009, -0.006)}
 """Round lips are spoken with teeth apart: how far the rows draw back and part, metres."""
-SHOWN = {"mouthSmile": 1.0, "mouthStretch": 0.25}
-"""Share of `teeth_smile` by which the upper row comes down in spread lips."""
 BARED = {f"mouthLowerDown{side}": 0.5 for side in ("Left", "Right")}
 BARE = (0.0, -0.003, 0.0024)
 """Teeth that lips bare are together where the jaw is up: how far the lower row comes forward and up
 to the upper one, metres."""
-OWN = (*PARTED, *BARED, *(f"{name}{side}" for name in SHOWN for side in ("Left", "Right")))
+HIDDEN = (0.0, 0.002, -0.004)
+"""How far back and down a smile that brings the upper row down moves the lower one, metres: a smile
+shows the upper row alone, down to the lower lip."""
+ENDS = (0.005, 0.008)
+"""How far in and back an open jaw draws the ends of the upper row, metres: it draws in the corners
+of a wide laugh, over which they would stand."""
+OWN = (*PARTED, *BARED, *(f"mouthSmile{side}" for side in ("Left", "Right")))
 """The actions in which rows move by themselves, beside what the jaw does to them."""
 MEET = -0.0014
 """Where the rows meet, over the line where the lips meet, metres: of a mouth that is a little open
 some millimetres of the upper teeth are seen."""
-TALL = {"upper": 1.6, "lower": 0.4}
-"""Share of ROWS' heights: a smile that lifts the lip shows no dark over the upper row, and a lower
-row that hangs deeper comes through the chin of a wide smile."""
 ARC = 0.0026
 """How much higher the rows' ends are than their middles, metres: teeth follow a smile's curve."""
 SHARE = {"upper": 0.0003, "lower": 0.0022}
@@ -57,27 +59,43 @@ don't touch, and lips that part a little would bare a clenched jaw."""
 
 def teeth_rows(head: StyledHead, mouth: Mouth, style: config.Mouth = PLAIN) -> list[Part]:
     """The upper and the lower row, with the jaw's actions."""
-    upper, lower = (_row(head, mouth, row, style.teeth_up) for row in WIDTHS)
-    for name, share in SHOWN.items():
-        down = (0.0, 0.0, -0.5 * share * style.teeth_smile)
-        for side in ("Left", "Right") if style.teeth_smile else ():
-            upper.shapes[name + side] = np.tile(down, (len(upper.vertices), 1))
+    upper, lower = (_row(head, mouth, row, style) for row in WIDTHS)
+    if style.teeth_smile:
+        _move_sides(upper, "mouthSmile", (0.0, 0.0, -style.teeth_smile))
+        _move_sides(lower, "mouthSmile", HIDDEN)
+        upper.shapes["jawOpen"] = _ends(upper)
+    if style.teeth_bared:
+        _move_sides(upper, "mouthLowerDown", (0.0, 0.0, -style.teeth_bared))
     return [upper, lower]
 
 
-def _row(head: StyledHead, mouth: Mouth, row: str, higher: float) -> Part:
+def _move_sides(row: Part, name: str, move: tuple[float, float, float]) -> None:
+    """Half the move, metres, of a whole row in either side of an action."""
+    for side in ("Left", "Right"):
+        row.shapes[name + side] = np.tile(0.5 * np.array(move), (len(row.vertices), 1))
+
+
+def _ends(row: Part) -> np.ndarray:
+    """(N, 3) the way of a row's ends inwards and back."""
+    across = np.sign(row.vertices[:, 0])
+    way = np.stack([-ENDS[0] * across, np.full(len(across), ENDS[1]), 0.0 * across], axis=1)
+    return row.extra["back"][:, None] * way
+
+
+def _row(head: StyledHead, mouth: Mouth, row: str, style: config.Mouth) -> Part:
     rest = head.rest
     size = rest[mouth.left[CONTACT], 0].max() / MOUTH
     inner = rest[mouth.left[INNER]]
     bend = _bend(inner[: mouth.corner(rest)])
-    edge = 0.5 * (rest[mouth.left[CONTACT]][(0, -1), 2].sum()) + MEET + higher
+    edge = 0.5 * (rest[mouth.left[CONTACT]][(0, -1), 2].sum()) + MEET + style.teeth_up
     up = 1.0 if row == "upper" else -1.0
+    whole = style.teeth_tall[0 if row == "upper" else 1]
     columns, notch, outer = _columns(np.array(WIDTHS[row]) * 1e-3 * size)
     x, slope = _along(columns, bend)
     front = inner[0, 1] + BEHIND[row]
     vertices, gum, dark = [], [], []
     for number, (height, depth) in enumerate(ROWS):
-        tall = height * TALL[row] * (1.0 - SHORTER * outer * (number >= GUM_ROWS))
+        tall = height * whole * (1.0 - SHORTER * outer * (number >= GUM_ROWS))
         if number >= GUM_ROWS:
             tall = tall - (PAPILLA * notch if number == GUM_ROWS else 0.0)
             tall = np.maximum(tall, 0.0) + (ROUNDING * notch if number > 3 else 0.0)
@@ -94,7 +112,8 @@ def _row(head: StyledHead, mouth: Mouth, row: str, higher: float) -> Part:
     a = (i * wide + j).ravel()
     faces = np.stack([a, a + 1, a + wide + 1, a + wide], axis=1)
     vertices = np.concatenate(vertices)
-    extra = {"gum": np.concatenate(gum), "dark": np.concatenate(dark)}
+    back = np.tile(outer, rows)
+    extra = {"gum": np.concatenate(gum), "dark": np.concatenate(dark), "back": back}
     return Part(vertices, faces, _carried(head, row, vertices), extra, TEETH)
 
 

@@ -67,22 +67,67 @@ def test_lips_are_full_press_thin_and_pout(studio):
     assert pout[1] / pout[0] > 1.2 * rest[1] / rest[0]
 
 
-def test_a_smile_brings_the_upper_teeth_down(studio):
+def teeth_at(studio, **channels):
+    """(upper, lower), each (N, 3) points of a row of teeth in millimetres, with some ARKit channels
+    at these weights."""
+    lips_at(studio, **channels)
     name = studio.profile.name
     parts = studio.character.collection.all_objects
     head = next(o for o in parts if o.name.startswith(f"{name}_h"))
-    teeth = head.data.materials.find(f"{name}_teeth")
-    points = np.unique(
-        [v for p in head.data.polygons if p.material_index == teeth for v in p.vertices]
-    )
+    number = head.data.materials.find(f"{name}_teeth")
+    teeth = [p.vertices for p in head.data.polygons if p.material_index == number]
+    points = np.unique(np.concatenate([list(corners) for corners in teeth]))
+    evaluated = head.evaluated_get(studio.depsgraph)
+    flat = np.empty(3 * len(evaluated.data.vertices), np.float32)
+    evaluated.data.vertices.foreach_get("co", flat)
+    turn = np.array(evaluated.matrix_world)
+    posed = 1e3 * (flat.reshape(-1, 3)[points] @ turn[:3, :3].T + turn[:3, 3])
+    return posed[: len(posed) // 2], posed[len(posed) // 2 :]
 
-    def heights(key):
-        block = head.data.shape_keys.key_blocks[key]
-        return np.array([block.data[i].co.z for i in points])
 
-    fallen = heights("Basis") - heights("mouthSmileLeft")
-    assert 0.001 < fallen.max() < 0.003
-    assert (fallen < 1e-4).mean() > 0.4, "the lower row stays"
+def both_sides(**weights):
+    """ARKit channels of either side at these weights."""
+    return {f"{n}{side}": v for n, v in weights.items() for side in ("Left", "Right")}
+
+
+def seen_rows(studio, **channels):
+    """Millimetres of the upper row, of the dark below it and of the lower row that are seen between
+    the lips in the middle of the mouth."""
+    lips = dict(zip(LANDMARK_NAMES[LIPS], lips_at(studio, **channels), strict=True))
+    top, low = lips["lip_top_inner_2"][2], lips["lip_bottom_inner_2"][2]
+    upper, lower = (row[np.abs(row[:, 0]) < 6.0, 2] for row in teeth_at(studio, **channels))
+    edge = np.clip(upper.min(), low, top)
+    return top - edge, edge - np.clip(lower.max(), low, edge), np.clip(lower.max(), low, edge) - low
+
+
+def test_a_smile_shows_the_upper_teeth_down_to_the_lower_lip(studio):
+    smile = both_sides(mouthSmile=0.4, mouthUpperUp=0.45, mouthLowerDown=1.0)
+    upper, dark, lower = seen_rows(studio, **smile)
+    assert upper > 5.0
+    assert lower < 0.15 * (upper + dark + lower)
+    assert dark < 0.5
+
+
+def test_bared_teeth_are_two_rows(studio):
+    snarl = both_sides(mouthUpperUp=0.7, mouthLowerDown=0.85, mouthFrown=0.5)
+    upper, dark, lower = seen_rows(studio, **snarl, jawOpen=0.06)
+    whole = upper + dark + lower
+    assert 0.4 < upper / whole < 0.75
+    assert lower > 0.2 * whole
+    assert dark < 0.15 * whole
+
+
+def test_a_laugh_is_dark_below_the_upper_teeth(studio):
+    laugh = both_sides(mouthSmile=1.0, mouthUpperUp=0.3, mouthLowerDown=0.2)
+    upper, dark, lower = seen_rows(studio, **laugh, jawOpen=0.5)
+    assert upper > 5.0
+    assert dark > 0.2 * (upper + dark + lower)
+    assert lower < 1.0
+
+
+def test_the_first_opening_is_dark(studio):
+    upper, dark, lower = seen_rows(studio, jawOpen=0.15)
+    assert dark > 0.7 * (upper + dark + lower)
 
 
 def test_jaw_and_mouth_go_sideways(studio):
