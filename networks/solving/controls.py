@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..characters.profile import RigProfile, from_unit
+from ..characters.profile import Control, RigProfile, arkit_to_unit, from_unit
 from ..characters.told_poses import guiding_poses
 from ..errors import UsageError
 from ..perception.prior import EVEN_STILLS, unprejudiced
@@ -50,6 +50,8 @@ def solve_controls(
     neutral = find_neutral(face_track, settings.calibration)
     units = subtract_neutral(units, neutral_offset(units, controls, neutral))
     units = fill_lost(face_track.times, face_track.state, units, stills=stills)
+    if stills:
+        units = _opened(units, controls, face_track)
     perceived = _perceived(face_track)
     calm = 1.0 - neutral.trust
     amount = settings.emphasis_at(face_track.times, [c.region for c in controls])
@@ -116,6 +118,20 @@ def _checked(unit_values: np.ndarray, frames: int, controls: int) -> np.ndarray:
     if units.shape != (frames, controls):
         raise ValueError(f"unit values are {units.shape}, not {(frames, controls)}")
     return np.clip(np.nan_to_num(units), -1.0, 1.0)
+
+
+def _opened(units: np.ndarray, controls: tuple[Control, ...], track: FaceTrack) -> np.ndarray:
+    """Poses (N, M) of separate pictures whose jaws are open at least as far as tracked.
+
+    A regression over all mouths opens each of them half-way, and to which key pose a pose is then
+    drawn is decided by its mouth: half open, a gasp of surprise is one of fear. In a clip relations
+    tell the jaw.
+    """
+    jaws = [c.channels.get("jawOpen", 0.0) > 0.5 for c in controls]
+    seen = arkit_to_unit(controls, np.where(track.found[:, None], track.arkit, 0.0))
+    out = units.copy()
+    out[:, jaws] = np.maximum(units, seen)[:, jaws]
+    return out
 
 
 def _perceived(track: FaceTrack) -> np.ndarray:

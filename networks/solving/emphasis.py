@@ -81,12 +81,13 @@ class Guides:
     """A character's key poses as `emphasise` needs them.
 
     targets: of each expression, (K, M) unit values; clarity: likewise (K,); shuts: (M,), see
-    `lid_closing`.
+    `lid_closing`; brows: (M,) bool, what moves them.
     """
 
     targets: tuple[np.ndarray, ...]
     clarity: tuple[np.ndarray, ...]
     shuts: np.ndarray
+    brows: np.ndarray
 
     @staticmethod
     def of(controls: tuple[Control, ...], poses: tuple[KeyPose, ...]) -> Guides:
@@ -94,7 +95,8 @@ class Guides:
         sorted_poses = [[p for p in poses if p.expression == e] for e in EXPRESSIONS]
         found = [key_pose_units(controls, own) for own in sorted_poses]
         targets, clarity = zip(*found, strict=True)
-        return Guides(targets, clarity, lid_closing(controls))
+        brows = np.array([c.region == "brow" for c in controls], bool)
+        return Guides(targets, clarity, lid_closing(controls), brows)
 
     def emphasise(
         self,
@@ -131,7 +133,7 @@ def _drawn(
         # is shown strongly: a crying face with the mouth of a smile is still a sad one.
         goal = resembling(units, targets, chance * (not neutral), clarity, shuts)
         if not neutral:
-            goal = at_least(units, goal)
+            goal = np.where(guides.brows, goal, at_least(units, goal))
         drawn += amount * chance[:, None] * (goal - units)
     return drawn
 
@@ -144,7 +146,9 @@ def lid_closing(controls: tuple[Control, ...]) -> np.ndarray:
 
 def at_least(units: np.ndarray, goal: np.ndarray) -> np.ndarray:
     """The goal (N, M), with whatever a pose does already more of, in the same direction: a mouth
-    that is wider open than any key pose has it is no weaker surprise."""
+    that is wider open than any key pose has it is no weaker surprise. Not of brows: whether inner
+    ends are raised further than outer ones is what tells fear from surprise (FACS: AU 1 with 4, or
+    with 2), and a mean over both has them so."""
     more = (goal * units > 0) & (np.abs(units) > np.abs(goal)) & (np.abs(goal) > USED)
     return np.where(more, units, goal)
 

@@ -226,6 +226,22 @@ def test_separate_pictures_are_left_apart():
     np.testing.assert_allclose(values["brow"], np.tile([0.8, 0.0, -0.8, 0.0], 30), atol=1e-6)
 
 
+def test_jaws_of_separate_pictures_are_open_at_least_as_far_as_tracked():
+    made = profile()
+    jaw = replace(control("jaw", "jaw"), channels={"jawOpen": 1.0})
+    made = replace(made, controls=(*made.controls[:4], jaw, *made.controls[4:]))
+    arkit = np.zeros((3, len(ARKIT_CHANNELS)), np.float32)
+    arkit[:, ARKIT_INDEX["jawOpen"]] = 0.7
+    columns = {"arkit": arkit, "state": np.array([TRACKED, TRACKED, RESTING], np.uint8)}
+    settings = replace(PLAIN, emphasis=0.0)
+    units = np.zeros((3, 6))
+    units[:, 4] = 0.2, 0.9, 0.2
+    _, values = solved(clip(3, **columns), units, settings, made)
+    np.testing.assert_allclose(values["jaw"][:2], [0.2, 0.9], atol=1e-6)
+    _, values = solved(clip(3, **columns, meta={"stills": True}), units, settings, made)
+    np.testing.assert_allclose(values["jaw"], [0.7, 0.9, 0.0], atol=1e-6)
+
+
 # --- lost frames ---------------------------------------------------------------------------------
 
 

@@ -159,3 +159,19 @@ def test_what_was_learned_from_rare_pictures_gets_its_say():
     np.testing.assert_allclose(both, unprejudiced(seen, prior, 0.3 + 0.5 * 0.7), rtol=1e-6)
     assert leaning((), 0.3) == ()
     np.testing.assert_allclose(unprejudiced(seen, [1 / 7] * 7), seen / seen.sum())
+
+
+def test_a_surprised_brow_is_raised_evenly_and_an_open_mouth_stays_open():
+    """Inner ends that a mean over fear and surprise has raised further go back; a mouth that is
+    wider open than any key pose's stays."""
+    inner, outer = (
+        [i for i, c in enumerate(CONTROLS) if c.name.startswith(f"brow_{end}_")]
+        for end in ("inner", "outer")
+    )
+    jaw = [c.name for c in CONTROLS].index("jaw_open")
+    pose = units_of(next(p for p in POSES if p.name == "surprise_open"))
+    worried = pose.copy()
+    worried[inner], worried[jaw] = 1.0, 1.0
+    drawn = emphasise(worried[None], perceived("surprise"), CONTROLS, POSES, 1.0)[0]
+    assert drawn[inner].max() - drawn[outer].min() < 0.5 * (1.0 - pose[outer].min())
+    assert drawn[jaw] == pytest.approx(1.0)
