@@ -76,7 +76,7 @@ class PerformanceSettings:
     size: int = 176
     fps: int = 15
     seed: int = 0
-    lower_brows: float = 0.006
+    lower_brows: float = 0.004
     brows_apart: float = 0.006
 
     def __post_init__(self) -> None:

@@ -40,7 +40,7 @@ SMILES: tuple[dict[str, float], ...] = (
 )
 """Smiles that are over at once: somebody is polite, or begins and ends."""
 SMILE_SECONDS = (0.35, 0.7)
-LIVELY = (0.2, 1.2)
+LIVELY = (0.3, 1.5)
 """How far somebody goes: some hardly move their brows, others always do."""
 
 
