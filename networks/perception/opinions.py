@@ -7,7 +7,7 @@ import numpy as np
 from ..track import FaceTrack
 from ..vocabulary import NEUTRAL
 from .against_neutral import AgainstNeutral, neutral_of
-from .at_rest import find_rest, less_build
+from .at_rest import chance_of_rest, find_rest, less_build
 
 CALLED_NEUTRAL = 0.5
 """Chance of neutral from which on frames show the actor's, on their mean."""
@@ -15,6 +15,9 @@ LEAST_TRUST = 0.6
 """In the neutral of such frames. Subtracting it from a pose must be more careful, since that would
 take what is felt away; the reader against neutral learned from neutrals as uncertain as this."""
 
+PREFERRED = 0.8
+"""How likely silent frames that look at rest must be it, as a share of how likely others that are
+called neutral are, to be believed before those: a mouth that speaks is no resting one."""
 LEAST = 1e-3
 """Chance below which a reader's chances say nothing."""
 
@@ -38,8 +41,10 @@ def opinions_of(
         ModelError: a weight file is damaged.
     """
     trust = max(trust, _least_trust(track, neutral))
+    if neutral is not None:
+        trust = min(trust, chance_of_rest(track, neutral))
     rest, sure = _rest(track, speaking, reader)
-    if sure >= trust and sure > 0.0:
+    if sure >= PREFERRED * trust and sure > 0.0:
         neutral, trust = rest, sure
     said = {"whole": less_build(track.momentary, rest, sure)}
     if track.no_mouth is not None:
