@@ -14,7 +14,7 @@ OPEN = 0.3
 """Share of a blink from which eyes no longer count as open."""
 SECONDS = 0.25
 """Of such frames that a clip must show."""
-LOOKS, MORE, PRIOR = 2.16, 11.8, -1.8
+LOOKS, MORE, PRIOR = 2.2, 8.9, -1.6
 """Log odds that such frames are rest: so much for each of their look's own log odds of neutral, for
 all by which they look more neutral than the clip's other frames do, and beside that. Learned from
 what is found so in rendered clips, and in spans of one feeling cut out of them, by people left out;
