@@ -43,7 +43,7 @@ not all of it, since many clips begin while something is felt already. Where nob
 first, that is taken for calm too."""
 ENDS = 0.5 * CHANGE
 """Log odds by which it ends with one: less, since many clips are cut while something is felt."""
-SURER = 3.0
+SURER = 2.0
 """Exponent on the mean of a phrase's readings: many looks are surer than one."""
 DOUBT = 0.05
 """Share of a phrase's reading that is even over all expressions: a phrase may be wrong as a whole.
