@@ -17,8 +17,8 @@ SECONDS = 0.25
 LOOKS, MORE, PRIOR = 2.2, 8.9, -1.6
 """Log odds that such frames are rest: so much for each of their look's own log odds of neutral, for
 all by which they look more neutral than the clip's other frames do, and beside that. Learned from
-what is found so in rendered clips, and in spans of one feeling cut out of them, by people left out;
-doubled, since a smile that is half taken off is a sadness. A build can look like joy or anger for
+what is found so in rendered clips, and in spans of one feeling cut out of them; doubled, since what
+is believed by half is half taken off, and neither a build nor a feeling is left. A build can look like joy or anger for
 half, and what is held through all pauses is less neutral there, and looks alike elsewhere."""
 ALIKE, APART = 0.85, 0.5
 """Share of the best frames' chance of neutral from which others are at rest too, and how far their
