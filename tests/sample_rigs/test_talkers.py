@@ -209,7 +209,8 @@ def test_a_face_goes_with_what_is_said_though_nothing_is_felt():
     assert 0 <= arkit.min() <= arkit.max() <= 1
     up = arkit[..., ARKIT_INDEX["browInnerUp"]]
     assert np.median(up.std(axis=1)) > 0.1
-    assert np.quantile(up.max(axis=1), 0.2) < 0.4 < np.quantile(up.max(axis=1), 0.7)
+    assert up.max(axis=1).min() < 0.3, "some hardly move their brows"
+    assert np.median(up.max(axis=1)) > 0.6
     assert (np.median(up, axis=1) < 0.25).mean() > 0.7, "for the most part they are at rest"
     smiles = arkit[..., ARKIT_INDEX["mouthSmileLeft"]] > 0.1
     assert smiles.any()
