@@ -13,7 +13,7 @@ import numpy as np
 from ..models.layouts import MEASURED
 from ..perception.against_neutral import AgainstNeutral, neutral_of
 from ..perception.at_rest import less_seen
-from ..perception.opinions import opinions_against
+from ..perception.opinions import as_known, opinions_against
 from ..perception.over_time import Now, OverTime
 from ..perception.phrasing import Feeling
 from ..solving.neutral import Neutral
@@ -89,7 +89,7 @@ class FeltNow:
             else chances
             for name, chances in said.items()
         }
-        return said | self._by_numbers(seen)
+        return as_known(said | self._by_numbers(seen), self._rest.sure)
 
     def _by_numbers(self, seen: Seen) -> dict[str, np.ndarray]:
         reader, own = self._readers.against, self._rest.measured

@@ -7,13 +7,19 @@ import numpy as np
 from ..track import FaceTrack
 from ..vocabulary import NEUTRAL
 from .against_neutral import AgainstNeutral, neutral_of
-from .at_rest import find_rest, less_build
+from .at_rest import chance_of_rest, find_rest, less_build
 
 CALLED_NEUTRAL = 0.5
 """Chance of neutral from which on frames show the actor's, on their mean."""
 LEAST_TRUST = 0.6
 """In the neutral of such frames. Subtracting it from a pose must be more careful, since that would
 take what is felt away; the reader against neutral learned from neutrals as uncertain as this."""
+
+PREFERRED = 0.8
+"""How likely silent frames that look at rest must be it, as a share of how likely others that are
+called neutral are, to be believed before those: a mouth that speaks is no resting one."""
+LEAST = 1e-3
+"""Chance below which a reader's chances say nothing."""
 
 
 def opinions_of(
@@ -35,14 +41,33 @@ def opinions_of(
         ModelError: a weight file is damaged.
     """
     trust = max(trust, _least_trust(track, neutral))
+    if neutral is not None:
+        trust = min(trust, chance_of_rest(track, neutral))
     rest, sure = _rest(track, speaking, reader)
-    if sure >= trust and sure > 0.0:
+    if sure >= PREFERRED * trust and sure > 0.0:
         neutral, trust = rest, sure
     said = {"whole": less_build(track.momentary, rest, sure)}
     if track.no_mouth is not None:
         said["no_mouth"] = less_build(track.no_mouth, rest, sure)
     measured = track.geometry, track.arkit
-    return said | numeric_opinions(*measured, neutral, trust, reader, track.pooled)
+    said |= numeric_opinions(*measured, neutral, trust, reader, track.pooled)
+    return as_known(said, max(trust, sure))
+
+
+def as_known(said: dict[str, np.ndarray], known: float) -> dict[str, np.ndarray]:
+    """What readers say of an actor whose rest is known so far, 0..1: of one who is never seen at
+    rest all say what the whole face's does. On strangers' photographs the others add nothing to it,
+    and a build deceives them more.
+
+    Args:
+        said: (N, 7) chances, or (7,), by the readers' names.
+    """
+    whole = np.log(np.clip(said["whole"], LEAST, 1.0))
+    out = {}
+    for name, chances in said.items():
+        joint = np.exp(known * np.log(np.clip(chances, LEAST, 1.0)) + (1.0 - known) * whole)
+        out[name] = (joint / joint.sum(-1, keepdims=True)).astype(np.float32)
+    return out | {"whole": said["whole"]}
 
 
 def _rest(

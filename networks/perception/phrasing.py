@@ -36,13 +36,14 @@ CHANGE = 2.25
 HASTY = 2.5
 """and the shortest phrase beside that, less up to `USUAL`: what lasts is believed sooner than what
 is over at once."""
-BEGINS = CHANGE + HASTY
+BEGINS = 0.6 * (CHANGE + HASTY)
 """Log odds by which a clip begins with a calm face: whoever begins to act was at rest before, so
-that the change from there into the first feeling is paid for however short the calm was. Where
-nobody is seen at first, that is taken for calm too."""
+that most of the change from there into the first feeling is paid for however short the calm was;
+not all of it, since many clips begin while something is felt already. Where nobody is seen at
+first, that is taken for calm too."""
 ENDS = 0.5 * CHANGE
 """Log odds by which it ends with one: less, since many clips are cut while something is felt."""
-SURER = 3.0
+SURER = 2.0
 """Exponent on the mean of a phrase's readings: many looks are surer than one."""
 DOUBT = 0.05
 """Share of a phrase's reading that is even over all expressions: a phrase may be wrong as a whole.

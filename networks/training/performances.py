@@ -27,6 +27,7 @@ from ..solving.relations import NAMES, actor_points, measure
 from ..track import FaceTrack
 from ..tracking.face_tracker import FaceTracker
 from ..tracking.track_recorder import TrackRecorder, decode_face
+from ..vocabulary import ARKIT_CHANNELS
 from .shared.options import command_parser, conclude
 from .shared.performance_set import (
     FACE_SIZE,
@@ -39,6 +40,10 @@ from .shared.performance_set import SUFFIX as PART
 
 OPEN = 0.3
 """Share of a blink from which eyes no longer count as open."""
+MOVED = 0.12
+"""How far any weight of a pose may be from the person's rest in a face at rest; eyes may look
+about and blink."""
+_UNLIKE_EYES = [not c.startswith(("eyeLook", "eyeBlink")) for c in ARKIT_CHANNELS]
 _LABEL = re.compile(r"[A-Za-z_-]{0,40}")
 
 
@@ -160,7 +165,8 @@ def _truth_of(performance: Path) -> Path:
 def _is_neutral(truth: ActedTruth) -> np.ndarray:
     """(N,) rows in which the person's face is at rest: silent, unmoved, with open eyes."""
     still = (truth.felt.max(1) <= NOTHING) & (truth.speaking <= NOTHING)
-    return still & (truth.blink < OPEN)
+    moved = np.abs(truth.arkit - np.asarray(truth.meta.get("rest", 0.0)))[:, _UNLIKE_EYES].max(1)
+    return still & (truth.blink < OPEN) & (moved <= MOVED)
 
 
 def _tracked(performance: Path) -> FaceTrack:

@@ -51,6 +51,9 @@ NEUTRALS = 5
 HELD = (0.6, 1.0)
 """Share of a talker's strength that is shown: between the three strengths there are others."""
 
+LASTING = 0.4
+"""Share of the clips with a feeling in which it lasts from before the clip until after it."""
+
 MOST_LOWERED = 0.02
 """Metres by which brows may lie lower, or higher: beyond it they lie on the lids."""
 
@@ -59,8 +62,9 @@ MOST_LOWERED = 0.02
 class PerformanceSettings:
     """people, val_people: meshes of each split. clips, val_clips: how many. stills, val_stills: how
     many pictures; each person has `each`. size: pixels of a side. fps: frames a second. seed: of
-    everything. lower_brows: metres by which all brows lie lower than the base mesh has them; as it
-    is the tracker reads them at rest as it reads people's on the mean, with 0 as raised."""
+    everything. lower_brows: metres by which brows lie lower than the base mesh has them, on the
+    mean; as it is the tracker reads them at rest as it reads people's on the mean, with 0 as
+    raised. brows_apart: metres by which a person's brows lie higher or lower than that at most."""
 
     people: int = 20
     val_people: int = 8
@@ -72,16 +76,22 @@ class PerformanceSettings:
     size: int = 176
     fps: int = 15
     seed: int = 0
-    lower_brows: float = 0.006
+    lower_brows: float = 0.004
+    brows_apart: float = 0.006
 
     def __post_init__(self) -> None:
         if min(self.people, self.val_people, self.each - NEUTRALS, self.fps) < 1:
             raise UsageError("nothing to make", fix="give numbers from 1 up")
-        if not abs(self.lower_brows) <= MOST_LOWERED:
+        if not abs(self.lower_brows) + abs(self.brows_apart) <= MOST_LOWERED:
             raise UsageError(
-                f"brows can't lie {self.lower_brows:g} m lower",
-                fix=f"give {-MOST_LOWERED:g} to {MOST_LOWERED:g}",
+                f"brows can't lie {self.lower_brows:g} m lower, {self.brows_apart:g} m apart",
+                fix=f"give {-MOST_LOWERED:g} to {MOST_LOWERED:g} together",
             )
+
+    def lowered(self, mesh: int) -> float:
+        """Metres by which the brows of a mesh lie lower."""
+        apart = np.random.default_rng([self.seed, mesh, 25]).uniform(-1.0, 1.0)
+        return self.lower_brows + self.brows_apart * float(apart)
 
 
 @dataclass(frozen=True)
@@ -152,7 +162,9 @@ def _build_clip(out: Path, s: PerformanceSettings, job: Job) -> None:
     from .quick_studio import QuickStudio
 
     played_by = actor(s, job.split, job.number)
-    profile = performer_profile(s.seed, played_by.number, out / "people", s.lower_brows)
+    profile = performer_profile(
+        s.seed, played_by.number, out / "people", s.lowered(played_by.number)
+    )
     with QuickStudio(profile, StudioSettings(size=s.size), sky_every=SKY_EVERY) as studio:
         settings = _talker(s, job.split)
         line = _held(settings, job.number)
@@ -172,13 +184,15 @@ def _talker(s: PerformanceSettings, split: str) -> TalkerSettings:
 
 
 def _held(settings: TalkerSettings, number: int) -> Line:
-    """A talker's script, with feelings that are shown more or less."""
+    """A talker's script, with feelings that are shown more or less, in some throughout, and a face
+    that goes with what is said."""
     line = script(settings, number)
     rng = np.random.default_rng([settings.seed, SPLITS.index(settings.split), number, 23])
     feelings = tuple((pose, amount * float(rng.uniform(*HELD))) for pose, amount in line.feelings)
     # Nearer than for lips alone, a face that nods would leave the picture.
     look = replace(line.look, zoom=float(rng.uniform(1.12, 1.3)), shift=(0.0, 0.0))
-    return replace(line, feelings=feelings, look=look)
+    lasting = bool(rng.random() < LASTING)
+    return replace(line, feelings=feelings, look=look, lasting=lasting, signals=True)
 
 
 def _clip_truth(played: Played, line: Line, played_by: Actor, job: Job) -> ActedTruth:
@@ -311,7 +325,7 @@ def _build_stills(out: Path, s: PerformanceSettings, job: Job) -> None:
     from .quick_studio import QuickStudio
 
     shown_by, drawn = actor(s, job.split, job.number), list(draw_stills(s, job))
-    profile = performer_profile(s.seed, shown_by.number, out / "people", s.lower_brows)
+    profile = performer_profile(s.seed, shown_by.number, out / "people", s.lowered(shown_by.number))
     folder = job.path(out)
     folder.mkdir(exist_ok=True)
     columns = {n: np.array([getattr(d, n) for d in drawn]) for n in _COLUMNS}

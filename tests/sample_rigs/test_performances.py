@@ -25,6 +25,7 @@ from exprgen.sample_rigs.build.performances import (
 )
 from exprgen.sample_rigs.build.performers import is_held_out, performer
 from exprgen.sample_rigs.build.talkers.acting import Feeling
+from exprgen.sample_rigs.build.talkers.clips import script, throughout
 from exprgen.sample_rigs.build.talkers.phonetics import VISEMES
 
 SMALL = PerformanceSettings(people=3, val_people=2, clips=8, val_clips=4, stills=120, val_stills=60)
@@ -96,6 +97,28 @@ def test_a_performer_is_a_person_of_another_build():
     assert replace(low, brow=performer(0, 3).brow) == performer(0, 3)
 
 
+def test_brows_lie_as_differently_as_peoples_in_one_set():
+    lowered = [PerformanceSettings().lowered(mesh) for mesh in range(40)]
+    assert lowered == [PerformanceSettings().lowered(mesh) for mesh in range(40)]
+    assert -0.002 <= min(lowered) < 0
+    assert 0.008 < max(lowered) <= 0.010
+    assert np.mean(lowered) == pytest.approx(0.004, abs=0.0015)
+    assert PerformanceSettings(lower_brows=0.002, brows_apart=0).lowered(3) == 0.002
+
+
+def test_some_feel_throughout_and_every_face_goes_with_what_it_says():
+    s = PerformanceSettings()
+    lines = [performances._held(performances._talker(s, "train"), i) for i in range(60)]
+    assert all(line.signals for line in lines)
+    lasting = np.mean([line.lasting for line in lines])
+    assert 0.25 < lasting < 0.55
+    assert not script(performances._talker(s, "train"), 3).signals
+    ends = [Feeling("fear_wide", 0.6, 0.4, 2.0), Feeling("disgust_sneer", 0.6, 1.8, 4.0)]
+    felt = felt_over_time(throughout(ends, 4.0), np.linspace(0, 4, 30))
+    assert (felt[:, EXPRESSIONS.index("fear")] == 0.6).all()
+    assert not felt[:, EXPRESSIONS.index("disgust")].any()
+
+
 def test_a_sheet_begins_with_the_neutral_and_speaking_is_no_feeling():
     sheet = list(draw_stills(SMALL, Job("stills", "train", 4)))
     rest = actor(SMALL, "train", 4).rest
@@ -135,6 +158,8 @@ def test_settings_that_make_nothing_are_refused():
     for metres in (1.0, -0.1, float("nan")):
         with pytest.raises(UsageError, match="brows can't lie"):
             PerformanceSettings(lower_brows=metres)
+        with pytest.raises(UsageError, match="brows can't lie"):
+            PerformanceSettings(brows_apart=metres)
     with pytest.raises(UsageError, match="nothing to make"):
         PerformanceSettings(each=performances.NEUTRALS)
 

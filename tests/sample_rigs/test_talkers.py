@@ -28,6 +28,7 @@ from exprgen.sample_rigs.build.talkers.clips import (
 )
 from exprgen.sample_rigs.build.talkers.coarticulation import VISEMES, articulate, sides
 from exprgen.sample_rigs.build.talkers.recording import read_recording
+from exprgen.sample_rigs.build.talkers.signals import signals
 
 FPS = 100
 
@@ -195,6 +196,43 @@ def test_a_talker_is_never_quite_still_and_blinks():
     assert 1 <= np.sum(np.diff((one.blink > 0.6).astype(int)) == 1) <= 8
     assert 1 < np.degrees(np.ptp(one.head, axis=0)).max() < 40
     assert not one.strength.any()
+
+
+def test_a_face_goes_with_what_is_said_though_nothing_is_felt():
+    """Brows move as far as filmed ones do, come back, and differ from one who talks to another."""
+    times, accents = np.arange(0, 8, 1 / 25), np.arange(0.8, 6.5, 0.5)
+    drawn = [
+        signals(np.random.default_rng(i), times, accents, (0.6, 7.0), asks=i % 2 == 0)
+        for i in range(30)
+    ]
+    arkit = np.array([face for face, _ in drawn])
+    assert 0 <= arkit.min() <= arkit.max() <= 1
+    up = arkit[..., ARKIT_INDEX["browInnerUp"]]
+    assert np.median(up.std(axis=1)) > 0.1
+    assert up.max(axis=1).min() < 0.3, "some hardly move their brows"
+    assert np.median(up.max(axis=1)) > 0.6
+    assert (np.median(up, axis=1) < 0.25).mean() > 0.7, "for the most part they are at rest"
+    smiles = arkit[..., ARKIT_INDEX["mouthSmileLeft"]] > 0.1
+    assert smiles.any()
+    assert smiles.mean() < 0.1
+    assert not arkit[..., ARKIT_INDEX["jawOpen"]].any()
+    nods = np.degrees([nod for _, nod in drawn])
+    assert 1 < nods.max() < 15
+
+
+def test_who_feels_much_does_less_beside_it():
+    times = np.linspace(0, 4, 100)
+    spoken = articulate(*PAPA[:3], times)
+    beside = np.full((len(times), len(ARKIT_CHANNELS)), 0.0)
+    beside[:, ARKIT_INDEX["browOuterUpLeft"]] = 1.0
+    always = clips.throughout([acting.Feeling("joy_teeth", 1.0, 0.5, 2.0)], 4.0)
+    up = []
+    for feelings in ([], always):
+        acted = acting.act(np.random.default_rng(1), spoken, feelings, times, times[:0], beside)
+        up.append(acted.arkit[:, ARKIT_INDEX["browOuterUpLeft"]].mean())
+        assert (acted.strength > 0.99).all() == bool(feelings)
+    assert up[0] > 0.75
+    assert up[1] < 0.6 * up[0]
 
 
 def recording(path: Path, **changes) -> Path:

@@ -28,6 +28,8 @@ BUSY = {"mouthSmile": 0.75, "mouthFrown": 0.7, "mouthDimple": 0.7, "mouthStretch
         "mouthShrugUpper": 0.3, "jawForward": 0.5}  # fmt: skip
 """Share that a feeling keeps of a channel while the mouth speaks; other mouth and jaw channels are
 the speech's own, those of brows, eyes, nose and cheeks stay whole."""
+AWAY = 0.6
+"""Share that a feeling at its full pose takes away of what a face does for what is said."""
 _SPEECH_ONLY = ("mouth", "jaw", "tongue")
 
 
@@ -67,16 +69,20 @@ class Acting:
 
 def act(
     rng: np.random.Generator, spoken: Articulation, feelings: Sequence[Feeling], times: np.ndarray,
-    accents: np.ndarray,
+    accents: np.ndarray, beside: np.ndarray | None = None, nods: np.ndarray | float = 0.0,
 ) -> Acting:  # fmt: skip
     """Everything a talker does, drawn from `rng`.
 
     Args:
-        accents: (A,) seconds of stressed syllables, at which the head nods.
+        accents: (A,) seconds of stressed syllables, at which the head nods. beside: (N, 52) what
+            the face does beside speech while nothing is felt. nods: (N,) radians beside those.
     """
     felt, expression, strength = feel(rng, feelings, spoken.active, times)
+    if beside is not None:
+        less = 1.0 - AWAY * strength[:, None]  # who feels much has less to spare
+        felt = np.maximum(felt, less * beside * kept_beside_speech(spoken.active))
     arkit = blend(spoken.arkit, felt) + unrest(rng, times)
-    head = head_motion(rng, times, accents)
+    head = head_motion(rng, times, accents, nods)
     gaze = glances(rng, times, head)
     blink = blink_curve(times, blink_moments(rng, times[-1]))
     arkit = np.clip(_uneven(rng, arkit), 0.0, 1.0)
@@ -149,14 +155,18 @@ def wander(rng, times: np.ndarray, rate: float) -> np.ndarray:
     return np.sin(2 * np.pi * np.asarray(times)[:, None] * rates + phases).sum(1) / np.sqrt(2.5)
 
 
-def head_motion(rng, times: np.ndarray, accents: np.ndarray) -> np.ndarray:
-    """(N, 3) radians: wandering about an own posture, with small nods on stressed syllables."""
+def head_motion(
+    rng, times: np.ndarray, accents: np.ndarray, nods: np.ndarray | float = 0.0
+) -> np.ndarray:
+    """(N, 3) radians: wandering about an own posture, with small nods on stressed syllables, and
+    others (N,) beside them."""
     posture = np.radians(rng.normal(0, (2.5, 6.0, 2.0)))
     sizes = np.radians(rng.uniform(0.5, 1.3) * np.array([2.0, 3.5, 1.6]))
     head = posture + sizes * np.stack([wander(rng, times, 0.5) for _ in range(3)], axis=1)
     for moment in accents:
         nod = np.radians(rng.uniform(0.0, 2.2))
         head[:, 0] += nod * np.exp(-(((times - moment) / 0.12) ** 2))
+    head[:, 0] += nods
     return np.clip(head, -np.radians((12, 20, 9)), np.radians((12, 20, 9)))
 
 

@@ -31,6 +31,7 @@ from .acting import STRENGTHS, Feeling, act
 from .coarticulation import Articulation, articulate
 from .mouth import THIRDS, Mouth, bring_to_teeth, close_lips
 from .recording import read_recording, seconds
+from .signals import signals
 from .speech import RATE, Utterance, say
 
 SPLITS = ("train", "val")
@@ -80,7 +81,9 @@ class TalkerSettings:
 @dataclass(frozen=True)
 class Line:
     """One clip's script: person's number, sentence, the voice's pace and pitch, reach of the
-    articulation, feelings as (pose, strength), and how it is lit."""
+    articulation, feelings as (pose, strength), and how it is lit. lasting: what is felt first is
+    felt throughout, so that no rest is shown. signals: brows, lids and the head go with what is
+    said (`signals.py`)."""
 
     number: int
     sentence: str
@@ -89,6 +92,8 @@ class Line:
     reach: float
     feelings: tuple[tuple[str, float], ...]
     look: Look
+    lasting: bool = False
+    signals: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,8 +168,10 @@ def perform(
     sounds = (utterance.phonemes, utterance.starts, utterance.ends)
     spoken = articulate(*sounds, times, line.reach)
     feelings = schedule(rng, line.feelings, times[-1])
+    if line.lasting:
+        feelings = throughout(feelings, times[-1])
     accents = utterance.starts[["ˈ" in p for p in utterance.phonemes]]
-    acting = act(rng, spoken, feelings, times, accents)
+    acting = act(rng, spoken, feelings, times, accents, *_signals(s, clip, line, times, accents))
     open_mouth = bring_to_teeth(mouth, np.clip(acting.arkit + rest, 0, 1), spoken.teeth)
     arkit = close_lips(mouth, open_mouth, spoken.closure)
     performance = Performance(times, arkit, acting.head, acting.gaze, acting.expression)
@@ -185,6 +192,20 @@ def schedule(rng, feelings: Sequence[tuple[str, float]], end: float) -> list[Fee
         out.append(Feeling(pose, strength, moment, stop, onset, fade))
         moment = stop - rng.uniform(0.2, 0.5)
     return out
+
+
+def throughout(feelings: Sequence[Feeling], end: float) -> list[Feeling]:
+    """The first feeling alone, from before a clip begins until after it ends."""
+    return [replace(f, start=-2.0 * f.onset, end=end + 2.0 * f.fade) for f in feelings[:1]]
+
+
+def _signals(s: TalkerSettings, clip: int, line: Line, times: np.ndarray, accents: np.ndarray):
+    """What face (N, 52) and head (N,) do with what is said; nothing where a script has none."""
+    if not line.signals:
+        return None, 0.0
+    rng = np.random.default_rng([s.seed, SPLITS.index(s.split), clip, 12])
+    spoken = (BEFORE, float(times[-1]) - AFTER)
+    return signals(rng, times, accents, spoken, asks=line.sentence.endswith("?"))
 
 
 def play_recording(s: TalkerSettings, clip: int) -> Played:
