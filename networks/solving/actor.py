@@ -31,7 +31,6 @@ from .mouth_motion import MouthSeen, with_mouth_motion
 from .relations import INDEX, LID_GAPS, LIP_GAPS, RELATIONS, actor_points, measure
 from .smoothing import JUMP_UNITS, STRENGTH, slow, smooth
 from .teeth_seen import teeth_together
-from .tongue import tongue_amount
 from .turned_faces import with_turned_faces
 
 JUMP = 0.012
@@ -65,8 +64,7 @@ class ActorRelations:
     0 exactly where lips touch; lips_meet (N,) bool. pursed (N,): 0..1, how round and forward the
     lips are said to be. lids (N, 2): share of the open eye, left and
     right, 0 exactly where lids touch. source: for the user, where the neutral is from. trust: 0..1,
-    how far that neutral was seen and not guessed. teeth (N,), or 0.0 where nobody looked: how far
-    teeth that are together fill what is seen between the lips.
+    how far that neutral was seen and not guessed.
     """
 
     moved: np.ndarray
@@ -80,11 +78,10 @@ class ActorRelations:
     lids: np.ndarray
     source: str
     trust: float = 1.0
-    teeth: np.ndarray | float = 0.0
 
     def at(self, rows: np.ndarray) -> ActorRelations:
         """The same at some frames."""
-        of_frames = ("moved", "facing", "lip_gaps", "lips_meet", "pursed", "lids", "teeth")
+        of_frames = ("moved", "facing", "lip_gaps", "lips_meet", "pursed", "lids")
         there = {name: getattr(self, name) for name in of_frames}
         return replace(self, **{n: v[rows] for n, v in there.items() if np.ndim(v)})
 
@@ -124,15 +121,7 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
     lids = _lids(track, moved, neutral)
     quick = quick_reach(moved - slow(track.times, moved))
     seen = (moved, neutral, reach, quick, facing, lips, shut, _pursed(track, settings), lids)
-    return ActorRelations(*seen, found.source, found.trust, _teeth(track, teeth, settings))
-
-
-def _teeth(track: FaceTrack, together: np.ndarray, settings: RetargetSettings) -> np.ndarray:
-    """(N,) how far teeth are `together` (N,), steady; a tongue that comes out between them is as
-    bright, and holds them apart."""
-    if together.any() and track.mouth is not None:
-        together = together * (1.0 - tongue_amount(track, settings))
-    return smooth(track.times, together[:, None], settings.smoothing_mouth, JUMP_UNITS)[:, 0]
+    return ActorRelations(*seen, found.source, found.trust)
 
 
 def _pursed(track: FaceTrack, settings: RetargetSettings) -> np.ndarray:

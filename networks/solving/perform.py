@@ -33,7 +33,6 @@ from .targets import (
     scales,
     targets_for,
 )
-from .teeth_seen import held_teeth
 
 STIRRED = 0.01
 """Eye distances from which on an actor's slow motion has a direction."""
@@ -60,9 +59,6 @@ SPEAKING = ("mouth", "jaw")
 """Regions that speech moves."""
 SMILE = 0.04
 """Eye distances by which corners of a whole smile are up."""
-SMILE_LESS = 0.15
-"""Share of their opening by which lips open less in a smile whose teeth are together: with the chin
-up they could open so far only by a sneer's upper lip, and the smile's curve would be lost."""
 LID_LIFTED, CHEEK_LIFTED = 0.04, 0.6
 """Eye distances by which a whole smile lifts lower lids at least, and the coefficient of its cheeks
 at least."""
@@ -123,15 +119,9 @@ SHOWING = [
 WORRIED = 0.3
 """Chance of sadness and fear together from which on brows may be raised at their inner ends."""
 TEETH_PART = 0.6
-"""Share of what lips are apart by which the chin may be lower than the coefficients say,"""
+"""Share of what lips are apart by which the chin may be lower than the coefficients say."""
 BARED = 0.08
-"""less the wider the mouth is: from so many eye distances on its teeth are bared together."""
-SHUT = 0.97
-"""Share of its way that a jaw may not open where teeth are together."""
-CLENCHED = 1.0
-"""Share of what a chin hangs down that is left out where teeth are together."""
-LESS_OPEN = 0.15
-"""Share of their opening by which lips open less there: what is articulated is not teeth's."""
+"""Eye distances by which a smile's mouth is wide."""
 SINKS, PEAKS = 2.0, 4.0
 """Factor on how far chins hang lower where speech would lift them over their rest, and the power
 whose mean stands for the highest of them."""
@@ -188,11 +178,10 @@ def smiling(
 
     A person's smile lifts the upper lip off the teeth, over a gum; drawn teeth have none, and a
     black bar is seen there, while the smile's curve is gone. Where joy is read and the corners go
-    up, the lips open downwards instead, and less in width; over teeth that are held together they
-    also open less. Where lips touch, a smile that is pressed lifts the whole mouth with the chin,
-    and its line stays straight; on a drawn face the curve is the smile, so the corners go up and
-    the middle hardly. Cheeks push the lower lids up (AU 6), which a tracker hardly sees: its
-    coefficient of cheeks is 0 in every smile.
+    up, the lips open downwards instead, and less in width. Where lips touch, a smile that is
+    pressed lifts the whole mouth with the chin, and its line stays straight; on a drawn face the
+    curve is the smile, so the corners go up and the middle hardly. Cheeks push the lower lids up
+    (AU 6), which a tracker hardly sees: its coefficient of cheeks is 0 in every smile.
 
     In speech lips that part do so downwards as well, by less, unless the lip is a sneer's: a drawn
     one is thin and lies on the teeth, a whole row of which would be bared, and a spoken "a" laugh.
@@ -211,12 +200,10 @@ def smiling(
     moved[:, WIDTH] -= LESS_WIDE * share * np.maximum(moved[:, WIDTH], 0.0)
     said = np.array(arkit)
     said[:, UPPER_UP] *= ((1.0 - smiled) * (1.0 - spoken))[:, None]
-    less = slow(times, share * held_teeth(times, np.broadcast_to(actor.teeth, len(times))))
-    gaps = actor.lip_gaps * (1.0 - SMILE_LESS * less)[:, None]
     lower, glad = [INDEX[f"lower_lid_{side}"] for side in SIDES], np.maximum(share, closed)[:, None]
     moved[:, lower] += glad * np.maximum(LID_LIFTED - moved[:, lower], 0.0)
     said[:, CHEEKS] += glad * np.maximum(CHEEK_LIFTED - said[:, CHEEKS], 0.0)
-    return replace(actor, moved=moved, lip_gaps=gaps), said
+    return replace(actor, moved=moved), said
 
 
 def _closed_smile(actor: ActorRelations) -> np.ndarray:
@@ -358,9 +345,8 @@ def relation_fit(
     """What `solve_relations` solves; `controls` are the response's, `geometry` is made of it."""
     certain = np.broadcast_to(certain, len(times))
     aim = targets_for(times, actor, geometry, settings)
-    teeth = held_teeth(times, np.broadcast_to(actor.teeth, len(times)))
     said, scale = geometry.response.predict(plain), scales(actor, geometry, settings)
-    values = _mouths(times, aim.values, actor, geometry, said, scale, teeth)
+    values = _mouths(times, aim.values, actor, geometry, said, scale)
     values = _unfrowned(times, values, geometry, said)
     doubt = actor.trust * np.broadcast_to(told, len(times))
     stirred = 1.0 - doubt * (1.0 - shown_share(times, values, geometry, felt))
@@ -375,9 +361,9 @@ def relation_fit(
     prior[:, ~np.isfinite(hold)] = felt[:, ~np.isfinite(hold)]
     prior = _shut_by_their_own(prior, controls, actor)
     low, high = _limits(controls, values - geometry.response.rest, prior)
-    high = _held_back(controls, prior, low, high, actor.lips_meet, teeth)
+    high = _held_back(controls, prior, low, high, actor.lips_meet)
     held = 1.0 - without_dips(times, 1.0 - actor.lips_meet, SOUND)
-    bound = bound_targets(values, aim.weights, geometry, 1.0 - teeth, held)
+    bound = bound_targets(values, aim.weights, geometry, held)
     return Fit(geometry.bound, bound.values, bound.weights, prior, hold, low, high)
 
 
@@ -388,19 +374,14 @@ def _mouths(
     geometry: Geometry,
     said: np.ndarray,
     scale: np.ndarray,
-    teeth: np.ndarray,
 ) -> np.ndarray:
-    """Targets (N, K) of mouth and chin: round as the makers drew them, lips level, teeth together
-    where the actor's are held so (`teeth`, (N,)); scale (K,): see `scales`."""
+    """Targets (N, K) of mouth and chin: round as the makers drew them, lips level, chins that hang
+    beside their opening; scale (K,): see `scales`."""
     rest = geometry.response.rest
     widest = max(actor.reach[1, WIDTH], 0.0) * scale[WIDTH]
-    # Where nobody looked for teeth every wide mouth may have them together.
-    shut = teeth if np.ndim(actor.teeth) else 1.0
     values = _rounded(times, values, geometry, said, widest)
-    values = _levelled(times, values, said, rest, actor.trust, shut)
-    values = _filled(values, geometry, actor.teeth)
-    values = _hung(times, values, actor, scale, rest)
-    return _clenched(values, geometry, teeth)
+    values = _levelled(times, values, said, rest, actor.trust)
+    return _hung(times, values, actor, scale, rest)
 
 
 def _share_of_feeling(
@@ -422,13 +403,10 @@ def _held_back(
     low: np.ndarray,
     high: np.ndarray,
     lips_meet: np.ndarray,
-    teeth: np.ndarray,
 ) -> np.ndarray:
-    """The upper limits (N, C): jaws open little over teeth that are together, and what lowers the
-    lower lip goes no further than the prior where lips touch."""
+    """The upper limits (N, C): what lowers the lower lip goes no further than the prior where lips
+    touch."""
     high = high.copy()
-    jaws = [c.channels.get("jawOpen", 0.0) > 0.5 for c in controls]
-    high[:, jaws] = np.minimum(high[:, jaws], 1.0 - SHUT * teeth[:, None])
     drawn = [any(n.startswith(LOWERING) for n in c.channels) for c in controls]
     own = np.clip(prior[:, drawn], low[:, drawn], high[:, drawn])
     high[:, drawn] = np.where(lips_meet[:, None], own, high[:, drawn])
@@ -568,7 +546,6 @@ def _levelled(
     said: np.ndarray,
     rest: np.ndarray,
     trust: float,
-    shut: np.ndarray | float,
 ) -> np.ndarray:
     """Targets (N, K) whose slow heights are those that the coefficients say (`HEIGHTS`).
 
@@ -576,33 +553,16 @@ def _levelled(
     nods, or a neutral that was never seen, shifts them all together. `trust` (0..1) is the
     neutral's. As far as it was not seen a wide mouth is a build's, unless its corners go up. Quick
     motion, and all differences between heights, stay the actor's. The chin is as low as either
-    says, as far as lips that are apart let it be, and not wide ones whose teeth are `shut` ((N,),
-    0..1; 1 where nobody looked): those are a grin, while others may laugh.
+    says, as far as lips that are apart let it be.
     """
     held = slow(times, said, FEELING_HERTZ)
     own, out = slow(times, values, FEELING_HERTZ), values.copy()
     out[:, HEIGHTS] += (1.0 - LEVEL_KEPT * trust) * (held - own)[:, HEIGHTS]
     smile = _raised(held - rest)
     out[:, WIDTH] += (1.0 - trust) * (1.0 - smile) * (held - own)[:, WIDTH]
-    bared = shut * np.clip((own - rest)[:, WIDTH] / BARED, 0.0, 1.0)
-    apart = (1.0 - bared) * np.maximum((own - rest)[:, LIP_GAPS].mean(1), 0.0)
+    apart = np.maximum((own - rest)[:, LIP_GAPS].mean(1), 0.0)
     low = np.minimum(own[:, JAW], held[:, JAW]).clip(held[:, JAW] - TEETH_PART * apart)
-    low += bared * np.maximum(own[:, JAW] - low, 0.0)
     out[:, JAW] = values[:, JAW] + low - own[:, JAW]
-    return out
-
-
-def _filled(values: np.ndarray, geometry: Geometry, teeth: np.ndarray | float) -> np.ndarray:
-    """Targets (N, K) whose lips open no further than two rows of `teeth` fill."""
-    out, open_ = values.copy(), values[:, LIP_GAPS] - geometry.lips
-    out[:, LIP_GAPS] -= LESS_OPEN * np.asarray(teeth)[..., None] * open_
-    return out
-
-
-def _clenched(values: np.ndarray, geometry: Geometry, teeth: np.ndarray) -> np.ndarray:
-    """Targets (N, K) whose chin stays up as far as the actor's `teeth` (N,) are held together."""
-    out, rest = values.copy(), geometry.response.rest[JAW]
-    out[:, JAW] += CLENCHED * teeth * np.maximum(rest - values[:, JAW], 0.0)
     return out
 
 

@@ -66,8 +66,6 @@ CHIN_APART = 15.0
 by which a character's jaw parts the lips further: a cartoon's chin can't be told from its mouth."""
 MEETING = 0.1
 """Factor on that weight where lips are held together, in addition to BESIDE."""
-CHIN_SKIN = 0.7
-"""Share by which a chin binds less where its jaw may not move."""
 SIDEWAYS = [
     i
     for i, (name, r) in enumerate(RELATIONS.items())
@@ -183,22 +181,17 @@ def bound_targets(
     values: np.ndarray,
     weights: np.ndarray,
     geometry: Geometry,
-    free: np.ndarray,
     held: np.ndarray,
 ) -> Targets:
     """Targets (N, K) and their weights with those of `Geometry.bound`'s measure beside them.
 
     Args:
-        free: (N,) 0..1, how far the jaw may move at all. One that may not has skin over it that
-            lips pull at, and the chin there binds the less.
         held: (N,) 0..1, how far lips are held together, longer than a sound: a chin must not part
             them.
     """
     apart = CHIN_APART / WEIGHTS["jaw_height"] * _chin_alone(geometry.bound) * weights[:, JAW]
-    apart = apart * free * (1.0 - (1.0 - MEETING) * held)
-    out = np.c_[weights, apart]
-    out[:, JAW] *= 1.0 - CHIN_SKIN * (1.0 - free)
-    return Targets(np.c_[values, values @ _chin_apart()], out)
+    apart = apart * (1.0 - (1.0 - MEETING) * held)
+    return Targets(np.c_[values, values @ _chin_apart()], np.c_[weights, apart])
 
 
 def _chin_alone(bound: LinearResponse) -> float:

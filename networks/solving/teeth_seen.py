@@ -1,8 +1,8 @@
 """Whether teeth fill an open mouth: teeth that are together behind open lips, told by its picture.
 
 Neither landmarks nor coefficients know it: a chin hangs as low in an "ee" with its teeth together
-as in an "eh" with them apart, and a jaw that drops there shows a black bar where viewers see teeth.
-The picture does know: of what lies between the lips, teeth are bright and the hollow is dark.
+as in an "eh" with them apart. The picture does know: of what lies between the lips, teeth are bright
+and the hollow is dark. It is one of the things that `mouth_motion` tells the quick chin from.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import numpy as np
 from ..errors import InputError
 from ..track import FaceTrack
 from ..vocabulary import LANDMARKS
-from .contact import stretches
 
 LIPS_INSIDE = (
     78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95,
@@ -29,9 +28,6 @@ SEEN_OPEN = 0.08
 DARK = 0.5
 """Brightness, of the skin's, below which it is hollow; a third of the way from the darkest to the
 brightest of this actor's open mouth where that is more."""
-SHOWN, HELD_SECONDS = 0.1, 0.3
-"""How far, and for how many seconds from the frame before to the frame after, teeth must fill an
-opening until they count as together."""
 FULL, HOLLOW = 0.2, 0.45
 """Shares of the opening that are dark: up to the first it is full of teeth, from the second on it
 is an open mouth like any other."""
@@ -62,17 +58,6 @@ def teeth_together(track: FaceTrack, gap: np.ndarray) -> np.ndarray:
     known[[i for i in seen if i not in inside]] = False
     between = np.interp(track.times, track.times[known], together[known])
     return np.where(gap > SEEN_OPEN, between, 0.0)
-
-
-def held_teeth(times: np.ndarray, together: np.ndarray) -> np.ndarray:
-    """(N,) how far teeth are `together` (N,), without what is as short as an "f" or a "v": there it
-    is the upper row alone, over the lower lip, and the chin need not be up."""
-    out = together.copy()
-    for start, end in stretches(together > SHOWN):
-        before, after = times[max(start - 1, 0)], times[min(end, len(times) - 1)]
-        if after - before < HELD_SECONDS:
-            out[start:end] = 0.0
-    return out
 
 
 def _shares(pixels: np.ndarray, limit: float) -> tuple[float, float]:

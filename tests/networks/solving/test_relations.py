@@ -331,8 +331,8 @@ def test_a_smile_is_spread_no_wider_than_the_actor_ever_smiles(actor_model):
     assert wider(0.0, 0.2) < 1e-3
 
 
-def test_a_wide_mouth_lets_its_chin_hang_unless_its_teeth_are_shut():
-    """A laugh is no grin: with the chin held up its lips could open by the upper one alone."""
+def test_a_wide_mouth_lets_its_chin_hang():
+    """With the chin held up a laugh's lips could open by the upper one alone."""
     profile = find_character("tobi")
     rest, times = Geometry.of(load_response(profile), profile).response.rest, np.arange(50) / 25
     laugh, said = np.tile(rest, (50, 1)), np.tile(rest, (50, 1))
@@ -340,12 +340,8 @@ def test_a_wide_mouth_lets_its_chin_hang_unless_its_teeth_are_shut():
     laugh[:, LIP_GAPS] += 0.4
     laugh[:, INDEX["jaw_height"]] -= 0.3
     said[:, INDEX["jaw_height"]] -= 0.1
-    grin, open_ = (
-        (_levelled(times, laugh, said, rest, 1.0, shut) - rest)[:, INDEX["jaw_height"]]
-        for shut in (1.0, np.zeros(50))
-    )
-    assert grin == pytest.approx(-0.1)
-    assert (open_ < -0.25).all()
+    shown = _levelled(times, laugh, said, rest, 1.0) - rest
+    assert (shown[:, INDEX["jaw_height"]] < -0.25).all()
 
 
 def test_emphasis_goes_as_far_as_the_actor_shows_of_it(actor_model):

@@ -1,4 +1,4 @@
-"""Teeth that are together are seen in the picture of the mouth, and hold the character's jaw up."""
+"""Teeth that are together are seen in the picture of the mouth."""
 
 from dataclasses import replace
 
@@ -8,22 +8,15 @@ import pytest
 
 from exprgen.networks.characters.profile import find_character
 from exprgen.networks.characters.response import load_response
-from exprgen.networks.settings import RetargetSettings
-from exprgen.networks.solving import actor
-from exprgen.networks.solving.actor import actor_relations
-from exprgen.networks.solving.perform import solve_relations
-from exprgen.networks.solving.relations import INDEX
-from exprgen.networks.solving.targets import Geometry
 from exprgen.networks.solving.teeth_seen import (
     CHEEKS,
     LIPS_INSIDE,
-    held_teeth,
     teeth_together,
 )
 from exprgen.networks.track import BRIDGED
 from exprgen.networks.tracking.registration import apply_affine, registering_affine
 from exprgen.networks.tracking.track_recorder import encode_face
-from exprgen.networks.vocabulary import LANDMARKS, MOUTH
+from exprgen.networks.vocabulary import LANDMARKS
 from exprgen.tests.support import acted
 
 FRAMES, SKIN = 30, 120
@@ -98,41 +91,3 @@ def test_a_lost_frame_or_picture_drops_no_jaw_for_a_moment():
         assert (teeth_together(broken, gap())[8:22] > 0.9).all()
     nothing = with_pictures(track, [whole[:200]] * FRAMES)
     assert not teeth_together(nothing, gap()).any()
-
-
-def test_a_tongue_between_them_holds_teeth_apart(monkeypatch):
-    monkeypatch.setattr(actor, "teeth_together", lambda track, gap: np.ones(len(track)))
-    track, settings = filmed(0.0), RetargetSettings(smoothing_mouth=0.0)
-    mouth = np.zeros((FRAMES, len(MOUTH)), np.float32)
-    assert (actor_relations(replace(track, mouth=mouth), settings).teeth > 0.9).all()
-    mouth[8:22] = np.eye(len(MOUTH))[MOUTH.index("tongue_out")]
-    mouth[8:22, MOUTH.index("tongue")] = 0.5
-    teeth = actor_relations(replace(track, mouth=mouth), settings).teeth
-    assert (teeth[12:18] < 0.2).all()
-    assert (teeth[[0, -1]] > 0.9).all()
-
-
-def test_a_jaw_stays_up_behind_teeth_that_are_together():
-    profile = find_character("mira")
-    model, settings = load_response(profile), RetargetSettings(smoothing_mouth=0.0)
-    units = np.zeros((FRAMES, len(model.controls)))
-    units[8:22, model.controls.index("jaw_open")] = 0.4
-    track, geometry, drops = acted.worn(model, units), Geometry.of(model, profile), []
-    for teeth in (np.ones(FRAMES), np.zeros(FRAMES)):
-        seen = replace(actor_relations(track, settings), teeth=teeth)
-        calm = np.zeros((2, FRAMES, len(model.controls)))
-        solved = solve_relations(track.times, seen, profile, model, *calm, settings)
-        shown = geometry.response.predict(solved) - geometry.response.rest
-        drops.append(-shown[12:18, INDEX["jaw_height"]].mean())
-        assert (shown[12:18, INDEX["lip_gap_middle"]] > 0.05).all(), "and lips open all the same"
-    assert drops[0] < 0.5 * drops[1]
-
-
-def test_teeth_that_show_for_a_moment_are_not_held_together():
-    times = np.arange(40) / 25.0
-    together = np.zeros(40)
-    together[5:9] = 1.0  # as long as an "f"
-    together[20:35] = 0.8
-    held = held_teeth(times, together)
-    assert not held[:15].any()
-    assert (held[20:35] == 0.8).all()
