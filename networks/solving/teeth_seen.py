@@ -1,8 +1,8 @@
 """Whether teeth fill an open mouth: teeth that are together behind open lips, told by its picture.
 
 Neither landmarks nor coefficients know it: a chin hangs as low in an "ee" with its teeth together
-as in an "eh" with them apart. The picture does know: of what lies between the lips, teeth are bright
-and the hollow is dark. It is one of the things that `mouth_motion` tells the quick chin from.
+as in an "eh" with them apart. The picture does know: of what lies between the lips, teeth are
+bright and the hollow is dark. It is one of the things that `mouth_motion` tells quick chins from.
 """
 
 from __future__ import annotations
