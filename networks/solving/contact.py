@@ -13,7 +13,7 @@ from ..vocabulary import ARKIT_INDEX
 
 LIPS_MEET, LIPS_PART = 0.035, 0.045
 """Lip gap, in eye distances, below which lips touch, and above which they no longer do."""
-LIPS_TOUCH, LIPS_LEAVE = 0.7, 0.6
+LIPS_TOUCH, LIPS_LEAVE = 0.9, 0.8
 """The chance of a touch (`lips_touch`) from which lips meet, and below which they no longer do,"""
 LIPS_NEVER = 0.05
 """unless their gap is above this: filmed lips that are seen so far apart are just parted."""
