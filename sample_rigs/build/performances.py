@@ -22,7 +22,7 @@ from ...exprgen_addon.studio.ced_poses import gaze_channels, random_look
 from ...exprgen_addon.studio.face_studio import StudioSettings
 from ...exprgen_addon.studio.look import Look
 from ...networks.errors import UsageError
-from ...networks.files import write_text, written_whole
+from ...networks.files import sweep, write_text, written_whole
 from ...networks.footage.acted import NO_PHONEME, ActedTruth, acted_path
 from ...networks.reading import read_json
 from ...networks.vocabulary import ARKIT_INDEX, EXPRESSIONS, NEUTRAL
@@ -161,7 +161,8 @@ def build_performances(out: Path, s: PerformanceSettings, say=print) -> list[Pat
     """Make everything in `out`; returns the paths of clips and folders of stills.
 
     Raises:
-        UsageError: what is there was made with other settings.
+        UsageError: what is there was made with other settings. InputError: the file that says
+            with which is damaged.
     """
     _begin(out, s)
     made = []
@@ -169,6 +170,7 @@ def build_performances(out: Path, s: PerformanceSettings, say=print) -> list[Pat
     for i, job in enumerate(todo):
         path = job.path(out)
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)  # what an interrupted run left
         if not acted_path(path).exists():
             (_build_clip if job.kind == "clip" else _build_stills)(out, s, job)
         made.append(path)
@@ -183,7 +185,8 @@ def _begin(out: Path, s: PerformanceSettings) -> None:
     if not path.exists():
         write_text(path, json.dumps(own, indent=1) + "\n")
         return
-    begun = read_json(path)
+    kept = read_json(path)
+    begun = kept if isinstance(kept, dict) else {}
     other = [f"--{name} {begun.get(name)}" for name in own if begun.get(name) != own[name]]
     if other:
         raise UsageError(
