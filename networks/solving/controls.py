@@ -51,7 +51,7 @@ def solve_controls(
     units = subtract_neutral(units, neutral_offset(units, controls, neutral))
     units = fill_lost(face_track.times, face_track.state, units, stills=stills)
     if stills:
-        units = _opened(units, controls, face_track)
+        units = _opened(units, controls, face_track, neutral)
     perceived = _perceived(face_track)
     calm = 1.0 - neutral.trust
     amount = settings.emphasis_at(face_track.times, [c.region for c in controls])
@@ -120,18 +120,21 @@ def _checked(unit_values: np.ndarray, frames: int, controls: int) -> np.ndarray:
     return np.clip(np.nan_to_num(units), -1.0, 1.0)
 
 
-def _opened(units: np.ndarray, controls: tuple[Control, ...], track: FaceTrack) -> np.ndarray:
-    """Poses (N, M) of separate pictures whose jaws are open at least as far as tracked.
+def _opened(
+    units: np.ndarray, controls: tuple[Control, ...], track: FaceTrack, neutral: Neutral
+) -> np.ndarray:
+    """Poses (N, M) of separate pictures whose jaws are open at least as far as tracked, seen from
+    the neutral as they are.
 
     A regression over all mouths opens each of them half-way, and to which key pose a pose is then
     drawn is decided by its mouth: half open, a gasp of surprise is one of fear. In a clip relations
     tell the jaw.
     """
     jaws = [c.channels.get("jawOpen", 0.0) > 0.5 for c in controls]
-    seen = arkit_to_unit(controls, np.where(track.found[:, None], track.arkit, 0.0))
-    out = units.copy()
-    out[:, jaws] = np.maximum(units, seen)[:, jaws]
-    return out
+    arkit = np.where(track.found[:, None], track.arkit, 0.0)
+    seen = arkit_to_unit(controls, np.nan_to_num(arkit))
+    seen = subtract_neutral(seen, neutral_offset(seen, controls, neutral))
+    return np.where(jaws & (seen > 0.0), np.maximum(units, seen), units)
 
 
 def _perceived(track: FaceTrack) -> np.ndarray:

@@ -132,6 +132,8 @@ def _drawn(
         # However little of it the regression has found, an expression that is perceived for certain
         # is shown strongly: a crying face with the mouth of a smile is still a sad one.
         goal = resembling(units, targets, chance * (not neutral), clarity, shuts)
+        # Not of brows: whether inner ends are raised further than outer ones is what tells fear
+        # from surprise (FACS: AU 1 with 4, or with 2), and a mean over both has them so.
         if not neutral:
             goal = np.where(guides.brows, goal, at_least(units, goal))
         drawn += amount * chance[:, None] * (goal - units)
@@ -146,9 +148,7 @@ def lid_closing(controls: tuple[Control, ...]) -> np.ndarray:
 
 def at_least(units: np.ndarray, goal: np.ndarray) -> np.ndarray:
     """The goal (N, M), with whatever a pose does already more of, in the same direction: a mouth
-    that is wider open than any key pose has it is no weaker surprise. Not of brows: whether inner
-    ends are raised further than outer ones is what tells fear from surprise (FACS: AU 1 with 4, or
-    with 2), and a mean over both has them so."""
+    that is wider open than any key pose has it is no weaker surprise."""
     more = (goal * units > 0) & (np.abs(units) > np.abs(goal)) & (np.abs(goal) > USED)
     return np.where(more, units, goal)
 

@@ -120,7 +120,7 @@ WORRIED = 0.3
 """Chance of sadness and fear together from which on brows may be raised at their inner ends."""
 TEETH_PART = 0.6
 """Share of what lips are apart by which the chin may be lower than the coefficients say."""
-BARED = 0.08
+WIDE = 0.08
 """Eye distances by which a smile's mouth is wide."""
 SINKS, PEAKS = 2.0, 4.0
 """Factor on how far chins hang lower where speech would lift them over their rest, and the power
@@ -209,7 +209,7 @@ def smiling(
 def _closed_smile(actor: ActorRelations) -> np.ndarray:
     """(N,) 0..1 how far the actor smiles with lips that touch: corners up and apart. No reading is
     asked: an amused mouth that is pressed shut looks like nothing that readers know."""
-    wide = np.clip(actor.moved[:, WIDTH] / BARED, 0.0, 1.0)
+    wide = np.clip(actor.moved[:, WIDTH] / WIDE, 0.0, 1.0)
     shut = 1.0 - np.clip(actor.lip_gaps.mean(1) / AJAR, 0.0, 1.0)
     return _raised(actor.moved) * wide * shut
 
@@ -471,7 +471,7 @@ def _limits(
     low = np.array([-1.0 if c.minimum < c.rest else 0.0 for c in controls])
     high = np.array([1.0 if c.maximum > c.rest else 0.0 for c in controls])
     low, high = (np.tile(limit, (len(moved), 1)) for limit in (low, high))
-    wide = np.clip(moved[:, WIDTH] / BARED, 0.0, 1.0)
+    wide = np.clip(moved[:, WIDTH] / WIDE, 0.0, 1.0)
     for column, control in enumerate(controls):
         for channel, (relation, sign) in SIDEWAYS_CHANNELS.items():
             if control.channels.get(channel, 0.0) > 0.5:

@@ -53,7 +53,7 @@ def teeth_together(track: FaceTrack, gap: np.ndarray) -> np.ndarray:
     dark, white = np.array([_shares(pixels, limit) for pixels in inside.values()]).T
     full = np.clip((HOLLOW - dark) / (HOLLOW - FULL), 0.0, 1.0)
     together[[*inside]] = full * np.clip((white - SOME) / (MUCH - SOME), 0.0, 1.0)
-    # A frame that nobody could look into is between two: its jaw must not drop for a moment.
+    # A frame that nobody could look into is between two: teeth don't part for a moment.
     known = track.found.copy()
     known[[i for i in seen if i not in inside]] = False
     between = np.interp(track.times, track.times[known], together[known])

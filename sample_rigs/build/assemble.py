@@ -18,6 +18,7 @@ from ...networks.characters.profile import (
     load_profile,
 )
 from ...networks.errors import UsageError
+from ...networks.files import written_whole
 from ...networks.vocabulary import ARKIT_CHANNELS
 from . import (
     board,
@@ -237,7 +238,8 @@ def build_once(config: CharacterConfig, folder: Path) -> RigProfile:
         folder.mkdir(parents=True, exist_ok=True)
         bpy.ops.wm.read_factory_settings(use_empty=True)
         profile = make_profile(build_character(config))
-        bpy.ops.wm.save_as_mainfile(filepath=str(path.with_suffix(".blend")), compress=True)
+        with written_whole(path.with_suffix(".blend")) as part:  # others may build it just now
+            bpy.ops.wm.save_as_mainfile(filepath=str(part), compress=True)
         profile.save(path)
         bpy.ops.wm.read_factory_settings(use_empty=True)  # a file can't be appended from itself
     return load_profile(path)

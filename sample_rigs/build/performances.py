@@ -4,14 +4,16 @@
 clips of people who talk (`clip_000.mp4`: plainly for the most part, or with one feeling or two) and
 folders of stills of people who show or hold back something by FACS (`stills_000/`), each with its
 `.acted.npz` (`footage.acted`). No person and no sentence is in both. Everything depends on the seed
-and its number alone; what is there is not made again, so an interrupted run goes on. All four kinds
-grow alike, so that an unfinished set can be used. `exprgen train performances` reads it.
+and its number alone; what is there is not made again, so an interrupted run goes on, with the same
+settings. All four kinds grow alike, so that an unfinished set can be used. `exprgen train
+performances` reads it.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +22,9 @@ from ...exprgen_addon.studio.ced_poses import gaze_channels, random_look
 from ...exprgen_addon.studio.face_studio import StudioSettings
 from ...exprgen_addon.studio.look import Look
 from ...networks.errors import UsageError
-from ...networks.files import written_whole
+from ...networks.files import sweep, write_text, written_whole
 from ...networks.footage.acted import NO_PHONEME, ActedTruth, acted_path
+from ...networks.reading import read_json
 from ...networks.vocabulary import ARKIT_INDEX, EXPRESSIONS, NEUTRAL
 from .facs import BLENDS, COMBINATIONS, LEVELS, draw_expression, draw_mouth, draw_rest
 from .performers import performer_profile
@@ -51,9 +54,15 @@ NEUTRALS = 5
 HELD = (0.6, 1.0)
 """Share of a talker's strength that is shown: between the three strengths there are others."""
 
+BEGUN = "settings.json"
+"""In a set's folder, what it is made with."""
+COUNTS = ("clips", "val_clips", "stills", "val_stills")
+"""The settings that say how many there are: a set may grow."""
 LASTING = 0.4
 """Share of the clips with a feeling in which it lasts from before the clip until after it."""
 
+LEAST_SIZE = 16
+"""Pixels of a side of a picture."""
 MOST_LOWERED = 0.02
 """Metres by which brows may lie lower, or higher: beyond it they lie on the lids."""
 
@@ -82,6 +91,13 @@ class PerformanceSettings:
     def __post_init__(self) -> None:
         if min(self.people, self.val_people, self.each - NEUTRALS, self.fps) < 1:
             raise UsageError("nothing to make", fix="give numbers from 1 up")
+        if min(self.clips, self.val_clips, self.stills, self.val_stills, self.seed) < 0:
+            raise UsageError("less than nothing to make", fix="give numbers from 0 up")
+        if self.size % 2 or self.size < LEAST_SIZE:
+            raise UsageError(
+                f"a clip of {self.size} pixels can't be made",
+                fix=f"give an even number from {LEAST_SIZE} up",
+            )
         if not abs(self.lower_brows) + abs(self.brows_apart) <= MOST_LOWERED:
             raise UsageError(
                 f"brows can't lie {self.lower_brows:g} m lower, {self.brows_apart:g} m apart",
@@ -142,17 +158,40 @@ def actor(s: PerformanceSettings, split: str, number: int) -> Actor:
 
 
 def build_performances(out: Path, s: PerformanceSettings, say=print) -> list[Path]:
-    """Make everything in `out`; returns the paths of clips and folders of stills."""
+    """Make everything in `out`; returns the paths of clips and folders of stills.
+
+    Raises:
+        UsageError: what is there was made with other settings. InputError: the file that says
+            with which is damaged.
+    """
+    _begin(out, s)
     made = []
     todo = jobs(s)
     for i, job in enumerate(todo):
         path = job.path(out)
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)  # what an interrupted run left
         if not acted_path(path).exists():
             (_build_clip if job.kind == "clip" else _build_stills)(out, s, job)
         made.append(path)
         say(f"{i + 1} of {len(todo)}: {path.relative_to(out)}")
     return made
+
+
+def _begin(out: Path, s: PerformanceSettings) -> None:
+    """Note in the folder what it is made with; only how many there are may change later."""
+    path = out / BEGUN
+    own = {name: value for name, value in asdict(s).items() if name not in COUNTS}
+    if not path.exists():
+        write_text(path, json.dumps(own, indent=1) + "\n")
+        return
+    kept = read_json(path)
+    begun = kept if isinstance(kept, dict) else {}
+    other = [f"--{name} {begun.get(name)}" for name in own if begun.get(name) != own[name]]
+    if other:
+        raise UsageError(
+            f"{out} was begun with {' '.join(other)}", fix="give the same, or another --out"
+        )
 
 
 # --- clips ---------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ import numpy as np
 from ...exprgen_addon.studio.ced_poses import gaze_channels
 from ...exprgen_addon.studio.look import Look
 from ...networks.characters.profile import RigProfile, arkit_to_unit, from_unit
+from ...networks.files import written_whole
 from ...networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, ROLES
 from .poses import arkit_weights
 
@@ -200,10 +200,10 @@ def write_clip(
     """Pictures (H, W, 3) uint8 RGB to an H.264 mp4, whole or not at all; see `encode`."""
     import av
 
-    part = clip.with_name(f".{clip.stem}.part.mp4")
     frames = iter(frames)
     first = next(frames)
-    with av.open(str(part), "w", options={"movflags": "+faststart"}) as container:
+    options = {"movflags": "+faststart"}
+    with written_whole(clip) as part, av.open(str(part), "w", options=options) as container:
         options = {"crf": "19", "preset": preset}
         stream = container.add_stream("libx264", rate=fps, options=options)
         audio = None if sound is None else container.add_stream("aac", rate=rate, layout="mono")
@@ -215,7 +215,6 @@ def write_clip(
         container.mux(stream.encode())
         if audio is not None:
             _add_sound(container, audio, sound, rate)
-    os.replace(part, clip)
 
 
 def _read_frame(path: Path) -> np.ndarray:

@@ -18,6 +18,7 @@ from exprgen.sample_rigs.build.performances import (
     Job,
     PerformanceSettings,
     actor,
+    build_performances,
     draw_stills,
     felt_over_time,
     jobs,
@@ -162,6 +163,21 @@ def test_settings_that_make_nothing_are_refused():
             PerformanceSettings(brows_apart=metres)
     with pytest.raises(UsageError, match="nothing to make"):
         PerformanceSettings(each=performances.NEUTRALS)
+    for less in ({"clips": -1}, {"seed": -1}):
+        with pytest.raises(UsageError, match="less than nothing"):
+            PerformanceSettings(**less)
+    for pixels in (0, 175):
+        with pytest.raises(UsageError, match="pixels can't be made"):
+            PerformanceSettings(size=pixels)
+
+
+def test_a_folder_goes_on_with_its_own_settings_alone(tmp_path):
+    nothing = PerformanceSettings(clips=0, val_clips=0, stills=0, val_stills=0)
+    for _ in range(2):
+        assert build_performances(tmp_path, nothing) == []
+    performances._begin(tmp_path, PerformanceSettings(clips=3))
+    with pytest.raises(UsageError, match=r"begun with --seed 0 --lower_brows 0\.004"):
+        build_performances(tmp_path, replace(nothing, seed=1, lower_brows=0.0))
 
 
 @pytest.mark.skipif(not sample_characters(), reason="no sample characters")

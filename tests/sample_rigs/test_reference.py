@@ -94,3 +94,18 @@ def landmarker():
             return np.array([(p.x, p.y) for p in faces[0]]) if faces else None
 
         yield find
+
+
+def test_two_may_write_one_clip_at_once(tmp_path):
+    clip = tmp_path / "a.mp4"
+    pictures = list(np.full((3, 32, 32, 3), 90, np.uint8))
+
+    def slowly():
+        yield pictures[0]
+        reference.write_clip(pictures, clip, 12)  # another one is quicker
+        yield from pictures[1:]
+
+    reference.write_clip(slowly(), clip, 12)
+    with av.open(str(clip)) as container:
+        assert len(list(container.decode(video=0))) == 3
+    assert list(tmp_path.iterdir()) == [clip]

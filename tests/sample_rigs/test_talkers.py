@@ -220,6 +220,14 @@ def test_a_face_goes_with_what_is_said_though_nothing_is_felt():
     assert 1 < nods.max() < 15
 
 
+def test_a_clip_that_ends_before_anybody_speaks_has_no_signals_of_speech():
+    times = np.arange(0, 1, 0.1)
+    for seed in range(10):
+        face, nods = signals(np.random.default_rng(seed), times, times[:0], (0.8, 0.2))
+        assert face.shape == (len(times), len(ARKIT_CHANNELS))
+        assert not np.any(nods)
+
+
 def test_who_feels_much_does_less_beside_it():
     times = np.linspace(0, 4, 100)
     spoken = articulate(*PAPA[:3], times)

@@ -124,8 +124,8 @@ def _nods(rng, times: np.ndarray, moment: float) -> np.ndarray:
 
 
 def _moments(rng, within: tuple[float, float], rate: float) -> np.ndarray:
-    count = rng.poisson(rate * max(within[1] - within[0], 0.0))
-    return rng.uniform(*within, count)
+    start, end = within[0], max(within)
+    return rng.uniform(start, end, rng.poisson(rate * (end - start)))
 
 
 def _hump(times: np.ndarray, middle: float, seconds: float) -> np.ndarray:

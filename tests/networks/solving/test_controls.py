@@ -242,6 +242,22 @@ def test_jaws_of_separate_pictures_are_open_at_least_as_far_as_tracked():
     np.testing.assert_allclose(values["jaw"], [0.7, 0.9, 0.0], atol=1e-6)
 
 
+def test_jaws_of_separate_pictures_are_seen_from_the_neutral_and_stay_shut_where_none_is_open():
+    made = profile()
+    jaw = replace(control("jaw", "jaw", -1.0, 1.0), channels={"jawOpen": 1.0})
+    made = replace(made, controls=(*made.controls[:4], jaw, *made.controls[4:]))
+    arkit = np.zeros((4, len(ARKIT_CHANNELS)), np.float32)
+    arkit[:, ARKIT_INDEX["jawOpen"]] = 0.2, 0.6, 0.0, np.nan
+    units = np.zeros((4, 6))
+    units[:, 4] = 0.2, 0.2, -0.4, 0.3
+    pictures = clip(4, fps=0.5, arkit=arkit, meta={"stills": True})
+    settings = replace(PLAIN, emphasis=0.0)
+    _, values = solved(pictures, units, settings, made)
+    np.testing.assert_allclose(values["jaw"], [0.2, 0.6, -0.4, 0.3], atol=1e-6)
+    _, values = solved(pictures, units, replace(settings, calibration=0.0), made)
+    np.testing.assert_allclose(values["jaw"][:2], [0.0, 0.5], atol=1e-6)
+
+
 # --- lost frames ---------------------------------------------------------------------------------
 
 

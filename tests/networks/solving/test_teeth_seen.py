@@ -79,7 +79,7 @@ def with_pictures(track, pictures):
     return replace(track, face_offsets=ends, face_bytes=np.frombuffer(b"".join(pictures), np.uint8))
 
 
-def test_a_lost_frame_or_picture_drops_no_jaw_for_a_moment():
+def test_a_lost_frame_or_picture_parts_no_teeth_for_a_moment():
     track = filmed(0.0)
     whole = track.face_jpeg(0)
     damaged = with_pictures(
