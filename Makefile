@@ -2,7 +2,7 @@
 #             about 4 minutes the first time
 # make test   lint, format and every test; about 5 minutes
 # make release     Blender's installable zips -> dist/, one a platform, 120 to 160 MB, nothing else needed
-# make extension   the same without packages, 29 MB; uses a Python that has them
+# make extension   the same without packages, 32 MB; uses a Python that has them
 # They set up what they need: a virtual environment at .venv with the `exprgen` command and pinned
 # packages, and the face landmark model, checked by its SHA-256. Both can be interrupted and rerun.
 

@@ -70,7 +70,8 @@ def _draw() -> None:
     x = x0 + (times - first) / (last - first) * (x1 - x0)
 
     def place(seconds: float) -> float:
-        return x0 + (seconds - first) / (last - first) * (x1 - x0)
+        """Where it is across; what lasts as long as the last frame ends where the curve ends."""
+        return x0 + (min(seconds, last) - first) / (last - first) * (x1 - x0)
 
     for w in found.warnings:
         colour = (0.9, 0.2, 0.2, 0.35) if w.kind == worst_frames.LOST else (0.95, 0.7, 0.2, 0.22)
