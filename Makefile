@@ -1,6 +1,6 @@
 # make demo   the main job on the embedded reference clip -> exprgen_demo/demo.blend and demo.mp4;
 #             about 4 minutes the first time
-# make test   lint, format and every test; about 5 minutes
+# make test   lint, format and every test; 5 to 10 minutes
 # make release     Blender's installable zips -> dist/, one a platform, 120 to 160 MB, nothing else needed
 # make extension   the same without packages, 32 MB; uses a Python that has them
 # They set up what they need: a virtual environment at .venv with the `exprgen` command and pinned

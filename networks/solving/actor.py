@@ -82,8 +82,7 @@ class ActorRelations:
     def at(self, rows: np.ndarray) -> ActorRelations:
         """The same at some frames."""
         of_frames = ("moved", "facing", "lip_gaps", "lips_meet", "pursed", "lids")
-        there = {name: getattr(self, name) for name in of_frames}
-        return replace(self, **{n: v[rows] for n, v in there.items() if np.ndim(v)})
+        return replace(self, **{name: getattr(self, name)[rows] for name in of_frames})
 
 
 def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelations:

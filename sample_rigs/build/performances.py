@@ -21,6 +21,7 @@ import numpy as np
 from ...exprgen_addon.studio.ced_poses import gaze_channels, random_look
 from ...exprgen_addon.studio.face_studio import StudioSettings
 from ...exprgen_addon.studio.look import Look
+from ...networks.characters.profile import RigProfile
 from ...networks.errors import UsageError
 from ...networks.files import sweep, write_text, written_whole
 from ...networks.footage.acted import NO_PHONEME, ActedTruth, acted_path
@@ -194,6 +195,11 @@ def _begin(out: Path, s: PerformanceSettings) -> None:
         )
 
 
+def _profile(out: Path, s: PerformanceSettings, who: Actor) -> RigProfile:
+    """The mesh of an actor, with brows of its own height; built once in the set's folder."""
+    return performer_profile(s.seed, who.number, out / "people", s.lowered(who.number))
+
+
 # --- clips ---------------------------------------------------------------------------------------
 
 
@@ -201,9 +207,7 @@ def _build_clip(out: Path, s: PerformanceSettings, job: Job) -> None:
     from .quick_studio import QuickStudio
 
     played_by = actor(s, job.split, job.number)
-    profile = performer_profile(
-        s.seed, played_by.number, out / "people", s.lowered(played_by.number)
-    )
+    profile = _profile(out, s, played_by)
     with QuickStudio(profile, StudioSettings(size=s.size), sky_every=SKY_EVERY) as studio:
         settings = _talker(s, job.split)
         line = _held(settings, job.number)
@@ -364,7 +368,7 @@ def _build_stills(out: Path, s: PerformanceSettings, job: Job) -> None:
     from .quick_studio import QuickStudio
 
     shown_by, drawn = actor(s, job.split, job.number), list(draw_stills(s, job))
-    profile = performer_profile(s.seed, shown_by.number, out / "people", s.lowered(shown_by.number))
+    profile = _profile(out, s, shown_by)
     folder = job.path(out)
     folder.mkdir(exist_ok=True)
     columns = {n: np.array([getattr(d, n) for d in drawn]) for n in _COLUMNS}

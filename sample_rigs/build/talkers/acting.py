@@ -148,6 +148,11 @@ def unrest(rng, times: np.ndarray, size: float = 0.02) -> np.ndarray:
     return out
 
 
+def nod(times: np.ndarray, moment: float) -> np.ndarray:
+    """(N,) 0..1: the course of one nod."""
+    return np.exp(-(((times - moment) / 0.12) ** 2))
+
+
 def wander(rng, times: np.ndarray, rate: float) -> np.ndarray:
     """(N,) smooth noise of deviation 1: five sines of random phase up to `rate` a second."""
     rates = rate * rng.uniform(0.15, 1.0, 5)
@@ -164,8 +169,7 @@ def head_motion(
     sizes = np.radians(rng.uniform(0.5, 1.3) * np.array([2.0, 3.5, 1.6]))
     head = posture + sizes * np.stack([wander(rng, times, 0.5) for _ in range(3)], axis=1)
     for moment in accents:
-        nod = np.radians(rng.uniform(0.0, 2.2))
-        head[:, 0] += nod * np.exp(-(((times - moment) / 0.12) ** 2))
+        head[:, 0] += np.radians(rng.uniform(0.0, 2.2)) * nod(times, moment)
     head[:, 0] += nods
     return np.clip(head, -np.radians((12, 20, 9)), np.radians((12, 20, 9)))
 

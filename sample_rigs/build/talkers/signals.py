@@ -15,6 +15,7 @@ import numpy as np
 from ....networks.vocabulary import ARKIT_CHANNELS
 from ..facs import weights
 from ..stylise import smooth
+from .acting import nod
 
 RAISES: tuple[dict[str, float], ...] = (
     {"browInnerUp": 1.0, "browOuterUp": 0.9},
@@ -120,7 +121,7 @@ def _nods(rng, times: np.ndarray, moment: float) -> np.ndarray:
     """(N,) one nod or two, radians."""
     size, apart = np.radians(rng.uniform(2.0, 6.0)), rng.uniform(0.3, 0.45)
     count = rng.integers(1, 3)
-    return size * sum(np.exp(-(((times - moment - k * apart) / 0.12) ** 2)) for k in range(count))
+    return size * sum(nod(times, moment + k * apart) for k in range(count))
 
 
 def _moments(rng, within: tuple[float, float], rate: float) -> np.ndarray:
