@@ -25,6 +25,9 @@ MARGIN = 30
 """Pixels left of a row for its letter."""
 ZOOM = 0.75
 """Half of the actor's crop, in longer sides of the box of the landmarks."""
+CHANGED, UNSEEN = 12, 0.004
+"""Grey levels by which a pixel has changed, and the share of a picture's pixels up to which nobody
+sees that it did: less than half of a lid's edge."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,9 @@ class Strip:
 def write_strips(strips: list[Strip], prefix: Path, seed: int = 0) -> tuple[list[Path], Path]:
     """Write <prefix>_1.png, ... in shuffled order and <prefix>_key.csv; returns these.
 
+    Methods whose pictures of a window can't be told apart share a row there: what a rater says of
+    it is said of each.
+
     Raises:
         InputError: a clip or picture can't be read. OutputError: the place can't be written.
     """
@@ -50,9 +56,10 @@ def write_strips(strips: list[Strip], prefix: Path, seed: int = 0) -> tuple[list
     order = rng.sample(strips, len(strips))
     sheets, rows = [], []
     for number, strip in enumerate(order, start=1):
-        methods = rng.sample(sorted(strip.files), len(strip.files))
+        rows_below = _told_apart(strip)
+        methods = rng.sample(sorted(rows_below), len(rows_below))
         actor = np.hstack([faces[strip.clip][f] for f in strip.frames])
-        below = [np.hstack([square(Path(p), SIDE) for p in strip.files[m]]) for m in methods]
+        below = [np.hstack(rows_below[m]) for m in methods]
         sheets.append(prefix.with_name(f"{prefix.name}_{number}.png"))
         write_picture(sheets[-1], draw(number, [actor, *below]))
         start = float(FaceTrack.load(strip.track).times[strip.frames[0]])
@@ -61,6 +68,22 @@ def write_strips(strips: list[Strip], prefix: Path, seed: int = 0) -> tuple[list
     key = prefix.with_name(f"{prefix.name}_key.csv")
     write_text(key, csv_text(rows))
     return sheets, key
+
+
+def _told_apart(strip: Strip) -> dict[tuple[str, ...], list[np.ndarray]]:
+    """Methods -> the pictures that they share, of those that can be told apart."""
+    rows: dict[tuple[str, ...], list[np.ndarray]] = {}
+    for method in sorted(strip.files):
+        pictures = [square(Path(p), SIDE) for p in strip.files[method]]
+        same = next((m for m, row in rows.items() if alike(row, pictures)), ())
+        rows[(*same, method)] = rows.pop(same, pictures)
+    return rows
+
+
+def alike(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
+    """Nobody sees which is which of two rows of pictures, uint8 (SIDE, SIDE, 3) each."""
+    pairs = zip(first, second, strict=True)
+    return all((cv2.absdiff(a, b).max(-1) > CHANGED).mean() < UNSEEN for a, b in pairs)
 
 
 def draw(number: int, rows: list[np.ndarray]) -> np.ndarray:

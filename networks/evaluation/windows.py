@@ -21,6 +21,8 @@ STEP = 0.18
 """Seconds between two frames of a window: the eight see about six syllables."""
 LETTERS = "ABCDEFGH"
 """What the methods are called on a sheet."""
+AND = "+"
+"""Between the methods of one row in a key."""
 LOWEST, HIGHEST = 1.0, 5.0
 """Of closeness and feeling."""
 
@@ -68,17 +70,24 @@ def _frames_from(times: np.ndarray, start: float) -> list[int]:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a numbered sheet shows: clip, character, seconds at its start, methods in the order of
-    their letters."""
+    """What a numbered sheet shows: clip, character, seconds at its start, and for each letter in
+    order the methods whose row it is (several where they can't be told apart)."""
 
     number: int
     clip: str
     character: str
     start: float
-    methods: tuple[str, ...]
+    methods: tuple[tuple[str, ...], ...]
 
     def to_row(self) -> tuple:
-        return (self.number, self.clip, self.character, round(self.start, 3), *self.methods)
+        rows = [AND.join(methods) for methods in self.methods]
+        return (self.number, self.clip, self.character, round(self.start, 3), *rows)
+
+    @staticmethod
+    def of_row(row: Sequence[str]) -> Shown:
+        number, clip, character, start, *rows = row
+        methods = tuple(tuple(methods.split(AND)) for methods in rows)
+        return Shown(int(number), clip, character, float(start), methods)
 
 
 def rates_strips(path: Path) -> bool:
@@ -97,7 +106,7 @@ def load_key(path: Path) -> dict[int, Shown]:
         InputError: it can't be read.
     """
     try:
-        shown = [Shown(int(n), c, who, float(s), tuple(m)) for n, c, who, s, *m in read_table(path)]
+        shown = [Shown.of_row(row) for row in read_table(path)]
     except ValueError as error:
         raise InputError(
             f"is no key of strips ({error})", file=path, fix="measure the performance again"
@@ -110,7 +119,7 @@ def score_strips(key: Path, ratings: Sequence[Path]) -> dict[str, dict]:
 
     A rater writes one line for each row of a sheet: window,letter,closeness,feeling,kept; closeness
     and feeling from 1 to 5, kept 1 for the one row that the rater would keep, else 0. All raters'
-    answers count alike.
+    answers count alike, and for each of the methods that share a row.
 
     Returns:
         group -> {"closeness", "feeling" (means), "kept" (share of the windows), "answers"}.
@@ -122,9 +131,9 @@ def score_strips(key: Path, ratings: Sequence[Path]) -> dict[str, dict]:
     several = len({s.character for s in shown.values()}) > 1
     given: dict[str, list[tuple[float, float, float]]] = {}
     for path in ratings:
-        for sheet, method, answer in _answers(path, shown):
-            groups = [method, *([f"{method}/{sheet.character}"] if several else [])]
-            for group in groups:
+        for sheet, methods, answer in _answers(path, shown):
+            own = [f"{method}/{sheet.character}" for method in methods if several]
+            for group in (*methods, *own):
                 given.setdefault(group, []).append(answer)
     return {group: _means(answers) for group, answers in sorted(given.items())}
 
@@ -140,7 +149,7 @@ def _means(answers: list) -> dict:
 
 
 def _answers(path: Path, shown: dict[int, Shown]):
-    """(sheet, method, (closeness, feeling, kept)) of each line of a rater."""
+    """(sheet, methods, (closeness, feeling, kept)) of each line of a rater."""
     for row in read_table(path):
         number, letter, *said = (field.strip() for field in row)
         if not number.isdigit():
@@ -148,7 +157,7 @@ def _answers(path: Path, shown: dict[int, Shown]):
         try:
             sheet = shown[int(number)]
             closeness, feeling, kept = map(float, said)
-            method = sheet.methods[LETTERS.index(letter.upper())]
+            methods = sheet.methods[LETTERS.index(letter.upper())]
         except (KeyError, IndexError, ValueError):
             closeness = np.nan
         if not (LOWEST <= closeness <= HIGHEST and LOWEST <= feeling <= HIGHEST and kept in (0, 1)):
@@ -157,4 +166,4 @@ def _answers(path: Path, shown: dict[int, Shown]):
                 file=path,
                 fix="write WINDOW,LETTER,CLOSENESS,FEELING,KEPT, two of 1 to 5, then 0 or 1",
             )
-        yield sheet, method, (closeness, feeling, kept)
+        yield sheet, methods, (closeness, feeling, kept)

@@ -12,8 +12,9 @@ from exprgen.networks.evaluation import performance, windows
 from exprgen.networks.evaluation.face_features import CHIN, POINTS, features, one_eyed, unit
 from exprgen.networks.evaluation.performance import Build
 from exprgen.networks.evaluation.report import write_html
-from exprgen.networks.evaluation.strips import SIDE, Strip, actor_crop, write_strips
+from exprgen.networks.evaluation.strips import SIDE, Strip, actor_crop, alike, write_strips
 from exprgen.networks.footage.truth import BILABIALS, VOWELS, ClipTruth, truth_of, truth_path
+from exprgen.networks.track import FaceTrack
 from exprgen.networks.tracking.registration import average_face
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, LANDMARK_NAMES, LANDMARKS
 from exprgen.tests.support import synthetic
@@ -314,16 +315,45 @@ def sheets(tmp_path):
     marks = np.zeros((50, 478, 3), np.float32)
     marks[:, 0, :2], marks[:, 1:, :2] = (100, 60), (220, 180)
     replace(track, landmarks=marks).save(tmp_path / "face.npz")
+    return _sheets(tmp_path, clip, track, {"exprgen": 10, "emphasis-0": 120, "blendshapes": 230})
+
+
+def _sheets(tmp_path, clip, track, greys):
     strips = []
     for character in ("ann", "bob"):
         files = {}
-        for grey, method in ((10, "exprgen"), (120, "emphasis-0"), (230, "blendshapes")):
+        for method, grey in greys.items():
             path = tmp_path / f"{character} {method}.png"
             cv2.imwrite(str(path), np.full((64, 64, 3), grey, np.uint8))
             files[method] = [str(path)] * windows.FRAMES
         at = windows.choose_windows(track.times, track.found, 2, 0, "talk.mp4")
         strips += [Strip(str(clip), str(tmp_path / "face.npz"), character, w, files) for w in at]
     return write_strips(strips, tmp_path / "sheets" / "strips", seed=2)
+
+
+def test_methods_that_cannot_be_told_apart_share_a_row_and_its_rating(sheets, tmp_path):
+    clip, track = tmp_path / "talk.mp4", FaceTrack.load(str(tmp_path / "face.npz"))
+    greys = {"exprgen": 100, "emphasis-0": 104, "blendshapes": 130}
+    pictures, key = _sheets(tmp_path, clip, track, greys)
+    assert cv2.imread(str(pictures[0])).shape[0] == 3 * (SIDE + 4)
+    told = windows.load_key(key)
+    shared = ("emphasis-0", "exprgen")
+    assert all(set(t.methods) == {shared, ("blendshapes",)} for t in told.values())
+    kept = [(n, windows.LETTERS[t.methods.index(shared)]) for n, t in told.items()]
+    rater = tmp_path / "anna.csv"
+    rater.write_text("".join(f"{n},{letter},4,5,1\n" for n, letter in kept))
+    scored = windows.score_strips(key, [rater])
+    assert scored["exprgen"] == scored["emphasis-0"]
+    assert scored["exprgen"] == {"closeness": 4, "feeling": 5, "kept": 1, "answers": 4}
+    assert "blendshapes" not in scored
+
+
+def test_a_lid_that_moved_is_told_apart():
+    face = np.full((SIDE, SIDE, 3), 150, np.uint8)
+    moved = face.copy()
+    moved[60:64, 40:70] = 90
+    assert alike([face], [face])
+    assert not alike([face], [moved])
 
 
 def test_strips_show_what_the_key_tells(sheets):
@@ -334,7 +364,7 @@ def test_strips_show_what_the_key_tells(sheets):
     for picture, shown_there in zip(pictures, told.values(), strict=True):
         sheet = cv2.imread(str(picture))
         assert sheet.shape[0] == 4 * (SIDE + 4)
-        for row, method in enumerate(shown_there.methods, start=1):
+        for row, (method,) in enumerate(shown_there.methods, start=1):
             middle = sheet[row * (SIDE + 4) + SIDE // 2, 400]
             assert np.abs(middle.astype(int) - greys[method]).max() <= 2
     assert len({s.methods for s in told.values()}) > 1
@@ -358,7 +388,7 @@ def test_ratings_of_strips_are_scored_by_method(sheets, tmp_path):
         out = csv.writer(f)
         out.writerow(["window", "letter", "closeness", "feeling", "kept"])
         for number, told in windows.load_key(key).items():
-            for letter, method in zip(windows.LETTERS, told.methods, strict=False):
+            for letter, (method,) in zip(windows.LETTERS, told.methods, strict=False):
                 good = method == "blendshapes"
                 out.writerow([number, letter, 4 if good else 2, 3, int(good)])
     assert windows.rates_strips(rater)
