@@ -33,20 +33,14 @@ from ..solving.contact import (
     pursed,
 )
 from ..solving.controls import JUMP_PERCEIVED, assembled
+from ..solving.drawn_shapes import raising, smiling, wrinkling
 from ..solving.emphasis import Guides
 from ..solving.fit import Fit
 from ..solving.head_and_gaze import JUMP_BLINK, JUMP_GAZE, JUMP_HEAD, glances, head_angles
 from ..solving.neutral import subtract_neutral
-from ..solving.perform import (
-    certainty,
-    plain_prior,
-    raising,
-    relation_fit,
-    smiling,
-    told_by_landmarks,
-    wrinkling,
-)
+from ..solving.perform import plain_prior, relation_fit
 from ..solving.relations import LID_GAPS, LIP_GAPS, RELATIONS
+from ..solving.shown_feeling import certainty, told_by_landmarks
 from ..solving.smoothing import JUMP_UNITS, STRENGTH, slow
 from ..solving.targets import Geometry
 from ..solving.tongue import has_tongue, put_out

@@ -10,17 +10,9 @@ from exprgen.networks.characters.response import LinearResponse, load_response
 from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving.actor import actor_relations, evened
 from exprgen.networks.solving.contact import deepen_blinks, held_below, opening
+from exprgen.networks.solving.drawn_shapes import raising, smiling, wrinkling
 from exprgen.networks.solving.fit import Fit
-from exprgen.networks.solving.perform import (
-    _levelled,
-    _rounded,
-    performer,
-    raising,
-    smiling,
-    solve_relations,
-    told_by_landmarks,
-    wrinkling,
-)
+from exprgen.networks.solving.perform import performer, solve_relations
 from exprgen.networks.solving.relations import (
     INDEX,
     LID_GAPS,
@@ -30,8 +22,10 @@ from exprgen.networks.solving.relations import (
     measure,
     relation_weights,
 )
+from exprgen.networks.solving.shown_feeling import told_by_landmarks
 from exprgen.networks.solving.smoothing import slow
 from exprgen.networks.solving.targets import WEIGHTS, Geometry, kind_of
+from exprgen.networks.solving.told_shapes import _levelled, _rounded
 from exprgen.networks.vocabulary import ARKIT_INDEX, EXPRESSIONS, NEUTRAL
 from exprgen.tests.support import acted, synthetic
 

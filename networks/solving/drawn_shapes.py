@@ -1,0 +1,140 @@
+"""An actor's smiles, sneers and raised brows, as drawn faces make them.
+
+What a person's face does and what reads the same on a drawn one differ: gums that are not there,
+lids that a tracker doesn't see rise, brows that would worry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..vocabulary import ARKIT_INDEX, EXPRESSIONS
+from .actor import ActorRelations
+from .relations import INDEX, LIP_GAPS, LOWER_LIP, SIDES, UPPER_LIP, WIDTH
+from .smoothing import FEELING_HERTZ, slow
+
+SMILE = 0.04
+"""Eye distances by which corners of a whole smile are up."""
+LID_LIFTED, CHEEK_LIFTED = 0.04, 0.6
+"""Eye distances by which a whole smile lifts lower lids at least, and the coefficient of its cheeks
+at least."""
+CHEEKS = [ARKIT_INDEX[f"cheekSquint{side}"] for side in ("Left", "Right")]
+LIP_LEFT, LESS_WIDE = 0.7, 0.25
+"""Shares of an upper lip's rise, and of a width, that a smile leaves out."""
+CLOSED_LEFT, AJAR = 0.8, 0.06
+"""Share of the middle's rise that a closed smile leaves out; eye distances from which on lips that
+are apart are no closed smile's."""
+LIP_SPOKEN = 0.5
+"""The first of these that speech leaves out."""
+SNEERED = [EXPRESSIONS.index(name) for name in ("anger", "disgust")]
+"""Feelings that lift the upper lip."""
+SNEER, SNEER_WING = 0.08, 0.04
+"""Eye distances by which a whole sneer lifts the upper lip, and the wings of the nose;"""
+SNEER_LIP = 0.5
+"""what the coefficient of a raised upper lip gains then;"""
+WRINKLE, ANGRY = 1.4, 0.5
+"""how far the nose is wrinkled then, and the share of anger that counts as disgust."""
+NOSE = [ARKIT_INDEX[f"noseSneer{side}"] for side in ("Left", "Right")]
+UPPER_UP = [ARKIT_INDEX[f"mouthUpperUp{side}"] for side in ("Left", "Right")]
+CORNERS = [INDEX[f"mouth_corner_{side}"] for side in SIDES]
+WORRIED = 0.3
+"""Chance of sadness and fear together from which on brows may be raised at their inner ends."""
+WIDE = 0.08
+"""Eye distances by which a smile's mouth is wide."""
+FROWN = 0.05
+"""Eye distances by which the coefficients must lower an inner brow for a full frown."""
+
+
+def smiling(
+    times: np.ndarray, actor: ActorRelations, arkit: np.ndarray, expression: np.ndarray
+) -> tuple[ActorRelations, np.ndarray]:
+    """The same actor and coefficients (N, 52) with smiles as drawn faces smile; `expression` (N, 7)
+    are the readings.
+
+    A person's smile lifts the upper lip off the teeth, over a gum; drawn teeth have none, and a
+    black bar is seen there, while the smile's curve is gone. Where joy is read and the corners go
+    up, the lips open downwards instead, and less in width. Where lips touch, a smile that is
+    pressed lifts the whole mouth with the chin, and its line stays straight; on a drawn face the
+    curve is the smile, so the corners go up and the middle hardly. Cheeks push the lower lids up
+    (AU 6), which a tracker hardly sees: its coefficient of cheeks is 0 in every smile.
+
+    In speech lips that part do so downwards as well, by less, unless the lip is a sneer's: a drawn
+    one is thin and lies on the teeth, a whole row of which would be bared, and a spoken "a" laugh.
+    """
+    joy = slow(times, expression[:, EXPRESSIONS.index("joy")], FEELING_HERTZ)
+    raised = np.clip(slow(times, actor.moved[:, CORNERS].mean(1), FEELING_HERTZ) / SMILE, 0.0, 1.0)
+    moved, share = actor.moved.copy(), np.clip(joy, 0.0, 1.0) * raised
+    sneer = slow(times, expression[:, SNEERED].sum(1), FEELING_HERTZ)
+    spoken = LIP_SPOKEN * (1.0 - share) * (1.0 - np.clip(sneer, 0.0, 1.0))
+    bared = np.minimum(moved[:, UPPER_LIP].mean(1), moved[:, LIP_GAPS].mean(1)).clip(min=0.0)
+    closed = _closed_smile(actor)
+    pushed = CLOSED_LEFT * closed * moved[:, UPPER_LIP].mean(1).clip(min=0.0)
+    smiled = LIP_LEFT * share
+    moved[:, UPPER_LIP + LOWER_LIP] -= ((smiled + spoken) * bared + pushed)[:, None]
+    moved[:, [INDEX[f"mouth_bend_{side}"] for side in SIDES]] += (smiled * bared + pushed)[:, None]
+    moved[:, WIDTH] -= LESS_WIDE * share * np.maximum(moved[:, WIDTH], 0.0)
+    said = np.array(arkit)
+    said[:, UPPER_UP] *= ((1.0 - smiled) * (1.0 - spoken))[:, None]
+    lower, glad = [INDEX[f"lower_lid_{side}"] for side in SIDES], np.maximum(share, closed)[:, None]
+    moved[:, lower] += glad * np.maximum(LID_LIFTED - moved[:, lower], 0.0)
+    said[:, CHEEKS] += glad * np.maximum(CHEEK_LIFTED - said[:, CHEEKS], 0.0)
+    return replace(actor, moved=moved), said
+
+
+def _closed_smile(actor: ActorRelations) -> np.ndarray:
+    """(N,) 0..1 how far the actor smiles with lips that touch: corners up and apart. No reading is
+    asked: an amused mouth that is pressed shut looks like nothing that readers know."""
+    wide = np.clip(actor.moved[:, WIDTH] / WIDE, 0.0, 1.0)
+    shut = 1.0 - np.clip(actor.lip_gaps.mean(1) / AJAR, 0.0, 1.0)
+    return raised(actor.moved) * wide * shut
+
+
+def wrinkling(
+    times: np.ndarray, actor: ActorRelations, arkit: np.ndarray, expression: np.ndarray
+) -> tuple[ActorRelations, np.ndarray]:
+    """The same actor and coefficients (N, 52) with a nose that wrinkles where it must.
+
+    The tracker's own coefficient of a wrinkled nose is 0 whatever people do. But AU 9 lowers brows
+    and lifts the upper lip as well (FACS, its description): where both are held and disgust, or
+    by half anger, is read, the nose is wrinkled as far as the lesser of them goes, and the lip is
+    held higher by some of that (AU 10).
+    """
+    disgust, anger = (
+        slow(times, expression[:, EXPRESSIONS.index(name)], FEELING_HERTZ)
+        for name in ("disgust", "anger")
+    )
+    brows = actor.moved[:, [INDEX[f"brow_inner_{side}"] for side in SIDES]].mean(1)
+    lip = actor.moved[:, UPPER_LIP].mean(1)
+    held = np.minimum(-slow(times, brows) / FROWN, slow(times, lip) / SNEER)
+    felt = np.clip(disgust + ANGRY * anger, 0.0, 1.0)
+    amount = np.minimum(WRINKLE * felt * np.clip(held, 0.0, 1.0), 1.0)
+    moved, said = actor.moved.copy(), np.array(arkit)
+    moved[:, [INDEX[f"nostril_{side}"] for side in SIDES]] += (SNEER_WING * amount)[:, None]
+    said[:, NOSE] = np.maximum(said[:, NOSE], amount[:, None])
+    said[:, UPPER_UP] = np.minimum(said[:, UPPER_UP] + SNEER_LIP * amount[:, None], 1.0)
+    return replace(actor, moved=moved), said
+
+
+def raising(times: np.ndarray, actor: ActorRelations, expression: np.ndarray) -> ActorRelations:
+    """The same actor with brows that are raised evenly where neither sadness nor fear is read.
+
+    People who look up, or are surprised, lift the inner ends of their brows further than the outer
+    ones; on a drawn face that is worry (FACS: AU 1 without 2). Of what is held, both ends rise as
+    far as the two do together; what a brow does quickly is its own.
+    """
+    worried = sum(slow(times, expression[:, EXPRESSIONS.index(n)]) for n in ("sadness", "fear"))
+    calm, moved = 1.0 - np.clip(worried / WORRIED, 0.0, 1.0), actor.moved.copy()
+    for side in SIDES:
+        inner, outer = INDEX[f"brow_inner_{side}"], INDEX[f"brow_outer_{side}"]
+        held = slow(times, actor.moved[:, [inner, outer]])
+        slant = 0.5 * calm * np.maximum(np.minimum(held[:, 0], held[:, 0] - held[:, 1]), 0.0)
+        moved[:, inner] -= slant
+        moved[:, outer] += slant
+    return replace(actor, moved=moved)
+
+
+def raised(moved: np.ndarray) -> np.ndarray:
+    """(N,) 0..1 how far motions (N, K) lift the lip corners towards a whole smile's."""
+    return np.clip(moved[:, CORNERS].mean(1) / SMILE, 0.0, 1.0)

@@ -1,0 +1,162 @@
+"""Targets of what the tracker's coefficients know better than its landmarks do.
+
+How far lips reach forward and how round they are, how high a mouth lies over a phrase, how a chin
+hangs beside the opening of the lips, and whether a brow that is low frowns.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .actor import ActorRelations
+from .drawn_shapes import FROWN, raised
+from .mouth_motion import quick
+from .relations import FORWARD, INDEX, JAW, LIP_GAPS, RELATIONS, SIDES, WIDTH
+from .smoothing import FEELING_HERTZ, slow
+from .targets import FULL_AND_FORWARD, Geometry, kind_of
+
+LEAST_ROUND, MOST_ROUND = 1.2, 2.0
+"""How many times further than the actor's a narrow mouth is narrowed; one that is quickly spread,
+as by "ee", is widened as many times, so that the motion stays one, and never beyond this actor's
+own widest. A smile stays as wide as it is."""
+MOST_NARROW = 1.8
+"""The most for the mouth's width: a spread one becomes a grin."""
+SMILES_SPREAD = 0.5
+"""Share of that spreading that is left out where corners are up as in a whole smile."""
+HEIGHTS = [
+    i
+    for i, name in enumerate(RELATIONS)
+    if kind_of(name) in ("upper_lip", "lower_lip", "mouth_corner", "jaw_height", "nostril")
+]
+"""Relations that are heights over the eyes."""
+TEETH_PART = 0.6
+"""Share of what lips are apart by which the chin may be lower than the coefficients say."""
+SINKS, PEAKS = 2.0, 4.0
+"""Factor on how far chins hang lower where speech would lift them over their rest, and the power
+whose mean stands for the highest of them."""
+LEVEL_KEPT = 0.5
+"""Share of their slow part that is kept where the actor's neutral was seen."""
+
+
+def told_mouths(
+    times: np.ndarray,
+    values: np.ndarray,
+    actor: ActorRelations,
+    geometry: Geometry,
+    said: np.ndarray,
+    scale: np.ndarray,
+) -> np.ndarray:
+    """Targets (N, K) of mouth and chin: round as the makers drew them, lips level, chins that hang
+    beside their opening; scale (K,): see `scales`."""
+    rest = geometry.response.rest
+    widest = max(actor.reach[1, WIDTH], 0.0) * scale[WIDTH]
+    values = _rounded(times, values, geometry, said, widest)
+    values = _levelled(times, values, said, rest, actor.trust)
+    return _hung(times, values, actor, scale, rest)
+
+
+def _rounded(
+    times: np.ndarray, values: np.ndarray, geometry: Geometry, said: np.ndarray, widest: float
+) -> np.ndarray:
+    """Targets (N, K) with round mouths as the character's makers drew them; `said` (N, K): what the
+    relations are where the coefficients alone have their way.
+
+    How far lips reach forward and how much of them is seen is told by the tracker's coefficients,
+    since a tracker that looks at one picture hardly knows depth. So is how narrow pursed lips are,
+    for the most part: a person's mouth gets rounder than narrower, a drawn one both, and "oo" is
+    read from it. `widest`: how far, in eye distances, this actor's mouth is ever spread.
+    """
+    out = values.copy()
+    out[:, FULL_AND_FORWARD] = said[:, FULL_AND_FORWARD]
+    own, meant = (quick(times, x[:, FORWARD]).mean(1) for x in (values, said))
+    held = slow(times, said[:, FORWARD])
+    out[:, FORWARD] = held + (_gain(own, meant, MOST_ROUND) * own)[:, None]
+    narrowed, meant = (
+        np.minimum(x[:, WIDTH] - geometry.response.rest[WIDTH], 0.0) for x in (out, said)
+    )
+    most = min(MOST_NARROW, geometry.low[WIDTH] / min(narrowed.min(), -1e-6))
+    gain = _gain(narrowed, meant, max(most, 1.0))
+    widened = np.maximum(values[:, WIDTH] - geometry.response.rest[WIDTH], 0.0)
+    spread = np.maximum(widened - slow(times, widened, FEELING_HERTZ), 0.0)
+    smile = SMILES_SPREAD * raised(values - geometry.response.rest)
+    room = np.maximum(widest - widened, 1e-6)
+    wider = room * np.tanh((gain - 1.0) * (1.0 - smile) * spread / room)
+    out[:, WIDTH] += (gain - 1.0) * narrowed + wider
+    return out
+
+
+def _gain(seen: np.ndarray, meant: np.ndarray, most: float) -> float:
+    """How many times, up to `most`, a motion (N,) must be made larger to be what is meant (N,)
+    where much is meant; one number for a whole clip, so that a motion stays the actor's own."""
+    much = float(seen @ meant)
+    gain = float(meant @ meant) / much if much > 1e-9 else 1.0
+    return float(np.clip(gain, min(LEAST_ROUND, most), most))
+
+
+def _levelled(
+    times: np.ndarray,
+    values: np.ndarray,
+    said: np.ndarray,
+    rest: np.ndarray,
+    trust: float,
+) -> np.ndarray:
+    """Targets (N, K) whose slow heights are those that the coefficients say (`HEIGHTS`).
+
+    How high lips and chin are over a whole phrase can't be told from landmarks alone: a head that
+    nods, or a neutral that was never seen, shifts them all together. `trust` (0..1) is the
+    neutral's. As far as it was not seen a wide mouth is a build's, unless its corners go up. Quick
+    motion, and all differences between heights, stay the actor's. The chin is as low as either
+    says, as far as lips that are apart let it be.
+    """
+    held = slow(times, said, FEELING_HERTZ)
+    own, out = slow(times, values, FEELING_HERTZ), values.copy()
+    out[:, HEIGHTS] += (1.0 - LEVEL_KEPT * trust) * (held - own)[:, HEIGHTS]
+    smile = raised(held - rest)
+    out[:, WIDTH] += (1.0 - trust) * (1.0 - smile) * (held - own)[:, WIDTH]
+    apart = np.maximum((own - rest)[:, LIP_GAPS].mean(1), 0.0)
+    low = np.minimum(own[:, JAW], held[:, JAW]).clip(held[:, JAW] - TEETH_PART * apart)
+    out[:, JAW] = values[:, JAW] + low - own[:, JAW]
+    return out
+
+
+def _hung(
+    times: np.ndarray,
+    values: np.ndarray,
+    actor: ActorRelations,
+    scale: np.ndarray,
+    rest: np.ndarray,
+) -> np.ndarray:
+    """Targets (N, K) whose chin hangs, quickly, as far beside the lips' opening as the actor's, by
+    `scale` (K,).
+
+    The actor's own quick chin goes with the actor's own opening; but lips that touch are put
+    together and parted ones apart, and what was added to them is added to the chin. Teeth stop a
+    chin at its `rest`: where it would go further up in speech, the whole phrase hangs lower.
+    """
+    apart = (actor.moved[:, JAW] + actor.moved[:, LIP_GAPS].mean(1)) * scale[JAW]
+    own = quick(times, apart - values[:, LIP_GAPS].mean(1))
+    held, out = slow(times, values[:, JAW]), values.copy()
+    over = np.maximum(own - np.maximum(rest[JAW] - held, 0.0), 0.0)
+    out[:, JAW] = held + own - SINKS * slow(times, over**PEAKS, FEELING_HERTZ) ** (1.0 / PEAKS)
+    return out
+
+
+def unfrowned(
+    times: np.ndarray, values: np.ndarray, geometry: Geometry, said: np.ndarray
+) -> np.ndarray:
+    """Targets (N, K) whose brows are held down only where the coefficients say a frown.
+
+    Cheeks that rise in a smile push a person's brows down a little, and a low brow on a drawn face
+    reads as anger: what is slow of it follows the coefficients there. Quick motion stays, and
+    no brow is lifted over its rest: inner ones that are raised further would worry.
+    """
+    said, out = slow(times, said, FEELING_HERTZ), values.copy()
+    own = slow(times, values, FEELING_HERTZ)
+    rest = geometry.response.rest
+    for side in SIDES:
+        inner = INDEX[f"brow_inner_{side}"]
+        calm = 1.0 - np.clip((rest[inner] - said[:, inner]) / FROWN, 0.0, 1.0)
+        for place in ("height", "inner", "middle", "outer"):
+            k = INDEX[f"brow_{place}_{side}"]
+            out[:, k] += calm * np.maximum(np.minimum(said[:, k], rest[k]) - own[:, k], 0.0)
+    return out
