@@ -299,7 +299,7 @@ class LiveSolver:
         blink = self.neutral.blink(seen)
         head = self._head(time, head_angles(seen.head_pose[None], self.neutral.head)[0])
         gaze = self._open_gaze(time, np.asarray(seen.gaze, float), blink)
-        gaze = self._gaze(time, glances(gaze.reshape(4) - self.neutral.gaze))
+        gaze = self._gaze(time, glances(gaze.reshape(4) - self.neutral.gaze, head[0]))
         blink = self._blink(time, blink)
         head, gaze = head * gain.get("head", 1.0), gaze * gain.get("gaze", 1.0)
         names = ("head_pitch", "head_yaw", "head_roll", "gaze_left_yaw", "gaze_left_pitch",

@@ -76,11 +76,20 @@ def usual_gaze(gaze: np.ndarray) -> np.ndarray:
     return GAZE_BIAS + both * np.clip(2.0 - np.abs(both) / USUAL, 0.0, 1.0)
 
 
-def glances(gaze: np.ndarray) -> np.ndarray:
-    """Gaze (..., 4) from straight ahead with its pitches, radians, as far as eyes really go."""
+def glances(gaze: np.ndarray, head_pitch: np.ndarray | float) -> np.ndarray:
+    """Gaze (..., 4) from straight ahead with its pitches, radians, as far as eyes really go.
+
+    Eyes that stay on something while the head nods go up in it as the head goes down, and are
+    tracked that far: only what is upward of the head and of the room as well is a look upwards.
+
+    Args:
+        head_pitch: (...) how far the head is turned down, radians.
+    """
     out = np.array(gaze, float)
     pitch = out[..., 1::2]
-    out[..., 1::2] = pitch * (1.0 + (UPWARDS - 1.0) * np.clip(-pitch / GLANCE, 0.0, 1.0))
+    in_room = pitch + np.asarray(head_pitch, float)[..., None]
+    up = -np.maximum(pitch, in_room).clip(max=0.0)
+    out[..., 1::2] -= (UPWARDS - 1.0) * up * np.clip(up / GLANCE, 0.0, 1.0)
     return out
 
 
@@ -97,7 +106,7 @@ def directed_by_tracker(
     elif not stills and settings.calibration != "none":
         gaze = gaze - usual_gaze(gaze[track.found])
     head, gaze = (fill_lost(track.times, track.state, x, stills=stills) for x in (head, gaze))
-    gaze = gaze if stills else glances(gaze)
+    gaze = gaze if stills else glances(gaze, head[:, 0])
     blink = track.blink.astype(float)
     if not stills:
         head = smooth(track.times, head, settings.smoothing_head, JUMP_HEAD)

@@ -439,6 +439,20 @@ def test_who_looks_a_little_aside_throughout_looks_ahead_and_who_looks_far_aside
     assert np.median(far) > 0.3
 
 
+def test_eyes_that_stay_on_something_while_the_head_nods_do_not_look_up():
+    nod = 0.12 * np.sin(np.linspace(0, 12, 120))
+    gaze = np.zeros((120, 2, 2))
+    gaze[..., 1] = -nod[:, None]
+    kept = head_and_gaze.glances(gaze.reshape(120, 4), nod)
+    np.testing.assert_allclose(kept, gaze.reshape(120, 4), atol=1e-12)
+    looked = head_and_gaze.glances(gaze.reshape(120, 4), np.zeros(120))
+    up = nod > head_and_gaze.GLANCE
+    np.testing.assert_allclose(looked[up, 1], head_and_gaze.UPWARDS * -nod[up])
+    np.testing.assert_array_equal(looked[nod < 0], kept[nod < 0])
+    with_head = head_and_gaze.glances(np.zeros(4), -0.2)
+    np.testing.assert_array_equal(with_head, 0.0, "a head that goes up takes its eyes along")
+
+
 def test_saccades_stay_sharp():
     gaze = np.zeros((120, 2, 2), np.float32)
     gaze[60:, :, 0] = 0.35
