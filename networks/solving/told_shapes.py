@@ -11,7 +11,7 @@ import numpy as np
 from .actor import ActorRelations
 from .drawn_shapes import FROWN, raised
 from .mouth_motion import quick
-from .relations import FORWARD, INDEX, JAW, LIP_GAPS, RELATIONS, SIDES, WIDTH
+from .relations import FORWARD, INDEX, JAW, LIP_GAPS, LOWER_LIP, RELATIONS, SIDES, UPPER_LIP, WIDTH
 from .smoothing import FEELING_HERTZ, slow
 from .targets import FULL_AND_FORWARD, Geometry, kind_of
 
@@ -34,6 +34,8 @@ TEETH_PART = 0.6
 SINKS, PEAKS = 2.0, 4.0
 """Factor on how far chins hang lower where speech would lift them over their rest, and the power
 whose mean stands for the highest of them."""
+OPEN_FROM, OPEN_WHOLE = 0.3, 0.5
+"""Lip gap, eye distances, from which on a mouth is wide open, and where it is wholly so."""
 LEVEL_KEPT = 0.5
 """Share of their slow part that is kept where the actor's neutral was seen."""
 
@@ -52,7 +54,26 @@ def told_mouths(
     widest = max(actor.reach[1, WIDTH], 0.0) * scale[WIDTH]
     values = _rounded(times, values, geometry, said, widest)
     values = _levelled(times, values, said, rest, actor.trust)
-    return _hung(times, values, actor, scale, rest)
+    values = _hung(times, values, actor, scale, rest)
+    return _opened_downwards(values, actor, scale, rest)
+
+
+def _opened_downwards(
+    values: np.ndarray, actor: ActorRelations, scale: np.ndarray, rest: np.ndarray
+) -> np.ndarray:
+    """Targets (N, K) whose wide open mouths open downwards, by the jaw.
+
+    Heights and opening are told by different means; where they don't agree a drawn mouth would open
+    upwards as far as it lacks room below, and bare a whole row of teeth in an "ah".
+    """
+    moved, out = values - rest, values.copy()
+    gap, upper, lower = (moved[:, k].mean(1) for k in (LIP_GAPS, UPPER_LIP, LOWER_LIP))
+    share = np.clip((gap - OPEN_FROM) / (OPEN_WHOLE - OPEN_FROM), 0.0, 1.0)
+    chin = ((actor.moved[:, JAW] - actor.moved[:, LOWER_LIP].mean(1)) * scale[JAW]).clip(min=0.0)
+    low = upper - gap
+    out[:, LOWER_LIP] += (share * np.minimum(low - lower, 0.0))[:, None]
+    out[:, JAW] += share * np.minimum(low + chin - moved[:, JAW], 0.0)
+    return out
 
 
 def _rounded(

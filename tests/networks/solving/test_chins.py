@@ -10,9 +10,10 @@ from exprgen.networks.characters.response import load_response
 from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving.actor import actor_relations
 from exprgen.networks.solving.perform import solve_relations
-from exprgen.networks.solving.relations import JAW, LIP_GAPS, WIDTH
+from exprgen.networks.solving.relations import JAW, LIP_GAPS, LOWER_LIP, NAMES, WIDTH
 from exprgen.networks.solving.smoothing import slow, without_dips
 from exprgen.networks.solving.targets import INNER_BROWS, Geometry, bound_targets, heavier
+from exprgen.networks.solving.told_shapes import _opened_downwards
 from exprgen.tests.support import acted
 
 FRAMES = 100
@@ -83,6 +84,20 @@ def test_a_chin_does_not_go_up_through_its_teeth(mira):
     chin, lips, _ = chin_and_lips(mira, open_)
     inner = slice(12, -12)
     assert np.corrcoef(chin[inner] - lips[inner], beat[inner])[0, 1] > 0.9
+
+
+def test_a_wide_open_mouth_opens_downwards_and_a_small_one_as_it_is_told(mira):
+    """Heights that leave no room below an "ah" would bare its upper teeth."""
+    response = mira[2].response
+    actor, scale = still_actor(mira), np.ones(len(NAMES))
+    values = np.tile(response.rest, (len(TIMES), 1))
+    values[:, LIP_GAPS] += np.where(np.arange(FRAMES) < 50, 0.55, 0.2)[:, None]
+    values[:, LOWER_LIP] -= 0.15
+    aimed = _opened_downwards(values, actor, scale, response.rest) - response.rest
+    wide = np.arange(FRAMES) < 50
+    assert aimed[wide][:, LOWER_LIP] == pytest.approx(-0.55)
+    assert aimed[wide, JAW] == pytest.approx(-0.55)
+    np.testing.assert_array_equal(aimed[~wide], (values - response.rest)[~wide])
 
 
 def test_a_wide_mouth_is_not_pursed_to_part_its_lips(mira):
