@@ -27,7 +27,7 @@ SLIT_SECONDS, SLIT_SOME = 0.05, 0.005
 closure for less than this is one too, if so much of a slit is seen in it."""
 LIPS_PARTED = 0.045
 """Eye distances that parted lips are apart at least: less is not seen on a drawn face."""
-SLIT_PARTED, SLIT_TELLS = 0.035, 1.5
+SLIT_PARTED, SLIT_TELLS = 0.035, 1.6
 """The same of lips that only a slit tells to be parted, and how far they are apart for each eye
 distance of darkness between them, by drawn talkers whose lips are known."""
 LIPS_BIAS = (-0.02, 0.04)

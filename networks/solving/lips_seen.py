@@ -29,7 +29,7 @@ BETWEEN = 6.0
 """The hollow lies within so many of these pixels of the line, as the tracker draws it,"""
 WIDEST = 12.5
 """and is less than so many high: what is wider is no slit."""
-DARK = 0.35
+DARK = 0.4
 """How much darker than the lips about it a place must be, of their brightness, to be hollow at all;
 creases and blurred lines mostly are not."""
 DARKEST = 20.0
@@ -45,22 +45,26 @@ LEAST_SURE = 4
 """so many such frames tell how this actor's closed mouth looks,"""
 CLOSED_SHARE = 25
 """by this percentile of its hollow, since some of them are open in truth."""
-GAP_SAYS = 0.23
-"""How much of the gap above that of the closed mouth counts beside the hollow."""
+GAP_SAYS, GAP_MOST = 0.23, 0.005
+"""How much of the gap above that of the closed mouth counts beside the hollow, and counts at most:
+trackers see closed lips apart too."""
+USUAL = 500
+"""Mouths whose median is the usual picture of the closed one, at most twice as many."""
 ALIKE = 0.45
 """Correlation with the usual picture of the closed mouth below which something else is seen there,
 a hand most often, and nothing is told."""
+BLOCK = 512
+"""Mouths that are looked at together."""
 FACING = np.radians(30.0)
 """Yaw beyond which a mouth is seen too much from the side to tell."""
 
 
 @dataclass(frozen=True)
 class LipsSeen:
-    """Lips over N frames. shut (N,) bool: they touch. ajar (N,) bool: they touch as tracked, and
-    are seen apart. least (N,): how far parted lips are apart at least, eye distances."""
+    """Lips over N frames. shut (N,) bool: they touch. least (N,): how far they are apart at least
+    where they do not, eye distances."""
 
     shut: np.ndarray
-    ajar: np.ndarray
     least: np.ndarray
 
 
@@ -69,11 +73,11 @@ def lips_seen(track: FaceTrack, gap: np.ndarray, chance: np.ndarray | None) -> L
     a chance of a touch nothing was filmed, and the gap alone tells."""
     tracked = lips_shut(gap, chance)
     if chance is None:
-        return LipsSeen(tracked, np.zeros(len(gap), bool), np.full(len(gap), LIPS_PARTED))
+        return LipsSeen(tracked, np.full(len(gap), LIPS_PARTED))
     slit = slit_seen(track, gap, chance)
     shut = still_shut(track.times, tracked, slit)
     least = np.where(tracked, SLIT_PARTED, LIPS_PARTED)
-    return LipsSeen(shut, tracked & ~shut, np.maximum(least, SLIT_TELLS * slit))
+    return LipsSeen(shut, np.maximum(least, SLIT_TELLS * slit))
 
 
 def slit_seen(track: FaceTrack, gap: np.ndarray, chance: np.ndarray) -> np.ndarray:
@@ -95,17 +99,18 @@ def slit_seen(track: FaceTrack, gap: np.ndarray, chance: np.ndarray) -> np.ndarr
     if sure.sum() < LEAST_SURE:
         return slit
     mouths = np.stack([seen[i] for i in rows])
-    hollow = hollows(mouths)
+    hollow = _in_blocks(hollows, mouths)
     more = hollow - np.percentile(hollow[sure], CLOSED_SHARE)
-    wider = np.maximum(gap[rows] - np.median(gap[rows][sure]), 0.0)
-    clear = likeness(mouths, np.median(mouths[sure], axis=0)) > ALIKE
+    wider = GAP_SAYS * (gap[rows] - np.median(gap[rows][sure]))
+    usual = np.median(mouths[sure][:: 1 + int(sure.sum()) // USUAL], axis=0)
+    clear = _in_blocks(lambda some: likeness(some, usual), mouths) > ALIKE
     clear &= np.abs(head_angles(track.head_pose[rows])[:, 1]) < FACING
-    told = np.where(clear, np.maximum(more + GAP_SAYS * wider, 0.0), 0.0)
+    told = np.where(clear, np.maximum(more + np.clip(wider, 0.0, GAP_MOST), 0.0), 0.0)
     return np.where(near, np.interp(track.times, track.times[rows], told), 0.0)
 
 
 def mouth_laid_straight(track: FaceTrack, frame: int) -> np.ndarray | None:
-    """float32 (65, 33): brightness about the line between the lips, corner to corner, as rows above
+    """uint8 (65, 33): brightness about the line between the lips, corner to corner, as rows above
     each other from REACH above it to REACH below; None where the picture is missing."""
     import cv2
 
@@ -129,8 +134,7 @@ def mouth_laid_straight(track: FaceTrack, frame: int) -> np.ndarray | None:
     middle = line[0] + np.outer(columns * width, along) + np.outer(height, down)
     places = middle + _heights()[:, None, None] * down
     x, y = np.moveaxis(places.astype(np.float32), -1, 0)
-    mouth = cv2.remap(face, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return mouth.astype(np.float32)
+    return cv2.remap(face, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def hollows(mouths: np.ndarray) -> np.ndarray:
@@ -139,7 +143,7 @@ def hollows(mouths: np.ndarray) -> np.ndarray:
     import cv2
 
     count = len(mouths)
-    beside = np.concatenate(list(mouths), axis=1)  # all columns of all mouths
+    beside = np.concatenate(list(mouths), axis=1).astype(np.float32)  # all columns of all mouths
     window = np.ones((round(WIDEST / STEP), 1), np.uint8)
     lips = np.maximum(cv2.morphologyEx(beside, cv2.MORPH_CLOSE, window), DARKEST)
     dark = np.clip((lips - beside) / lips - DARK, 0.0, None) / (1.0 - DARK)
@@ -150,13 +154,18 @@ def hollows(mouths: np.ndarray) -> np.ndarray:
 
 def likeness(mouths: np.ndarray, usual: np.ndarray) -> np.ndarray:
     """(R,) correlation of mouths (R, 65, 33) with a usual one (65, 33)."""
-    flat, one = (_standard(m.reshape(-1, usual.size)) for m in (mouths, usual))
+    flat, one = (_standard(m.reshape(-1, usual.size).astype(float)) for m in (mouths, usual))
     return (flat * one).mean(1)
 
 
 def _standard(values: np.ndarray) -> np.ndarray:
     centred = values - values.mean(1, keepdims=True)
     return centred / np.maximum(centred.std(1, keepdims=True), 1e-6)
+
+
+def _in_blocks(look, mouths: np.ndarray) -> np.ndarray:
+    """What `look` tells of mouths (R, 65, 33), (R,), a block at a time."""
+    return np.concatenate([look(mouths[i : i + BLOCK]) for i in range(0, len(mouths), BLOCK)])
 
 
 def _heights() -> np.ndarray:
