@@ -66,13 +66,15 @@ def measure_performance(plan: Plan, run: Run, counter, stop) -> dict | None:
     clips = {}
     for clip in plan.clips:
         clips[Path(clip).name] = _tracks(plan, run, clip)
+    slits = _slits(plan, run, list(clips))
     measured: dict[str, dict] = {name: {} for name in clips}
     lacks = {}
     for profile in plan.profiles:
         with Poser(profile, plan.out / "performance") as poser:
             lacks[profile.name] = poser.build.lacks
             for name, (clip, face_track, tracks) in clips.items():
-                figures = _measure_clip(poser, clip, face_track, tracks, counter, stop)
+                actor = actor_performance(face_track, slits[name])
+                figures = _measure_clip(poser, clip, face_track, actor, tracks, counter, stop)
                 if figures is None:
                     return None
                 measured[name][profile.name] = figures
@@ -90,8 +92,8 @@ def measure_performance(plan: Plan, run: Run, counter, stop) -> dict | None:
 
 def _tracks(plan: Plan, run: Run, clip: str) -> tuple[str, FaceTrack, dict]:
     """(clip, its FaceTrack, character -> method -> RigTrack)."""
-    folder = folder_at(plan.out / "performance" / Path(clip).stem)
-    path = folder / "face.npz"
+    path = _track_path(plan, clip)
+    folder = folder_at(path.parent)
     mark, known = _mark(plan, run, clip), folder / "face.json"
     if not (
         path.is_file() and known.is_file() and read_object(known, "remove it").get("of") == mark
@@ -112,6 +114,17 @@ def _tracks(plan: Plan, run: Run, clip: str) -> tuple[str, FaceTrack, dict]:
     return clip, face_track, chosen
 
 
+def _track_path(plan: Plan, clip: str) -> Path:
+    return plan.out / "performance" / Path(clip).stem / "face.npz"
+
+
+def _slits(plan: Plan, run: Run, names: list[str]) -> dict[str, np.ndarray]:
+    """Name of a clip -> (N,) what is seen between its actor's lips."""
+    paths = [str(_track_path(plan, name)) for name in names]
+    found = run("evaluation", {"step": "slits", "tracks": paths})["slits"]
+    return {name: np.asarray(slit, float) for name, slit in zip(names, found, strict=True)}
+
+
 def _mark(plan: Plan, run: Run, clip: str) -> str:
     """Tells a clip and the weights that look at it from others."""
     try:
@@ -126,10 +139,12 @@ def _mark(plan: Plan, run: Run, clip: str) -> str:
 # --- measured ------------------------------------------------------------------------------------
 
 
-def _measure_clip(poser: Poser, clip: str, face_track: FaceTrack, tracks, counter, stop):
+def _measure_clip(
+    poser: Poser, clip: str, face_track: FaceTrack, actor: Performance, tracks, counter, stop
+):
     """Method -> figures on one character; None if stopped."""
     profile, truth, out = poser.profile, truth_of(clip), {}
-    actor, times, seen = actor_performance(face_track), face_track.times, face_track.found
+    times, seen = face_track.times, face_track.found
     acted = actor_played(face_track)
     for method, track in tracks[profile.name].items():
         values = full_values(profile, track.controls, track.values)
@@ -194,7 +209,7 @@ def _strips(plan: Plan, run: Run, clips: dict, counter, stop) -> dict | None:
             files = _render_windows(plan, profile, clip, windows, tracks, counter, stop)
             if files is None:
                 return None
-            track = plan.out / "performance" / Path(clip).stem / "face.npz"
+            track = _track_path(plan, clip)
             about = {"clip": str(Path(clip).resolve()), "track": str(track)}
             shown += [
                 {**about, "character": profile.name, "frames": window,

@@ -1,17 +1,19 @@
 """Does a character perform what the actor performs? Its landmarks against the actor's, over time.
 
 Everything is defined on named landmarks in the face's own frame, in eye distances. It must not know
-how a performance is solved, so that it can catch a solver that is wrong.
+how a performance is solved, so that it can catch a solver that is wrong; what an actor's pictures
+show between the lips is read as it reads it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..footage.truth import BILABIALS, VOWELS, ClipTruth
+from ..solving.contact import SLIT_TELLS, still_shut
 from ..track import FaceTrack
 from .correlation import correlation, told
 from .face_features import actor_points, features, one_eyed, true_points, unit
@@ -118,13 +120,22 @@ class Performance:
     looks: dict[str, np.ndarray]
 
 
-def actor_performance(track: FaceTrack) -> Performance:
-    """What the tracker saw of the actor."""
+def actor_performance(track: FaceTrack, slit: np.ndarray | None = None) -> Performance:
+    """What the tracker saw of the actor.
+
+    Args:
+        slit: (N,) what its pictures show between the lips, eye distances of darkness
+            (`solving.lips_seen`): lips that touch as tracked and are seen apart are not closed,
+            and as far open as they are seen.
+    """
     points = actor_points(track)
     seen = features(points, unit(points[track.found]))
-    closed, apart = closed_and_open(seen["gap"], track.found)
+    tracked, apart = closed_and_open(seen["gap"], track.found)
+    slit = np.zeros(len(track)) if slit is None else slit
+    closed = still_shut(track.times, tracked, slit)
+    opening = np.maximum(seen["gap"], np.where(tracked & ~closed, SLIT_TELLS * slit, 0.0))
     lids = shut_and_open(seen, track.found)
-    return Performance({**seen, "opening": seen["gap"]}, closed, apart, closed, *lids)
+    return Performance({**seen, "opening": opening}, closed, apart, tracked, *lids)
 
 
 def closed_and_open(gap: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -207,7 +218,8 @@ def compare(
         shown for each of the reference's), "delay" (frames, later is positive)}, for the features
         both have; "closures": frames in which the reference's lips touch and the share in which
         those shown do, frames in which they are apart and the share in which those shown touch;
-        "closures_by_landmarks", the same; "blinks": how often a lid of the reference shuts, the
+        "closures_by_landmarks", the same of those shown by landmarks, and "closures_as_tracked", of
+        the reference; "blinks": how often a lid of the reference shuts, the
         share in which that shown does within `BLINK_NEAR` frames, frames in which it is open and
         the share in which that shown is shut; "delay", the mean; "jitter" and "reference_jitter" of
         the still stretches, eye distances.
@@ -227,6 +239,9 @@ def compare(
         "features": measured,
         "closures": _closures(reference, shown.closed, seen),
         "closures_by_landmarks": _closures(reference, shown.near, seen),
+        "closures_as_tracked": _closures(
+            replace(reference, closed=reference.near), shown.closed, seen
+        ),
         "blinks": _blinks(reference, shown, seen),
         "delay": mean_of(delays),
         "jitter": told(_held_jitter(shown, still), 6),
@@ -316,6 +331,9 @@ def summarise(measured: Iterable[dict]) -> dict:
             for name, parts in COLUMNS.items()
         },
         "reached": mean_of(m["closures"]["reached"] for m in clips),
+        "reached_as_tracked": mean_of(
+            m["closures_as_tracked"]["reached"] for m in clips if "closures_as_tracked" in m
+        ),
         "false": mean_of(m["closures"]["false"] for m in clips),
         "blinks_met": mean_of(m["blinks"]["met"] for m in clips),
         "blinks_false": mean_of(m["blinks"]["false"] for m in clips),

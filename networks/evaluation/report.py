@@ -250,8 +250,10 @@ def _performance(figures: dict) -> str:
     text = "<h2>Performances</h2>" + _paragraph(
         f"Landmarks of the posed character against the actor's, head motion taken out; means over "
         f"{clips}. Correlations; the second table of what moves faster than {FAST} Hz. Closed: of "
-        "the frames in which the actor's lips touch those in which the character's do. False "
-        "closed: of those in which the actor's are apart those in which the character's touch. "
+        "the frames in which the actor's lips touch, and are not seen apart in its pictures, "
+        "those in which the character's do; as tracked: of all in which the tracker sees them "
+        "touch. False closed: of those in which the actor's are apart those in which the "
+        "character's touch. "
         "Blinks: of the times a lid of the actor's shuts those in which the character's does. "
         "Delay in frames, jitter of a still face in thousandths of an eye distance, switches of "
         "the perceived class a second. Mimicry: both faces as actions of one model, correlation of "
@@ -267,6 +269,7 @@ def _performance(figures: dict) -> str:
 
 _COUNTS = {
     "closed": "reached",
+    "closed, as tracked": "reached_as_tracked",
     "false closed": "false",
     "blinks": "blinks_met",
     "false blinks": "blinks_false",

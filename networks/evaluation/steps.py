@@ -148,6 +148,14 @@ def feelings(emit: Emit, tracks: list, truths: list) -> dict:
     return {"feelings": measure(tracks, truths)}
 
 
+def slits(emit: Emit, tracks: list) -> dict:
+    """What the pictures of analysed clips show between the lips: {"slits": a list a clip, see
+    `solving.lips_seen.slit_seen`}."""
+    from ..solving.actor import own_slit
+
+    return {"slits": [own_slit(FaceTrack.load(path)).tolist() for path in tracks]}
+
+
 def hold(emit: Emit, clip: str, frame: int, out: str) -> dict:
     """A clip of one frame of another, repeated with noise: {"clip": path}."""
     from ..footage.media import open_reference
@@ -210,6 +218,7 @@ _STEPS = (
     transfer,
     read_frames,
     feelings,
+    slits,
     hold,
     strips,
     ratings,

@@ -19,13 +19,13 @@ from .contact import (
     deepen_blinks,
     held_below,
     lips_bias,
-    lips_shut,
     opening,
     parted,
     pursed,
     together,
 )
 from .head_and_gaze import head_angles
+from .lips_seen import lips_seen, slit_seen
 from .lips_touch import touch_chance
 from .mouth_motion import MouthSeen, with_mouth_motion
 from .relations import INDEX, LID_GAPS, LIP_GAPS, RELATIONS, actor_points, measure
@@ -114,12 +114,12 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
         known = known.seen(footage, own.relations, own.seconds, reach)
         known.save(settings.actor)
         reach = np.stack([known.reach[:, 0].min(0), known.reach[:, 1].max(0)])
-    shut = lips_shut(gap, chance)
+    mouth = lips_seen(track, gap, chance)
     gaps = moved[:, LIP_GAPS] + neutral[LIP_GAPS] - bias
-    lips = parted(gaps, shut)
+    lips = parted(gaps, mouth.shut, mouth.least)
     lids = _lids(track, moved, neutral)
     quick = quick_reach(moved - slow(track.times, moved))
-    seen = (moved, neutral, reach, quick, facing, lips, shut, _pursed(track, settings), lids)
+    seen = (moved, neutral, reach, quick, facing, lips, mouth.shut, _pursed(track, settings), lids)
     return ActorRelations(*seen, found.source, found.trust)
 
 
@@ -166,6 +166,12 @@ def own_lip_gap(track: FaceTrack) -> np.ndarray:
     """(N,) the lip gap, eye distances, seen from this actor's own closed mouth."""
     gap = _relations_of(track)[:, LIP_GAPS].mean(1)
     return _own_gap(track, gap, lips_bias(gap, track.found))
+
+
+def own_slit(track: FaceTrack) -> np.ndarray:
+    """(N,) what a clip's pictures show between the lips, see `slit_seen`."""
+    gap = own_lip_gap(track)
+    return slit_seen(track, gap, touch_chance(track, gap))
 
 
 def _own_gap(track: FaceTrack, gap: np.ndarray, bias: float) -> np.ndarray:

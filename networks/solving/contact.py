@@ -19,8 +19,17 @@ LIPS_NEVER = 0.05
 """unless their gap is above this: filmed lips that are seen so far apart are just parted."""
 LIPS_MAY = 0.3
 """The chance below which lips that touched a moment ago do so no longer."""
+SLIT_OPENS, SLIT_HOLDS = 0.0125, 0.008
+"""Eye distances of darkness between the lips (`lips_seen`) from which lips that seem to touch are
+apart, and down to which they stay so,"""
+SLIT_SECONDS, SLIT_SOME = 0.05, 0.005
+"""unless it is for less than this between two closures, which would be a flicker. What is left of a
+closure for less than this is one too, if so much of a slit is seen in it."""
 LIPS_PARTED = 0.045
 """Eye distances that parted lips are apart at least: less is not seen on a drawn face."""
+SLIT_PARTED, SLIT_TELLS = 0.035, 1.6
+"""The same of lips that only a slit tells to be parted, and how far they are apart for each eye
+distance of darkness between them, by drawn talkers whose lips are known."""
 LIPS_BIAS = (-0.02, 0.04)
 """How far a tracked gap of closed lips may be from zero."""
 PURSED = (0.35, 0.75)
@@ -47,13 +56,36 @@ def held_below(values: np.ndarray, meet: float, part: float) -> np.ndarray:
 
 
 def lips_shut(gap: np.ndarray, chance: np.ndarray | None) -> np.ndarray:
-    """(N,) bool: frames in which lips touch, by their gap (N,), seen from the actor's own closed
-    mouth, and the chance of a touch (N,) where that is known."""
+    """(N,) bool: frames in which lips touch as tracked, by their gap (N,), seen from the actor's
+    own closed mouth, and the chance of a touch (N,) where that is known."""
     shut = held_below(gap, LIPS_MEET, LIPS_PART)
     if chance is None:
         return shut
     shut &= (gap < LIPS_MEET) | (chance > LIPS_MAY)
     return shut | held_below(1.0 - chance, 1.0 - LIPS_TOUCH, 1.0 - LIPS_LEAVE) & (gap < LIPS_NEVER)
+
+
+def still_shut(times: np.ndarray, shut: np.ndarray, slit: np.ndarray) -> np.ndarray:
+    """(N,) bool: frames in which lips touch as tracked, `shut` (N,), less those in which more than
+    their closed line is seen between them, `slit` (N,)."""
+    out = shut.copy()
+    for start, end in stretches(shut & (slit > SLIT_HOLDS)):
+        out[start:end] = slit[start:end].max() < SLIT_OPENS
+    for start, end in _flickers(times, ~out):
+        out[start:end] |= shut[start:end].all()
+    for start, end in _flickers(times, out):
+        part = shut[start - 1] or shut[end]
+        out[start:end] &= not part or slit[start:end].min() < SLIT_SOME
+    return out
+
+
+def _flickers(times: np.ndarray, inside: np.ndarray) -> list[tuple[int, int]]:
+    """(start, end) of the runs of True in (N,) bool, others on both sides, that are too short."""
+    return [
+        (start, end)
+        for start, end in stretches(inside)
+        if start > 0 and end < len(times) and times[end] - times[start] < SLIT_SECONDS
+    ]
 
 
 def pursed(arkit: np.ndarray) -> np.ndarray:
@@ -75,10 +107,13 @@ def opening(values: np.ndarray, shut: np.ndarray, meet: float) -> np.ndarray:
     return np.where(shut, 0.0, eased)
 
 
-def parted(gaps: np.ndarray, shut: np.ndarray | bool) -> np.ndarray:
+def parted(
+    gaps: np.ndarray, shut: np.ndarray | bool, least: np.ndarray | float = LIPS_PARTED
+) -> np.ndarray:
     """Lip gaps (..., 3), counted from contact: none where lips are `shut` (...), and where they are
-    not so much at least that it is seen (LIPS_PARTED)."""
-    return np.where(np.asarray(shut)[..., None], 0.0, np.maximum(gaps, LIPS_PARTED))
+    not at least so much that it is seen, or as much as is seen, `least` (...)."""
+    least = np.asarray(least)[..., None]
+    return np.where(np.asarray(shut)[..., None], 0.0, np.maximum(gaps, least))
 
 
 def together(shares: np.ndarray) -> np.ndarray:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import InputError
 from ..track import FaceTrack
-from ..vocabulary import LANDMARKS
+from .kept_faces import has_pictures, kept_face
 
 LIPS_INSIDE = (
     78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95,
@@ -43,7 +42,7 @@ def teeth_together(track: FaceTrack, gap: np.ndarray) -> np.ndarray:
     """
     together = np.zeros(len(track))
     rows = np.flatnonzero(track.found & (gap > SEEN_OPEN))
-    if track.meta.get("coefficients") or not len(rows) or not len(track.face_bytes):
+    if not len(rows) or not has_pictures(track):
         return together
     seen = {int(i): mouth_pixels(track, int(i)) for i in rows}
     inside = {i: pixels for i, pixels in seen.items() if pixels is not None}
@@ -72,14 +71,12 @@ def mouth_pixels(track: FaceTrack, frame: int) -> np.ndarray | None:
     is missing or damaged, since a jaw can do without."""
     import cv2
 
-    from ..tracking.registration import apply_affine, registering_affine
-    from ..tracking.track_recorder import decode_face
+    from ..tracking.registration import apply_affine
 
-    try:
-        face = decode_face(track.face_jpeg(frame))
-    except InputError:
+    kept = kept_face(track, frame)
+    if kept is None:
         return None
-    turn = registering_affine(track.landmarks[frame, [*LANDMARKS.values()], :2].astype(float))
+    face, turn = kept
     lips, cheeks = (
         apply_affine(turn, track.landmarks[frame, rows, :2].astype(float))
         for rows in (list(LIPS_INSIDE), list(CHEEKS))

@@ -98,6 +98,25 @@ def test_a_turned_head_changes_nothing():
         assert np.ptp(told[name] - values) < 1e-4, name
 
 
+def test_lips_that_are_seen_apart_are_not_closed_though_the_tracker_says_so():
+    track = synthetic.face_track(frames=60)
+    jaw = np.where(np.arange(60) < 30, 0.0, 0.2)
+    mesh = np.zeros((60, 478, 3))
+    mesh[:, [*LANDMARKS.values(), CHIN]] = face(jaw=jaw) * (1, -1, -1) + (300, 200, 0)
+    pose = np.tile(np.eye(4, dtype=np.float32), (60, 1, 1))
+    track = replace(track, landmarks=mesh.astype(np.float32), head_pose=pose)
+    slit = np.where((np.arange(60) >= 10) & (np.arange(60) < 14), 0.04, 0.0)
+    told, blind = performance.actor_performance(track, slit), performance.actor_performance(track)
+    assert blind.closed[:30].all()
+    assert (np.flatnonzero(blind.closed & ~told.closed) == np.arange(10, 14)).all()
+    assert (told.near == blind.closed).all()
+    assert told.features["opening"][10:14].min() > performance.SLIT
+    assert np.array_equal(told.features["gap"], blind.features["gap"])
+    speaks = performance.compare(told, told, track.times, np.ones(60, bool))
+    assert speaks["closures"]["reached"] == 1.0
+    assert speaks["closures_as_tracked"]["reached"] == pytest.approx(26 / 30, abs=1e-4)
+
+
 def test_a_blink_lifts_no_brow():
     """Eye corners that ride on the lids must not count as brows."""
     points = face(blink=words())
