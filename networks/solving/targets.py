@@ -90,6 +90,14 @@ lips is still seen as closed."""
 RIMS, LEAST_SLIT = 0.015, 0.5
 """Lip gap at rest from which on landmarks lie on the lips' rims: those show SLIT as thin as it is.
 Landmarks on the seam move less than the rims: for them a share of SLIT is enough, this at least."""
+OVERLOOKED, SURELY = (0.05, 0.1), 3.0
+"""An opening, eye distances, up to which parted lips are easily overlooked, and from which on they
+are not; and factor on the weight of the first, which other relations would narrow by a third."""
+HIDDEN = 0.035
+"""Eye distances of it that pursed lips hide from the front: their rims come before the seam, and
+they look shut where others are seen apart."""
+ON_RIMS = 0.05
+"""Lip gap at rest from which on landmarks lie on the rims themselves, and nothing is hidden."""
 PARTED_ROUND = 0.3
 """Eye distances by which what narrows a mouth parts its lips, for each of them: from there on the
 round mouth is an open one."""
@@ -360,14 +368,24 @@ def _eased(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
 def _set_lips(values, weights, actor: ActorRelations, geometry: Geometry, scale) -> None:
     """Gaps of the lips, counted from the character's own contact."""
     values[:, LIP_GAPS] = geometry.lips + lip_openings(actor, geometry, scale)
+    small = _small_openings(values, actor, geometry)
+    hidden = 1.0 - np.clip(geometry.lips.mean() / ON_RIMS, 0.0, 1.0)
+    values[:, LIP_GAPS] += (HIDDEN * hidden * small * actor.pursed)[:, None]
     bent = np.clip(np.abs(actor.moved[:, MOUTH]).max(1) / BENT, 0.0, 1.0)
     slit = SLIT * np.clip(geometry.lips.mean() / RIMS, LEAST_SLIT, 1.0)
     pressed = (1.0 - actor.pursed) * PRESSED * bent - actor.pursed * slit
     values[:, LIP_GAPS] -= (pressed * actor.lips_meet)[:, None]
     lenient = 0.5 * (1.0 - _narrowing_parts(geometry.response)) * actor.pursed
     touch = TOUCH ** ((1.0 - lenient) * actor.lips_meet)
-    weights[:, LIP_GAPS] *= touch[:, None]
+    weights[:, LIP_GAPS] *= (touch * SURELY**small)[:, None]
     weights[:, [JAW, WIDTH]] *= np.where(actor.lips_meet, BESIDE, 1.0)[:, None]
+
+
+def _small_openings(values: np.ndarray, actor: ActorRelations, geometry: Geometry) -> np.ndarray:
+    """(N,) 0..1 how far what the targets (N, K) ask is parted lips that are easily overlooked."""
+    asked = (values[:, LIP_GAPS] - geometry.lips).mean(1)
+    share = (OVERLOOKED[1] - asked) / (OVERLOOKED[1] - OVERLOOKED[0])
+    return np.clip(share, 0.0, 1.0) * ~actor.lips_meet
 
 
 def _narrowing_parts(response: LinearResponse) -> float:

@@ -12,7 +12,14 @@ from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving.actor import actor_relations
 from exprgen.networks.solving.perform import solve_relations
 from exprgen.networks.solving.relations import LIP_GAPS, RELATIONS, WIDTH
-from exprgen.networks.solving.targets import Geometry, _touching_lips
+from exprgen.networks.solving.targets import (
+    HIDDEN,
+    OVERLOOKED,
+    WEIGHTS,
+    Geometry,
+    _touching_lips,
+    targets_for,
+)
 from exprgen.tests.support import acted
 
 
@@ -55,3 +62,30 @@ def test_round_lips_that_touch_do_so_where_narrowing_parts_them(name):
     shown = geometry.response.predict(solved)
     assert (shown[:, LIP_GAPS] - geometry.lips).mean() < 0.03
     assert (shown - geometry.response.rest)[:, WIDTH].mean() < -0.02
+
+
+@pytest.mark.parametrize(("name", "hides"), [("mira", True), ("tobi", True), ("blip", False)])
+def test_small_openings_of_pursed_lips_are_wide_enough_to_be_seen(name, hides):
+    """Rims of pursed lips come before the seam; the landmarks of a cartoon's lie on them."""
+    frames, settings = 40, RetargetSettings(smoothing_mouth=0.0, emphasis=0.0)
+    worn = load_response(find_character("tobi"))
+    actor = actor_relations(acted.worn(worn, np.zeros((frames, len(worn.controls)))), settings)
+    model = load_response(find_character(name))
+    geometry = Geometry.of(model, find_character(name))
+
+    def asked(gap: float, pursed: float):
+        lips = np.full((frames, 3), gap)
+        shut = np.full(frames, gap == 0.0)
+        one = replace(actor, lip_gaps=lips, lips_meet=shut, pursed=np.full(frames, pursed))
+        told = targets_for(np.arange(frames) / 25, one, geometry, settings)
+        apart = (told.values[:, LIP_GAPS] - geometry.lips).mean()
+        return apart, told.weights[:, LIP_GAPS].mean() / WEIGHTS["lip_gap"]
+
+    (plain, surely), (round_, _) = asked(0.03, 0.0), asked(0.03, 1.0)
+    assert round_ - plain == pytest.approx(HIDDEN if hides else 0.0, abs=0.1 * HIDDEN)
+    wide = 3.0 * OVERLOOKED[1]
+    assert asked(wide, 1.0)[0] == pytest.approx(asked(wide, 0.0)[0])
+    assert surely > 1.5 * asked(wide, 0.0)[1]
+    assert asked(0.0, 1.0)[0] < 0.015
+    steps = [asked(gap, 1.0)[0] for gap in np.linspace(0.03, 0.12, 10)]
+    assert (np.diff(steps) > 0).all(), "a wider opening stays the wider one"
