@@ -17,10 +17,11 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .characters.profile import load_profile
+from .characters.profile import RigProfile, load_profile
 from .cores import cores, one_thread_each
 from .errors import InputError, UsageError
 from .files import kept_beside, scratch_folder
@@ -33,6 +34,11 @@ from .settings import RetargetSettings
 from .solving.feeling import FeltOverTime
 from .solving.solve import solve
 from .track import BRIDGED, TRACKED, FaceTrack
+
+if TYPE_CHECKING:
+    from .perception.joint_opinion import PerceptionRunner
+    from .perception.mouth import MouthLooker
+    from .tracking.track_recorder import TrackRecorder
 
 QUEUE = 24
 """Tracked faces that may wait for the networks: what one slow frame delays, others catch up."""
@@ -202,7 +208,6 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
     from .footage.media import open_reference, prefetch
     from .footage.sound import sound_start
     from .footage.stamp import stamp
-    from .perception.mouth import MouthLooker
     from .tracking.face_tracker import FaceTracker
     from .tracking.track_recorder import TrackRecorder
 
@@ -210,12 +215,12 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
     watch = Stopwatch()
     emit({"type": "stage", "stage": "loading"})
     profiles = [load_profile(p) for p in request.profiles]
-    with open_reference(list(request.reference), start=request.start, end=request.end) as reader:
-        runner, keys = load_runner(profiles[:1])
-        mouth, over_time = MouthLooker.load(), FeltOverTime.load()
-        for profile in profiles[1:]:
-            if not by_channels(profile, profiles[0]):  # damaged weights are told now
-                load_mapping(profiles[0], profile)
+    with (
+        open_reference(list(request.reference), start=request.start, end=request.end) as reader,
+        ThreadPoolExecutor(1, "loading") as beside,
+    ):
+        # Beside the tracker's own start, which leaves a core idle.
+        loading = beside.submit(_Readers.load, profiles, reader.stills)
         with (
             FaceTracker(request.face, stills=reader.stills) as tracker,
             TrackRecorder(
@@ -224,14 +229,15 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
                 fps=reader.fps,
                 face=request.face,
                 stills=reader.stills,
-                prior=runner.prior,
+                prior=loading.result().runner.prior,
                 stamp=stamp(request.reference),
                 sound=None if reader.stills else sound_start(request.reference[0]),
             ) as recorder,
         ):
             progress = Progress(emit, "analyse", reader.count)
             working = time.monotonic()
-            with _Networks(runner, keys, mouth, recorder, watch) as networks:
+            readers = loading.result()
+            with _Networks(readers, recorder, watch) as networks:
                 frames = prefetch(watch.items("decoding", reader))
                 with contextlib.closing(frames):
                     for frame in frames:
@@ -251,7 +257,7 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
                 raise InputError("stopped before any face was seen", file=reader.source)
             partial, reason = _partial(reader, recorder, stopped)
             with watch.stage("saving"):
-                written = recorder.finish(partial=partial, over_time=over_time)
+                written = recorder.finish(partial=partial, over_time=readers.over_time)
             kept = [] if written == Path(request.out) else [kept_beside(request.out, written)]
             notes = [*reader.notes, *tracker.notes, *kept]
             for note in notes:
@@ -284,6 +290,33 @@ def _partial(reader, recorder, stopped: bool) -> tuple[bool, str]:
     return bool(reasons), "; ".join(reasons)
 
 
+@dataclass(frozen=True)
+class _Readers:
+    """What reads faces: keys: character -> key of FaceTrack.rig_units."""
+
+    runner: PerceptionRunner
+    keys: dict[str, str]
+    mouth: MouthLooker | None
+    over_time: FeltOverTime
+
+    @staticmethod
+    def load(profiles: list[RigProfile], stills: bool) -> _Readers:
+        """With the weights of these characters, the primary first; of a clip ready to look.
+
+        Raises:
+            ModelError: see `load_runner`, and of those that solving will need.
+        """
+        from .perception.mouth import MouthLooker
+
+        runner, keys = load_runner(profiles[:1])
+        for profile in profiles[1:]:
+            if not by_channels(profile, profiles[0]):  # damaged weights are told now
+                load_mapping(profiles[0], profile)
+        if not stills:
+            runner.prepare()
+        return _Readers(runner, keys, MouthLooker.load(), FeltOverTime.load())
+
+
 class _Networks:
     """Batches of tracked faces through the networks, into the recorder: pictures by one thread a
     core, a clip by one less, since the tracker, which waits for nobody, needs a core to itself.
@@ -296,9 +329,8 @@ class _Networks:
     by a thread of its own. Errors are raised where faces are put, or at the end.
     """
 
-    def __init__(self, runner, keys: dict[str, str], mouth, recorder, watch: Stopwatch):
-        self._runner, self._keys, self._mouth = runner, keys, mouth
-        self._recorder, self._watch = recorder, watch
+    def __init__(self, readers: _Readers, recorder: TrackRecorder, watch: Stopwatch):
+        self._readers, self._recorder, self._watch = readers, recorder, watch
         threads = cores() if recorder.stills else max(1, cores() - 1)
         self._pool = ThreadPoolExecutor(threads, "networks")
         self._writer = ThreadPoolExecutor(1, "recording")
@@ -345,7 +377,7 @@ class _Networks:
             for wanted in ("expression", "units", ""):
                 seen = [t for t, what in batch if t.found and what == wanted]
                 stills = self._recorder.stills
-                answers = _look(self._runner, self._keys, self._mouth, seen, wanted, stills)
+                answers = _look(self._readers, seen, wanted, stills)
                 looked |= zip((t.index for t in seen), answers, strict=True)
             return [(t, looked.get(t.index, ())) for t, _ in batch]
 
@@ -362,7 +394,7 @@ class _Networks:
 
 
 def _look(
-    runner, keys: dict[str, str], mouth, seen: list, wanted: str, mirrored: bool
+    readers: _Readers, seen: list, wanted: str, mirrored: bool
 ) -> list[tuple[np.ndarray | dict | None, ...]]:
     """(expression, rig units by cache key, what is in the mouth, expression of the upper part, what
     HCNN's convolutions give) of each tracked face; what is read in the whole face is None and the
@@ -370,9 +402,9 @@ def _look(
     if not seen:
         return []
     faces = np.stack([t.face for t in seen])
-    mouths = [None] * len(seen)
-    if mouth is not None:
-        mouths = mouth(faces, np.stack([t.observation.landmarks49 for t in seen]))
+    mouths, runner, keys = [None] * len(seen), readers.runner, readers.keys
+    if readers.mouth is not None:
+        mouths = readers.mouth(faces, np.stack([t.observation.landmarks49 for t in seen]))
     geometry = np.stack([t.geometry for t in seen])
     given = (faces, geometry, np.stack([t.observation.arkit for t in seen]))
     found = {"rig": {}}
