@@ -1,9 +1,9 @@
 """Reference -> FaceTrack -> RigTracks, from file to file: the wings composed, in their order.
 
 Analysis runs in several threads, so that all cores are busy and memory stays level: one decodes,
-one finds and registers the face (MediaPipe), one a core runs the networks on a few registered faces
-at a time. What passes between them are queues of fixed length. FFmpeg, MediaPipe and OpenCV release
-Python's lock while they compute.
+one finds and follows the face (MediaPipe), one a core registers it and runs the networks on a few
+faces at a time. What passes between them are queues of fixed length. FFmpeg, MediaPipe and OpenCV
+release Python's lock while they compute.
 
 Solving needs no footage (solving/solve.py).
 """
@@ -38,6 +38,7 @@ from .track import BRIDGED, TRACKED, FaceTrack
 if TYPE_CHECKING:
     from .perception.joint_opinion import PerceptionRunner
     from .perception.mouth import MouthLooker
+    from .tracking.face_tracker import FollowedFace
     from .tracking.track_recorder import TrackRecorder
 
 QUEUE = 24
@@ -244,8 +245,8 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
                         if stop.is_set():
                             break
                         with watch.stage("tracking"):
-                            tracked = tracker.track(frame)
-                        networks.put(tracked)
+                            followed = tracker.follow(frame)
+                        networks.put(followed)
                         progress.show(frame.index + 1)
             spent = time.monotonic() - working
             progress.show(len(recorder), last=True)
@@ -318,8 +319,9 @@ class _Readers:
 
 
 class _Networks:
-    """Batches of tracked faces through the networks, into the recorder: pictures by one thread a
-    core, a clip by one less, since the tracker, which waits for nobody, needs a core to itself.
+    """Batches of followed faces, registered, through the networks, into the recorder: pictures by
+    one thread a core, a clip by one less, since the tracker, which waits for nobody, needs a core
+    to itself.
 
     The expression and the unit values of a clip are read LOOK_EVERY and UNITS_EVERY seconds apart,
     in the faces as they are; the recorder fills what is between. Of pictures all are read, and the
@@ -350,19 +352,19 @@ class _Networks:
             self._pool.shutdown(cancel_futures=True)
             self._writer.shutdown(cancel_futures=True)
 
-    def put(self, tracked) -> None:
+    def put(self, followed: FollowedFace) -> None:
         """Hand over the next frame; waits while too many are on their way."""
-        self._batch.append((tracked, self._wanted(tracked)))
+        self._batch.append((followed, self._wanted(followed)))
         if len(self._batch) >= BATCH:
             self._submit()
             self._wait(QUEUE // BATCH)
 
-    def _wanted(self, tracked) -> str:
+    def _wanted(self, followed: FollowedFace) -> str:
         """What the networks read in a frame: "expression", with which the units come, "units", or
         nothing. Of a picture all of it."""
         if self._recorder.stills:
-            return "expression" if tracked.found else ""
-        due = [what for what, at in self._times.items() if at.due(tracked.time, tracked.found)]
+            return "expression" if followed.found else ""
+        due = [what for what, at in self._times.items() if at.due(followed.time, followed.found)]
         return due[0] if due else ""
 
     def _submit(self) -> None:
@@ -372,6 +374,8 @@ class _Networks:
 
     def _look(self, batch: list) -> list[tuple]:
         """(tracked face, what is known of it beside) of each."""
+        with self._watch.stage("registering"):
+            batch = [(followed.described(), what) for followed, what in batch]
         with self._watch.stage("networks"):
             looked: dict[int, tuple] = {}
             for wanted in ("expression", "units", ""):

@@ -60,7 +60,7 @@ class Table1:
                 padding = weight.shape[2] // 2
                 x = graph.convolution(x, weight, bias, stride=stride, padding=padding)
             else:
-                x = graph.convolution(x, _every_second_weight(weight), bias)
+                x = graph.convolution(x, every_second_weight(weight), bias)
             x = graph.layer("Relu", x)
         return x
 
@@ -193,7 +193,7 @@ def every_second(faces: np.ndarray) -> np.ndarray:
     return parts.transpose(0, 2, 4, 1, 3).reshape(count, 4, side, side)
 
 
-def _every_second_weight(weight: np.ndarray) -> np.ndarray:
+def every_second_weight(weight: np.ndarray) -> np.ndarray:
     """CONV-1's weight (O, 1, K, K), K odd -> (O, 4, K // 2 + 1, K // 2 + 1) over `every_second`."""
     outputs, half = len(weight), _STEM // 2 + 1
     even = np.pad(weight[:, 0], ((0, 0), (0, 1), (0, 1)))
