@@ -87,7 +87,6 @@ def test_faces_are_resampled_as_torch_does(old, new):
     np.testing.assert_allclose(ours, theirs[0, 0].numpy(), atol=2e-3)
 
 
-@torch.inference_mode()
 @pytest.mark.parametrize(("shape", "new"), [((256, 256), 112), ((40, 90), 64), ((64, 64), 64)])
 def test_faces_are_resampled_in_parts_as_in_one(shape, new):
     faces = np.random.default_rng(1).integers(0, 256, (2, *shape), dtype=np.uint8)
@@ -110,6 +109,7 @@ def test_every_second_pixel_gives_what_the_stride_gives(size):
     assert torch.allclose(found, wanted, atol=1e-4)
 
 
+@torch.inference_mode()
 def test_shared_layers_run_once_and_change_nothing():
     parent = shaken(hcnn())
     other, child = shaken(hcnn(), 7), child_of(parent, 5, 4, 9)
