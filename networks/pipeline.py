@@ -38,7 +38,7 @@ from .track import BRIDGED, TRACKED, FaceTrack
 if TYPE_CHECKING:
     from .perception.joint_opinion import PerceptionRunner
     from .perception.mouth import MouthLooker
-    from .tracking.face_tracker import FollowedFace
+    from .tracking.face_tracker import FollowedFace, TrackedFace
     from .tracking.track_recorder import TrackRecorder
 
 QUEUE = 24
@@ -378,10 +378,11 @@ class _Networks:
             batch = [(followed.described(), what) for followed, what in batch]
         with self._watch.stage("networks"):
             looked: dict[int, tuple] = {}
+            mouths = _mouths(self._readers, [t for t, _ in batch if t.found])
             for wanted in ("expression", "units", ""):
                 seen = [t for t, what in batch if t.found and what == wanted]
                 stills = self._recorder.stills
-                answers = _look(self._readers, seen, wanted, stills)
+                answers = _look(self._readers, seen, mouths, wanted, stills)
                 looked |= zip((t.index for t in seen), answers, strict=True)
             return [(t, looked.get(t.index, ())) for t, _ in batch]
 
@@ -397,18 +398,28 @@ class _Networks:
             self._waiting.popleft().result()
 
 
+def _mouths(readers: _Readers, seen: list[TrackedFace]) -> dict[int, np.ndarray]:
+    """Number of a frame -> what is in the mouth of its face; empty without the network."""
+    if readers.mouth is None or not seen:
+        return {}
+    landmarks = np.stack([t.observation.landmarks49 for t in seen])
+    read = readers.mouth(np.stack([t.face for t in seen]), landmarks)
+    return dict(zip((t.index for t in seen), read, strict=True))
+
+
 def _look(
-    readers: _Readers, seen: list, wanted: str, mirrored: bool
+    readers: _Readers,
+    seen: list[TrackedFace],
+    mouths: dict[int, np.ndarray],
+    wanted: str,
+    mirrored: bool,
 ) -> list[tuple[np.ndarray | dict | None, ...]]:
     """(expression, rig units by cache key, what is in the mouth, expression of the upper part, what
     HCNN's convolutions give) of each tracked face; what is read in the whole face is None and the
     units not there unless `wanted`."""
     if not seen:
         return []
-    faces = np.stack([t.face for t in seen])
-    mouths, runner, keys = [None] * len(seen), readers.runner, readers.keys
-    if readers.mouth is not None:
-        mouths = readers.mouth(faces, np.stack([t.observation.landmarks49 for t in seen]))
+    faces, runner, keys = np.stack([t.face for t in seen]), readers.runner, readers.keys
     geometry = np.stack([t.geometry for t in seen])
     given = (faces, geometry, np.stack([t.observation.arkit for t in seen]))
     found = {"rig": {}}
@@ -419,8 +430,8 @@ def _look(
     nobody = [None] * len(seen)
     read = (found.get(name, nobody) for name in ("expression", "no_mouth", "pooled"))
     return [
-        (said, {keys[n]: units[i] for n, units in found["rig"].items()}, mouths[i], upper, pooled)
-        for i, (said, upper, pooled) in enumerate(zip(*read, strict=True))
+        (said, {keys[n]: units[i] for n, units in found["rig"].items()}, mouths.get(t.index), *more)
+        for i, (t, said, *more) in enumerate(zip(seen, *read, strict=True))
     ]
 
 
