@@ -1,9 +1,9 @@
 """Reference -> FaceTrack -> RigTracks, from file to file: the wings composed, in their order.
 
 Analysis runs in several threads, so that all cores are busy and memory stays level: one decodes,
-one finds and registers the face (MediaPipe), one a core runs the networks on a few registered faces
-at a time. What passes between them are queues of fixed length. FFmpeg, MediaPipe and OpenCV release
-Python's lock while they compute.
+one finds and follows the face (MediaPipe), one a core registers it and runs the networks on a few
+faces at a time. What passes between them are queues of fixed length. FFmpeg, MediaPipe and OpenCV
+release Python's lock while they compute.
 
 Solving needs no footage (solving/solve.py).
 """
@@ -17,10 +17,11 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .characters.profile import load_profile
+from .characters.profile import RigProfile, load_profile
 from .cores import cores, one_thread_each
 from .errors import InputError, UsageError
 from .files import kept_beside, scratch_folder
@@ -33,6 +34,12 @@ from .settings import RetargetSettings
 from .solving.feeling import FeltOverTime
 from .solving.solve import solve
 from .track import BRIDGED, TRACKED, FaceTrack
+
+if TYPE_CHECKING:
+    from .perception.joint_opinion import PerceptionRunner
+    from .perception.mouth import MouthLooker
+    from .tracking.face_tracker import FollowedFace, TrackedFace
+    from .tracking.track_recorder import TrackRecorder
 
 QUEUE = 24
 """Tracked faces that may wait for the networks: what one slow frame delays, others catch up."""
@@ -202,7 +209,6 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
     from .footage.media import open_reference, prefetch
     from .footage.sound import sound_start
     from .footage.stamp import stamp
-    from .perception.mouth import MouthLooker
     from .tracking.face_tracker import FaceTracker
     from .tracking.track_recorder import TrackRecorder
 
@@ -210,12 +216,12 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
     watch = Stopwatch()
     emit({"type": "stage", "stage": "loading"})
     profiles = [load_profile(p) for p in request.profiles]
-    with open_reference(list(request.reference), start=request.start, end=request.end) as reader:
-        runner, keys = load_runner(profiles[:1])
-        mouth, over_time = MouthLooker.load(), FeltOverTime.load()
-        for profile in profiles[1:]:
-            if not by_channels(profile, profiles[0]):  # damaged weights are told now
-                load_mapping(profiles[0], profile)
+    with (
+        open_reference(list(request.reference), start=request.start, end=request.end) as reader,
+        ThreadPoolExecutor(1, "loading") as beside,
+    ):
+        # Beside the tracker's own start, which leaves a core idle.
+        loading = beside.submit(_Readers.load, profiles, reader.stills)
         with (
             FaceTracker(request.face, stills=reader.stills) as tracker,
             TrackRecorder(
@@ -224,22 +230,23 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
                 fps=reader.fps,
                 face=request.face,
                 stills=reader.stills,
-                prior=runner.prior,
+                prior=loading.result().runner.prior,
                 stamp=stamp(request.reference),
                 sound=None if reader.stills else sound_start(request.reference[0]),
             ) as recorder,
         ):
             progress = Progress(emit, "analyse", reader.count)
             working = time.monotonic()
-            with _Networks(runner, keys, mouth, recorder, watch) as networks:
+            readers = loading.result()
+            with _Networks(readers, recorder, watch) as networks:
                 frames = prefetch(watch.items("decoding", reader))
                 with contextlib.closing(frames):
                     for frame in frames:
                         if stop.is_set():
                             break
                         with watch.stage("tracking"):
-                            tracked = tracker.track(frame)
-                        networks.put(tracked)
+                            followed = tracker.follow(frame)
+                        networks.put(followed)
                         progress.show(frame.index + 1)
             spent = time.monotonic() - working
             progress.show(len(recorder), last=True)
@@ -251,7 +258,7 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
                 raise InputError("stopped before any face was seen", file=reader.source)
             partial, reason = _partial(reader, recorder, stopped)
             with watch.stage("saving"):
-                written = recorder.finish(partial=partial, over_time=over_time)
+                written = recorder.finish(partial=partial, over_time=readers.over_time)
             kept = [] if written == Path(request.out) else [kept_beside(request.out, written)]
             notes = [*reader.notes, *tracker.notes, *kept]
             for note in notes:
@@ -284,9 +291,37 @@ def _partial(reader, recorder, stopped: bool) -> tuple[bool, str]:
     return bool(reasons), "; ".join(reasons)
 
 
+@dataclass(frozen=True)
+class _Readers:
+    """What reads faces: keys: character -> key of FaceTrack.rig_units."""
+
+    runner: PerceptionRunner
+    keys: dict[str, str]
+    mouth: MouthLooker | None
+    over_time: FeltOverTime
+
+    @staticmethod
+    def load(profiles: list[RigProfile], stills: bool) -> _Readers:
+        """With the weights of these characters, the primary first; of a clip ready to look.
+
+        Raises:
+            ModelError: see `load_runner`, and of those that solving will need.
+        """
+        from .perception.mouth import MouthLooker
+
+        runner, keys = load_runner(profiles[:1])
+        for profile in profiles[1:]:
+            if not by_channels(profile, profiles[0]):  # damaged weights are told now
+                load_mapping(profiles[0], profile)
+        if not stills:
+            runner.prepare()
+        return _Readers(runner, keys, MouthLooker.load(), FeltOverTime.load())
+
+
 class _Networks:
-    """Batches of tracked faces through the networks, into the recorder: pictures by one thread a
-    core, a clip by one less, since the tracker, which waits for nobody, needs a core to itself.
+    """Batches of followed faces, registered, through the networks, into the recorder: pictures by
+    one thread a core, a clip by one less, since the tracker, which waits for nobody, needs a core
+    to itself.
 
     The expression and the unit values of a clip are read LOOK_EVERY and UNITS_EVERY seconds apart,
     in the faces as they are; the recorder fills what is between. Of pictures all are read, and the
@@ -296,9 +331,8 @@ class _Networks:
     by a thread of its own. Errors are raised where faces are put, or at the end.
     """
 
-    def __init__(self, runner, keys: dict[str, str], mouth, recorder, watch: Stopwatch):
-        self._runner, self._keys, self._mouth = runner, keys, mouth
-        self._recorder, self._watch = recorder, watch
+    def __init__(self, readers: _Readers, recorder: TrackRecorder, watch: Stopwatch):
+        self._readers, self._recorder, self._watch = readers, recorder, watch
         threads = cores() if recorder.stills else max(1, cores() - 1)
         self._pool = ThreadPoolExecutor(threads, "networks")
         self._writer = ThreadPoolExecutor(1, "recording")
@@ -318,19 +352,19 @@ class _Networks:
             self._pool.shutdown(cancel_futures=True)
             self._writer.shutdown(cancel_futures=True)
 
-    def put(self, tracked) -> None:
+    def put(self, followed: FollowedFace) -> None:
         """Hand over the next frame; waits while too many are on their way."""
-        self._batch.append((tracked, self._wanted(tracked)))
+        self._batch.append((followed, self._wanted(followed)))
         if len(self._batch) >= BATCH:
             self._submit()
             self._wait(QUEUE // BATCH)
 
-    def _wanted(self, tracked) -> str:
+    def _wanted(self, followed: FollowedFace) -> str:
         """What the networks read in a frame: "expression", with which the units come, "units", or
         nothing. Of a picture all of it."""
         if self._recorder.stills:
-            return "expression" if tracked.found else ""
-        due = [what for what, at in self._times.items() if at.due(tracked.time, tracked.found)]
+            return "expression" if followed.found else ""
+        due = [what for what, at in self._times.items() if at.due(followed.time, followed.found)]
         return due[0] if due else ""
 
     def _submit(self) -> None:
@@ -340,12 +374,15 @@ class _Networks:
 
     def _look(self, batch: list) -> list[tuple]:
         """(tracked face, what is known of it beside) of each."""
+        with self._watch.stage("registering"):
+            batch = [(followed.described(), what) for followed, what in batch]
         with self._watch.stage("networks"):
             looked: dict[int, tuple] = {}
+            mouths = _mouths(self._readers, [t for t, _ in batch if t.found])
             for wanted in ("expression", "units", ""):
                 seen = [t for t, what in batch if t.found and what == wanted]
                 stills = self._recorder.stills
-                answers = _look(self._runner, self._keys, self._mouth, seen, wanted, stills)
+                answers = _look(self._readers, seen, mouths, wanted, stills)
                 looked |= zip((t.index for t in seen), answers, strict=True)
             return [(t, looked.get(t.index, ())) for t, _ in batch]
 
@@ -361,18 +398,28 @@ class _Networks:
             self._waiting.popleft().result()
 
 
+def _mouths(readers: _Readers, seen: list[TrackedFace]) -> dict[int, np.ndarray]:
+    """Number of a frame -> what is in the mouth of its face; empty without the network."""
+    if readers.mouth is None or not seen:
+        return {}
+    landmarks = np.stack([t.observation.landmarks49 for t in seen])
+    read = readers.mouth(np.stack([t.face for t in seen]), landmarks)
+    return dict(zip((t.index for t in seen), read, strict=True))
+
+
 def _look(
-    runner, keys: dict[str, str], mouth, seen: list, wanted: str, mirrored: bool
+    readers: _Readers,
+    seen: list[TrackedFace],
+    mouths: dict[int, np.ndarray],
+    wanted: str,
+    mirrored: bool,
 ) -> list[tuple[np.ndarray | dict | None, ...]]:
     """(expression, rig units by cache key, what is in the mouth, expression of the upper part, what
     HCNN's convolutions give) of each tracked face; what is read in the whole face is None and the
     units not there unless `wanted`."""
     if not seen:
         return []
-    faces = np.stack([t.face for t in seen])
-    mouths = [None] * len(seen)
-    if mouth is not None:
-        mouths = mouth(faces, np.stack([t.observation.landmarks49 for t in seen]))
+    faces, runner, keys = np.stack([t.face for t in seen]), readers.runner, readers.keys
     geometry = np.stack([t.geometry for t in seen])
     given = (faces, geometry, np.stack([t.observation.arkit for t in seen]))
     found = {"rig": {}}
@@ -383,8 +430,8 @@ def _look(
     nobody = [None] * len(seen)
     read = (found.get(name, nobody) for name in ("expression", "no_mouth", "pooled"))
     return [
-        (said, {keys[n]: units[i] for n, units in found["rig"].items()}, mouths[i], upper, pooled)
-        for i, (said, upper, pooled) in enumerate(zip(*read, strict=True))
+        (said, {keys[n]: units[i] for n, units in found["rig"].items()}, mouths.get(t.index), *more)
+        for i, (t, said, *more) in enumerate(zip(seen, *read, strict=True))
     ]
 
 

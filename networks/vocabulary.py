@@ -12,6 +12,10 @@ EXPRESSIONS = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surpris
 
 NEUTRAL = EXPRESSIONS.index("neutral")
 
+LEAST_CHANCE = 1e-3
+"""No reader's chance of an expression counts as less where logarithms of chances are joined: the
+reader over time learned from opinions cut off there."""
+
 EXPRESSION_COLOURS = {
     "anger": (235, 87, 72),
     "disgust": (142, 190, 82),

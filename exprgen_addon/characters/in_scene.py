@@ -242,6 +242,18 @@ def select_rig(character: Character) -> bool:
     return True
 
 
+def select_bones_where_none(character: Character) -> bool:
+    """Select the bones that a character's controls move where its rig is selected and no bone of it
+    is: nobody loses a selection, and keys that nobody can see look like none; whether it did."""
+    rig, layer = rig_of(character), bpy.context.view_layer
+    if rig is None or rig.pose is None or rig.name not in layer.objects:
+        return False
+    if not rig.select_get(view_layer=layer) or any(_holder(b).select for b in rig.pose.bones):
+        return False
+    _select_bones(rig, character)
+    return True
+
+
 def _select_bones(rig: bpy.types.Object, character: Character) -> None:
     """Select the bones that its controls move, and no other: the timeline shows the keys of
     selected bones only."""
@@ -249,9 +261,12 @@ def _select_bones(rig: bpy.types.Object, character: Character) -> None:
         name for owner, name in _moved_bones(character, character.profile.controls) if owner == rig
     }
     for bone in rig.pose.bones:
-        # Selection belongs to the bone before 5.0, to its pose since.
-        holder = bone if "select" in bone.bl_rna.properties else bone.bone
-        holder.select = bone.name in moved
+        _holder(bone).select = bone.name in moved
+
+
+def _holder(bone: bpy.types.PoseBone) -> bpy.types.PoseBone | bpy.types.Bone:
+    """Whose `select` tells whether it is selected: the bone's before 5.0, its pose's since."""
+    return bone if "select" in bone.bl_rna.properties else bone.bone
 
 
 def bind(profile: RigProfile, collection: bpy.types.Collection) -> dict[str, tuple]:

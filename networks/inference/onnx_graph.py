@@ -24,7 +24,7 @@ class Graph:
 
     def __init__(self):
         self._nodes: list[bytes] = []
-        self._constants: list[bytes] = []
+        self._constants: list[list[bytes]] = []
         self._inputs: list[bytes] = []
         self._known: dict[tuple, str] = {}
 
@@ -36,11 +36,12 @@ class Graph:
     def constant(self, values: np.ndarray) -> str:
         """Numbers that belong to the network: float32, or int64 where a layer wants places."""
         whole = np.issubdtype(values.dtype, np.integer)
-        values = np.ascontiguousarray(values, np.int64 if whole else np.float32)
-        key = (values.shape, values.tobytes())
+        raw = values.astype("<i8" if whole else "<f4").tobytes()
+        key = (values.shape, raw)
         if key not in self._known:
             name = self._known[key] = f"constant{len(self._constants)}"
-            self._constants.append(_tensor(name, values, _INT64 if whole else _FLOAT))
+            kind = _INT64 if whole else _FLOAT
+            self._constants.append(_tensor(name, values.shape, raw, kind))
         return self._known[key]
 
     def layer(self, kind: str, *inputs: str, **attributes: int | float | Sequence[int]) -> str:
@@ -98,11 +99,12 @@ class Graph:
             )
         graph = [_bytes(1, node) for node in nodes]
         graph += [_bytes(2, "network")]
-        graph += [_bytes(5, constant) for constant in self._constants]
+        for constant in self._constants:
+            graph += _nested(5, constant)
         graph += [_bytes(11, given) for given in self._inputs]
         graph += [_bytes(12, _value(name, shape)) for name, (_, shape) in outputs.items()]
         opset = _bytes(1, "") + _number(2, OPSET)
-        return _number(1, IR_VERSION) + _bytes(7, b"".join(graph)) + _bytes(8, opset)
+        return b"".join([_number(1, IR_VERSION), *_nested(7, graph), _bytes(8, opset)])
 
 
 def _value(name: str, shape: Sequence[int]) -> bytes:
@@ -112,11 +114,10 @@ def _value(name: str, shape: Sequence[int]) -> bytes:
     return _bytes(1, name) + _bytes(2, _bytes(1, tensor))
 
 
-def _tensor(name: str, values: np.ndarray, kind: int) -> bytes:
-    """TensorProto, its numbers little-endian as they lie in memory."""
-    raw = values.astype(values.dtype.newbyteorder("<")).tobytes()
-    shape = b"".join(_number(1, n) for n in values.shape)
-    return shape + _number(2, kind) + _bytes(8, name) + _bytes(9, raw)
+def _tensor(name: str, dimensions: Sequence[int], raw: bytes, kind: int) -> list[bytes]:
+    """TensorProto in pieces; raw: its numbers, little-endian."""
+    shape = b"".join(_number(1, n) for n in dimensions)
+    return [shape + _number(2, kind) + _bytes(8, name), *_nested(9, [raw])]
 
 
 def _attribute(name: str, value: int | float | Sequence[int]) -> bytes:
@@ -140,6 +141,11 @@ def _number(field: int, value: int) -> bytes:
 def _bytes(field: int, value: bytes | str) -> bytes:
     data = value.encode() if isinstance(value, str) else value
     return _tag(field, 2) + _varint(len(data)) + data
+
+
+def _nested(field: int, pieces: Sequence[bytes]) -> list[bytes]:
+    """A message of pieces that are joined once, with all others: a network's numbers are long."""
+    return [_tag(field, 2) + _varint(sum(map(len, pieces))), *pieces]
 
 
 def _varint(value: int) -> bytes:

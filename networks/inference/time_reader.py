@@ -20,13 +20,10 @@ from ..models.layouts import (
     TIME_WIDTH,
 )
 from ..models.weights_file import Weights
-from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS, NEUTRAL
+from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS, LEAST_CHANCE, NEUTRAL
 from .forms import form_of
 from .network import softmax
 from .tensors import Tensors
-
-LEAST = 1e-3
-"""Least chance that an opinion is taken to give."""
 
 _COUNT = len(EXPRESSIONS)
 _PARTS = np.array([[c.startswith(name) for c in ARKIT_CHANNELS] for name in TIME_MOUTH], float)
@@ -122,5 +119,5 @@ def time_inputs(
 
 def _logarithm(chances: np.ndarray) -> np.ndarray:
     """Log chances (N, 7) about their mean: what one opinion says for each expression."""
-    said = np.log(np.clip(chances, LEAST, 1.0))
+    said = np.log(np.clip(chances, LEAST_CHANCE, 1.0))
     return said - said.mean(1, keepdims=True)

@@ -40,10 +40,32 @@ def grey_faces(faces: np.ndarray, size: int = REGISTERED_SIZE) -> np.ndarray:
         grey = grey @ GREY
     height, width = grey.shape[1:]
     if (height, width) != (size, size):
-        grey = resampling(height, size) @ grey @ resampling(width, size).T
+        grey = _resampled(_resampled(grey, size).swapaxes(1, 2), size).swapaxes(1, 2)
     deviation = grey.std((1, 2), keepdims=True, dtype=np.float64) + EMPTY
     grey = (grey - grey.mean((1, 2), keepdims=True, dtype=np.float64)) / deviation
     return grey[:, None].astype(np.float32)
+
+
+ROWS_AT_ONCE = 16
+"""New rows that are made together: they look at few of the old ones, and a product over those alone
+is a quarter of the work of one over all."""
+
+
+def _resampled(pictures: np.ndarray, size: int) -> np.ndarray:
+    """Pictures (B, H, W) -> (B, size, W)."""
+    parts = [weights @ pictures[:, rows] for rows, weights in _bands(pictures.shape[1], size)]
+    return np.concatenate(parts, axis=1)
+
+
+@lru_cache(maxsize=16)
+def _bands(old: int, new: int) -> tuple[tuple[slice, np.ndarray], ...]:
+    """`resampling` in parts: which old rows some new ones look at, and how much."""
+    whole, bands = resampling(old, new), []
+    for weights in np.split(whole, range(ROWS_AT_ONCE, new, ROWS_AT_ONCE)):
+        seen = np.flatnonzero(weights.any(0))
+        rows = slice(seen[0], seen[-1] + 1)
+        bands.append((rows, np.ascontiguousarray(weights[:, rows])))
+    return tuple(bands)
 
 
 @lru_cache(maxsize=16)

@@ -29,7 +29,8 @@ PIXELS = 0.6
 BUILD = 0.8
 """Share of what is seen in an actor at rest that is taken for the build."""
 LEAST = 0.01
-"""Chance below which a reader's chances say nothing."""
+"""Chance below which a reader's chances say nothing of a build or of rest; not LEAST_CHANCE, since
+LOOKS, MORE and PRIOR were learned with this one, and a smaller one lets a build outweigh more."""
 
 
 def find_rest(

@@ -18,7 +18,7 @@ from ..inference.teacher import Teacher
 from ..inference.upper_look import UpperLook
 from ..models.face_input import grey_faces
 from ..models.weights_file import Weights, WeightsInfo, read_weights
-from ..vocabulary import ARKIT_CHANNELS, GEOMETRIC_FEATURES
+from ..vocabulary import ARKIT_CHANNELS, GEOMETRIC_FEATURES, REGISTERED_SIZE
 from .prior import EVEN_READING, leaning, unprejudiced
 
 TEACHER_SHARE = 0.6
@@ -153,6 +153,19 @@ class PerceptionRunner:
         if len(self._small) == len((CLASSIFIER, SECOND)):
             found["pooled"] = np.concatenate([read[pooled(n)][0] for n in self._small], 1)
         return found | {"rig": {name: read[name] for name in self._regressors}}
+
+    def prepare(self) -> None:
+        """Look at a blank face of a clip: the networks are made when they are first asked, and a
+        clip's first faces need not wait for that."""
+        blank = np.zeros((1, REGISTERED_SIZE, REGISTERED_SIZE), np.uint8)
+        given = (
+            blank,
+            *(np.zeros((1, len(n)), np.float32) for n in (GEOMETRIC_FEATURES, ARKIT_CHANNELS)),
+        )
+        self(*given, mirrored=False)
+        self.units(*given)
+        if self._teacher is not None:
+            self._teacher(grey_faces(blank, self._teacher.size), mirrored=False)
 
     def units(
         self,

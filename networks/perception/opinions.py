@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..track import FaceTrack
-from ..vocabulary import NEUTRAL
+from ..vocabulary import LEAST_CHANCE, NEUTRAL
 from .against_neutral import AgainstNeutral, neutral_of
 from .at_rest import chance_of_rest, find_rest, less_build
 
@@ -18,8 +18,6 @@ take what is felt away; the reader against neutral learned from neutrals as unce
 PREFERRED = 0.8
 """How likely silent frames that look at rest must be it, as a share of how likely others that are
 called neutral are, to be believed before those: a mouth that speaks is no resting one."""
-LEAST = 1e-3
-"""Chance below which a reader's chances say nothing."""
 
 
 def opinions_of(
@@ -62,10 +60,10 @@ def as_known(said: dict[str, np.ndarray], known: float) -> dict[str, np.ndarray]
     Args:
         said: (N, 7) chances, or (7,), by the readers' names.
     """
-    whole = np.log(np.clip(said["whole"], LEAST, 1.0))
+    whole = np.log(np.clip(said["whole"], LEAST_CHANCE, 1.0))
     out = {}
     for name, chances in said.items():
-        joint = np.exp(known * np.log(np.clip(chances, LEAST, 1.0)) + (1.0 - known) * whole)
+        joint = np.exp(known * np.log(np.clip(chances, LEAST_CHANCE, 1.0)) + (1.0 - known) * whole)
         out[name] = (joint / joint.sum(-1, keepdims=True)).astype(np.float32)
     return out | {"whole": said["whole"]}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -54,17 +55,17 @@ class FaceObservation:
         """(4,) left, top, right, bottom of the face mesh in pixels."""
         return np.concatenate([self.landmarks[:, :2].min(0), self.landmarks[:, :2].max(0)])
 
-    @property
+    @cached_property
     def centre(self) -> np.ndarray:
         """(2,) pixels: the middle of the landmarks."""
         return self.landmarks[:, :2].mean(0)
 
-    @property
+    @cached_property
     def width(self) -> float:
         """The side of a square as large as the box, pixels; at least 1."""
         return max(1.0, float(np.sqrt(self.area)))
 
-    @property
+    @cached_property
     def area(self) -> float:
         """Of the box, square pixels."""
         return float(np.prod(np.ptp(self.landmarks[:, :2], axis=0)))

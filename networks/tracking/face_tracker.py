@@ -17,7 +17,7 @@ from .face_detector import FaceDetector, FaceObservation, same_face, scaled
 from .face_finder import SMALLEST, FaceFinder
 from .face_measures import confidence, gaze_angles, lid_openings, roll
 from .people import COAST, KNOWN, NEAR, SPEED, Person, match, outgrown
-from .registration import geometric_features, register
+from .registration import cut_face, geometric_features, registering_affine, warp_cut
 from .view import BORDER_GREY, View, around
 
 MAX_FACES = 8  # in one picture
@@ -56,6 +56,45 @@ class TrackedFace:
     confidence: float = 0.0
     name: str = ""
     turns: int = 0
+
+
+@dataclass(frozen=True)
+class FollowedFace:
+    """What the tracker itself says of one frame: a TrackedFace in the making.
+
+    index, time, size, name, turns as there. observation: the chosen face in pixels of the frame as
+    it was looked at, None where it was not found; full: the same in pixels of the full frame; cut:
+    what is registered, see `cut_face`.
+    """
+
+    index: int
+    time: float
+    size: tuple[int, int]
+    name: str
+    turns: int
+    observation: FaceObservation | None = None
+    full: FaceObservation | None = None
+    cut: tuple[np.ndarray, np.ndarray] | None = None
+
+    @property
+    def found(self) -> bool:
+        return self.observation is not None
+
+    def described(self) -> TrackedFace:
+        """The face registered and measured."""
+        told = TrackedFace(self.index, self.time, self.size, name=self.name, turns=self.turns)
+        if self.observation is None or self.cut is None:
+            return told
+        return replace(
+            told,
+            found=True,
+            observation=self.full,
+            face=warp_cut(*self.cut),
+            geometry=geometric_features(self.observation.landmarks49),
+            gaze=gaze_angles(self.observation.arkit),
+            lids=lid_openings(self.observation),
+            confidence=confidence(self.observation),
+        )
 
 
 class FaceTracker:
@@ -115,6 +154,10 @@ class FaceTracker:
 
     def track(self, frame: Frame) -> TrackedFace:
         """The chosen face in the next frame; frames come in the order of their times."""
+        return self.follow(frame).described()
+
+    def follow(self, frame: Frame) -> FollowedFace:
+        """The same for those who describe it elsewhere: that needs no tracker and no frame."""
         if self.stills:
             return self._choose_still(frame)
         frame = frame.turned(self.turns)
@@ -122,10 +165,12 @@ class FaceTracker:
         turned, observation = self._follow(frame)
         return self._told(turned, observation, self.turns)
 
-    def _told(self, frame: Frame, observation: FaceObservation | None, turns: int) -> TrackedFace:
-        if observation is None:
-            return TrackedFace(frame.index, frame.time, frame.size, name=frame.name, turns=turns)
-        return replace(_describe(frame, observation), turns=turns)
+    def _told(self, frame: Frame, face: FaceObservation | None, turns: int) -> FollowedFace:
+        told = FollowedFace(frame.index, frame.time, frame.size, frame.name, turns)
+        if face is None:
+            return told
+        cut = cut_face(frame.rgb, registering_affine(face.landmarks49))
+        return replace(told, observation=face, full=_in_full_pixels(face, frame), cut=cut)
 
     # --- the way a face stands ---
 
@@ -161,7 +206,7 @@ class FaceTracker:
 
     # --- separate pictures ---
 
-    def _choose_still(self, frame: Frame) -> TrackedFace:
+    def _choose_still(self, frame: Frame) -> FollowedFace:
         turns, faces = self._upright(frame, self._search(frame))
         self._turned_pictures += turns > 0
         return self._told(frame.turned(turns), self._pick(faces), turns)
@@ -349,23 +394,6 @@ def _parse_choice(face: str) -> str | int:
     raise UsageError(
         f"unknown choice of face {face!r}.",
         fix=f"use {', '.join(CHOICES)} or a number, counted from 0 at the left",
-    )
-
-
-def _describe(frame: Frame, observation: FaceObservation) -> TrackedFace:
-    points = observation.landmarks49
-    return TrackedFace(
-        index=frame.index,
-        time=frame.time,
-        size=frame.size,
-        found=True,
-        observation=_in_full_pixels(observation, frame),
-        face=register(frame.rgb, points),
-        geometry=geometric_features(points),
-        gaze=gaze_angles(observation.arkit),
-        lids=lid_openings(observation),
-        confidence=confidence(observation),
-        name=frame.name,
     )
 
 

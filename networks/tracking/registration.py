@@ -156,6 +156,12 @@ def warp_face(picture: np.ndarray, affine: np.ndarray) -> np.ndarray:
         picture: (H, W, 3) RGB or (H, W) grey, uint8.
         affine: (2, 3) picture pixels -> registered pixels.
     """
+    return warp_cut(*cut_face(picture, affine))
+
+
+def cut_face(picture: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(what `warp_cut` needs of a picture: grey uint8, a few hundred pixels wide, the affine (2, 3)
+    from there); arguments as of `warp_face`."""
     import cv2  # here: the features are also measured in Blender's process, which lacks it
 
     part, affine = _around_face(picture, np.asarray(affine, float))
@@ -168,6 +174,13 @@ def warp_face(picture: np.ndarray, affine: np.ndarray) -> np.ndarray:
         part = cv2.resize(part, small, interpolation=cv2.INTER_AREA)
         shift = (ratio - 1) / 2
         affine = np.column_stack([affine[:, :2] * ratio, affine[:, :2] @ shift + affine[:, 2]])
+    return part, affine
+
+
+def warp_cut(part: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """The registered face (256, 256) uint8 of what `cut_face` gives."""
+    import cv2
+
     size = (REGISTERED_SIZE, REGISTERED_SIZE)
     return cv2.warpAffine(
         part, affine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE

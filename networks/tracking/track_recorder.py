@@ -469,4 +469,5 @@ def _between(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
 
 
 def _bytes(value, shape: tuple[int, ...], dtype) -> bytes:
-    return np.broadcast_to(np.asarray(value, dtype), shape).tobytes()
+    row = np.asarray(value, dtype)
+    return (row if row.shape == shape else np.broadcast_to(row, shape)).tobytes()

@@ -159,6 +159,11 @@ def test_what_viewers_named_is_stored():
         assert set(shares) <= {p.name for p in known[name].key_poses}
 
 
+def selected_bones(rig):
+    holders = {b.name: b if "select" in b.bl_rna.properties else b.bone for b in rig.pose.bones}
+    return {name for name, holder in holders.items() if holder.select}
+
+
 def test_selecting_a_rig_selects_the_bones_that_are_keyed():
     from exprgen.exprgen_addon.characters import in_scene
 
@@ -166,14 +171,34 @@ def test_selecting_a_rig_selects_the_bones_that_are_keyed():
     (mira,) = in_scene.append_characters([profile_of("mira")], bpy.context.scene)
     rig = in_scene.rig_of(mira)
     assert in_scene.select_rig(mira)
-    chosen = {
-        bone.name
-        for bone in rig.pose.bones
-        if (bone if "select" in bone.bl_rna.properties else bone.bone).select
-    }
+    chosen = selected_bones(rig)
     targets = [t for c in mira.profile.controls for t in c.targets if t.id_name == rig.name]
     assert chosen == {t.data_path.split('"')[1] for t in targets}
     assert 0 < len(chosen) < len(rig.pose.bones)
+
+
+def test_who_deselected_every_bone_gets_those_that_are_keyed_and_nobody_else():
+    from exprgen.exprgen_addon.characters import in_scene
+
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    (mira,) = in_scene.append_characters([profile_of("mira")], bpy.context.scene)
+    rig = in_scene.rig_of(mira)
+    in_scene.select_rig(mira)
+    keyed = selected_bones(rig)
+    bpy.ops.object.mode_set(mode="POSE")
+    bpy.ops.pose.select_all(action="DESELECT")
+    assert not selected_bones(rig)
+    assert in_scene.select_bones_where_none(mira)
+    assert selected_bones(rig) == keyed
+    bpy.ops.pose.select_all(action="DESELECT")
+    one = rig.pose.bones[min(keyed)]
+    (one if "select" in one.bl_rna.properties else one.bone).select = True
+    assert not in_scene.select_bones_where_none(mira)
+    assert selected_bones(rig) == {one.name}, "a selection stays"
+    bpy.ops.pose.select_all(action="DESELECT")
+    bpy.ops.object.mode_set(mode="OBJECT")
+    rig.select_set(False)
+    assert not in_scene.select_bones_where_none(mira), "its keys are not shown anyway"
 
 
 def test_the_board_names_its_handles_and_they_can_be_grabbed():

@@ -14,7 +14,7 @@ from ....networks.errors import ExprGenError
 from ....networks.reading import parse_json
 from ....networks.records import as_record, json_text
 from ...characters import casting
-from ...characters.in_scene import collections_in, select_rig
+from ...characters.in_scene import collections_in, select_bones_where_none, select_rig
 from ...engine.task_queue import Task
 from ...keying.punch import Punch
 from .. import job_timer, references, review
@@ -208,12 +208,17 @@ class EXPRGEN_OT_neutral_here(bpy.types.Operator):
 
 def _show_keyed(scene: bpy.types.Scene) -> None:
     """Select the primary's rig, so that the timeline shows its keys; who has something of a
-    character selected keeps it."""
+    character selected keeps it, and of a selected rig without a selected bone gets those that are
+    keyed: with Only Show Selected, as Blender comes, the timeline and the curves show no others."""
     context = bpy.context
     everything = [o for c in collections_in(scene) for o in c.all_objects]
-    if scene != context.scene or any(o.select_get() for o in everything):
+    if scene != context.scene:
         return
     cast = cast_of(scene)
+    if any(o.select_get() for o in everything):
+        for character in cast.driven:
+            select_bones_where_none(character)
+        return
     lead = next((c for c in cast.driven if c.profile.name == cast.primary.name), cast.driven[0])
     select_rig(lead)
 

@@ -8,21 +8,28 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from exprgen.networks.characters.profile import load_profile, sample_characters
 from exprgen.networks.errors import ModelError, UsageError
 from exprgen.networks.evaluation.runtimes import LARGEST_DIFFERENCE, runtimes
 from exprgen.networks.inference.network import Network, softmax
 from exprgen.networks.inference.onnx_graph import Graph
 from exprgen.networks.inference.opening import fitted
-from exprgen.networks.inference.table1 import FaceReaders, table1
+from exprgen.networks.inference.table1 import (
+    FaceReaders,
+    every_second,
+    every_second_weight,
+    table1,
+)
 from exprgen.networks.inference.teacher import Teacher
 from exprgen.networks.models.cnn_3d import EXTRA_NAMES, rig_regressor
-from exprgen.networks.models.face_input import resampling
+from exprgen.networks.models.face_input import EMPTY, grey_faces, resampling
 from exprgen.networks.models.layouts import TEACHER_SIZE
 from exprgen.networks.models.perceptual import hcnn
 from exprgen.networks.models.teacher import teacher, teacher_opinion
 from exprgen.networks.models.weights_io import WeightsInfo, weights_of
 from exprgen.networks.models.weights_places import WEIGHTS
 from exprgen.networks.perception.joint_opinion import PerceptionRunner
+from exprgen.networks.perception.needed_weights import load_runner
 
 torch.set_num_threads(1)  # small networks: threads would only wait for each other
 
@@ -78,6 +85,28 @@ def test_faces_are_resampled_as_torch_does(old, new):
     )
     ours = resampling(old, new) @ x @ resampling(old, new).T
     np.testing.assert_allclose(ours, theirs[0, 0].numpy(), atol=2e-3)
+
+
+@pytest.mark.parametrize(("shape", "new"), [((256, 256), 112), ((40, 90), 64), ((64, 64), 64)])
+def test_faces_are_resampled_in_parts_as_in_one(shape, new):
+    faces = np.random.default_rng(1).integers(0, 256, (2, *shape), dtype=np.uint8)
+    height, width = shape
+    whole = resampling(height, new) @ faces.astype(np.float32) @ resampling(width, new).T
+    deviation = whole.std((1, 2), keepdims=True) + EMPTY
+    whole = (whole - whole.mean((1, 2), keepdims=True)) / deviation
+    assert np.abs(grey_faces(faces, new)[:, 0] - whole).max() < 1e-4
+
+
+@pytest.mark.parametrize("size", [12, 13])
+def test_every_second_pixel_gives_what_the_stride_gives(size):
+    random = np.random.default_rng(2)
+    faces, weight = random.normal(size=(2, 1, size, size)), random.normal(size=(3, 1, 11, 11))
+    given = torch.from_numpy(faces).float(), torch.from_numpy(weight).float()
+    wanted = torch.nn.functional.conv2d(*given, stride=2, padding=5)
+    parts = torch.from_numpy(every_second(faces)), torch.from_numpy(every_second_weight(weight))
+    found = torch.nn.functional.conv2d(parts[0], parts[1].float())
+    assert found.shape == wanted.shape
+    assert torch.allclose(found, wanted, atol=1e-4)
 
 
 @torch.inference_mode()
@@ -182,6 +211,21 @@ def test_runner_gives_probabilities_and_unit_values():
     nothing = look(faces[:0])
     assert nothing["expression"].shape == (0, 7)
     assert nothing["rig"]["x"].shape == (0, 4)
+
+
+def test_a_runner_that_is_ready_makes_no_network_for_a_clip_s_face(monkeypatch):
+    made = []
+    make = Network._made
+    monkeypatch.setattr(Network, "_made", lambda self, n: made.append(n) or make(self, n))
+    runner, _ = load_runner([load_profile(c.path) for c in sample_characters()[:1]])
+    runner.prepare()
+    count = len(made)
+    faces = np.random.default_rng(3).integers(0, 256, (1, 256, 256), dtype=np.uint8)
+    given = faces, np.zeros((1, 9), np.float32), np.zeros((1, 52), np.float32)
+    runner(*given, mirrored=False)
+    runner.units(*given)
+    assert count
+    assert len(made) == count
 
 
 def test_runner_checks_at_the_door():

@@ -108,6 +108,22 @@ def test_clip_from_file_to_faces(tmp_path):
     assert 0 < found[0].confidence <= 1
 
 
+def test_a_followed_face_is_described_without_its_frame_as_with_it():
+    pictures = [draw(scene(), 120 + 3 * i, 110) for i in range(3)]
+    with FaceTracker() as tracker:
+        followed = []
+        for frame in frames(pictures):
+            followed.append(tracker.follow(frame))
+            frame.rgb[:] = 0  # its buffer may be the next frame's
+    whole = follow([draw(scene(), 120 + 3 * i, 110) for i in range(3)])
+    for mine, other in zip((face.described() for face in followed), whole, strict=True):
+        assert mine.found
+        np.testing.assert_array_equal(mine.face, other.face)
+        np.testing.assert_array_equal(mine.geometry, other.geometry)
+        np.testing.assert_array_equal(mine.observation.landmarks, other.observation.landmarks)
+        assert (mine.index, mine.confidence) == (other.index, other.confidence)
+
+
 def test_a_mouth_that_opens_at_once_is_open_in_the_same_frame():
     shut, wide = (draw(scene(), 160, 110, mouth=mouth) for mouth in (0.0, 1.0))
 
