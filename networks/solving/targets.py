@@ -18,6 +18,7 @@ from ..vocabulary import ARKIT_CHANNELS
 from .actor import TURNED, ActorRelations
 from .contact import BLINK_SECONDS
 from .relations import (
+    INDEX,
     JAW,
     LID_GAPS,
     LIP_GAPS,
@@ -105,6 +106,8 @@ ROUND = 3.0
 """Factor on the weights of what makes pursed lips look so: how far forward and full they are."""
 NARROW = 0.12
 """Eye distances by which a mouth is narrower than about that moment when it is round."""
+ASIDE = 0.04
+"""Eye distances by which a pursed mouth may seem to be aside; half of a small "oo"."""
 HOLD = 0.2
 """How much a unit value away from the prior weighs against an eye distance's error."""
 SMILING = 0.3
@@ -266,7 +269,7 @@ def targets_for(
     """The targets of a character at the frames' `times` (N,) seconds."""
     response = geometry.response
     scale = scales(actor, geometry, settings)
-    moved = _drooping(actor.moved * scale, settings)
+    moved = _centred(_drooping(actor.moved * scale, settings), actor.pursed)
     moved = _into_reach(times, moved, actor.quick * scale, geometry)
     values = response.rest + moved
     sizes = np.clip(by_size(_proportions(actor, response)), *SIZE_LIMITS)
@@ -309,6 +312,14 @@ def _drooping(moved: np.ndarray, settings: RetargetSettings) -> np.ndarray:
     more = settings.articulation / (1.0 + SMILING * (settings.articulation - 1.0))
     out = moved.copy()
     out[:, BENDS] *= np.where(moved[:, BENDS] < 0.0, more, 1.0)
+    return out
+
+
+def _centred(moved: np.ndarray, pursed: np.ndarray) -> np.ndarray:
+    """Motions (N, K) whose `pursed` (N,) mouths go aside by what is surely more than an error."""
+    out, side = moved.copy(), INDEX["mouth_side"]
+    less = np.maximum(np.abs(moved[:, side]) - ASIDE * pursed, 0.0)
+    out[:, side] = np.sign(moved[:, side]) * less
     return out
 
 

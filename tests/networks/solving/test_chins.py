@@ -10,9 +10,16 @@ from exprgen.networks.characters.response import load_response
 from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving.actor import actor_relations
 from exprgen.networks.solving.perform import solve_relations
-from exprgen.networks.solving.relations import JAW, LIP_GAPS, LOWER_LIP, NAMES, WIDTH
+from exprgen.networks.solving.relations import INDEX, JAW, LIP_GAPS, LOWER_LIP, NAMES, WIDTH
 from exprgen.networks.solving.smoothing import slow, without_dips
-from exprgen.networks.solving.targets import INNER_BROWS, Geometry, bound_targets, heavier
+from exprgen.networks.solving.targets import (
+    ASIDE,
+    INNER_BROWS,
+    Geometry,
+    _centred,
+    bound_targets,
+    heavier,
+)
 from exprgen.networks.solving.told_shapes import _opened_downwards
 from exprgen.tests.support import acted
 
@@ -128,3 +135,12 @@ def test_eyes_that_blink_often_are_not_heavy_and_those_under_a_scowl_are(mira):
     calm, scowling = (heavier(TIMES, replace(held, moved=m)) for m in (actor.moved, low))
     assert (calm < held.lids).all()
     assert (scowling < calm - 0.05).all()
+
+
+def test_a_pursed_mouth_goes_aside_by_more_than_an_error():
+    moved = np.zeros((3, len(NAMES)))
+    side = INDEX["mouth_side"]
+    moved[:, side] = 0.03, -0.12, 0.12
+    kept = _centred(moved, np.array([1.0, 1.0, 0.0]))
+    assert kept[:, side] == pytest.approx([0.0, -0.12 + ASIDE, 0.12])
+    assert not np.delete(kept, side, axis=1).any()
