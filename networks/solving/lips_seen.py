@@ -98,15 +98,22 @@ def slit_seen(track: FaceTrack, gap: np.ndarray, chance: np.ndarray) -> np.ndarr
     sure = (chance[rows] > SURE) & (gap[rows] < SURE_GAP)
     if sure.sum() < LEAST_SURE:
         return slit
-    mouths = np.stack([seen[i] for i in rows])
+    told = _beyond_closed(np.stack([seen[i] for i in rows]), gap[rows], sure)
+    told[np.abs(head_angles(track.head_pose[rows])[:, 1]) > FACING] = 0.0
+    return np.where(near, np.interp(track.times, track.times[rows], told), 0.0)
+
+
+def _beyond_closed(mouths: np.ndarray, gap: np.ndarray, sure: np.ndarray) -> np.ndarray:
+    """(R,) what is seen between the lips of mouths (R, 65, 33) beyond those that are closed for
+    `sure` (R,), by their hollows and a little by their gap (R,); 0 where they look like no mouth of
+    this actor."""
     hollow = _in_blocks(hollows, mouths)
     more = hollow - np.percentile(hollow[sure], CLOSED_SHARE)
-    wider = GAP_SAYS * (gap[rows] - np.median(gap[rows][sure]))
+    wider = GAP_SAYS * (gap - np.median(gap[sure]))
     usual = np.median(mouths[sure][:: 1 + int(sure.sum()) // USUAL], axis=0)
-    clear = _in_blocks(lambda some: likeness(some, usual), mouths) > ALIKE
-    clear &= np.abs(head_angles(track.head_pose[rows])[:, 1]) < FACING
-    told = np.where(clear, np.maximum(more + np.clip(wider, 0.0, GAP_MOST), 0.0), 0.0)
-    return np.where(near, np.interp(track.times, track.times[rows], told), 0.0)
+    alike = _in_blocks(lambda some: likeness(some, usual), mouths)
+    told = np.maximum(more + np.clip(wider, 0.0, GAP_MOST), 0.0)
+    return np.where(alike > ALIKE, told, 0.0)
 
 
 def mouth_laid_straight(track: FaceTrack, frame: int) -> np.ndarray | None:
