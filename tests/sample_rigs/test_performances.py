@@ -109,7 +109,7 @@ def test_brows_lie_as_differently_as_peoples_in_one_set():
 
 def test_some_feel_throughout_and_every_face_goes_with_what_it_says():
     s = PerformanceSettings()
-    lines = [performances._held(performances._talker(s, "train"), i) for i in range(60)]
+    lines = [performances._held(performances._talker(s, "train"), i, s.lasting) for i in range(60)]
     assert all(line.signals for line in lines)
     lasting = np.mean([line.lasting for line in lines])
     assert 0.25 < lasting < 0.55
