@@ -59,6 +59,8 @@ BEGUN = "settings.json"
 """In a set's folder, what it is made with."""
 COUNTS = ("clips", "val_clips", "stills", "val_stills")
 """The settings that say how many there are: a set may grow."""
+LATER = {"lasting": 0.4}
+"""Settings that older sets don't tell, and what they were made with."""
 LEAST_SIZE = 16
 """Pixels of a side of a picture."""
 MOST_LOWERED = 0.02
@@ -187,7 +189,7 @@ def _begin(out: Path, s: PerformanceSettings) -> None:
         write_text(path, json.dumps(own, indent=1) + "\n")
         return
     kept = read_json(path)
-    begun = kept if isinstance(kept, dict) else {}
+    begun = LATER | kept if isinstance(kept, dict) else {}
     other = [f"--{name} {begun.get(name)}" for name in own if begun.get(name) != own[name]]
     if other:
         raise UsageError(

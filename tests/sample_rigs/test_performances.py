@@ -180,6 +180,17 @@ def test_a_folder_goes_on_with_its_own_settings_alone(tmp_path):
         build_performances(tmp_path, replace(nothing, seed=1, lower_brows=0.0))
 
 
+def test_an_older_folder_that_does_not_tell_what_lasts_goes_on(tmp_path):
+    nothing = PerformanceSettings(clips=0, val_clips=0, stills=0, val_stills=0)
+    build_performances(tmp_path, nothing)
+    path = tmp_path / performances.BEGUN
+    path.write_text(path.read_text().replace(',\n "lasting": 0.4', ""))
+    assert "lasting" not in path.read_text()
+    assert build_performances(tmp_path, nothing) == []
+    with pytest.raises(UsageError, match=r"begun with --lasting 0\.4"):
+        build_performances(tmp_path, replace(nothing, lasting=0.5))
+
+
 @pytest.mark.skipif(not sample_characters(), reason="no sample characters")
 def test_a_quickly_drawn_picture_is_like_a_drawn_one():
     pytest.importorskip("warp")
