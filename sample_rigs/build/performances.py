@@ -59,9 +59,8 @@ BEGUN = "settings.json"
 """In a set's folder, what it is made with."""
 COUNTS = ("clips", "val_clips", "stills", "val_stills")
 """The settings that say how many there are: a set may grow."""
-LASTING = 0.4
-"""Share of the clips with a feeling in which it lasts from before the clip until after it."""
-
+LATER = {"lasting": 0.4}
+"""Settings that older sets don't tell, and what they were made with."""
 LEAST_SIZE = 16
 """Pixels of a side of a picture."""
 MOST_LOWERED = 0.02
@@ -74,7 +73,9 @@ class PerformanceSettings:
     many pictures; each person has `each`. size: pixels of a side. fps: frames a second. seed: of
     everything. lower_brows: metres by which brows lie lower than the base mesh has them, on the
     mean; as it is the tracker reads them at rest as it reads people's on the mean, with 0 as
-    raised. brows_apart: metres by which a person's brows lie higher or lower than that at most."""
+    raised. brows_apart: metres by which a person's brows lie higher or lower than that at most.
+    lasting: share of the clips with a feeling in which it lasts from before the clip until after
+    it."""
 
     people: int = 20
     val_people: int = 8
@@ -88,6 +89,7 @@ class PerformanceSettings:
     seed: int = 0
     lower_brows: float = 0.004
     brows_apart: float = 0.006
+    lasting: float = 0.4
 
     def __post_init__(self) -> None:
         if min(self.people, self.val_people, self.each - NEUTRALS, self.fps) < 1:
@@ -187,7 +189,7 @@ def _begin(out: Path, s: PerformanceSettings) -> None:
         write_text(path, json.dumps(own, indent=1) + "\n")
         return
     kept = read_json(path)
-    begun = kept if isinstance(kept, dict) else {}
+    begun = LATER | kept if isinstance(kept, dict) else {}
     other = [f"--{name} {begun.get(name)}" for name in own if begun.get(name) != own[name]]
     if other:
         raise UsageError(
@@ -210,7 +212,7 @@ def _build_clip(out: Path, s: PerformanceSettings, job: Job) -> None:
     profile = _profile(out, s, played_by)
     with QuickStudio(profile, StudioSettings(size=s.size), sky_every=SKY_EVERY) as studio:
         settings = _talker(s, job.split)
-        line = _held(settings, job.number)
+        line = _held(settings, job.number, s.lasting)
         mouth = Mouth.read(head_of(studio))
         played = perform(settings, job.number, line, mouth, played_by.rest)
         values = control_values(profile, played.performance)
@@ -226,16 +228,16 @@ def _talker(s: PerformanceSettings, split: str) -> TalkerSettings:
     return TalkerSettings(split, people, size=s.size, fps=s.fps, seed=s.seed)
 
 
-def _held(settings: TalkerSettings, number: int) -> Line:
-    """A talker's script, with feelings that are shown more or less, in some throughout, and a face
-    that goes with what is said."""
+def _held(settings: TalkerSettings, number: int, lasting: float) -> Line:
+    """A talker's script, with feelings that are shown more or less, in a share of clips throughout,
+    and a face that goes with what is said."""
     line = script(settings, number)
     rng = np.random.default_rng([settings.seed, SPLITS.index(settings.split), number, 23])
     feelings = tuple((pose, amount * float(rng.uniform(*HELD))) for pose, amount in line.feelings)
     # Nearer than for lips alone, a face that nods would leave the picture.
     look = replace(line.look, zoom=float(rng.uniform(1.12, 1.3)), shift=(0.0, 0.0))
-    lasting = bool(rng.random() < LASTING)
-    return replace(line, feelings=feelings, look=look, lasting=lasting, signals=True)
+    lasts = bool(rng.random() < lasting)
+    return replace(line, feelings=feelings, look=look, lasting=lasts, signals=True)
 
 
 def _clip_truth(played: Played, line: Line, played_by: Actor, job: Job) -> ActedTruth:

@@ -109,7 +109,7 @@ def test_brows_lie_as_differently_as_peoples_in_one_set():
 
 def test_some_feel_throughout_and_every_face_goes_with_what_it_says():
     s = PerformanceSettings()
-    lines = [performances._held(performances._talker(s, "train"), i) for i in range(60)]
+    lines = [performances._held(performances._talker(s, "train"), i, s.lasting) for i in range(60)]
     assert all(line.signals for line in lines)
     lasting = np.mean([line.lasting for line in lines])
     assert 0.25 < lasting < 0.55
@@ -178,6 +178,17 @@ def test_a_folder_goes_on_with_its_own_settings_alone(tmp_path):
     performances._begin(tmp_path, PerformanceSettings(clips=3))
     with pytest.raises(UsageError, match=r"begun with --seed 0 --lower_brows 0\.004"):
         build_performances(tmp_path, replace(nothing, seed=1, lower_brows=0.0))
+
+
+def test_an_older_folder_that_does_not_tell_what_lasts_goes_on(tmp_path):
+    nothing = PerformanceSettings(clips=0, val_clips=0, stills=0, val_stills=0)
+    build_performances(tmp_path, nothing)
+    path = tmp_path / performances.BEGUN
+    path.write_text(path.read_text().replace(',\n "lasting": 0.4', ""))
+    assert "lasting" not in path.read_text()
+    assert build_performances(tmp_path, nothing) == []
+    with pytest.raises(UsageError, match=r"begun with --lasting 0\.4"):
+        build_performances(tmp_path, replace(nothing, lasting=0.5))
 
 
 @pytest.mark.skipif(not sample_characters(), reason="no sample characters")

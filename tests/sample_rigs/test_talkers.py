@@ -164,6 +164,19 @@ def test_plain_speech_is_the_commonest_and_every_feeling_comes_at_every_strength
     assert shown == {(n, s) for n in set(named) for s in acting.STRENGTHS}
 
 
+@pytest.mark.parametrize("people", [5, 8, 28])
+def test_everybody_speaks_plainly_and_plays_every_feeling_in_the_end(people):
+    s = TalkerSettings(people=people)
+    lines = [script(s, i) for i in range(people * len(KINDS))]
+    played = {(x.number, tuple(label(pose) for pose, _ in x.feelings)) for x in lines}
+    assert played == {(n, kind) for n in cast("train", people) for kind in KINDS}
+
+
+def test_plain_speech_reaches_nearly_everybody_in_four_rounds():
+    lines = [script(TalkerSettings(people=28), i) for i in range(4 * 28)]
+    assert len({x.number for x in lines if not x.feelings}) >= 26
+
+
 def test_feelings_come_stay_and_go_and_leave_speech_its_mouth():
     times = np.arange(0, 6, 1 / 25)
     two = [acting.Feeling("anger_shout", 1.0, 0.5, 3.0), acting.Feeling("joy_teeth", 0.7, 2.7, 5.0)]

@@ -9,6 +9,7 @@ validation, and no sentence is in both splits.
 
 from __future__ import annotations
 
+import math
 import shutil
 import threading
 from collections.abc import Sequence
@@ -129,7 +130,7 @@ def script(s: TalkerSettings, clip: int) -> Line:
     people = cast(s.split, s.people)
     number = people[clip % len(people)]
     male = person(s.seed, number).phenotypes["gender"] > 0.5
-    poses = [n for name in KINDS[clip % len(KINDS)] for n in [lasting_pose(rng, name)]]
+    poses = [lasting_pose(rng, name) for name in _kind(clip, len(people))]
     strength = STRENGTHS[clip % len(STRENGTHS)]
     look = random_look(rng)
     return Line(
@@ -141,6 +142,12 @@ def script(s: TalkerSettings, clip: int) -> Line:
         feelings=tuple((pose, strength) for pose in poses),
         look=replace(look, zoom=float(rng.uniform(1.2, 1.4)), shift=(0.0, -0.04)),
     )
+
+
+def _kind(clip: int, people: int) -> tuple[str, ...]:
+    """Which of KINDS a clip is: one after the other, and one further each time that all kinds and
+    all people are back where they began, so that in the end everybody plays every kind."""
+    return KINDS[(clip + clip // math.lcm(people, len(KINDS))) % len(KINDS)]
 
 
 def lasting_pose(rng, expression: str) -> str:
