@@ -56,7 +56,7 @@ a hand most often, and nothing is told."""
 BLOCK = 512
 """Mouths that are looked at together."""
 FACING = np.radians(30.0)
-"""Yaw beyond which a mouth is seen too much from the side to tell."""
+"""Yaw beyond which a mouth is seen too much from the side to tell, or to be told by."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def slit_seen(track: FaceTrack, gap: np.ndarray, chance: np.ndarray) -> np.ndarr
         chance: (N,) how likely the lips touch (`lips_touch`).
     """
     slit = np.zeros(len(track))
-    near = gap < LIPS_NEVER
+    near = (gap < LIPS_NEVER) & (np.abs(head_angles(track.head_pose)[:, 1]) <= FACING)
     if track.meta.get("stills") or not has_pictures(track) or not near.any():
         return slit
     seen = {int(i): mouth_laid_straight(track, int(i)) for i in np.flatnonzero(track.found & near)}
@@ -99,7 +99,6 @@ def slit_seen(track: FaceTrack, gap: np.ndarray, chance: np.ndarray) -> np.ndarr
     if sure.sum() < LEAST_SURE:
         return slit
     told = _beyond_closed(np.stack([seen[i] for i in rows]), gap[rows], sure)
-    told[np.abs(head_angles(track.head_pose[rows])[:, 1]) > FACING] = 0.0
     return np.where(near, np.interp(track.times, track.times[rows], told), 0.0)
 
 

@@ -16,7 +16,7 @@ from exprgen.networks.solving.contact import (
     parted,
     still_shut,
 )
-from exprgen.networks.solving.lips_seen import LOWER, UPPER, lips_seen, slit_seen
+from exprgen.networks.solving.lips_seen import FACING, LOWER, UPPER, lips_seen, slit_seen
 from exprgen.networks.track import BRIDGED
 from exprgen.networks.tracking.registration import EYE_DISTANCE, apply_affine, registering_affine
 from exprgen.networks.tracking.track_recorder import encode_face
@@ -127,6 +127,17 @@ def test_a_hand_before_the_mouth_is_no_hole(closed):
     shut, hidden = mouth(middle, TONES["fair"]), mouth(middle, TONES["fair"], hand=True)
     pictures = [hidden if 10 <= i < 16 else shut for i in range(FRAMES)]
     assert seen(filmed(track, pictures)).max() < SLIT_OPENS
+
+
+def test_a_mouth_that_is_turned_away_does_not_say_how_this_actors_closed_mouth_looks(closed):
+    track, middle = closed
+    away = np.arange(FRAMES) >= 16
+    bare = mouth(middle, TONES["fair"], line=1.0)
+    lined = mouth(middle, TONES["fair"], height=3.0, wide=30.0)  # a closed one in a deep shadow
+    pose = track.head_pose.copy()
+    pose[away, :3, :3] = cv2.Rodrigues(np.array([0.0, 2.0 * FACING, 0.0]))[0]
+    slit = seen(replace(filmed(track, [bare if a else lined for a in away]), head_pose=pose))
+    assert slit.max() < SLIT_OPENS
 
 
 def test_nothing_is_told_without_pictures_or_of_separate_ones(closed):
