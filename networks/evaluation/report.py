@@ -293,7 +293,7 @@ def _performance_table(measured: dict, key: str, against: str | None = None) -> 
                 shown = ("not there" if n in lacks else m["columns"][n][key] for n in COLUMNS)
                 jitter = m["jitter"] and 1000.0 * m["jitter"]
                 own = (figures["switches"], figures.get("mimicry"))
-                row = (*(m[k] for k in _COUNTS.values()), m["delay"], jitter, *own)
+                row = (*_counts(m), m["delay"], jitter, *own)
                 rows.append((f"{method}/{character}", *shown, *row))
     rows += _tracker_rows(measured, key) if against else []
     return _table(head, rows, signed=True)
@@ -316,8 +316,13 @@ def _tracker_rows(measured: dict, key: str) -> list[tuple]:
     m = summarise(known)
     jitter = m["jitter"] and 1000.0 * m["jitter"]
     shown = (m["columns"][n][key] for n in COLUMNS)
-    counts = (m[k] for k in _COUNTS.values())
-    return [("tracker", *shown, *counts, m["delay"], jitter, None, None)]
+    return [("tracker", *shown, *_counts(m), m["delay"], jitter, None, None)]
+
+
+def _counts(means: dict) -> list[float | None]:
+    """The counts of `summarise`'s means; None for one that was not yet told when they were
+    measured: figures of earlier runs are shown with new ones."""
+    return [means.get(key) for key in _COUNTS.values()]
 
 
 def _strip_ratings(figures: dict) -> str:

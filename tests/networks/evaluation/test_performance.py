@@ -447,3 +447,6 @@ def test_the_report_says_what_is_not_there(tmp_path):
     text = write_html(figures, tmp_path / "evaluation.html").read_text()
     for word in ("exprgen/ann", "not there", "talk.mp4", "4.25"):
         assert word in text
+    earlier = figures["performance"]["means"]["ann"]["exprgen"]
+    del earlier["reached_as_tracked"]  # measured before that was told
+    assert "exprgen/ann" in write_html(figures, tmp_path / "evaluation.html").read_text()
