@@ -448,5 +448,13 @@ def test_the_report_says_what_is_not_there(tmp_path):
     for word in ("exprgen/ann", "not there", "talk.mp4", "4.25"):
         assert word in text
     earlier = figures["performance"]["means"]["ann"]["exprgen"]
+    true = {**performance.summarise([told]), "speech": {"reached": 0.9, "false": 0.1}}
+    with_truth = {
+        **figures["performance"],
+        "means": {"ann": {"exprgen": {**earlier, "truth": true}}},
+    }
+    text = write_html({"performance": with_truth}, tmp_path / "truth.html").read_text()
+    assert text.count("<th>closed, as tracked</th>") == 3, "of what is true nothing is tracked"
+    assert text.count("<th>closed</th>") == 4
     del earlier["reached_as_tracked"]  # measured before that was told
     assert "exprgen/ann" in write_html(figures, tmp_path / "evaluation.html").read_text()
