@@ -74,6 +74,9 @@ def evaluate(
     """
     figures = _earlier(plan.out)
     figures["settings"] = plan.to_json()
+    # Raters saw the sheets that are there, and this run may make others with other letters.
+    rated = [f for f in plan.ratings if _key(plan, f).is_file()]
+    said = _ratings(plan, run, rated)
     work = {
         "recognition": lambda: _recognition(plan, run),
         "feelings": lambda: measure_feelings(plan, run, counter, stop),
@@ -93,8 +96,7 @@ def evaluate(
         return None
     if plan.folds:
         figures["folds"] = [read_object(Path(f), "remove it") for f in plan.folds]
-    if plan.ratings:
-        figures |= _ratings(plan, run)
+    figures |= said | _ratings(plan, run, [f for f in plan.ratings if f not in rated])
     figures = _without_fields(figures)
     files = run("evaluation", {"step": "report", "figures": figures, "out": str(plan.out)})
     return {**figures, "files": {"json": files["json"], "html": files["html"]}}
@@ -412,10 +414,10 @@ def _clip(plan: Plan, run: Run, counter, stop) -> dict | None:
     }
 
 
-def _ratings(plan: Plan, run: Run) -> dict:
+def _ratings(plan: Plan, run: Run, files: list[str]) -> dict:
     """Of pictures and of strips, told apart by their fields."""
-    strips = [f for f in plan.ratings if rates_strips(Path(f))]
-    pictures = [f for f in plan.ratings if f not in strips]
+    strips = [f for f in files if rates_strips(Path(f))]
+    pictures = [f for f in files if f not in strips]
     out = {}
     if pictures:
         key, truth = (_sheet_file(plan, f"blind_{n}.csv", "transfer") for n in ("key", "truth"))
@@ -425,6 +427,12 @@ def _ratings(plan: Plan, run: Run) -> dict:
         key = _sheet_file(plan, "strips_key.csv", "performance")
         out["strip_ratings"] = score_strips(key, [Path(f) for f in strips])
     return out
+
+
+def _key(plan: Plan, ratings: str) -> Path:
+    """Where the key of what a file rates lies."""
+    name = "strips_key.csv" if rates_strips(Path(ratings)) else "blind_key.csv"
+    return plan.out / "sheets" / name
 
 
 def _sheet_file(plan: Plan, name: str, section: str) -> Path:

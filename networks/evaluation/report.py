@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -267,9 +268,10 @@ def _performance(figures: dict) -> str:
     return text
 
 
+AS_TRACKED = "reached_as_tracked"
 _COUNTS = {
     "closed": "reached",
-    "closed, as tracked": "reached_as_tracked",
+    "closed, as tracked": AS_TRACKED,
     "false closed": "false",
     "blinks": "blinks_met",
     "false blinks": "blinks_false",
@@ -283,7 +285,9 @@ def _performance_table(measured: dict, key: str, against: str | None = None) -> 
     Args:
         key: of `performance.summarise`'s columns. against: "truth", or None for the tracker.
     """
-    head = ("method/character", *COLUMNS, *_COUNTS, "delay", "jitter", "switches", "mimicry")
+    # Of what is true nothing is tracked.
+    counts = {name: k for name, k in _COUNTS.items() if not (against and k == AS_TRACKED)}
+    head = ("method/character", *COLUMNS, *counts, "delay", "jitter", "switches", "mimicry")
     rows = []
     for character, methods in measured["means"].items():
         lacks = measured["lacks"][character]
@@ -293,9 +297,10 @@ def _performance_table(measured: dict, key: str, against: str | None = None) -> 
                 shown = ("not there" if n in lacks else m["columns"][n][key] for n in COLUMNS)
                 jitter = m["jitter"] and 1000.0 * m["jitter"]
                 own = (figures["switches"], figures.get("mimicry"))
-                row = (*(m[k] for k in _COUNTS.values()), m["delay"], jitter, *own)
+                # Figures of an earlier run may lack what was not told then.
+                row = (*map(m.get, counts.values()), m["delay"], jitter, *own)
                 rows.append((f"{method}/{character}", *shown, *row))
-    rows += _tracker_rows(measured, key) if against else []
+    rows += _tracker_rows(measured, key, counts.values()) if against else []
     return _table(head, rows, signed=True)
 
 
@@ -310,14 +315,14 @@ def _speech_table(measured: dict) -> str:
     return _table(("method/character", "contacts of p, b, m", "false on vowels"), rows, signed=True)
 
 
-def _tracker_rows(measured: dict, key: str) -> list[tuple]:
-    """What the tracker itself sees of what is true: no method can know more."""
+def _tracker_rows(measured: dict, key: str, counts: Iterable[str]) -> list[tuple]:
+    """What the tracker itself sees of what is true: no method can know more. counts: of
+    `summarise`'s means."""
     known = [c["tracker"] for c in measured["clips"].values() if "tracker" in c]
     m = summarise(known)
     jitter = m["jitter"] and 1000.0 * m["jitter"]
     shown = (m["columns"][n][key] for n in COLUMNS)
-    counts = (m[k] for k in _COUNTS.values())
-    return [("tracker", *shown, *counts, m["delay"], jitter, None, None)]
+    return [("tracker", *shown, *map(m.get, counts), m["delay"], jitter, None, None)]
 
 
 def _strip_ratings(figures: dict) -> str:

@@ -86,7 +86,8 @@ class Shown:
     @staticmethod
     def of_row(row: Sequence[str]) -> Shown:
         number, clip, character, start, *rows = row
-        methods = tuple(tuple(methods.split(AND)) for methods in rows)
+        # Sheets have more rows or fewer, and a spreadsheet fills the lines of a key up.
+        methods = tuple(tuple(methods.split(AND)) for methods in rows if methods)
         return Shown(int(number), clip, character, float(start), methods)
 
 
@@ -151,13 +152,13 @@ def _means(answers: list) -> dict:
 def _answers(path: Path, shown: dict[int, Shown]):
     """(sheet, methods, (closeness, feeling, kept)) of each line of a rater."""
     for row in read_table(path):
-        number, letter, *said = (field.strip() for field in row)
+        number, *said = (field.strip() for field in row)
         if not number.isdigit():
             continue  # a heading
         try:
-            sheet = shown[int(number)]
-            closeness, feeling, kept = map(float, said)
-            methods = sheet.methods[LETTERS.index(letter.upper())]
+            letter, sheet = said[0].upper(), shown[int(number)]
+            closeness, feeling, kept = map(float, said[1:])
+            methods = sheet.methods[[*LETTERS].index(letter)]
         except (KeyError, IndexError, ValueError):
             closeness = np.nan
         if not (LOWEST <= closeness <= HIGHEST and LOWEST <= feeling <= HIGHEST and kept in (0, 1)):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..track import FaceTrack
+from ..tracking.lost_frames import classify_losses, fill_lost
 from ..tracking.registration import EYE_DISTANCE
 from .contact import LIPS_NEVER, LIPS_PARTED, SLIT_PARTED, SLIT_TELLS, lips_shut, still_shut
 from .head_and_gaze import head_angles
@@ -56,7 +57,7 @@ a hand most often, and nothing is told."""
 BLOCK = 512
 """Mouths that are looked at together."""
 FACING = np.radians(30.0)
-"""Yaw beyond which a mouth is seen too much from the side to tell."""
+"""Yaw beyond which a mouth is seen too much from the side to tell, or to be told by."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +84,15 @@ def lips_seen(track: FaceTrack, gap: np.ndarray, chance: np.ndarray | None) -> L
 def slit_seen(track: FaceTrack, gap: np.ndarray, chance: np.ndarray) -> np.ndarray:
     """(N,) how much is seen between the lips beyond this actor's closed mouth, eye distances of
     darkness; 0 where the gap leaves no doubt, where a mouth can't be seen, and of a track without
-    pictures or of separate ones. Frames whose face or picture is missing are between the others.
+    pictures or of separate ones. Frames whose face or picture is missing are filled as lost ones
+    are: from their neighbours for a moment, then by a mouth at rest.
 
     Args:
         gap: (N,) lip gap, eye distances, seen from the actor's own closed mouth.
         chance: (N,) how likely the lips touch (`lips_touch`).
     """
     slit = np.zeros(len(track))
-    near = gap < LIPS_NEVER
+    near = (gap < LIPS_NEVER) & (np.abs(head_angles(track.head_pose)[:, 1]) <= FACING)
     if track.meta.get("stills") or not has_pictures(track) or not near.any():
         return slit
     seen = {int(i): mouth_laid_straight(track, int(i)) for i in np.flatnonzero(track.found & near)}
@@ -98,9 +100,11 @@ def slit_seen(track: FaceTrack, gap: np.ndarray, chance: np.ndarray) -> np.ndarr
     sure = (chance[rows] > SURE) & (gap[rows] < SURE_GAP)
     if sure.sum() < LEAST_SURE:
         return slit
-    told = _beyond_closed(np.stack([seen[i] for i in rows]), gap[rows], sure)
-    told[np.abs(head_angles(track.head_pose[rows])[:, 1]) > FACING] = 0.0
-    return np.where(near, np.interp(track.times, track.times[rows], told), 0.0)
+    slit[rows] = _beyond_closed(np.stack([seen[i] for i in rows]), gap[rows], sure)
+    looked = track.found.copy()
+    looked[[i for i, mouth in seen.items() if mouth is None]] = False
+    filled = fill_lost(track.times, classify_losses(track.times, looked), slit)
+    return np.where(near, filled, 0.0)
 
 
 def _beyond_closed(mouths: np.ndarray, gap: np.ndarray, sure: np.ndarray) -> np.ndarray:

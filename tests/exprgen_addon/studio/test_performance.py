@@ -1,7 +1,6 @@
 """`exprgen evaluate --only performance` from a clip to figures and strips, with a made-up character
 and random weights; only the tracker is replaced."""
 
-import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -92,10 +91,9 @@ def test_performances_are_measured_shown_and_rated(plan, monkeypatch, tmp_path):
     assert "mouth sideways" in measured["lacks"]["ann"]
     (sheet,), key = measured["strips"]["sheets"], measured["strips"]["key"]
     assert Path(sheet).is_file()
-    with open(key, newline="") as f:
-        (row,) = csv.reader(f)
-    assert row[1:3] == ["talk.mp4", "ann"]
-    assert sorted(row[4:]) == sorted(methods)
+    (window,) = windows.load_key(Path(key)).values()
+    assert (window.clip, window.character) == ("talk.mp4", "ann")
+    assert sorted(m for shared in window.methods for m in shared) == sorted(methods)
     assert json.loads((plan.out / "evaluation.json").read_text())["performance"] == measured
     # What is there is neither analysed, posed nor rendered again.
     posed = next((plan.out / "performance").rglob("exprgen_ann.npz"))
@@ -108,9 +106,14 @@ def test_performances_are_measured_shown_and_rated(plan, monkeypatch, tmp_path):
     assert measure(plan, run)["performance"] == measured
     assert posed.stat().st_mtime_ns == before
     answers = tmp_path / "anna.csv"
-    answers.write_text("".join(f"1,{letter},3,2,{int(letter == 'A')}\n" for letter in "ABC"))
+    rows = windows.LETTERS[: len(window.methods)]
+    answers.write_text("".join(f"1,{letter},3,2,{int(letter == 'A')}\n" for letter in rows))
     rated = measure(replace(plan, only=(), ratings=(str(answers),)))["strip_ratings"]
-    assert rated[row[4]] == {"closeness": 3, "feeling": 2, "kept": 1, "answers": 1}
+    assert rated[window.methods[0][0]] == {"closeness": 3, "feeling": 2, "kept": 1, "answers": 1}
+    # They are of the sheets that were there, though this run shows less on its own.
+    again = measure(replace(plan, methods=("exprgen",), ratings=(str(answers),)))
+    assert again["strip_ratings"] == rated
+    assert windows.load_key(Path(key))[1].methods == (("exprgen",),)
 
 
 def _short(made):

@@ -414,10 +414,20 @@ def test_ratings_of_strips_are_scored_by_method(sheets, tmp_path):
     scored = windows.score_strips(key, [rater, rater])
     assert scored["blendshapes"] == {"closeness": 4, "feeling": 3, "kept": 1, "answers": 8}
     assert scored["exprgen/bob"]["answers"] == 4
-    for line in ("1,D,4,3,1", "9,A,4,3,1", "1,A,6,3,1", "1,A,4,3,2", "1,A,good,3,1"):
+    wrong = ("1,D,4,3,1", "9,A,4,3,1", "1,A,6,3,1", "1,A,4,3,2", "1,A,good,3,1", "1,,4,3,1")
+    for line in (*wrong, "1,AB,4,3,1", "1"):
         rater.write_text(line + "\n")
         with pytest.raises(InputError, match="rates no row"):
             windows.score_strips(key, [rater])
+
+
+def test_a_key_with_one_name_a_row_or_with_lines_filled_up_is_read(tmp_path):
+    key = tmp_path / "key.csv"
+    lines = ("1,talk.mp4,ann,0.5,blendshapes,exprgen,emphasis-0", "2,talk.mp4,ann,2,exprgen+x,y,")
+    key.write_text("\n".join(lines) + "\n")
+    told = windows.load_key(key)
+    assert told[1].methods == (("blendshapes",), ("exprgen",), ("emphasis-0",))
+    assert told[2].methods == (("exprgen", "x"), ("y",))
 
 
 def test_the_report_says_what_is_not_there(tmp_path):
@@ -437,3 +447,14 @@ def test_the_report_says_what_is_not_there(tmp_path):
     text = write_html(figures, tmp_path / "evaluation.html").read_text()
     for word in ("exprgen/ann", "not there", "talk.mp4", "4.25"):
         assert word in text
+    earlier = figures["performance"]["means"]["ann"]["exprgen"]
+    true = {**performance.summarise([told]), "speech": {"reached": 0.9, "false": 0.1}}
+    with_truth = {
+        **figures["performance"],
+        "means": {"ann": {"exprgen": {**earlier, "truth": true}}},
+    }
+    text = write_html({"performance": with_truth}, tmp_path / "truth.html").read_text()
+    assert text.count("<th>closed, as tracked</th>") == 3, "of what is true nothing is tracked"
+    assert text.count("<th>closed</th>") == 4
+    del earlier["reached_as_tracked"]  # measured before that was told
+    assert "exprgen/ann" in write_html(figures, tmp_path / "evaluation.html").read_text()

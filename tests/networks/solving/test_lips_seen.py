@@ -16,8 +16,9 @@ from exprgen.networks.solving.contact import (
     parted,
     still_shut,
 )
-from exprgen.networks.solving.lips_seen import LOWER, UPPER, lips_seen, slit_seen
+from exprgen.networks.solving.lips_seen import FACING, LOWER, UPPER, lips_seen, slit_seen
 from exprgen.networks.track import BRIDGED
+from exprgen.networks.tracking.lost_frames import classify_losses
 from exprgen.networks.tracking.registration import EYE_DISTANCE, apply_affine, registering_affine
 from exprgen.networks.tracking.track_recorder import encode_face
 from exprgen.networks.vocabulary import LANDMARKS
@@ -129,6 +130,17 @@ def test_a_hand_before_the_mouth_is_no_hole(closed):
     assert seen(filmed(track, pictures)).max() < SLIT_OPENS
 
 
+def test_a_mouth_that_is_turned_away_does_not_say_how_this_actors_closed_mouth_looks(closed):
+    track, middle = closed
+    away = np.arange(FRAMES) >= 16
+    bare = mouth(middle, TONES["fair"], line=1.0)
+    lined = mouth(middle, TONES["fair"], height=3.0, wide=30.0)  # a closed one in a deep shadow
+    pose = track.head_pose.copy()
+    pose[away, :3, :3] = cv2.Rodrigues(np.array([0.0, 2.0 * FACING, 0.0]))[0]
+    slit = seen(replace(filmed(track, [bare if a else lined for a in away]), head_pose=pose))
+    assert slit.max() < SLIT_OPENS
+
+
 def test_nothing_is_told_without_pictures_or_of_separate_ones(closed):
     track, here = speaking(closed, TONES["fair"], height=5.0)
     bare = replace(
@@ -157,6 +169,22 @@ def test_a_lost_frame_or_picture_is_between_the_others(closed):
     state[13] = BRIDGED
     slit = seen(replace(filmed(track, pictures), state=state))
     assert slit[here].min() > SLIT_OPENS
+
+
+@pytest.mark.parametrize("lost", ["face", "picture"])
+def test_lips_of_a_mouth_that_is_not_seen_for_long_go_to_rest(closed, lost):
+    track, here = speaking(closed, TONES["fair"], height=5.0)
+    times = 0.1 * np.arange(FRAMES)
+    found = np.arange(FRAMES) < OPEN.stop - 1
+    if lost == "face":
+        track = replace(track, state=classify_losses(times, found))
+    else:
+        track = filmed(track, [track.face_jpeg(i) if f else b"" for i, f in enumerate(found)])
+    slit = seen(replace(track, times=times))
+    assert slit[here & found].min() > SLIT_OPENS
+    assert slit[OPEN.stop] > SLIT_OPENS, "held for a moment"
+    assert not slit[-1]
+    assert (np.diff(slit[OPEN.stop :]) <= 0).all()
 
 
 def test_a_slit_opens_with_a_margin_and_not_for_a_moment():
