@@ -10,6 +10,15 @@ def wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, break_on_hyphens=False)
 
 
+def shortened(name: str, width: int) -> str:
+    """At most `width` letters; of a longer name the middle is left out, for names that begin alike
+    differ at their ends."""
+    if len(name) <= width:
+        return name
+    end = width // 3
+    return f"{name[: width - 1 - end]}…{name[len(name) - end :]}"
+
+
 def clock(seconds: float) -> str:
     """Seconds as a person says them."""
     whole = round(seconds)

@@ -11,6 +11,7 @@ from ...profiling import pose_proposals
 from ...studio.key_pose_clarity import CLEAR
 from .. import job_timer
 from ..picture_board import LINE, Grid, Pictures, draw_frame, draw_words
+from ..text_layout import shortened
 from .try_controls import profile_path
 
 TAKEN, LEFT = (0.25, 0.8, 0.4, 1.0), (0.1, 0.1, 0.1, 0.6)
@@ -154,7 +155,7 @@ class EXPRGEN_OT_choose_poses(bpy.types.Operator):
         red, green, blue = EXPRESSION_COLOURS[pose.expression]
         colour = (red / 255, green / 255, blue / 255, 1.0 if taken else 0.6)
         share = f" {pose.own:.0%}"
-        words = pose.name[: int(grid.side / 7) - len(share)] + share
+        words = shortened(pose.name, int(grid.side / 7) - len(share)) + share
         draw_words(x, y - 0.8 * LINE * grid.scale, words, grid.scale, colour)
 
 

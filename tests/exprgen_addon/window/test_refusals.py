@@ -17,6 +17,7 @@ from exprgen.exprgen_addon.characters import casting, in_scene
 from exprgen.exprgen_addon.keying import corrections
 from exprgen.exprgen_addon.window import job_timer, preferences, references, review
 from exprgen.exprgen_addon.window.panels import drawing
+from exprgen.exprgen_addon.window.text_layout import shortened
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +115,14 @@ def test_long_words_are_wrapped_too():
     assert max(map(len, lines)) <= 20
     assert "".join(lines).replace(" ", "") == f"tried:{path}"
     assert drawing.wrapped("", 20) == []
+
+
+def test_names_that_begin_alike_differ_when_they_are_shortened():
+    names = ("disgust_one_sided", "disgust_one_sided_right", "disgust_one_sided_left")
+    short = [shortened(name, 17) for name in names]
+    assert short[0] == names[0]
+    assert len(set(short)) == 3
+    assert all(len(s) <= 17 for s in short)
 
 
 def test_a_character_chosen_in_the_list_has_its_rig_selected(scene, house):
