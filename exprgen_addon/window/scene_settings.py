@@ -267,7 +267,8 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         min=0.5,
         max=1.5,
         subtype="FACTOR",
-        description="How far mouth and jaw go beyond what the actor's do; closed lips stay closed",
+        description="Factor on how far mouth and jaw go: above 1 further than the actor's; closed "
+        "lips stay closed",
     )
     actor: StringProperty(
         name="Actor",

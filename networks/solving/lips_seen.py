@@ -125,16 +125,10 @@ def mouth_laid_straight(track: FaceTrack, frame: int) -> np.ndarray | None:
     each other from REACH above it to REACH below; None where the picture is missing."""
     import cv2
 
-    from ..tracking.registration import apply_affine
-
-    kept = kept_face(track, frame)
+    kept = kept_face(track, frame, UPPER, LOWER)
     if kept is None:
         return None
-    face, turn = kept
-    upper, lower = (
-        apply_affine(turn, track.landmarks[frame, rows, :2].astype(float))
-        for rows in (list(UPPER), list(LOWER))
-    )
+    face, (upper, lower) = kept
     line = (upper + lower) / 2.0
     width = max(float(np.linalg.norm(line[-1] - line[0])), 1.0)
     along = (line[-1] - line[0]) / width

@@ -71,16 +71,10 @@ def mouth_pixels(track: FaceTrack, frame: int) -> np.ndarray | None:
     is missing or damaged, since a jaw can do without."""
     import cv2
 
-    from ..tracking.registration import apply_affine
-
-    kept = kept_face(track, frame)
+    kept = kept_face(track, frame, LIPS_INSIDE, CHEEKS)
     if kept is None:
         return None
-    face, turn = kept
-    lips, cheeks = (
-        apply_affine(turn, track.landmarks[frame, rows, :2].astype(float))
-        for rows in (list(LIPS_INSIDE), list(CHEEKS))
-    )
+    face, (lips, cheeks) = kept
     opening = np.zeros(face.shape, np.uint8)
     cv2.fillPoly(opening, [np.round(lips).astype(np.int32)], 1)
     patches = [cv2.getRectSubPix(face, PATCH, tuple(map(float, place))) for place in cheeks]
