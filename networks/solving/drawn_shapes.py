@@ -64,8 +64,8 @@ def smiling(
     one is thin and lies on the teeth, a whole row of which would be bared, and a spoken "a" laugh.
     """
     joy = slow(times, expression[:, EXPRESSIONS.index("joy")], FEELING_HERTZ)
-    raised = np.clip(slow(times, actor.moved[:, CORNERS].mean(1), FEELING_HERTZ) / SMILE, 0.0, 1.0)
-    moved, share = actor.moved.copy(), np.clip(joy, 0.0, 1.0) * raised
+    lifted = np.clip(slow(times, actor.moved[:, CORNERS].mean(1), FEELING_HERTZ) / SMILE, 0.0, 1.0)
+    moved, share = actor.moved.copy(), np.clip(joy, 0.0, 1.0) * lifted
     sneer = slow(times, expression[:, SNEERED].sum(1), FEELING_HERTZ)
     spoken = LIP_SPOKEN * (1.0 - share) * (1.0 - np.clip(sneer, 0.0, 1.0))
     bared = np.minimum(moved[:, UPPER_LIP].mean(1), moved[:, LIP_GAPS].mean(1)).clip(min=0.0)
