@@ -53,6 +53,8 @@ from .performance import measure_performance
 
 CLIP_RATE = 4.0
 """Frames a second of a clip that are compared."""
+STRIPS_KEY, PICTURES_KEY = "strips_key.csv", "blind_key.csv"
+"""What tells, beside the sheets, what is seen on them."""
 
 
 def evaluate(
@@ -420,23 +422,27 @@ def _ratings(plan: Plan, run: Run, files: list[str]) -> dict:
     pictures = [f for f in files if f not in strips]
     out = {}
     if pictures:
-        key, truth = (_sheet_file(plan, f"blind_{n}.csv", "transfer") for n in ("key", "truth"))
+        names = PICTURES_KEY, "blind_truth.csv"
+        key, truth = (_sheet_file(plan, name, "transfer") for name in names)
         request = {"key": str(key), "truth": str(truth), "files": pictures}
         out |= run("evaluation", {"step": "ratings", **request})
     if strips:
-        key = _sheet_file(plan, "strips_key.csv", "performance")
+        key = _sheet_file(plan, STRIPS_KEY, "performance")
         out["strip_ratings"] = score_strips(key, [Path(f) for f in strips])
     return out
 
 
 def _key(plan: Plan, ratings: str) -> Path:
     """Where the key of what a file rates lies."""
-    name = "strips_key.csv" if rates_strips(Path(ratings)) else "blind_key.csv"
+    return _sheet(plan, STRIPS_KEY if rates_strips(Path(ratings)) else PICTURES_KEY)
+
+
+def _sheet(plan: Plan, name: str) -> Path:
     return plan.out / "sheets" / name
 
 
 def _sheet_file(plan: Plan, name: str, section: str) -> Path:
-    file = plan.out / "sheets" / name
+    file = _sheet(plan, name)
     if not file.is_file():
         raise InputError("is missing", file=file, fix=f"evaluate --only {section} first")
     return file
