@@ -24,7 +24,8 @@ LEAST = 0.1
 """Eye distances that the height shows at least."""
 LOW, DIFFERENT = 0.3, 0.66
 """Least mimicry that is drawn, and the most that two different expressions of an actor and a
-character were found to have (docs/measured.md). Prima's .94 is of blends, between two people."""
+character were found to have (docs/measured/face_in_3d.md). Prima's .94 is of blends, between two
+people."""
 EDGE = (1.0, 1.0, 1.0, 0.25)
 
 _handle = None

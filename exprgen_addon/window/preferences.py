@@ -20,7 +20,7 @@ WIDTH = 76
 """Letters of a line of text."""
 NICE = 3
 """How far processes step back behind a window. Beside a program that keeps a core busy, one that
-steps back by 15 gets a twentieth of it, by 3 a third (docs/measured.md)."""
+steps back by 15 gets a twentieth of it, by 3 a third (docs/measured/runtime_and_zips.md)."""
 
 findings: list[dict] = []
 """What the last check of the engine found (`doctor.Finding`)."""

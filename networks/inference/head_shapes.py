@@ -73,7 +73,7 @@ class HeadShapes:
 
 
 def shape_network() -> HeadShapes:
-    """The network, where somebody has trained it: it does not ship, see docs/measured.md.
+    """The network, where somebody has trained it: it does not ship (docs/measured/bare_heads.md).
 
     Raises:
         ModelError: its weights are missing or damaged.

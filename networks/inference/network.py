@@ -1,7 +1,7 @@
 """Networks as graphs that OpenCV computes, for batches of any size and callers in any thread.
 
-OpenCV is there anyway for pictures, and its runtime needs nothing more; see docs/measured.md for
-what it was chosen against.
+OpenCV is there anyway for pictures, and its runtime needs nothing more; see
+docs/measured/runtime_and_zips.md for what it was chosen against.
 """
 
 from __future__ import annotations

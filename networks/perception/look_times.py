@@ -8,7 +8,7 @@ import numpy as np
 
 LOOK_EVERY = 0.2
 """Seconds from one reading of a clip's expression to the next at least: a feeling takes longer to
-change, and the tracker needs the processor too (see docs/measured.md for .1 to .4)."""
+change, and the tracker needs the processor too (docs/measured/felt_over_time.md has .1 to .4)."""
 
 UNITS_EVERY = 0.06
 """The same of a 3D-CNN's unit values: every other frame of film. What is faster than that, a lip or

@@ -117,7 +117,7 @@ CLEAR = 0.5
 """Intensity from which a posed picture counts as clear, as a picture does that people agree on.
 
 The paper keeps the pictures of characters whose label 70% of viewers agree on (section 3). Of our
-weaker ones two blind viewers named 62% by their pose, of these 86% (docs/measured.md).
+weaker ones two blind viewers named 62% by their pose, of these 86% (docs/measured/transfer.md).
 """
 
 

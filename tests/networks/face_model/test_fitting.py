@@ -39,7 +39,7 @@ def test_the_person_is_nearer_than_the_mean(model, filmed):
 
 
 def test_a_long_clip_takes_longer_and_no_more_than_that(model):
-    """Frames a second are in docs/measured.md; here, that no step looks at all pairs of frames."""
+    """Frames a second are in docs/measured/face_in_3d.md; here, that no step looks at all pairs."""
 
     def seconds(frames):
         clip = film(model, seed=3, frames=frames)
