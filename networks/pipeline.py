@@ -38,7 +38,7 @@ from .track import BRIDGED, TRACKED, FaceTrack
 if TYPE_CHECKING:
     from .perception.joint_opinion import PerceptionRunner
     from .perception.mouth import MouthLooker
-    from .tracking.face_tracker import FollowedFace, TrackedFace
+    from .tracking.face_tracker import FaceTracker, FollowedFace, TrackedFace
     from .tracking.track_recorder import TrackRecorder
 
 QUEUE = 24
@@ -206,14 +206,10 @@ def _taken(
 
 
 def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Analysis:
-    from .footage.media import open_reference, prefetch
-    from .footage.sound import sound_start
-    from .footage.stamp import stamp
+    from .footage.media import open_reference
     from .tracking.face_tracker import FaceTracker
-    from .tracking.track_recorder import TrackRecorder
 
-    began = time.monotonic()
-    watch = Stopwatch()
+    began, watch = time.monotonic(), Stopwatch()
     emit({"type": "stage", "stage": "loading"})
     profiles = [load_profile(p) for p in request.profiles]
     with (
@@ -224,41 +220,19 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
         loading = beside.submit(_Readers.load, profiles, reader.stills)
         with (
             FaceTracker(request.face, stills=reader.stills) as tracker,
-            TrackRecorder(
-                request.out,
-                source=reader.source,
-                fps=reader.fps,
-                face=request.face,
-                stills=reader.stills,
-                prior=loading.result().runner.prior,
-                stamp=stamp(request.reference),
-                sound=None if reader.stills else sound_start(request.reference[0]),
-            ) as recorder,
+            _recorder(request, reader, loading.result()) as recorder,
         ):
-            progress = Progress(emit, "analyse", reader.count)
-            working = time.monotonic()
-            readers = loading.result()
-            with _Networks(readers, recorder, watch) as networks:
-                frames = prefetch(watch.items("decoding", reader))
-                with contextlib.closing(frames):
-                    for frame in frames:
-                        if stop.is_set():
-                            break
-                        with watch.stage("tracking"):
-                            followed = tracker.follow(frame)
-                        networks.put(followed)
-                        progress.show(frame.index + 1)
+            progress, working = Progress(emit, "analyse", reader.count), time.monotonic()
+            with _Networks(loading.result(), recorder, watch) as networks:
+                _follow(reader, tracker, networks, watch, stop, progress)
             spent = time.monotonic() - working
             progress.show(len(recorder), last=True)
             emit({"type": "stage", "stage": "saving"})
-            stopped = stop.is_set()
-            if is_unheard(stop):
-                raise InputError("nobody waits for its analysis any more", file=reader.source)
-            if stopped and not recorder.found:
-                raise InputError("stopped before any face was seen", file=reader.source)
+            stopped = _stopped(reader, recorder, stop)
             partial, reason = _partial(reader, recorder, stopped)
             with watch.stage("saving"):
-                written = recorder.finish(partial=partial, over_time=readers.over_time)
+                over_time = loading.result().over_time
+                written = recorder.finish(partial=partial, over_time=over_time)
             kept = [] if written == Path(request.out) else [kept_beside(request.out, written)]
             notes = [*reader.notes, *tracker.notes, *kept]
             for note in notes:
@@ -277,6 +251,53 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
                 rate=round(len(recorder) / max(spent, 1e-6), 1),
                 stages={name: round(s, 2) for name, s in watch.seconds.items()},
             )
+
+
+def _recorder(request: AnalyseRequest, reader, readers: _Readers) -> TrackRecorder:
+    """What writes the track of a reference that is read."""
+    from .footage.sound import sound_start
+    from .footage.stamp import stamp
+    from .tracking.track_recorder import TrackRecorder
+
+    return TrackRecorder(
+        request.out,
+        source=reader.source,
+        fps=reader.fps,
+        face=request.face,
+        stills=reader.stills,
+        prior=readers.runner.prior,
+        stamp=stamp(request.reference),
+        sound=None if reader.stills else sound_start(request.reference[0]),
+    )
+
+
+def _follow(
+    reader, tracker: FaceTracker, networks: _Networks, watch: Stopwatch, stop, progress: Progress
+) -> None:
+    """The frames of a reference past the tracker to the networks, until its end or a stop."""
+    from .footage.media import prefetch
+
+    with contextlib.closing(prefetch(watch.items("decoding", reader))) as frames:
+        for frame in frames:
+            if stop.is_set():
+                break
+            with watch.stage("tracking"):
+                followed = tracker.follow(frame)
+            networks.put(followed)
+            progress.show(frame.index + 1)
+
+
+def _stopped(reader, recorder: TrackRecorder, stop: threading.Event) -> bool:
+    """Whether it was stopped, with something to keep.
+
+    Raises:
+        InputError: nobody waits for it, or nothing was seen so far.
+    """
+    if is_unheard(stop):
+        raise InputError("nobody waits for its analysis any more", file=reader.source)
+    if stop.is_set() and not recorder.found:
+        raise InputError("stopped before any face was seen", file=reader.source)
+    return stop.is_set()
 
 
 def _partial(reader, recorder, stopped: bool) -> tuple[bool, str]:
