@@ -40,6 +40,11 @@ SHOWING = [
     in ("mouth_corner", "mouth_bend", "mouth_width", "brow_inner", "brow_outer", "nostril")
 ]
 """Relations that show a feeling, and that speech hardly moves."""
+SIDES_SHOWING = [
+    [k for k, i in enumerate(SHOWING) if not [*RELATIONS][i].endswith(other)]
+    for other in ("right", "left")
+]
+"""The same of each side of the face, with what has none."""
 OPPOSED = 3.0
 """Factor on how far a change of a control goes against the actor: a third of it is enough to leave
 the change out."""
@@ -81,8 +86,13 @@ def shown_share(
     """
     rest, posed = geometry.response.rest, geometry.response.predict(felt)
     own, meant = (slow(times, (x - rest)[:, SHOWING], FEELING_HERTZ) for x in (values, posed))
-    share = (own * meant).sum(1) / np.maximum((meant**2).sum(1), STIRRED**2)
-    return np.clip(share, 0.0, 1.0)
+    sides = [_share_of(own[:, of], meant[:, of]) for of in SIDES_SHOWING]
+    return np.clip(np.min([_share_of(own, meant), *sides], axis=0), 0.0, 1.0)
+
+
+def _share_of(own: np.ndarray, meant: np.ndarray) -> np.ndarray:
+    """(N,) the projection of motions (N, K) on those that are meant, as a share of these."""
+    return (own * meant).sum(1) / np.maximum((meant**2).sum(1), STIRRED**2)
 
 
 def share_of_feeling(
