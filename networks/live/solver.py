@@ -290,6 +290,7 @@ class LiveSolver:
             lips_meet=column("lips_meet"),
             pursed=pursed(column("arkit")),
             lids=column("lids"),
+            teeth=np.zeros(len(rows)),
             source=self.neutral.source,
         )
 

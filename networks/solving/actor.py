@@ -63,8 +63,9 @@ class ActorRelations:
     facing (N,): 1 for a face that looks at the camera .. 0 in profile. lip_gaps (N, 3): openings,
     0 exactly where lips touch; lips_meet (N,) bool. pursed (N,): 0..1, how round and forward the
     lips are said to be. lids (N, 2): share of the open eye, left and
-    right, 0 exactly where lids touch. source: for the user, where the neutral is from. trust: 0..1,
-    how far that neutral was seen and not guessed.
+    right, 0 exactly where lids touch. teeth (N,): 0..1, how far teeth fill what is seen between the
+    lips. source: for the user, where the neutral is from. trust: 0..1, how far that neutral was
+    seen and not guessed.
     """
 
     moved: np.ndarray
@@ -76,12 +77,13 @@ class ActorRelations:
     lips_meet: np.ndarray
     pursed: np.ndarray
     lids: np.ndarray
+    teeth: np.ndarray
     source: str
     trust: float = 1.0
 
     def at(self, rows: np.ndarray) -> ActorRelations:
         """The same at some frames."""
-        of_frames = ("moved", "facing", "lip_gaps", "lips_meet", "pursed", "lids")
+        of_frames = ("moved", "facing", "lip_gaps", "lips_meet", "pursed", "lids", "teeth")
         return replace(self, **{name: getattr(self, name)[rows] for name in of_frames})
 
 
@@ -116,11 +118,20 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
         reach = np.stack([known.reach[:, 0].min(0), known.reach[:, 1].max(0)])
     mouth = lips_seen(track, gap, chance)
     gaps = moved[:, LIP_GAPS] + neutral[LIP_GAPS] - bias
-    lips = parted(gaps, mouth.shut, mouth.least)
-    lids = _lids(track, moved, neutral)
-    quick = quick_reach(moved - slow(track.times, moved))
-    seen = (moved, neutral, reach, quick, facing, lips, mouth.shut, _pursed(track, settings), lids)
-    return ActorRelations(*seen, found.source, found.trust)
+    return ActorRelations(
+        moved=moved,
+        neutral=neutral,
+        reach=reach,
+        quick=quick_reach(moved - slow(track.times, moved)),
+        facing=facing,
+        lip_gaps=parted(gaps, mouth.shut, mouth.least),
+        lips_meet=mouth.shut,
+        pursed=_pursed(track, settings),
+        lids=_lids(track, moved, neutral),
+        teeth=teeth,
+        source=found.source,
+        trust=found.trust,
+    )
 
 
 def _pursed(track: FaceTrack, settings: RetargetSettings) -> np.ndarray:

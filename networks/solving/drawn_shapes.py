@@ -12,7 +12,7 @@ import numpy as np
 
 from ..vocabulary import ARKIT_INDEX, EXPRESSIONS
 from .actor import ActorRelations
-from .relations import INDEX, LIP_GAPS, LOWER_LIP, SIDES, UPPER_LIP, WIDTH
+from .relations import INDEX, JAW, LIP_GAPS, LOWER_LIP, SIDES, UPPER_LIP, WIDTH
 from .smoothing import FEELING_HERTZ, slow
 
 SMILE = 0.04
@@ -83,6 +83,18 @@ def smiling(
     moved[:, lower] += glad * np.maximum(LID_LIFTED - moved[:, lower], 0.0)
     said[:, CHEEKS] += glad * np.maximum(CHEEK_LIFTED - said[:, CHEEKS], 0.0)
     return replace(actor, moved=moved), said
+
+
+def over_teeth(times: np.ndarray, actor: ActorRelations, articulation: float) -> ActorRelations:
+    """The same actor with lips that articulation won't open further over teeth that are seen
+    together, over a second or so: a clenched grin would become an open laugh, with a gap in it."""
+    held = slow(times, actor.teeth, FEELING_HERTZ).clip(0.0, 1.0)
+    kept = 1.0 - held * max(1.0 - 1.0 / articulation, 0.0)
+    less = (1.0 - kept) * actor.moved[:, LIP_GAPS].mean(1).clip(min=0.0)
+    moved = actor.moved.copy()
+    moved[:, LIP_GAPS] -= less[:, None]
+    moved[:, [*LOWER_LIP, JAW]] += less[:, None]
+    return replace(actor, moved=moved, lip_gaps=actor.lip_gaps * kept[:, None])
 
 
 def _even(times: np.ndarray, actor: ActorRelations) -> np.ndarray:

@@ -17,7 +17,7 @@ from ..tracking.lost_frames import fill_lost
 from .actor import ActorRelations, actor_relations
 from .by_channels import calm_coefficients
 from .controls import selected_rows
-from .drawn_shapes import WIDE, raising, smiling, wrinkling
+from .drawn_shapes import WIDE, over_teeth, raising, smiling, wrinkling
 from .fit import Fit
 from .relations import INDEX, WIDTH
 from .shown_feeling import (
@@ -70,6 +70,7 @@ def performer(
     actor = actor_relations(face_track, settings).at(rows)
     arkit = _steady_coefficients(face_track, settings)[rows]
     times, expression = face_track.times[rows], face_track.expression[rows]
+    actor = over_teeth(times, actor, settings.articulation)
     actor, arkit = smiling(times, actor, arkit, expression)
     actor, arkit = wrinkling(times, raising(times, actor, expression), arkit, expression)
 
@@ -179,7 +180,7 @@ def relation_fit(
     stirred = 1.0 - doubt * (1.0 - shown_share(times, values, geometry, felt))
     stirred = stirred * np.clip(certain / STIRS, 0.0, 1.0)
     emphasis = partial(emphasis_of, times, settings, stirred, 1.0 - rounded(times, actor))
-    values = carried_on(times, values, geometry, felt, emphasis, certain)
+    values = carried_on(times, values, geometry, felt, emphasis, certain, actor.trust)
     more = slow(times, felt - plain, FEELING_HERTZ)
     own = slow(times, aim.values, FEELING_HERTZ) - geometry.response.rest
     share = share_of_feeling(controls, emphasis, actor)

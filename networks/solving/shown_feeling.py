@@ -50,6 +50,10 @@ OPPOSED = 3.0
 the change out."""
 AGAINST = {"mouth_bend": 1.0, "mouth_corner": 1.0, "brow": 1.0}
 """Region, or name without side -> how far the slow part of a relation may then be turned."""
+FIRM = 0.04
+"""Eye distances by which brows are held from which on they are not turned, as far as the actor's
+neutral was seen: a scowl is the actor's own, whatever is read."""
+BROWS = np.array([r.region == "brow" for r in RELATIONS.values()])
 FEELING = {"brow": 1.0, "eye": 0.5, "nose": 1.0, "cheek": 0.7, "mouth": 0.5, "jaw": 0.2}
 """Region -> how far the slow part of what the relations leave free is the emphasised pose's."""
 FEELING_SHOWN = {"brow": 0.8, "nose": 0.5, "cheek": 0.5, "mouth_width": 0.25, "mouth_bend": 0.5}
@@ -121,13 +125,15 @@ def carried_on(
     felt: np.ndarray,
     emphasis: Callable[[Sequence[str]], np.ndarray],
     certain: np.ndarray,
+    trust: float,
 ) -> np.ndarray:
     """Targets (N, K) whose slow part goes on towards the emphasised pose's, by `emphasis` (see
     `emphasis_of`).
 
     Onwards: where the pose shows more of what the actor does, in the same direction; where the
-    actor does nothing, or the other way, only as far as the feeling is `certain` (N,), 0..1. Quick
-    motion is never touched.
+    actor does nothing, or the other way, only as far as the feeling is `certain` (N,), 0..1, and
+    brows that the actor holds not at all as far as his neutral can be trusted (`trust`, 0..1).
+    Quick motion is never touched.
     """
     amount = emphasis([r.region for r in RELATIONS.values()])
     rest = geometry.response.rest
@@ -135,7 +141,9 @@ def carried_on(
     more = slow(times, geometry.response.predict(felt), FEELING_HERTZ) - rest - own
     onwards = np.tanh(own * np.sign(more) / STIRRED)  # 1: the same way; -1: the other
     shown = _shares(FEELING_SHOWN) * np.maximum(onwards, 0.0)
-    return values + amount * np.maximum(shown, certain[:, None] * _shares(AGAINST)) * more
+    firm = trust * BROWS * np.clip(np.abs(own) / FIRM, 0.0, 1.0)
+    against = certain[:, None] * (1.0 - firm) * _shares(AGAINST)
+    return values + amount * np.maximum(shown, against) * more
 
 
 def _shares(of: dict[str, float]) -> np.ndarray:

@@ -10,7 +10,7 @@ from exprgen.networks.characters.response import LinearResponse, load_response
 from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving.actor import actor_relations, evened
 from exprgen.networks.solving.contact import deepen_blinks, held_below, opening
-from exprgen.networks.solving.drawn_shapes import raising, smiling, wrinkling
+from exprgen.networks.solving.drawn_shapes import over_teeth, raising, smiling, wrinkling
 from exprgen.networks.solving.fit import Fit
 from exprgen.networks.solving.perform import performer, solve_relations
 from exprgen.networks.solving.relations import (
@@ -22,7 +22,7 @@ from exprgen.networks.solving.relations import (
     measure,
     relation_weights,
 )
-from exprgen.networks.solving.shown_feeling import told_by_landmarks
+from exprgen.networks.solving.shown_feeling import carried_on, shown_share, told_by_landmarks
 from exprgen.networks.solving.smoothing import slow
 from exprgen.networks.solving.targets import WEIGHTS, Geometry, kind_of
 from exprgen.networks.solving.told_shapes import _levelled, _rounded
@@ -259,6 +259,44 @@ def test_a_smile_opens_downwards_and_only_a_smile_does(actor_model):
     assert said[60, raised] < 0.6 * track.arkit[60, raised]
 
 
+def test_a_wince_that_is_read_as_joy_is_no_smile(actor_model):
+    """One corner alone goes up over teeth that are bared."""
+    units = np.zeros((80, len(actor_model.controls)))
+    for name in ("mouthSmileLeft", "mouthUpperUpLeft", "mouthUpperUpRight", "mouthFrownRight"):
+        units[20:, actor_model.controls.index(name)] = 0.8
+    track = acted.worn(actor_model, units)
+    actor, glad, angry = actor_relations(track, STILL), np.zeros((80, 7)), np.zeros((80, 7))
+    glad[:, EXPRESSIONS.index("joy")] = angry[:, EXPRESSIONS.index("anger")] = 1.0
+    (shown, _), (plain, _) = (smiling(track.times, actor, track.arkit, r) for r in (glad, angry))
+    bends = [INDEX[f"mouth_bend_{s}"] for s in ("left", "right")]
+    assert actor.moved[60, bends].max() > 0.04 > 0.01 > actor.moved[60, bends].min()
+    assert shown.moved[60, bends] == pytest.approx(actor.moved[60, bends], abs=0.01)
+    width = INDEX["mouth_width"]
+    assert shown.moved[60, width] == pytest.approx(plain.moved[60, width], abs=0.005)
+
+
+def test_articulation_does_not_part_teeth_that_are_seen_together(actor_model):
+    units = np.zeros((80, len(actor_model.controls)))
+    for name in ("mouthUpperUp", "mouthLowerDown"):
+        units[:, [actor_model.controls.index(f"{name}{s}") for s in ("Left", "Right")]] = 0.6
+    track = acted.worn(actor_model, units)
+    actor = replace(actor_relations(track, STILL), teeth=np.ones(80))
+    actor = replace(actor, moved=actor.moved + 0.1 * np.isin(np.arange(len(NAMES)), LIP_GAPS))
+    actor = replace(actor, lip_gaps=np.full((80, 3), 0.1))
+    grin = over_teeth(track.times, actor, 1.3)
+    assert 1.3 * grin.lip_gaps == pytest.approx(actor.lip_gaps)
+    opened = [moved[:, LIP_GAPS].mean(1) for moved in (grin.moved, actor.moved)]
+    assert 1.3 * opened[0] == pytest.approx(opened[1])
+    lower, upper = INDEX["lower_lip_middle"], INDEX["upper_lip_middle"]
+    less = (actor.moved - grin.moved)[:, LIP_GAPS].mean(1)
+    assert (grin.moved - actor.moved)[:, lower] == pytest.approx(less)
+    assert (grin.moved[:, upper] == actor.moved[:, upper]).all()
+    for same in (over_teeth(track.times, actor, 1.0), over_teeth(track.times, actor, 0.7)):
+        assert (same.moved == actor.moved).all()
+    apart = replace(actor, teeth=np.zeros(80))
+    assert (over_teeth(track.times, apart, 1.3).moved == actor.moved).all()
+
+
 def test_speech_parts_lips_downwards_and_leaves_their_opening(actor_model):
     units = np.zeros((80, len(actor_model.controls)))
     for name in ("mouthUpperUp", "mouthLowerDown"):
@@ -366,6 +404,45 @@ def test_emphasis_goes_as_far_as_the_actor_shows_of_it(actor_model):
     assert lifted(0.1, 1.0) < 0.4 * lifted(0.1, 0.0)
     assert lifted(0.4, 1.0) > lifted(0.1, 1.0)
     assert lifted(0.1, 1.0, trust=0.0) > 0.9 * lifted(0.1, 0.0)  # the neutral is a guess
+
+
+def test_emphasis_turns_no_brow_that_the_actor_is_seen_to_hold(actor_model):
+    """A scowl that is read as sadness; whose neutral is a guess may be built so."""
+    profile, times = find_character("tobi"), np.arange(60) / 25
+    model = load_response(profile)
+    geometry = Geometry.of(model, profile)
+    inner, sad = INDEX["brow_inner_left"], np.zeros((60, len(model.controls)))
+    sad[:, [model.controls.index("browInnerUp")]] = 1.0
+    whole, certain = (lambda regions: np.ones((60, len(regions)))), np.full(60, 0.8)
+
+    def shown(held, trust):
+        values = np.tile(geometry.response.rest, (60, 1))
+        values[:, inner] += held
+        felt = carried_on(times, values, geometry, sad, whole, certain, trust)
+        return (felt - geometry.response.rest)[30, inner]
+
+    assert shown(-0.05, 1.0) == pytest.approx(-0.05)
+    assert shown(-0.05, 0.0) > 0.0
+    assert -0.05 < shown(-0.05, 0.5) < shown(-0.05, 0.0)
+    assert shown(0.02, 1.0) > 0.05
+
+
+def test_of_a_feeling_the_side_that_shows_less_of_it_tells(actor_model):
+    profile = find_character("tobi")
+    model = load_response(profile)
+    geometry = Geometry.of(model, profile)
+    smiles = [f"mouthSmile{s}" for s in ("Left", "Right")]
+    glad = np.zeros((60, len(model.controls)))
+    glad[:, [model.controls.index(n) for n in smiles]] = 0.9
+
+    def share(*sides):
+        units = 0.0 * glad
+        units[:, [model.controls.index(f"mouthSmile{s}") for s in sides]] = 0.9
+        return shown_share(np.arange(60) / 25, geometry.response.predict(units), geometry, glad)
+
+    assert share("Left", "Right") == pytest.approx(1.0, abs=1e-6)
+    assert share("Left").max() < 0.4
+    assert share("Left") == pytest.approx(share("Right"), abs=0.1)
 
 
 def test_what_landmarks_tell_of_a_feeling():
