@@ -73,6 +73,7 @@ SIDEWAYS = [
     if name.endswith("_side") or {axis for axis, _ in r.plus} == {"z"}
 ]
 FULL_AND_FORWARD = [i for i, n in enumerate(RELATIONS) if n.endswith(("lip_forward", "lip_full"))]
+FULL = [INDEX["upper_lip_full"], INDEX["lower_lip_full"]]
 BENDS = [i for i, n in enumerate(RELATIONS) if n.startswith(("mouth_corner_", "mouth_bend_"))]
 INNER_BROWS = [i for i, n in enumerate(RELATIONS) if n.startswith("brow_inner_")]
 MOUTH = [i for i, r in enumerate(RELATIONS.values()) if r.region == "mouth"]
@@ -104,6 +105,9 @@ PARTED_ROUND = 0.3
 round mouth is an open one."""
 ROUND = 3.0
 """Factor on the weights of what makes pursed lips look so: how far forward and full they are."""
+THIN = 10.0
+"""Factor on the weight of how full lips that touch are: pressed ones are a thin line, which what
+else moves the mouth would fill."""
 NARROW = 0.12
 """Eye distances by which a mouth is narrower than about that moment when it is round."""
 ASIDE = 0.04
@@ -276,6 +280,7 @@ def targets_for(
     weights = np.tile(_base_weights() / sizes, (len(values), 1))
     weights[:, SIDEWAYS] *= (actor.facing**TURNED)[:, None]
     weights[:, FULL_AND_FORWARD] *= 1.0 + (ROUND - 1.0) * actor.pursed[:, None]
+    weights[:, FULL] *= np.where(actor.lips_meet, THIN, 1.0)[:, None]
     _set_lips(values, weights, actor, geometry, scale)
     _set_lids(values, weights, actor, heavier(times, actor), geometry)
     can = np.maximum(geometry.high, -geometry.low) > 0.01 * sizes

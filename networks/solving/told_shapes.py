@@ -13,7 +13,7 @@ from .drawn_shapes import FROWN, raised
 from .mouth_motion import quick
 from .relations import FORWARD, INDEX, JAW, LIP_GAPS, LOWER_LIP, RELATIONS, SIDES, UPPER_LIP, WIDTH
 from .smoothing import FEELING_HERTZ, slow
-from .targets import FULL_AND_FORWARD, Geometry, kind_of
+from .targets import FULL, FULL_AND_FORWARD, Geometry, kind_of
 
 LEAST_ROUND, MOST_ROUND = 1.2, 2.0
 """How many times further than the actor's a narrow mouth is narrowed; one that is quickly spread,
@@ -36,6 +36,8 @@ SINKS, PEAKS = 2.0, 4.0
 whose mean stands for the highest of them."""
 OPEN_FROM, OPEN_WHOLE = 0.3, 0.5
 """Lip gap, eye distances, from which on a mouth is wide open, and where it is wholly so."""
+TOUCH_HERTZ = 3.0
+"""Lips get thin as they touch and not in a jump."""
 LEVEL_KEPT = 0.5
 """Share of their slow part that is kept where the actor's neutral was seen."""
 
@@ -52,7 +54,7 @@ def told_mouths(
     beside their opening; scale (K,): see `scales`."""
     rest = geometry.response.rest
     widest = max(actor.reach[1, WIDTH], 0.0) * scale[WIDTH]
-    values = _rounded(times, values, geometry, said, widest)
+    values = _pressed(times, _rounded(times, values, geometry, said, widest), values, actor)
     values = _levelled(times, values, said, rest, actor.trust)
     values = _hung(times, values, actor, scale, rest)
     return _opened_downwards(values, actor, scale, rest)
@@ -103,6 +105,18 @@ def _rounded(
     room = np.maximum(widest - widened, 1e-6)
     wider = room * np.tanh((gain - 1.0) * (1.0 - smile) * spread / room)
     out[:, WIDTH] += (gain - 1.0) * narrowed + wider
+    return out
+
+
+def _pressed(
+    times: np.ndarray, values: np.ndarray, own: np.ndarray, actor: ActorRelations
+) -> np.ndarray:
+    """Targets (N, K) with lips that touch as thin as they are said to be or are seen (`own`, (N,
+    K)), if they aren't pursed: what is left of pressed lips is a line, and coefficients see half
+    of that."""
+    touch = slow(times, actor.lips_meet.astype(float), TOUCH_HERTZ) * (1.0 - actor.pursed)
+    out = values.copy()
+    out[:, FULL] += touch[:, None] * np.minimum(own - values, 0.0)[:, FULL]
     return out
 
 

@@ -24,8 +24,8 @@ from exprgen.networks.solving.relations import (
 )
 from exprgen.networks.solving.shown_feeling import carried_on, shown_share, told_by_landmarks
 from exprgen.networks.solving.smoothing import slow
-from exprgen.networks.solving.targets import WEIGHTS, Geometry, kind_of
-from exprgen.networks.solving.told_shapes import _levelled, _rounded
+from exprgen.networks.solving.targets import FULL, WEIGHTS, Geometry, kind_of
+from exprgen.networks.solving.told_shapes import _levelled, _pressed, _rounded
 from exprgen.networks.vocabulary import ARKIT_INDEX, EXPRESSIONS, NEUTRAL
 from exprgen.tests.support import acted, synthetic
 
@@ -339,6 +339,21 @@ def test_a_pressed_smile_is_curved_whatever_is_read_and_a_lifted_pout_is_not():
     assert said[30, ARKIT_INDEX["cheekSquintLeft"]] > 0.4
     track, pouts = pressed(-0.05)
     assert np.array_equal(smiling(track.times, pouts, track.arkit, calm)[0].moved, pouts.moved)
+
+
+def test_pressed_lips_are_as_thin_as_either_tells():
+    _track, shut = pressed(0.0)
+    frames, late = np.arange(40), np.arange(40) >= 20
+    values, own = np.zeros((40, len(NAMES))), np.zeros((40, len(NAMES)))
+    own[:, FULL] = -0.03
+    shut = replace(shut, lips_meet=late, pursed=np.where(frames > 35, 1.0, 0.0))
+    thin = _pressed(frames / 25, values, own, shut)
+    assert thin[30, FULL] == pytest.approx(-0.03, abs=0.002)
+    assert np.abs(thin[[5, 39]]).max() < 0.002  # apart, and pursed
+    assert np.abs(np.diff(thin[:35, FULL[0]])).max() < 0.012
+    assert (np.delete(thin, FULL, axis=1) == 0.0).all()
+    fuller = _pressed(frames / 25, values, -own, shut)
+    assert (fuller == 0.0).all()
 
 
 def test_a_smile_is_spread_no_wider_than_the_actor_ever_smiles(actor_model):
