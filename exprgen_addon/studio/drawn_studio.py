@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,8 +54,7 @@ class DrawnStudio(FaceStudio):
             [s.triangles + first for s, first in zip(self._skins, counts, strict=False)]
         )
         self._closed = np.concatenate([s.closed for s in self._skins])
-        self._colours = np.concatenate([s.colours for s in self._skins])
-        self._emission = np.concatenate([s.emission for s in self._skins])
+        self._repaint()
         self._metallic = np.concatenate([s.metallic for s in self._skins])
         self._roughness = np.concatenate([s.roughness for s in self._skins])
 
@@ -66,6 +66,7 @@ class DrawnStudio(FaceStudio):
         """The picture as (size, size, 3) uint8 RGB, top row first."""
         read = [skin.read() for skin in self._skins]
         points, normals = (np.concatenate(part) for part in zip(*read, strict=True))
+        self._repaint([skin for skin in self._skins if skin.painted])
         eye = np.array(self.camera.matrix_basis, np.float32)[:3, 3]
         to_viewer = eye - points
         to_viewer /= length(to_viewer)[:, None]
@@ -107,6 +108,13 @@ class DrawnStudio(FaceStudio):
             return
         with written_whole(path) as part:
             Path(part).write_bytes(data)
+
+    def _repaint(self, changed: Sequence[Skin] = ()) -> None:
+        """Take the surfaces' colours, those of `changed` read anew."""
+        for skin in changed:
+            skin.repaint()
+        self._colours = np.concatenate([s.colours for s in self._skins])
+        self._emission = np.concatenate([s.emission for s in self._skins])
 
     def _parts(self) -> list:
         """The meshes that are seen."""

@@ -155,21 +155,35 @@ class Skin:
         used = _read(mesh.loop_triangles, "material_index", count, np.int32)
         materials = [slot.material for slot in part.material_slots] or [None]
         self.surfaces = [surface(m) for m in materials]
-        used = np.clip(used, 0, len(materials) - 1)
-        self.colours = self._by_material(used, lambda s: s.colour, 3)
-        self.emission = self._by_material(used, lambda s: s.emission, 3)
+        self._used = used = np.clip(used, 0, len(materials) - 1)
         self.roughness = self._by_point(used, [s.roughness for s in self.surfaces])
         self.metallic = self._by_material(used, lambda s: np.array([s.metallic]), 1)
         self.pictures: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self._painted: list[tuple[str, np.ndarray, np.ndarray]] = []
         for number, look in enumerate(self.surfaces):
             rows = np.flatnonzero(used == number)
             if look.attribute and len(rows):
-                self.colours[rows] = self._attribute(mesh, look.attribute, loops[rows], rows)
+                self._painted.append((look.attribute, loops[rows], rows))
             elif look.picture is not None and len(rows):
                 self.pictures.append((rows, self._uvs(mesh, look.uv, loops[rows]), look.picture))
-        self.emission = self.emission + self.colours * self._by_material(
-            used, lambda s: np.array([s.glow]), 1
-        )
+        self.repaint()
+
+    def repaint(self) -> None:
+        """Read colours and glow at the present pose, which modifiers may paint differently in each:
+        `colours` and `emission`, linear, of the triangles' corners (T, 3, 3)."""
+        mesh = self._evaluated(self._part).data
+        self.colours = self._by_material(self._used, lambda s: s.colour, 3)
+        for name, loops, rows in self._painted:
+            self.colours[rows] = self._attribute(mesh, name, loops, rows)
+        emission = self._by_material(self._used, lambda s: s.emission, 3)
+        glow = self._by_material(self._used, lambda s: np.array([s.glow]), 1)
+        self.emission = emission + self.colours * glow
+
+    @property
+    def painted(self) -> bool:
+        """Whether modifiers may paint it differently in another pose."""
+        nodes = any(m.type == "NODES" for m in self._part.modifiers)
+        return bool(self._painted) and nodes
 
     def _by_material(self, used: np.ndarray, tell: Callable, width: int) -> np.ndarray:
         table = np.array([tell(s) for s in self.surfaces], np.float32).reshape(-1, 1, width)

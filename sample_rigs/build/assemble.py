@@ -119,8 +119,11 @@ def _bone_parent(obj, rig, bone: str, place) -> None:
 def shaped_parts(config: CharacterConfig) -> tuple[StyledHead, list[parts.Part]]:
     """The styled head and its skin (first), tongue, lashes and teeth with their actions."""
     styled = lids.shape_lids(lips.shape_lips(style_head(config), config.mouth))
-    pieces = parts.build_parts(styled, config)
-    return styled, pieces + teeth.teeth_rows(styled, lips.find_mouth(styled), config.mouth)
+    pieces, mouth = parts.build_parts(styled, config), lips.find_mouth(styled)
+    rows = teeth.teeth_rows(styled, mouth, config.mouth)
+    for row in rows if config.mouth.teeth_shaded else ():
+        row.extra["lips"] = teeth.lips_before(row, pieces[0], styled, mouth)
+    return styled, pieces + rows
 
 
 def build_character(config: CharacterConfig) -> Character:
@@ -185,8 +188,9 @@ def _finish_head(face, rig, config, centres, radius) -> None:
     """Modifiers: lids and wrinkles in rest space, then the armature, then one subdivision."""
     face.parent = rig
     nodes = face.modifiers.new("Face", "NODES")
+    name, hollow = f"{config.name}_face", shading.hollow_of(config)
     nodes.node_group = shading.face_nodes(
-        f"{config.name}_face", creases.NAMES, centres, radius + LID_GAP, config.palette.crease
+        name, creases.NAMES, centres, radius + LID_GAP, config.palette.crease, hollow
     )
     armature = face.modifiers.new("Armature", "ARMATURE")
     armature.object = rig

@@ -82,6 +82,7 @@ class Mouth:
     sealed: whether the lips touch all along at rest.
     overlap: how far sealed lips lie over each other, metres.
     teeth_glow: emission of the teeth, which shadow does not darken.
+    teeth_shaded: whether they fade into the hollow where lips leave little light on them.
     """
 
     forward: float = 1.0
@@ -93,6 +94,7 @@ class Mouth:
     teeth_bared: float = 0.0
     teeth_tall: tuple[float, float] = (1.6, 0.4)
     teeth_glow: float = 0.22
+    teeth_shaded: bool = False
     sealed: bool = False
     overlap: float = 0.0003
 
@@ -173,6 +175,7 @@ READABLE = Mouth(
     teeth_bared=0.0044,
     teeth_tall=(1.75, 0.58),
     teeth_glow=0.2,
+    teeth_shaded=True,
     sealed=True,
 )
 """Chosen by looking, at the size at which films and strips show a face."""

@@ -204,6 +204,8 @@ def _face_nodes(config, balls, radius: float):
         place.inputs["Object"].default_value = ball
         geometry = _push(g, geometry, place.outputs["Location"], radius)
     geometry = shading._darken(g, geometry, entry, creases.NAMES, config.palette.crease)
+    if hollow := shading.hollow_of(config):
+        geometry = shading.shade_teeth(g, geometry, entry, hollow)
     tree.links.new(geometry, leave.inputs[0])
     return tree
 

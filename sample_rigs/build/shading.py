@@ -11,6 +11,14 @@ import numpy as np
 
 COLOR = "Color"
 """Name of every mesh's colour attribute (linear RGBA, point domain)."""
+LIPS = ("lip_above", "lip_below")
+"""Integer attributes of a tooth's points: the lips' points before it; 0 on what is no tooth."""
+DIM, LIT = 0.2, 0.42
+"""Share of the light before the lips that comes to a tooth: none is seen of a tooth up to the
+first, all of it from the second on."""
+SMILE, SMILE_FROM, SMILE_LIGHT = "smile_line", 0.04, 4.5
+"""The wrinkle whose inputs tell a smile, which draws the lips against the teeth: from which sum of
+both on (0.16 in a full smile) more light comes to them, and how much for each unit."""
 
 
 def linear(hex_color: str) -> np.ndarray:
@@ -83,10 +91,14 @@ class Graph:
         return node.outputs["Value" if scalar else "Vector"]
 
 
-def face_nodes(name: str, creases: tuple[str, ...], eyes, radius: float, crease_color: str):
-    """Node group of the head's modifier: keep lids outside the eyeballs, darken the wrinkles.
+def face_nodes(
+    name: str, creases: tuple[str, ...], eyes, radius: float, crease_color: str, hollow: str = ""
+):
+    """Node group of the head's modifier: keep lids outside the eyeballs, darken the wrinkles, and
+    the teeth in the lips' shadow.
 
     eyes: two ball centres in the head mesh's rest space; radius: what lids keep clear of, metres.
+    hollow: sRGB hex of what teeth fade into, "" if they don't: see `shade_teeth`.
     Inputs `<crease>_L` and `<crease>_R` (0..1) are driven by the shape keys.
     """
     tree = bpy.data.node_groups.new(name, "GeometryNodeTree")
@@ -103,8 +115,43 @@ def face_nodes(name: str, creases: tuple[str, ...], eyes, radius: float, crease_
     for centre in eyes:
         geometry = _push(g, geometry, centre, radius)
     geometry = _darken(g, geometry, entry, creases, crease_color)
+    if hollow:
+        geometry = shade_teeth(g, geometry, entry, hollow)
     tree.links.new(geometry, leave.inputs[0])
     return tree
+
+
+def hollow_of(config) -> str:
+    """The colour that a character's teeth fade into, "" if they don't."""
+    return config.palette.cavity if config.mouth.teeth_shaded else ""
+
+
+def shade_teeth(g: Graph, geometry, entry, hollow: str):
+    """Fade the teeth into the colour `hollow` where little light falls on them between the lips.
+
+    Of the light from all around before it a surface sees the sine of half the angle that the lips
+    leave open before it (the form factor of a long slit), as the pose has them: a slit shows the
+    hollow, a wide mouth its teeth, darker beside the lips, and a smile too. So it is in any
+    renderer, and without light.
+    """
+    position = g.node("GeometryNodeInputPosition").outputs[0]
+    rays = []
+    for name in LIPS:
+        index = g.node("GeometryNodeInputNamedAttribute", name, data_type="INT").outputs[0]
+        lip = g.node("GeometryNodeSampleIndex", data_type="FLOAT_VECTOR")
+        g.tree.links.new(geometry, lip.inputs["Geometry"])
+        g.tree.links.new(position, next(s for s in lip.inputs if s.name == "Value" and s.enabled))
+        g.tree.links.new(index, lip.inputs["Index"])
+        place = next(s for s in lip.outputs if s.enabled)
+        rays.append(g.vector("NORMALIZE", g.vector("SUBTRACT", place, position)))
+    cosine = g.vector("DOT_PRODUCT", *rays, scalar=True)
+    light = g.math("SQRT", g.math("MAXIMUM", g.math("MULTIPLY_ADD", cosine, -0.5, 0.5), 0.0))
+    smile = g.math("ADD", *(entry.outputs[f"{SMILE}_{side}"] for side in "LR"))
+    smile = g.math("MAXIMUM", g.math("SUBTRACT", smile, SMILE_FROM), 0.0)
+    light = g.math("MULTIPLY_ADD", smile, SMILE_LIGHT, light)
+    shade = g.node("ShaderNodeMapRange", light, LIT, DIM, 0.0, 1.0, interpolation_type="SMOOTHSTEP")
+    tooth = g.node("FunctionNodeCompare", index, 0, data_type="INT", operation="GREATER_THAN")
+    return _mixed(g, geometry, shade.outputs[0], hollow, tooth.outputs[0])
 
 
 def _push(g: Graph, geometry, centre, radius: float):
@@ -137,17 +184,22 @@ def _darken(g: Graph, geometry, entry, creases, crease_color: str):
         )
         both = g.math("ADD", left, right)
         total = both if total is None else g.math("ADD", total, both)
-    total = g.math("MINIMUM", total, 0.85)
-    color = g.node("GeometryNodeInputNamedAttribute", COLOR, data_type="FLOAT_COLOR")
-    dark = (*linear(crease_color), 1.0)
+    return _mixed(g, geometry, g.math("MINIMUM", total, 0.85), crease_color)
+
+
+def _mixed(g: Graph, geometry, share, color: str, selection=None):
+    """Mix the colour attribute of the points `selection` (None: all) towards `color` by `share`."""
+    painted = g.node("GeometryNodeInputNamedAttribute", COLOR, data_type="FLOAT_COLOR")
     mix = g.node("ShaderNodeMix", data_type="RGBA", blend_type="MIX")
-    g.tree.links.new(total, mix.inputs["Factor"])
+    g.tree.links.new(share, mix.inputs["Factor"])
     sockets = [s for s in mix.inputs if s.type == "RGBA"]
-    g.tree.links.new(color.outputs["Attribute"], sockets[0])
-    sockets[1].default_value = dark
+    g.tree.links.new(painted.outputs["Attribute"], sockets[0])
+    sockets[1].default_value = (*linear(color), 1.0)
     result = next(s for s in mix.outputs if s.type == "RGBA")
     store = g.node("GeometryNodeStoreNamedAttribute", data_type="FLOAT_COLOR", domain="POINT")
     store.inputs["Name"].default_value = COLOR
+    if selection is not None:
+        g.tree.links.new(selection, store.inputs["Selection"])
     g.tree.links.new(geometry, store.inputs["Geometry"])
     g.tree.links.new(result, store.inputs["Value"])
     return store.outputs["Geometry"]

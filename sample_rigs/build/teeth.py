@@ -69,6 +69,28 @@ def teeth_rows(head: StyledHead, mouth: Mouth, style: config.Mouth = PLAIN) -> l
     return [upper, lower]
 
 
+def lips_before(row: Part, skin: Part, head: StyledHead, mouth: Mouth) -> np.ndarray:
+    """(2, N) the skin's points, on the upper and the lower lip, between which light comes to each
+    point of a row of teeth."""
+    corner = mouth.corner(head.rest)
+    across = head.rest[mouth.left[CONTACT], 0]
+    out = np.zeros((2, len(row.vertices)), int)
+    for ring, sign in ((mouth.left[CONTACT], 1.0), (mouth.right[CONTACT], -1.0)):
+        own = np.flatnonzero(sign * row.vertices[:, 0] >= 0)
+        for lip, part in enumerate((slice(None, corner + 1), slice(corner, None))):
+            far = np.abs(sign * row.vertices[own, 0][:, None] - across[part])
+            out[lip, own] = _on_skin(head, skin, ring[part])[far.argmin(1)]
+    return out
+
+
+def _on_skin(head: StyledHead, skin: Part, points: np.ndarray) -> np.ndarray:
+    """The skin's points nearest to some of the base mesh. Lips touch at rest: an open jaw tells
+    the upper from the lower."""
+    jaw = skin.shapes["jawOpen"], head.actions["jawOpen"][points]
+    here, there = np.c_[skin.vertices, jaw[0]], np.c_[head.rest[points], jaw[1]]
+    return np.linalg.norm(here[None] - there[:, None], axis=2).argmin(1)
+
+
 def _move_sides(row: Part, name: str, move: tuple[float, float, float]) -> None:
     """Half the move, metres, of a whole row in either side of an action."""
     for side in ("Left", "Right"):

@@ -67,16 +67,21 @@ def test_lips_are_full_press_thin_and_pout(studio):
     assert pout[1] / pout[0] > 1.2 * rest[1] / rest[0]
 
 
-def teeth_at(studio, **channels):
-    """(upper, lower), each (N, 3) points of a row of teeth in millimetres, with some ARKit channels
-    at these weights."""
-    lips_at(studio, **channels)
+def head_and_teeth(studio):
+    """The head object and the numbers of the teeth's points, the upper row first."""
     name = studio.profile.name
     parts = studio.character.collection.all_objects
     head = next(o for o in parts if o.name.startswith(f"{name}_h"))
     number = head.data.materials.find(f"{name}_teeth")
     teeth = [p.vertices for p in head.data.polygons if p.material_index == number]
-    points = np.unique(np.concatenate([list(corners) for corners in teeth]))
+    return head, np.unique(np.concatenate([list(corners) for corners in teeth]))
+
+
+def teeth_at(studio, **channels):
+    """(upper, lower), each (N, 3) points of a row of teeth in millimetres, with some ARKit channels
+    at these weights."""
+    lips_at(studio, **channels)
+    head, points = head_and_teeth(studio)
     evaluated = head.evaluated_get(studio.depsgraph)
     flat = np.empty(3 * len(evaluated.data.vertices), np.float32)
     evaluated.data.vertices.foreach_get("co", flat)
@@ -98,6 +103,28 @@ def seen_rows(studio, **channels):
     upper, lower = (row[np.abs(row[:, 0]) < 6.0, 2] for row in teeth_at(studio, **channels))
     edge = np.clip(upper.min(), low, top)
     return top - edge, edge - np.clip(lower.max(), low, edge), np.clip(lower.max(), low, edge) - low
+
+
+def shown_of_teeth(studio, **channels):
+    """Red, linear, of the front of the upper row with some ARKit channels at these weights."""
+    upper, _ = teeth_at(studio, **channels)
+    head, points = head_and_teeth(studio)
+    colours = head.evaluated_get(studio.depsgraph).data.color_attributes["Color"].data
+    flat = np.empty(4 * len(colours), np.float32)
+    colours.foreach_get("color", flat)
+    red = flat.reshape(-1, 4)[points[: len(upper)], 0]
+    # The lower third of the row, without what is behind its faces.
+    front = (np.abs(upper[:, 0]) < 6.0) & (upper[:, 2] < upper[:, 2].min() + 4.0)
+    return float(np.median(red[front]))
+
+
+def test_teeth_lie_in_the_lips_shadow(studio):
+    parted = both_sides(mouthLowerDown=0.15, mouthUpperUp=0.08)
+    grin = both_sides(mouthSmile=1.0, mouthUpperUp=0.5, mouthLowerDown=0.3)
+    wide = both_sides(mouthUpperUp=0.7, mouthLowerDown=0.85)
+    assert shown_of_teeth(studio, **parted, jawOpen=0.05) < 0.3
+    assert shown_of_teeth(studio, **grin) > 0.6
+    assert shown_of_teeth(studio, **wide) > 0.6
 
 
 def test_a_smile_shows_the_upper_teeth_down_to_the_lower_lip(studio):
