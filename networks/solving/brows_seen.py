@@ -62,8 +62,10 @@ NOSE = {
     (5, 4, 1): Window(41, 31, 6, 8),
 }
 """Patches of the nose about the middles of mesh points: ridge, bridge and tip. One frowns with the
-brows, one wrinkles, one is far away: the middle of what the three say counts, where all are seen.
-"""
+brows, one wrinkles, one is far away: the middle of what the three say counts, where all are seen
+and"""
+AGREE = 0.02
+"""another one says so too: eye distances up or down."""
 USUAL = 120
 """Pictures whose median is how a patch usually looks, at most twice as many."""
 ALIKE = 0.6
@@ -207,11 +209,13 @@ class _Seen:
 
 def _middle(places: np.ndarray) -> np.ndarray:
     """(R, 2) the median of what several patches (P, R, 2) tell, each counted from what is usual of
-    it beside the first; NaN where one tells nothing."""
+    it beside the first; NaN where one tells nothing, or none tells what another does."""
     apart = places - places[0]
     told = np.isfinite(apart[..., 0]).all(0)
     usual = np.median(apart[:, told], axis=1, keepdims=True) if told.any() else 0.0
-    return np.median(places - usual, axis=0)
+    even = places - usual
+    nearest = np.diff(np.sort(even[..., 1], axis=0), axis=0).min(0)
+    return np.where((nearest < AGREE)[:, None], np.median(even, axis=0), np.nan)
 
 
 # --- found again ---------------------------------------------------------------------------------
