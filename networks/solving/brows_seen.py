@@ -75,6 +75,8 @@ FEWEST = 8
 """Frames from which on anything is told."""
 SIZE_HERTZ = 0.8
 """Of a face's size in the picture what is quicker is the tracker's trembling."""
+BELIEVED = 0.9
+"""Share of what the pictures add, since they err as well."""
 FACING = np.radians((12.0, 24.0))
 """Yaw up to which a face's brows are told as seen, and from which on as tracked."""
 
@@ -88,7 +90,8 @@ def with_brows_seen(track: FaceTrack, values: np.ndarray) -> np.ndarray:
     if seen is None:
         return values
     more = _filled(track.times, seen - values[:, HEIGHTS])
-    more = (more - slow(track.times, more, SLOW_HERTZ)) * facing(track)[:, None]
+    quick = more - slow(track.times, more, SLOW_HERTZ)
+    more = BELIEVED * facing(track)[:, None] * quick
     out = values.copy()
     out[:, HEIGHTS] += more
     for side, own in zip(SIDES, np.split(more, len(SIDES), axis=1), strict=True):

@@ -9,6 +9,7 @@ import pytest
 from exprgen.networks.characters.profile import find_character
 from exprgen.networks.characters.response import load_response
 from exprgen.networks.solving.brows_seen import (
+    BELIEVED,
     BROWS,
     FACING,
     HEIGHTS,
@@ -100,7 +101,7 @@ def test_a_flick_of_a_pixel_or_four_is_told_where_it_is(still, seen):
     up = np.stack([MOVED, 0.25 * MOVED], axis=1)
     more = told(filmed(track, [face(points, u, **seen) for u in up])) * EYE_DISTANCE
     quick = up - slow(TIMES, up)  # what is slow stays as tracked, which is nothing here
-    expected = np.repeat(quick, 3, axis=1)
+    expected = BELIEVED * np.repeat(quick, 3, axis=1)
     assert more == pytest.approx(expected, abs=0.45)
     for k in range(6):
         assert np.corrcoef(more[:, k], expected[:, k])[0, 1] > 0.95
@@ -148,7 +149,7 @@ def test_a_brow_that_the_tracker_moves_and_the_picture_does_not_stays(still):
     seen = plain + told(track)
     tracked, shown = (np.ptp(v - slow(TIMES, v), axis=0) for v in (plain, seen))
     assert tracked.min() * EYE_DISTANCE > 2.0
-    assert shown.max() < 0.35 * tracked.min()
+    assert shown.max() < 0.4 * tracked.min()
 
 
 def test_a_hand_before_a_brow_tells_nothing_of_it(still):
