@@ -11,6 +11,7 @@ slowly stays as tracked: glasses slide, and a usual look tells nothing of a head
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +72,8 @@ USUAL = 120
 ALIKE = 0.6
 """Correlation with it below which something else is seen there, a hand or hair, and nothing is
 told."""
+AT_ONCE = 1500
+"""Faces that are kept decoded, a minute of footage."""
 FEWEST = 8
 """Frames from which on anything is told."""
 SIZE_HERTZ = 0.8
@@ -157,17 +160,41 @@ def _without_spikes(values: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(middle), middle, values)
 
 
+class _Faces(Sequence):
+    """The registered faces of some frames. Those of a short clip are decoded once, those of a long
+    one whenever they are asked for, since all of them together would fill the memory."""
+
+    def __init__(self, track: FaceTrack):
+        kept = ((int(i), kept_picture(track, int(i))) for i in np.flatnonzero(track.found))
+        self._track, self._once = track, {}
+        rows, turns = [], []
+        for i, picture in kept:
+            if picture is not None:
+                rows.append(i)
+                turns.append(picture[1])
+                if len(rows) <= AT_ONCE:
+                    self._once[i] = picture[0]
+        self.rows, self.turns = np.array(rows, int), np.array(turns).reshape(-1, 2, 3)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, k: int) -> np.ndarray:
+        row = int(self.rows[k])
+        return self._once[row] if row in self._once else kept_picture(self._track, row)[0]
+
+
 @dataclass(frozen=True)
 class _Seen:
     """What the R frames of a clip show whose picture is there.
 
     rows (R,): their numbers. faces: as registered; turns (R, 2, 3): the affines to them. tracked
-    (R, 478, 2): landmarks, pixels of the footage. usual (478, 3): the actor's usual mesh in the
+    (R, 478, 3): landmarks, pixels of the footage. usual (478, 3): the actor's usual mesh in the
     face's own frame. head (R, 3, 3): how it is turned. size (R,): its eyes' distance in pixels.
     """
 
     rows: np.ndarray
-    faces: list[np.ndarray]
+    faces: Sequence[np.ndarray]
     turns: np.ndarray
     tracked: np.ndarray
     usual: np.ndarray
@@ -177,27 +204,27 @@ class _Seen:
     @staticmethod
     def of(track: FaceTrack) -> _Seen | None:
         """None where there are too few."""
-        kept = {int(i): kept_picture(track, int(i)) for i in np.flatnonzero(track.found)}
-        rows = np.array([i for i, picture in kept.items() if picture is not None], int)
+        faces = _Faces(track)
+        rows = faces.rows
         if len(rows) < FEWEST:
             return None
-        times, mesh, pose = track.times[rows], track.landmarks[rows], track.head_pose[rows]
-        frame = FaceFrame.of(track)
+        times, tracked, pose = track.times[rows], track.landmarks[rows], track.head_pose[rows]
+        frame, some = FaceFrame.of(track), slice(None, None, 1 + len(rows) // AT_ONCE)
         turned = slow(times, head_angles(pose), STEADY_HERTZ)
         return _Seen(
             rows,
-            [kept[i][0] for i in rows],
-            np.array([kept[i][1] for i in rows]),
-            mesh[:, :, :2].astype(float),
-            np.median(frame.mesh(mesh, pose), axis=0),
+            faces,
+            faces.turns,
+            tracked,
+            np.median(frame.mesh(tracked[some], pose[some]), axis=0),
             np.array([rotation_of(*angles) for angles in turned]),
-            np.exp(slow(times, np.log(frame.size(mesh)), SIZE_HERTZ)),
+            np.exp(slow(times, np.log(frame.size(tracked)), SIZE_HERTZ)),
         )
 
     def shift(self, points, window: Window, start: np.ndarray | float = 0.0) -> np.ndarray:
         """(R, 2) how far a patch lies from where its mesh points are tracked and from `start` (R,
         2) there, pixels of the registered faces."""
-        middle = self.tracked[:, list(points)].mean(1)
+        middle = self._middles(points)
         places = np.einsum("rij,rj->ri", self.turns[:, :, :2], middle) + self.turns[:, :, 2]
         return found_again(self.faces, places + start, window)
 
@@ -205,9 +232,13 @@ class _Seen:
         """(R, 2) how far mesh points that lie `shift` (R, 2) from where they are tracked are seen
         from where a usual face has them: right and up in the picture, eye distances."""
         more = np.linalg.solve(self.turns[:, :, :2], shift[..., None])[..., 0]
-        seen = (self.tracked[:, list(points)].mean(1) + more) * (1.0, -1.0)
+        seen = (self._middles(points) + more) * (1.0, -1.0)
         usual = self.head @ self.usual[list(points)].mean(0)
         return seen / self.size[:, None] - usual[:, :2]
+
+    def _middles(self, points) -> np.ndarray:
+        """(R, 2) where the middles of mesh points are tracked, pixels of the footage."""
+        return self.tracked[:, list(points), :2].mean(1, dtype=float)
 
 
 def _middle(places: np.ndarray) -> np.ndarray:
@@ -224,7 +255,7 @@ def _middle(places: np.ndarray) -> np.ndarray:
 # --- found again ---------------------------------------------------------------------------------
 
 
-def found_again(faces: list[np.ndarray], places: np.ndarray, window: Window) -> np.ndarray:
+def found_again(faces: Sequence[np.ndarray], places: np.ndarray, window: Window) -> np.ndarray:
     """(R, 2) how far from where it is looked for, (R, 2), a patch lies in each of the faces (256,
     256), in their pixels; NaN where it looks like something else."""
     import cv2

@@ -8,6 +8,7 @@ import pytest
 
 from exprgen.networks.characters.profile import find_character
 from exprgen.networks.characters.response import load_response
+from exprgen.networks.solving import brows_seen
 from exprgen.networks.solving.brows_seen import (
     BELIEVED,
     BROWS,
@@ -191,6 +192,16 @@ def test_damaged_pictures_are_between_the_others(still):
     pictures[28] = pictures[28][:150]
     pictures[33] = b""
     assert told(filmed(track, pictures)) == pytest.approx(whole, abs=1.0 / EYE_DISTANCE)
+
+
+def test_a_long_clip_is_told_the_same_from_faces_that_are_decoded_again(still, monkeypatch):
+    track, points = still
+    seen = filmed(track, [face(points, (m, m)) for m in MOVED])
+    whole = told(seen)
+    monkeypatch.setattr(brows_seen, "AT_ONCE", FRAMES)
+    assert told(seen) == pytest.approx(whole, abs=1e-6)
+    monkeypatch.setattr(brows_seen, "AT_ONCE", 10)
+    assert told(seen) == pytest.approx(whole, abs=0.1 / EYE_DISTANCE)
 
 
 def test_the_mean_height_follows_its_parts(still):
