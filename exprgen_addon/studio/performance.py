@@ -66,14 +66,14 @@ def measure_performance(plan: Plan, run: Run, counter, stop) -> dict | None:
     clips = {}
     for clip in plan.clips:
         clips[Path(clip).name] = _tracks(plan, run, clip)
-    slits = _slits(plan, run, list(clips))
+    shown = _shown(plan, run, list(clips))
     measured: dict[str, dict] = {name: {} for name in clips}
     lacks = {}
     for profile in plan.profiles:
         with Poser(profile, plan.out / "performance") as poser:
             lacks[profile.name] = poser.build.lacks
             for name, (clip, face_track, tracks) in clips.items():
-                actor = actor_performance(face_track, slits[name])
+                actor = actor_performance(face_track, *shown[name])
                 figures = _measure_clip(poser, clip, face_track, actor, tracks, counter, stop)
                 if figures is None:
                     return None
@@ -118,11 +118,14 @@ def _track_path(plan: Plan, clip: str) -> Path:
     return plan.out / "performance" / Path(clip).stem / "face.npz"
 
 
-def _slits(plan: Plan, run: Run, names: list[str]) -> dict[str, np.ndarray]:
-    """Name of a clip -> (N,) what is seen between its actor's lips."""
+def _shown(plan: Plan, run: Run, names: list[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Name of a clip -> (N,) what is seen between its actor's lips, (N, 6) how much higher brows
+    are seen than tracked."""
     paths = [str(_track_path(plan, name)) for name in names]
-    found = run("evaluation", {"step": "slits", "tracks": paths})["slits"]
-    return {name: np.asarray(slit, float) for name, slit in zip(names, found, strict=True)}
+    found = run("evaluation", {"step": "shown", "tracks": paths})
+    pairs = zip(found["slits"], found["brows"], strict=True)
+    arrays = ((np.asarray(slit, float), np.asarray(brows, float)) for slit, brows in pairs)
+    return dict(zip(names, arrays, strict=True))
 
 
 def _mark(plan: Plan, run: Run, clip: str) -> str:

@@ -2,7 +2,7 @@
 
 Everything is defined on named landmarks in the face's own frame, in eye distances. It must not know
 how a performance is solved, so that it can catch a solver that is wrong; what an actor's pictures
-show between the lips is read as it reads it.
+show of lips and brows is read as it reads it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..footage.truth import BILABIALS, VOWELS, ClipTruth
+from ..solving.brows_seen import OF_FIVE
 from ..solving.contact import SLIT_TELLS, still_shut
 from ..track import FaceTrack
 from .correlation import correlation, told
@@ -60,6 +61,9 @@ COLUMNS = {
     "brows": ("brows",),
     "inner brows": ("brow_inner_left", "brow_inner_right"),
     "outer brows": ("brow_outer_left", "brow_outer_right"),
+    "brows, as seen": ("brows_seen",),
+    "inner brows, as seen": ("brow_inner_left_seen", "brow_inner_right_seen"),
+    "outer brows, as seen": ("brow_outer_left_seen", "brow_outer_right_seen"),
     "brows over eyes": ("brows_over_eyes",),
     "lip corners": ("corner_left", "corner_right"),
     "mouth sideways": ("sideways",),
@@ -74,6 +78,16 @@ COLUMNS = {
 _DELAYED = ("gap", "width", "lids")
 _HELD = ("gap", "width", "lid_left", "lid_right", "brows", "sideways", "corner_left")
 _LIDS = ("lids", "lid_left", "lid_right")
+_INNER, _OUTER = (0.75, 0.25, 0.0), (0.0, 0.25, 0.75)
+# Features of brows -> what the parts that are seen have in them: of the left brow the inner,
+# middle and outer one, then of the right (`solving.brows_seen.HEIGHTS`).
+_BROWS_OF_PARTS = {
+    "brows": np.tile(OF_FIVE, 2) / 2.0,
+    "brow_inner_left": np.array([*_INNER, 0.0, 0.0, 0.0]),
+    "brow_outer_left": np.array([*_OUTER, 0.0, 0.0, 0.0]),
+    "brow_inner_right": np.array([0.0, 0.0, 0.0, *_INNER]),
+    "brow_outer_right": np.array([0.0, 0.0, 0.0, *_OUTER]),
+}
 
 
 # --- who performs --------------------------------------------------------------------------------
@@ -102,7 +116,7 @@ class Build:
     @property
     def lacks(self) -> list[str]:
         """The columns of COLUMNS of which the character has nothing."""
-        has = self.has | {"opening"}
+        has = {*self.has, "opening", *(f"{n}_seen" for n in _BROWS_OF_PARTS if n in self.has)}
         return [name for name, parts in COLUMNS.items() if not has & set(parts)]
 
 
@@ -120,13 +134,17 @@ class Performance:
     looks: dict[str, np.ndarray]
 
 
-def actor_performance(track: FaceTrack, slit: np.ndarray | None = None) -> Performance:
-    """What the tracker saw of the actor.
+def actor_performance(
+    track: FaceTrack, slit: np.ndarray | None = None, brows: np.ndarray | None = None
+) -> Performance:
+    """What the tracker saw of the actor, and what the pictures show of the brows beside it.
 
     Args:
         slit: (N,) what its pictures show between the lips, eye distances of darkness
             (`solving.lips_seen`): lips that touch as tracked and are seen apart are not closed,
             and as far open as they are seen.
+        brows: (N, 6) how much higher they show the brows than they are tracked, eye distances
+            (`solving.brows_seen`).
     """
     points = actor_points(track)
     seen = features(points, unit(points[track.found]))
@@ -135,7 +153,9 @@ def actor_performance(track: FaceTrack, slit: np.ndarray | None = None) -> Perfo
     closed = still_shut(track.times, tracked, slit)
     opening = np.maximum(seen["gap"], np.where(tracked & ~closed, SLIT_TELLS * slit, 0.0))
     lids = shut_and_open(seen, track.found)
-    return Performance({**seen, "opening": opening}, closed, apart, tracked, *lids)
+    more = np.zeros((len(track), 6)) if brows is None else brows
+    own = {f"{name}_seen": seen[name] + more @ share for name, share in _BROWS_OF_PARTS.items()}
+    return Performance({**seen, **own, "opening": opening}, closed, apart, tracked, *lids)
 
 
 def closed_and_open(gap: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -193,6 +213,7 @@ def character_performance(points: np.ndarray, opening: np.ndarray, build: Build)
     """
     seen = {**features(points, build.unit), "opening": opening / build.unit}
     kept = {name: values for name, values in seen.items() if name in (*build.has, "opening")}
+    kept |= {f"{name}_seen": kept[name] for name in _BROWS_OF_PARTS if name in kept}
     near = seen["gap"] - build.contact < TOUCH
     shut = {name: kept[name] < LIDS_MEET for name in _LIDS if name in kept}
     looks = {name: ~closed for name, closed in shut.items()}

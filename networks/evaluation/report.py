@@ -253,7 +253,8 @@ def _performance(figures: dict) -> str:
         f"{clips}. Correlations; the second table of what moves faster than {FAST} Hz. Closed: of "
         "the frames in which the actor's lips touch, and are not seen apart in its pictures, "
         "those in which the character's do; as tracked: of all in which the tracker sees them "
-        "touch. False closed: of those in which the actor's are apart those in which the "
+        "touch. Brows, as seen: against where the actor's pictures show them. "
+        "False closed: of those in which the actor's are apart those in which the "
         "character's touch. "
         "Blinks: of the times a lid of the actor's shuts those in which the character's does. "
         "Delay in frames, jitter of a still face in thousandths of an eye distance, switches of "
@@ -294,10 +295,11 @@ def _performance_table(measured: dict, key: str, against: str | None = None) -> 
         for method, figures in methods.items():
             m = figures.get(against, {}) if against else figures
             if m:
-                shown = ("not there" if n in lacks else m["columns"][n][key] for n in COLUMNS)
+                # Figures of an earlier run may lack what was not told then.
+                columns = {n: m["columns"].get(n, {}).get(key) for n in COLUMNS}
+                shown = ("not there" if n in lacks else v for n, v in columns.items())
                 jitter = m["jitter"] and 1000.0 * m["jitter"]
                 own = (figures["switches"], figures.get("mimicry"))
-                # Figures of an earlier run may lack what was not told then.
                 row = (*map(m.get, counts.values()), m["delay"], jitter, *own)
                 rows.append((f"{method}/{character}", *shown, *row))
     rows += _tracker_rows(measured, key, counts.values()) if against else []
@@ -321,7 +323,7 @@ def _tracker_rows(measured: dict, key: str, counts: Iterable[str]) -> list[tuple
     known = [c["tracker"] for c in measured["clips"].values() if "tracker" in c]
     m = summarise(known)
     jitter = m["jitter"] and 1000.0 * m["jitter"]
-    shown = (m["columns"][n][key] for n in COLUMNS)
+    shown = (m["columns"].get(n, {}).get(key) for n in COLUMNS)
     return [("tracker", *shown, *map(m.get, counts), m["delay"], jitter, None, None)]
 
 

@@ -148,12 +148,16 @@ def feelings(emit: Emit, tracks: list, truths: list) -> dict:
     return {"feelings": measure(tracks, truths)}
 
 
-def slits(emit: Emit, tracks: list) -> dict:
-    """What the pictures of analysed clips show between the lips: {"slits": a list a clip, see
-    `solving.lips_seen.slit_seen`}."""
-    from ..solving.actor import own_slit
+def shown(emit: Emit, tracks: list) -> dict:
+    """What the pictures of analysed clips show beside what is tracked, a list a clip: {"slits": see
+    `solving.lips_seen.slit_seen`, "brows": see `solving.actor.own_brows`}."""
+    from ..solving.actor import own_brows, own_slit
 
-    return {"slits": [own_slit(FaceTrack.load(path)).tolist() for path in tracks]}
+    loaded = [FaceTrack.load(path) for path in tracks]
+    return {
+        "slits": [own_slit(track).tolist() for track in loaded],
+        "brows": [own_brows(track).tolist() for track in loaded],
+    }
 
 
 def hold(emit: Emit, clip: str, frame: int, out: str) -> dict:
@@ -218,7 +222,7 @@ _STEPS = (
     transfer,
     read_frames,
     feelings,
-    slits,
+    shown,
     hold,
     strips,
     ratings,

@@ -11,6 +11,7 @@ from ..track import FaceTrack
 from ..tracking.lost_frames import fill_lost
 from .actor_file import NOBODY, footage_name, load_actor
 from .actor_neutral import estimate_neutral
+from .brows_seen import HEIGHTS, with_brows_seen
 from .coefficients import coefficient_relations
 from .contact import (
     LIDS_MEET,
@@ -97,7 +98,7 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
         UsageError: no face at the calibration's second. InputError, OutputError: the actor's file
         is damaged or can't be written.
     """
-    values = _relations_of(track)
+    values = with_brows_seen(track, _relations_of(track))
     own = estimate_neutral(track, values, settings.calibration)
     known = load_actor(settings.actor) if settings.actor else NOBODY
     footage = footage_name(track)
@@ -183,6 +184,13 @@ def own_slit(track: FaceTrack) -> np.ndarray:
     """(N,) what a clip's pictures show between the lips, see `slit_seen`."""
     gap = own_lip_gap(track)
     return slit_seen(track, gap, touch_chance(track, gap))
+
+
+def own_brows(track: FaceTrack) -> np.ndarray:
+    """(N, 6) how much higher a clip's pictures show the brows than they are tracked, eye distances,
+    in the order of `brows_seen.HEIGHTS`; see `with_brows_seen`."""
+    values = _relations_of(track)
+    return (with_brows_seen(track, values) - values)[:, HEIGHTS]
 
 
 def _own_gap(track: FaceTrack, gap: np.ndarray, bias: float) -> np.ndarray:

@@ -219,8 +219,18 @@ class FaceFrame:
 
     def points(self, landmarks: np.ndarray, head_pose: np.ndarray) -> np.ndarray:
         """(N, P, 3) the points of frames with landmarks (N, 478, 3) and poses (N, 4, 4)."""
+        return self.mesh(landmarks, head_pose)[:, _CHOSEN]
+
+    def mesh(self, landmarks: np.ndarray, head_pose: np.ndarray) -> np.ndarray:
+        """(N, 478, 3) the whole mesh of such frames."""
         mesh = _laid_over(_levelled(landmarks, head_pose), self.firm)
-        return (mesh[:, _CHOSEN] - self.origin) / max(self.apart, 1e-9)
+        return (mesh - self.origin) / max(self.apart, 1e-9)
+
+    def size(self, landmarks: np.ndarray) -> np.ndarray:
+        """(N,) the eyes' distance in pixels in frames with landmarks (N, 478, 3), by the firm
+        points."""
+        own = float(_size(self.firm[None])[0])
+        return self.apart * _size(landmarks[:, _FIRM].astype(float)) / max(own, 1e-9)
 
 
 def _levelled(landmarks: np.ndarray, head_pose: np.ndarray) -> np.ndarray:
@@ -229,8 +239,13 @@ def _levelled(landmarks: np.ndarray, head_pose: np.ndarray) -> np.ndarray:
     rotation = head_pose[:, :3, :3].astype(float)
     rotation /= np.cbrt(np.maximum(np.linalg.det(rotation), 1e-9))[:, None, None]
     mesh = (mesh - mesh[:, _FIRM].mean(1, keepdims=True)) @ rotation
-    size = np.sqrt((mesh[:, _FIRM] ** 2).sum((1, 2)))
-    return mesh / np.maximum(size, 1e-9)[:, None, None]
+    return mesh / np.maximum(_size(mesh[:, _FIRM]), 1e-9)[:, None, None]
+
+
+def _size(points: np.ndarray) -> np.ndarray:
+    """(N,) how far points (N, P, 3) lie from their middle, all together."""
+    centred = points - points.mean(1, keepdims=True)
+    return np.sqrt((centred**2).sum((1, 2)))
 
 
 def _laid_over(mesh: np.ndarray, goal: np.ndarray) -> np.ndarray:

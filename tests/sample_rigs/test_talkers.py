@@ -233,6 +233,19 @@ def test_a_face_goes_with_what_is_said_though_nothing_is_felt():
     assert 1 < nods.max() < 15
 
 
+def test_talkers_whose_brows_go_with_what_is_said_say_the_same_from_farther_away():
+    plain, lively = (script(TalkerSettings(people=4, signals=s), 3) for s in (False, True))
+    assert lively.signals
+    assert not plain.signals
+    assert (plain.number, plain.sentence, plain.feelings) == (
+        lively.number,
+        lively.sentence,
+        lively.feelings,
+    )
+    assert lively.look.zoom < plain.look.zoom
+    assert lively.look.shift == (0.0, 0.0)
+
+
 def test_a_clip_that_ends_before_anybody_speaks_has_no_signals_of_speech():
     times = np.arange(0, 1, 0.1)
     for seed in range(10):

@@ -46,6 +46,8 @@ KINDS: tuple[tuple[str, ...], ...] = (
 
 BEFORE, AFTER = 0.6, 1.0
 """Seconds of silence around a sentence, so that lips are seen at rest."""
+FARTHER = 0.1
+"""How much less a face that nods is magnified."""
 ROM_SECONDS = 6.0
 """Length of one piece of a recording."""
 SKY_EVERY = 5
@@ -58,7 +60,8 @@ class TalkerSettings:
     second. samples: of the renderer. seed: of everything. processes: Blenders, 0
     renders in this one. rom: a Live Link
     Face table to play instead of speech, or "". drawn: from triangles (quick_studio.py), in a tenth
-    of the time that rays take, to learn from; what is measured is rendered.
+    of the time that rays take, to learn from; what is measured is rendered. signals: brows, lids
+    and the head go with what is said (`signals.py`).
     """
 
     split: str = "train"
@@ -71,6 +74,7 @@ class TalkerSettings:
     processes: int = 1
     rom: str = ""
     drawn: bool = False
+    signals: bool = False
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -140,8 +144,17 @@ def script(s: TalkerSettings, clip: int) -> Line:
         pitch=round(float(rng.uniform(0.9, 1.02) if male else rng.uniform(1.1, 1.2)), 2),
         reach=float(rng.uniform(0.85, 1.2)),
         feelings=tuple((pose, strength) for pose in poses),
-        look=replace(look, zoom=float(rng.uniform(1.2, 1.4)), shift=(0.0, -0.04)),
+        look=_framed(rng, look, s.signals),
+        signals=s.signals,
     )
+
+
+def _framed(rng: np.random.Generator, look: Look, nods: bool) -> Look:
+    """A look that shows lips from near; farther away where a face that nods would leave it."""
+    nearer = float(rng.uniform(1.2, 1.4))
+    if nods:
+        return replace(look, zoom=nearer - FARTHER, shift=(0.0, 0.0))
+    return replace(look, zoom=nearer, shift=(0.0, -0.04))
 
 
 def _kind(clip: int, people: int) -> tuple[str, ...]:

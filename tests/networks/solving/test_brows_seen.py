@@ -1,0 +1,225 @@
+"""Quick brows are told from their pictures, whatever the tracker's mesh does meanwhile."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from exprgen.networks.characters.profile import find_character
+from exprgen.networks.characters.response import load_response
+from exprgen.networks.solving import brows_seen
+from exprgen.networks.solving.brows_seen import (
+    BELIEVED,
+    BROWS,
+    FACING,
+    HEIGHTS,
+    NOSE,
+    SIDES,
+    brow_heights,
+    facing,
+    peaks,
+    with_brows_seen,
+)
+from exprgen.networks.solving.relations import INDEX, actor_points, measure
+from exprgen.networks.solving.smoothing import slow
+from exprgen.networks.tracking.registration import EYE_DISTANCE, apply_affine, registering_affine
+from exprgen.networks.tracking.track_recorder import encode_face
+from exprgen.networks.vocabulary import LANDMARKS
+from exprgen.tests.support import acted
+
+FRAMES = 60
+TIMES = np.arange(FRAMES) / 25.0
+FINE = 4
+MOVED = 4.0 * np.exp(-(((TIMES - 1.2) / 0.2) ** 2))
+"""Pixels of the registered face by which brows flick up."""
+
+
+@pytest.fixture(scope="module")
+def still():
+    """(track of a face whose tracker sees nothing move, the places of its mesh points in its
+    registered faces)."""
+    model = load_response(find_character("mira"))
+    track = acted.worn(model, np.zeros((FRAMES, len(model.controls))))
+    landmarks = track.landmarks.copy()
+    named = [*LANDMARKS.values()]
+    turn = registering_affine(landmarks[0, named, :2].astype(float))
+    back = cv2.invertAffineTransform(turn)
+    # Mesh points that the 49 landmarks have nothing of lie where a face has them.
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        for (upper, lower), x in zip(BROWS[side], (22.0, 45.0, 70.0), strict=True):
+            landmarks[:, upper, :2] = apply_affine(back, np.array([128.0 + sign * x, 50.0]))
+            landmarks[:, lower, :2] = apply_affine(back, np.array([128.0 + sign * x, 58.0]))
+    for points, y in zip(NOSE, (98.0, 88.0, 130.0), strict=True):
+        landmarks[:, list(points), :2] = apply_affine(back, np.array([128.0, y]))
+    track = replace(track, landmarks=landmarks, times=TIMES)
+    turn = registering_affine(landmarks[0, named, :2].astype(float))
+    return track, apply_affine(turn, landmarks[0, :, :2].astype(float))
+
+
+def face(points, up=(0.0, 0.0), nose=0.0, light=1.0, blur=0.8, hand=False):
+    """A face (256, 256) with brows `up` (left, right) pixels, its nose `nose` pixels too high."""
+    tall = np.full((256 * FINE, 256 * FINE), 165, np.uint8)
+    rng = np.random.default_rng(7)
+    for (x, y), size in zip(rng.uniform(0, 256, (500, 2)), rng.uniform(2, 5, 500), strict=True):
+        tone = int(165 + rng.uniform(-9, 9))
+        place = (round(x * FINE), round((y - nose) * FINE))
+        cv2.circle(tall, place, round(size * FINE), tone, -1)
+    for side, height in zip(SIDES, up, strict=True):
+        ends = [points[list(part)].mean(0) - (0.0, height + nose) for part in BROWS[side]]
+        line = np.round(np.array(ends) * FINE).astype(np.int32)
+        cv2.polylines(tall, [line], False, 60, 7 * FINE, cv2.LINE_AA)
+    for x in (-9.0, 9.0):  # the nose's edges and nostrils, and eyes beside it
+        top, low = ((128 + x, 80 - nose), (128 + x, 140 - nose))
+        cv2.line(tall, *(tuple(round(v * FINE) for v in p) for p in (top, low)), 130, 2 * FINE)
+        spot = (round((128 + x) * FINE), round((138 - nose) * FINE))
+        cv2.circle(tall, spot, 3 * FINE, 50, -1)
+        lid = (round((128 + x) * FINE), round((87 - nose) * FINE))
+        cv2.ellipse(tall, lid, (6 * FINE, 3 * FINE), 0, 0, 360, 90, -1)
+    if hand:
+        tall[: 110 * FINE, 125 * FINE :] = 200
+    picture = cv2.resize(tall, (256, 256), interpolation=cv2.INTER_AREA)
+    picture = cv2.GaussianBlur(picture, (0, 0), blur)
+    return encode_face(np.clip(picture * light, 0, 255).astype(np.uint8))
+
+
+def filmed(track, pictures):
+    ends = np.cumsum([len(p) for p in pictures])
+    return replace(track, face_offsets=ends, face_bytes=np.frombuffer(b"".join(pictures), np.uint8))
+
+
+def told(track):
+    """(N, 6) what the pictures add to the heights of the brows."""
+    values = measure(actor_points(track))
+    return (with_brows_seen(track, values) - values)[:, HEIGHTS]
+
+
+@pytest.mark.parametrize(
+    "seen", [{}, {"light": 0.55}, {"blur": 2.0}], ids=["plain", "dark", "blurred"]
+)
+def test_a_flick_of_a_pixel_or_four_is_told_where_it_is(still, seen):
+    track, points = still
+    up = np.stack([MOVED, 0.25 * MOVED], axis=1)
+    more = told(filmed(track, [face(points, u, **seen) for u in up])) * EYE_DISTANCE
+    quick = up - slow(TIMES, up)  # what is slow stays as tracked, which is nothing here
+    expected = BELIEVED * np.repeat(quick, 3, axis=1)
+    assert more == pytest.approx(expected, abs=0.45)
+    for k in range(6):
+        assert np.corrcoef(more[:, k], expected[:, k])[0, 1] > 0.95
+
+
+def test_what_is_slow_stays_as_tracked(still):
+    track, points = still
+    drift = np.linspace(0.0, 6.0, FRAMES)
+    more = told(filmed(track, [face(points, (d, d)) for d in drift])) * EYE_DISTANCE
+    assert np.abs(more[15:-15]).max() < 0.3
+
+
+def test_light_that_changes_moves_no_brow(still):
+    track, points = still
+    light = 1.0 - 0.4 * np.exp(-(((TIMES - 1.2) / 0.15) ** 2))
+    more = told(filmed(track, [face(points, light=k) for k in light]))
+    assert np.abs(more).max() * EYE_DISTANCE < 0.3
+
+
+def test_a_mesh_that_gives_way_as_a_whole_moves_no_brow(still):
+    """In a blink the tracker's eye corners drop, and the whole face lies higher in its picture."""
+    track, points = still
+    more = told(filmed(track, [face(points, (0.0, 0.0), nose=n) for n in MOVED]))
+    assert np.abs(more).max() * EYE_DISTANCE < 0.4
+
+
+def test_a_brow_that_the_tracker_moves_and_the_picture_does_not_stays(still):
+    track = still[0]
+    landmarks = track.landmarks.copy()
+    named = [*LANDMARKS.values()]
+    back = np.linalg.inv(registering_affine(landmarks[0, named, :2].astype(float))[:, :2])
+    rows = [p for side in SIDES for part in BROWS[side] for p in part]
+    landmarks[:, rows, :2] += (back @ np.array([0.0, -1.0]) * MOVED[:, None])[:, None]
+    moved = filmed(replace(track, landmarks=landmarks), [])
+    plain = measure(actor_points(moved))[:, HEIGHTS]
+    pictures = []
+    for i in range(FRAMES):  # as this face is registered in each of its frames
+        turn = registering_affine(landmarks[i, named, :2].astype(float))
+        there = apply_affine(turn, landmarks[i, :, :2].astype(float))
+        home = apply_affine(turn, track.landmarks[i, :, :2].astype(float))
+        places = there.copy()
+        places[rows] = home[rows]
+        pictures.append(face(places))
+    track = filmed(moved, pictures)
+    seen = plain + told(track)
+    tracked, shown = (np.ptp(v - slow(TIMES, v), axis=0) for v in (plain, seen))
+    assert tracked.min() * EYE_DISTANCE > 2.0
+    assert shown.max() < 0.4 * tracked.min()
+
+
+def test_a_hand_before_a_brow_tells_nothing_of_it(still):
+    track, points = still
+    pictures = [face(points, hand=30 <= i < 34) for i in range(FRAMES)]
+    heights = brow_heights(filmed(track, pictures))
+    assert np.isnan(heights[31:33]).all(), "the nose is hidden too"
+    assert np.isfinite(heights[:28]).all()
+    assert np.abs(told(filmed(track, pictures))).max() * EYE_DISTANCE < 0.5
+
+
+def test_a_face_that_is_turned_aside_is_as_tracked(still):
+    track, points = still
+    pose = track.head_pose.copy()
+    pose[:, :3, :3] = cv2.Rodrigues(np.array([0.0, 1.2 * FACING[1], 0.0]))[0]
+    turned = replace(filmed(track, [face(points, (m, m)) for m in MOVED]), head_pose=pose)
+    assert not facing(turned).any()
+    assert not told(turned).any()
+
+
+def test_nothing_is_told_without_pictures_or_of_separate_ones(still):
+    track, points = still
+    seen = filmed(track, [face(points, (m, m)) for m in MOVED])
+    bare = filmed(track, [b""] * FRAMES)
+    for other in (
+        bare,
+        replace(seen, meta={**track.meta, "stills": True}),
+        replace(seen, meta={**track.meta, "coefficients": True}),
+    ):
+        assert not told(other).any()
+    assert told(seen).any()
+    assert brow_heights(filmed(track, [face(points)] * 3 + [b""] * (FRAMES - 3))) is None
+
+
+def test_damaged_pictures_are_between_the_others(still):
+    track, points = still
+    pictures = [face(points, (m, m)) for m in MOVED]
+    whole = told(filmed(track, pictures))
+    pictures[28] = pictures[28][:150]
+    pictures[33] = b""
+    assert told(filmed(track, pictures)) == pytest.approx(whole, abs=1.0 / EYE_DISTANCE)
+
+
+def test_a_long_clip_is_told_the_same_from_faces_that_are_decoded_again(still, monkeypatch):
+    track, points = still
+    seen = filmed(track, [face(points, (m, m)) for m in MOVED])
+    whole = told(seen)
+    monkeypatch.setattr(brows_seen, "AT_ONCE", FRAMES)
+    assert told(seen) == pytest.approx(whole, abs=1e-6)
+    monkeypatch.setattr(brows_seen, "AT_ONCE", 10)
+    assert told(seen) == pytest.approx(whole, abs=0.1 / EYE_DISTANCE)
+
+
+def test_the_mean_height_follows_its_parts(still):
+    track, points = still
+    seen = filmed(track, [face(points, (m, 0.0)) for m in MOVED])
+    values = measure(actor_points(seen))
+    more = with_brows_seen(seen, values) - values
+    left = more[:, INDEX["brow_height_left"]]
+    parts = more[:, [INDEX[f"brow_{p}_left"] for p in ("inner", "middle", "outer")]]
+    assert left == pytest.approx(parts @ (0.3, 0.4, 0.3), abs=1e-9)
+    others = np.delete(more, [*HEIGHTS, *(INDEX[f"brow_height_{s}"] for s in SIDES)], axis=1)
+    assert not others.any()
+
+
+def test_peaks_lie_between_pixels():
+    y, x = np.mgrid[0:9, 0:7]
+    maps = np.stack([1.0 - 0.02 * ((y - 4.3) ** 2 + (x - 2.8) ** 2), 0.01 * (y + x)])
+    place, height = peaks(maps)
+    assert place[0] == pytest.approx([2.8, 4.3], abs=1e-6)
+    assert place[1] == pytest.approx([6.0, 8.0])  # at the edge: nothing to refine
+    assert height[0] == pytest.approx(maps[0].max())
