@@ -61,9 +61,9 @@ COLUMNS = {
     "brows": ("brows",),
     "inner brows": ("brow_inner_left", "brow_inner_right"),
     "outer brows": ("brow_outer_left", "brow_outer_right"),
-    "brows, as seen": ("brows_seen",),
-    "inner brows, as seen": ("brow_inner_left_seen", "brow_inner_right_seen"),
-    "outer brows, as seen": ("brow_outer_left_seen", "brow_outer_right_seen"),
+    "brows, as tracked": ("brows_tracked",),
+    "inner brows, as tracked": ("brow_inner_left_tracked", "brow_inner_right_tracked"),
+    "outer brows, as tracked": ("brow_outer_left_tracked", "brow_outer_right_tracked"),
     "brows over eyes": ("brows_over_eyes",),
     "lip corners": ("corner_left", "corner_right"),
     "mouth sideways": ("sideways",),
@@ -116,7 +116,7 @@ class Build:
     @property
     def lacks(self) -> list[str]:
         """The columns of COLUMNS of which the character has nothing."""
-        has = {*self.has, "opening", *(f"{n}_seen" for n in _BROWS_OF_PARTS if n in self.has)}
+        has = {*self.has, "opening", *(f"{n}_tracked" for n in _BROWS_OF_PARTS if n in self.has)}
         return [name for name, parts in COLUMNS.items() if not has & set(parts)]
 
 
@@ -137,7 +137,7 @@ class Performance:
 def actor_performance(
     track: FaceTrack, slit: np.ndarray | None = None, brows: np.ndarray | None = None
 ) -> Performance:
-    """What the tracker saw of the actor, and what the pictures show of the brows beside it.
+    """What the tracker saw of the actor, brows as the pictures show them and as tracked.
 
     Args:
         slit: (N,) what its pictures show between the lips, eye distances of darkness
@@ -154,7 +154,8 @@ def actor_performance(
     opening = np.maximum(seen["gap"], np.where(tracked & ~closed, SLIT_TELLS * slit, 0.0))
     lids = shut_and_open(seen, track.found)
     more = np.zeros((len(track), 6)) if brows is None else brows
-    own = {f"{name}_seen": seen[name] + more @ share for name, share in _BROWS_OF_PARTS.items()}
+    own = {f"{name}_tracked": seen[name] for name in _BROWS_OF_PARTS}
+    own |= {name: seen[name] + more @ share for name, share in _BROWS_OF_PARTS.items()}
     return Performance({**seen, **own, "opening": opening}, closed, apart, tracked, *lids)
 
 
@@ -213,7 +214,7 @@ def character_performance(points: np.ndarray, opening: np.ndarray, build: Build)
     """
     seen = {**features(points, build.unit), "opening": opening / build.unit}
     kept = {name: values for name, values in seen.items() if name in (*build.has, "opening")}
-    kept |= {f"{name}_seen": kept[name] for name in _BROWS_OF_PARTS if name in kept}
+    kept |= {f"{name}_tracked": kept[name] for name in _BROWS_OF_PARTS if name in kept}
     near = seen["gap"] - build.contact < TOUCH
     shut = {name: kept[name] < LIDS_MEET for name in _LIDS if name in kept}
     looks = {name: ~closed for name, closed in shut.items()}

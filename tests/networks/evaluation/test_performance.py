@@ -127,16 +127,16 @@ def test_brows_that_are_seen_stand_beside_those_that_are_tracked():
     actor = performance.actor_performance(track, None, np.tile(flick[:, None], (1, 6)))
     tracked = actor.features
     for name in ("brows", "brow_inner_left", "brow_outer_right"):
-        assert tracked[f"{name}_seen"] - tracked[name] == pytest.approx(flick)
+        assert tracked[name] - tracked[f"{name}_tracked"] == pytest.approx(flick)
     follows = face(brow=np.tile(flick, 1))
     build = Build.of(np.concatenate([follows[:1], face(brow=0.1)]))
     shown = performance.character_performance(follows, np.zeros(60), build)
     told = performance.compare(actor, shown, track.times, np.ones(60, bool))["features"]
-    assert told["brows_seen"]["fast"] > 0.99
-    assert told["brows"]["fast"] is None, "tracked they don't move"
+    assert told["brows"]["fast"] > 0.99
+    assert told["brows_tracked"]["fast"] is None, "tracked they don't move"
     means = performance.summarise([{**performance.compare(actor, shown, TIMES[:60], SEEN[:60])}])
-    assert means["columns"]["inner brows, as seen"]["fast"] > 0.99
-    assert not {"brows", "brows, as seen"} & set(build.lacks)
+    assert means["columns"]["inner brows"]["fast"] > 0.99
+    assert not {"brows", "brows, as tracked"} & set(build.lacks)
 
 
 def test_a_blink_lifts_no_brow():
@@ -478,6 +478,6 @@ def test_the_report_says_what_is_not_there(tmp_path):
     text = write_html({"performance": with_truth}, tmp_path / "truth.html").read_text()
     assert text.count("<th>closed, as tracked</th>") == 3, "of what is true nothing is tracked"
     assert text.count("<th>closed</th>") == 4
-    del earlier["columns"]["brows, as seen"]
+    del earlier["columns"]["brows, as tracked"]
     del earlier["reached_as_tracked"]  # measured before that was told
     assert "exprgen/ann" in write_html(figures, tmp_path / "evaluation.html").read_text()
