@@ -436,8 +436,8 @@ def _look(
     mirrored: bool,
 ) -> list[tuple[np.ndarray | dict | None, ...]]:
     """(expression, rig units by cache key, what is in the mouth, expression of the upper part, what
-    HCNN's convolutions give) of each tracked face; what is read in the whole face is None and the
-    units not there unless `wanted`."""
+    the teacher's convolutions give) of each tracked face; what is read in the whole face is None
+    and the units not there unless `wanted`."""
     if not seen:
         return []
     faces, runner, keys = np.stack([t.face for t in seen]), readers.runner, readers.keys

@@ -79,7 +79,7 @@ _LATER_COLUMNS = {
     "mouth": Column((ROWS, len(MOUTH)), np.float32, **_SHARE),
     # probabilities as `expression`, of the upper part of the face alone
     "no_mouth": Column((ROWS, len(EXPRESSIONS)), np.float32, **_SHARE),
-    # what HCNN's convolutions and its second's give of the face, pooled
+    # what the teacher's convolutions give of the face, pooled
     "pooled": Column((ROWS, POOLED), np.float32),
     # what was read in each frame by itself; `expression` is then what is felt over time
     "readings": Column((ROWS, len(EXPRESSIONS)), np.float32, **_SHARE),
@@ -88,6 +88,9 @@ _LATER_COLUMNS = {
     # valence and arousal, -1..1: how pleasant, and how stirred, what is felt looks
     "affect": Column((ROWS, 2), np.float32, -1.5, 1.5),
 }
+EARLIER_POOLED = 128
+"""Width of `pooled` in tracks that have it of the two HCNNs, which nobody looks at any more."""
+_NOTHING = np.zeros(0)
 _PHRASES = {
     # start and end of each phrase in seconds, the next beginning where one ends
     "phrase_spans": Column((ANY, 2), np.float64, -FARTHEST, FARTHEST),
@@ -215,6 +218,8 @@ class FaceTrack:
             for k in list(arrays)
             if k.startswith("rig_units/")
         }
+        if arrays.get("pooled", _NOTHING).shape[1:] == (EARLIER_POOLED,):
+            del arrays["pooled"]
         later = {name: c for name, c in _LATER_COLUMNS.items() if name in arrays}
         phrased = _PHRASES if set(_PHRASES) & set(arrays) else {}
         _check_known(path, arrays, {**_FACE_COLUMNS, **_FACE_BYTES, **later, **phrased})

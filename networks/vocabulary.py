@@ -137,9 +137,8 @@ lips)."""
 
 ARKIT_INDEX = {name: i for i, name in enumerate(ARKIT_CHANNELS)}
 
-POOLED = 128
-"""Numbers that the convolutions of HCNN and its second give of a face, pooled, before they name it:
-64 each (ExprGen, Table 1)."""
+POOLED = 256
+"""Numbers that the teacher's convolutions give of a face, pooled, before it names it."""
 
 REGIONS = ("brow", "eye", "nose", "cheek", "mouth", "jaw", "gaze", "head")
 """Parts of the face a control belongs to; gains and smoothing are set per region."""

@@ -104,7 +104,7 @@ def _regressor(made, network, weights: Weights) -> tuple[Way, Way]:
 
 def _teacher(made, network, weights: Weights) -> tuple[Way, Way]:
     faces = grey_faces(calibration_faces(FACES), made.size)
-    return lambda: teacher_opinion(network, torch.from_numpy(faces)), lambda: made(faces)
+    return lambda: teacher_opinion(network, torch.from_numpy(faces)), lambda: made(faces)[0]
 
 
 def _against(made, network, weights: Weights) -> tuple[Way, Way]:

@@ -20,7 +20,7 @@ class AgainstNeutral:
     """What is measured of faces and of the actor's neutral -> what they express.
 
     Attributes:
-        usual: (61,) people's neutral on the mean, for actors whose own is not known; (189,) with
+        usual: (61,) people's neutral on the mean, for actors whose own is not known; (317,) with
             what convolutions give of it. pooled: how many numbers that is, 0 for none. under: see
             models/against_neutral.py.
 

@@ -15,7 +15,7 @@ from .tensors import Tensors
 
 @form_of("teacher")
 class Teacher:
-    """Faces -> what it perceives.
+    """Faces -> what it perceives, and what its convolutions give of them.
 
     Raises:
         UsageError: the arrays are not the teacher's.
@@ -44,14 +44,15 @@ class Teacher:
         tensors.all_taken()
         self._network = Network(self._build)
 
-    def __call__(self, faces: np.ndarray, mirrored: bool = True) -> np.ndarray:
+    def __call__(self, faces: np.ndarray, mirrored: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Faces (B, 1, size, size) from `grey_faces` -> probabilities float32 (B, 7): the geometric
-        mean of what it says of them and of their mirror images, since an expression has no side; or
-        of the faces alone."""
+        mean of what it says of them and of their mirror images, since an expression has no side, or
+        of the faces alone; and float32 (B, POOLED) what its convolutions give of the faces as they
+        are, pooled."""
         seen = np.concatenate([faces, faces[..., ::-1]]) if mirrored else faces
-        logits = self._network(faces=seen)["logits"]
-        looks = np.log(softmax(logits).clip(1e-30)).reshape(1 + mirrored, len(faces), -1)
-        return softmax(looks.mean(0))
+        found = self._network(faces=seen)
+        looks = np.log(softmax(found["logits"]).clip(1e-30)).reshape(1 + mirrored, len(faces), -1)
+        return softmax(looks.mean(0)), found["pooled"][: len(faces)]
 
     def _build(self, graph: Graph, batch: int) -> Outputs:
         x = graph.input("faces", batch, 1, self.size, self.size)
@@ -65,8 +66,12 @@ class Teacher:
             if halves:
                 x, y, side = _halved(graph, x, y, side, len(first[1]) - first[0].shape[1])
             x = graph.layer("Relu", graph.layer("Add", x, y))
-        logits = graph.linear(graph.pooled(x), *self._fc)
-        return {"logits": (logits, (batch, len(EXPRESSIONS)))}
+        pooled = graph.pooled(x)
+        logits = graph.linear(pooled, *self._fc)
+        return {
+            "logits": (logits, (batch, len(EXPRESSIONS))),
+            "pooled": (pooled, (batch, len(self._fc[0][0]))),
+        }
 
 
 def _halved(graph: Graph, x: str, y: str, side: int, more: int) -> tuple[str, str, int]:

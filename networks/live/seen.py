@@ -22,8 +22,8 @@ _NONE = np.zeros((POINTS, 3), np.float32)
 @dataclass(frozen=True)
 class Said:
     """What the networks say of a face: expression (7,), units, character -> (M,), mouth (4,) in the
-    order of MOUTH, no_mouth (7,) of its upper part alone, and pooled (POOLED,), what HCNN's
-    convolutions give of it; None where no network tells."""
+    order of MOUTH, no_mouth (7,) of its upper part alone, and pooled (POOLED,), what the
+    teacher's convolutions give of it; None where no network tells."""
 
     expression: np.ndarray = field(default_factory=lambda: CALM)
     units: dict[str, np.ndarray] = field(default_factory=dict)

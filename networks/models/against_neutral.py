@@ -3,9 +3,9 @@
 A still face is no neutral one: some are born with low brows, some with a smile, and a reader of
 single faces takes that for a feeling and a small feeling for that. What an actor's own neutral is,
 a clip tells; what is left after it speaks for small expressions too. Two answers: of all numbers,
-and of those above the mouth alone, for faces that speak. A third where HCNN's and its second's
-convolutions have seen the faces: how what they give, pooled, differs as well, which knows of
-creases, lids and lips that the tracker doesn't measure.
+and of those above the mouth alone, for faces that speak. A third where the teacher's convolutions
+have seen the faces: how what they give, pooled, differs as well, which knows of creases, lids and
+lips that the tracker doesn't measure.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class AgainstNeutral(nn.Module):
     What is measured itself is left out: it tells a face's build, and a rendered face from a filmed
     one.
 
-    pooled: 0, or POOLED, the numbers of HCNN's convolutions beside the measured ones. under:
-    `perception.pooled.pooled_by` of the networks that gave them.
+    pooled: 0, or POOLED, the numbers of the teacher's convolutions beside the measured ones. under:
+    `perception.pooled.pooled_by` of the teacher that gave them.
     """
 
     def __init__(self, hidden: int, pooled: int = 0, under: str = ""):
@@ -45,7 +45,7 @@ class AgainstNeutral(nn.Module):
     def forward(self, measured: Tensor, neutral: Tensor) -> Tensor:
         """measured, neutral (B, 61): geometry in fractions of the face box, then coefficients ->
         logits (B, 14): of all numbers, then of the upper ones; with what convolutions give behind
-        them, (B, 189) -> (B, 21), of that too."""
+        them, (B, 317) -> (B, 21), of that too."""
         x = self.differences(measured, neutral)
         x = (x - self.mean[: x.shape[1]]) / self.deviation[: x.shape[1]]
         x = x.clamp(-MOST_APART, MOST_APART)
@@ -56,14 +56,14 @@ class AgainstNeutral(nn.Module):
 
     @staticmethod
     def differences(measured: Tensor, neutral: Tensor) -> Tensor:
-        """(B, 122), or (B, 250): what is standardised."""
+        """(B, 122), or (B, 378): what is standardised."""
         change = measured - neutral
         roots = [x[:, :MEASURED].clamp_min(0).sqrt() for x in (measured, neutral)]
         return torch.cat([change[:, :MEASURED], roots[0] - roots[1], change[:, MEASURED:]], 1)
 
     def standardise_by(self, measured: Tensor, neutral: Tensor, usual: Tensor) -> None:
         """Take mean and deviation from the training faces, and people's neutral on the mean, (61,)
-        or (189,), against which those are seen whose own nobody knows."""
+        or (317,), against which those are seen whose own nobody knows."""
         self.usual.copy_(usual)
         x = self.differences(measured, neutral)
         self.mean.copy_(x.mean(0))
@@ -85,7 +85,7 @@ def _layers(inputs: int, hidden: int) -> nn.Sequential:
 @register_network
 def against_neutral(hidden: int = 128, pooled: int = 0, under: str = "") -> AgainstNeutral:
     """Against neutral: measurements and those of the actor's neutral -> logits of the seven, twice:
-    of all, and without the mouth; a third time with what HCNN's convolutions give."""
+    of all, and without the mouth; a third time with what the teacher's convolutions give."""
     return AgainstNeutral(hidden, pooled, under)
 
 
@@ -93,7 +93,7 @@ def against_neutral(hidden: int = 128, pooled: int = 0, under: str = "") -> Agai
 def opinion_against(
     network: AgainstNeutral, measured: np.ndarray, neutral: np.ndarray
 ) -> tuple[np.ndarray, ...]:
-    """measured, neutral (B, 61) or (B, 189) -> probabilities of all numbers, of the upper ones and,
+    """measured, neutral (B, 61) or (B, 317) -> probabilities of all numbers, of the upper ones and,
     where it has seen the pixels, with those, float32 (B, 7) each."""
     given = (torch.from_numpy(np.asarray(x, np.float32)) for x in (measured, neutral))
     said = network.eval()(*given).split(len(EXPRESSIONS), 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -59,9 +60,9 @@ class AgainstNeutral:
         said = self._network(measured(geometry, arkit), self._own(neutral, trust)[:MEASURED], mouth)
         return self._even(said)
 
-    @property
+    @cached_property
     def sees_pixels(self) -> bool:
-        """Whether it was taught what the convolutions of the HCNNs that are there give."""
+        """Whether it was taught what the convolutions of the teacher that is there give."""
         return bool(self._network.pooled) and self._network.under == pooled_by()
 
     def with_pixels(
@@ -73,7 +74,7 @@ class AgainstNeutral:
         trust: float = 1.0,
     ) -> np.ndarray:
         """The same from what convolutions give of the faces too, pooled (N, POOLED); neutral:
-        (189,), with what they give of that."""
+        (317,), with what they give of that."""
         own = self._own(neutral, trust)
         given = measured(geometry, arkit), own[:MEASURED], pooled, own[MEASURED:]
         return self._even(self._network.with_pixels(*given))
@@ -93,7 +94,7 @@ class AgainstNeutral:
 def measured(
     geometry: np.ndarray, arkit: np.ndarray, pooled: np.ndarray | None = None
 ) -> np.ndarray:
-    """(N, 61) float32: geometric features (N, 9), then coefficients (N, 52); (N, 189) with what
+    """(N, 61) float32: geometric features (N, 9), then coefficients (N, 52); (N, 317) with what
     convolutions give of the faces, (N, POOLED)."""
     numbers = [geometry, np.clip(arkit, 0.0, 1.0), *([] if pooled is None else [pooled])]
     return np.concatenate(numbers, 1).astype(np.float32)

@@ -13,12 +13,12 @@ from ..errors import UsageError
 from ..inference.coefficient_reader import CoefficientReader, joint_opinion
 from ..inference.network import softmax
 from ..inference.opening import fitted
-from ..inference.table1 import FaceReaders, Table1, pooled, table1
+from ..inference.table1 import FaceReaders, Table1, table1
 from ..inference.teacher import Teacher
 from ..inference.upper_look import UpperLook
 from ..models.face_input import grey_faces
 from ..models.weights_file import Weights, WeightsInfo, read_weights
-from ..vocabulary import ARKIT_CHANNELS, GEOMETRIC_FEATURES, REGISTERED_SIZE
+from ..vocabulary import ARKIT_CHANNELS, GEOMETRIC_FEATURES, POOLED, REGISTERED_SIZE
 from .prior import EVEN_READING, leaning, unprejudiced
 
 TEACHER_SHARE = 0.6
@@ -27,9 +27,9 @@ networks have the rest."""
 
 ASKED = (0.7, 0.8)
 """How sure the small readers must be: up to the first the teacher has all of its share, from the
-second on it has none and is not asked, since it takes most of the time. On 404 validation pictures
-that changed no answer and spared two of five; at 0.5 and 0.6 it spares seven of ten for half a
-point of the mean over classes."""
+second on it has none and is not asked, since it takes most of the time, unless what its
+convolutions give is wanted. On 404 validation pictures that changed no answer and spared two of
+five; at 0.5 and 0.6 it spares seven of ten for half a point of the mean over classes."""
 
 FACES_A_PASS = 2
 """Faces that go through the networks together: the tracker hands over as many, and each number of
@@ -50,6 +50,8 @@ class PerceptionRunner:
             of its own.
         teacher: the larger network, which is asked where the small ones are not sure.
         coefficients: joins in the classifier's opinion wherever geometry and arkit are given.
+        pooled: tell what the teacher's convolutions give of a clip's faces, which is then asked of
+            each of them.
 
     Attributes:
         prior: (7,) what the answers still lean to, sums to 1; empty if the weights don't tell.
@@ -67,8 +69,10 @@ class PerceptionRunner:
         upper: Weights | None = None,
         teacher: Weights | None = None,
         coefficients: Weights | None = None,
+        pooled: bool = False,
     ):
         self._teacher = fitted(Teacher, teacher) if teacher else None
+        self._pooled = pooled and self._teacher is not None
         self.coefficients = fitted(CoefficientReader, coefficients) if coefficients else None
         self._regressors = {name: w.info for name, w in (regressors or {}).items()}
         read = {CLASSIFIER: classifier, SECOND: second, UPPER: upper}
@@ -121,14 +125,15 @@ class PerceptionRunner:
             geometry: (B, 9) geometric features; needed by 3D-CNNs trained with them.
             arkit: (B, 52) the tracker's coefficients; likewise. Given both, the coefficient
                 reader has a say in the expression.
-            mirrored: their mirror images are looked at as well, for twice the work.
+            mirrored: their mirror images are looked at as well, for twice the work, as those of
+                pictures are; a clip's faces, of which there are many, are seen as they are.
 
         Returns:
             "expression": float32 (B, 7) probabilities in the order of EXPRESSIONS, the joint
             opinion on the face and its mirror image, its leaning to frequent classes partly undone;
             "no_mouth": the same of the upper part of the face alone, where the upper look is there;
-            "pooled": float32 (B, POOLED) what the convolutions of HCNN and its second give of the
-            faces as they are, where both are there;
+            "pooled": float32 (B, POOLED) what the teacher's convolutions give of the faces as they
+            are, where it is wanted and they are not mirrored;
             "rig": character -> float32 (B, M) unit values in [-1, 1].
 
         Raises:
@@ -146,12 +151,12 @@ class PerceptionRunner:
         numbers = None
         if self.coefficients is not None and geometry is not None and arkit is not None:
             numbers = self.coefficients(geometry, arkit)
-        expression = self._with_teacher(expression, numbers, faces, mirrored)
+        expression, seen = self._with_teacher(expression, numbers, faces, mirrored)
         found = {"expression": _even(_joined(expression, numbers), self._learned)}
         if UPPER in looked:
             found["no_mouth"] = _even(looked[UPPER], self._upper_learned)
-        if len(self._small) == len((CLASSIFIER, SECOND)):
-            found["pooled"] = np.concatenate([read[pooled(n)][0] for n in self._small], 1)
+        if seen is not None:
+            found["pooled"] = seen
         return found | {"rig": {name: read[name] for name in self._regressors}}
 
     def prepare(self) -> None:
@@ -198,18 +203,23 @@ class PerceptionRunner:
 
     def _with_teacher(
         self, small: np.ndarray, numbers, faces: np.ndarray, mirrored: bool
-    ) -> np.ndarray:
-        """The small networks' opinion (B, 7) with the teacher's where they are not sure."""
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """The small networks' opinion (B, 7) with the teacher's where they are not sure; what its
+        convolutions give of the faces (B, POOLED), None where that is not wanted."""
+        wanted = self._pooled and not mirrored
+        seen = np.zeros((len(faces), POOLED), np.float32) if wanted else None
         if self._teacher is None or not len(faces):
-            return small
+            return small, seen
         low, high = ASKED
         share = TEACHER_SHARE * ((high - _joined(small, numbers).max(1)) / (high - low)).clip(0, 1)
-        rows = np.flatnonzero(share)
+        rows = np.arange(len(faces)) if wanted else np.flatnonzero(share)
         joint = np.array(small)
         for part in (rows[i : i + FACES_A_PASS] for i in range(0, len(rows), FACES_A_PASS)):
-            said = self._teacher(grey_faces(faces[part], self._teacher.size), mirrored)
+            said, given = self._teacher(grey_faces(faces[part], self._teacher.size), mirrored)
             joint[part] += share[part, None] * (said - joint[part])
-        return joint
+            if seen is not None:
+                seen[part] = given
+        return joint, seen
 
     def _second_inputs(self, faces, geometry, arkit) -> dict[str, np.ndarray]:
         given = {

@@ -24,14 +24,19 @@ def needed_weights(profiles: list[RigProfile]) -> dict[str, Path]:
     return needed
 
 
-def load_runner(profiles: list[RigProfile]):
+def load_runner(profiles: list[RigProfile], pooled: bool | None = None):
     """HCNN and the 3D-CNNs of the profiles that need one: (PerceptionRunner, character -> key of
     FaceTrack.rig_units).
+
+    Args:
+        pooled: tell what the teacher's convolutions give of a clip's faces; None: where the reader
+            against neutral that is there looks at that.
 
     Raises:
         ModelError: weights are missing, damaged, or of other controls than the profile's.
     """
     from ..models.weights_file import file_digest, read_weights
+    from .against_neutral import AgainstNeutral
     from .joint_opinion import PerceptionRunner
 
     regressors, keys = {}, {}
@@ -45,7 +50,10 @@ def load_runner(profiles: list[RigProfile]):
         )
         keys[profile.name] = f"{profile.name}:{file_digest(path)}"
     classifier = read_weights(needed_weights([])["HCNN"], "hcnn")
-    runner = PerceptionRunner(classifier, regressors, **load_advisers())
+    if pooled is None:
+        reader = AgainstNeutral.load()
+        pooled = reader is not None and reader.sees_pixels
+    runner = PerceptionRunner(classifier, regressors, **load_advisers(), pooled=pooled)
     return runner, keys
 
 

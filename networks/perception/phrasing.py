@@ -31,7 +31,7 @@ together."""
 LEANING = 0.9
 """Log odds by which every reading leans to neutral, since most of what was learned from is. Counted
 anew in each look that would outweigh any small feeling that lasts."""
-CHANGE = 2.25
+CHANGE = 3.0
 """What a change costs, in log odds,"""
 HASTY = 2.5
 """and the shortest phrase beside that, less up to `USUAL`: what lasts is believed sooner than what

@@ -1,42 +1,35 @@
-"""What the convolutions of HCNN and its second give of faces, before they name them."""
+"""What the teacher's convolutions give of faces, before it names them."""
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
-
 import numpy as np
 
+from ..inference.opening import fitted
+from ..inference.teacher import Teacher
+from ..models.face_input import grey_faces
 from ..models.weights_file import file_digest, read_weights
-from ..models.weights_places import POSED, file_name, find_weights, weights_folder
+from ..models.weights_places import find_weights
 from ..vocabulary import POOLED
-from .joint_opinion import PerceptionRunner
 
-BATCH = 32
+NETWORK = "teacher"
+BATCH = 8
 
 
 def pooled_by() -> str:
-    """Digest of the two networks that are there; "" unless both are."""
-    files = _files()
-    if not all(path.is_file() for path in files):
-        return ""
-    return hashlib.sha256("".join(map(file_digest, files)).encode()).hexdigest()[:12]
+    """Digest of the teacher that is there; "" without one."""
+    path = find_weights(NETWORK)
+    return file_digest(path) if path.is_file() else ""
 
 
 def pooled_of(faces: np.ndarray) -> np.ndarray:
     """float32 (N, POOLED) of registered faces uint8 (N, H, W).
 
     Raises:
-        ModelError: a file is missing or damaged.
+        ModelError: the file is missing or damaged.
     """
-    first, second = (read_weights(path, "hcnn") for path in _files())
-    runner = PerceptionRunner(first, second=second)
+    look = fitted(Teacher, read_weights(find_weights(NETWORK), NETWORK))
     parts = [
-        runner(np.asarray(faces[i : i + BATCH]), mirrored=False)["pooled"]
+        look(grey_faces(np.asarray(faces[i : i + BATCH]), look.size), mirrored=False)[1]
         for i in range(0, len(faces), BATCH)
     ]
     return np.concatenate(parts or [np.zeros((0, POOLED), np.float32)])
-
-
-def _files() -> tuple[Path, Path]:
-    return find_weights("hcnn"), weights_folder() / file_name("hcnn", POSED)

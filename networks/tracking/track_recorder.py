@@ -155,8 +155,8 @@ class TrackRecorder:
                 or None where nobody has looked: filled like the expression.
             mouth: (4,) in the order of MOUTH; None where nobody has looked. A track that has it for
                 no frame is written without it. no_mouth: (7,) of the upper part of the face alone,
-                wherever an expression is given or nowhere; likewise. pooled: (POOLED,) what HCNN's
-                convolutions give of the face; as no_mouth.
+                wherever an expression is given or nowhere; likewise. pooled: (POOLED,) what the
+                teacher's convolutions give of the face; as no_mouth.
         """
         self._check_time(tracked.time)
         jpeg = b""

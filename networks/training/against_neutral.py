@@ -3,6 +3,7 @@ known, rendered ones above all, and of others against people's neutral on the me
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
@@ -11,7 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..arrays import ROWS, Column, check_columns, read_array
 from ..errors import UsageError
+from ..files import write_array
 from ..models.against_neutral import AgainstNeutral, against_neutral, opinion_against
 from ..models.layouts import MEASURED
 from ..models.weights_io import ModelCard, WeightsInfo, save_network, write_card
@@ -34,7 +37,7 @@ from .shared.mixing import (
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.own_neutral import Known, known, neutrals, played, usual_neutral
 from .shared.performers import fold_of, subjects_of
-from .shared.sets import TRAIN, VALIDATION
+from .shared.sets import TRAIN, VALIDATION, FaceSet
 
 NOISE = 0.02
 """Deviation of the noise on the coefficients: the tracker's own trembling on a held face."""
@@ -55,7 +58,11 @@ class AgainstNeutralSettings:
     checkpoints: str = option("", "folder of checkpoints; by default beside the weight file")
     resume: bool = option(False, "go on from the last checkpoint")
     hidden: int = option(128, "width of the first hidden layer")
-    pixels: bool = option(True, "look at what the HCNNs' convolutions give as well")
+    pixels: bool = option(True, "look at what the teacher's convolutions give as well")
+    kept: str = option("", "folder of what those give; by default beside the weight file")
+    faces: int = option(
+        0, "photographs to learn from, classes nearly alike, and a fifth to check on; 0: all"
+    )
     epochs: float = option(32.0, "times each face is seen")
     batch: int = option(256, "faces a step")
     rate: float = option(1e-3, "learning rate")
@@ -109,7 +116,7 @@ class AgainstNeutralTask:
         return sum(soft_cross_entropy(part, said) for part in answers) / len(answers)
 
     def _against(self, own: np.ndarray, known: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """What faces are seen against (B, 61), or (B, 189): their own neutral where it is known,
+        """What faces are seen against (B, 61), or (B, 317): their own neutral where it is known,
         mixed more or less with people's."""
         trust = rng.uniform(LEAST_TRUST, 1.0, len(own)) * (rng.random(len(own)) >= STRANGERS)
         trust = (trust * known)[:, None]
@@ -153,7 +160,10 @@ def train(s: AgainstNeutralSettings) -> Outcome:
     if s.threads:
         torch.set_num_threads(s.threads)
     torch.manual_seed(s.seed)
-    parts = pools(load_faces(s.data), s.balance, s.people, s.people_share)
+    data = load_faces(s.data)
+    if s.faces:
+        data = data.fewer({TRAIN: s.faces, VALIDATION: -(-s.faces // 5)}, s.seed)
+    parts = pools(data, s.balance, s.people, s.people_share)
     if s.without and len(parts) > 1:
         parts = parts[0], _without(parts[1], subjects_of(s.people), s)
     folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
@@ -170,22 +180,42 @@ def train(s: AgainstNeutralSettings) -> Outcome:
     say(f"against neutral: {count} faces, of {own} the own neutral is known")
     stages = (Stage(0, max(1, int(s.epochs * count)), s.batch, s.rate),)
     loop = LoopSettings(minutes=s.minutes, seed=s.seed, weight_decay=1e-2)
-    outcome = run(task, stages, folder, loop, fixed(s), s.resume)
+    outcome = run(task, stages, folder, loop, fixed(s, "kept"), s.resume)
     _finish(s, task, outcome, config, own)
     return outcome
 
 
 def _pooled(part: Pool, s: AgainstNeutralSettings) -> np.ndarray | None:
-    """(N, POOLED) what the HCNNs' convolutions give of a set's faces; zeros of those that nobody
-    looks at."""
+    """(N, POOLED) what the teacher's convolutions give of a set's faces; zeros of those that nobody
+    looks at. It is kept in a folder, where the next training finds it.
+
+    Raises:
+        ModelError: the teacher's file is missing or damaged.
+    """
     if not s.pixels:
         return None
     data = part.data
     rows = np.concatenate([data.rows(TRAIN), data.rows(VALIDATION)])
-    say(f"against neutral: HCNN looks at {len(rows)} faces")
     out = np.zeros((len(data), POOLED), np.float32)
-    for some in np.array_split(rows, -(-len(rows) // BATCH)):
-        out[some] = pooled_of(np.stack([data.faces[row] for row in some]))
+    of = hashlib.sha256(np.ascontiguousarray(rows, np.int64).tobytes())
+    of.update(np.ascontiguousarray(data.geometry).tobytes())
+    folder = Path(s.kept or Path(s.out).with_name(f"{Path(s.out).stem}_pooled"))
+    kept = folder / f"pooled_{pooled_by()}_{of.hexdigest()[:12]}.npy"
+    if not kept.is_file():
+        say(f"against neutral: the teacher looks at {len(rows)} faces")
+        write_array(kept, _looked_at(data, rows))
+    seen, wanted = read_array(kept, fix="delete it"), Column((ROWS, POOLED), np.floating)
+    check_columns(kept, {"pooled": seen}, {"pooled": wanted}, "delete it", len(rows))
+    out[rows] = seen
+    return out
+
+
+def _looked_at(data: FaceSet, rows: np.ndarray) -> np.ndarray:
+    """float16 (len(rows), POOLED) what the teacher's convolutions give of some faces of a set."""
+    out = np.zeros((len(rows), POOLED), np.float16)
+    for some in np.array_split(np.arange(len(rows)), -(-len(rows) // BATCH)):
+        out[some] = pooled_of(np.stack([data.faces[row] for row in rows[some]]))
+        say(f"{some[-1] + 1}/{len(rows)} faces")
     return out
 
 
@@ -207,22 +237,22 @@ def _finish(
     s: AgainstNeutralSettings, task: AgainstNeutralTask, outcome: Outcome, config: dict, own: int
 ) -> None:
     metrics = outcome.metrics
-    training = {"settings": fixed(s), "metrics": metrics, "steps": outcome.steps}
+    training = {"settings": fixed(s, "kept"), "metrics": metrics, "steps": outcome.steps}
     training["prior"] = [round(float(p), 4) for p in prior(task.parts)]
     info = WeightsInfo("against_neutral", config, labels=EXPRESSIONS, training=training)
     save_network(s.out, outcome.model, info)
     card = ModelCard(
         title="Reader against neutral",
         purpose="Tells the seven expressions from how the tracker's measurements differ from the "
-        "actor's own neutral: from all of them, from those above the mouth, and from what HCNN's "
-        "and its second's convolutions give as well.",
+        "actor's own neutral: from all of them, from those above the mouth, and from what the "
+        "teacher's convolutions give as well.",
         data=f"{named(task.parts)} Of {own} of them the own neutral is known.",
         licence_of_data=HUMAN_LICENCE,
         split="as the sets' own tables say (train / val; no person in both)",
         metrics=metrics,
         seed=s.seed,
         command=f"exprgen train against_neutral --data HED --out {Path(s.out).name}"
-        + changed_options(s),
+        + changed_options(s, "kept"),
         limits="As good as the tracker, and as the neutral that it is given.",
     )
     write_card(s.out, card, info)

@@ -34,7 +34,7 @@ from ..perception.phrasing import find_phrases
 from ..phrases import phrase_curve
 from ..solving.neutral import find_neutral
 from ..track import HELD, TRACKED, FaceTrack, load_arrays, save_arrays
-from ..vocabulary import EXPRESSIONS, REGISTERED_SIZE
+from ..vocabulary import EXPRESSIONS, POOLED, REGISTERED_SIZE
 from .shared.classifying import soft_cross_entropy
 from .shared.feeling_measures import FeltClip, measures
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
@@ -113,7 +113,8 @@ class Readers:
         self._strangers = [AgainstNeutral.load(path) for path in files]
         looking = (*needed_weights([]).values(), *adviser_weights().values())
         digests = "".join(file_digest(path) for path in looking if path.is_file())
-        self._digest = hashlib.sha256(digests.encode()).hexdigest()[:12]
+        # What was kept when the HCNNs' convolutions were looked at is another width.
+        self._digest = hashlib.sha256(f"{digests}{POOLED}".encode()).hexdigest()[:12]
 
     def __call__(self, part: PerformancePart) -> dict[str, np.ndarray]:
         """(N, 7) each, by their names, as in use: the neutral is found and not told."""
@@ -134,7 +135,7 @@ class Readers:
         return said
 
     def _read(self, part: PerformancePart) -> dict[str, np.ndarray]:
-        self._runner = self._runner or load_runner([])[0]
+        self._runner = self._runner or load_runner([], pooled=True)[0]
         rows = np.flatnonzero(part.found)
         rows = rows[::EVERY] if part.meta["kind"] == "clip" else rows
         size = (REGISTERED_SIZE, REGISTERED_SIZE)

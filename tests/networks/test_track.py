@@ -121,6 +121,16 @@ def test_between_readings_lies_what_was_read_around_them(tmp_path):
     assert nobody.pooled is None
 
 
+def test_what_the_earlier_networks_gave_is_left_out(tmp_path):
+    made = record(tmp_path / "t.npz", [seen(0), seen(1)])
+    earlier = np.ones((2, track.EARLIER_POOLED), np.float32)
+    dataclasses.replace(made, pooled=earlier).save(tmp_path / "old.npz")
+    assert FaceTrack.load(tmp_path / "old.npz").pooled is None
+    dataclasses.replace(made, pooled=earlier[:, 1:]).save(tmp_path / "wrong.npz")
+    with pytest.raises(InputError, match="pooled"):
+        FaceTrack.load(tmp_path / "wrong.npz")
+
+
 def test_short_loss_is_bridged_long_loss_held_then_relaxed(tmp_path):
     frames = [unseen(i) for i in range(5)]
     frames += [seen(i, level=0.2, x=100) for i in range(5, 15)]

@@ -23,7 +23,7 @@ only known of real faces, and renders are of few people."""
 class Known:
     """A set's measurements and each face's own neutral.
 
-    values, neutral (N, 61), or (N, 189) with what convolutions give; own: bool (N,), the neutral is
+    values, neutral (N, 61), or (N, 317) with what convolutions give; own: bool (N,), the neutral is
     known, else it is people's.
     """
 
@@ -39,7 +39,7 @@ def known(
     """Every face of a set with the neutral of its subject, people's where nobody knows it.
 
     Args:
-        subjects: (N,) names, "" where unknown. usual: (61,), or (189,) with pooled: (N, POOLED).
+        subjects: (N,) names, "" where unknown. usual: (61,), or (317,) with pooled: (N, POOLED).
     """
     values = measured(data.geometry, data.arkit, pooled)
     neutral, own = np.tile(usual, (len(values), 1)), np.zeros(len(values), bool)
@@ -51,7 +51,7 @@ def known(
 
 
 def neutrals(data: FaceSet, pooled: np.ndarray | None = None) -> np.ndarray:
-    """(K, 61), or (K, 189) with pooled (N, POOLED), what is measured of the training faces that
+    """(K, 61), or (K, 317) with pooled (N, POOLED), what is measured of the training faces that
     were said to be neutral."""
     rows = data.rows(TRAIN)
     calm = rows[data.targets[rows, NEUTRAL] >= CALM]
@@ -60,7 +60,7 @@ def neutrals(data: FaceSet, pooled: np.ndarray | None = None) -> np.ndarray:
 
 
 def usual_neutral(data: FaceSet, pooled: np.ndarray | None = None) -> np.ndarray:
-    """(61,), or (189,) with pooled (N, POOLED), people's neutral: the median of `neutrals`, zeros
+    """(61,), or (317,) with pooled (N, POOLED), people's neutral: the median of `neutrals`, zeros
     without any."""
     calm = neutrals(data, pooled)
     return np.median(calm, axis=0) if len(calm) else np.zeros(calm.shape[1], np.float32)

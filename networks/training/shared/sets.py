@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -68,6 +68,24 @@ class FaceSet:
     def rows(self, split: str) -> np.ndarray:
         """Indices of one split ("train" or "val")."""
         return np.flatnonzero(self.split == split)
+
+    def fewer(self, counts: dict[str, int], seed: int) -> FaceSet:
+        """The set with so many faces of each split at most, of the classes as nearly alike as there
+        are faces of them; the others are of no split.
+
+        Args:
+            counts: split -> faces; a split that is not named has none.
+        """
+        rng, split = np.random.default_rng(seed), np.full(len(self), REJECTED, object)
+        for name, count in counts.items():
+            rows = rng.permutation(self.rows(name))
+            labels = self.labels[rows]
+            turn = np.zeros(len(rows), int)  # which of its class each one is
+            for label in range(len(EXPRESSIONS)):
+                of = labels == label
+                turn[of] = np.arange(of.sum())
+            split[rows[np.argsort(turn, kind="stable")[:count]]] = name
+        return replace(self, split=split.astype(str))
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from exprgen.networks.models.weights_io import WeightsInfo, weights_of
 from exprgen.networks.models.weights_places import WEIGHTS
 from exprgen.networks.perception.joint_opinion import PerceptionRunner
 from exprgen.networks.perception.needed_weights import load_runner
+from exprgen.networks.vocabulary import POOLED
 
 torch.set_num_threads(1)  # small networks: threads would only wait for each other
 
@@ -141,9 +142,16 @@ def test_the_teacher_at_other_sizes_than_its_own():
     for size in (TEACHER_SIZE, 97):
         info = WeightsInfo("teacher", input_size=size)
         x = np.random.default_rng(2).standard_normal((1, 1, size, size)).astype(np.float32)
-        found = Teacher(weights_of(network, info))(x)
+        look = Teacher(weights_of(network, info))
         theirs = teacher_opinion(network, torch.from_numpy(x))
-        np.testing.assert_allclose(found, theirs, atol=LARGEST_DIFFERENCE)
+        with torch.inference_mode():
+            features = network.pooled(torch.from_numpy(x)).numpy()
+        for mirrored in (True, False):
+            found, pooled = look(x, mirrored)
+            assert pooled.shape == (1, POOLED)
+            np.testing.assert_allclose(pooled, features, atol=1e-5 * np.abs(features).max())
+            if mirrored:
+                np.testing.assert_allclose(found, theirs, atol=LARGEST_DIFFERENCE)
 
 
 def test_a_network_serves_any_batch_and_many_threads():
@@ -251,6 +259,7 @@ import numpy as np
 from exprgen.networks import pipeline
 from exprgen.networks.perception import character_pictures, coefficients, mouth, pictures
 from exprgen.networks.perception.needed_weights import load_runner
+from exprgen.networks.vocabulary import POOLED
 from exprgen.networks.perception.weights_check import examine_weights
 from exprgen.networks.characters.profile import sample_characters
 faces = np.zeros((1, 256, 256), np.uint8)

@@ -7,7 +7,7 @@ from exprgen.networks.live.felt import FeltNow, Readers, RestingLooks
 from exprgen.networks.live.seen import Said, Seen, as_track
 from exprgen.networks.models.layouts import MEASURED
 from exprgen.networks.solving.neutral import Neutral
-from exprgen.networks.vocabulary import EXPRESSIONS, NEUTRAL
+from exprgen.networks.vocabulary import EXPRESSIONS, NEUTRAL, POOLED
 
 JOY, SADNESS = EXPRESSIONS.index("joy"), EXPRESSIONS.index("sadness")
 POINTS = np.zeros((478, 3), np.float32)
@@ -48,7 +48,7 @@ def test_a_face_that_looks_merry_at_rest_is_not_felt_as_joy(readers):
 
 
 def test_pixels_are_seen_against_those_at_rest_where_those_are_known(readers):
-    said = Said(chances(NEUTRAL, 0.8), pooled=np.zeros(128, np.float32))
+    said = Said(chances(NEUTRAL, 0.8), pooled=np.zeros(POOLED, np.float32))
     felt = FeltNow(readers, rest_of(said))
     felt(frames(said, 1)[0])
     assert {"whole", "against_neutral", "against_upper", "against_pixels"} <= set(felt._latest)

@@ -21,6 +21,7 @@ from exprgen.networks.models.weights_places import find_weights
 from exprgen.networks.progress import Stop
 from exprgen.networks.track import FaceTrack
 from exprgen.networks.tracking import landmark_model
+from exprgen.networks.vocabulary import POOLED
 from exprgen.tests.support.clips import write_clip
 from exprgen.tests.support.phone import phone
 
@@ -185,7 +186,7 @@ def test_a_clip_as_a_camera_drives_a_character_and_is_kept(tmp_path):
 def test_a_face_that_no_network_has_looked_at_tells_no_expression():
     """Which would be taken for neutral, in the calibration and in what is kept."""
     found = [False, True, True, True]
-    said = Said(np.full(7, 1 / 7), no_mouth=np.full(7, 1 / 7), pooled=np.zeros(128))
+    said = Said(np.full(7, 1 / 7), no_mouth=np.full(7, 1 / 7), pooled=np.zeros(POOLED))
     heard = [None, None, None, said]
     networks = _Networks.__new__(_Networks)
     networks._error, networks._keys, networks.looked = None, {}, 1

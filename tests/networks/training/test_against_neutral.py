@@ -76,12 +76,14 @@ def test_what_convolutions_give_is_seen_against_the_neutral_too(monkeypatch):
     seen = reader.with_pixels(geometry, arkit, pooled, own)
     np.testing.assert_allclose(seen, wanted[2], atol=1e-5)
     np.testing.assert_allclose(reader(geometry, arkit, own), wanted[0], atol=1e-5)
-    same = reader.with_pixels(geometry, arkit, pooled + 0.3, own + np.r_[np.zeros(61), [0.3] * 128])
+    same = reader.with_pixels(
+        geometry, arkit, pooled + 0.3, own + np.r_[np.zeros(61), [0.3] * POOLED]
+    )
     np.testing.assert_allclose(same, seen, atol=1e-4)
     place = "exprgen.networks.perception.against_neutral.pooled_by"
     for there, asked in (("these", True), ("others", False)):
         monkeypatch.setattr(place, lambda now=there: now)
-        said = numeric_opinions(geometry, arkit, weights, 1.0, reader, pooled)
+        said = numeric_opinions(geometry, arkit, weights, 1.0, AgainstNeutral(made), pooled)
         assert ("against_pixels" in said) == asked
 
 

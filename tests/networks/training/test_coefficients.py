@@ -12,7 +12,7 @@ from exprgen.networks.models.upper_look import begun_from
 from exprgen.networks.models.weights_io import WeightsInfo, load_network, weights_of
 from exprgen.networks.perception.joint_opinion import PerceptionRunner
 from exprgen.networks.training.coefficients import CoefficientSettings, train
-from exprgen.networks.vocabulary import EXPRESSIONS, POOLED
+from exprgen.networks.vocabulary import EXPRESSIONS
 
 RNG = np.random.default_rng(0)
 
@@ -65,10 +65,6 @@ def test_a_second_reader_is_heard_by_the_first():
     both = PerceptionRunner(one, second=other)
     np.testing.assert_allclose(both(faces)["expression"], (a + b) / 2, atol=1e-6)
     assert both(faces)["rig"] == {}
-    seen = [PerceptionRunner(one, second=other)(faces, mirrored=m)["pooled"] for m in (True, False)]
-    assert seen[0].shape == (3, POOLED)
-    np.testing.assert_allclose(*seen, atol=1e-5)
-    assert "pooled" not in PerceptionRunner(one)(faces)
     assert sum(both.prior) == pytest.approx(1)
     silent = weights_of(hcnn(), WeightsInfo("hcnn", labels=EXPRESSIONS))
     assert PerceptionRunner(one, second=silent).prior == ()

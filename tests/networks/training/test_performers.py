@@ -5,6 +5,7 @@ import pytest
 
 from exprgen.networks.errors import InputError
 from exprgen.networks.training.shared import performers
+from exprgen.networks.training.shared.datasets import synthetic_faces
 from exprgen.networks.training.shared.mixing import load_people
 from exprgen.networks.training.shared.performance_set import FACE_SIZE, SUFFIX, PerformancePart
 from exprgen.networks.vocabulary import EXPRESSIONS
@@ -53,3 +54,15 @@ def test_other_folders_hold_none(tmp_path):
     assert not performers.holds_performances(tmp_path)
     with pytest.raises(InputError, match="HED"):
         load_people(str(tmp_path))
+
+
+def test_of_a_large_set_few_are_taken_of_every_class_alike():
+    data = synthetic_faces(210, seed=2, size=8)
+    data.targets[:] = np.eye(7)[np.where(np.arange(210) < 150, 3, np.arange(210) % 7)]
+    data.split[:] = np.where(np.arange(210) % 3 == 0, "val", "train")
+    few = data.fewer({"train": 35, "val": 500}, seed=1)
+    counts = np.bincount(few.labels[few.rows("train")], minlength=7)
+    assert counts.tolist() == [5] * 7
+    assert set(few.rows("val")) == set(data.rows("val"))
+    assert set(few.rows("train")) < set(data.rows("train"))
+    assert len(data.fewer({"train": 9}, seed=1).rows("val")) == 0

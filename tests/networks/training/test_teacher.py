@@ -20,7 +20,7 @@ from exprgen.networks.training.shared.datasets import open_faces
 from exprgen.networks.training.shared.mixing import pools
 from exprgen.networks.training.shared.pretrained import GREY_DEVIATION, start_from
 from exprgen.networks.training.shared.teaching import taught
-from exprgen.networks.vocabulary import EXPRESSIONS
+from exprgen.networks.vocabulary import EXPRESSIONS, POOLED
 
 RNG = np.random.default_rng(3)
 
@@ -140,6 +140,27 @@ def test_it_is_heard():
     np.testing.assert_allclose(got, want / want.sum(1, keepdims=True), atol=1e-5)
     assert both(faces[:0])["expression"].shape == (0, 7)
     assert 0.1 < both._learned[1] < 1 / 7
+
+
+def test_what_its_convolutions_give_of_a_clips_faces_is_told_where_wanted():
+    sure = WeightsInfo("hcnn", labels=EXPRESSIONS)
+    small = weights_of(hcnn(), sure)
+    small.tensors["fc14.bias"] = np.float32([0, 0, 0, 30, 0, 0, 0])  # it asks nobody
+    network = teacher()
+    large = weights_of(network, WeightsInfo("teacher", labels=EXPRESSIONS, input_size=TEACHER_SIZE))
+    faces = RNG.integers(0, 255, (3, 256, 256), dtype=np.uint8)
+    plain, telling = (PerceptionRunner(small, teacher=large, pooled=p) for p in (False, True))
+    for mirrored, told in ((True, False), (False, True)):
+        found = telling(faces, mirrored=mirrored)
+        assert ("pooled" in found) == told
+        assert "pooled" not in plain(faces, mirrored=mirrored)
+        same = plain(faces, mirrored=mirrored)["expression"]
+        np.testing.assert_allclose(found["expression"], same, atol=1e-6)
+    with torch.inference_mode():
+        want = network.eval().pooled(prepare_faces(faces, TEACHER_SIZE)).numpy()
+    np.testing.assert_allclose(found["pooled"], want, atol=1e-4 * np.abs(want).max())
+    assert telling(faces[:0], mirrored=False)["pooled"].shape == (0, POOLED)
+    assert "pooled" not in PerceptionRunner(small, pooled=True)(faces, mirrored=False)
 
 
 def test_training_and_what_hcnn_learns_from_it(tmp_path, recogniser):
