@@ -93,8 +93,9 @@ ROSA = CharacterConfig(
         cavity="#3d1214",
     ),
     # Her lips are full: they swell and press less, relative to their height, and lie on each other,
-    # for sums of what bones do to them part them a little.
-    mouth=replace(READABLE, press=0.6, pout=0.0035, overlap=0.0011),
+    # for sums of what bones do to them part them a little. Arched ones would shorten the way of the
+    # bones beside their middle by a third.
+    mouth=replace(READABLE, press=0.6, pout=0.0035, overlap=0.0011, arched=0.0),
     hair="braids",
     controls="rigify",
     iris_angle=31.0,
