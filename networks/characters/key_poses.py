@@ -42,8 +42,8 @@ POSES: dict[str, dict[str, float]] = {
         "mouthPress": 0.6, "jawForward": 0.6, "mouthFrown": 0.45, "mouthShrugLower": 0.3,
     },
     "anger_snarl": {
-        "browDown": 1.0, "eyeSquint": 0.55, "mouthUpperUp": 0.9, "mouthLowerDown": 0.7,
-        "mouthFrown": 0.4, "jawOpen": 0.06, "jawForward": 0.3, "noseSneer": 0.2,
+        "browDown": 1.0, "eyeSquint": 0.55, "mouthUpperUp": 0.7, "mouthLowerDown": 0.85,
+        "mouthFrown": 0.5, "jawOpen": 0.06, "jawForward": 0.3, "noseSneer": 0.2,
     },
     "anger_bark": {
         "browDown": 1.0, "eyeSquint": 0.35, "jawOpen": 0.35, "mouthFunnel": 0.4,

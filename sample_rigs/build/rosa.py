@@ -102,8 +102,10 @@ ROSA = CharacterConfig(
     pupil_angle=12.5,
     creases=1.25,
     seed=23,
-    # Her brows travel far and her lips are full: less brow in disgust, or it turns into anger.
+    # Her brows travel far and her lips are full: less brow in disgust, or it turns into anger, and
+    # no nose in anger that bares teeth, which would turn it into disgust.
     pose_edits={
+        "anger_teeth": {"mouthUpperUp": 0.3, "noseSneer": 0.0},
         "disgust_sneer": {"browDown": 0.18, "mouthUpperUp": 0.9},
         "disgust_open": {"browDown": 0.12, "mouthLowerDown": 0.3},
         "disgust_tongue": {"browDown": 0.15},
