@@ -120,6 +120,7 @@ def shaped_parts(config: CharacterConfig) -> tuple[StyledHead, list[parts.Part]]
     """The styled head and its skin (first), tongue, lashes and teeth with their actions."""
     styled = lids.shape_lids(lips.shape_lips(style_head(config), config.mouth))
     pieces, mouth = parts.build_parts(styled, config), lips.find_mouth(styled)
+    lips.arch_lips(pieces[0], styled, mouth, config.mouth.arched)
     rows = teeth.teeth_rows(styled, mouth, config.mouth)
     for row in rows if config.mouth.teeth_shaded else ():
         row.extra["lips"] = teeth.lips_before(row, pieces[0], styled, mouth)

@@ -72,6 +72,8 @@ class Mouth:
     forward: how far round lips come forward, relative to the base mesh's.
     press: share of the red that pressed lips hide (0: the base mesh's press, which smiles).
     pout: how far the lower lip of a pout comes forward, metres; it swells with it.
+    arched: how much less a raised upper lip rises and a lowered lower one falls beside the middle,
+        share: the base mesh's bare a square.
     dark: how dark the inner side of the lips is, 0..1: a small opening is seen as one.
     teeth_up: how much higher the rows of teeth meet, metres: dark shows below them first.
     teeth_smile: how far a smile brings the upper row of teeth down, metres: a drawn smile opens
@@ -88,6 +90,7 @@ class Mouth:
     forward: float = 1.0
     press: float = 0.0
     pout: float = 0.0
+    arched: float = 0.0
     dark: float = 0.0
     teeth_up: float = 0.0
     teeth_smile: float = 0.0
@@ -169,6 +172,7 @@ READABLE = Mouth(
     forward=1.4,
     press=0.75,
     pout=0.0045,
+    arched=0.38,
     dark=1.0,
     teeth_up=0.0014,
     teeth_smile=0.0038,

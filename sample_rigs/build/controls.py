@@ -63,7 +63,7 @@ def _sided(side: str) -> list[Handle]:
                {"browDown": -0.55, "browInnerUp": -0.2, "browOuterUp": 0.85}),
         handle("brow_outer", "brow_outer", 1, 1, -1, 1, "brow",
                {"browTailUp": (1, 1), "browTailDown": (-1, 1)},
-               {"browDown": 0.92, "browInnerUp": -0.68, "browOuterUp": 0.9}),
+               {"browDown": 0.25, "browInnerUp": -0.68, "browOuterUp": 0.9}),
         handle("lid_upper", "lid_upper", 1, -1, -1, 1, "eye",
                {"eyeBlink": (1, 1), "eyeWide": (-1, 1)},
                {"eyeBlink": 1.0, "eyeWide": -1.0}, f"blink_{word.lower()}"),

@@ -12,7 +12,7 @@ import numpy as np
 
 from . import config, source
 from .loops import Loops
-from .parts import relax
+from .parts import Part, relax
 from .stylise import StyledHead, smooth
 
 RING_STARTS = (5342, 362, 455, 466, 467, 509, 468, 474, 520, 537, 554)
@@ -49,6 +49,9 @@ POUT = (0.7, -0.35, 0.7, -0.3)
 """By how much a pout lifts the middle of the mouth and lowers its corners, relative to its way
 forward; how much taller than rest its lower lip becomes, and its upper."""
 
+
+ARCHED = {"mouthUpperUp": (0.2, 0.9), "mouthLowerDown": (0.1, 0.75)}
+"""Where between the midline (0) and the corner (1) of the mouth the lip's way grows less."""
 
 PLAIN = config.Mouth()
 """Lips as the base mesh has them."""
@@ -108,6 +111,16 @@ def shape_lips(head: StyledHead, style: config.Mouth = PLAIN) -> StyledHead:
         lips[rings] = np.array(VERMILION)[:, None]
         cavity[rings] = dark[:, None]
     return replace(head, actions=actions, lips=lips, cavity=cavity)
+
+
+def arch_lips(skin: Part, head: StyledHead, mouth: Mouth, less: float) -> None:
+    """Bend the skin's shapes that bare teeth so that the lips' edges stay a curve: a snarl raises
+    the upper lip most beside its middle, and nothing draws the lower one down at its corners."""
+    across = np.abs(skin.vertices[:, 0]) / head.rest[mouth.left[CONTACT], 0].max()
+    for name, span in ARCHED.items():
+        share = 1.0 - less * smooth(*span, across)
+        for side in ("Left", "Right"):
+            skin.shapes[f"{name}{side}"] = share[:, None] * skin.shapes[f"{name}{side}"]
 
 
 def _sealed(head: StyledHead, mouth: Mouth, overlap: float) -> np.ndarray:

@@ -93,16 +93,19 @@ ROSA = CharacterConfig(
         cavity="#3d1214",
     ),
     # Her lips are full: they swell and press less, relative to their height, and lie on each other,
-    # for sums of what bones do to them part them a little.
-    mouth=replace(READABLE, press=0.6, pout=0.0035, overlap=0.0011),
+    # for sums of what bones do to them part them a little. Arched ones would shorten the way of the
+    # bones beside their middle by a third.
+    mouth=replace(READABLE, press=0.6, pout=0.0035, overlap=0.0011, arched=0.0),
     hair="braids",
     controls="rigify",
     iris_angle=31.0,
     pupil_angle=12.5,
     creases=1.25,
     seed=23,
-    # Her brows travel far and her lips are full: less brow in disgust, or it turns into anger.
+    # Her brows travel far and her lips are full: less brow in disgust, or it turns into anger, and
+    # no nose in anger that bares teeth, which would turn it into disgust.
     pose_edits={
+        "anger_teeth": {"mouthUpperUp": 0.3, "noseSneer": 0.0},
         "disgust_sneer": {"browDown": 0.18, "mouthUpperUp": 0.9},
         "disgust_open": {"browDown": 0.12, "mouthLowerDown": 0.3},
         "disgust_tongue": {"browDown": 0.15},

@@ -13,7 +13,7 @@ COLOR = "Color"
 """Name of every mesh's colour attribute (linear RGBA, point domain)."""
 LIPS = ("lip_above", "lip_below")
 """Integer attributes of a tooth's points: the lips' points before it; 0 on what is no tooth."""
-DIM, LIT = 0.2, 0.42
+DIM, LIT = 0.2, 0.36
 """Share of the light before the lips that comes to a tooth: none is seen of a tooth up to the
 first, all of it from the second on."""
 SMILE, SMILE_FROM, SMILE_LIGHT = "smile_line", 0.04, 4.5
