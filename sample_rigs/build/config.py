@@ -266,6 +266,7 @@ MIRA = CharacterConfig(
         "anger_glare": {"mouthFrown": 0.65},
         "anger_tense": {"mouthFrown": 0.8},
         "anger_clenched": {"mouthFrown": 0.75},
+        "anger_snarl": {"mouthUpperUp": 0.5, "noseSneer": 0.0},
         "fear_closed": {"eyeWide": 1.0, "mouthFrown": 0.5},
         "fear_subtle": {
             "browInnerUp": 0.85,

@@ -106,6 +106,7 @@ ROSA = CharacterConfig(
     # no nose in anger that bares teeth, which would turn it into disgust.
     pose_edits={
         "anger_teeth": {"mouthUpperUp": 0.3, "noseSneer": 0.0},
+        "anger_snarl": {"mouthUpperUp": 0.5, "noseSneer": 0.0},
         "disgust_sneer": {"browDown": 0.18, "mouthUpperUp": 0.9},
         "disgust_open": {"browDown": 0.12, "mouthLowerDown": 0.3},
         "disgust_tongue": {"browDown": 0.15},
