@@ -23,13 +23,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..characters.profile import RigProfile, load_profile
 from ..errors import UsageError
+from ..perception.look_times import LOOK_EVERY as READ_EVERY
+from ..perception.look_times import LookTimes
 from ..perception.needed_weights import load_runner
 from ..progress import Emit, Stop, Stopwatch
 from ..settings import RetargetSettings
@@ -41,7 +43,8 @@ from .solver import LiveSolver
 from .sources import CameraSource, ClipSource, Newest, Shot, Source, gone
 
 LOOK_EVERY = 0.1
-"""Seconds from one look of the networks to the next at least."""
+"""Seconds from one look of the networks to the next at least; what a face expresses is read in
+every other, as often as of a clip (`look_times.LOOK_EVERY`), the unit values in each."""
 WAIT = 0.2
 """Seconds that a frame is waited for before somebody looks whether to stop."""
 LEAD = 120
@@ -162,6 +165,7 @@ class _Networks:
         self._thread = threading.Thread(target=self._run, name="networks", daemon=True)
         self.latest: Said | None = None
         self.looked = 0
+        self._times = LookTimes(READ_EVERY)
         self._error: BaseException | None = None
 
     def __enter__(self) -> _Networks:
@@ -205,13 +209,18 @@ class _Networks:
     def _look(self, tracked) -> None:
         arkit = tracked.observation.arkit[None]
         given = (tracked.face[None], tracked.geometry[None], arkit)
-        found = self._runner(*given, mirrored=False)
+        said = self.latest
+        if self._times.due(time.monotonic(), True) or said is None:
+            found = self._runner(*given, mirrored=False)
+            upper, pooled = (found[k][0] if k in found else None for k in ("no_mouth", "pooled"))
+            said = Said(found["expression"][0], no_mouth=upper, pooled=pooled)
+        else:
+            found = {"rig": self._runner.units(*given)}
         units = {name: units[0] for name, units in found["rig"].items()}
         mouth = None
         if self._mouth is not None:
             mouth = self._mouth(tracked.face[None], tracked.observation.landmarks49[None])[0]
-        upper, pooled = (found[k][0] if k in found else None for k in ("no_mouth", "pooled"))
-        self.latest = Said(found["expression"][0], units, mouth, upper, pooled)
+        self.latest = replace(said, units=units, mouth=mouth)
         self.looked += 1
 
 

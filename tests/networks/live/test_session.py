@@ -13,6 +13,7 @@ import pytest
 from exprgen.networks.characters.profile import SAMPLE_RIGS, find_character
 from exprgen.networks.errors import InputError, UsageError
 from exprgen.networks.footage.frames import Frame
+from exprgen.networks.live import session
 from exprgen.networks.live.seen import Said
 from exprgen.networks.live.session import LEAD, LiveRequest, _by_camera, _Networks, run_live
 from exprgen.networks.live.sources import CameraSource, ClipSource, Newest, Shot
@@ -193,7 +194,7 @@ def test_a_face_that_no_network_has_looked_at_tells_no_expression():
     networks._faces = MagicMock()
     shots = [Shot(Frame(i, i / 25, np.zeros((2, 2, 3), np.uint8), (2, 2)), 0.0) for i in range(4)]
     source = SimpleNamespace(missed=0, newest=SimpleNamespace(take=lambda wait: shots.pop(0)))
-    session, recorder = MagicMock(), MagicMock()
+    heard_by, recorder = MagicMock(), MagicMock()
 
     def going():
         for networks.latest in heard:
@@ -202,9 +203,34 @@ def test_a_face_that_no_network_has_looked_at_tells_no_expression():
     def track(frame):
         return MagicMock(found=found[frame.index])
 
-    session.going = going
-    _by_camera(session, source, SimpleNamespace(track=track), networks, recorder)
+    heard_by.going = going
+    _by_camera(heard_by, source, SimpleNamespace(track=track), networks, recorder)
     assert [len(call.args) > 1 for call in recorder.add.call_args_list] == [False] * 3 + [True]
-    seen = [call.args[0] for call in session.frame.call_args_list]
+    seen = [call.args[0] for call in heard_by.frame.call_args_list]
     assert [frame.found for frame in seen] == [False, True]
     assert seen[1].said is said
+
+
+def test_what_is_expressed_is_read_as_often_as_of_a_clip_units_at_every_look(monkeypatch):
+    looks = []
+
+    class Runner:
+        def __call__(self, *given, mirrored):
+            looks.append("all")
+            count = float(len(looks))
+            return {"expression": np.full((1, 7), count), "rig": {"a": np.full((1, 2), count)}}
+
+        def units(self, *given):
+            looks.append("units")
+            return {"a": np.full((1, 2), float(len(looks)))}
+
+    networks = _Networks.__new__(_Networks)
+    networks._runner, networks._mouth, networks.latest, networks.looked = Runner(), None, None, 0
+    networks._times = session.LookTimes(session.READ_EVERY)
+    for look in range(4):
+        now = 50.0 + look * session.LOOK_EVERY
+        monkeypatch.setattr(session.time, "monotonic", lambda now=now: now)
+        networks._look(MagicMock())
+        assert networks.latest.units["a"].tolist() == [look + 1.0] * 2
+    assert looks == ["all", "units", "all", "units"]
+    assert networks.latest.expression[0] == 3.0

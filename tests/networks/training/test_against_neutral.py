@@ -1,5 +1,7 @@
 """The reader against neutral: what counts is what differs from the actor's own face at rest."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -131,6 +133,22 @@ def test_small_expressions_are_seen_against_each_ones_own_neutral(people, tmp_pa
     assert (own == truth).mean() > 0.85
     assert (own == truth).mean() > (stranger == truth).mean() + 0.1
     assert out.with_suffix(".md").is_file()
+
+
+def test_what_the_teacher_gives_is_kept_for_the_next_training(people, tmp_path, monkeypatch):
+    settings = training.AgainstNeutralSettings(
+        "any", str(tmp_path / "a.safetensors"), kept=str(tmp_path / "kept"), epochs=0.2, faces=140
+    )
+    training.train(settings)
+    (kept,) = (tmp_path / "kept").glob("pooled_*.npy")
+    assert np.load(kept).shape == (140 + 28, POOLED)
+
+    def nobody(faces):
+        raise AssertionError("the teacher was asked again")
+
+    monkeypatch.setattr(training, "pooled_of", nobody)
+    training.train(replace(settings, out=str(tmp_path / "b.safetensors")))
+    assert (tmp_path / "b.safetensors").is_file()
 
 
 def test_expressions_are_played_on_other_faces():
