@@ -22,7 +22,7 @@ from .head_and_gaze import head_angles, rotation_of
 from .kept_faces import has_pictures, kept_picture
 from .relations import INDEX, SIDES, FaceFrame
 from .smoothing import SLOW_HERTZ, slow
-from .turned_faces import STEADY_HERTZ
+from .turned_faces import PITCH, STEADY_HERTZ
 
 PARTS = ("inner", "middle", "outer")
 BROWS = {
@@ -81,7 +81,10 @@ SIZE_HERTZ = 0.8
 BELIEVED = 0.9
 """Share of what the pictures add, since they err as well."""
 FACING = np.radians((12.0, 24.0))
-"""Yaw up to which a face's brows are told as seen, and from which on as tracked."""
+"""Yaw up to which a face's brows are told as seen, and from which on as tracked; of pitch `PITCH`,
+where what is tracked begins to be mended."""
+SMALLEST = 1.0
+"""Pixels between the eyes below which landmarks are no face's."""
 
 
 def with_brows_seen(track: FaceTrack, values: np.ndarray) -> np.ndarray:
@@ -92,9 +95,10 @@ def with_brows_seen(track: FaceTrack, values: np.ndarray) -> np.ndarray:
     seen = brow_heights(track)
     if seen is None:
         return values
-    more = _filled(track.times, seen - values[:, HEIGHTS])
+    ahead = facing(track)[:, None]
+    more = _filled(track.times, np.where(ahead > 0.0, seen - values[:, HEIGHTS], np.nan))
     quick = more - slow(track.times, more, SLOW_HERTZ)
-    more = BELIEVED * facing(track)[:, None] * quick
+    more = BELIEVED * ahead * quick
     out = values.copy()
     out[:, HEIGHTS] += more
     for side, own in zip(SIDES, np.split(more, len(SIDES), axis=1), strict=True):
@@ -103,11 +107,12 @@ def with_brows_seen(track: FaceTrack, values: np.ndarray) -> np.ndarray:
 
 
 def facing(track: FaceTrack) -> np.ndarray:
-    """(N,) 1 where a face looks at the camera, less and less to 0 as it turns aside."""
+    """(N,) 1 where a face looks at the camera, less and less to 0 as it turns aside, up or down."""
     rows = np.flatnonzero(track.found)
-    yaw = slow(track.times[rows], head_angles(track.head_pose[rows])[:, 1], STEADY_HERTZ)
+    turned = np.abs(slow(track.times[rows], head_angles(track.head_pose[rows]), STEADY_HERTZ))
     out = np.zeros(len(track))
-    out[rows] = np.interp(np.abs(yaw), FACING, (1.0, 0.0))
+    out[rows] = np.interp(turned[:, 1], FACING, (1.0, 0.0))
+    out[rows] *= np.interp(turned[:, 0], PITCH, (1.0, 0.0))
     return fill_lost(track.times, track.state, out)
 
 
@@ -164,8 +169,8 @@ class _Faces(Sequence):
     """The registered faces of some frames. Those of a short clip are decoded once, those of a long
     one whenever they are asked for, since all of them together would fill the memory."""
 
-    def __init__(self, track: FaceTrack):
-        kept = ((int(i), kept_picture(track, int(i))) for i in np.flatnonzero(track.found))
+    def __init__(self, track: FaceTrack, frames: np.ndarray):
+        kept = ((int(i), kept_picture(track, int(i))) for i in frames)
         self._track, self._once = track, {}
         rows, turns = [], []
         for i, picture in kept:
@@ -180,8 +185,10 @@ class _Faces(Sequence):
         return len(self.rows)
 
     def __getitem__(self, k: int) -> np.ndarray:
+        from ..tracking.track_recorder import decode_face
+
         row = int(self.rows[k])
-        return self._once[row] if row in self._once else kept_picture(self._track, row)[0]
+        return self._once[row] if row in self._once else decode_face(self._track.face_jpeg(row))
 
 
 @dataclass(frozen=True)
@@ -204,12 +211,14 @@ class _Seen:
     @staticmethod
     def of(track: FaceTrack) -> _Seen | None:
         """None where there are too few."""
-        faces = _Faces(track)
+        frame = FaceFrame.of(track)
+        shown = track.found & (frame.size(track.landmarks) > SMALLEST)
+        faces = _Faces(track, np.flatnonzero(shown))
         rows = faces.rows
         if len(rows) < FEWEST:
             return None
         times, tracked, pose = track.times[rows], track.landmarks[rows], track.head_pose[rows]
-        frame, some = FaceFrame.of(track), slice(None, None, 1 + len(rows) // AT_ONCE)
+        some = slice(None, None, 1 + len(rows) // AT_ONCE)
         turned = slow(times, head_angles(pose), STEADY_HERTZ)
         return _Seen(
             rows,

@@ -21,6 +21,7 @@ from exprgen.networks.solving.brows_seen import (
     peaks,
     with_brows_seen,
 )
+from exprgen.networks.solving.head_and_gaze import rotation_of
 from exprgen.networks.solving.relations import INDEX, actor_points, measure
 from exprgen.networks.solving.smoothing import slow
 from exprgen.networks.tracking.registration import EYE_DISTANCE, apply_affine, registering_affine
@@ -169,6 +170,33 @@ def test_a_face_that_is_turned_aside_is_as_tracked(still):
     turned = replace(filmed(track, [face(points, (m, m)) for m in MOVED]), head_pose=pose)
     assert not facing(turned).any()
     assert not told(turned).any()
+
+
+@pytest.mark.parametrize(
+    ("turn", "most"), [((0.0, 1.2, 0.3), 2.5), ((-1.2, 0.0, 0.0), 6.0)], ids=["profile", "nod"]
+)
+def test_a_face_that_turns_away_for_a_moment_tells_nothing_then_and_little_about_it(
+    still, turn, most
+):
+    """Its pictures tell five times as much that is wrong: 10 and 22 pixels."""
+    track, points = still
+    away = (TIMES >= 1.0) & (TIMES < 1.8)
+    pose = track.head_pose.copy()
+    pose[away, :3, :3] = rotation_of(*turn)
+    more = told(filmed(replace(track, head_pose=pose), [face(points)] * FRAMES)) * EYE_DISTANCE
+    assert not more[(TIMES > 1.2) & (TIMES < 1.6)].any()
+    assert np.abs(more).max() < most
+
+
+def test_frames_whose_landmarks_are_no_face_tell_nothing(still):
+    track, points = still
+    seen = filmed(track, [face(points, (m, m)) for m in MOVED])
+    landmarks = seen.landmarks.copy()
+    landmarks[45:47] = 3.0
+    with np.errstate(all="raise"):
+        heights = brow_heights(replace(seen, landmarks=landmarks))
+    assert np.isnan(heights[45:47]).all()
+    assert np.isfinite(heights[:44]).all()
 
 
 def test_nothing_is_told_without_pictures_or_of_separate_ones(still):
