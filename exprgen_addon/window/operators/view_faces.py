@@ -27,7 +27,8 @@ ROOM, CLOSE = 1.15, 1.02
 
 class EXPRGEN_OT_view_faces(bpy.types.Operator):
     """Look at the characters' faces, and at the reference beside them, from the front. Solid
-    shading then shows their colours, without which eyes have no pupils"""
+    shading then shows their colours, without which eyes have no pupils, and no highlights, which
+    lie grey over pupils and open mouths"""
 
     bl_idname = "exprgen.view_faces"
     bl_label = "Look at Faces"
@@ -151,7 +152,7 @@ def look_at(
     close: bool = False,
 ) -> None:
     """Turn a 3D view so that all the faces are seen from the front, beside the sidebar, and with
-    their colours where it is as plain as Blender starts with.
+    their colours and without highlights where it is as plain as Blender starts with.
 
     Args:
         picture: (centre, width, height) of the reference, to be seen too. close: the faces alone,
@@ -173,10 +174,16 @@ def look_at(
     view.view_distance = around * max(width / (shown * room), height / (shown * (tall - low)))
     view.view_rotation = facing(forward).to_quaternion()
     aside = (covered - 2 * free["TOOLS"].width if "TOOLS" in free else covered) / 2
-    if space.shading.type == "SOLID" and space.shading.color_type == "MATERIAL":
-        space.shading.color_type = "VERTEX" if _painted(characters) else "TEXTURE"
+    show_colors(space.shading, characters)
     view.view_location = middle + right_of(forward) * (aside * shown * view.view_distance)
     view.view_location.z -= low / 2 * shown * view.view_distance
+
+
+def show_colors(shading: bpy.types.View3DShading, characters: list[Character]) -> None:
+    """Show the characters' colours without highlights, if the shading is as Blender starts with."""
+    if shading.type == "SOLID" and shading.color_type == "MATERIAL":
+        shading.color_type = "VERTEX" if _painted(characters) else "TEXTURE"
+        shading.show_specular_highlight = False
 
 
 def _drawn_below(scene: bpy.types.Scene, space: bpy.types.SpaceView3D) -> float:

@@ -239,6 +239,20 @@ def test_a_view_of_the_faces_shows_all_of_them(scene):
     assert np.allclose((turned @ Vector((0, 1, 0))).z, 1.0, atol=1e-6), "upright"
 
 
+def test_a_plain_view_of_the_faces_shows_colours_without_highlights(scene):
+    from exprgen.exprgen_addon.window.operators import view_faces
+
+    present = in_scene.characters_in(scene)
+    shading = scene.display.shading
+    shading.type, shading.color_type, shading.show_specular_highlight = "SOLID", "MATERIAL", True
+    view_faces.show_colors(shading, present)
+    assert shading.color_type in ("VERTEX", "TEXTURE")
+    assert not shading.show_specular_highlight, "they lie grey over pupils"
+    shading.show_specular_highlight = True
+    view_faces.show_colors(shading, present)
+    assert shading.show_specular_highlight, "what somebody chose stays"
+
+
 def test_a_character_is_added_by_its_profile(house):
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     assert bpy.ops.exprgen.add_profile(filepath=str(house / "bob.json")) == {"FINISHED"}
