@@ -45,6 +45,9 @@ SIDES_SHOWING = [
     for other in ("right", "left")
 ]
 """The same of each side of the face, with what has none."""
+MEANT = 0.5
+"""Share of the other side's of what a pose means for one from which on that side counts wholly: a
+sneer or a raised brow means nothing of the side that stays as it is."""
 OPPOSED = 3.0
 """Factor on how far a change of a control goes against the actor: a third of it is enough to leave
 the change out."""
@@ -90,8 +93,12 @@ def shown_share(
     """
     rest, posed = geometry.response.rest, geometry.response.predict(felt)
     own, meant = (slow(times, (x - rest)[:, SHOWING], FEELING_HERTZ) for x in (values, posed))
+    whole = _share_of(own, meant)
+    much = [(meant[:, of] ** 2).sum(1) for of in SIDES_SHOWING]
+    counts = np.clip(much / np.maximum(MEANT**2 * np.max(much, axis=0), 1e-12), 0.0, 1.0)
     sides = [_share_of(own[:, of], meant[:, of]) for of in SIDES_SHOWING]
-    return np.clip(np.min([_share_of(own, meant), *sides], axis=0), 0.0, 1.0)
+    less = counts * np.minimum(sides - whole, 0.0)
+    return np.clip(whole + less.min(0), 0.0, 1.0)
 
 
 def _share_of(own: np.ndarray, meant: np.ndarray) -> np.ndarray:

@@ -246,6 +246,11 @@ def test_talkers_whose_brows_go_with_what_is_said_say_the_same_from_farther_away
     assert lively.look.shift == (0.0, 0.0)
 
 
+def test_what_goes_with_speech_is_refused_of_a_recording():
+    with pytest.raises(UsageError, match="as it is"):
+        TalkerSettings(rom="rom.csv", signals=True)
+
+
 def test_a_clip_that_ends_before_anybody_speaks_has_no_signals_of_speech():
     times = np.arange(0, 1, 0.1)
     for seed in range(10):

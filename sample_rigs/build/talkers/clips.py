@@ -81,6 +81,8 @@ class TalkerSettings:
             raise UsageError(f"there is no split {self.split!r}", fix=f"use {' or '.join(SPLITS)}")
         if min(self.people, self.clips, self.fps) < 1 or self.processes < 0:
             raise UsageError("nothing to make", fix="give numbers from 1 up")
+        if self.rom and self.signals:
+            raise UsageError("a recording is played as it is", fix="leave --signals or --rom out")
 
 
 @dataclass(frozen=True)

@@ -460,6 +460,21 @@ def test_of_a_feeling_the_side_that_shows_less_of_it_tells(actor_model):
     assert share("Left") == pytest.approx(share("Right"), abs=0.1)
 
 
+def test_a_pose_of_one_side_is_shown_by_that_side_alone():
+    """A sneer or a raised brow means nothing of the other side, which shows nothing of it."""
+    profile = find_character("tobi")
+    model = load_response(profile)
+    geometry = Geometry.of(model, profile)
+    for name in ("mouthSmileLeft", "browOuterUpRight"):
+        meant = np.zeros((60, len(model.controls)))
+        meant[:, model.controls.index(name)] = 0.9
+        done = geometry.response.predict(meant)
+        rest = np.broadcast_to(geometry.response.rest, done.shape)
+        share = [shown_share(np.arange(60) / 25, x, geometry, meant) for x in (done, rest)]
+        assert share[0] == pytest.approx(1.0, abs=1e-6)
+        assert share[1] == pytest.approx(0.0, abs=1e-6)
+
+
 def test_what_landmarks_tell_of_a_feeling():
     read = np.zeros((40, 7))
     for name, share in (("joy", 0.4), ("sadness", 0.2), ("neutral", 0.4)):
