@@ -23,6 +23,13 @@ HANDLE = 0.12
 """Side of what is shown around a handle beside a face, in sides of the face's picture."""
 ROOM, CLOSE = 1.15, 1.02
 """How much wider than the faces' pictures the view is, of all and of one as large as can be."""
+WHICH = [
+    ("all", "All", "All characters, with their handles"),
+    ("chosen", "Chosen", "The character that is chosen in the list, as large as can be"),
+    ("next", "Next", "Choose the next character and look at it"),
+    ("previous", "Previous", "Choose the character before and look at it"),
+]
+"""Whom to look at."""
 
 
 class EXPRGEN_OT_view_faces(bpy.types.Operator):
@@ -35,12 +42,7 @@ class EXPRGEN_OT_view_faces(bpy.types.Operator):
 
     which: EnumProperty(
         name="Which",
-        items=[
-            ("all", "All", "All characters, with their handles"),
-            ("chosen", "Chosen", "The character that is chosen in the list, as large as can be"),
-            ("next", "Next", "Choose the next character and look at it"),
-            ("previous", "Previous", "Choose the character before and look at it"),
-        ],
+        items=WHICH,
         default="all",
         options={"SKIP_SAVE"},
     )
@@ -49,8 +51,8 @@ class EXPRGEN_OT_view_faces(bpy.types.Operator):
     def description(cls, context, properties):
         if properties.which == "all":
             return cls.__doc__
-        item = cls.bl_rna.properties["which"].enum_items[properties.which]
-        return f"{item.description}. The reference, where it is shown, stands beside it"
+        what = next(text for name, _, text in WHICH if name == properties.which)
+        return f"{what}. The reference, where it is shown, stands beside it"
 
     @classmethod
     def poll(cls, context):

@@ -239,6 +239,18 @@ def test_a_view_of_the_faces_shows_all_of_them(scene):
     assert np.allclose((turned @ Vector((0, 1, 0))).z, 1.0, atol=1e-6), "upright"
 
 
+def test_each_button_that_looks_at_faces_says_whom(scene):
+    from types import SimpleNamespace
+
+    from exprgen.exprgen_addon.window.operators.view_faces import EXPRGEN_OT_view_faces
+
+    ways = bpy.ops.exprgen.view_faces.get_rna_type().properties["which"].enum_items.keys()
+    said = {
+        EXPRGEN_OT_view_faces.description(bpy.context, SimpleNamespace(which=way)) for way in ways
+    }
+    assert len(said) == len(ways)
+
+
 def test_a_plain_view_of_the_faces_shows_colours_without_highlights(scene):
     from exprgen.exprgen_addon.window.operators import view_faces
 
