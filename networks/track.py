@@ -90,7 +90,6 @@ _LATER_COLUMNS = {
 }
 EARLIER_POOLED = 128
 """Width of `pooled` in tracks that have it of the two HCNNs, which nobody looks at any more."""
-_NOTHING = np.zeros(0)
 _PHRASES = {
     # start and end of each phrase in seconds, the next beginning where one ends
     "phrase_spans": Column((ANY, 2), np.float64, -FARTHEST, FARTHEST),
@@ -218,7 +217,7 @@ class FaceTrack:
             for k in list(arrays)
             if k.startswith("rig_units/")
         }
-        if arrays.get("pooled", _NOTHING).shape[1:] == (EARLIER_POOLED,):
+        if "pooled" in arrays and arrays["pooled"].shape[1:] == (EARLIER_POOLED,):
             del arrays["pooled"]
         later = {name: c for name, c in _LATER_COLUMNS.items() if name in arrays}
         phrased = _PHRASES if set(_PHRASES) & set(arrays) else {}

@@ -210,7 +210,7 @@ class _Networks:
         arkit = tracked.observation.arkit[None]
         given = (tracked.face[None], tracked.geometry[None], arkit)
         said = self.latest
-        if self._times.due(time.monotonic(), True) or said is None:
+        if self._times.due(time.monotonic(), True):  # the first look is
             found = self._runner(*given, mirrored=False)
             upper, pooled = (found[k][0] if k in found else None for k in ("no_mouth", "pooled"))
             said = Said(found["expression"][0], no_mouth=upper, pooled=pooled)

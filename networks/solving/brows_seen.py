@@ -19,7 +19,7 @@ import numpy as np
 from ..track import FaceTrack
 from ..tracking.lost_frames import classify_losses, fill_lost
 from .head_and_gaze import head_angles, rotation_of
-from .kept_faces import has_pictures, kept_picture
+from .kept_faces import AT_ONCE, KeptFaces, has_pictures
 from .relations import INDEX, SIDES, FaceFrame
 from .smoothing import SLOW_HERTZ, slow
 from .turned_faces import PITCH, STEADY_HERTZ
@@ -72,8 +72,6 @@ USUAL = 120
 ALIKE = 0.6
 """Correlation with it below which something else is seen there, a hand or hair, and nothing is
 told."""
-AT_ONCE = 1500
-"""Faces that are kept decoded, a minute of footage."""
 FEWEST = 8
 """Frames from which on anything is told."""
 SIZE_HERTZ = 0.8
@@ -165,32 +163,6 @@ def _without_spikes(values: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(middle), middle, values)
 
 
-class _Faces(Sequence):
-    """The registered faces of some frames. Those of a short clip are decoded once, those of a long
-    one whenever they are asked for, since all of them together would fill the memory."""
-
-    def __init__(self, track: FaceTrack, frames: np.ndarray):
-        kept = ((int(i), kept_picture(track, int(i))) for i in frames)
-        self._track, self._once = track, {}
-        rows, turns = [], []
-        for i, picture in kept:
-            if picture is not None:
-                rows.append(i)
-                turns.append(picture[1])
-                if len(rows) <= AT_ONCE:
-                    self._once[i] = picture[0]
-        self.rows, self.turns = np.array(rows, int), np.array(turns).reshape(-1, 2, 3)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, k: int) -> np.ndarray:
-        from ..tracking.track_recorder import decode_face
-
-        row = int(self.rows[k])
-        return self._once[row] if row in self._once else decode_face(self._track.face_jpeg(row))
-
-
 @dataclass(frozen=True)
 class _Seen:
     """What the R frames of a clip show whose picture is there.
@@ -213,7 +185,7 @@ class _Seen:
         """None where there are too few."""
         frame = FaceFrame.of(track)
         shown = track.found & (frame.size(track.landmarks) > SMALLEST)
-        faces = _Faces(track, np.flatnonzero(shown))
+        faces = KeptFaces(track, np.flatnonzero(shown))
         rows = faces.rows
         if len(rows) < FEWEST:
             return None

@@ -38,7 +38,7 @@ WRINKLE, ANGRY = 1.4, 0.5
 """how far the nose is wrinkled then, and the share of anger that counts as disgust."""
 NOSE = [ARKIT_INDEX[f"noseSneer{side}"] for side in ("Left", "Right")]
 UPPER_UP = [ARKIT_INDEX[f"mouthUpperUp{side}"] for side in ("Left", "Right")]
-CORNERS, BENDS = ([INDEX[f"mouth_{of}_{side}"] for side in SIDES] for of in ("corner", "bend"))
+CORNERS, CURVES = ([INDEX[f"mouth_{of}_{side}"] for side in SIDES] for of in ("corner", "bend"))
 EVEN = 0.5
 """Share of the other corner's bend from which on the lesser makes a whole smile of both."""
 WORRIED = 0.3
@@ -75,7 +75,7 @@ def smiling(
     pushed = CLOSED_LEFT * closed * moved[:, UPPER_LIP].mean(1).clip(min=0.0)
     smiled = LIP_LEFT * share
     moved[:, UPPER_LIP + LOWER_LIP] -= ((smiled + spoken) * bared + pushed)[:, None]
-    moved[:, BENDS] += (smiled * bared + pushed)[:, None]
+    moved[:, CURVES] += (smiled * bared + pushed)[:, None]
     moved[:, WIDTH] -= LESS_WIDE * share * np.maximum(moved[:, WIDTH], 0.0)
     said = np.array(arkit)
     said[:, UPPER_UP] *= ((1.0 - smiled) * (1.0 - spoken))[:, None]
@@ -100,7 +100,7 @@ def over_teeth(times: np.ndarray, actor: ActorRelations, articulation: float) ->
 def _even(times: np.ndarray, actor: ActorRelations) -> np.ndarray:
     """(N,) 0..1 how far both sides of a mouth that is open are bent upwards, over a second or so: a
     wince or a sneer that draws one corner up may be read as joy, and is no smile."""
-    bends = slow(times, actor.moved[:, BENDS], FEELING_HERTZ)
+    bends = slow(times, actor.moved[:, CURVES], FEELING_HERTZ)
     even = np.clip(bends.min(1) / np.maximum(EVEN * bends.max(1), 1e-3), 0.0, 1.0)
     opened = np.clip(slow(times, actor.lip_gaps, FEELING_HERTZ).mean(1) / AJAR, 0.0, 1.0)
     return 1.0 - opened * (1.0 - even)

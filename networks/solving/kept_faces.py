@@ -10,6 +10,9 @@ from ..errors import InputError
 from ..track import FaceTrack
 from ..vocabulary import LANDMARKS
 
+AT_ONCE = 1500
+"""Faces that are kept decoded, a minute of footage."""
+
 
 def has_pictures(track: FaceTrack) -> bool:
     """The track is of footage whose faces were kept."""
@@ -42,3 +45,34 @@ def kept_picture(track: FaceTrack, frame: int) -> tuple[np.ndarray, np.ndarray] 
         return decode_face(track.face_jpeg(frame)), registering_affine(seen)
     except (InputError, np.linalg.LinAlgError):
         return None
+
+
+class KeptFaces(Sequence):
+    """The faces uint8 (256, 256) of those frames (K,) whose picture is there. Those of a short clip
+    are decoded once, those of a long one whenever they are asked for, since all of them together
+    would fill the memory.
+
+    Attributes:
+        rows: (R,) the numbers of these frames. turns: (R, 2, 3), see `kept_picture`.
+    """
+
+    def __init__(self, track: FaceTrack, frames: np.ndarray):
+        kept = ((int(i), kept_picture(track, int(i))) for i in frames)
+        self._track, self._once = track, {}
+        rows, turns = [], []
+        for i, picture in kept:
+            if picture is not None:
+                rows.append(i)
+                turns.append(picture[1])
+                if len(rows) <= AT_ONCE:
+                    self._once[i] = picture[0]
+        self.rows, self.turns = np.array(rows, int), np.array(turns).reshape(-1, 2, 3)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, k: int) -> np.ndarray:
+        from ..tracking.track_recorder import decode_face
+
+        row = int(self.rows[k])
+        return self._once[row] if row in self._once else decode_face(self._track.face_jpeg(row))
