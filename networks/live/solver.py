@@ -24,6 +24,7 @@ from ..perception.needed_weights import load_mapping
 from ..progress import Emit
 from ..settings import RetargetSettings
 from ..solving.actor import JUMP, ActorRelations, evened, quick_reach
+from ..solving.coefficients import channels_in
 from ..solving.contact import (
     LIDS_SHUT_GAP,
     LIPS_BIAS,
@@ -33,7 +34,7 @@ from ..solving.contact import (
     pursed,
 )
 from ..solving.controls import JUMP_PERCEIVED, assembled
-from ..solving.drawn_shapes import raising, smiling, wrinkling
+from ..solving.drawn_shapes import pouting, raising, smiling, wrinkling
 from ..solving.emphasis import Guides
 from ..solving.fit import Fit
 from ..solving.head_and_gaze import JUMP_BLINK, JUMP_GAZE, JUMP_HEAD, glances, head_angles
@@ -44,6 +45,7 @@ from ..solving.shown_feeling import certainty, told_by_landmarks
 from ..solving.smoothing import JUMP_UNITS, STRENGTH, slow
 from ..solving.targets import Geometry
 from ..solving.tongue import has_tongue, put_out
+from ..vocabulary import ARKIT_CHANNELS
 from .calibration import LiveNeutral, calibrated
 from .causal import Lids, OneEuro, OpenGaze, Presence, Tongue, Touch
 from .felt import FeltNow, Readers
@@ -77,6 +79,7 @@ class _Row:
     lids: np.ndarray
     arkit: np.ndarray
     expression: np.ndarray
+    looked: np.ndarray
 
 
 class _Reach:
@@ -271,7 +274,16 @@ class LiveSolver:
             lids=self._lids(time, (moved[LID_GAPS] + whole) / whole),
             arkit=self._arkit(time, seen.arkit),
             expression=self._perceived(time, self._felt(seen)),
+            looked=self._looked(seen),
         )
+
+    def _looked(self, seen: Seen) -> np.ndarray:
+        """(52,) how much of each channel the primary's network sees; nothing by channels."""
+        lead = self._cast[0]
+        units = None if lead.channels else seen.said.units.get(lead.profile.name)
+        if units is None:
+            return np.zeros(len(ARKIT_CHANNELS))
+        return channels_in(np.nan_to_num(np.asarray(units, float))[None], lead.profile)[0]
 
     def _actor(self) -> ActorRelations:
         rows = self._rows
@@ -371,7 +383,9 @@ class LiveSolver:
         times = np.array([r.time for r in rows])
         expression = np.array([r.expression for r in rows])
         arkit = self.neutral.seen_from(np.array([r.arkit for r in rows]))
-        actor, arkit = smiling(times, actor.at(slice(-len(rows), None)), arkit, expression)
+        looked = np.array([r.looked for r in rows])
+        actor, arkit = pouting(times, actor.at(slice(-len(rows), None)), arkit, looked)
+        actor, arkit = smiling(times, actor, arkit, expression)
         actor, arkit = wrinkling(times, raising(times, actor, expression), arkit, expression)
         plain = plain_prior(tuple(controls), felt, arkit)
         reading = certainty(times, expression), told_by_landmarks(times, expression)

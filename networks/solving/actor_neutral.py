@@ -28,6 +28,11 @@ NO_DOUBT = (0.8, 0.95)
 """Mean chance of neutral in its frames from which on they may be, and are, the face as it is built;
 below it what the coefficients say of expression is taken off: people hold small ones for long."""
 
+PHRASES = 1.0
+"""How far phrases that are heard neutral throughout count as well: they know more than a frame.
+Not for lids, of which OWN_EYES tells."""
+EYES = np.array([r.region == "eye" for r in RELATIONS.values()])
+
 OWN_EYES = 0.5
 """How far open eyes are what this actor's mostly are, where people's would be wider: narrow eyes
 are a build more often than a squint, and look sleepy on a face with large ones,"""
@@ -84,7 +89,7 @@ def neutral_from(
     """The same, where the neutral frames are known. named: the user says that they are."""
     known = people()
     # What the user, or the networks without a doubt, call neutral is this face's build.
-    sure = 1.0 if named else _without_doubt(track, found)
+    sure = np.ones(len(NAMES)) if named else _without_doubt(track, found)
     bare = sure * values + (1.0 - sure) * known.without_expression(values, track.arkit)
     frames = _calm_frames(track, found)
     lips = frames * _closed(values, track.found)
@@ -110,12 +115,17 @@ def neutral_from(
     return NeutralEstimate(neutral, seconds, source, trust)
 
 
-def _without_doubt(track: FaceTrack, neutral: Neutral) -> float:
-    """0..1 how far the neutral frames are called neutral and nothing else."""
+def _without_doubt(track: FaceTrack, neutral: Neutral) -> np.ndarray:
+    """(K,) 0..1 how far the neutral frames are called neutral and nothing else: by what is read in
+    each, or over their phrases."""
     if not neutral.weights.any():
-        return 0.0
-    called = float(np.average(track.momentary[:, NEUTRAL], weights=neutral.weights))
-    return neutral.trust * float(ease((called - NO_DOUBT[0]) / (NO_DOUBT[1] - NO_DOUBT[0])))
+        return np.zeros(len(NAMES))
+    own, heard = (
+        float(np.average(read[:, NEUTRAL], weights=neutral.weights))
+        for read in (track.momentary, track.expression)
+    )
+    called = np.where(EYES, own, max(own, PHRASES * heard))
+    return neutral.trust * ease((called - NO_DOUBT[0]) / (NO_DOUBT[1] - NO_DOUBT[0]))
 
 
 def _squinting(track: FaceTrack) -> float:

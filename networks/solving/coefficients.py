@@ -107,6 +107,14 @@ def take_of(track: RigTrack, profile: RigProfile) -> CoefficientTake:
     return CoefficientTake(track.times - track.times[0], coefficients, angles, rate=60.0)
 
 
+def channels_in(units: np.ndarray, profile: RigProfile) -> np.ndarray:
+    """(N, 52) 0..1 how much of what each channel alone does is in poses, unit values (N, M) of a
+    character's expression controls; 0 of channels that it has not."""
+    matrix = channel_matrix(profile.expression_controls)
+    size = (matrix**2).sum(1)
+    return np.clip(np.asarray(units, float) @ matrix.T / np.maximum(size, 1e-9), 0.0, 1.0)
+
+
 ROUNDS = 200
 
 

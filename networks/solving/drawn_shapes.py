@@ -37,12 +37,29 @@ SNEER_LIP = 0.5
 WRINKLE, ANGRY = 1.4, 0.5
 """how far the nose is wrinkled then, and the share of anger that counts as disgust."""
 NOSE = [ARKIT_INDEX[f"noseSneer{side}"] for side in ("Left", "Right")]
+SHRUG = ARKIT_INDEX["mouthShrugLower"]
+FROWNS = [ARKIT_INDEX[f"mouthFrown{side}"] for side in ("Left", "Right")]
+SMILES = [ARKIT_INDEX[f"mouthSmile{side}"] for side in ("Left", "Right")]
 UPPER_UP = [ARKIT_INDEX[f"mouthUpperUp{side}"] for side in ("Left", "Right")]
 CORNERS, CURVES = ([INDEX[f"mouth_{of}_{side}"] for side in SIDES] for of in ("corner", "bend"))
 EVEN = 0.5
 """Share of the other corner's bend from which on the lesser makes a whole smile of both."""
 WORRIED = 0.3
 """Chance of sadness and fear together from which on brows may be raised at their inner ends."""
+POUT_FROM, POUT_WHOLE, POUT = 0.03, 0.12, 1.0
+"""How much of a lower lip that shrugs a network sees where there may be, and where there is, a
+pout, since what it answers of one that it is hardly sure of is small; and how far it is made."""
+POUT_BENDS = 0.04
+"""Eye distances by which corners hang beside a lower lip that is pushed up."""
+DROOP_FROM, DROOP_WHOLE, DROOP = 0.08, 0.2, 0.7
+"""How much of corners that droop it sees where they may, and where they do; and how far they are
+then drawn to what it sees."""
+DROOP_BENDS = 0.15
+"""Eye distances by which corners hang that droop wholly."""
+SMILE_SEEN = 0.3
+"""How much of a smile it sees where nothing of that is a pout."""
+POUT_HERTZ = 2.0
+"""Pouts come and go more quickly than what is felt."""
 WIDE = 0.08
 """Eye distances by which a smile's mouth is wide."""
 FROWN = 0.05
@@ -138,6 +155,45 @@ def wrinkling(
     said[:, NOSE] = np.maximum(said[:, NOSE], amount[:, None])
     said[:, UPPER_UP] = np.minimum(said[:, UPPER_UP] + SNEER_LIP * amount[:, None], 1.0)
     return replace(actor, moved=moved), said
+
+
+def pouting(
+    times: np.ndarray, actor: ActorRelations, arkit: np.ndarray, seen: np.ndarray
+) -> tuple[ActorRelations, np.ndarray]:
+    """The same actor and coefficients (N, 52) with the pouts and drooping corners that are seen.
+
+    A lower lip that is pushed up under closed lips (AU 17) moves landmarks hardly more than a head
+    that nods, and the tracker has no coefficient for it while a mouth is pursed; corners that hang
+    in most frames of a clip are taken for the mouth's build. A network that looks at the skin sees
+    both, though by a fifth of what they are.
+
+    Args:
+        seen: (N, 52) how much of each channel it sees.
+    """
+    held = slow(times, np.c_[actor.lips_meet, seen], POUT_HERTZ)
+    closed, seen = held[:, 0], held[:, 1:]
+    smile = np.clip(seen[:, SMILES].mean(1) / SMILE_SEEN, 0.0, 1.0)
+    free = sure(actor.trust) * closed * (1.0 - smile)
+    said, moved = np.array(arkit), actor.moved.copy()
+    pout = POUT * free * _ramp(seen[:, SHRUG], POUT_FROM, POUT_WHOLE)
+    more = np.maximum(pout - said[:, SHRUG], 0.0)
+    said[:, SHRUG] += more
+    moved[:, CURVES] -= (POUT_BENDS * more)[:, None]
+    frown = seen[:, FROWNS].mean(1)
+    droop = DROOP * free * _ramp(frown, DROOP_FROM, DROOP_WHOLE)
+    low = np.minimum(-DROOP_BENDS * frown[:, None] - slow(times, moved[:, CURVES]), 0.0)
+    moved[:, CURVES] += droop[:, None] * low
+    return replace(actor, moved=moved), said
+
+
+def _ramp(values: np.ndarray, start: float, whole: float) -> np.ndarray:
+    """Values as 0 up to `start` .. 1 from `whole` on."""
+    return np.clip((values - start) / (whole - start), 0.0, 1.0)
+
+
+def sure(trust: float) -> float:
+    """0..1 how far a neutral of that `trust` is more than half seen."""
+    return max(2.0 * trust - 1.0, 0.0)
 
 
 def raising(times: np.ndarray, actor: ActorRelations, expression: np.ndarray) -> ActorRelations:

@@ -17,7 +17,7 @@ from ..tracking.lost_frames import fill_lost
 from .actor import ActorRelations, actor_relations
 from .by_channels import calm_coefficients
 from .controls import selected_rows
-from .drawn_shapes import WIDE, over_teeth, raising, smiling, wrinkling
+from .drawn_shapes import WIDE, over_teeth, pouting, raising, smiling, wrinkling
 from .fit import Fit
 from .relations import INDEX, WIDTH
 from .shown_feeling import (
@@ -32,7 +32,7 @@ from .shown_feeling import (
 )
 from .smoothing import FEELING_HERTZ, JUMP_UNITS, slow, smooth, without_dips
 from .targets import HOLD, Geometry, bound_targets, rounded, scales, targets_for
-from .told_shapes import told_mouths, unfrowned
+from .told_shapes import frowned, told_mouths, unfrowned
 
 SIDEWAYS_CHANNELS = {
     f"{part}{side}": (f"{part}_side", sign)
@@ -57,12 +57,16 @@ KEPT = 4.0
 
 
 def performer(
-    face_track: FaceTrack, settings: RetargetSettings, emit: Callable[[dict], None]
+    face_track: FaceTrack,
+    settings: RetargetSettings,
+    emit: Callable[[dict], None],
+    seen: np.ndarray | None = None,
 ) -> Callable[[RigTrack, RigProfile], RigTrack]:
     """What makes a character's track perform the actor's relations.
 
     Separate pictures stay as they are: a photograph has no speech and no neutral to start from. So
-    does a character whose geometry is not known; `emit` is told.
+    does a character whose geometry is not known; `emit` is told. seen (N, 52): how much of each
+    channel the primary's network sees in the frames, if one has looked.
     """
     if face_track.meta.get("stills"):
         return lambda track, profile: track
@@ -71,6 +75,9 @@ def performer(
     arkit = _steady_coefficients(face_track, settings)[rows]
     times, expression = face_track.times[rows], face_track.expression[rows]
     actor = over_teeth(times, actor, settings.articulation)
+    if seen is not None:
+        looked = fill_lost(face_track.times, face_track.state, seen)[rows]
+        actor, arkit = pouting(times, actor, arkit, looked)
     actor, arkit = smiling(times, actor, arkit, expression)
     actor, arkit = wrinkling(times, raising(times, actor, expression), arkit, expression)
 
@@ -175,7 +182,8 @@ def relation_fit(
     aim = targets_for(times, actor, geometry, settings)
     said, scale = geometry.response.predict(plain), scales(actor, geometry, settings)
     values = told_mouths(times, aim.values, actor, geometry, said, scale)
-    values = unfrowned(times, values, geometry, said)
+    values = unfrowned(times, values, geometry, said, actor)
+    values = frowned(times, values, geometry, said)
     doubt = actor.trust * np.broadcast_to(told, len(times))
     stirred = 1.0 - doubt * (1.0 - shown_share(times, values, geometry, felt))
     stirred = stirred * np.clip(certain / STIRS, 0.0, 1.0)

@@ -28,6 +28,7 @@ from ..settings import RetargetSettings
 from ..track import FaceTrack, RigTrack
 from ..vocabulary import OUTPUTS
 from .by_channels import CHANNELS, NETWORK, channel_units
+from .coefficients import channels_in
 
 PASSED_ON = ("stills", "names", "partial", "source", "fps", "stamp", "sound")
 """What a RigTrack's meta has from its FaceTrack's."""
@@ -69,7 +70,9 @@ def solve(
             emit({"type": "log", "level": "info", "text": text})
     # Solved whole, since the C-MLPs need the expression even where it is not to be keyed.
     whole = replace(settings, outputs=OUTPUTS)
-    perform = performer(face_track, whole, emit)
+    looked = not _told_by_channels(face_track, primary, primary)
+    seen = channels_in(units, primary) if looked else None
+    perform = performer(face_track, whole, emit, seen)
     lead = perform(solve_controls(face_track, primary, units, whole), primary)
     final = expression_units(lead, primary)
     tracks = [lead]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .actor import ActorRelations
-from .drawn_shapes import FROWN, raised
+from .drawn_shapes import CURVES, FROWN, raised, sure
 from .mouth_motion import quick
 from .relations import FORWARD, INDEX, JAW, LIP_GAPS, LOWER_LIP, RELATIONS, SIDES, UPPER_LIP, WIDTH
 from .smoothing import FEELING_HERTZ, slow
@@ -36,8 +36,14 @@ SINKS, PEAKS = 2.0, 4.0
 whose mean stands for the highest of them."""
 OPEN_FROM, OPEN_WHOLE = 0.3, 0.5
 """Lip gap, eye distances, from which on a mouth is wide open, and where it is wholly so."""
+PUSHED_FROM, PUSHED_WHOLE = 0.01, 0.03
+"""Eye distances by which corners are bent up where a smile may push brows down, and where it
+does."""
+DEEPER = 1.0
+"""Share by which frowns are made deeper, and half of it closer, where there is room."""
 TOUCH_HERTZ = 3.0
 """Lips get thin as they touch and not in a jump."""
+APART = INDEX["brow_apart"]
 LEVEL_KEPT = 0.5
 """Share of their slow part that is kept where the actor's neutral was seen."""
 
@@ -177,21 +183,48 @@ def _hung(
 
 
 def unfrowned(
-    times: np.ndarray, values: np.ndarray, geometry: Geometry, said: np.ndarray
+    times: np.ndarray,
+    values: np.ndarray,
+    geometry: Geometry,
+    said: np.ndarray,
+    actor: ActorRelations,
 ) -> np.ndarray:
-    """Targets (N, K) whose brows are held down only where the coefficients say a frown.
+    """Targets (N, K) whose brows a smile holds down only where the coefficients say a frown.
 
     Cheeks that rise in a smile push a person's brows down a little, and a low brow on a drawn face
-    reads as anger: what is slow of it follows the coefficients there. Quick motion stays, and
-    no brow is lifted over its rest: inner ones that are raised further would worry.
+    reads as anger: what is slow of it follows the coefficients there, and wherever the neutral is
+    a guess. Quick motion stays, and no brow is lifted over its rest: inner ones that are raised
+    further would worry.
     """
     said, out = slow(times, said, FEELING_HERTZ), values.copy()
     own = slow(times, values, FEELING_HERTZ)
     rest = geometry.response.rest
+    bend = slow(times, actor.moved[:, CURVES].mean(1), FEELING_HERTZ)
+    smile = np.clip((bend - PUSHED_FROM) / (PUSHED_WHOLE - PUSHED_FROM), 0.0, 1.0)
+    pushed = 1.0 - sure(actor.trust) * (1.0 - smile)
     for side in SIDES:
         inner = INDEX[f"brow_inner_{side}"]
-        calm = 1.0 - np.clip((rest[inner] - said[:, inner]) / FROWN, 0.0, 1.0)
+        calm = pushed * (1.0 - np.clip((rest[inner] - said[:, inner]) / FROWN, 0.0, 1.0))
         for place in ("height", "inner", "middle", "outer"):
             k = INDEX[f"brow_{place}_{side}"]
             out[:, k] += calm * np.maximum(np.minimum(said[:, k], rest[k]) - own[:, k], 0.0)
+    return out
+
+
+def frowned(
+    times: np.ndarray, values: np.ndarray, geometry: Geometry, said: np.ndarray
+) -> np.ndarray:
+    """Targets (N, K) whose brows frown as deep as drawn ones do, where the coefficients say so.
+
+    A frown is read from its furrow and its shadow, which landmarks don't see and drawn skin has
+    less of; on a brow that is arched at rest half a frown is a calm one. What is slow of it goes
+    further down and together, less the nearer it is to the end of its reach.
+    """
+    rest, out = geometry.response.rest, values.copy()
+    own, held = (slow(times, x, FEELING_HERTZ) - rest for x in (values, said))
+    inner = [INDEX[f"brow_inner_{side}"] for side in SIDES]
+    share = DEEPER * np.clip(-held[:, inner] / FROWN, 0.0, 1.0)
+    for k, much in ((inner[0], share[:, 0]), (inner[1], share[:, 1]), (APART, 0.5 * share.mean(1))):
+        down = np.minimum(own[:, k], 0.0)
+        out[:, k] += much * down * np.clip(1.0 - down / min(geometry.low[k], -1e-3), 0.0, 1.0)
     return out
