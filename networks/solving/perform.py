@@ -183,7 +183,7 @@ def relation_fit(
     said, scale = geometry.response.predict(plain), scales(actor, geometry, settings)
     values = told_mouths(times, aim.values, actor, geometry, said, scale)
     values = unfrowned(times, values, geometry, said, actor)
-    values = frowned(times, values, geometry, said)
+    values = frowned(times, values, geometry, said, actor.trust)
     doubt = actor.trust * np.broadcast_to(told, len(times))
     stirred = 1.0 - doubt * (1.0 - shown_share(times, values, geometry, felt))
     stirred = stirred * np.clip(certain / STIRS, 0.0, 1.0)

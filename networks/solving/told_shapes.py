@@ -212,18 +212,19 @@ def unfrowned(
 
 
 def frowned(
-    times: np.ndarray, values: np.ndarray, geometry: Geometry, said: np.ndarray
+    times: np.ndarray, values: np.ndarray, geometry: Geometry, said: np.ndarray, trust: float
 ) -> np.ndarray:
     """Targets (N, K) whose brows frown as deep as drawn ones do, where the coefficients say so.
 
     A frown is read from its furrow and its shadow, which landmarks don't see and drawn skin has
     less of; on a brow that is arched at rest half a frown is a calm one. What is slow of it goes
-    further down and together, less the nearer it is to the end of its reach.
+    further down and together, less the nearer it is to the end of its reach, as far as the neutral
+    was seen (`trust`, 0..1).
     """
     rest, out = geometry.response.rest, values.copy()
     own, held = (slow(times, x, FEELING_HERTZ) - rest for x in (values, said))
     inner = [INDEX[f"brow_inner_{side}"] for side in SIDES]
-    share = DEEPER * np.clip(-held[:, inner] / FROWN, 0.0, 1.0)
+    share = DEEPER * sure(trust) * np.clip(-held[:, inner] / FROWN, 0.0, 1.0)
     for k, much in ((inner[0], share[:, 0]), (inner[1], share[:, 1]), (APART, 0.5 * share.mean(1))):
         down = np.minimum(own[:, k], 0.0)
         out[:, k] += much * down * np.clip(1.0 - down / min(geometry.low[k], -1e-3), 0.0, 1.0)
