@@ -19,11 +19,15 @@ from pathlib import Path
 from ..characters.profile import sample_characters
 
 CHILD = """
-import json, os, resource, sys, threading, time
+import contextlib, json, os, resource, sys, threading, time
+from functools import partial
+import numpy as np
 from exprgen.networks import pipeline
 from exprgen.networks.cores import one_thread_each
 from exprgen.networks.footage.media import open_reference, prefetch
+from exprgen.networks.tracking.face_detector import CLIP_THRESHOLD
 from exprgen.networks.tracking.face_tracker import FaceTracker
+from exprgen.networks.tracking.landmarker import open_landmarker
 clip, out, *profiles = sys.argv[1:]
 silent, never = lambda message: None, threading.Event()
 
@@ -35,14 +39,27 @@ def alone(look):
         return len(frames) / (time.perf_counter() - began)
 
 
-looks = {"of_tracker": FaceTracker.track, "of_following": FaceTracker.follow}
-before = {name: alone(look) for name, look in looks.items()}
+def mediapipe_alone():
+    landmarks = open_landmarker(clip=True, faces=1, threshold=CLIP_THRESHOLD, plain=True)
+    with one_thread_each(), open_reference([clip]) as reader, contextlib.closing(landmarks):
+        began = time.perf_counter()
+        for count, frame in enumerate(prefetch(reader), 1):
+            landmarks.result(np.ascontiguousarray(frame.rgb), round(1000 * frame.time))
+        return count / (time.perf_counter() - began)
+
+
+looks = {
+    "of_tracker": partial(alone, FaceTracker.track),
+    "of_following": partial(alone, FaceTracker.follow),
+    "of_mediapipe": mediapipe_alone,
+}
+before = {name: look() for name, look in looks.items()}
 start = resource.getrusage(resource.RUSAGE_SELF)
 request = pipeline.AnalyseRequest((clip,), out, profiles=tuple(profiles))
 done = pipeline.analyse(request, silent, never).to_json()
 used = resource.getrusage(resource.RUSAGE_SELF)
 for name, look in looks.items():
-    done[name] = done["rate"] / (2 / (1 / before[name] + 1 / alone(look)))
+    done[name] = done["rate"] / (2 / (1 / before[name] + 1 / look()))
 began = time.perf_counter()
 solving = pipeline.SolveRequest(out, profiles[0], os.path.dirname(out), tuple(profiles[1:]))
 pipeline.solve_file(solving, silent, never)
@@ -61,7 +78,8 @@ def measure(clip: str | Path) -> dict:
     the fields of pipeline.Analysis and `peak_mb` (MiB), `cpu_ms`, milliseconds of processor time a
     frame of the analysis, loading included, and the analysis's rate as a share of what the tracker
     does alone on the same clip, on the mean of before and after: `of_tracker`, registered faces and
-    all that is measured on them included, `of_following` without. rate: frames a second from
+    all that is measured on them included, `of_following` without, `of_mediapipe` decoding and
+    MediaPipe's Face Landmarker by its own Python and nothing else. rate: frames a second from
     decoding to RigTracks."""
     profiles = [str(c.path) for c in sample_characters()[:2]]
     with tempfile.TemporaryDirectory() as folder:
@@ -127,6 +145,7 @@ def show(what: str, runs: list[dict]) -> None:
         f"{what}: {frames} frames, {median('rate'):.1f} frames/s (median of {len(runs)}), "
         f"{median('of_tracker'):.2f} of the tracker's own rate, "
         f"{median('of_following'):.2f} of it without registering, "
+        f"{median('of_mediapipe'):.2f} of MediaPipe alone, "
         f"{median('cpu_ms'):.1f} ms of processor a frame, peak {median('peak_mb'):.0f} MiB"
     )
     total = sum(statistics.median(r["stages"][s] for r in runs) for s in runs[0]["stages"])

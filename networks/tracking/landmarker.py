@@ -36,12 +36,14 @@ Landmarker = Callable[[np.ndarray, int], list[Found]]
 `close` lets go of the library's memory."""
 
 
-def open_landmarker(clip: bool, faces: int, threshold: float) -> DirectLandmarker | PlainLandmarker:
+def open_landmarker(
+    clip: bool, faces: int, threshold: float, plain: bool = False
+) -> DirectLandmarker | PlainLandmarker:
     """A landmarker with everything switched on that a FaceObservation needs.
 
     Args:
         clip: pictures follow each other; faces: at most; threshold: of detection, presence and
-            tracking.
+            tracking; plain: by MediaPipe's Python in any case, to compare with.
 
     Raises:
         ModelError: the landmark model is missing, damaged or can't be loaded.
@@ -49,7 +51,8 @@ def open_landmarker(clip: bool, faces: int, threshold: float) -> DirectLandmarke
     library, model = mediapipe(), landmark_model.landmark_model()
     tasks = library.tasks
     mode = tasks.vision.RunningMode.VIDEO if clip else tasks.vision.RunningMode.IMAGE
-    made = DirectLandmarker if library.__version__ == KNOWN else PlainLandmarker
+    known = library.__version__ == KNOWN and not plain
+    made = DirectLandmarker if known else PlainLandmarker
     try:
         return made(
             tasks.vision.FaceLandmarkerOptions(
@@ -85,12 +88,15 @@ class PlainLandmarker:
     def close(self) -> None:
         self._landmarker.close()
 
-    def __call__(self, picture: np.ndarray, ms: int = 0) -> list[Found]:
+    def result(self, picture: np.ndarray, ms: int = 0):
+        """The FaceLandmarkerResult of a picture."""
         image = self._image(image_format=self._srgb, data=picture)
         if self._clip:
-            result = self._landmarker.detect_for_video(image, ms)
-        else:
-            result = self._landmarker.detect(image)
+            return self._landmarker.detect_for_video(image, ms)
+        return self._landmarker.detect(image)
+
+    def __call__(self, picture: np.ndarray, ms: int = 0) -> list[Found]:
+        result = self.result(picture, ms)
         return [
             (_points(points), _arkit(scores), np.asarray(pose, np.float32))
             for points, scores, pose in zip(
