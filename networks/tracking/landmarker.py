@@ -162,9 +162,9 @@ class DirectLandmarker:
             try:
                 return [self._face(found, i) for i in range(found.face_landmarks_count)]
             finally:
-                self._c.library.MpFaceLandmarkerCloseResult(ctypes.byref(found))
+                self._c.functions["MpFaceLandmarkerCloseResult"](ctypes.byref(found))
         finally:
-            self._c.library.MpImageFree(image)
+            self._c.functions["MpImageFree"](image)
 
     def _face(self, found, number: int) -> Found:
         points, scores = found.face_landmarks[number], found.face_blendshapes[number]
@@ -198,10 +198,10 @@ _TAKEN_OVER = (
 
 @dataclass(frozen=True)
 class _CInterface:
-    """library: of C functions; options, result: the structs' types; handle: raises what a status
+    """functions: of C, by name; options, result: the structs' types; handle: raises what a status
     other than 0 means."""
 
-    library: ctypes.CDLL
+    functions: dict[str, Callable]
     options: type
     result: type
     handle: Callable
@@ -213,12 +213,12 @@ class _CInterface:
             RuntimeError, ValueError, OSError: it failed.
         """
         told = ctypes.c_char_p()
-        status = getattr(self.library, function)(*arguments, ctypes.byref(told))
+        status = self.functions[function](*arguments, ctypes.byref(told))
         try:
             self.handle(status, told)
         finally:
             if told.value is not None:
-                self.library.MpErrorFree(told)
+                self.functions["MpErrorFree"](told)
 
 
 def _c_interface() -> _CInterface:
@@ -227,28 +227,40 @@ def _c_interface() -> _CInterface:
         importlib.import_module, (f"{core}bindings", f"{core}utils", vision)
     )
     # Opened once more: argument types are set on its functions, and MediaPipe sets its own.
-    library = ctypes.CDLL(bindings.load_raw_library()._name)
-    for name, types in _signatures(structs).items():
-        function = getattr(library, name)
-        function.argtypes, function.restype = types, ctypes.c_int
+    name = bindings.load_raw_library()._name
+    long, short = ctypes.CDLL(name), ctypes.PyDLL(name)
+    options, result = structs.MpFaceLandmarkerOptionsC, structs.MpFaceLandmarkerResultC
+    functions = {}
+    for name, types in _signatures(options, result).items():
+        functions[name] = getattr(long if name in _LONG else short, name)
+        functions[name].argtypes, functions[name].restype = types, ctypes.c_int
     for name in ("MpFaceLandmarkerCloseResult", "MpImageFree", "MpErrorFree"):
-        function = getattr(library, name)
-        function.argtypes, function.restype = [ctypes.c_void_p], None
-    result = structs.MpFaceLandmarkerResultC
-    return _CInterface(library, structs.MpFaceLandmarkerOptionsC, result, utilities.handle_status)
+        functions[name] = getattr(short, name)
+        functions[name].argtypes, functions[name].restype = [ctypes.c_void_p], None
+    return _CInterface(functions, options, result, utilities.handle_status)
 
 
-def _signatures(structs) -> dict[str, list]:
+_LONG = (
+    "MpImageCreateFromUint8Data",
+    "MpFaceLandmarkerCreate",
+    "MpFaceLandmarkerDetectImage",
+    "MpFaceLandmarkerDetectForVideo",
+    "MpFaceLandmarkerClose",
+)
+"""C functions that let others have Python's lock. The others only free: who lets go of the lock for
+so short a time may wait longer until it is back."""
+
+
+def _signatures(options: type, result: type) -> dict[str, list]:
     """Argument types of the C functions that answer with a status."""
     any_, int_ = ctypes.c_void_p, ctypes.c_int
-    options = ctypes.POINTER(structs.MpFaceLandmarkerOptionsC)
-    result = ctypes.POINTER(structs.MpFaceLandmarkerResultC)
+    given, found = ctypes.POINTER(options), ctypes.POINTER(result)
     error, new = ctypes.POINTER(ctypes.c_char_p), ctypes.POINTER(any_)
     return {
         "MpImageCreateFromUint8Data": [int_, int_, int_, any_, int_, new, error],
-        "MpFaceLandmarkerCreate": [options, new, error],
-        "MpFaceLandmarkerDetectImage": [any_, any_, any_, result, error],
-        "MpFaceLandmarkerDetectForVideo": [any_, any_, any_, ctypes.c_int64, result, error],
+        "MpFaceLandmarkerCreate": [given, new, error],
+        "MpFaceLandmarkerDetectImage": [any_, any_, any_, found, error],
+        "MpFaceLandmarkerDetectForVideo": [any_, any_, any_, ctypes.c_int64, found, error],
         "MpFaceLandmarkerClose": [any_, error],
     }
 
