@@ -11,6 +11,7 @@ is asked by MediaPipe's own Python.
 from __future__ import annotations
 
 import ctypes
+import functools
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ def open_landmarker(
     library, model = mediapipe(), landmark_model.landmark_model()
     tasks = library.tasks
     mode = tasks.vision.RunningMode.VIDEO if clip else tasks.vision.RunningMode.IMAGE
-    known = library.__version__ == KNOWN and not plain
+    known = getattr(library, "__version__", "") == KNOWN and not plain
     made = DirectLandmarker if known else PlainLandmarker
     try:
         return made(
@@ -129,9 +130,11 @@ class DirectLandmarker:
         RuntimeError, ValueError, OSError: as MediaPipe's Python, of the same causes.
     """
 
+    _handle = None
+
     def __init__(self, options):
-        self._c = _c_interface()
-        self._handle, self._columns = ctypes.c_void_p(), {}
+        self._c, self._columns = _c_interface(), {}
+        self._handle = ctypes.c_void_p()
         self._clip = options.running_mode.name == "VIDEO"
         given = self._c.options()
         given.base_options = options.base_options.to_ctypes()
@@ -221,34 +224,29 @@ class _CInterface:
                 self.functions["MpErrorFree"](told)
 
 
+@functools.cache
 def _c_interface() -> _CInterface:
     core, vision = f"{_TASKS}.core.mediapipe_c_", f"{_TASKS}.vision.face_landmarker"
     bindings, utilities, structs = map(
         importlib.import_module, (f"{core}bindings", f"{core}utils", vision)
     )
     # Opened once more: argument types are set on its functions, and MediaPipe sets its own.
-    name = bindings.load_raw_library()._name
-    long, short = ctypes.CDLL(name), ctypes.PyDLL(name)
+    place = bindings.load_raw_library()._name
+    working, freeing = ctypes.CDLL(place), ctypes.PyDLL(place)
     options, result = structs.MpFaceLandmarkerOptionsC, structs.MpFaceLandmarkerResultC
     functions = {}
     for name, types in _signatures(options, result).items():
-        functions[name] = getattr(long if name in _LONG else short, name)
+        functions[name] = getattr(working, name)
         functions[name].argtypes, functions[name].restype = types, ctypes.c_int
-    for name in ("MpFaceLandmarkerCloseResult", "MpImageFree", "MpErrorFree"):
-        functions[name] = getattr(short, name)
+    for name in _FREEING:
+        functions[name] = getattr(freeing, name)
         functions[name].argtypes, functions[name].restype = [ctypes.c_void_p], None
     return _CInterface(functions, options, result, utilities.handle_status)
 
 
-_LONG = (
-    "MpImageCreateFromUint8Data",
-    "MpFaceLandmarkerCreate",
-    "MpFaceLandmarkerDetectImage",
-    "MpFaceLandmarkerDetectForVideo",
-    "MpFaceLandmarkerClose",
-)
-"""C functions that let others have Python's lock. The others only free: who lets go of the lock for
-so short a time may wait longer until it is back."""
+_FREEING = ("MpFaceLandmarkerCloseResult", "MpImageFree", "MpErrorFree")
+"""C functions that keep Python's lock, as the others do not: who lets go of it for so short a time
+may wait longer until it is back."""
 
 
 def _signatures(options: type, result: type) -> dict[str, list]:
