@@ -19,15 +19,11 @@ from pathlib import Path
 from ..characters.profile import sample_characters
 
 CHILD = """
-import contextlib, json, os, resource, sys, threading, time
-from functools import partial
-import numpy as np
+import json, os, resource, sys, threading, time
 from exprgen.networks import pipeline
 from exprgen.networks.cores import one_thread_each
 from exprgen.networks.footage.media import open_reference, prefetch
-from exprgen.networks.tracking.face_detector import CLIP_THRESHOLD
 from exprgen.networks.tracking.face_tracker import FaceTracker
-from exprgen.networks.tracking.landmarker import open_landmarker
 clip, out, *profiles = sys.argv[1:]
 silent, never = lambda message: None, threading.Event()
 
@@ -39,27 +35,15 @@ def alone(look):
         return len(frames) / (time.perf_counter() - began)
 
 
-def mediapipe_alone():
-    landmarks = open_landmarker(clip=True, faces=1, threshold=CLIP_THRESHOLD, plain=True)
-    with one_thread_each(), open_reference([clip]) as reader, contextlib.closing(landmarks):
-        began = time.perf_counter()
-        for count, frame in enumerate(prefetch(reader), 1):
-            landmarks.result(np.ascontiguousarray(frame.rgb), round(1000 * frame.time))
-        return count / (time.perf_counter() - began)
-
-
-looks = {
-    "of_tracker": partial(alone, FaceTracker.track),
-    "of_following": partial(alone, FaceTracker.follow),
-    "of_mediapipe": mediapipe_alone,
-}
-before = {name: look() for name, look in looks.items()}
+looks = {"of_tracker": FaceTracker.track, "of_following": FaceTracker.follow}
+before = {name: alone(look) for name, look in looks.items()}
 start = resource.getrusage(resource.RUSAGE_SELF)
 request = pipeline.AnalyseRequest((clip,), out, profiles=tuple(profiles))
 done = pipeline.analyse(request, silent, never).to_json()
 used = resource.getrusage(resource.RUSAGE_SELF)
 for name, look in looks.items():
-    done[name] = done["rate"] / (2 / (1 / before[name] + 1 / look()))
+    done[name] = done["rate"] / (2 / (1 / before[name] + 1 / alone(look)))
+done["analysed"] = done["rate"]
 began = time.perf_counter()
 solving = pipeline.SolveRequest(out, profiles[0], os.path.dirname(out), tuple(profiles[1:]))
 pipeline.solve_file(solving, silent, never)
@@ -72,6 +56,21 @@ done["cpu_ms"] = 1000 * spent / done["frames"]
 print(json.dumps(done))
 """
 
+MEDIAPIPE = """
+import contextlib, sys, time
+import numpy as np
+from exprgen.networks.cores import one_thread_each
+from exprgen.networks.footage.media import open_reference, prefetch
+from exprgen.networks.tracking.face_detector import CLIP_THRESHOLD
+from exprgen.networks.tracking.landmarker import open_landmarker
+landmarks = open_landmarker(clip=True, faces=1, threshold=CLIP_THRESHOLD, plain=True)
+with one_thread_each(), open_reference([sys.argv[1]]) as reader, contextlib.closing(landmarks):
+    began = time.perf_counter()
+    for count, frame in enumerate(prefetch(reader), 1):
+        landmarks.result(np.ascontiguousarray(frame.rgb), round(1000 * frame.time))
+    print(count / (time.perf_counter() - began))
+"""
+
 
 def measure(clip: str | Path) -> dict:
     """One analysis with the primary's 3D-CNN, then the RigTracks of the primary and a secondary:
@@ -82,14 +81,18 @@ def measure(clip: str | Path) -> dict:
     MediaPipe's Face Landmarker by its own Python and nothing else. rate: frames a second from
     decoding to RigTracks."""
     profiles = [str(c.path) for c in sample_characters()[:2]]
+    before = float(_printed(MEDIAPIPE, clip))
     with tempfile.TemporaryDirectory() as folder:
-        run = subprocess.run(
-            [sys.executable, "-c", CHILD, str(clip), os.path.join(folder, "t.npz"), *profiles],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    return json.loads(run.stdout.strip().splitlines()[-1])
+        done = json.loads(_printed(CHILD, clip, os.path.join(folder, "t.npz"), *profiles))
+    alone = 2 / (1 / before + 1 / float(_printed(MEDIAPIPE, clip)))
+    return {**done, "of_mediapipe": done["analysed"] / alone}
+
+
+def _printed(code: str, *words: str | Path) -> str:
+    """The last line that a process of its own prints."""
+    line = [sys.executable, "-c", code, *map(str, words)]
+    run = subprocess.run(line, capture_output=True, text=True, check=True)
+    return run.stdout.strip().splitlines()[-1]
 
 
 def repeat(clip: str | Path, times: int, out: str | Path) -> Path:
