@@ -172,8 +172,8 @@ class DirectLandmarker:
     def _face(self, found, number: int) -> Found:
         points, scores = found.face_landmarks[number], found.face_blendshapes[number]
         pose = found.facial_transformation_matrixes[number].to_numpy()
-        listed = points.landmarks, points.landmarks_count
-        places = np.stack([_field(*listed, axis, np.float32) for axis in "xyz"], 1)
+        # x, y and z lie side by side.
+        places = _field(points.landmarks, points.landmarks_count, "x", np.float32, 3).copy()
         return places, self._coefficients(scores.categories, scores.categories_count), pose
 
     def _coefficients(self, categories, count: int) -> np.ndarray:
@@ -184,7 +184,7 @@ class DirectLandmarker:
             self._columns[numbers] = known, [ARKIT_INDEX[names[i]] for i in known]
         known, columns = self._columns[numbers]
         arkit = np.zeros(len(ARKIT_CHANNELS), np.float32)
-        arkit[columns] = _field(categories, count, "score", np.float32)[known]
+        arkit[columns] = _field(categories, count, "score", np.float32)[known, 0]
         return arkit
 
 
@@ -263,12 +263,12 @@ def _signatures(options: type, result: type) -> dict[str, list]:
     }
 
 
-def _field(first, count: int, name: str, dtype) -> np.ndarray:
-    """(count,) one field of C structs that lie in a row from where the pointer `first` points; a
-    view that ends with the structs."""
+def _field(first, count: int, name: str, dtype, width: int = 1) -> np.ndarray:
+    """(count, width) one field of C structs that lie in a row from where the pointer `first`
+    points, and the next of its kind beside it; a view that ends with the structs."""
+    struct, shape = first._type_, (count, width)
     if not count:
-        return np.zeros(0, dtype)
-    size = ctypes.sizeof(first.contents)
+        return np.zeros(shape, dtype)
+    size, offset = ctypes.sizeof(struct), getattr(struct, name).offset
     row = (ctypes.c_char * (count * size)).from_address(ctypes.addressof(first.contents))
-    offset = getattr(type(first.contents), name).offset
-    return np.ndarray((count,), dtype, row, offset, (size,))
+    return np.ndarray(shape, dtype, row, offset, (size, np.dtype(dtype).itemsize))
