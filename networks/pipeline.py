@@ -27,8 +27,8 @@ from .errors import InputError, UsageError
 from .files import kept_beside, scratch_folder
 from .footage.live_link import CoefficientTake, is_live_link, read_live_link
 from .models.playable import by_channels
-from .perception.look_times import LOOK_EVERY, UNITS_EVERY, LookTimes
-from .perception.needed_weights import BATCH, load_mapping, load_runner
+from .perception.look_times import FACES_A_PASS, LOOK_EVERY, UNITS_EVERY, LookTimes
+from .perception.needed_weights import load_mapping, load_runner
 from .progress import Emit, Progress, Stopwatch, is_unheard
 from .settings import RetargetSettings
 from .solving.feeling import FeltOverTime
@@ -43,6 +43,10 @@ if TYPE_CHECKING:
 
 QUEUE = 24
 """Tracked faces that may wait for the networks: what one slow frame delays, others catch up."""
+
+FRAMES_A_BATCH = 12
+"""Frames of a clip that are handed to the networks together, at most: of film as many as it takes
+for two faces to be read, which cost three quarters of two that are read one by one."""
 
 
 # --- what is asked and answered ------------------------------------------------------------------
@@ -354,8 +358,9 @@ class _Networks:
 
     def __init__(self, readers: _Readers, recorder: TrackRecorder, watch: Stopwatch):
         self._readers, self._recorder, self._watch = readers, recorder, watch
-        threads = cores() if recorder.stills else max(1, cores() - 1)
-        self._pool = ThreadPoolExecutor(threads, "networks")
+        self._threads = cores() if recorder.stills else max(1, cores() - 1)
+        self._frames = FACES_A_PASS if recorder.stills else FRAMES_A_BATCH
+        self._pool = ThreadPoolExecutor(self._threads, "networks")
         self._writer = ThreadPoolExecutor(1, "recording")
         self._batch: list = []
         self._times = {"expression": LookTimes(LOOK_EVERY), "units": LookTimes(UNITS_EVERY)}
@@ -376,9 +381,13 @@ class _Networks:
     def put(self, followed: FollowedFace) -> None:
         """Hand over the next frame; waits while too many are on their way."""
         self._batch.append((followed, self._wanted(followed)))
-        if len(self._batch) >= BATCH:
+        if self._is_full():
             self._submit()
-            self._wait(QUEUE // BATCH)
+            self._wait(max(QUEUE // self._frames, self._threads))
+
+    def _is_full(self) -> bool:
+        looks = sum(what == "expression" for _, what in self._batch)
+        return len(self._batch) >= self._frames or looks >= FACES_A_PASS
 
     def _wanted(self, followed: FollowedFace) -> str:
         """What the networks read in a frame: "expression", with which the units come, "units", or
@@ -395,8 +404,10 @@ class _Networks:
 
     def _look(self, batch: list) -> list[tuple]:
         """(tracked face, what is known of it beside) of each."""
+        from .tracking.face_tracker import described
+
         with self._watch.stage("registering"):
-            batch = [(followed.described(), what) for followed, what in batch]
+            batch = list(zip(described([f for f, _ in batch]), (w for _, w in batch), strict=True))
         with self._watch.stage("networks"):
             looked: dict[int, tuple] = {}
             mouths = _mouths(self._readers, [t for t, _ in batch if t.found])
@@ -440,20 +451,29 @@ def _look(
     and the units not there unless `wanted`."""
     if not seen:
         return []
-    faces, runner, keys = np.stack([t.face for t in seen]), readers.runner, readers.keys
-    geometry = np.stack([t.geometry for t in seen])
-    given = (faces, geometry, np.stack([t.observation.arkit for t in seen]))
-    found = {"rig": {}}
+    runner, keys, found = readers.runner, readers.keys, {"rig": {}}
     if wanted == "expression":
-        found = runner(*given, mirrored=mirrored)
+        found = runner(*_given(seen if mirrored else _in_whole_passes(seen)), mirrored=mirrored)
     elif wanted:
-        found = {"rig": runner.units(*given)}
+        found = {"rig": runner.units(*_given(seen))}
     nobody = [None] * len(seen)
-    read = (found.get(name, nobody) for name in ("expression", "no_mouth", "pooled"))
+    read = (found.get(name, nobody)[: len(seen)] for name in ("expression", "no_mouth", "pooled"))
     return [
         (said, {keys[n]: units[i] for n, units in found["rig"].items()}, mouths.get(t.index), *more)
         for i, (t, said, *more) in enumerate(zip(seen, *read, strict=True))
     ]
+
+
+def _given(seen: list[TrackedFace]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Faces, geometry and coefficients, as a PerceptionRunner takes them."""
+    parts = [(t.face, t.geometry, t.observation.arkit) for t in seen]
+    return tuple(np.stack(part) for part in zip(*parts, strict=True))
+
+
+def _in_whole_passes(seen: list[TrackedFace]) -> list[TrackedFace]:
+    """The faces with the last one repeated: each number of faces in a pass is another copy of the
+    networks, for which a clip's last face is no reason."""
+    return seen + seen[-1:] * (-len(seen) % FACES_A_PASS)
 
 
 # --- what a clip expresses -----------------------------------------------------------------------

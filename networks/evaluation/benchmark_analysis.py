@@ -43,6 +43,7 @@ done = pipeline.analyse(request, silent, never).to_json()
 used = resource.getrusage(resource.RUSAGE_SELF)
 for name, look in looks.items():
     done[name] = done["rate"] / (2 / (1 / before[name] + 1 / alone(look)))
+done["analysed"] = done["rate"]
 began = time.perf_counter()
 solving = pipeline.SolveRequest(out, profiles[0], os.path.dirname(out), tuple(profiles[1:]))
 pipeline.solve_file(solving, silent, never)
@@ -55,23 +56,43 @@ done["cpu_ms"] = 1000 * spent / done["frames"]
 print(json.dumps(done))
 """
 
+MEDIAPIPE = """
+import contextlib, sys, time
+import numpy as np
+from exprgen.networks.cores import one_thread_each
+from exprgen.networks.footage.media import open_reference, prefetch
+from exprgen.networks.tracking.face_detector import CLIP_THRESHOLD
+from exprgen.networks.tracking.landmarker import open_landmarker
+landmarks = open_landmarker(clip=True, faces=1, threshold=CLIP_THRESHOLD, plain=True)
+with one_thread_each(), open_reference([sys.argv[1]]) as reader, contextlib.closing(landmarks):
+    began = time.perf_counter()
+    for count, frame in enumerate(prefetch(reader), 1):
+        landmarks.result(np.ascontiguousarray(frame.rgb), round(1000 * frame.time))
+    print(count / (time.perf_counter() - began))
+"""
+
 
 def measure(clip: str | Path) -> dict:
     """One analysis with the primary's 3D-CNN, then the RigTracks of the primary and a secondary:
     the fields of pipeline.Analysis and `peak_mb` (MiB), `cpu_ms`, milliseconds of processor time a
     frame of the analysis, loading included, and the analysis's rate as a share of what the tracker
     does alone on the same clip, on the mean of before and after: `of_tracker`, registered faces and
-    all that is measured on them included, `of_following` without. rate: frames a second from
+    all that is measured on them included, `of_following` without, `of_mediapipe` decoding and
+    MediaPipe's Face Landmarker by its own Python and nothing else. rate: frames a second from
     decoding to RigTracks."""
     profiles = [str(c.path) for c in sample_characters()[:2]]
+    before = float(_printed(MEDIAPIPE, clip))
     with tempfile.TemporaryDirectory() as folder:
-        run = subprocess.run(
-            [sys.executable, "-c", CHILD, str(clip), os.path.join(folder, "t.npz"), *profiles],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    return json.loads(run.stdout.strip().splitlines()[-1])
+        done = json.loads(_printed(CHILD, clip, os.path.join(folder, "t.npz"), *profiles))
+    alone = 2 / (1 / before + 1 / float(_printed(MEDIAPIPE, clip)))
+    return {**done, "of_mediapipe": done["analysed"] / alone}
+
+
+def _printed(code: str, *words: str | Path) -> str:
+    """The last line that a process of its own prints."""
+    line = [sys.executable, "-c", code, *map(str, words)]
+    run = subprocess.run(line, capture_output=True, text=True, check=True)
+    return run.stdout.strip().splitlines()[-1]
 
 
 def repeat(clip: str | Path, times: int, out: str | Path) -> Path:
@@ -127,6 +148,7 @@ def show(what: str, runs: list[dict]) -> None:
         f"{what}: {frames} frames, {median('rate'):.1f} frames/s (median of {len(runs)}), "
         f"{median('of_tracker'):.2f} of the tracker's own rate, "
         f"{median('of_following'):.2f} of it without registering, "
+        f"{median('of_mediapipe'):.2f} of MediaPipe alone, "
         f"{median('cpu_ms'):.1f} ms of processor a frame, peak {median('peak_mb'):.0f} MiB"
     )
     total = sum(statistics.median(r["stages"][s] for r in runs) for s in runs[0]["stages"])

@@ -19,6 +19,7 @@ from ..inference.upper_look import UpperLook
 from ..models.face_input import grey_faces
 from ..models.weights_file import Weights, WeightsInfo, read_weights
 from ..vocabulary import ARKIT_CHANNELS, GEOMETRIC_FEATURES, POOLED, REGISTERED_SIZE
+from .look_times import FACES_A_PASS
 from .prior import EVEN_READING, leaning, unprejudiced
 
 TEACHER_SHARE = 0.6
@@ -30,10 +31,6 @@ ASKED = (0.7, 0.8)
 second on it has none and is not asked, since it takes most of the time, unless what its
 convolutions give is wanted. On 404 validation pictures that changed no answer and spared two of
 five; at 0.5 and 0.6 it spares seven of ten for half a point of the mean over classes."""
-
-FACES_A_PASS = 2
-"""Faces that go through the networks together: the tracker hands over as many, and each number of
-faces keeps its own copy of the networks in memory."""
 
 CLASSIFIER, SECOND, UPPER = "", " second", " upper"
 """Names of the networks of a runner that read expressions; the others bear their character's."""
@@ -160,13 +157,11 @@ class PerceptionRunner:
         return found | {"rig": {name: read[name] for name in self._regressors}}
 
     def prepare(self) -> None:
-        """Look at a blank face of a clip: the networks are made when they are first asked, and a
-        clip's first faces need not wait for that."""
-        blank = np.zeros((1, REGISTERED_SIZE, REGISTERED_SIZE), np.uint8)
-        given = (
-            blank,
-            *(np.zeros((1, len(n)), np.float32) for n in (GEOMETRIC_FEATURES, ARKIT_CHANNELS)),
-        )
+        """Look at blank faces of a clip, as many as pass together: the networks are made when they
+        are first asked, and a clip's first faces need not wait for that."""
+        blank = np.zeros((FACES_A_PASS, REGISTERED_SIZE, REGISTERED_SIZE), np.uint8)
+        numbers = (GEOMETRIC_FEATURES, ARKIT_CHANNELS)
+        given = (blank, *(np.zeros((len(blank), len(n)), np.float32) for n in numbers))
         self(*given, mirrored=False)
         self.units(*given)
         if self._teacher is not None:
@@ -179,14 +174,21 @@ class PerceptionRunner:
         arkit: np.ndarray | None = None,
     ) -> dict[str, np.ndarray]:
         """What `__call__` gives as "rig", without reading the expression."""
-        return self._passed(self._units, faces, geometry, arkit)
+        # One by one: each costs as much beside another, and so there is one copy of the networks.
+        return self._passed(self._units, faces, geometry, arkit, step=1)
 
     def _passed(
-        self, networks: Mapping[int, FaceReaders], faces, geometry, arkit, mirrored: bool = True
+        self,
+        networks: Mapping[int, FaceReaders],
+        faces,
+        geometry,
+        arkit,
+        mirrored: bool = True,
+        step: int = FACES_A_PASS,
     ) -> dict:
-        """What the small networks give of faces, logits (1 or 2, B, 7) of classifiers."""
-        second = self._second_inputs(faces, geometry, arkit)
-        step, read = FACES_A_PASS, {}
+        """What the small networks give of faces, `step` a pass: logits (1 or 2, B, 7) of
+        classifiers."""
+        second, read = self._second_inputs(faces, geometry, arkit), {}
         for size, readers in networks.items():
             parts = [
                 readers(

@@ -1,4 +1,5 @@
-"""When the faces of a clip are looked at: what is slow need not be read in every frame."""
+"""When the faces of a clip are looked at, since what is slow need not be read in every frame; and
+how many of them together."""
 
 from __future__ import annotations
 
@@ -13,6 +14,10 @@ change, and the tracker needs the processor too (docs/measured/felt_over_time.md
 UNITS_EVERY = 0.06
 """The same of a 3D-CNN's unit values: every other frame of film. What is faster than that, a lip or
 a lid, is told by the landmarks, which are there in every frame (see solving)."""
+
+FACES_A_PASS = 2
+"""Faces that go through the networks together: each number of faces keeps its own copy of the
+networks in memory."""
 
 CLOCK = 0.002
 """Seconds by which timestamps may be rounded."""

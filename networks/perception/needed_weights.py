@@ -10,8 +10,6 @@ from ..models.weights_places import POSED, file_name, find_weights, weights_fold
 
 _ADVISERS = ("second", "upper", "teacher", "coefficients")
 _NETWORKS = ("hcnn", "upper_look", "teacher", "coefficient_reader")
-BATCH = 2
-"""Faces handed to the networks at once."""
 
 
 def needed_weights(profiles: list[RigProfile]) -> dict[str, Path]:

@@ -15,9 +15,8 @@ import numpy as np
 from ..characters.coverage import plays_by_channels
 from ..characters.profile import RigProfile, to_unit
 from ..models.playable import by_channels, network_of, refinement
-from ..perception.look_times import UNITS_EVERY, looked_at
+from ..perception.look_times import FACES_A_PASS, UNITS_EVERY, looked_at
 from ..perception.needed_weights import (
-    BATCH,
     load_mapping,
     load_runner,
 )
@@ -157,8 +156,8 @@ def _look_again(face_track: FaceTrack, primary: RigProfile, emit: Emit) -> np.nd
     looked = found if stills else looked_at(times, found, UNITS_EVERY)
     seen = np.flatnonzero(looked)
     progress = Progress(emit, "networks", len(seen))
-    for first in range(0, len(seen), BATCH):
-        frames = seen[first : first + BATCH]
+    for first in range(0, len(seen), FACES_A_PASS):
+        frames = seen[first : first + FACES_A_PASS]
         faces = np.stack([decode_face(face_track.face_jpeg(int(i))) for i in frames])
         given = (faces, face_track.geometry[frames], face_track.arkit[frames])
         units[frames] = runner.units(*given)[primary.name]

@@ -7,11 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from ..errors import ModelError
-from ..vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, LANDMARKS, MEDIAPIPE_LANDMARKS
-from . import landmark_model
+from ..vocabulary import LANDMARKS
 from .face_finder import SMALLEST, FaceFinder, Spot
-from .mediapipe_tasks import mediapipe
+from .landmarker import open_landmarker
 from .view import View, around, whole, wholes
 
 STILL_THRESHOLD = 0.3  # finds most of the small, grey faces that 0.5 loses
@@ -88,7 +86,7 @@ class FaceDetector:
             threshold = CLIP_THRESHOLD if clip else STILL_THRESHOLD
         self.clip = clip
         self.view: View | None = None  # of the last finding; None after a closer look
-        self._landmarker = _landmarker(clip, faces, threshold)
+        self._landmarker = open_landmarker(clip, faces, threshold)
         self._last_ms = -1
         self._finder: FaceFinder | None = None
 
@@ -158,30 +156,14 @@ class FaceDetector:
         return self._finder
 
     def _detect(self, rgb, view: View, seconds: float = 0.0) -> list[FaceObservation]:
-        mp = mediapipe()
-        image = mp.Image(image_format=mp.ImageFormat.SRGB, data=view.render(rgb))
+        ms = 0
         if self.clip:
-            self._last_ms = max(self._last_ms + 1, round(seconds * 1000 * UNHURRIED))
-            result = self._landmarker.detect_for_video(image, self._last_ms)
-        else:
-            result = self._landmarker.detect(image)
+            ms = self._last_ms = max(self._last_ms + 1, round(seconds * 1000 * UNHURRIED))
         found = []
-        for points, scores, pose in zip(
-            result.face_landmarks,
-            result.face_blendshapes,
-            result.facial_transformation_matrixes,
-            strict=True,
-        ):
-            landmarks = view.to_picture(_points(points))
-            found.append(
-                FaceObservation(
-                    landmarks=landmarks,
-                    arkit=_arkit(scores),
-                    head_pose=np.asarray(pose, np.float32),
-                    size=(rgb.shape[1], rgb.shape[0]),
-                    colour=_skin(rgb, landmarks),
-                )
-            )
+        for points, arkit, pose in self._landmarker(view.render(rgb), ms):
+            landmarks = view.to_picture(points)
+            size, colour = (rgb.shape[1], rgb.shape[0]), _skin(rgb, landmarks)
+            found.append(FaceObservation(landmarks, arkit, pose, size, colour))
         return sorted(found, key=lambda face: float(face.landmarks[:, 0].mean()))
 
 
@@ -211,45 +193,3 @@ def _skin(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     x, y = np.rint(landmarks[_SKIN, :2]).astype(int).T
     colours = rgb[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
     return np.broadcast_to(colours.reshape(len(_SKIN), -1).mean(0), 3).astype(np.float32)
-
-
-def _points(landmarks: list) -> np.ndarray:
-    """MediaPipe's list of points -> (478, 3) float32."""
-    flat = [value for p in landmarks for value in (p.x, p.y, p.z)]
-    return np.array(flat, np.float32).reshape(MEDIAPIPE_LANDMARKS, 3)
-
-
-def _arkit(scores: list) -> np.ndarray:
-    """MediaPipe's 52 categories (with _neutral, without tongueOut) -> (52,) by ARKIT_CHANNELS."""
-    arkit = np.zeros(len(ARKIT_CHANNELS), np.float32)
-    for category in scores:
-        column = ARKIT_INDEX.get(category.category_name)
-        if column is not None:
-            arkit[column] = category.score
-    return arkit
-
-
-def _landmarker(clip: bool, faces: int, threshold: float):
-    """A MediaPipe landmarker with everything switched on that a FaceObservation needs."""
-    tasks = mediapipe().tasks
-    vision = tasks.vision
-    model = landmark_model.landmark_model()
-    mode = vision.RunningMode.VIDEO if clip else vision.RunningMode.IMAGE
-    try:
-        return vision.FaceLandmarker.create_from_options(
-            vision.FaceLandmarkerOptions(
-                # Its bytes, not its name: the library can't open every name on Windows.
-                base_options=tasks.BaseOptions(model_asset_buffer=model.read_bytes()),
-                running_mode=mode,
-                num_faces=faces,
-                min_face_detection_confidence=threshold,
-                min_face_presence_confidence=threshold,
-                min_tracking_confidence=threshold,
-                output_face_blendshapes=True,
-                output_facial_transformation_matrixes=True,
-            )
-        )
-    except (RuntimeError, ValueError, OSError) as error:
-        raise ModelError(
-            f"the landmarker can't be started ({error}).", file=model, fix=landmark_model.FETCH_FIX
-        ) from error

@@ -82,6 +82,9 @@ class FollowedFace:
 
     def described(self) -> TrackedFace:
         """The face registered and measured."""
+        return described([self])[0]
+
+    def _told(self, geometry: np.ndarray | None) -> TrackedFace:
         told = TrackedFace(self.index, self.time, self.size, name=self.name, turns=self.turns)
         if self.observation is None or self.cut is None:
             return told
@@ -90,11 +93,18 @@ class FollowedFace:
             found=True,
             observation=self.full,
             face=warp_cut(*self.cut),
-            geometry=geometric_features(self.observation.landmarks49),
+            geometry=geometry,
             gaze=gaze_angles(self.observation.arkit),
             lids=lid_openings(self.observation),
             confidence=confidence(self.observation),
         )
+
+
+def described(followed: list[FollowedFace]) -> list[TrackedFace]:
+    """Faces registered and measured: together, for less Python than one by one."""
+    seen = [f.observation.landmarks49 for f in followed if f.found]
+    geometry = iter(geometric_features(np.stack(seen)) if seen else ())
+    return [f._told(next(geometry) if f.found else None) for f in followed]
 
 
 class FaceTracker:

@@ -145,6 +145,38 @@ class TestAnalysis:
         assert set(shown[-1]) == {"type", "stage", "done", "total", "rate", "eta"}
         assert {"decoding", "tracking", "networks"} <= set(done.stages)
 
+    def test_a_face_is_read_alike_whoever_passes_with_it(
+        self, analysed, tmp_path, profiles, clip, monkeypatch
+    ):
+        _, track, _ = analysed
+        monkeypatch.setattr(pipeline, "FRAMES_A_BATCH", 1)
+        monkeypatch.setattr(pipeline, "FACES_A_PASS", 1)
+        analyse(clip, tmp_path / "t.npz", profiles, start=0.5, end=1.5)
+        alone = FaceTrack.load(tmp_path / "t.npz")
+        for name in ("landmarks", "arkit", "head_pose", "gaze", "blink", "geometry", "times"):
+            np.testing.assert_array_equal(getattr(alone, name), getattr(track, name), name)
+        np.testing.assert_array_equal(alone.face_bytes, track.face_bytes)
+        np.testing.assert_allclose(alone.expression, track.expression, atol=2e-6)
+        for key, units in track.rig_units.items():
+            np.testing.assert_allclose(alone.rig_units[key], units, atol=2e-6)
+
+    def test_an_error_amid_a_clip_leaves_nothing_behind(
+        self, tmp_path, profiles, clip, monkeypatch
+    ):
+        from exprgen.networks.tracking.face_tracker import FaceTracker
+
+        follow = FaceTracker.follow
+
+        def fails(self, frame):
+            if frame.index == 20:
+                raise InputError("is damaged there", file=clip)
+            return follow(self, frame)
+
+        monkeypatch.setattr(FaceTracker, "follow", fails)
+        with pytest.raises(InputError, match="damaged there"):
+            analyse(clip, tmp_path / "t.npz", profiles)
+        assert list(tmp_path.iterdir()) == []
+
     def test_kept_units_equal_those_computed_again(self, analysed, profiles):
         _, track, _ = analysed
         kept = solve.primary_units(track, profiles[0])

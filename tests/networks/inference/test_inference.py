@@ -221,17 +221,18 @@ def test_runner_gives_probabilities_and_unit_values():
     assert nothing["rig"]["x"].shape == (0, 4)
 
 
-def test_a_runner_that_is_ready_makes_no_network_for_a_clip_s_face(monkeypatch):
+def test_a_runner_that_is_ready_makes_no_network_for_a_clip_s_faces(monkeypatch):
     made = []
     make = Network._made
     monkeypatch.setattr(Network, "_made", lambda self, n: made.append(n) or make(self, n))
     runner, _ = load_runner([load_profile(c.path) for c in sample_characters()[:1]])
     runner.prepare()
     count = len(made)
-    faces = np.random.default_rng(3).integers(0, 256, (1, 256, 256), dtype=np.uint8)
-    given = faces, np.zeros((1, 9), np.float32), np.zeros((1, 52), np.float32)
+    faces = np.random.default_rng(3).integers(0, 256, (4, 256, 256), dtype=np.uint8)
+    given = faces, np.zeros((4, 9), np.float32), np.zeros((4, 52), np.float32)
     runner(*given, mirrored=False)
-    runner.units(*given)
+    for count_of_faces in (1, 3):
+        runner.units(*(part[:count_of_faces] for part in given))
     assert count
     assert len(made) == count
 
