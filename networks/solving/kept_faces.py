@@ -22,21 +22,20 @@ def has_pictures(track: FaceTrack) -> bool:
 class KeptFaces:
     """The faces of a track, decoded when they are asked for: those of a short clip once, whoever
     asks; of a long one those beyond AT_ONCE each time, since all of them together would fill the
-    memory."""
+    memory. Where they lie in the footage is worked out once."""
 
     def __init__(self, track: FaceTrack):
         self.track = track
-        self._once: dict[int, tuple[np.ndarray, np.ndarray] | None] = {}
+        self._faces: dict[int, np.ndarray | None] = {}
+        self._turns: dict[int, np.ndarray | None] = {}
 
     def picture(self, frame: int) -> tuple[np.ndarray, np.ndarray] | None:
         """The face uint8 (256, 256) of one frame and the affine (2, 3) to it from the footage's
         pixels; None where its picture is missing or damaged, or its landmarks are no face's."""
-        if frame in self._once:
-            return self._once[frame]
-        kept = self._decoded(frame)
-        if len(self._once) < AT_ONCE:
-            self._once[frame] = kept
-        return kept
+        if frame not in self._turns:
+            self._turns[frame] = self._registered(frame)
+        turn, face = self._turns[frame], self._face(frame)
+        return None if turn is None or face is None else (face, turn)
 
     def with_points(
         self, frame: int, *points: Sequence[int]
@@ -52,12 +51,28 @@ class KeptFaces:
         seen = self.track.landmarks[frame, :, :2].astype(float)
         return face, [apply_affine(turn, seen[list(rows)]) for rows in points]
 
-    def _decoded(self, frame: int) -> tuple[np.ndarray, np.ndarray] | None:
-        from ..tracking.registration import registering_affine
+    def _face(self, frame: int) -> np.ndarray | None:
+        if frame in self._faces:
+            return self._faces[frame]
+        face = self._decoded(frame)
+        if len(self._faces) < AT_ONCE:
+            self._faces[frame] = face
+        return face
+
+    def _decoded(self, frame: int) -> np.ndarray | None:
         from ..tracking.track_recorder import decode_face
 
-        seen = self.track.landmarks[frame, [*LANDMARKS.values()], :2].astype(float)
         try:
-            return decode_face(self.track.face_jpeg(frame)), registering_affine(seen)
-        except (InputError, np.linalg.LinAlgError):
+            return decode_face(self.track.face_jpeg(frame))
+        except InputError:
+            return None
+
+    def _registered(self, frame: int) -> np.ndarray | None:
+        from ..tracking.registration import registering_affine
+
+        try:
+            return registering_affine(
+                self.track.landmarks[frame, [*LANDMARKS.values()], :2].astype(float)
+            )
+        except np.linalg.LinAlgError:
             return None

@@ -11,7 +11,7 @@ from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving import kept_faces
 from exprgen.networks.solving.actor import actor_relations
 from exprgen.networks.solving.kept_faces import KeptFaces
-from exprgen.networks.tracking import track_recorder
+from exprgen.networks.tracking import registration, track_recorder
 from exprgen.networks.tracking.track_recorder import encode_face
 from exprgen.tests.support import acted
 
@@ -51,11 +51,21 @@ def test_an_actors_relations_decode_each_face_once(talking, decoded):
     assert 0 < len(decoded) <= FRAMES
 
 
-def test_faces_of_a_long_clip_are_decoded_again(talking, decoded, monkeypatch):
+def test_faces_of_a_long_clip_are_decoded_again_and_not_registered_again(
+    talking, decoded, monkeypatch
+):
+    registered, register = [], registration.registering_affine
+
+    def counted(points):
+        registered.append(len(points))
+        return register(points)
+
+    monkeypatch.setattr(registration, "registering_affine", counted)
     monkeypatch.setattr(kept_faces, "AT_ONCE", 10)
     kept = KeptFaces(talking)
     seen = [[kept.picture(i) for i in range(FRAMES)] for _ in range(2)]
     assert len(decoded) == 10 + 2 * (FRAMES - 10)
+    assert len(registered) == FRAMES
     for once, again in zip(*seen, strict=True):
         assert (once[0] == again[0]).all()
         assert (once[1] == again[1]).all()
