@@ -8,8 +8,8 @@ quickly (see performances.py), in an hour; `... build mouths --out DIR` their mo
 them (see mouths.py), in half an hour; `... build face --out DIR` makes the bilinear face (see
 face_model/make.py), in an hour; `... build headset --out DIR` what cameras in a headset see of such
 people (see headset.py), in minutes. `... build labels` labels the boards of the characters that are
-there, in seconds (see board_labels.py); measure their response anew then: `exprgen response mira`.
-`... build thumbnails` renders the pictures of their pose assets, in minutes (see thumbnails.py).
+there, in seconds (see board_labels.py); `... build thumbnails` renders the pictures of their pose
+assets, in minutes (see thumbnails.py); measure their response anew then: `exprgen response mira`.
 """
 
 from __future__ import annotations
