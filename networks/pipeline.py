@@ -270,6 +270,7 @@ def _recorder(request: AnalyseRequest, reader, readers: _Readers) -> TrackRecord
         face=request.face,
         stills=reader.stills,
         prior=readers.runner.prior,
+        pooled_by=readers.runner.pooled_by,
         stamp=stamp(request.reference),
         sound=None if reader.stills else sound_start(request.reference[0]),
     )
@@ -334,13 +335,14 @@ class _Readers:
         """
         from .perception.mouth import MouthLooker
 
-        runner, keys = load_runner(profiles[:1])
+        over_time = FeltOverTime.load()
+        runner, keys = load_runner(profiles[:1], reader=over_time.against)
         for profile in profiles[1:]:
             if not by_channels(profile, profiles[0]):  # damaged weights are told now
                 load_mapping(profiles[0], profile)
         if not stills:
             runner.prepare()
-        return _Readers(runner, keys, MouthLooker.load(), FeltOverTime.load())
+        return _Readers(runner, keys, MouthLooker.load(), over_time)
 
 
 class _Networks:

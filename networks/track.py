@@ -114,6 +114,7 @@ class FaceMeta:
     prior: tuple[float, ...] | None = ()
     turns: tuple[int, ...] | int | None = 0
     stamp: dict | None = None
+    pooled_by: str | None = ""
     coefficients: bool | None = False
     sound: float | None = None
 
@@ -146,9 +147,11 @@ class FaceTrack:
     `meta` holds: source (file name), size (width, height in pixels), fps (the clip's own rate),
     partial (bool: the reference ended before its header said), face (the choice of face), stills
     (bool: separate pictures, not a clip), names (file stems, for stills), prior ((7,) what the
-    expressions still lean to, see `emphasis.leaning`; empty where it is not known), stamp (of the
-    files, see `footage.stamp`), turns (quarters counterclockwise by which the frames were turned
-    for the face to stand upright, for stills one number each; absent where they were not),
+    expressions still lean to, see `emphasis.leaning`; empty where it is not known), pooled_by (the
+    teacher that gave `pooled`, see `perception.pooled.pooled_by`; absent from before that was
+    kept), stamp (of the files, see `footage.stamp`), turns (quarters counterclockwise by which the
+    frames were turned for the face to stand upright, for stills one number each; absent where they
+    were not),
     coefficients (bool: a take of coefficients alone, without pictures or landmarks), sound (seconds
     at which the clip's sound begins, see `footage.sound`; absent where it has none, or from before
     that was kept).

@@ -113,12 +113,20 @@ def copy_part(
 def mute_part(characters: Sequence[Character], action, part: str, mute: bool) -> None:
     """Switch a part's curves off, with its controls at rest, or on again."""
     for character in characters:
-        bound = character.bindings
-        rest = {_place(p): c.rest for c in character.profile.controls for p in bound[c.name]}
-        for prop, curve in part_curves(character, action, part):
+        for _, curve in part_curves(character, action, part):
             curve.mute = mute
-            if mute and own_action(prop.owner) == action:
-                prop.write(rest[_place(prop)] * prop.scale)
+        if mute:
+            put_to_rest(character, action, part)
+
+
+def put_to_rest(character: Character, action: bpy.types.Action, part: str) -> None:
+    """Set what a character plays of an action's part to rest, without a key."""
+    bound = character.bindings
+    rest = {_place(p): c.rest for c in character.profile.controls for p in bound[c.name]}
+    for prop, _ in part_curves(character, action, part):
+        if own_action(prop.owner) == action:
+            prop.write(rest[_place(prop)])
+            prop.owner.update_tag()
 
 
 def is_muted(characters: Sequence[Character], action, part: str) -> bool:

@@ -10,16 +10,17 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from itertools import product
 
 import bpy
 
 from ...networks.errors import UsageError
 from ...networks.reading import parse_json
 from ...networks.records import FieldError, as_record, json_text
-from ..characters.in_scene import Character
+from ..characters.in_scene import Character, characters_in
 from .generated import RANGES_TAG, generated_in, remember, same_reference
-from .nla_layers import join
-from .parts import PARTS, copy_part, slot_in_use
+from .nla_layers import join, layered
+from .parts import PARTS, copy_part, put_to_rest, slot_in_use
 from .sound import hear, remove_sound, rename_sound
 from .take_actions import TAKE_TAG, actions_of, check_owners, leave_tweak_mode, own_action
 
@@ -238,12 +239,19 @@ def rename_take(take: str, name: str) -> None:
 
 def delete_take(take: str) -> None:
     """Remove a take, its keys and its sound; takes that were combined of it keep what they have.
+    Who played it is at rest then.
 
     Raises:
-        UsageError: there is no such take.
+        UsageError: there is no such take. InputError: a datablock can't be changed.
     """
     need_take(take)
     for scene in bpy.data.scenes:
+        everyone = characters_in(scene)
+        if layered(take):  # in NLA tracks, which would go on without it
+            show_take(scene, everyone, take)
+        for action in actions_of(take):
+            for character, part in product(everyone, PARTS):
+                put_to_rest(character, action, part)
         remove_sound(scene, take)
     for action in actions_of(take):
         bpy.data.actions.remove(action)

@@ -20,6 +20,7 @@ from ..files import write_bytes, write_text
 from ..footage.pictures import read_image
 from ..reading import read_table
 from ..vocabulary import EXPRESSIONS
+from .numbering import first_number, refuse_earlier, sweep_sheets
 from .recognition import Recognition
 
 A_SHEET = 20
@@ -39,7 +40,8 @@ class Sheets:
 
 
 def write_sheets(files: list[Path], truth: dict[str, str], prefix: Path, seed: int = 0) -> Sheets:
-    """Shuffle pictures onto <prefix>_1.png, ..., with <prefix>_key.csv and <prefix>_truth.csv.
+    """Shuffle pictures onto <prefix>_1.png, ..., with <prefix>_key.csv and <prefix>_truth.csv;
+    how they are numbered, see `numbering.first_number`.
 
     Args:
         files: <method>/<character>/<stem>.png each. truth: stem -> expression.
@@ -49,13 +51,15 @@ def write_sheets(files: list[Path], truth: dict[str, str], prefix: Path, seed: i
     """
     files = sorted(files)
     random.Random(seed).shuffle(files)
+    start = first_number(prefix, (square(f, SIDE).tobytes() for f in files), len(files))
     sheets = []
     for first in range(0, len(files), A_SHEET):
         path = prefix.with_name(f"{prefix.name}_{first // A_SHEET + 1}.png")
-        write_picture(path, draw(files[first : first + A_SHEET], first + 1))
+        write_picture(path, draw(files[first : first + A_SHEET], start + first))
         sheets.append(path)
+    sweep_sheets(prefix, sheets)
     key, answers = (prefix.with_name(f"{prefix.name}_{n}.csv") for n in ("key", "truth"))
-    write_text(key, csv_text([(n, str(f)) for n, f in enumerate(files, start=1)]))
+    write_text(key, csv_text([(n, str(f)) for n, f in enumerate(files, start=start)]))
     write_text(answers, csv_text(sorted(truth.items())))
     return Sheets(tuple(sheets), key, answers)
 
@@ -103,7 +107,8 @@ def score_ratings(key: Path, truth: Path, ratings: list[Path]) -> dict[str, Reco
     """What raters named, by group "<method>/<character>"; all raters' answers count alike.
 
     Raises:
-        InputError: a file is missing, a number is not in the key, or a label is none.
+        InputError: a file is missing, a number is not in the key or of earlier sheets, or a label
+            is none.
     """
     labels = dict(_rows(truth, 2))
     answers: dict[str, list[tuple[int, int]]] = {}
@@ -149,6 +154,7 @@ def _answers(key: Path, ratings: list[Path]):
         for number, label in _rows(path, 2):
             if not number.strip().isdigit():
                 continue  # a heading
+            refuse_earlier(int(number), files, path)
             if int(number) not in files or label.strip() not in EXPRESSIONS:
                 raise InputError(
                     f"has the line {number},{label}, which names no picture or no expression",

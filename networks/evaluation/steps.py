@@ -150,14 +150,11 @@ def feelings(emit: Emit, tracks: list, truths: list) -> dict:
 
 def shown(emit: Emit, tracks: list) -> dict:
     """What the pictures of analysed clips show beside what is tracked, a list a clip: {"slits": see
-    `solving.lips_seen.slit_seen`, "brows": see `solving.actor.own_brows`}."""
-    from ..solving.actor import own_brows, own_slit
+    `solving.lips_seen.slit_seen`, "brows": see `solving.actor.pictures_show`}."""
+    from ..solving.actor import pictures_show
 
-    loaded = [FaceTrack.load(path) for path in tracks]
-    return {
-        "slits": [own_slit(track).tolist() for track in loaded],
-        "brows": [own_brows(track).tolist() for track in loaded],
-    }
+    told = [pictures_show(FaceTrack.load(path)) for path in tracks]
+    return {"slits": [slit.tolist() for slit, _ in told], "brows": [b.tolist() for _, b in told]}
 
 
 def hold(emit: Emit, clip: str, frame: int, out: str) -> dict:

@@ -6,7 +6,7 @@ The key that raters must not see lies apart; see `windows` for what it holds and
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from ..errors import InputError
 from ..files import write_text
 from ..footage.media import open_reference
 from ..track import FaceTrack
+from .numbering import first_number, sweep_sheets
 from .sheets import csv_text, square, write_picture
 from .windows import LETTERS, Shown
 
@@ -43,7 +44,8 @@ class Strip:
 
 
 def write_strips(strips: list[Strip], prefix: Path, seed: int = 0) -> tuple[list[Path], Path]:
-    """Write <prefix>_1.png, ... in shuffled order and <prefix>_key.csv; returns these.
+    """Write <prefix>_1.png, ... in shuffled order and <prefix>_key.csv; returns these. How they are
+    numbered, see `numbering.first_number`.
 
     Methods whose pictures of a window can't be told apart share a row there: what a rater says of
     it is said of each.
@@ -55,7 +57,8 @@ def write_strips(strips: list[Strip], prefix: Path, seed: int = 0) -> tuple[list
     faces = {clip: _actors(clip, strips) for clip in {s.clip for s in strips}}
     order = rng.sample(strips, len(strips))
     sheets, rows = [], []
-    for number, strip in enumerate(order, start=1):
+    first = first_number(prefix, _shown(order, faces), len(order))
+    for number, strip in enumerate(order, start=first):
         rows_below = _told_apart(strip)
         methods = rng.sample(sorted(rows_below), len(rows_below))
         actor = np.hstack([faces[strip.clip][f] for f in strip.frames])
@@ -65,9 +68,19 @@ def write_strips(strips: list[Strip], prefix: Path, seed: int = 0) -> tuple[list
         start = float(FaceTrack.load(strip.track).times[strip.frames[0]])
         name = Path(strip.clip).name
         rows.append(Shown(number, name, strip.character, start, tuple(methods)).to_row())
+    sweep_sheets(prefix, sheets)
     key = prefix.with_name(f"{prefix.name}_key.csv")
     write_text(key, csv_text(rows))
     return sheets, key
+
+
+def _shown(strips: list[Strip], faces: dict[str, dict[int, np.ndarray]]) -> Iterator[bytes]:
+    """All that can be seen of strips, and of which methods it is."""
+    for strip in strips:
+        yield from (faces[strip.clip][f].tobytes() for f in strip.frames)
+        for method in sorted(strip.files):
+            yield method.encode()
+            yield from (square(Path(p), SIDE).tobytes() for p in strip.files[method])
 
 
 def _told_apart(strip: Strip) -> dict[tuple[str, ...], list[np.ndarray]]:

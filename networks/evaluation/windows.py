@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import InputError, UsageError
 from ..reading import read_table
+from .numbering import refuse_earlier
 
 FRAMES = 8
 STEP = 0.18
@@ -126,7 +127,8 @@ def score_strips(key: Path, ratings: Sequence[Path]) -> dict[str, dict]:
         group -> {"closeness", "feeling" (means), "kept" (share of the windows), "answers"}.
 
     Raises:
-        InputError: a file is missing, or a line names no row of a sheet or no rating.
+        InputError: a file is missing, or a line names no row of a sheet, one of earlier sheets, or
+            no rating.
     """
     shown = load_key(key)
     several = len({s.character for s in shown.values()}) > 1
@@ -155,6 +157,7 @@ def _answers(path: Path, shown: dict[int, Shown]):
         number, *said = (field.strip() for field in row)
         if not number.isdigit():
             continue  # a heading
+        refuse_earlier(int(number), shown, path)
         try:
             letter, sheet = said[0].upper(), shown[int(number)]
             closeness, feeling, kept = map(float, said[1:])

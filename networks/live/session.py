@@ -123,7 +123,7 @@ def _run(request: LiveRequest, emit: Emit, stop: threading.Event) -> dict:
         source = _source(request)
         networks = stack.enter_context(_Networks(profiles[0]))
         tracker = stack.enter_context(_tracker(request.face))
-        recorder = stack.enter_context(_recorder(request)) if request.out else None
+        recorder = stack.enter_context(_recorder(request, networks)) if request.out else None
         session = _Session(request, solver, emit, stop)
         with source:
             result = _by_camera(session, source, tracker, networks, recorder)
@@ -144,11 +144,12 @@ def _tracker(face: str):
     return FaceTracker(face)
 
 
-def _recorder(request: LiveRequest):
+def _recorder(request: LiveRequest, networks: _Networks):
     from ..tracking.track_recorder import TrackRecorder
 
     name = Path(request.clip).name if request.clip else f"camera {request.camera}"
-    return TrackRecorder(request.out, source=name, face=request.face)
+    by = networks.runner.pooled_by
+    return TrackRecorder(request.out, source=name, face=request.face, pooled_by=by)
 
 
 class _Networks:
@@ -159,7 +160,7 @@ class _Networks:
         self._primary = primary
         from ..perception.mouth import MouthLooker
 
-        self._runner, self._keys = load_runner([primary])
+        self.runner, self._keys = load_runner([primary])
         self._mouth = MouthLooker.load()
         self._faces = Newest()
         self._thread = threading.Thread(target=self._run, name="networks", daemon=True)
@@ -211,11 +212,11 @@ class _Networks:
         given = (tracked.face[None], tracked.geometry[None], arkit)
         said = self.latest
         if self._times.due(time.monotonic(), True):  # the first look is
-            found = self._runner(*given, mirrored=False)
+            found = self.runner(*given, mirrored=False)
             upper, pooled = (found[k][0] if k in found else None for k in ("no_mouth", "pooled"))
             said = Said(found["expression"][0], no_mouth=upper, pooled=pooled)
         else:
-            found = {"rig": self._runner.units(*given)}
+            found = {"rig": self.runner.units(*given)}
         units = {name: units[0] for name, units in found["rig"].items()}
         mouth = None
         if self._mouth is not None:

@@ -63,7 +63,12 @@ class AgainstNeutral:
     @cached_property
     def sees_pixels(self) -> bool:
         """Whether it was taught what the convolutions of the teacher that is there give."""
-        return bool(self._network.pooled) and self._network.under == pooled_by()
+        return bool(self.under) and self.under == pooled_by()
+
+    @property
+    def under(self) -> str:
+        """The teacher by whose convolutions it was taught, see `pooled_by`; "" if by none."""
+        return self._network.under if self._network.pooled else ""
 
     def with_pixels(
         self,

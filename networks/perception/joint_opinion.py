@@ -47,10 +47,11 @@ class PerceptionRunner:
             of its own.
         teacher: the larger network, which is asked where the small ones are not sure.
         coefficients: joins in the classifier's opinion wherever geometry and arkit are given.
-        pooled: tell what the teacher's convolutions give of a clip's faces, which is then asked of
-            each of them.
+        pooled_by: tell what the teacher's convolutions give of a clip's faces, which is then asked
+            of each of them: the teacher's digest, "" where that is not wanted.
 
     Attributes:
+        pooled_by: the same, "" without a teacher.
         prior: (7,) what the answers still lean to, sums to 1; empty if the weights don't tell.
 
     Raises:
@@ -66,10 +67,10 @@ class PerceptionRunner:
         upper: Weights | None = None,
         teacher: Weights | None = None,
         coefficients: Weights | None = None,
-        pooled: bool = False,
+        pooled_by: str = "",
     ):
         self._teacher = fitted(Teacher, teacher) if teacher else None
-        self._pooled = pooled and self._teacher is not None
+        self.pooled_by = pooled_by if teacher else ""
         self.coefficients = fitted(CoefficientReader, coefficients) if coefficients else None
         self._regressors = {name: w.info for name, w in (regressors or {}).items()}
         read = {CLASSIFIER: classifier, SECOND: second, UPPER: upper}
@@ -208,7 +209,7 @@ class PerceptionRunner:
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """The small networks' opinion (B, 7) with the teacher's where they are not sure; what its
         convolutions give of the faces (B, POOLED), None where that is not wanted."""
-        wanted = self._pooled and not mirrored
+        wanted = bool(self.pooled_by) and not mirrored
         seen = np.zeros((len(faces), POOLED), np.float32) if wanted else None
         if self._teacher is None or not len(faces):
             return small, seen

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..characters.profile import RigProfile
 from ..models.playable import by_channels, network_of
 from ..models.weights_places import POSED, file_name, find_weights, weights_folder
+
+if TYPE_CHECKING:
+    from .against_neutral import AgainstNeutral
 
 _ADVISERS = ("second", "upper", "teacher", "coefficients")
 _NETWORKS = ("hcnn", "upper_look", "teacher", "coefficient_reader")
@@ -22,13 +26,15 @@ def needed_weights(profiles: list[RigProfile]) -> dict[str, Path]:
     return needed
 
 
-def load_runner(profiles: list[RigProfile], pooled: bool | None = None):
+def load_runner(
+    profiles: list[RigProfile], pooled: bool | None = None, reader: AgainstNeutral | None = None
+):
     """HCNN and the 3D-CNNs of the profiles that need one: (PerceptionRunner, character -> key of
     FaceTrack.rig_units).
 
     Args:
         pooled: tell what the teacher's convolutions give of a clip's faces; None: where the reader
-            against neutral that is there looks at that.
+            against neutral looks at that. reader: it, where it is open already.
 
     Raises:
         ModelError: weights are missing, damaged, or of other controls than the profile's.
@@ -36,6 +42,7 @@ def load_runner(profiles: list[RigProfile], pooled: bool | None = None):
     from ..models.weights_file import file_digest, read_weights
     from .against_neutral import AgainstNeutral
     from .joint_opinion import PerceptionRunner
+    from .pooled import pooled_by
 
     regressors, keys = {}, {}
     for profile in profiles:
@@ -49,9 +56,10 @@ def load_runner(profiles: list[RigProfile], pooled: bool | None = None):
         keys[profile.name] = f"{profile.name}:{file_digest(path)}"
     classifier = read_weights(needed_weights([])["HCNN"], "hcnn")
     if pooled is None:
-        reader = AgainstNeutral.load()
+        reader = reader or AgainstNeutral.load()
         pooled = reader is not None and reader.sees_pixels
-    runner = PerceptionRunner(classifier, regressors, **load_advisers(), pooled=pooled)
+    by = pooled_by() if pooled else ""
+    runner = PerceptionRunner(classifier, regressors, **load_advisers(), pooled_by=by)
     return runner, keys
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..track import FaceTrack
+from ..errors import InputError
+from ..track import ANALYSE_AGAIN, FaceTrack
 from ..vocabulary import LEAST_CHANCE, NEUTRAL
 from .against_neutral import AgainstNeutral, neutral_of
 from .at_rest import chance_of_rest, find_rest, less_build
@@ -33,11 +34,14 @@ def opinions_of(
         neutral: (N,) how neutral the actor is in each frame, as a weight. trust: 0..1, in them.
         speaking: (N,) 0..1, where it is known: then frames are looked for in which the actor is at
             rest, and the build that they show is taken out of what is seen in pixels.
-        reader: against neutral, another than the one that is in use.
+        reader: against neutral, where it is open already, or another than the one that is in use.
 
     Raises:
-        ModelError: a weight file is damaged.
+        ModelError: a weight file is damaged. InputError: the track says that another teacher gave
+            its `pooled` than the one that the reader learned from.
     """
+    reader = reader or AgainstNeutral.load()
+    pooled = _pooled_for(reader, track)
     trust = max(trust, _least_trust(track, neutral))
     if neutral is not None:
         trust = min(trust, chance_of_rest(track, neutral))
@@ -48,8 +52,25 @@ def opinions_of(
     if track.no_mouth is not None:
         said["no_mouth"] = less_build(track.no_mouth, rest, sure)
     measured = track.geometry, track.arkit
-    said |= numeric_opinions(*measured, neutral, trust, reader, track.pooled)
+    said |= numeric_opinions(*measured, neutral, trust, reader, pooled)
     return as_known(said, max(trust, sure))
+
+
+def _pooled_for(reader: AgainstNeutral | None, track: FaceTrack) -> np.ndarray | None:
+    """(N, POOLED) what convolutions give of a track's faces, if they are a teacher's by whom the
+    reader was taught: the one that the track names, else the one that is there."""
+    if reader is None or track.pooled is None or not reader.under:
+        return None
+    by = track.meta.get("pooled_by")
+    if not by:
+        return track.pooled if reader.sees_pixels else None
+    if by != reader.under:
+        what = (
+            f"its faces were seen by the teacher {by}, the reader against neutral learned from "
+            f"the teacher {reader.under}"
+        )
+        raise InputError(what, file=track.meta.get("source") or "", fix=ANALYSE_AGAIN)
+    return track.pooled
 
 
 def as_known(said: dict[str, np.ndarray], known: float) -> dict[str, np.ndarray]:
@@ -93,18 +114,15 @@ def numeric_opinions(
     arkit: np.ndarray,
     neutral: np.ndarray | None,
     trust: float,
-    reader: AgainstNeutral | None = None,
+    reader: AgainstNeutral | None,
     pooled: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """What is read in geometric features (N, 9) and coefficients (N, 52) against the actor's own
-    neutral: in all of them, and in those alone that speech hardly moves; nothing without the
-    weights. Arguments as of `opinions_of`; reader: another than the one that is in use; pooled:
-    (N, POOLED) what convolutions give of the faces, which is looked at beside where it is known."""
-    reader = reader or AgainstNeutral.load()
+    neutral: in all of them, and in those alone that speech hardly moves; nothing without a
+    reader. Arguments as of `opinions_of`; pooled: (N, POOLED) what convolutions give of the faces,
+    by a teacher that the reader knows, which is looked at beside where it is known."""
     if reader is None:
         return {}
-    if not reader.sees_pixels:
-        pooled = None
     own = None if neutral is None else neutral_of(geometry, arkit, neutral, pooled)
     return opinions_against(reader, geometry, arkit, own, trust, pooled)
 

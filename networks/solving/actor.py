@@ -26,6 +26,7 @@ from .contact import (
     together,
 )
 from .head_and_gaze import head_angles
+from .kept_faces import KeptFaces
 from .lips_seen import lips_seen, slit_seen
 from .lips_touch import touch_chance
 from .mouth_motion import MouthSeen, with_mouth_motion
@@ -98,7 +99,8 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
         UsageError: no face at the calibration's second. InputError, OutputError: the actor's file
         is damaged or can't be written.
     """
-    values = with_brows_seen(track, _relations_of(track))
+    kept = KeptFaces(track)
+    values = with_brows_seen(kept, _relations_of(track))
     own = estimate_neutral(track, values, settings.calibration)
     known = load_actor(settings.actor) if settings.actor else NOBODY
     footage = footage_name(track)
@@ -108,7 +110,7 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
     # Whether lips touch is told by the frame itself: smoothing would open a quick "p".
     gap = _own_gap(track, values[:, LIP_GAPS].mean(1), bias)
     chance = None if track.meta.get("coefficients") else touch_chance(track, gap)
-    teeth = teeth_together(track, gap)
+    teeth = teeth_together(kept, gap)
     raw = _told(track, values - neutral, chance, teeth)
     facing = np.cos(head_angles(track.head_pose)[:, 1]).clip(0.0, 1.0)
     moved = evened(track.times, _smoothed(track.times, raw, settings), facing)
@@ -117,7 +119,7 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
         known = known.seen(footage, own.relations, own.seconds, reach)
         known.save(settings.actor)
         reach = np.stack([known.reach[:, 0].min(0), known.reach[:, 1].max(0)])
-    mouth = lips_seen(track, gap, chance)
+    mouth = lips_seen(kept, gap, chance)
     gaps = moved[:, LIP_GAPS] + neutral[LIP_GAPS] - bias
     return ActorRelations(
         moved=moved,
@@ -143,9 +145,10 @@ def _pursed(track: FaceTrack, settings: RetargetSettings) -> np.ndarray:
 
 def own_motion(track: FaceTrack) -> MouthSeen:
     """What `mouth_motion` is told from, of a clip."""
-    gap = own_lip_gap(track)
-    chance, teeth = touch_chance(track, gap), teeth_together(track, gap)
-    return _mouth_seen(track, _relations_of(track), chance, teeth)
+    values = _relations_of(track)
+    gap = _lip_gap(track, values)
+    chance, teeth = touch_chance(track, gap), teeth_together(KeptFaces(track), gap)
+    return _mouth_seen(track, values, chance, teeth)
 
 
 def _mouth_seen(track: FaceTrack, moved, chance, teeth) -> MouthSeen:
@@ -176,21 +179,23 @@ def _without_lag(track: FaceTrack, values: np.ndarray) -> np.ndarray:
 
 def own_lip_gap(track: FaceTrack) -> np.ndarray:
     """(N,) the lip gap, eye distances, seen from this actor's own closed mouth."""
-    gap = _relations_of(track)[:, LIP_GAPS].mean(1)
+    return _lip_gap(track, _relations_of(track))
+
+
+def pictures_show(track: FaceTrack) -> tuple[np.ndarray, np.ndarray]:
+    """What a clip's pictures show beside what is tracked: (N,) between the lips, see `slit_seen`,
+    and (N, 6) how much higher the brows are, eye distances, in the order of `brows_seen.HEIGHTS`;
+    see `with_brows_seen`."""
+    kept, values = KeptFaces(track), _relations_of(track)
+    gap = _lip_gap(track, values)
+    slit = slit_seen(kept, gap, touch_chance(track, gap))
+    return slit, (with_brows_seen(kept, values) - values)[:, HEIGHTS]
+
+
+def _lip_gap(track: FaceTrack, values: np.ndarray) -> np.ndarray:
+    """`own_lip_gap` of a clip's relations (N, K)."""
+    gap = values[:, LIP_GAPS].mean(1)
     return _own_gap(track, gap, lips_bias(gap, track.found))
-
-
-def own_slit(track: FaceTrack) -> np.ndarray:
-    """(N,) what a clip's pictures show between the lips, see `slit_seen`."""
-    gap = own_lip_gap(track)
-    return slit_seen(track, gap, touch_chance(track, gap))
-
-
-def own_brows(track: FaceTrack) -> np.ndarray:
-    """(N, 6) how much higher a clip's pictures show the brows than they are tracked, eye distances,
-    in the order of `brows_seen.HEIGHTS`; see `with_brows_seen`."""
-    values = _relations_of(track)
-    return (with_brows_seen(track, values) - values)[:, HEIGHTS]
 
 
 def _own_gap(track: FaceTrack, gap: np.ndarray, bias: float) -> np.ndarray:

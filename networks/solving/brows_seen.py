@@ -11,7 +11,7 @@ slowly stays as tracked: glasses slide, and a usual look tells nothing of a head
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,12 +85,13 @@ SMALLEST = 1.0
 """Pixels between the eyes below which landmarks are no face's."""
 
 
-def with_brows_seen(track: FaceTrack, values: np.ndarray) -> np.ndarray:
+def with_brows_seen(kept: KeptFaces, values: np.ndarray) -> np.ndarray:
     """Relations (N, K) of a clip, quick heights of brows as its pictures show them; as they are
     where nothing is told, and of a track without pictures or of separate ones."""
+    track = kept.track
     if track.meta.get("stills") or not has_pictures(track):
         return values
-    seen = brow_heights(track)
+    seen = brow_heights(kept)
     if seen is None:
         return values
     ahead = facing(track)[:, None]
@@ -129,15 +130,15 @@ def _filled(times: np.ndarray, more: np.ndarray) -> np.ndarray:
 # --- where brows are seen ------------------------------------------------------------------------
 
 
-def brow_heights(track: FaceTrack) -> np.ndarray | None:
+def brow_heights(kept: KeptFaces) -> np.ndarray | None:
     """(N, 6) heights of the inner, middle and outer brow, left and right, in the face's own frame,
     eye distances, each up to a constant; NaN where nothing is told. None where nothing ever is."""
-    seen = _Seen.of(track)
+    seen = _Seen.of(kept)
     if seen is None:
         return None
     nose = _middle(np.stack([seen.off(p, seen.shift(p, w)) for p, w in NOSE.items()]))
     heights = [h for side in SIDES for h in _heights(seen, BROWS[side], nose)]
-    out = np.full((len(track), len(heights)), np.nan)
+    out = np.full((len(kept.track), len(heights)), np.nan)
     out[seen.rows] = np.stack(heights, axis=1)
     return out
 
@@ -167,13 +168,13 @@ def _without_spikes(values: np.ndarray) -> np.ndarray:
 class _Seen:
     """What the R frames of a clip show whose picture is there.
 
-    rows (R,): their numbers. faces: as registered; turns (R, 2, 3): the affines to them. tracked
+    kept: their faces. rows (R,): their numbers. turns (R, 2, 3): see `KeptFaces.picture`. tracked
     (R, 478, 3): landmarks, pixels of the footage. usual (478, 3): the actor's usual mesh in the
     face's own frame. head (R, 3, 3): how it is turned. size (R,): its eyes' distance in pixels.
     """
 
+    kept: KeptFaces
     rows: np.ndarray
-    faces: Sequence[np.ndarray]
     turns: np.ndarray
     tracked: np.ndarray
     usual: np.ndarray
@@ -181,21 +182,23 @@ class _Seen:
     size: np.ndarray
 
     @staticmethod
-    def of(track: FaceTrack) -> _Seen | None:
+    def of(kept: KeptFaces) -> _Seen | None:
         """None where there are too few."""
+        track = kept.track
         frame = FaceFrame.of(track)
         shown = track.found & (frame.size(track.landmarks) > SMALLEST)
-        faces = KeptFaces(track, np.flatnonzero(shown))
-        rows = faces.rows
+        pictures = ((i, kept.picture(i)) for i in np.flatnonzero(shown).tolist())
+        turns = {i: picture[1] for i, picture in pictures if picture is not None}
+        rows = np.array([*turns], int)
         if len(rows) < FEWEST:
             return None
         times, tracked, pose = track.times[rows], track.landmarks[rows], track.head_pose[rows]
         some = slice(None, None, 1 + len(rows) // AT_ONCE)
         turned = slow(times, head_angles(pose), STEADY_HERTZ)
         return _Seen(
+            kept,
             rows,
-            faces,
-            faces.turns,
+            np.array([*turns.values()]),
             tracked,
             np.median(frame.mesh(tracked[some], pose[some]), axis=0),
             np.array([rotation_of(*angles) for angles in turned]),
@@ -207,7 +210,7 @@ class _Seen:
         2) there, pixels of the registered faces."""
         middle = self._middles(points)
         places = np.einsum("rij,rj->ri", self.turns[:, :, :2], middle) + self.turns[:, :, 2]
-        return found_again(self.faces, places + start, window)
+        return found_again(self._faces(), places + start, window)
 
     def off(self, points, shift: np.ndarray) -> np.ndarray:
         """(R, 2) how far mesh points that lie `shift` (R, 2) from where they are tracked are seen
@@ -216,6 +219,10 @@ class _Seen:
         seen = (self._middles(points) + more) * (1.0, -1.0)
         usual = self.head @ self.usual[list(points)].mean(0)
         return seen / self.size[:, None] - usual[:, :2]
+
+    def _faces(self) -> Iterator[np.ndarray]:
+        """The R faces uint8 (256, 256)."""
+        return (self.kept.picture(row)[0] for row in self.rows.tolist())
 
     def _middles(self, points) -> np.ndarray:
         """(R, 2) where the middles of mesh points are tracked, pixels of the footage."""
@@ -236,7 +243,7 @@ def _middle(places: np.ndarray) -> np.ndarray:
 # --- found again ---------------------------------------------------------------------------------
 
 
-def found_again(faces: Sequence[np.ndarray], places: np.ndarray, window: Window) -> np.ndarray:
+def found_again(faces: Iterable[np.ndarray], places: np.ndarray, window: Window) -> np.ndarray:
     """(R, 2) how far from where it is looked for, (R, 2), a patch lies in each of the faces (256,
     256), in their pixels; NaN where it looks like something else."""
     import cv2

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..inference.affect_reader import AffectReader
 from ..perception.affect import affect_reader
+from ..perception.against_neutral import AgainstNeutral
 from ..perception.opinions import opinions_of
 from ..perception.over_time import OverTime, phrased
 from ..track import FaceTrack
@@ -19,8 +20,13 @@ class FeltOverTime:
     """Makes of what was read in each frame what is felt over the clip, and adds its affect; of
     separate pictures the affect alone."""
 
-    def __init__(self, reader: OverTime | None = None, affect: AffectReader | None = None):
-        self._reader, self._affect = reader, affect
+    def __init__(
+        self,
+        reader: OverTime | None = None,
+        affect: AffectReader | None = None,
+        against: AgainstNeutral | None = None,
+    ):
+        self._reader, self._affect, self.against = reader, affect, against
 
     @staticmethod
     def load() -> FeltOverTime:
@@ -29,7 +35,7 @@ class FeltOverTime:
         Raises:
             ModelError: a file is damaged.
         """
-        return FeltOverTime(OverTime.load(), affect_reader())
+        return FeltOverTime(OverTime.load(), affect_reader(), AgainstNeutral.load())
 
     def __call__(self, track: FaceTrack) -> FaceTrack:
         """The track with phrases, speech and affect."""
@@ -37,7 +43,7 @@ class FeltOverTime:
             return self._with_affect(track, track.expression)
         neutral, seen = find_neutral(track, "auto"), (track.arkit, track.found)
         speaking = self._reader.speech(track.times, *seen) if self._reader else None
-        opinions = opinions_of(track, neutral.weights, neutral.trust, speaking)
+        opinions = opinions_of(track, neutral.weights, neutral.trust, speaking, self.against)
         said = opinions["whole"]
         if self._reader is not None:
             said, speaking = self._reader(track.times, opinions, *seen)

@@ -19,60 +19,60 @@ def has_pictures(track: FaceTrack) -> bool:
     return not track.meta.get("coefficients") and len(track.face_bytes) > 0
 
 
-def kept_face(
-    track: FaceTrack, frame: int, *points: Sequence[int]
-) -> tuple[np.ndarray, list[np.ndarray]] | None:
-    """The face uint8 (256, 256) of one frame, and where mesh points lie in it, (P, 2) for each of
-    `points`; None where its picture is missing or damaged, or its landmarks are no face's."""
-    from ..tracking.registration import apply_affine
+class KeptFaces:
+    """The faces of a track, decoded when they are asked for: those of a short clip once, whoever
+    asks; of a long one those beyond AT_ONCE each time, since all of them together would fill the
+    memory. Where they lie in the footage is worked out once."""
 
-    kept = kept_picture(track, frame)
-    if kept is None:
-        return None
-    face, turn = kept
-    seen = track.landmarks[frame, :, :2].astype(float)
-    return face, [apply_affine(turn, seen[list(rows)]) for rows in points]
+    def __init__(self, track: FaceTrack):
+        self.track = track
+        self._faces: dict[int, np.ndarray | None] = {}
+        self._turns: dict[int, np.ndarray | None] = {}
 
+    def picture(self, frame: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """The face uint8 (256, 256) of one frame and the affine (2, 3) to it from the footage's
+        pixels; None where its picture is missing or damaged, or its landmarks are no face's."""
+        if frame not in self._turns:
+            self._turns[frame] = self._registered(frame)
+        turn, face = self._turns[frame], self._face(frame)
+        return None if turn is None or face is None else (face, turn)
 
-def kept_picture(track: FaceTrack, frame: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """The face uint8 (256, 256) of one frame and the affine (2, 3) to it from the footage's pixels;
-    None as `kept_face`."""
-    from ..tracking.registration import registering_affine
-    from ..tracking.track_recorder import decode_face
+    def with_points(
+        self, frame: int, *points: Sequence[int]
+    ) -> tuple[np.ndarray, list[np.ndarray]] | None:
+        """The face of one frame, and where mesh points lie in it, (P, 2) for each of `points`; None
+        as `picture`."""
+        from ..tracking.registration import apply_affine
 
-    seen = track.landmarks[frame, [*LANDMARKS.values()], :2].astype(float)
-    try:
-        return decode_face(track.face_jpeg(frame)), registering_affine(seen)
-    except (InputError, np.linalg.LinAlgError):
-        return None
+        kept = self.picture(frame)
+        if kept is None:
+            return None
+        face, turn = kept
+        seen = self.track.landmarks[frame, :, :2].astype(float)
+        return face, [apply_affine(turn, seen[list(rows)]) for rows in points]
 
+    def _face(self, frame: int) -> np.ndarray | None:
+        if frame in self._faces:
+            return self._faces[frame]
+        face = self._decoded(frame)
+        if len(self._faces) < AT_ONCE:
+            self._faces[frame] = face
+        return face
 
-class KeptFaces(Sequence):
-    """The faces uint8 (256, 256) of those frames (K,) whose picture is there. Those of a short clip
-    are decoded once, those of a long one whenever they are asked for, since all of them together
-    would fill the memory.
-
-    Attributes:
-        rows: (R,) the numbers of these frames. turns: (R, 2, 3), see `kept_picture`.
-    """
-
-    def __init__(self, track: FaceTrack, frames: np.ndarray):
-        kept = ((int(i), kept_picture(track, int(i))) for i in frames)
-        self._track, self._once = track, {}
-        rows, turns = [], []
-        for i, picture in kept:
-            if picture is not None:
-                rows.append(i)
-                turns.append(picture[1])
-                if len(rows) <= AT_ONCE:
-                    self._once[i] = picture[0]
-        self.rows, self.turns = np.array(rows, int), np.array(turns).reshape(-1, 2, 3)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, k: int) -> np.ndarray:
+    def _decoded(self, frame: int) -> np.ndarray | None:
         from ..tracking.track_recorder import decode_face
 
-        row = int(self.rows[k])
-        return self._once[row] if row in self._once else decode_face(self._track.face_jpeg(row))
+        try:
+            return decode_face(self.track.face_jpeg(frame))
+        except InputError:
+            return None
+
+    def _registered(self, frame: int) -> np.ndarray | None:
+        from ..tracking.registration import registering_affine
+
+        try:
+            return registering_affine(
+                self.track.landmarks[frame, [*LANDMARKS.values()], :2].astype(float)
+            )
+        except np.linalg.LinAlgError:
+            return None

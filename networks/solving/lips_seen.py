@@ -12,12 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..track import FaceTrack
 from ..tracking.lost_frames import classify_losses, fill_lost
 from ..tracking.registration import EYE_DISTANCE
 from .contact import LIPS_NEVER, LIPS_PARTED, SLIT_PARTED, SLIT_TELLS, lips_shut, still_shut
 from .head_and_gaze import head_angles
-from .kept_faces import has_pictures, kept_face
+from .kept_faces import KeptFaces, has_pictures
 
 UPPER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
 LOWER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
@@ -69,19 +68,19 @@ class LipsSeen:
     least: np.ndarray
 
 
-def lips_seen(track: FaceTrack, gap: np.ndarray, chance: np.ndarray | None) -> LipsSeen:
+def lips_seen(kept: KeptFaces, gap: np.ndarray, chance: np.ndarray | None) -> LipsSeen:
     """When the lips of a clip touch, as tracked and as its pictures show; see `slit_seen`. Without
     a chance of a touch nothing was filmed, and the gap alone tells."""
     tracked = lips_shut(gap, chance)
     if chance is None:
         return LipsSeen(tracked, np.full(len(gap), LIPS_PARTED))
-    slit = slit_seen(track, gap, chance)
-    shut = still_shut(track.times, tracked, slit)
+    slit = slit_seen(kept, gap, chance)
+    shut = still_shut(kept.track.times, tracked, slit)
     least = np.where(tracked, SLIT_PARTED, LIPS_PARTED)
     return LipsSeen(shut, np.maximum(least, SLIT_TELLS * slit))
 
 
-def slit_seen(track: FaceTrack, gap: np.ndarray, chance: np.ndarray) -> np.ndarray:
+def slit_seen(kept: KeptFaces, gap: np.ndarray, chance: np.ndarray) -> np.ndarray:
     """(N,) how much is seen between the lips beyond this actor's closed mouth, eye distances of
     darkness; 0 where the gap leaves no doubt, where a mouth can't be seen, and of a track without
     pictures or of separate ones. Frames whose face or picture is missing are filled as lost ones
@@ -91,11 +90,12 @@ def slit_seen(track: FaceTrack, gap: np.ndarray, chance: np.ndarray) -> np.ndarr
         gap: (N,) lip gap, eye distances, seen from the actor's own closed mouth.
         chance: (N,) how likely the lips touch (`lips_touch`).
     """
+    track = kept.track
     slit = np.zeros(len(track))
     near = (gap < LIPS_NEVER) & (np.abs(head_angles(track.head_pose)[:, 1]) <= FACING)
     if track.meta.get("stills") or not has_pictures(track) or not near.any():
         return slit
-    seen = {int(i): mouth_laid_straight(track, int(i)) for i in np.flatnonzero(track.found & near)}
+    seen = {int(i): mouth_laid_straight(kept, int(i)) for i in np.flatnonzero(track.found & near)}
     rows = np.array([i for i, mouth in seen.items() if mouth is not None], int)
     sure = (chance[rows] > SURE) & (gap[rows] < SURE_GAP)
     if sure.sum() < LEAST_SURE:
@@ -120,15 +120,15 @@ def _beyond_closed(mouths: np.ndarray, gap: np.ndarray, sure: np.ndarray) -> np.
     return np.where(alike > ALIKE, told, 0.0)
 
 
-def mouth_laid_straight(track: FaceTrack, frame: int) -> np.ndarray | None:
+def mouth_laid_straight(kept: KeptFaces, frame: int) -> np.ndarray | None:
     """uint8 (65, 33): brightness about the line between the lips, corner to corner, as rows above
     each other from REACH above it to REACH below; None where the picture is missing."""
     import cv2
 
-    kept = kept_face(track, frame, UPPER, LOWER)
-    if kept is None:
+    shown = kept.with_points(frame, UPPER, LOWER)
+    if shown is None:
         return None
-    face, (upper, lower) = kept
+    face, (upper, lower) = shown
     line = (upper + lower) / 2.0
     width = max(float(np.linalg.norm(line[-1] - line[0])), 1.0)
     along = (line[-1] - line[0]) / width

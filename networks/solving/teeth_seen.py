@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..track import FaceTrack
-from .kept_faces import has_pictures, kept_face
+from .kept_faces import KeptFaces, has_pictures
 
 LIPS_INSIDE = (
     78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95,
@@ -32,7 +31,7 @@ FULL, HOLLOW = 0.2, 0.45
 is an open mouth like any other."""
 
 
-def teeth_together(track: FaceTrack, gap: np.ndarray) -> np.ndarray:
+def teeth_together(kept: KeptFaces, gap: np.ndarray) -> np.ndarray:
     """(N,) 0..1, how far teeth fill what is seen between the lips; 0 where lips are too near to
     tell, and of a track without pictures. Frames without a face, and those whose picture is
     missing, are between the others.
@@ -40,11 +39,12 @@ def teeth_together(track: FaceTrack, gap: np.ndarray) -> np.ndarray:
     Args:
         gap: (N,) lip gap, eye distances, seen from the actor's own closed mouth.
     """
+    track = kept.track
     together = np.zeros(len(track))
     rows = np.flatnonzero(track.found & (gap > SEEN_OPEN))
     if not len(rows) or not has_pictures(track):
         return together
-    seen = {int(i): mouth_pixels(track, int(i)) for i in rows}
+    seen = {int(i): mouth_pixels(kept, int(i)) for i in rows}
     inside = {i: pixels for i, pixels in seen.items() if pixels is not None}
     if not inside:
         return together
@@ -66,15 +66,15 @@ def _shares(pixels: np.ndarray, limit: float) -> tuple[float, float]:
     return float((pixels < limit).mean()), float((pixels > WHITE).mean())
 
 
-def mouth_pixels(track: FaceTrack, frame: int) -> np.ndarray | None:
+def mouth_pixels(kept: KeptFaces, frame: int) -> np.ndarray | None:
     """(P,) brightness between the lips of a frame, in that of its cheeks; None where its picture
     is missing or damaged, since a jaw can do without."""
     import cv2
 
-    kept = kept_face(track, frame, LIPS_INSIDE, CHEEKS)
-    if kept is None:
+    shown = kept.with_points(frame, LIPS_INSIDE, CHEEKS)
+    if shown is None:
         return None
-    face, (lips, cheeks) = kept
+    face, (lips, cheeks) = shown
     opening = np.zeros(face.shape, np.uint8)
     cv2.fillPoly(opening, [np.round(lips).astype(np.int32)], 1)
     patches = [cv2.getRectSubPix(face, PATCH, tuple(map(float, place))) for place in cheeks]

@@ -77,6 +77,7 @@ class TrackRecorder:
         fps: mean rate, kept where the frames don't tell their own; face: the choice of face;
         stills: separate pictures.
         prior: (7,) what the readings still lean to, or empty.
+        pooled_by: the teacher that gives `pooled` (`perception.pooled.pooled_by`), or empty.
         stamp: of the files, see `footage.stamp`; empty where it is not known.
         sound: seconds at which the clip's sound begins, None where it has none.
 
@@ -93,6 +94,7 @@ class TrackRecorder:
         face: str = "largest",
         stills: bool = False,
         prior: Sequence[float] = (),
+        pooled_by: str = "",
         stamp: dict | None = None,
         sound: float | None = None,
     ):
@@ -101,6 +103,8 @@ class TrackRecorder:
         self._meta["size"] = [0, 0]
         if prior:
             self._meta["prior"] = list(prior)
+        if pooled_by:
+            self._meta["pooled_by"] = pooled_by
         if stamp:
             self._meta["stamp"] = stamp
         if sound is not None:

@@ -8,7 +8,8 @@ quickly (see performances.py), in an hour; `... build mouths --out DIR` their mo
 them (see mouths.py), in half an hour; `... build face --out DIR` makes the bilinear face (see
 face_model/make.py), in an hour; `... build headset --out DIR` what cameras in a headset see of such
 people (see headset.py), in minutes. `... build labels` labels the boards of the characters that are
-there, in seconds (see board_labels.py); measure their response anew then: `exprgen response mira`.
+there, in seconds (see board_labels.py); `... build thumbnails` renders the pictures of their pose
+assets, in minutes (see thumbnails.py); measure their response anew then: `exprgen response mira`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from .rigify_character import NAME as ROSA
 from .rigify_character import build_rosa
 from .talkers.clips import TalkerSettings, build_talkers
 from .talkers.sheet import draw_talkers
+from .thumbnails import add_thumbnails
 from .viewers import rated
 
 FOLDER = Path(__file__).resolve().parent.parent
@@ -71,13 +73,14 @@ def build(name: str, folder: Path = FOLDER) -> Path:
     os.replace(temporary, path)
     rated(profile).save(path.with_suffix(".json"))
     write_catalogs(folder)
+    add_thumbnails(path)
     return path
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="exprgen.sample_rigs.build", description=__doc__)
     names = [*CHARACTERS, BLIP, ROSA]
-    choices = [*names, "all", "reference", "labels", *FILMED]
+    choices = [*names, "all", "reference", "labels", "thumbnails", *FILMED]
     parser.add_argument("name", nargs="?", default="all", choices=choices)
     parser.add_argument("--out", type=Path, help="people, talkers, mouths: folder for the pictures")
     parser.add_argument("--sheet", type=Path, help="talkers: a PNG that shows what was made")
@@ -121,6 +124,11 @@ def _make(given: argparse.Namespace, names: list[str]) -> None:
         for name in (c.name for c in CHARACTERS.values() if c.controls == "board"):
             path = FOLDER / f"{name.lower()}.blend"
             print(f"{path}: {label_file(path)} handles named")
+        return
+    if choice == "thumbnails":
+        for name in names:
+            path = FOLDER / f"{name.lower()}.blend"
+            print(f"{path}: {add_thumbnails(path)} key poses pictured")
         return
     if choice == "people":
         print(build_people(given.out, _settings(given)))

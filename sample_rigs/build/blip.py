@@ -248,10 +248,8 @@ def _make_head(face: Face):
             TIP: "tip",
         }
         mesh.materials.append(shading.material(f"{NAME}_{word[kind]}", *settings))
-    shading.paint(mesh, point_colors(face))
-    for name, mask in face.crease_masks().items():
-        layer = mesh.attributes.new(f"crease_{name}", "FLOAT", "POINT")
-        layer.data.foreach_set("value", np.round(mask, 3).astype(np.float32))
+    shading.paint(mesh, point_colors(face), changing=True)
+    shading.note_creases(mesh, {n: np.round(m, 3) for n, m in face.crease_masks().items()})
     obj = bpy.data.objects.new(mesh.name, mesh)
     part = Part(_round(rest), np.zeros((0, 4), int), shapes)
     _add_keys(obj, [part], [0], tuple(shapes))

@@ -14,6 +14,7 @@ import bpy
 import numpy as np
 
 from .controls import BOARD
+from .packing import repack
 
 NAMES = {
     "brow_inner": "brow in", "brow_mid": "brow mid", "brow_outer": "brow out",
@@ -85,6 +86,7 @@ def label_file(path: Path) -> int:
     bpy.data.orphans_purge(do_recursive=True)
     bpy.context.preferences.filepaths.save_version = 0
     bpy.ops.wm.save_mainfile(compress=True, relative_remap=False)
+    repack(path)
     return named
 
 

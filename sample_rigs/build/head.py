@@ -39,12 +39,11 @@ def assemble(
     for mat in _materials(config):
         mesh.materials.append(mat)
     mesh.polygons.foreach_set("material_index", kinds)
-    shading.paint(mesh, np.concatenate([part_colors(p, head, config) for p in parts]))
-    for name, mask in masks.items():
-        values = np.zeros(len(vertices), np.float32)
-        values[: len(mask)] = np.where(np.abs(mask) > 0.01, np.round(mask * 64) / 64, 0.0)
-        layer = mesh.attributes.new(f"crease_{name}", "FLOAT", "POINT")
-        layer.data.foreach_set("value", values)
+    colors = np.concatenate([part_colors(p, head, config) for p in parts])
+    shading.paint(mesh, colors, changing=True)
+    rounded = {n: np.where(np.abs(m) > 0.01, np.round(m * 64) / 64, 0.0) for n, m in masks.items()}
+    whole = {n: np.pad(m, (0, len(vertices) - len(m))) for n, m in rounded.items()}
+    shading.note_creases(mesh, whole)
     _note_lips(mesh, parts, starts)
     obj = bpy.data.objects.new(f"{config.name}_head", mesh)
     _add_keys(obj, parts, starts, keys)

@@ -26,6 +26,7 @@ from ...networks.face_model.model import FaceModel, face_model
 from ...networks.training.shared.headset_lens import Cameras, turn
 from ...networks.training.shared.headset_set import CHANGES, DEPTH_UNIT, HeadsetPerson
 from ...networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, HEADSET_SIZE, HEADSET_VIEWS
+from .begun import begin
 from .facs import BLENDS, COMBINATIONS, LEVELS, draw_expression, draw_mouth
 from .headset_looks import (
     EYE,
@@ -348,8 +349,12 @@ def measured_points(sitter: Sitter, headset: Headset) -> tuple[np.ndarray, np.nd
 
 
 def build_headset(out: Path, s: HeadsetSettings, say=print) -> Path:
-    """Make everything in `out`; returns the sheet's path."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Make everything in `out`; returns the sheet's path.
+
+    Raises:
+        UsageError, InputError: as `begin`.
+    """
+    begin(out, s, "person_*", growing=("people", "val_people"))
     cast = [("train", i) for i in range(s.people)] + [("val", i) for i in range(s.val_people)]
     paths = []
     for number, (split, i) in enumerate(cast):

@@ -20,6 +20,7 @@ from ...networks.characters.profile import RigProfile
 from ...networks.errors import UsageError
 from ...networks.training.shared.mouth_set import MouthSet, shares_of
 from ...networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, NEUTRAL
+from .begun import begin
 from .config import CharacterConfig
 from .people import person
 from .reference import Performance, control_values
@@ -137,10 +138,15 @@ def mouth_pose(rng: np.random.Generator) -> np.ndarray:
 
 
 def build_mouths(out: Path, s: MouthSettings, say=print) -> Path:
-    """Render all mouths into `out`, register them and write the set; returns its file."""
+    """Render all mouths into `out`, register them and write the set; returns its file.
+
+    Raises:
+        UsageError, InputError: as `begin`.
+    """
     from ...networks.tracking.face_detector import FaceDetector
     from .assemble import build_once
 
+    begin(out, s, "person_*")
     rows = []
     with FaceDetector() as detector:
         for number in range(s.people):

@@ -23,6 +23,7 @@ from ...networks.characters.profile import RigProfile
 from ...networks.files import write_text
 from ...networks.training.shared.sets import pose_targets
 from ...networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS
+from .begun import begin
 from .config import Brow, CharacterConfig, Palette, Style
 
 HELD_OUT = 6
@@ -163,11 +164,16 @@ def draw(profile: RigProfile, s: PeopleSettings, number: int) -> Samples:
 
 
 def build_people(out: Path, s: PeopleSettings, say=print) -> Path:
-    """Render all people into `out` and write its table of labels; returns the table."""
+    """Render all people into `out` and write its table of labels; returns the table.
+
+    Raises:
+        UsageError, InputError: as `begin`.
+    """
     from ...exprgen_addon.studio.face_studio import StudioSettings
     from ...exprgen_addon.studio.render_processes import Shots, render_shots
     from .assemble import build_once
 
+    begin(out, s, "person_*", growing=("count", "processes"))
     rows = []
     for number in range(s.count):
         folder = out / f"person_{number:03d}"

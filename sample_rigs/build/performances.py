@@ -11,9 +11,8 @@ performances` reads it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +22,10 @@ from ...exprgen_addon.studio.face_studio import StudioSettings
 from ...exprgen_addon.studio.look import Look
 from ...networks.characters.profile import RigProfile
 from ...networks.errors import UsageError
-from ...networks.files import sweep, write_text, written_whole
+from ...networks.files import sweep, written_whole
 from ...networks.footage.acted import NO_PHONEME, ActedTruth, acted_path
-from ...networks.reading import read_json
 from ...networks.vocabulary import ARKIT_INDEX, EXPRESSIONS, NEUTRAL
+from .begun import begin
 from .facs import BLENDS, COMBINATIONS, LEVELS, draw_expression, draw_mouth, draw_rest
 from .performers import performer_profile
 from .reference import Performance, control_values, write_clip
@@ -55,8 +54,6 @@ NEUTRALS = 5
 HELD = (0.6, 1.0)
 """Share of a talker's strength that is shown: between the three strengths there are others."""
 
-BEGUN = "settings.json"
-"""In a set's folder, what it is made with."""
 COUNTS = ("clips", "val_clips", "stills", "val_stills")
 """The settings that say how many there are: a set may grow."""
 LATER = {"lasting": 0.4}
@@ -164,10 +161,9 @@ def build_performances(out: Path, s: PerformanceSettings, say=print) -> list[Pat
     """Make everything in `out`; returns the paths of clips and folders of stills.
 
     Raises:
-        UsageError: what is there was made with other settings. InputError: the file that says
-            with which is damaged.
+        UsageError, InputError: as `begin`.
     """
-    _begin(out, s)
+    begin(out, s, f"*/{acted_path(Path('*'))}", growing=COUNTS, later=LATER)
     made = []
     todo = jobs(s)
     for i, job in enumerate(todo):
@@ -179,22 +175,6 @@ def build_performances(out: Path, s: PerformanceSettings, say=print) -> list[Pat
         made.append(path)
         say(f"{i + 1} of {len(todo)}: {path.relative_to(out)}")
     return made
-
-
-def _begin(out: Path, s: PerformanceSettings) -> None:
-    """Note in the folder what it is made with; only how many there are may change later."""
-    path = out / BEGUN
-    own = {name: value for name, value in asdict(s).items() if name not in COUNTS}
-    if not path.exists():
-        write_text(path, json.dumps(own, indent=1) + "\n")
-        return
-    kept = read_json(path)
-    begun = LATER | kept if isinstance(kept, dict) else {}
-    other = [f"--{name} {begun.get(name)}" for name in own if begun.get(name) != own[name]]
-    if other:
-        raise UsageError(
-            f"{out} was begun with {' '.join(other)}", fix="give the same, or another --out"
-        )
 
 
 def _profile(out: Path, s: PerformanceSettings, who: Actor) -> RigProfile:

@@ -11,6 +11,8 @@ import numpy as np
 
 COLOR = "Color"
 """Name of every mesh's colour attribute (linear RGBA, point domain)."""
+CREASED = "creased"
+"""Boolean attribute of points that some wrinkle darkens; on them alone it is worked out."""
 LIPS = ("lip_above", "lip_below")
 """Integer attributes of a tooth's points: the lips' points before it; 0 on what is no tooth."""
 DIM, LIT = 0.2, 0.36
@@ -56,13 +58,30 @@ def glow_white(name: str):
     return mat
 
 
-def paint(mesh, colors: np.ndarray) -> None:
-    """Write (V, 3) linear colours as the mesh's active colour attribute."""
+def paint(mesh, colors: np.ndarray, changing: bool = False) -> None:
+    """Write (V, 3) linear colours as the mesh's active colour attribute. changing: nodes mix other
+    colours into some points, which need not turn all of them from bytes into numbers then."""
     layer = mesh.color_attributes.new(COLOR, "BYTE_COLOR", "POINT")
-    rgba = np.c_[colors, np.ones(len(colors))].astype(np.float32)
-    layer.data.foreach_set("color", rgba.ravel())
+    rgba = np.c_[colors, np.ones(len(colors))].astype(np.float32).ravel()
+    layer.data.foreach_set("color", rgba)
+    if changing:
+        layer.data.foreach_get("color", rgba)
+        mesh.color_attributes.remove(layer)
+        layer = mesh.color_attributes.new(COLOR, "FLOAT_COLOR", "POINT")
+        layer.data.foreach_set("color", rgba)
     mesh.color_attributes.active_color = layer
     mesh.color_attributes.render_color_index = 0
+
+
+def note_creases(mesh, masks: dict[str, np.ndarray]) -> None:
+    """Write where wrinkles are, (V,) each, positive on the subject's left, negative on the right,
+    and where any is."""
+    creased = np.zeros(len(mesh.vertices), bool)
+    for name, mask in masks.items():
+        layer = mesh.attributes.new(f"crease_{name}", "FLOAT", "POINT")
+        layer.data.foreach_set("value", mask.astype(np.float32))
+        creased |= mask != 0.0
+    mesh.attributes.new(CREASED, "BOOLEAN", "POINT").data.foreach_set("value", creased)
 
 
 class Graph:
@@ -184,11 +203,13 @@ def _darken(g: Graph, geometry, entry, creases, crease_color: str):
         )
         both = g.math("ADD", left, right)
         total = both if total is None else g.math("ADD", total, both)
-    return _mixed(g, geometry, g.math("MINIMUM", total, 0.85), crease_color)
+    creased = g.node("GeometryNodeInputNamedAttribute", CREASED, data_type="BOOLEAN")
+    share = g.math("MINIMUM", total, 0.85)
+    return _mixed(g, geometry, share, crease_color, creased.outputs["Attribute"])
 
 
-def _mixed(g: Graph, geometry, share, color: str, selection=None):
-    """Mix the colour attribute of the points `selection` (None: all) towards `color` by `share`."""
+def _mixed(g: Graph, geometry, share, color: str, selection):
+    """Mix the colour attribute of the points `selection` towards `color` by `share`."""
     painted = g.node("GeometryNodeInputNamedAttribute", COLOR, data_type="FLOAT_COLOR")
     mix = g.node("ShaderNodeMix", data_type="RGBA", blend_type="MIX")
     g.tree.links.new(share, mix.inputs["Factor"])
@@ -198,8 +219,7 @@ def _mixed(g: Graph, geometry, share, color: str, selection=None):
     result = next(s for s in mix.outputs if s.type == "RGBA")
     store = g.node("GeometryNodeStoreNamedAttribute", data_type="FLOAT_COLOR", domain="POINT")
     store.inputs["Name"].default_value = COLOR
-    if selection is not None:
-        g.tree.links.new(selection, store.inputs["Selection"])
+    g.tree.links.new(selection, store.inputs["Selection"])
     g.tree.links.new(geometry, store.inputs["Geometry"])
     g.tree.links.new(result, store.inputs["Value"])
     return store.outputs["Geometry"]

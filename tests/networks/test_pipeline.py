@@ -138,6 +138,10 @@ class TestAnalysis:
         assert track.rig_units[key].shape == (len(track), len(profiles[0].expression_controls))
         assert np.abs(track.rig_units[key]).max() > 0
 
+    def test_it_says_which_teacher_saw_the_faces(self, analysed):
+        _, track, _ = analysed
+        assert bool(track.meta.get("pooled_by")) == (track.pooled is not None)
+
     def test_progress_ends_at_the_number_of_frames(self, analysed):
         done, _, messages = analysed
         shown = [m for m in messages if m["type"] == "progress"]

@@ -12,6 +12,7 @@ from exprgen.networks.characters.profile import sample_characters
 from exprgen.networks.errors import UsageError
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS
 from exprgen.sample_rigs.build import facs, performances
+from exprgen.sample_rigs.build.begun import BEGUN
 from exprgen.sample_rigs.build.performances import (
     NEUTRALS,
     PHONEMES,
@@ -175,7 +176,6 @@ def test_a_folder_goes_on_with_its_own_settings_alone(tmp_path):
     nothing = PerformanceSettings(clips=0, val_clips=0, stills=0, val_stills=0)
     for _ in range(2):
         assert build_performances(tmp_path, nothing) == []
-    performances._begin(tmp_path, PerformanceSettings(clips=3))
     with pytest.raises(UsageError, match=r"begun with --seed 0 --lower_brows 0\.004"):
         build_performances(tmp_path, replace(nothing, seed=1, lower_brows=0.0))
 
@@ -183,7 +183,7 @@ def test_a_folder_goes_on_with_its_own_settings_alone(tmp_path):
 def test_an_older_folder_that_does_not_tell_what_lasts_goes_on(tmp_path):
     nothing = PerformanceSettings(clips=0, val_clips=0, stills=0, val_stills=0)
     build_performances(tmp_path, nothing)
-    path = tmp_path / performances.BEGUN
+    path = tmp_path / BEGUN
     path.write_text(path.read_text().replace(',\n "lasting": 0.4', ""))
     assert "lasting" not in path.read_text()
     assert build_performances(tmp_path, nothing) == []

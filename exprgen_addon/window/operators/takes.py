@@ -98,7 +98,8 @@ class EXPRGEN_OT_rename_take(_Step, bpy.types.Operator):
 
 
 class EXPRGEN_OT_delete_take(_Step, bpy.types.Operator):
-    """Remove this take with its keys, those set by hand too, and its sound. Another one is shown"""
+    """Remove this take with its keys, those set by hand too, and its sound. Another one is shown;
+    after the last one the characters are at rest"""
 
     bl_idname = "exprgen.delete_take"
     bl_label = "Delete Take"

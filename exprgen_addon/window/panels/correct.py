@@ -51,8 +51,12 @@ class EXPRGEN_PT_correct(Part, bpy.types.Panel):
             row.prop(entry, "strength", text="")
             row.prop(entry, "radius", text="")
             row.operator("exprgen.remove_correction", text="", icon="X").index = i
-        if any(is_changed(entry) and is_of(entry, here) for entry in entries):
-            layout.label(text="Changes count at the next Apply", icon="INFO")
+        if len(entries):  # always there, so that nothing moves under the mouse
+            waits = any(is_changed(entry) and is_of(entry, here) for entry in entries)
+            line = layout.row()
+            line.active = waits
+            text = "Changes count at the next Apply" if waits else "All as last applied"
+            line.label(text=text, icon="INFO" if waits else "BLANK1")
         layout.operator("exprgen.clear_keys", icon="KEYFRAME")
 
 

@@ -65,7 +65,10 @@ def _draw_phrases(layout, scene: bpy.types.Scene, phrases: tuple[Phrase, ...]) -
     first = min(max(0, here - PHRASES // 2), max(0, len(phrases) - PHRASES))
     shown = phrases[first : first + PHRASES]
     column = layout.column(align=True)
-    column.label(text=_count(first, len(shown), len(phrases)), icon="SEQ_STRIP_META")
+    said = overruling.as_text(references.phrases_said(scene.exprgen))
+    waits = said != (scene.exprgen.overruled_used or "[]")
+    heading = heading_text(first, len(shown), len(phrases), waits)
+    column.label(text=heading, icon="INFO" if waits else "SEQ_STRIP_META")
     for index, phrase in enumerate(shown, first):
         row = column.split(factor=0.27, align=True)
         span = f"{phrase.start:.1f}-{phrase.end:.1f}"
@@ -74,15 +77,15 @@ def _draw_phrases(layout, scene: bpy.types.Scene, phrases: tuple[Phrase, ...]) -
         text = reading_text(phrase)
         choice = row.operator_menu_enum("exprgen.overrule", "said", text=text, icon=icon)
         choice.start, choice.end = phrase.start, phrase.end
-    said = overruling.as_text(references.phrases_said(scene.exprgen))
-    if said != (scene.exprgen.overruled_used or "[]"):
-        layout.label(text="Phrases count at the next Apply", icon="INFO")
 
 
-def _count(first: int, shown: int, count: int) -> str:
-    if shown == count:
-        return "Phrases"
-    return f"Phrases {first + 1} to {first + shown} of {count}"
+def heading_text(first: int, shown: int, count: int, waits: bool) -> str:
+    """Which phrases are listed, and whether what is said of them waits to be applied: in the one
+    line that is always there, so that nothing moves under the mouse."""
+    listed = "" if shown == count else f" {first + 1} to {first + shown} of {count}"
+    if not waits:
+        return f"Phrases{listed}"
+    return f"{listed.strip()}: at the next Apply" if listed else "Phrases count at the next Apply"
 
 
 def reading_text(phrase: Phrase) -> str:

@@ -3,8 +3,8 @@
 `python -m exprgen.sample_rigs.build talkers --out DIR --split val` writes `DIR/<split>_000.mp4`
 with the speech as sound and `DIR/<split>_000.truth.npz` beside it (`footage.truth.ClipTruth`).
 Every clip depends on the seed, the split and its number alone. What is there is not made again, so
-an interrupted run goes on. People are those of `people`; every `HELD_OUT`th is for
-validation, and no sentence is in both splits.
+an interrupted run goes on, with the same settings. People are those of `people`; every `HELD_OUT`th
+is for validation, and no sentence is in both splits.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ....networks.characters.profile import RigProfile
 from ....networks.errors import UsageError
 from ....networks.footage.truth import ClipTruth, truth_path
 from ....networks.vocabulary import EXPRESSIONS, NEUTRAL
+from ..begun import BEGUN, begin
 from ..people import HELD_OUT, person
 from ..reference import Performance, control_values, encode, write_clip
 from . import sentences
@@ -243,11 +244,15 @@ def play_recording(s: TalkerSettings, clip: int) -> Played:
 
 
 def build_talkers(out: Path, s: TalkerSettings, say=print) -> list[Path]:
-    """Make all clips in `out`; returns their paths."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Make all clips in `out`; returns their paths.
+
+    Raises:
+        UsageError, InputError: as `begin`.
+    """
+    kind = "rom" if s.rom else s.split
+    begin(out, s, f"{kind}_*.mp4", growing=("clips", "processes"), note=f"{kind}.{BEGUN}")
     clips = []
     for number in range(s.clips):
-        kind = "rom" if s.rom else s.split
         clip = out / f"{kind}_{number:03d}.mp4"
         if not (clip.exists() and truth_path(clip).exists()):
             _build_clip(out, s, number, clip)

@@ -151,6 +151,46 @@ def test_renamed_and_deleted(scene):
     np.testing.assert_array_equal(values(scene, "brow"), before)
 
 
+def at_rest(scene) -> bool:
+    """All controls of all characters are at rest, in whatever frame is shown."""
+    scene.frame_set(20)
+    return all(
+        prop.read() == pytest.approx(control.rest * prop.scale, abs=1e-6)
+        for one in everyone(scene)
+        for control in one.profile.controls
+        for prop in one.bindings[control.name]
+    )
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["whole", "in NLA tracks"])
+def test_after_the_last_take_characters_are_at_rest(scene, apart):
+    perform(scene, "Take", 1)
+    scene.frame_set(20)
+    if apart:
+        action = take_list.find_take("Take").action
+        assert nla_layers.split(everyone(scene), "Take", action)
+    assert not at_rest(scene)
+    take_list.delete_take("Take")
+    assert at_rest(scene)
+    assert not nla_layers.is_split(everyone(scene))
+    assert not bpy.data.actions
+
+
+def test_what_no_deleted_take_moved_stays(scene):
+    perform(scene, "Take", 1)
+    perform(scene, "Take 2", 7)
+    scene.frame_set(20)
+    shown = values(scene, "brow")
+    take_list.delete_take("Take")
+    np.testing.assert_array_equal(values(scene, "brow"), shown)
+    own = bpy.data.actions.new("By hand")
+    prop = everyone(scene)[0].bindings["brow"][0]
+    prop.owner.animation_data.action = own
+    prop.set(0.0123)
+    take_list.delete_take("Take 2")
+    assert prop.read() == pytest.approx(0.0123)
+
+
 def test_a_part_that_is_muted_rests(scene):
     perform(scene, "Take", 1)
     action = take_list.find_take("Take").action

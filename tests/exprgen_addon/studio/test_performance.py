@@ -14,7 +14,7 @@ from exprgen.exprgen_addon.studio import evaluation as evaluating
 from exprgen.exprgen_addon.studio import evaluation_plan as planning
 from exprgen.exprgen_addon.studio.posed_face import Poser, open_share
 from exprgen.networks.characters.profile import find_character, load_profile
-from exprgen.networks.errors import UsageError
+from exprgen.networks.errors import InputError, UsageError
 from exprgen.networks.evaluation import windows
 from exprgen.networks.evaluation.face_features import CHIN, POINTS, features
 from exprgen.networks.footage.truth import truth_path
@@ -113,7 +113,10 @@ def test_performances_are_measured_shown_and_rated(plan, monkeypatch, tmp_path):
     # They are of the sheets that were there, though this run shows less on its own.
     again = measure(replace(plan, methods=("exprgen",), ratings=(str(answers),)))
     assert again["strip_ratings"] == rated
-    assert windows.load_key(Path(key))[1].methods == (("exprgen",),)
+    (alone,) = windows.load_key(Path(key)).values()
+    assert alone.methods == (("exprgen",),)
+    with pytest.raises(InputError, match="measured anew"):
+        measure(replace(plan, only=(), ratings=(str(answers),)))
 
 
 def _short(made):

@@ -14,6 +14,7 @@ bpy = pytest.importorskip("bpy")
 
 import exprgen
 from exprgen.exprgen_addon.window import overruling, references
+from exprgen.exprgen_addon.window.panels.perception import heading_text
 from exprgen.exprgen_addon.window.scene_settings import retarget_settings
 
 
@@ -131,3 +132,10 @@ def test_pictures_have_no_phrases_to_overrule(scene, tmp_path):
     track = synthetic.face_track(frames=4, stills=True)
     scene.exprgen.track = str(track.save(tmp_path / "stills.npz"))
     assert not bpy.ops.exprgen.overrule.poll()
+
+
+def test_that_phrases_wait_is_said_in_the_line_that_is_there_anyway():
+    assert heading_text(0, 3, 3, False) == "Phrases"
+    assert heading_text(0, 3, 3, True) == "Phrases count at the next Apply"
+    assert heading_text(2, 8, 20, False) == "Phrases 3 to 10 of 20"
+    assert heading_text(2, 8, 20, True) == "3 to 10 of 20: at the next Apply"

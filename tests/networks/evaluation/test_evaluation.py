@@ -4,6 +4,7 @@ import csv
 import json
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -321,6 +322,45 @@ def test_ratings_are_scored_by_group(rated, tmp_path):
     answers.write_text("1,happy\n")
     with pytest.raises(InputError, match="no expression"):
         sheets.score_ratings(rated.key, rated.truth, [answers])
+
+
+def repainted(rated, grey: int):
+    """The first picture of the key looks otherwise, and sheets are written anew."""
+    files = [Path(file) for _, file in read(rated.key)]
+    cv2.imwrite(str(files[0]), np.full((40, 60, 3), grey, np.uint8))
+    return sheets.write_sheets(files, dict(read(rated.truth)), prefix_of(rated), seed=3)
+
+
+def prefix_of(rated) -> Path:
+    return rated.key.with_name("blind")
+
+
+def test_sheets_that_show_something_else_bear_other_numbers(rated, tmp_path):
+    answers = tmp_path / "anna.csv"
+    answers.write_text("".join(f"{n},joy\n" for n, _ in read(rated.key)))
+    same = sheets.write_sheets(
+        [Path(file) for _, file in read(rated.key)], dict(read(rated.truth)), prefix_of(rated), 3
+    )
+    assert [int(n) for n, _ in read(same.key)] == list(range(1, 25))
+    sheets.score_ratings(same.key, same.truth, [answers])
+    for first in (25, 49):
+        other = repainted(rated, 200 + first)
+        assert [int(n) for n, _ in read(other.key)] == list(range(first, first + 24))
+        with pytest.raises(InputError, match=f"measured anew.* rate the sheets from {first} on"):
+            sheets.score_ratings(other.key, other.truth, [answers])
+        with pytest.raises(InputError, match="measured anew"):
+            sheets.named(other.key, [answers])
+
+
+def test_sheets_from_before_numbers_were_noted_are_not_taken_for_the_same(rated):
+    prefix_of(rated).with_name("blind_numbers.json").unlink()
+    (rated.key.parent / "blind_9.png").write_bytes(rated.pictures[0].read_bytes())
+    other = repainted(rated, 5)
+    assert next(int(n) for n, _ in read(other.key)) == 25
+    assert sorted(rated.key.parent.glob("blind_*.png")) == sorted(other.pictures)
+    prefix_of(rated).with_name("blind_numbers.json").write_text('{"first": "one"}')
+    with pytest.raises(InputError, match="no note of numbers"):
+        repainted(rated, 6)
 
 
 # --- comparisons ---------------------------------------------------------------------------------

@@ -443,6 +443,21 @@ def test_ratings_of_strips_are_scored_by_method(sheets, tmp_path):
             windows.score_strips(key, [rater])
 
 
+def test_ratings_of_strips_that_were_measured_anew_are_refused(sheets, tmp_path):
+    clip, track = tmp_path / "talk.mp4", FaceTrack.load(str(tmp_path / "face.npz"))
+    rater = tmp_path / "anna.csv"
+    rater.write_text("1,A,4,3,1\n")
+    greys = {"exprgen": 10, "emphasis-0": 120, "blendshapes": 230}
+    same = _sheets(tmp_path, clip, track, greys)
+    assert same == sheets
+    assert windows.score_strips(same[1], [rater])
+    pictures, key = _sheets(tmp_path, clip, track, greys | {"exprgen": 30})
+    assert [*windows.load_key(key)] == [5, 6, 7, 8]
+    assert sorted(key.parent.glob("*.png")) == sorted(pictures)
+    with pytest.raises(InputError, match=r"number 1, of sheets that were measured anew"):
+        windows.score_strips(key, [rater])
+
+
 def test_a_key_with_one_name_a_row_or_with_lines_filled_up_is_read(tmp_path):
     key = tmp_path / "key.csv"
     lines = ("1,talk.mp4,ann,0.5,blendshapes,exprgen,emphasis-0", "2,talk.mp4,ann,2,exprgen+x,y,")

@@ -225,7 +225,7 @@ def test_what_is_expressed_is_read_as_often_as_of_a_clip_units_at_every_look(mon
             return {"a": np.full((1, 2), float(len(looks)))}
 
     networks = _Networks.__new__(_Networks)
-    networks._runner, networks._mouth, networks.latest, networks.looked = Runner(), None, None, 0
+    networks.runner, networks._mouth, networks.latest, networks.looked = Runner(), None, None, 0
     networks._times = session.LookTimes(session.READ_EVERY)
     for look in range(4):
         now = 50.0 + look * session.LOOK_EVERY

@@ -3,9 +3,18 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from exprgen.networks.errors import InputError
+from exprgen.networks.inference.against_neutral import AgainstNeutral as Network
+from exprgen.networks.models.against_neutral import against_neutral
+from exprgen.networks.models.weights_io import WeightsInfo, weights_of
+from exprgen.networks.perception import against_neutral as against_neutral_file
+from exprgen.networks.perception.against_neutral import AgainstNeutral
+from exprgen.networks.perception.needed_weights import load_runner
 from exprgen.networks.perception.opinions import as_known, opinions_of
-from exprgen.networks.vocabulary import EXPRESSIONS, NEUTRAL
+from exprgen.networks.solving.feeling import FeltOverTime
+from exprgen.networks.vocabulary import EXPRESSIONS, NEUTRAL, POOLED
 from exprgen.tests.support import synthetic
 
 
@@ -32,3 +41,52 @@ def test_who_is_never_seen_at_rest_is_read_by_the_whole_face():
     assert np.allclose(as_known(said, 0.0)["no_mouth"], whole)
     assert 0.2 < as_known(said, 0.5)["no_mouth"][0, 0] < 0.6
     assert np.array_equal(as_known(said, 0.5)["whole"], whole[None])
+
+
+def taught(**config) -> AgainstNeutral:
+    """A reader against neutral, untrained."""
+    info = WeightsInfo("against_neutral", {"hidden": 8, **config})
+    return AgainstNeutral(Network(weights_of(against_neutral(**info.config), info)))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "there", "looked_at"),
+    [("these", "others", True), ("", "these", True), ("", "others", False)],
+    ids=["named", "of before, the same teacher", "of before, another teacher"],
+)
+def test_pixels_are_read_if_the_readers_own_teacher_saw_them(
+    monkeypatch, recorded, there, looked_at
+):
+    monkeypatch.setattr("exprgen.networks.perception.against_neutral.pooled_by", lambda: there)
+    reader = taught(pooled=POOLED, under="these")
+    said = opinions_of(seen_by(recorded), reader=reader)
+    assert ("against_pixels" in said) == looked_at
+
+
+def test_pixels_that_another_teacher_saw_are_refused():
+    track = seen_by("others")
+    with pytest.raises(InputError, match=r"teacher others, .* teacher these") as refused:
+        opinions_of(track, reader=taught(pooled=POOLED, under="these"))
+    assert "analyse" in refused.value.fix
+    assert "against_pixels" not in opinions_of(track, reader=taught()), "nobody asks for them"
+
+
+def test_an_analysis_reads_the_readers_file_once(monkeypatch):
+    files, read = [], against_neutral_file.read_weights
+
+    def counted(path, *args):
+        files.append(path)
+        return read(path, *args)
+
+    monkeypatch.setattr(against_neutral_file, "read_weights", counted)
+    felt = FeltOverTime.load()
+    load_runner([], reader=felt.against)
+    felt(synthetic.face_track(frames=20))
+    assert len(files) == 1
+
+
+def seen_by(teacher: str):
+    """A track whose faces a teacher has seen; "": from before it was recorded."""
+    track = synthetic.face_track(frames=20)
+    meta = {**track.meta, **({"pooled_by": teacher} if teacher else {})}
+    return replace(track, meta=meta, pooled=np.zeros((20, POOLED), np.float32))

@@ -16,6 +16,7 @@ from exprgen.networks.solving.contact import (
     parted,
     still_shut,
 )
+from exprgen.networks.solving.kept_faces import KeptFaces
 from exprgen.networks.solving.lips_seen import FACING, LOWER, UPPER, lips_seen, slit_seen
 from exprgen.networks.track import BRIDGED
 from exprgen.networks.tracking.lost_frames import classify_losses
@@ -90,7 +91,7 @@ def speaking(closed, tones, **hole):
 
 
 def seen(track, gap=0.004, chance=0.98):
-    return slit_seen(track, np.full(FRAMES, gap), np.full(FRAMES, chance))
+    return slit_seen(KeptFaces(track), np.full(FRAMES, gap), np.full(FRAMES, chance))
 
 
 @pytest.mark.parametrize(("look", "height"), [("fair", 4.0), ("dark", 4.0), ("lipstick", 7.0)])
@@ -99,7 +100,7 @@ def test_a_round_hole_is_seen_whatever_the_tones(closed, look, height):
     slit = seen(track)
     assert slit[here].min() > SLIT_OPENS
     assert slit[~here].max() < 0.3 * SLIT_OPENS
-    told = lips_seen(track, np.full(FRAMES, 0.004), np.full(FRAMES, 0.98))
+    told = lips_seen(KeptFaces(track), np.full(FRAMES, 0.004), np.full(FRAMES, 0.98))
     assert (told.shut == ~here).all()
     assert told.least[here] == pytest.approx(np.maximum(SLIT_TELLS * slit[here], SLIT_PARTED))
 
@@ -154,8 +155,8 @@ def test_nothing_is_told_without_pictures_or_of_separate_ones(closed):
         replace(track, meta={**track.meta, "coefficients": True}),
     ):
         assert not seen(other).any()
-    assert lips_seen(bare, np.full(FRAMES, 0.004), np.full(FRAMES, 0.98)).shut.all()
-    assert lips_seen(track, np.full(FRAMES, 0.004), None).shut.all()
+    assert lips_seen(KeptFaces(bare), np.full(FRAMES, 0.004), np.full(FRAMES, 0.98)).shut.all()
+    assert lips_seen(KeptFaces(track), np.full(FRAMES, 0.004), None).shut.all()
     assert not seen(track, chance=0.5).any(), "no frame is closed for certain"
     assert not seen(track, gap=0.2).any(), "far apart: no need to look"
     assert here.any()

@@ -8,6 +8,7 @@ import pytest
 
 from exprgen.networks.characters.profile import find_character
 from exprgen.networks.characters.response import load_response
+from exprgen.networks.solving.kept_faces import KeptFaces
 from exprgen.networks.solving.teeth_seen import (
     CHEEKS,
     LIPS_INSIDE,
@@ -54,23 +55,25 @@ def gap():
     return np.where((np.arange(FRAMES) >= 8) & (np.arange(FRAMES) < 22), 0.2, 0.0)
 
 
+def together(track):
+    return teeth_together(KeptFaces(track), gap())
+
+
 @pytest.mark.parametrize("skin", [60, 120, 180])
 def test_teeth_fill_the_mouth_or_they_do_not(skin):
-    full, open_ = (teeth_together(filmed(dark, skin), gap()) for dark in (0.0, 0.7))
+    full, open_ = (together(filmed(dark, skin)) for dark in (0.0, 0.7))
     assert (full[8:22] > 0.9).all()
     assert (open_ < 0.1).all()
     assert (full[:8] == 0).all(), "lips that are shut tell nothing"
 
 
 def test_a_tongue_that_fills_the_mouth_is_no_tooth():
-    assert not teeth_together(filmed(0.0, teeth=80), gap()).any()
+    assert not together(filmed(0.0, teeth=80)).any()
 
 
 def test_no_picture_tells_nothing():
     track = filmed(0.0)
-    assert not teeth_together(
-        replace(track, meta={**track.meta, "coefficients": True}), gap()
-    ).any()
+    assert not together(replace(track, meta={**track.meta, "coefficients": True})).any()
 
 
 def with_pictures(track, pictures):
@@ -88,6 +91,6 @@ def test_a_lost_frame_or_picture_parts_no_teeth_for_a_moment():
     state = track.state.copy()
     state[14] = BRIDGED
     for broken in (damaged, replace(track, state=state)):
-        assert (teeth_together(broken, gap())[8:22] > 0.9).all()
+        assert (together(broken)[8:22] > 0.9).all()
     nothing = with_pictures(track, [whole[:200]] * FRAMES)
-    assert not teeth_together(nothing, gap()).any()
+    assert not together(nothing).any()

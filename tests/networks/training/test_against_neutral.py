@@ -12,7 +12,6 @@ from exprgen.networks.models.against_neutral import against_neutral, opinion_aga
 from exprgen.networks.models.layouts import UPPER_MEASURED
 from exprgen.networks.models.weights_io import WeightsInfo, load_network, weights_of
 from exprgen.networks.perception.against_neutral import AgainstNeutral, measured, neutral_of
-from exprgen.networks.perception.opinions import numeric_opinions
 from exprgen.networks.training import against_neutral as training
 from exprgen.networks.training.shared import own_neutral
 from exprgen.networks.training.shared.datasets import synthetic_faces
@@ -63,7 +62,7 @@ def test_the_same_without_torch_and_blind_to_the_mouth_where_asked():
     assert 15 < len(UPPER_MEASURED) < 40
 
 
-def test_what_convolutions_give_is_seen_against_the_neutral_too(monkeypatch):
+def test_what_convolutions_give_is_seen_against_the_neutral_too():
     network = against_neutral(32, POOLED, "these")
     network.usual += 0.1
     config = {"hidden": 32, "pooled": POOLED, "under": "these"}
@@ -82,11 +81,7 @@ def test_what_convolutions_give_is_seen_against_the_neutral_too(monkeypatch):
         geometry, arkit, pooled + 0.3, own + np.r_[np.zeros(61), [0.3] * POOLED]
     )
     np.testing.assert_allclose(same, seen, atol=1e-4)
-    place = "exprgen.networks.perception.against_neutral.pooled_by"
-    for there, asked in (("these", True), ("others", False)):
-        monkeypatch.setattr(place, lambda now=there: now)
-        said = numeric_opinions(geometry, arkit, weights, 1.0, AgainstNeutral(made), pooled)
-        assert ("against_pixels" in said) == asked
+    assert reader.under == config["under"]
 
 
 def test_weights_of_another_width_are_refused():

@@ -149,7 +149,7 @@ def test_what_its_convolutions_give_of_a_clips_faces_is_told_where_wanted():
     network = teacher()
     large = weights_of(network, WeightsInfo("teacher", labels=EXPRESSIONS, input_size=TEACHER_SIZE))
     faces = RNG.integers(0, 255, (3, 256, 256), dtype=np.uint8)
-    plain, telling = (PerceptionRunner(small, teacher=large, pooled=p) for p in (False, True))
+    plain, telling = (PerceptionRunner(small, teacher=large, pooled_by=p) for p in ("", "large"))
     for mirrored, told in ((True, False), (False, True)):
         found = telling(faces, mirrored=mirrored)
         assert ("pooled" in found) == told
@@ -160,7 +160,7 @@ def test_what_its_convolutions_give_of_a_clips_faces_is_told_where_wanted():
         want = network.eval().pooled(prepare_faces(faces, TEACHER_SIZE)).numpy()
     np.testing.assert_allclose(found["pooled"], want, atol=1e-4 * np.abs(want).max())
     assert telling(faces[:0], mirrored=False)["pooled"].shape == (0, POOLED)
-    assert "pooled" not in PerceptionRunner(small, pooled=True)(faces, mirrored=False)
+    assert "pooled" not in PerceptionRunner(small, pooled_by="large")(faces, mirrored=False)
 
 
 def test_training_and_what_hcnn_learns_from_it(tmp_path, recogniser):
