@@ -13,7 +13,7 @@ from ..solving.actor_file import NOBODY, load_actor
 from ..solving.actor_neutral import neutral_from
 from ..solving.coefficients import coefficient_relations
 from ..solving.contact import lips_bias
-from ..solving.head_and_gaze import neutral_head
+from ..solving.head_and_gaze import neutral_head, usual_gaze
 from ..solving.neutral import OPEN_EYE, Neutral, find_neutral, neutral_offset, weighted_median
 from ..solving.people import people
 from ..solving.relations import LIP_GAPS, NAMES, FaceFrame, measure
@@ -103,17 +103,19 @@ def calibrated(
     lids = np.full(2, OPEN_LIDS)
     if all(f.lids is not None for f in frames):
         lids = usual_lids(np.array([f.lids for f in frames]), track.arkit, track.found)
-    gaze, arkit = np.zeros(4), people().calm
+    head, flat = neutral_head(track, found, named), track.gaze.reshape(len(track), 4)
+    of_clip = not phone and settings.calibration != "none"
+    gaze = usual_gaze(flat[track.found], head) if of_clip else np.zeros(4)
+    arkit = people().calm
     if named:
         own_arkit = np.array([weighted_median(c, found.weights) for c in track.arkit.T])
         arkit = np.clip(own_arkit, 0.0, MOST_ARKIT)
-        flat = track.gaze.reshape(len(track), 4)
         gaze = np.array([weighted_median(column, found.weights) for column in flat.T])
     return LiveNeutral(
         frame=frame,
         relations=own.relations,
         lips=lips_bias(values[:, LIP_GAPS].mean(1), track.found),
-        head=neutral_head(track, found, named),
+        head=head,
         gaze=gaze,
         lids=lids,
         arkit=arkit,

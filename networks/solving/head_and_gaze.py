@@ -67,13 +67,29 @@ def neutral_head(track: FaceTrack, neutral: Neutral, exact: bool) -> np.ndarray:
     return rotation_of(*(neutral.trust * middle))
 
 
-def usual_gaze(gaze: np.ndarray) -> np.ndarray:
-    """(4,) what of a clip's gaze (N, 4) is taken for looking ahead, radians."""
+def usual_gaze(gaze: np.ndarray, head: np.ndarray | None = None) -> np.ndarray:
+    """(4,) what of a clip's gaze (N, 4) is taken for looking ahead, radians.
+
+    Args:
+        head: (3, 3) rotation of the head that counts as facing ahead. Who looks past a head that
+            is turned, at the camera, looks ahead when the turn is taken off the head.
+    """
+    turn = np.zeros(2) if head is None else head_angles(head[None])[0, [1, 0]]
     if not len(gaze):
         return GAZE_BIAS
     off = np.median(gaze, axis=0) - GAZE_BIAS
-    both = np.tile(0.5 * (off[:2] + off[2:]), 2)  # the eyes look at one thing
-    return GAZE_BIAS + both * np.clip(2.0 - np.abs(both) / USUAL, 0.0, 1.0)
+    both = 0.5 * (off[:2] + off[2:])  # the eyes look at one thing
+    past = _past(both, turn) * turn
+    both = both + past
+    ahead = both * np.clip(2.0 - np.abs(both) / USUAL, 0.0, 1.0) - past
+    return GAZE_BIAS + np.tile(ahead, 2)
+
+
+def _past(gaze: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    """0..1 how far eyes, yaw and pitch from a head, look past its turn to what is ahead of it: all
+    of it where they are turned against it as much, nothing up to half of it."""
+    nearer = np.abs(gaze) - np.abs(gaze + turn)
+    return np.clip(nearer / np.maximum(np.abs(turn), 1e-9), 0.0, 1.0)
 
 
 def glances(gaze: np.ndarray, head_pitch: np.ndarray | float) -> np.ndarray:
@@ -99,12 +115,13 @@ def directed_by_tracker(
     """Role -> (N,) what the tracker says: blinks as amounts, the rest as angles in radians."""
     stills = bool(track.meta.get("stills"))
     exact = not isinstance(settings.calibration, str)
-    head = head_angles(track.head_pose, neutral_head(track, neutral, exact))
+    facing = neutral_head(track, neutral, exact)
+    head = head_angles(track.head_pose, facing)
     gaze = track.gaze.reshape(len(track), 4).astype(float)
     if exact:  # the user says that the actor looks ahead in this frame
         gaze = gaze - [weighted_median(column, neutral.weights) for column in gaze.T]
     elif not stills and settings.calibration != "none":
-        gaze = gaze - usual_gaze(gaze[track.found])
+        gaze = gaze - usual_gaze(gaze[track.found], facing)
     head, gaze = (fill_lost(track.times, track.state, x, stills=stills) for x in (head, gaze))
     gaze = gaze if stills else glances(gaze, head[:, 0])
     blink = track.blink.astype(float)

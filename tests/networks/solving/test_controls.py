@@ -439,6 +439,22 @@ def test_who_looks_a_little_aside_throughout_looks_ahead_and_who_looks_far_aside
     assert np.median(far) > 0.3
 
 
+def test_eyes_that_look_past_a_turned_head_look_ahead_when_its_turn_is_taken_off():
+    gaze = np.tile(head_and_gaze.GAZE_BIAS, (120, 1))
+    head = head_and_gaze.rotation_of(0.0, 0.3, 0.0)
+    past = gaze - [0.3, 0.0, 0.3, 0.0]
+    np.testing.assert_allclose(past - head_and_gaze.usual_gaze(past, head), 0.0, atol=1e-9)
+    glance = past[0] + [0.2, 0.0, 0.2, 0.0]  # keeps its size
+    np.testing.assert_allclose(
+        glance - head_and_gaze.usual_gaze(past, head), [0.2, 0.0, 0.2, 0.0], atol=1e-9
+    )
+    with_it = gaze  # who faces something beside the camera
+    np.testing.assert_allclose(with_it - head_and_gaze.usual_gaze(with_it, head), 0.0, atol=1e-9)
+    aside = past - [0.35, 0.0, 0.35, 0.0]  # past the camera as well
+    left = aside - head_and_gaze.usual_gaze(aside, head)
+    np.testing.assert_allclose(left[:, ::2], -0.35, atol=1e-9)
+
+
 def test_eyes_that_stay_on_something_while_the_head_nods_do_not_look_up():
     nod = 0.12 * np.sin(np.linspace(0, 12, 120))
     gaze = np.zeros((120, 2, 2))
