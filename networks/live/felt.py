@@ -13,7 +13,7 @@ import numpy as np
 from ..models.layouts import MEASURED
 from ..perception.against_neutral import AgainstNeutral, neutral_of
 from ..perception.at_rest import less_seen
-from ..perception.opinions import as_known, opinions_against
+from ..perception.opinions import as_known, by_itself, opinions_against
 from ..perception.over_time import Now, OverTime
 from ..perception.phrasing import Feeling
 from ..solving.neutral import Neutral
@@ -89,10 +89,15 @@ class FeltNow:
             else chances
             for name, chances in said.items()
         }
-        return as_known(said | self._by_numbers(seen), self._rest.sure)
+        alone = by_itself(said["whole"], self._by_numbers(seen, None, 0.0))
+        said |= self._by_numbers(seen, self._rest.measured, self._rest.sure)
+        return as_known(said, self._rest.sure, alone)
 
-    def _by_numbers(self, seen: Seen) -> dict[str, np.ndarray]:
-        reader, own = self._readers.against, self._rest.measured
+    def _by_numbers(
+        self, seen: Seen, own: np.ndarray | None, trust: float
+    ) -> dict[str, np.ndarray]:
+        """(7,) each of what is read against the actor's neutral, or people's."""
+        reader = self._readers.against
         if reader is None:
             return {}
         pooled = seen.said.pooled if reader.sees_pixels else None
@@ -100,5 +105,5 @@ class FeltNow:
             pooled = None
         numbers = seen.geometry[None], seen.arkit[None]
         pixels = None if pooled is None else pooled[None]
-        found = opinions_against(reader, *numbers, own, self._rest.sure, pixels)
+        found = opinions_against(reader, *numbers, own, trust, pixels)
         return {name: chances[0] for name, chances in found.items()}

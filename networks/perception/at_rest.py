@@ -14,12 +14,14 @@ OPEN = 0.3
 """Share of a blink from which eyes no longer count as open."""
 SECONDS = 0.25
 """Of such frames that a clip must show."""
-LOOKS, MORE, PRIOR = 2.2, 8.9, -1.6
+LOOKS, MORE, PRIOR = 2.6, 11.9, -1.2
 """Log odds that such frames are rest: so much for each of their look's own log odds of neutral, for
 all by which they look more neutral than the clip's other frames do, and beside that. Learned from
-what is found so in rendered clips, and in spans of one feeling cut out of them; doubled, since what
-is believed by half is half taken off, and neither a build nor a feeling is left. A build can look
-like joy or anger for half; what is held through all pauses is less neutral there, and looks alike
+what is found so in rendered clips, and in spans of one feeling and of speech cut out of them, by
+looks in which what convolutions give had a part (docs/measured/felt_over_time.md); doubled, since
+what is believed by half is half taken off, and neither a build nor a feeling is left, and with 1
+more beside, since rest that is missed costs more than a feeling taken for it. A build can look like
+joy or anger for half; what is held through all pauses is less neutral there, and looks alike
 elsewhere."""
 ALIKE, APART = 0.85, 0.5
 """Share of the best frames' chance of neutral from which others are at rest too, and how far their

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ..errors import InputError
@@ -19,6 +21,12 @@ take what is felt away; the reader against neutral learned from neutrals as unce
 PREFERRED = 0.8
 """How likely silent frames that look at rest must be it, as a share of how likely others that are
 called neutral are, to be believed before those: a mouth that speaks is no resting one."""
+
+
+ALONE = 0.3
+"""Share of what convolutions give of a face, read against people's neutral, in what it is taken for
+while the actor's own is not known; what the readers of single faces say has the rest. More of it
+takes builds for feelings."""
 
 
 def opinions_of(
@@ -42,18 +50,19 @@ def opinions_of(
     """
     reader = reader or AgainstNeutral.load()
     pooled = _pooled_for(reader, track)
+    measured = track.geometry, track.arkit
+    strangers = numeric_opinions(*measured, None, 0.0, reader, pooled)
     trust = max(trust, _least_trust(track, neutral))
     if neutral is not None:
         trust = min(trust, chance_of_rest(track, neutral))
-    rest, sure = _rest(track, speaking, reader)
+    rest, sure = _rest(track, speaking, strangers)
     if sure >= PREFERRED * trust and sure > 0.0:
         neutral, trust = rest, sure
     said = {"whole": less_build(track.momentary, rest, sure)}
     if track.no_mouth is not None:
         said["no_mouth"] = less_build(track.no_mouth, rest, sure)
-    measured = track.geometry, track.arkit
     said |= numeric_opinions(*measured, neutral, trust, reader, pooled)
-    return as_known(said, max(trust, sure))
+    return as_known(said, max(trust, sure), by_itself(said["whole"], strangers))
 
 
 def _pooled_for(reader: AgainstNeutral | None, track: FaceTrack) -> np.ndarray | None:
@@ -73,30 +82,44 @@ def _pooled_for(reader: AgainstNeutral | None, track: FaceTrack) -> np.ndarray |
     return track.pooled
 
 
-def as_known(said: dict[str, np.ndarray], known: float) -> dict[str, np.ndarray]:
-    """What readers say of an actor whose rest is known so far, 0..1: of one who is never seen at
-    rest all say what the whole face's does. On strangers' photographs the others add nothing to it,
-    and a build deceives them more.
+def by_itself(whole: np.ndarray, strangers: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(N, 7), or (7,), what a face is taken for while nobody knows the actor's rest.
 
     Args:
-        said: (N, 7) chances, or (7,), by the readers' names.
+        whole: what the readers of the whole face see. strangers: what is read against people's
+            neutral, by the readers' names; only the one that sees pixels is heard.
     """
-    whole = np.log(np.clip(said["whole"], LEAST_CHANCE, 1.0))
-    out = {}
-    for name, chances in said.items():
-        joint = np.exp(known * np.log(np.clip(chances, LEAST_CHANCE, 1.0)) + (1.0 - known) * whole)
-        out[name] = (joint / joint.sum(-1, keepdims=True)).astype(np.float32)
-    return out | {"whole": said["whole"]}
+    seen = strangers.get("against_pixels")
+    return whole if seen is None else _joint(whole, seen, ALONE)
+
+
+def as_known(
+    said: Mapping[str, np.ndarray], known: float, alone: np.ndarray
+) -> dict[str, np.ndarray]:
+    """What readers say of an actor whose rest is known so far, 0..1: of one who is never seen at
+    rest all say what the face is taken for by itself. On strangers' photographs the others add
+    nothing to it, and a build deceives them more.
+
+    Args:
+        said: (N, 7) chances, or (7,), by the readers' names. alone: the same, see `by_itself`.
+    """
+    return {name: _joint(alone, chances, known) for name, chances in said.items()}
+
+
+def _joint(one: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
+    """Geometric mean of chances (..., 7) in which the other has a share."""
+    said, more = (np.log(np.clip(x, LEAST_CHANCE, 1.0)) for x in (one, other))
+    joint = np.exp((1.0 - share) * said + share * more)
+    return (joint / joint.sum(-1, keepdims=True)).astype(np.float32)
 
 
 def _rest(
-    track: FaceTrack, speaking: np.ndarray | None, reader: AgainstNeutral | None
+    track: FaceTrack, speaking: np.ndarray | None, strangers: Mapping[str, np.ndarray]
 ) -> tuple[np.ndarray, float]:
     """Where the actor is at rest, and how sure that is; nowhere without speech or the numbers."""
-    numbers = numeric_opinions(track.geometry, track.arkit, None, 0.0, reader)
-    if speaking is None or not numbers:
+    if speaking is None or not strangers:
         return np.zeros(len(track)), 0.0
-    return find_rest(track, speaking, numbers["against_neutral"])
+    return find_rest(track, speaking, strangers["against_neutral"])
 
 
 def _least_trust(track: FaceTrack, neutral: np.ndarray | None) -> float:

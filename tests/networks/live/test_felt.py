@@ -59,6 +59,18 @@ def test_pixels_are_seen_against_those_at_rest_where_those_are_known(readers):
     assert "against_pixels" not in felt._latest
 
 
+def test_of_one_who_is_not_known_what_convolutions_give_is_heard_too(readers):
+    looks = chances(JOY)
+    plain, seen = (FeltNow(readers, None) for _ in range(2))
+    plain(frames(Said(looks), 1)[0])
+    seen(frames(Said(looks, pooled=np.zeros(POOLED, np.float32)), 1)[0])
+    np.testing.assert_allclose(plain._latest["whole"], looks / looks.sum(), atol=1e-5)
+    whole = seen._latest["whole"]
+    assert np.abs(whole - plain._latest["whole"]).max() > 0.01
+    for said in seen._latest.values():
+        np.testing.assert_allclose(said, whole, atol=1e-5)
+
+
 def test_a_phone_is_heard_by_its_coefficients_alone(readers):
     felt = FeltNow(readers, RestingLooks())
     felt(Seen(0.0, True, said=Said(chances(JOY))))

@@ -10,9 +10,10 @@ from exprgen.networks.inference.against_neutral import AgainstNeutral as Network
 from exprgen.networks.models.against_neutral import against_neutral
 from exprgen.networks.models.weights_io import WeightsInfo, weights_of
 from exprgen.networks.perception import against_neutral as against_neutral_file
+from exprgen.networks.perception import opinions
 from exprgen.networks.perception.against_neutral import AgainstNeutral
 from exprgen.networks.perception.needed_weights import load_runner
-from exprgen.networks.perception.opinions import as_known, opinions_of
+from exprgen.networks.perception.opinions import as_known, by_itself, opinions_of
 from exprgen.networks.solving.feeling import FeltOverTime
 from exprgen.networks.vocabulary import EXPRESSIONS, NEUTRAL, POOLED
 from exprgen.tests.support import synthetic
@@ -34,13 +35,39 @@ def test_frames_that_are_called_neutral_are_trusted_though_a_pose_would_not():
     assert np.allclose(read(joy, 0.0), read(joy, 0.6), atol=0.02), "a smile that lasts is no rest"
 
 
-def test_who_is_never_seen_at_rest_is_read_by_the_whole_face():
-    whole, small = np.array([0.6, 0.4]), np.array([0.2, 0.8])
-    said = {"whole": whole[None], "no_mouth": small[None]}
-    assert np.allclose(as_known(said, 1.0)["no_mouth"], small)
-    assert np.allclose(as_known(said, 0.0)["no_mouth"], whole)
-    assert 0.2 < as_known(said, 0.5)["no_mouth"][0, 0] < 0.6
-    assert np.array_equal(as_known(said, 0.5)["whole"], whole[None])
+def test_who_is_never_seen_at_rest_is_read_by_the_face_alone():
+    alone, small = np.array([0.6, 0.4]), np.array([0.2, 0.8])
+    said = {"whole": alone[None], "no_mouth": small[None]}
+    assert np.allclose(as_known(said, 1.0, alone[None])["no_mouth"], small)
+    assert np.allclose(as_known(said, 0.0, alone[None])["no_mouth"], alone)
+    assert 0.2 < as_known(said, 0.5, alone[None])["no_mouth"][0, 0] < 0.6
+    assert np.allclose(as_known(said, 0.5, alone[None])["whole"], alone)
+
+
+def test_a_face_by_itself_is_what_pixels_show_seen_alone_and_against_peoples_neutral():
+    whole, against = (np.array([[0.1, 0.9]]), np.array([[0.9, 0.1]]))
+    assert np.array_equal(by_itself(whole, {"against_neutral": against}), whole)
+    both = by_itself(whole, {"against_neutral": whole, "against_pixels": against})
+    assert whole[0, 0] < both[0, 0] < against[0, 0]
+    assert both.sum() == pytest.approx(1.0)
+
+
+def test_a_feeling_of_one_who_shows_no_rest_is_heard_from_what_convolutions_give(monkeypatch):
+    """The readers of pixels say neutral throughout; the one that sees the convolutions, joy."""
+    joy = EXPRESSIONS.index("joy")
+    looks = np.full((30, len(EXPRESSIONS)), 0.05, np.float32)
+    looks[:, NEUTRAL], looks[:, joy] = 0.45, 0.3
+    merry = np.full_like(looks, 0.01)
+    merry[:, joy] = 0.94
+    numbers = {"against_neutral": looks, "against_upper": looks}
+    track = replace(synthetic.face_track(frames=30), expression=looks, readings=None)
+
+    def read(found: dict) -> np.ndarray:
+        monkeypatch.setattr(opinions, "numeric_opinions", lambda *_, **__: found)
+        return opinions_of(track, None, 0.0, np.ones(30))["whole"].argmax(1)
+
+    assert (read(numbers) == NEUTRAL).all()
+    assert (read(numbers | {"against_pixels": merry}) == joy).all()
 
 
 def taught(**config) -> AgainstNeutral:
