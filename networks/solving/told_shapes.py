@@ -12,7 +12,7 @@ from .actor import ActorRelations
 from .drawn_shapes import CURVES, FROWN, raised, sure
 from .mouth_motion import quick
 from .relations import FORWARD, INDEX, JAW, LIP_GAPS, LOWER_LIP, RELATIONS, SIDES, UPPER_LIP, WIDTH
-from .smoothing import FEELING_HERTZ, slow
+from .smoothing import FEELING_HERTZ, slow, without_dips
 from .targets import FULL, FULL_AND_FORWARD, Geometry, kind_of
 
 LEAST_ROUND, MOST_ROUND = 1.2, 2.0
@@ -39,6 +39,8 @@ OPEN_FROM, OPEN_WHOLE = 0.3, 0.5
 PUSHED_FROM, PUSHED_WHOLE = 0.01, 0.03
 """Eye distances by which corners are bent up where a smile may push brows down, and where it
 does."""
+BETWEEN_SMILES = 3.0
+"""Seconds between smiles in which brows don't fall to rise again."""
 DEEPER = 1.0
 """Share by which frowns are made deeper, and half of it closer, where there is room."""
 TOUCH_HERTZ = 3.0
@@ -201,6 +203,7 @@ def unfrowned(
     rest = geometry.response.rest
     bend = slow(times, actor.moved[:, CURVES].mean(1), FEELING_HERTZ)
     smile = np.clip((bend - PUSHED_FROM) / (PUSHED_WHOLE - PUSHED_FROM), 0.0, 1.0)
+    smile = slow(times, without_dips(times, smile, BETWEEN_SMILES), FEELING_HERTZ)
     pushed = 1.0 - sure(actor.trust) * (1.0 - smile)
     for side in SIDES:
         inner = INDEX[f"brow_inner_{side}"]
