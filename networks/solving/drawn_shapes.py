@@ -1,4 +1,4 @@
-"""An actor's smiles, sneers and raised brows, as drawn faces make them.
+"""An actor's smiles, sneers, pouts and raised brows, as drawn faces make them.
 
 What a person's face does and what reads the same on a drawn one differ: gums that are not there,
 lids that a tracker doesn't see rise, brows that would worry.

@@ -1,7 +1,8 @@
 """Targets of what the tracker's coefficients know better than its landmarks do.
 
 How far lips reach forward and how round they are, how high a mouth lies over a phrase, how a chin
-hangs beside the opening of the lips, and whether a brow that is low frowns.
+hangs beside the opening of the lips, whether a brow that is low frowns, and how
+deep a frown is.
 """
 
 from __future__ import annotations
