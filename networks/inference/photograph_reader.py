@@ -25,7 +25,7 @@ class PhotographReader:
 
     def __init__(self, weights: Weights):
         config = weights.info.config
-        heads, hidden = int(config.get("heads", 6)), int(config.get("hidden", 128))
+        heads, hidden = int(config.get("heads", 4)), int(config.get("hidden", 40))
         self.under = str(config.get("under", ""))
         tensors = Tensors(weights)
         self._mean = tensors.take("mean", LOOKED_AND_MEASURED)

@@ -17,7 +17,7 @@ from ..vocabulary import EXPRESSIONS, POOLED
 from .layouts import LOOKED, LOOKED_AND_MEASURED, MOST_APART, OF_TEACHER
 from .registry import register_network
 
-DROPOUT = 0.3
+DROPOUT = 0.2
 
 
 class PhotographReader(nn.Module):
@@ -76,7 +76,7 @@ def _head(inputs: int, hidden: int) -> nn.Sequential:
 
 
 @register_network
-def photograph_reader(heads: int = 6, hidden: int = 128, under: str = "") -> PhotographReader:
+def photograph_reader(heads: int = 4, hidden: int = 40, under: str = "") -> PhotographReader:
     """Photograph reader: features of the teacher and the HCNNs, geometric features and coefficients
     -> logarithms of the chances of the seven by each of its heads."""
     return PhotographReader(heads, hidden, under)
