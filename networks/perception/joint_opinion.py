@@ -87,10 +87,10 @@ class PerceptionRunner:
         self._learned = _mean_prior(told, bool(teacher))
         self.prior = leaning(self._learned, EVEN_READING)
         self._photographs, self.prior_of_pictures = None, self.prior
-        if photographs and teacher and second:
-            learned = photographs.info.training
+        learned = photographs.info.training if photographs else {}
+        if teacher and second and len(learned.get("usual", ())) == len(EXPRESSIONS):
             self._photographs = fitted(PhotographReader, photographs)
-            self._photographs_learned = learned["prior"]
+            self._photographs_learned = learned.get("prior", ())
             self.prior_of_pictures = mixed(learned["usual"], EVEN_PHOTOGRAPHS)
         self._upper_learned = upper.info.training.get("prior", ()) if upper else ()
         small = {name: fitted(table1, read[name]) for name in self._small}
