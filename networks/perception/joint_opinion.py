@@ -19,7 +19,13 @@ from ..inference.teacher import Teacher
 from ..inference.upper_look import UpperLook
 from ..models.face_input import grey_faces
 from ..models.weights_file import Weights, WeightsInfo, read_weights
-from ..vocabulary import ARKIT_CHANNELS, GEOMETRIC_FEATURES, POOLED, REGISTERED_SIZE
+from ..vocabulary import (
+    ARKIT_CHANNELS,
+    EXPRESSIONS,
+    GEOMETRIC_FEATURES,
+    POOLED,
+    REGISTERED_SIZE,
+)
 from .prior import EVEN_PHOTOGRAPHS, EVEN_READING, leaning, leaning_to, mixed, unprejudiced
 
 TEACHER_SHARE = 0.6
