@@ -128,6 +128,8 @@ class PhotographTask:
         to, found = mixed(usual_frequencies(self.parts[0].data), EVEN_PHOTOGRAPHS), {}
         for of, part, looks in zip(("", "posed "), self.parts, self.looks, strict=False):
             data, rows = part.data, part.data.rows(VALIDATION)
+            if not len(rows):
+                continue
             seen = looks[:AS_THEY_ARE, rows]
             said = photograph_opinion(model, seen, data.geometry[rows], data.arkit[rows])
             measured = measures(leaning_to(said, self.prior, to), data.targets[rows])
