@@ -269,7 +269,7 @@ def _recorder(request: AnalyseRequest, reader, readers: _Readers) -> TrackRecord
         fps=reader.fps,
         face=request.face,
         stills=reader.stills,
-        prior=readers.runner.prior,
+        prior=readers.runner.prior_of_pictures if reader.stills else readers.runner.prior,
         pooled_by=readers.runner.pooled_by,
         stamp=stamp(request.reference),
         sound=None if reader.stills else sound_start(request.reference[0]),

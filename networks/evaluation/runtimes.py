@@ -18,8 +18,16 @@ from ..models.coefficient_reader import coefficient_opinion
 from ..models.face_input import grey_faces
 from ..models.headset import headset_codes
 from ..models.kind import character_chance
-from ..models.layouts import AFFECT_INPUTS, MEASURED, SHARED_LAYERS, TIME_INPUTS, TIME_REACH
+from ..models.layouts import (
+    AFFECT_INPUTS,
+    LOOKED,
+    MEASURED,
+    SHARED_LAYERS,
+    TIME_INPUTS,
+    TIME_REACH,
+)
 from ..models.mouth_reader import mouth_opinion
+from ..models.photograph_reader import photograph_opinion
 from ..models.teacher import teacher_opinion
 from ..models.weights_file import Weights, read_weights
 from ..models.weights_io import load_network
@@ -139,6 +147,12 @@ def _coefficients(made, network, weights: Weights) -> tuple[Way, Way]:
     return lambda: coefficient_opinion(network, geometry, arkit), lambda: made(geometry, arkit)
 
 
+def _photograph(made, network, weights: Weights) -> tuple[Way, Way]:
+    looked = _rng().random((2, FACES, LOOKED))
+    given = looked, _rng().random((FACES, 9)), _rng().random((FACES, 52))
+    return lambda: photograph_opinion(network, *given), lambda: made(*given)
+
+
 def _mlp(made, network, weights: Weights) -> tuple[Way, Way]:
     units = _rng().uniform(-1, 1, (FACES, weights.info.config["inputs"])).astype(np.float32)
     return lambda: network(torch.from_numpy(units)).numpy(), lambda: made(units)
@@ -198,6 +212,7 @@ _WAYS = {
     "kind": _kind,
     "mouth_reader": _mouth,
     "coefficient_reader": _coefficients,
+    "photograph_reader": _photograph,
     "against_neutral": _against,
     "time_reader": _over_time,
     "affect_reader": _affect,

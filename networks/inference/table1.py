@@ -136,12 +136,15 @@ class FaceReaders:
     ) -> dict[str, np.ndarray]:
         """Faces (B, 1, size, size) from `grey_faces` and each 3D-CNN's second input -> by name,
         a classifier's logits (2, B, 7) of the faces and their mirror images, or (1, B, 7) of the
-        faces alone, a 3D-CNN's unit values (B, outputs)."""
+        faces alone, a 3D-CNN's unit values (B, outputs); and, where mirror images are looked at, as
+        "pooled NAME" what a classifier's convolutions give of both (2, B, 64)."""
         looks = 2 if mirrored and self._classifiers else 1
         seen = np.concatenate([faces, faces[..., ::-1]]) if looks == 2 else faces
         second = {_extra(n): extra[n] for n, r in self._regressors.items() if r.extra}
         found = self._looks[looks](faces=every_second(seen), **second)
-        result = {n: found[f"out {n}"].reshape(looks, len(faces), -1) for n in self._classifiers}
+        given = {n: f"out {n}" for n in self._classifiers}
+        given |= {pooled_name(n): pooled_name(n) for n in self._classifiers if looks > 1}
+        result = {n: found[of].reshape(looks, len(faces), -1) for n, of in given.items()}
         for name, regressor in self._regressors.items():
             units = found[f"out {name}"]
             result[name] = np.clip(units, -1.0, 1.0) if regressor.bounded else units
@@ -152,6 +155,7 @@ class FaceReaders:
         widths = {n: r.outputs for n, r in self._regressors.items()}
         return {
             **{n: np.zeros((2, 0, c.outputs), np.float32) for n, c in self._classifiers.items()},
+            **{pooled_name(n): np.zeros((2, 0, CHANNELS), np.float32) for n in self._classifiers},
             **{n: np.zeros((0, width), np.float32) for n, width in widths.items()},
         }
 
@@ -160,8 +164,10 @@ class FaceReaders:
         x = graph.input("faces", batch, 4, side, side)
         outputs: Outputs = {}
         for name, network in self._classifiers.items():
-            layer = network.head(graph, graph.pooled(network.maps(graph, x)), None)
-            outputs[f"out {name}"] = layer, (batch, network.outputs)
+            pooled = graph.pooled(network.maps(graph, x))
+            outputs[f"out {name}"] = network.head(graph, pooled, None), (batch, network.outputs)
+            if looks > 1:
+                outputs[pooled_name(name)] = pooled, (batch, CHANNELS)
         count = batch // looks
         for name, network in self._regressors.items():
             shared = max((network.shared_with(c) for c in self._classifiers.values()), default=0)
@@ -200,6 +206,11 @@ def every_second_weight(weight: np.ndarray) -> np.ndarray:
 def _side(size: int) -> int:
     """The side of each of `every_second`'s pictures of faces of this size."""
     return (size + 1) // 2 + _STEM // 2
+
+
+def pooled_name(name: str) -> str:
+    """What a classifier's convolutions give goes by this name."""
+    return f"pooled {name}"
 
 
 def _extra(name: str) -> str:

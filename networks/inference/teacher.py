@@ -47,12 +47,13 @@ class Teacher:
     def __call__(self, faces: np.ndarray, mirrored: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Faces (B, 1, size, size) from `grey_faces` -> probabilities float32 (B, 7): the geometric
         mean of what it says of them and of their mirror images, since an expression has no side, or
-        of the faces alone; and float32 (B, POOLED) what its convolutions give of the faces as they
-        are, pooled."""
+        of the faces alone; and float32 (L, B, POOLED) what its convolutions give, pooled, of the
+        faces as they are and, where it looks at those, of their mirror images."""
         seen = np.concatenate([faces, faces[..., ::-1]]) if mirrored else faces
         found = self._network(faces=seen)
         looks = np.log(softmax(found["logits"]).clip(1e-30)).reshape(1 + mirrored, len(faces), -1)
-        return softmax(looks.mean(0)), found["pooled"][: len(faces)]
+        pooled = found["pooled"].reshape(1 + mirrored, len(faces), -1)
+        return softmax(looks.mean(0)), pooled
 
     def _build(self, graph: Graph, batch: int) -> Outputs:
         x = graph.input("faces", batch, 1, self.size, self.size)

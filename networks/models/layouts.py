@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES
+from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES, POOLED
 
 CHANNELS = 64
 
@@ -85,6 +85,14 @@ UPPER_MEASURED = tuple(
 """Places of those among them that speech hardly moves."""
 MOST_APART = 6.0
 """Deviations from the mean beyond which a measurement says no more."""
+
+LOOKED = POOLED + 2 * CHANNELS
+"""Numbers that convolutions give of a face, pooled: the teacher's, HCNN's, the second HCNN's."""
+OF_TEACHER = POOLED + MEASURED + len(ARKIT_CHANNELS)
+"""Numbers that a photograph reader's head looks at which doesn't see the HCNNs': the teacher's,
+measurements, roots of the coefficients."""
+LOOKED_AND_MEASURED = OF_TEACHER + LOOKED - POOLED
+"""The same of one that does."""
 
 TIME_STEP = 0.05
 """Seconds between two moments that the reader over time looks at."""

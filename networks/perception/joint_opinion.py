@@ -13,14 +13,21 @@ from ..errors import UsageError
 from ..inference.coefficient_reader import CoefficientReader, joint_opinion
 from ..inference.network import softmax
 from ..inference.opening import fitted
-from ..inference.table1 import FaceReaders, Table1, table1
+from ..inference.photograph_reader import PhotographReader
+from ..inference.table1 import FaceReaders, Table1, pooled_name, table1
 from ..inference.teacher import Teacher
 from ..inference.upper_look import UpperLook
 from ..models.face_input import grey_faces
 from ..models.weights_file import Weights, WeightsInfo, read_weights
-from ..vocabulary import ARKIT_CHANNELS, GEOMETRIC_FEATURES, POOLED, REGISTERED_SIZE
+from ..vocabulary import (
+    ARKIT_CHANNELS,
+    EXPRESSIONS,
+    GEOMETRIC_FEATURES,
+    POOLED,
+    REGISTERED_SIZE,
+)
 from .look_times import FACES_A_PASS
-from .prior import EVEN_READING, leaning, unprejudiced
+from .prior import EVEN_PHOTOGRAPHS, EVEN_READING, leaning, leaning_to, mixed, unprejudiced
 
 TEACHER_SHARE = 0.6
 """Of the teacher in what is seen in the pixels (0.5 to 0.85 are as good on ferplus/val); the small
@@ -47,12 +54,15 @@ class PerceptionRunner:
             of its own.
         teacher: the larger network, which is asked where the small ones are not sure.
         coefficients: joins in the classifier's opinion wherever geometry and arkit are given.
+        photographs: reads single pictures in place of all of them, wherever the teacher, both HCNNs
+            and the measurements are there.
         pooled_by: tell what the teacher's convolutions give of a clip's faces, which is then asked
             of each of them: the teacher's digest, "" where that is not wanted.
 
     Attributes:
         pooled_by: the same, "" without a teacher.
         prior: (7,) what the answers still lean to, sums to 1; empty if the weights don't tell.
+        prior_of_pictures: the same of answers on single pictures.
 
     Raises:
         ModelError: weights are not those of the network that they name.
@@ -67,6 +77,7 @@ class PerceptionRunner:
         upper: Weights | None = None,
         teacher: Weights | None = None,
         coefficients: Weights | None = None,
+        photographs: Weights | None = None,
         pooled_by: str = "",
     ):
         self._teacher = fitted(Teacher, teacher) if teacher else None
@@ -79,6 +90,12 @@ class PerceptionRunner:
         told = [read[name].info for name in self._small] + ([teacher.info] if teacher else [])
         self._learned = _mean_prior(told, bool(teacher))
         self.prior = leaning(self._learned, EVEN_READING)
+        self._photographs, self.prior_of_pictures = None, self.prior
+        learned = photographs.info.training if photographs else {}
+        if teacher and second and len(learned.get("usual", ())) == len(EXPRESSIONS):
+            self._photographs = fitted(PhotographReader, photographs)
+            self._photographs_learned = learned.get("prior", ())
+            self.prior_of_pictures = mixed(learned["usual"], EVEN_PHOTOGRAPHS)
         self._upper_learned = upper.info.training.get("prior", ()) if upper else ()
         small = {name: fitted(table1, read[name]) for name in self._small}
         if upper:
@@ -129,6 +146,7 @@ class PerceptionRunner:
         Returns:
             "expression": float32 (B, 7) probabilities in the order of EXPRESSIONS, the joint
             opinion on the face and its mirror image, its leaning to frequent classes partly undone;
+            where mirror images are looked at and the photograph reader is there, what that says;
             "no_mouth": the same of the upper part of the face alone, where the upper look is there;
             "pooled": float32 (B, POOLED) what the teacher's convolutions give of the faces as they
             are, where it is wanted and they are not mirrored;
@@ -144,13 +162,18 @@ class PerceptionRunner:
             for n in (*self._small, UPPER)
             if n in read
         }
-        # Not the geometric mean: whoever knows a kind of face must be heard by who does not.
-        expression = sum(looked[name] for name in self._small) / len(self._small)
-        numbers = None
-        if self.coefficients is not None and geometry is not None and arkit is not None:
-            numbers = self.coefficients(geometry, arkit)
-        expression, seen = self._with_teacher(expression, numbers, faces, mirrored)
-        found = {"expression": _even(_joined(expression, numbers), self._learned)}
+        measured = None if geometry is None or arkit is None else (geometry, arkit)
+        seen = None
+        if mirrored and measured and self._photographs is not None:
+            found = {"expression": self._photographed(faces, read, *measured)}
+        else:
+            # Not the geometric mean: whoever knows a kind of face must be heard by who does not.
+            expression = sum(looked[name] for name in self._small) / len(self._small)
+            numbers = None
+            if self.coefficients is not None and measured:
+                numbers = self.coefficients(*measured)
+            expression, seen = self._with_teacher(expression, numbers, faces, mirrored)
+            found = {"expression": _even(_joined(expression, numbers), self._learned)}
         if UPPER in looked:
             found["no_mouth"] = _even(looked[UPPER], self._upper_learned)
         if seen is not None:
@@ -221,8 +244,22 @@ class PerceptionRunner:
             said, given = self._teacher(grey_faces(faces[part], self._teacher.size), mirrored)
             joint[part] += share[part, None] * (said - joint[part])
             if seen is not None:
-                seen[part] = given
+                seen[part] = given[0]
         return joint, seen
+
+    def _photographed(
+        self, faces: np.ndarray, read: Mapping[str, np.ndarray], geometry, arkit
+    ) -> np.ndarray:
+        """What the photograph reader says (B, 7) of faces through which the small networks have
+        passed."""
+        given = np.zeros((2, len(faces), POOLED), np.float32)
+        for i in range(0, len(faces), FACES_A_PASS):
+            part = slice(i, i + FACES_A_PASS)
+            given[:, part] = self._teacher(grey_faces(faces[part], self._teacher.size))[1]
+        looked = np.concatenate([given, *(read[pooled_name(n)] for n in self._small)], 2)
+        said = self._photographs(looked, geometry, arkit)
+        to = self.prior_of_pictures
+        return leaning_to(said, self._photographs_learned, to).astype(np.float32)
 
     def _second_inputs(self, faces, geometry, arkit) -> dict[str, np.ndarray]:
         given = {

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _ADVISERS = ("second", "upper", "teacher", "coefficients")
 _NETWORKS = ("hcnn", "upper_look", "teacher", "coefficient_reader")
+_OF_PICTURES = "photograph_reader"
 
 
 def needed_weights(profiles: list[RigProfile]) -> dict[str, Path]:
@@ -78,14 +79,15 @@ def adviser_weights() -> dict[str, Path]:
 def solving_weights(profiles: list[RigProfile]) -> list[Path]:
     """The weight files that have a say in what these characters do, the primary first; those that
     are missing are left out."""
-    others = (find_weights(name) for name in ("mouth_reader", "against_neutral"))
+    others = (find_weights(name) for name in ("mouth_reader", "against_neutral", _OF_PICTURES))
     advisers = [*adviser_weights().values(), *others]
     paths = [*needed_weights(profiles).values(), *advisers]
     return [path for path in paths if path.is_file()]
 
 
 def load_advisers() -> dict:
-    """The weights of `adviser_weights`; None for what is not there.
+    """The weights of `adviser_weights`, None for what is not there, and "photographs", the
+    photograph reader, where it was taught by the networks that are there.
 
     Raises:
         ModelError: a file is damaged.
@@ -93,10 +95,21 @@ def load_advisers() -> dict:
     from ..models.weights_file import read_weights
 
     networks = dict(zip(_ADVISERS, _NETWORKS, strict=True))
-    return {
+    found = {
         name: read_weights(path, networks[name]) if path.is_file() else None
         for name, path in adviser_weights().items()
     }
+    return found | {"photographs": _photograph_reader()}
+
+
+def _photograph_reader():
+    """Its weights; None without, or where other networks than those that are there taught it."""
+    from ..models.weights_file import read_weights
+    from .pooled import looked_by
+
+    path = find_weights(_OF_PICTURES)
+    weights = read_weights(path, _OF_PICTURES) if path.is_file() else None
+    return weights if weights and weights.info.config.get("under") == looked_by() else None
 
 
 def load_mapping(primary: RigProfile, secondary: RigProfile):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from ..inference.opening import fitted
 from ..inference.teacher import Teacher
 from ..models.face_input import grey_faces
 from ..models.weights_file import file_digest, read_weights
-from ..models.weights_places import find_weights
+from ..models.weights_places import POSED, file_name, find_weights, weights_folder
 from ..vocabulary import POOLED
 
 NETWORK = "teacher"
@@ -21,6 +23,19 @@ def pooled_by() -> str:
     return file_digest(path) if path.is_file() else ""
 
 
+def looked_by() -> str:
+    """Digests of the networks whose convolutions the photograph reader looks through, the teacher
+    and both HCNNs; "" where one is missing."""
+    paths = looking()
+    return " ".join(map(file_digest, paths)) if all(path.is_file() for path in paths) else ""
+
+
+def looking() -> tuple[Path, Path, Path]:
+    """Their weight files: the teacher's, HCNN's, the second HCNN's."""
+    second = weights_folder() / file_name("hcnn", POSED)
+    return find_weights(NETWORK), find_weights("hcnn"), second
+
+
 def pooled_of(faces: np.ndarray) -> np.ndarray:
     """float32 (N, POOLED) of registered faces uint8 (N, H, W).
 
@@ -29,7 +44,7 @@ def pooled_of(faces: np.ndarray) -> np.ndarray:
     """
     look = fitted(Teacher, read_weights(find_weights(NETWORK), NETWORK))
     parts = [
-        look(grey_faces(np.asarray(faces[i : i + BATCH]), look.size), mirrored=False)[1]
+        look(grey_faces(np.asarray(faces[i : i + BATCH]), look.size), mirrored=False)[1][0]
         for i in range(0, len(faces), BATCH)
     ]
     return np.concatenate(parts or [np.zeros((0, POOLED), np.float32)])

@@ -144,12 +144,14 @@ def test_the_teacher_at_other_sizes_than_its_own():
         x = np.random.default_rng(2).standard_normal((1, 1, size, size)).astype(np.float32)
         look = Teacher(weights_of(network, info))
         theirs = teacher_opinion(network, torch.from_numpy(x))
+        both = torch.from_numpy(np.stack([x[0], x[0, ..., ::-1]]).copy())
         with torch.inference_mode():
-            features = network.pooled(torch.from_numpy(x)).numpy()
+            features = network.pooled(both).numpy()[:, None]
         for mirrored in (True, False):
             found, pooled = look(x, mirrored)
-            assert pooled.shape == (1, POOLED)
-            np.testing.assert_allclose(pooled, features, atol=1e-5 * np.abs(features).max())
+            assert pooled.shape == (1 + mirrored, 1, POOLED)
+            wanted = features[: 1 + mirrored]
+            np.testing.assert_allclose(pooled, wanted, atol=1e-5 * np.abs(features).max())
             if mirrored:
                 np.testing.assert_allclose(found, theirs, atol=LARGEST_DIFFERENCE)
 

@@ -17,6 +17,7 @@ from exprgen.networks.models.layouts import (
     AFFECT_INPUTS,
     CHANNELS,
     KINDS,
+    LOOKED,
     MEASURED,
     TIME_INPUTS,
     TIME_REACH,
@@ -59,6 +60,7 @@ CONFIGS = {
     "time_reader": {},
     "affect_reader": {},
     "against_neutral": {},
+    "photograph_reader": {"heads": 2},
     "upper_look": {},
     "judge": {},
     "teacher": {},
@@ -118,6 +120,7 @@ def test_forward_and_backward(name):
         "time_reader": (torch.randn(2, 2 * TIME_REACH + 1, TIME_INPUTS),),
         "affect_reader": (torch.rand(2, AFFECT_INPUTS),),
         "against_neutral": (torch.rand(2, MEASURED), torch.rand(2, MEASURED)),
+        "photograph_reader": (torch.rand(2, LOOKED), torch.rand(2, 9), torch.rand(2, 52)),
         "upper_look": (torch.randn(2, CHANNELS, UPPER_ROWS * 2, UPPER_ROWS * 2),),
     }.get(name, (face,))
     output = network(*inputs)

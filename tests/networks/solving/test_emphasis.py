@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from exprgen.networks.characters.profile import sample_characters, to_unit
-from exprgen.networks.perception.prior import leaning, unprejudiced
+from exprgen.networks.perception.prior import leaning, leaning_to, mixed, unprejudiced
 from exprgen.networks.solving.emphasis import SHARPEN, SHARPEN_STILLS, emphasise, lid_closing
 from exprgen.networks.vocabulary import EXPRESSIONS, NEUTRAL
 
@@ -159,6 +159,38 @@ def test_what_was_learned_from_rare_pictures_gets_its_say():
     np.testing.assert_allclose(both, unprejudiced(seen, prior, 0.3 + 0.5 * 0.7), rtol=1e-6)
     assert leaning((), 0.3) == ()
     np.testing.assert_allclose(unprejudiced(seen, [1 / 7] * 7), seen / seen.sum())
+
+
+def test_frequencies_between_the_usual_ones_and_even_ones():
+    usual = np.array([0.08, 0.01, 0.02, 0.30, 0.38, 0.10, 0.11])
+    np.testing.assert_allclose(mixed(usual, 0.0), usual)
+    np.testing.assert_allclose(mixed(usual, 1.0), [1 / 7] * 7)
+    np.testing.assert_allclose(sum(mixed(usual, 0.5)), 1.0)
+    seen = np.full((2, 7), 1 / 7)
+    np.testing.assert_allclose(leaning_to(seen, [1 / 7] * 7, usual), [usual] * 2)
+    same = leaning_to(seen, usual, usual)
+    np.testing.assert_allclose(same, seen)
+    # What it leans to is undone by the same frequencies.
+    back = unprejudiced(leaning_to(seen, usual, mixed(usual, 0.5)), mixed(usual, 0.5))
+    np.testing.assert_allclose(back, unprejudiced(seen, usual))
+
+
+def test_answers_weighed_so_give_most_of_what_they_are_weighed_for():
+    """No power of the frequencies gives a larger sum of accuracy and mean recall."""
+    rng = np.random.default_rng(3)
+    usual = np.array([0.08, 0.01, 0.02, 0.30, 0.38, 0.10, 0.11])
+    truth = rng.choice(7, 60_000, p=usual)
+    values = np.eye(7)[truth] * 1.6 + rng.normal(size=(len(truth), 7))
+    chances = np.exp(1.6 * values) * usual
+    chances /= chances.sum(1, keepdims=True)
+
+    def worth(said):
+        right = said.argmax(1) == truth
+        return right.mean() + np.mean([right[truth == k].mean() for k in range(7)])
+
+    best = worth(leaning_to(chances, usual, mixed(usual, 0.5)))
+    powers = [worth(unprejudiced(chances, usual, share)) for share in np.linspace(0, 1, 11)]
+    assert best > max(powers) - 2e-3
 
 
 def test_a_surprised_brow_is_raised_evenly_and_an_open_mouth_stays_open():
