@@ -282,7 +282,7 @@ def targets_for(
     weights[:, FULL_AND_FORWARD] *= 1.0 + (ROUND - 1.0) * actor.pursed[:, None]
     weights[:, FULL] *= np.where(actor.lips_meet, THIN, 1.0)[:, None]
     _set_lips(values, weights, actor, geometry, scale)
-    _set_lids(values, weights, actor, heavier(times, actor), geometry)
+    _set_lids(values, weights, actor, narrowed(times, heavier(times, actor)), geometry)
     can = np.maximum(geometry.high, -geometry.low) > 0.01 * sizes
     return Targets(values, weights * can)
 
@@ -432,11 +432,19 @@ def heavier(times: np.ndarray, actor: ActorRelations) -> np.ndarray:
     return actor.lids * (1.0 - heavy[:, None] * held)
 
 
+def narrowed(times: np.ndarray, lids: np.ndarray) -> np.ndarray:
+    """Shares of the open eye (N, 2), what is held wide open held less so by WIDE; blinks, and looks
+    down, between there and shut as they are: a share of an eye as it is held."""
+    held = slow(times, np.maximum(without_dips(times, lids, BLINK_SECONDS), lids))
+    more = np.maximum(held - 1.0, 0.0)
+    return lids * (1.0 + WIDE * more) / (1.0 + more)
+
+
 def _set_lids(values, weights, actor: ActorRelations, lids, geometry: Geometry) -> None:
     """Gaps of the lids, between the character's own shut and open."""
     rest = geometry.response.rest[LID_GAPS]
     room = np.maximum(geometry.high[LID_GAPS], 1e-3)
-    wide = WIDE * np.maximum(lids - 1.0, 0.0) * rest
+    wide = np.maximum(lids - 1.0, 0.0) * rest
     wide = room * np.tanh(wide / room)
     values[:, LID_GAPS] = geometry.lids + np.minimum(lids, 1.0) * (rest - geometry.lids) + wide
     shut = actor.lids <= 0

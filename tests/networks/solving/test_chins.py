@@ -19,6 +19,7 @@ from exprgen.networks.solving.targets import (
     _centred,
     bound_targets,
     heavier,
+    narrowed,
 )
 from exprgen.networks.solving.told_shapes import _opened_downwards
 from exprgen.tests.support import acted
@@ -135,6 +136,17 @@ def test_eyes_that_blink_often_are_not_heavy_and_those_under_a_scowl_are(mira):
     calm, scowling = (heavier(TIMES, replace(held, moved=m)) for m in (actor.moved, low))
     assert (calm < held.lids).all()
     assert (scowling < calm - 0.05).all()
+
+
+def test_eyes_held_wide_are_shown_less_so_and_blink_by_the_same_shares():
+    blink = np.ones((FRAMES, 1))
+    blink[48:52, 0] = 0.6, 0.0, 0.3, 0.8
+    for held in (0.7, 1.0):
+        calm = held * blink
+        assert narrowed(TIMES, calm) == pytest.approx(calm)
+    wide = narrowed(TIMES, 1.4 * blink)
+    assert 1.05 < wide[0] < 1.3
+    assert wide == pytest.approx(wide[0] * blink)
 
 
 def test_a_pursed_mouth_goes_aside_by_more_than_an_error():
