@@ -196,7 +196,8 @@ def relation_fit(
     low, high = _limits(controls, values - geometry.response.rest, prior)
     high = _held_back(controls, prior, low, high, actor.lips_meet)
     held = 1.0 - without_dips(times, 1.0 - actor.lips_meet, SOUND)
-    bound = bound_targets(values, aim.weights, geometry, actor.lips_meet, held)
+    touching = actor.lips_meet * (1.0 - actor.pursed)
+    bound = bound_targets(values, aim.weights, geometry, touching, held)
     return Fit(geometry.bound, bound.values, bound.weights, prior, hold, low, high)
 
 

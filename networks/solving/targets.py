@@ -66,8 +66,8 @@ CHIN_APART = 15.0
 """The same for how low the chin hangs beside the lips' opening, less by the share of its own motion
 by which a character's jaw parts the lips further: a cartoon's chin can't be told from its mouth."""
 BEHIND = 2.5
-"""Factor on that weight where lips touch, in addition to BESIDE: a jaw that hangs behind a "p" is
-most of what is seen of it, and costs lips nothing that chin raisers and pursing can make good;"""
+"""Factor on that weight where lips touch that aren't pursed, in addition to BESIDE: a jaw that
+hangs behind a "p" is most of what is seen of it. Pursed ones would lose their roundness;"""
 MEETING = 0.1
 """and where they are held together for longer."""
 SIDEWAYS = [
@@ -205,12 +205,12 @@ def bound_targets(
     """Targets (N, K) and their weights with those of `Geometry.bound`'s measure beside them.
 
     Args:
-        touching: (N,) bool, the lips touch.
+        touching: (N,) 0..1, how far the lips touch that aren't pursed.
         held: (N,) 0..1, how far lips are held together, longer than a sound: a chin must not part
             them.
     """
     apart = CHIN_APART / WEIGHTS["jaw_height"] * _chin_alone(geometry.bound) * weights[:, JAW]
-    apart = apart * np.where(touching, BEHIND, 1.0) * (1.0 - (1.0 - MEETING) * held)
+    apart = apart * (1.0 + (BEHIND - 1.0) * touching) * (1.0 - (1.0 - MEETING) * held)
     return Targets(np.c_[values, values @ _chin_apart()], np.c_[weights, apart])
 
 
