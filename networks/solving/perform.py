@@ -196,7 +196,7 @@ def relation_fit(
     low, high = _limits(controls, values - geometry.response.rest, prior)
     high = _held_back(controls, prior, low, high, actor.lips_meet)
     held = 1.0 - without_dips(times, 1.0 - actor.lips_meet, SOUND)
-    touching = actor.lips_meet * (1.0 - actor.pursed)
+    touching = actor.lips_meet & (actor.pursed <= 0.0)
     bound = bound_targets(values, aim.weights, geometry, touching, held)
     return Fit(geometry.bound, bound.values, bound.weights, prior, hold, low, high)
 

@@ -67,7 +67,8 @@ CHIN_APART = 15.0
 by which a character's jaw parts the lips further: a cartoon's chin can't be told from its mouth."""
 BEHIND = 2.5
 """Factor on that weight where lips touch that aren't pursed, in addition to BESIDE: a jaw that
-hangs behind a "p" is most of what is seen of it. Pursed ones would lose their roundness;"""
+hangs behind a "p" is most of what is seen of it. Pursed ones would lose their roundness, and a
+cartoon's their width, so for it the factor is less by that share as well;"""
 MEETING = 0.1
 """and where they are held together for longer."""
 SIDEWAYS = [
@@ -205,12 +206,13 @@ def bound_targets(
     """Targets (N, K) and their weights with those of `Geometry.bound`'s measure beside them.
 
     Args:
-        touching: (N,) 0..1, how far the lips touch that aren't pursed.
+        touching: (N,) bool, the lips touch and aren't pursed.
         held: (N,) 0..1, how far lips are held together, longer than a sound: a chin must not part
             them.
     """
-    apart = CHIN_APART / WEIGHTS["jaw_height"] * _chin_alone(geometry.bound) * weights[:, JAW]
-    apart = apart * (1.0 + (BEHIND - 1.0) * touching) * (1.0 - (1.0 - MEETING) * held)
+    alone = _chin_alone(geometry.bound)
+    apart = CHIN_APART / WEIGHTS["jaw_height"] * alone * weights[:, JAW]
+    apart = apart * (1.0 + (BEHIND - 1.0) * alone * touching) * (1.0 - (1.0 - MEETING) * held)
     return Targets(np.c_[values, values @ _chin_apart()], np.c_[weights, apart])
 
 

@@ -49,7 +49,7 @@ def test_what_binds_beside_the_relations_is_the_chin_over_the_opening(mira):
 def test_a_chin_binds_less_where_lips_are_held_together(mira):
     geometry = mira[2]
     values = np.tile(geometry.response.rest, (3, 1))
-    touching, held = np.array([0.0, 1.0, 1.0]), np.array([0.0, 0.0, 1.0])
+    touching, held = np.array([False, True, True]), np.array([0.0, 0.0, 1.0])
     bound = bound_targets(values, np.ones_like(values), geometry, touching, held)
     apart, touch, shut = bound.weights[:, -1]
     assert touch > apart > 2.0 * shut
