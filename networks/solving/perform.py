@@ -16,6 +16,7 @@ from ..track import FaceTrack, RigTrack
 from ..tracking.lost_frames import fill_lost
 from .actor import ActorRelations, actor_relations
 from .by_channels import calm_coefficients
+from .contact import BLINK_SECONDS
 from .controls import selected_rows
 from .drawn_shapes import WIDE, over_teeth, pouting, raising, smiling, wrinkling
 from .fit import Fit
@@ -42,6 +43,10 @@ SIDEWAYS_CHANNELS = {
 """Channel that moves a part to one side -> (relation, its sign then)."""
 BLINKS = ("blink_left", "blink_right")
 """Roles of the controls that shut an eye, in the order of `ActorRelations.lids`."""
+SQUINTS = ("eyeSquintLeft", "eyeSquintRight")
+"""Channels that squint, in the order of `ActorRelations.lids`."""
+BLINK_DIPS = 0.3
+"""Share of the open eye by which lids come down in what is surely a blink."""
 PURSING = ("mouthFunnel", "mouthPucker")
 """Channels that purse the lips."""
 SOUND = 0.45
@@ -195,11 +200,12 @@ def relation_fit(
     prior = plain + share * along(more, own, controls, geometry, certain) * more
     hold = np.array([_hold(c) for c in controls])
     prior[:, ~np.isfinite(hold)] = felt[:, ~np.isfinite(hold)]
-    prior = _shut_by_their_own(prior, controls, actor)
+    prior = _shut_by_their_own(_unsquinted(times, prior, controls, actor), controls, actor)
     low, high = _limits(controls, values - geometry.response.rest, prior)
     high = _held_back(controls, prior, low, high, actor.lips_meet)
     held = 1.0 - without_dips(times, 1.0 - actor.lips_meet, SOUND)
-    bound = bound_targets(values, aim.weights, geometry, held)
+    touching = actor.lips_meet & (actor.pursed <= 0.0)
+    bound = bound_targets(values, aim.weights, geometry, touching, held)
     return Fit(geometry.bound, bound.values, bound.weights, prior, hold, low, high)
 
 
@@ -229,6 +235,24 @@ def _shut_by_their_own(
         if control.role in BLINKS:
             shut = np.clip(1.0 - 2.0 * actor.lids[:, BLINKS.index(control.role)], 0.0, 1.0)
             out[:, i] = np.maximum(out[:, i], shut)
+    return out
+
+
+def _unsquinted(
+    times: np.ndarray, prior: np.ndarray, controls: list[Control], actor: ActorRelations
+) -> np.ndarray:
+    """The prior (N, C) without squints that come and go with a blink: the tracker takes each blink
+    for one as well, but it is the upper lid's, and lids that meet half-way are not where a response
+    that knows each alone says they are."""
+    dips = without_dips(times, actor.lids, BLINK_SECONDS) - actor.lids
+    blinks = np.clip(dips / BLINK_DIPS, 0.0, 1.0)
+    out = prior.copy()
+    for i, control in enumerate(controls):
+        sides = np.array([abs(control.channels.get(name, 0.0)) for name in SQUINTS])
+        if sides.sum() > 0.5:
+            held = -without_dips(times, -prior[:, i], BLINK_SECONDS)
+            blink = blinks @ (sides / sides.sum())
+            out[:, i] -= blink * np.maximum(prior[:, i] - held, 0.0)
     return out
 
 

@@ -65,8 +65,12 @@ WEIGHTS = {
 CHIN_APART = 15.0
 """The same for how low the chin hangs beside the lips' opening, less by the share of its own motion
 by which a character's jaw parts the lips further: a cartoon's chin can't be told from its mouth."""
+BEHIND = 2.5
+"""Factor on that weight where lips touch that aren't pursed, in addition to BESIDE: a jaw that
+hangs behind a "p" is most of what is seen of it. Pursed ones would lose their roundness, and a
+cartoon's their width, so for it the factor is less by that share as well;"""
 MEETING = 0.1
-"""Factor on that weight where lips are held together, in addition to BESIDE."""
+"""and where they are held together for longer."""
 SIDEWAYS = [
     i
     for i, (name, r) in enumerate(RELATIONS.items())
@@ -196,16 +200,19 @@ def bound_targets(
     values: np.ndarray,
     weights: np.ndarray,
     geometry: Geometry,
+    touching: np.ndarray,
     held: np.ndarray,
 ) -> Targets:
     """Targets (N, K) and their weights with those of `Geometry.bound`'s measure beside them.
 
     Args:
+        touching: (N,) bool, the lips touch and aren't pursed.
         held: (N,) 0..1, how far lips are held together, longer than a sound: a chin must not part
             them.
     """
-    apart = CHIN_APART / WEIGHTS["jaw_height"] * _chin_alone(geometry.bound) * weights[:, JAW]
-    apart = apart * (1.0 - (1.0 - MEETING) * held)
+    alone = _chin_alone(geometry.bound)
+    apart = CHIN_APART / WEIGHTS["jaw_height"] * alone * weights[:, JAW]
+    apart = apart * (1.0 + (BEHIND - 1.0) * alone * touching) * (1.0 - (1.0 - MEETING) * held)
     return Targets(np.c_[values, values @ _chin_apart()], np.c_[weights, apart])
 
 
@@ -282,7 +289,7 @@ def targets_for(
     weights[:, FULL_AND_FORWARD] *= 1.0 + (ROUND - 1.0) * actor.pursed[:, None]
     weights[:, FULL] *= np.where(actor.lips_meet, THIN, 1.0)[:, None]
     _set_lips(values, weights, actor, geometry, scale)
-    _set_lids(values, weights, actor, heavier(times, actor), geometry)
+    _set_lids(values, weights, actor, narrowed(times, heavier(times, actor)), geometry)
     can = np.maximum(geometry.high, -geometry.low) > 0.01 * sizes
     return Targets(values, weights * can)
 
@@ -432,11 +439,19 @@ def heavier(times: np.ndarray, actor: ActorRelations) -> np.ndarray:
     return actor.lids * (1.0 - heavy[:, None] * held)
 
 
+def narrowed(times: np.ndarray, lids: np.ndarray) -> np.ndarray:
+    """Shares of the open eye (N, 2), what is held wide open held less so by WIDE; blinks, and looks
+    down, between there and shut as they are: a share of an eye as it is held."""
+    held = slow(times, np.maximum(without_dips(times, lids, BLINK_SECONDS), lids))
+    more = np.maximum(held - 1.0, 0.0)
+    return lids * (1.0 + WIDE * more) / (1.0 + more)
+
+
 def _set_lids(values, weights, actor: ActorRelations, lids, geometry: Geometry) -> None:
     """Gaps of the lids, between the character's own shut and open."""
     rest = geometry.response.rest[LID_GAPS]
     room = np.maximum(geometry.high[LID_GAPS], 1e-3)
-    wide = WIDE * np.maximum(lids - 1.0, 0.0) * rest
+    wide = np.maximum(lids - 1.0, 0.0) * rest
     wide = room * np.tanh(wide / room)
     values[:, LID_GAPS] = geometry.lids + np.minimum(lids, 1.0) * (rest - geometry.lids) + wide
     shut = actor.lids <= 0

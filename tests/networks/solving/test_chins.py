@@ -8,6 +8,7 @@ import pytest
 from exprgen.networks.characters.profile import find_character
 from exprgen.networks.characters.response import load_response
 from exprgen.networks.settings import RetargetSettings
+from exprgen.networks.solving import targets
 from exprgen.networks.solving.actor import actor_relations
 from exprgen.networks.solving.perform import solve_relations
 from exprgen.networks.solving.relations import INDEX, JAW, LIP_GAPS, LOWER_LIP, NAMES, WIDTH
@@ -19,6 +20,7 @@ from exprgen.networks.solving.targets import (
     _centred,
     bound_targets,
     heavier,
+    narrowed,
 )
 from exprgen.networks.solving.told_shapes import _opened_downwards
 from exprgen.tests.support import acted
@@ -46,9 +48,11 @@ def test_what_binds_beside_the_relations_is_the_chin_over_the_opening(mira):
 
 def test_a_chin_binds_less_where_lips_are_held_together(mira):
     geometry = mira[2]
-    values = np.tile(geometry.response.rest, (2, 1))
-    bound = bound_targets(values, np.ones_like(values), geometry, np.array([0.0, 1.0]))
-    assert bound.weights[1, -1] < 0.5 * bound.weights[0, -1]
+    values = np.tile(geometry.response.rest, (3, 1))
+    touching, held = np.array([False, True, True]), np.array([0.0, 0.0, 1.0])
+    bound = bound_targets(values, np.ones_like(values), geometry, touching, held)
+    apart, touch, shut = bound.weights[:, -1]
+    assert touch > apart > 2.0 * shut
     assert bound.values[:, -1] == pytest.approx(geometry.bound.rest[-1])
 
 
@@ -122,6 +126,23 @@ def test_a_wide_mouth_is_not_pursed_to_part_its_lips(mira):
     assert solved[20:80, mira[1].controls.index("funnel")].max() < 0.1
 
 
+def test_a_jaw_hangs_behind_lips_that_touch_for_a_sound(mira, monkeypatch):
+    actor = still_actor(mira)
+    said = np.zeros(FRAMES, bool)
+    said[40:44] = said[60:64] = True
+    moved = actor.moved.copy()
+    moved[:, LIP_GAPS] += 0.15 * ~said[:, None]
+    moved[:, LOWER_LIP] -= 0.12 * ~said[:, None]
+    moved[:, JAW] -= np.where(said, 0.12, 0.14)
+    gaps = np.where(said[:, None], 0.0, np.full((FRAMES, 3), 0.15))
+    hanging = replace(actor, moved=moved, lip_gaps=gaps, lips_meet=said)
+    low, apart, _ = chin_and_lips(mira, hanging)
+    monkeypatch.setattr(targets, "BEHIND", 1.0)
+    before, _, _ = chin_and_lips(mira, hanging)
+    assert (low[said] > before[said] + 0.01).all()
+    assert apart[said].max() < 0.01
+
+
 def test_eyes_that_blink_often_are_not_heavy_and_those_under_a_scowl_are(mira):
     actor = still_actor(mira)
     open_ = np.ones((FRAMES, 2))
@@ -135,6 +156,17 @@ def test_eyes_that_blink_often_are_not_heavy_and_those_under_a_scowl_are(mira):
     calm, scowling = (heavier(TIMES, replace(held, moved=m)) for m in (actor.moved, low))
     assert (calm < held.lids).all()
     assert (scowling < calm - 0.05).all()
+
+
+def test_eyes_held_wide_are_shown_less_so_and_blink_by_the_same_shares():
+    blink = np.ones((FRAMES, 1))
+    blink[48:52, 0] = 0.6, 0.0, 0.3, 0.8
+    for held in (0.7, 1.0):
+        calm = held * blink
+        assert narrowed(TIMES, calm) == pytest.approx(calm)
+    wide = narrowed(TIMES, 1.4 * blink)
+    assert 1.05 < wide[0] < 1.3
+    assert wide == pytest.approx(wide[0] * blink)
 
 
 def test_a_pursed_mouth_goes_aside_by_more_than_an_error():
