@@ -107,7 +107,9 @@ class EXPRGEN_OT_delete_take(_Step, bpy.types.Operator):
     take: StringProperty(name="Take")
 
     def invoke(self, context, event):
-        return context.window_manager.invoke_confirm(self, event)
+        return context.window_manager.invoke_confirm(
+            self, event, title=f"Delete {self.take}", confirm_text="Delete"
+        )
 
     def change(self, scene):
         delete_take(self.take)

@@ -10,7 +10,7 @@ from ....networks.vocabulary import REGIONS
 from ..operators import apply
 from ..operators.presets import FOLDER
 from .drawing import Part, button, draw_job, draw_outcome, draw_wrapped, split_column
-from .take_target import draw_target
+from .take_target import apply_text, draw_target
 
 KEYED = (
     ("expression", "Face", "SHAPEKEY_DATA"),
@@ -49,7 +49,7 @@ class EXPRGEN_PT_apply(Part, bpy.types.Panel):
         column.prop(settings, "articulation")
         draw_target(layout, settings)
         if not draw_job(layout, apply.TITLE, 1.4):
-            button(layout, "exprgen.apply", 1.4, icon="ACTION")
+            button(layout, "exprgen.apply", 1.4, text=apply_text(settings), icon="ACTION")
         draw_outcome(layout, apply.TITLE)
 
 

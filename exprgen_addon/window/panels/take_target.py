@@ -9,13 +9,20 @@ from ..take_pieces import target_take
 from .drawing import alert, draw_wrapped
 
 
+def apply_text(settings) -> str:
+    """The button's text, which tells of a new take that was asked for: a line above the button
+    would push what asks for it away from under the mouse."""
+    return "Apply to a New Take" if settings.new_take and takes_in_file() else "Apply"
+
+
 def draw_target(layout, settings) -> None:
-    """A line for a take that is new, or another clip's."""
+    """A line for a take that has a new name, or is another clip's."""
+    if settings.new_take:
+        return
     take = find_take(settings.take)
-    if take is None or settings.new_take:
+    if take is None:
         if takes_in_file():
-            name = "a new take" if settings.new_take else f"the new take {settings.take}"
-            draw_wrapped(layout, f"Keys go to {name}", "ADD", 30)
+            draw_wrapped(layout, f"Keys go to the new take {settings.take}", "ADD", 30)
     elif take.is_live:
         draw_wrapped(layout, f"Keys go to {target_take(settings)}", "ADD", 30)
     elif take.about.parts:

@@ -30,6 +30,7 @@ from exprgen.exprgen_addon.keying.take_list import (
 )
 from exprgen.exprgen_addon.window import applying, references, review, take_pieces
 from exprgen.exprgen_addon.window.operators import apply as operators_apply
+from exprgen.exprgen_addon.window.panels import take_target
 from exprgen.exprgen_addon.window.panels import takes as panels_takes
 from exprgen.tests.networks.footage.test_sound import sounding
 
@@ -310,6 +311,39 @@ def test_an_apply_reaches_the_combined_take_that_is_shown(scene, house):
     bpy.ops.wm.open_mainfile(filepath=bpy.data.filepath)
     assert find_take("Combined").about.parts["brows"] == "Take 2"
     assert heard(bpy.context.scene) == {"Take": True, "Take 2": False}
+
+
+class _Lines:
+    """A layout that counts its labels."""
+
+    def __init__(self):
+        self.lines: list[str] = []
+
+    def column(self, **_):
+        return self
+
+    def row(self, **_):
+        return self
+
+    def label(self, text="", **_):
+        self.lines.append(text)
+
+
+def test_asking_for_a_new_take_moves_nothing_under_the_mouse(scene, house):
+    apply(scene, house, "a")
+
+    def lines() -> list[str]:
+        layout = _Lines()
+        take_target.draw_target(layout, scene.exprgen)
+        return layout.lines
+
+    assert lines() == []
+    assert take_target.apply_text(scene.exprgen) == "Apply"
+    scene.exprgen.new_take = True
+    assert lines() == []
+    assert "New Take" in take_target.apply_text(scene.exprgen)
+    scene.exprgen.new_take, scene.exprgen.take = False, "Another"
+    assert "Another" in " ".join(lines())
 
 
 def test_one_step_takes_it_back(scene, house):
