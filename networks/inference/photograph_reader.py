@@ -30,6 +30,8 @@ class PhotographReader:
         tensors = Tensors(weights)
         self._mean = tensors.take("mean", LOOKED_AND_MEASURED)
         self._deviation = tensors.take("deviation", LOOKED_AND_MEASURED)
+        weight = tensors.take("drawn_weight", 1, LOOKED_AND_MEASURED)
+        self._drawn = weight, tensors.take("drawn_bias", 1)
         self._heads = []
         for k in range(heads):
             inputs = (OF_TEACHER, LOOKED_AND_MEASURED)[k % 2]
@@ -42,14 +44,28 @@ class PhotographReader:
         """looked (L, B, LOOKED) of L looks at the same faces, geometry (B, 9) in fractions of the
         face box, arkit (B, 52) in 0..1 -> float32 (B, 7) probabilities, the geometric mean of what
         all heads say of all looks."""
+        said = [
+            np.log(_through(head, x).clip(1e-30))
+            for x in self._standardised(looked, geometry, arkit)
+            for head in self._heads
+        ]
+        return softmax(np.mean(said, axis=0))
+
+    def drawn(self, looked: np.ndarray, geometry: np.ndarray, arkit: np.ndarray) -> np.ndarray:
+        """Of the same: bool (B,), which faces look drawn in the mean of all looks."""
+        weight, bias = self._drawn
+        looks = self._standardised(looked, geometry, arkit)
+        return np.mean([(x @ weight.T + bias)[:, 0] for x in looks], axis=0) > 0.0
+
+    def _standardised(self, looked, geometry, arkit) -> list[np.ndarray]:
+        """(B, 497) of each look, as models/photograph_reader.py standardises it."""
         measured = [np.asarray(x, np.float32) for x in (geometry, arkit)]
         measured.append(np.sqrt(measured[1].clip(0.0)))
-        said = []
-        for look in np.asarray(looked, np.float32):
-            x = np.concatenate([look[:, :POOLED], *measured, look[:, POOLED:]], 1)
-            x = ((x - self._mean) / self._deviation).clip(-MOST_APART, MOST_APART)
-            said += [np.log(_through(head, x).clip(1e-30)) for head in self._heads]
-        return softmax(np.mean(said, axis=0))
+        given = [
+            np.concatenate([look[:, :POOLED], *measured, look[:, POOLED:]], 1)
+            for look in np.asarray(looked, np.float32)
+        ]
+        return [((x - self._mean) / self._deviation).clip(-MOST_APART, MOST_APART) for x in given]
 
 
 def _through(layers: list[tuple[np.ndarray, np.ndarray]], x: np.ndarray) -> np.ndarray:

@@ -55,7 +55,7 @@ class PerceptionRunner:
         teacher: the larger network, which is asked where the small ones are not sure.
         coefficients: joins in the classifier's opinion wherever geometry and arkit are given.
         photographs: reads single pictures in place of all of them, wherever the teacher, both HCNNs
-            and the measurements are there.
+            and the measurements are there, but for faces that look drawn.
         pooled_by: tell what the teacher's convolutions give of a clip's faces, which is then asked
             of each of them: the teacher's digest, "" where that is not wanted.
 
@@ -146,7 +146,8 @@ class PerceptionRunner:
         Returns:
             "expression": float32 (B, 7) probabilities in the order of EXPRESSIONS, the joint
             opinion on the face and its mirror image, its leaning to frequent classes partly undone;
-            where mirror images are looked at and the photograph reader is there, what that says;
+            where mirror images are looked at and the photograph reader is there, what that says
+            of all that do not look drawn;
             "no_mouth": the same of the upper part of the face alone, where the upper look is there;
             "pooled": float32 (B, POOLED) what the teacher's convolutions give of the faces as they
             are, where it is wanted and they are not mirrored;
@@ -165,15 +166,14 @@ class PerceptionRunner:
         measured = None if geometry is None or arkit is None else (geometry, arkit)
         seen = None
         if mirrored and measured and self._photographs is not None:
-            found = {"expression": self._photographed(faces, read, *measured)}
+            expression, drawn = self._photographed(faces, read, *measured)
+            if len(drawn):
+                small = {name: looked[name][drawn] for name in self._small}
+                those = [numbers[drawn] for numbers in measured]
+                expression[drawn], _ = self._together(small, those, faces[drawn], mirrored)
         else:
-            # Not the geometric mean: whoever knows a kind of face must be heard by who does not.
-            expression = sum(looked[name] for name in self._small) / len(self._small)
-            numbers = None
-            if self.coefficients is not None and measured:
-                numbers = self.coefficients(*measured)
-            expression, seen = self._with_teacher(expression, numbers, faces, mirrored)
-            found = {"expression": _even(_joined(expression, numbers), self._learned)}
+            expression, seen = self._together(looked, measured, faces, mirrored)
+        found = {"expression": expression}
         if UPPER in looked:
             found["no_mouth"] = _even(looked[UPPER], self._upper_learned)
         if seen is not None:
@@ -227,6 +227,19 @@ class PerceptionRunner:
                 read[name] = np.concatenate([p[name] for p in parts], axis)
         return read
 
+    def _together(
+        self, looked: Mapping[str, np.ndarray], measured, faces: np.ndarray, mirrored: bool
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """The joint opinion (B, 7) of all but the photograph reader; what the teacher's
+        convolutions give, see `_with_teacher`."""
+        # Not the geometric mean: whoever knows a kind of face must be heard by who does not.
+        expression = sum(looked[name] for name in self._small) / len(self._small)
+        numbers = None
+        if self.coefficients is not None and measured:
+            numbers = self.coefficients(*measured)
+        expression, seen = self._with_teacher(expression, numbers, faces, mirrored)
+        return _even(_joined(expression, numbers), self._learned), seen
+
     def _with_teacher(
         self, small: np.ndarray, numbers, faces: np.ndarray, mirrored: bool
     ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -249,9 +262,9 @@ class PerceptionRunner:
 
     def _photographed(
         self, faces: np.ndarray, read: Mapping[str, np.ndarray], geometry, arkit
-    ) -> np.ndarray:
+    ) -> tuple[np.ndarray, np.ndarray]:
         """What the photograph reader says (B, 7) of faces through which the small networks have
-        passed."""
+        passed, and which of them look drawn."""
         given = np.zeros((2, len(faces), POOLED), np.float32)
         for i in range(0, len(faces), FACES_A_PASS):
             part = slice(i, i + FACES_A_PASS)
@@ -259,7 +272,8 @@ class PerceptionRunner:
         looked = np.concatenate([given, *(read[pooled_name(n)] for n in self._small)], 2)
         said = self._photographs(looked, geometry, arkit)
         to = self.prior_of_pictures
-        return leaning_to(said, self._photographs_learned, to).astype(np.float32)
+        said = leaning_to(said, self._photographs_learned, to).astype(np.float32)
+        return said, np.flatnonzero(self._photographs.drawn(looked, geometry, arkit))
 
     def _second_inputs(self, faces, geometry, arkit) -> dict[str, np.ndarray]:
         given = {

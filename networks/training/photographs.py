@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +29,14 @@ from ..models.weights_io import ModelCard, WeightsInfo, load_network, save_netwo
 from ..perception.pooled import looked_by, looking
 from ..perception.prior import EVEN_PHOTOGRAPHS, leaning_to, mixed
 from ..vocabulary import EXPRESSIONS
-from .hcnn import named
+from .hcnn import SYNTHETIC_DATA, named
+from .looks_drawn import learn_drawn
 from .shared.augment import AugmentSettings, augment, plain
 from .shared.classifying import HUMAN_LICENCE, measures, shrink
 from .shared.datasets import load_faces
 from .shared.folding import FoldedNetwork, native_bfloat16
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
-from .shared.mixing import PEOPLE_HELP, SHARE_HELP, Pool, draw, pools
+from .shared.mixing import PEOPLE_HELP, SHARE_HELP, Pool, draw, load_people, pools
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.sets import TRAIN, VALIDATION, FaceSet
 
@@ -51,6 +52,7 @@ AS_THEY_ARE = 2
 SHARPENED = 2.0
 """Power of the votes' shares that is learned: on training photographs in folds accuracy and mean
 over classes together gain .4 of a point over the shares themselves, by the label alone nothing."""
+TOLD_DRAWN = f" What looks drawn is told by {SYNTHETIC_DATA} as well."
 MIXED = 0.2
 """Of the beta distribution by which two faces' numbers and votes are mixed."""
 
@@ -74,6 +76,7 @@ class PhotographSettings:
     balance: float = option(0.6, "0: as the data are, 1: every class alike")
     people: str = option("", PEOPLE_HELP)
     people_share: float = option(0.1, SHARE_HELP)
+    drawn: str = option("", "prepared set of synthetic people, whom other networks shall read")
     minutes: float | None = option(None, "shorten the training to this time")
     seed: int = option(0, "seed of everything random")
     threads: int = option(1, "processor threads, 0: all")
@@ -179,8 +182,19 @@ def train(s: PhotographSettings) -> Outcome:
     loop = LoopSettings(minutes=s.minutes, seed=s.seed, evaluate_every=once)
     folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
     outcome = run(task, stages, folder, loop, fixed(s, "kept"), s.resume)
+    outcome = _with_drawn(s, task, outcome)
     _finish(s, task, outcome, config)
     return outcome
+
+
+def _with_drawn(s: PhotographSettings, task: PhotographTask, outcome: Outcome) -> Outcome:
+    """What was learned, with what tells drawn faces, where drawn ones are given."""
+    if not s.drawn:
+        return outcome
+    people = load_people(s.drawn)
+    photographs = (task.parts[0].data, task.looks[0])
+    told = learn_drawn(outcome.model, photographs, (people, looks_at(people, s)))
+    return replace(outcome, metrics=outcome.metrics | told)
 
 
 def _finish(s: PhotographSettings, task: PhotographTask, outcome: Outcome, config: dict) -> None:
@@ -195,15 +209,16 @@ def _finish(s: PhotographSettings, task: PhotographTask, outcome: Outcome, confi
         purpose="Tells the seven expressions in single pictures from what the teacher's and both "
         "HCNNs' convolutions give of them and of their mirror images, and from what the tracker "
         "measures.",
-        data=named(task.parts),
+        data=named(task.parts) + (TOLD_DRAWN if s.drawn else ""),
         licence_of_data=HUMAN_LICENCE,
         split="as the set's own table says (train / val; no person of mux in both)",
         metrics=metrics,
         seed=s.seed,
         command=f"exprgen train photographs --data HED --out {Path(s.out).name}"
         + changed_options(s, "kept"),
-        limits="As good as the networks under it; after a change of one of those it is not used "
-        "until it is trained anew. Photographs of the web: held-in anger it takes for calm.",
+        limits="Faces that look drawn the other readers read. As good as the networks under it; "
+        "after a change of one of those it is not used until it is trained anew. Photographs of "
+        "the web: held-in anger it takes for calm.",
     )
     write_card(s.out, card, info)
     say(f"wrote {s.out}: " + ", ".join(f"{k} {v:.4f}" for k, v in metrics.items()))

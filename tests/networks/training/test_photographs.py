@@ -19,6 +19,7 @@ from exprgen.networks.perception import needed_weights, pooled
 from exprgen.networks.perception.joint_opinion import PerceptionRunner
 from exprgen.networks.perception.prior import EVEN_PHOTOGRAPHS, leaning_to, mixed
 from exprgen.networks.training import photographs as training
+from exprgen.networks.training.looks_drawn import fitted_layer
 from exprgen.networks.training.shared.datasets import synthetic_faces
 from exprgen.networks.vocabulary import EXPRESSIONS, POOLED
 
@@ -61,6 +62,34 @@ def test_every_second_head_looks_through_the_small_networks_too():
     assert changed[2] == 0
 
 
+def test_what_looks_drawn_is_told_by_the_mean_of_all_looks():
+    network, _ = reader()
+    network.drawn_weight[0, 0] = 1.0
+    network.drawn_bias.fill_(0.1)
+    weights = weights_of(network, WeightsInfo("photograph_reader", {"heads": 3, "hidden": 16}))
+    looked, geometry, arkit = given(4)
+    looked[:, :, 0] = 0.4 + np.array([[0.5, -0.5, 0.5, -0.5], [0.5, -0.5, -0.2, 0.0]])
+    said = fitted(PhotographReader, weights).drawn(looked, geometry, arkit)
+    np.testing.assert_array_equal(said, [True, False, True, False])
+    logits = [
+        network.drawn(*(torch.from_numpy(x).float() for x in (o, geometry, arkit))) for o in looked
+    ]
+    np.testing.assert_array_equal(torch.stack(logits).mean(0).numpy() > 0, said)
+    assert not fitted(PhotographReader, reader()[1]).drawn(looked, geometry, arkit).any()
+
+
+def test_what_is_drawn_is_learned_from_both_kinds():
+    rng = np.random.default_rng(3)
+    photographs = torch.from_numpy(rng.normal(0, 1, (600, 5))).float()
+    drawn = torch.from_numpy(rng.normal([2.5, 0, 0, 0, 0], 1, (80, 5))).float()
+    weight, bias = fitted_layer(photographs, drawn)
+    wrong = (photographs @ weight.T + bias > 0).float().mean()
+    missed = (drawn @ weight.T + bias < 0).float().mean()
+    assert wrong < 0.15
+    assert missed < 0.15
+    assert weight[0].abs().argmax() == 0
+
+
 def test_weights_of_another_width_are_refused():
     info = WeightsInfo("photograph_reader", {"heads": 2, "hidden": 16})
     with pytest.raises(ModelError, match="does not fit its network"):
@@ -89,6 +118,20 @@ def test_it_reads_single_pictures_in_place_of_the_others():
     to = mixed(USUAL, EVEN_PHOTOGRAPHS)
     want = leaning_to(photograph_opinion(photographs, np.stack(looks), *numbers), EVEN, to)
     np.testing.assert_allclose(runner(faces, *numbers)["expression"], want, atol=1e-4)
+    # Faces that look drawn are read as if there were no photograph reader.
+    photographs.drawn_weight[0, 0] = 40.0
+    photographs.drawn_bias.zero_()
+    some = float(np.median([look[:, 0] for look in looks]))
+    photographs.mean[0] = some
+    drawn = np.mean([(look[:, 0] - some) for look in looks], axis=0) > 0
+    assert 0 < drawn.sum() < 3
+    weights = weights_of(photographs, weights.info)
+    telling = PerceptionRunner(weights_of(small, info), **others, photographs=weights)
+    said = telling(faces, *numbers)["expression"]
+    as_before = without(faces, *numbers)["expression"]
+    np.testing.assert_allclose(said[drawn], as_before[drawn], atol=1e-6)
+    want = leaning_to(photograph_opinion(photographs, np.stack(looks), *numbers), EVEN, to)
+    np.testing.assert_allclose(said[~drawn], want[~drawn], atol=1e-4)
     assert runner.prior_of_pictures == to
     assert runner(faces[:0], *(x[:0] for x in numbers))["expression"].shape == (0, 7)
     # Clips, and faces of which nothing was measured, are read as before.
@@ -137,6 +180,25 @@ def test_it_learns_from_looks_that_are_kept(faces, tmp_path, monkeypatch):
 
     monkeypatch.setattr(training, "Convolutions", nobody)
     training.train(replace(settings, epochs=0.5, out=str(tmp_path / "again.safetensors")))
+
+
+def test_what_looks_drawn_leaves_the_heads_as_they_are(faces, tmp_path, monkeypatch):
+    settings = training.PhotographSettings(
+        "any", str(tmp_path / "a.safetensors"), epochs=2, hidden=8, looks=1, batch=64
+    )
+    training.train(settings)
+    monkeypatch.setattr(
+        training, "load_people", lambda folder: synthetic_faces(60, seed=7, size=64)
+    )
+    drawn = replace(settings, out=str(tmp_path / "b.safetensors"), drawn="people")
+    metrics = training.train(drawn).metrics
+    assert 0 <= metrics["photographs taken for drawn"] <= 1
+    assert 0 <= metrics["drawn taken for drawn"] <= 1
+    one, other = (read_weights(tmp_path / f"{name}.safetensors").tensors for name in "ab")
+    changed = {name for name in one if not np.array_equal(one[name], other[name])}
+    assert changed <= {"drawn_weight", "drawn_bias"}
+    assert changed
+    assert "synthetic people" in (tmp_path / "b.md").read_text()
 
 
 def test_what_other_networks_taught_is_not_asked(faces, tmp_path):
