@@ -16,7 +16,7 @@ def cores() -> int:
     The variable lets several shots of a batch, or a farm's slots, share a machine.
     """
     with_variable = os.environ.get(CORES_VARIABLE, "")
-    if with_variable.isdigit() and int(with_variable):
+    if with_variable.isdecimal() and int(with_variable):
         return int(with_variable)
     return os.cpu_count() or 1
 

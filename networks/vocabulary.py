@@ -165,7 +165,7 @@ def mirror_landmark(name: str) -> str:
     counts = {"brow": 6, "eye": 3, "lip_outer": 6, "lip_inner": 4}
     parts = name.split("_")
     row = f"lip_{parts[2]}" if parts[0] == "lip" else parts[0]
-    if row in counts and parts[-1].isdigit():
+    if row in counts and parts[-1].isdecimal():
         parts[-1] = str(counts[row] - int(parts[-1]))
     return mirror_name("_".join(parts)) if parts[0] != "lip" else "_".join(parts)
 

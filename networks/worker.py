@@ -514,7 +514,7 @@ class Worker:
 def step_back() -> None:
     """Let others go first as far as $EXPRGEN_NICE says."""
     wanted = os.environ.get(NICE_VARIABLE, "")
-    if not wanted.isdigit() or not hasattr(os, "nice"):
+    if not wanted.isdecimal() or not hasattr(os, "nice"):
         return
     if hasattr(os, "SCHED_BATCH") and wanted != "0":
         # What wakes up, such as a window, then runs at once: the delay matters, not the share.

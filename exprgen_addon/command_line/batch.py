@@ -534,7 +534,7 @@ def _environment(processes: int) -> dict[str, str]:
     """The engine's Python and packages as this process knows them; a shot's share of the cores."""
     known = worker_environment()
     all_cores = known.get(CORES_VARIABLE, "")
-    share = (int(all_cores) if all_cores.isdigit() else cores()) // processes
+    share = (int(all_cores) if all_cores.isdecimal() else cores()) // processes
     return {
         **known,
         PYTHON_VARIABLE: worker_python(),

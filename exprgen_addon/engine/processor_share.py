@@ -68,7 +68,7 @@ def _times(leaders: Iterable[int]) -> Iterator[tuple[int, tuple[float, float]]]:
 
 def _processes() -> list[int]:
     try:
-        return [int(name) for name in os.listdir(PROC) if name.isdigit()]
+        return [int(name) for name in os.listdir(PROC) if name.isdecimal()]
     except OSError:  # another system
         return []
 

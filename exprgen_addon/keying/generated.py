@@ -32,9 +32,9 @@ def same_reference(a: str, b: str) -> bool:
     """Two references' names mean one: "plate.mp4" or, where its size is known, "plate.mp4:123456".
     Folders may move; plates of two shots often bear one name."""
     (name, _, size), (other, _, its_size) = a.rpartition(":"), b.rpartition(":")
-    if not (size.isdigit() and name):
+    if not (size.isdecimal() and name):
         name, size = a, ""
-    if not (its_size.isdigit() and other):
+    if not (its_size.isdecimal() and other):
         other, its_size = b, ""
     return name == other and (size == its_size or not (size and its_size))
 

@@ -81,7 +81,7 @@ class TakeInfo:
         if self.is_live:
             return "live"
         name, _, size = self.about.source.rpartition(":")
-        return name if size.isdigit() and name else self.about.source
+        return name if size.isdecimal() and name else self.about.source
 
 
 def takes_in_file() -> list[TakeInfo]:

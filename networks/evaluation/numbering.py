@@ -65,13 +65,13 @@ def _last_of_key(prefix: Path) -> int:
     """The last number of a key from before numbers were noted; 0 without one."""
     key = prefix.with_name(f"{prefix.name}_key.csv")
     rows = read_table(key, REMOVE) if key.is_file() else []
-    return max((int(row[0]) for row in rows if row[0].isdigit()), default=0)
+    return max((int(row[0]) for row in rows if row[0].isdecimal()), default=0)
 
 
 def sweep_sheets(prefix: Path, drawn: Collection[Path]) -> None:
     """Remove sheets <prefix>_<number>.png that no key tells of, since they were not drawn now."""
     for path in prefix.parent.glob(f"{prefix.name}_*.png"):
-        if path.stem.removeprefix(f"{prefix.name}_").isdigit() and path not in drawn:
+        if path.stem.removeprefix(f"{prefix.name}_").isdecimal() and path not in drawn:
             path.unlink()
 
 

@@ -152,7 +152,7 @@ def _answers(key: Path, ratings: list[Path]):
     files = {int(n): Path(f) for n, f in _rows(key, 2)}
     for path in ratings:
         for number, label in _rows(path, 2):
-            if not number.strip().isdigit():
+            if not number.strip().isdecimal():
                 continue  # a heading
             refuse_earlier(int(number), files, path)
             if int(number) not in files or label.strip() not in EXPRESSIONS:

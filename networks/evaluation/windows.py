@@ -155,7 +155,7 @@ def _answers(path: Path, shown: dict[int, Shown]):
     """(sheet, methods, (closeness, feeling, kept)) of each line of a rater."""
     for row in read_table(path):
         number, *said = (field.strip() for field in row)
-        if not number.isdigit():
+        if not number.isdecimal():
             continue  # a heading
         refuse_earlier(int(number), shown, path)
         try:

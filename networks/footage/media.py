@@ -89,7 +89,7 @@ def _folder(path: Path) -> Reader:
 
 def _natural(path: Path) -> list:
     """Sorts img2 before img10."""
-    return [(0, int(x), "") if x.isdigit() else (1, 0, x) for x in re.split(r"(\d+)", path.name)]
+    return [(0, int(x), "") if x.isdecimal() else (1, 0, x) for x in re.split(r"(\d+)", path.name)]
 
 
 def prefetch(items: Iterable[T], depth: int = 4) -> Iterator[T]:

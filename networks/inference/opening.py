@@ -43,6 +43,6 @@ def fitted(form: Callable[[Weights], Form], weights: Weights) -> Form:
     """
     try:
         return form(weights)
-    except (UsageError, ValueError, TypeError) as error:
+    except (UsageError, ValueError, TypeError, OverflowError) as error:
         problem = f"does not fit its network ({getattr(error, 'problem', error)})"
         raise ModelError(problem, file=weights.path, fix=RESTORE) from error

@@ -30,6 +30,8 @@ LARGEST_FILE = 1 << 30  # bytes
 LARGEST_INPUT = 1024  # pixels
 MISSING = "restore the weights or train the network"
 RESTORE = "restore it or train it again"
+FREQUENCIES = ("prior", "usual")
+"""What a training tells of how often it met each expression: nothing, or a share of each."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,7 @@ def _read(
     try:
         info = as_record(WeightsInfo, {k: v for k, v in header.items() if k in known})
         same = as_type(dict[str, str], header.get("same", {}), "same")
+        _check_frequencies(info.training)
     except FieldError as error:
         what = f"says wrong things of itself: {error}"
         raise ModelError(what, file=path, fix=RESTORE) from error
@@ -198,3 +201,11 @@ def _read(
         what = f"is for faces of {info.input_size} pixels"
         raise ModelError(what, file=path, fix=RESTORE)
     return info, found, same
+
+
+def _check_frequencies(training: dict) -> None:
+    """Raises FieldError where a training tells frequencies that are none."""
+    for name in FREQUENCIES:
+        told = as_type(tuple[float, ...], training.get(name, ()), f"training.{name}")
+        if told and (len(told) != len(EXPRESSIONS) or min(told) < 0.0 or not sum(told)):
+            raise FieldError(f"training.{name} holds no frequencies of {len(EXPRESSIONS)} classes")

@@ -399,7 +399,7 @@ def _parse_choice(face: str) -> str | int:
     face = str(face).strip().lower()
     if face in CHOICES:
         return face
-    if face.isdigit():
+    if face.isdecimal():
         return int(face)
     raise UsageError(
         f"unknown choice of face {face!r}.",

@@ -127,7 +127,8 @@ class DirectLandmarker:
     """The same `Landmarker` by the library's C interface, bit by bit; in one thread at a time.
 
     Raises:
-        RuntimeError, ValueError, OSError: as MediaPipe's Python, of the same causes.
+        RuntimeError, ValueError, OSError: as MediaPipe's Python, of the same causes, and of a
+            landmarker that is closed.
     """
 
     _handle = None
@@ -152,6 +153,8 @@ class DirectLandmarker:
             self._c.ask("MpFaceLandmarkerClose", handle)
 
     def __call__(self, picture: np.ndarray, ms: int = 0) -> list[Found]:
+        if not self._handle:  # asked without one the library ends the process
+            raise ValueError("the landmarker is closed")
         ask, image, found = self._c.ask, ctypes.c_void_p(), self._c.result()
         height, width = picture.shape[:2]
         pixels = (picture.ctypes.data, picture.size)

@@ -47,7 +47,9 @@ def loss_weights(times: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, ...]
     from_following = 1.0 - ease(until / RETURN_SECONDS)
     bridged = np.asarray(state) == BRIDGED
     if bridged.any():
-        share = ease(since[bridged] / (since[bridged] + until[bridged]))
+        ago, gap = since[bridged], since[bridged] + until[bridged]
+        # Before the first seen frame there is nothing but the next one.
+        share = ease(np.divide(ago, gap, out=np.ones_like(ago), where=np.isfinite(ago)))
         from_last[bridged], from_following[bridged] = 1.0 - share, share
     from_last = np.where(bridged, from_last, from_last * (1.0 - from_following))
     from_last[found], from_following[found] = 1.0, 0.0

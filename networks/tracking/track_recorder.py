@@ -245,7 +245,7 @@ class TrackRecorder:
     def _no_face(self) -> InputError:
         seen = f"in its {self._frames} {'pictures' if self.stills else 'frames'}"
         number = str(self._meta["face"])
-        if number.isdigit() and int(number):
+        if number.isdecimal() and int(number):
             return InputError(
                 f"no face number {number}, from 0 at the left, was found {seen}.",
                 file=self._meta["source"],

@@ -226,7 +226,7 @@ def _without(people: Pool, subjects: np.ndarray, s: AgainstNeutralSettings) -> P
         UsageError: the part is named wrongly.
     """
     part, _, folds = s.without.partition("/")
-    if not (part.isdigit() and folds.isdigit() and int(part) < int(folds)):
+    if not (part.isdecimal() and folds.isdigit() and int(part) < int(folds)):
         raise UsageError("--without is a part and how many there are, such as 0/2")
     stays = [fold_of(str(subjects[row]), int(folds)) != int(part) for row in people.rows]
     rows = people.rows[np.array(stays)]

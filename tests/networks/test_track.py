@@ -14,6 +14,7 @@ from exprgen.networks.track import BRIDGED, HELD, RESTING, TRACKED, FaceTrack
 from exprgen.networks.tracking import track_recorder
 from exprgen.networks.tracking.face_detector import FaceObservation
 from exprgen.networks.tracking.face_tracker import TrackedFace
+from exprgen.networks.tracking.lost_frames import fill_lost
 from exprgen.networks.tracking.track_recorder import TrackRecorder
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, NEUTRAL, POOLED
 from exprgen.tests.support import synthetic
@@ -157,6 +158,14 @@ def test_short_loss_is_bridged_long_loss_held_then_relaxed(tmp_path):
     np.testing.assert_allclose(made.expression.sum(1), 1.0, atol=1e-5)
     assert made.expression[65, NEUTRAL] == pytest.approx(1.0)
     assert np.isfinite(made.head_pose).all()
+
+
+def test_what_is_bridged_before_anything_is_seen_or_after_is_as_what_is_seen_next_to_it():
+    """Cameras in a headset may not all see the first moments of a take, or its last."""
+    state = np.array([BRIDGED] * 4 + [TRACKED] * 4 + [BRIDGED] * 3, np.uint8)
+    values = np.where(state == TRACKED, 0.7, 0.1)
+    filled = fill_lost(np.arange(len(state)) / 25.0, state, values)
+    np.testing.assert_allclose(filled, 0.7)
 
 
 def test_head_turns_the_short_way_through_a_loss(tmp_path):

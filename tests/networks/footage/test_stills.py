@@ -144,6 +144,16 @@ def test_places_of_numbered_files(tmp_path, numbers, expected):
     assert bool(missing) == (expected[-1] > len(expected) - 1)
 
 
+def test_digits_that_are_no_number_are_text_in_names(tmp_path):
+    names = ("img2.png", "img10.png", "img\u00b2.png", "1\u00b22.png")
+    for name in names:
+        cv2.imencode(".png", np.zeros((40, 60, 3), np.uint8))[1].tofile(tmp_path / name)
+    with media.open_reference(tmp_path) as reader:
+        found = [frame.name for frame in reader]
+    assert found.index("img2") < found.index("img10")
+    assert sorted(found) == sorted(name.removesuffix(".png") for name in names)
+
+
 def test_a_sequence_keeps_its_gaps(tmp_path):
     for n in (1, 2, 3, 6, 8, 9):
         save(tmp_path / f"f.{n:03d}.png", picture(n))

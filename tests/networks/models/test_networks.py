@@ -294,6 +294,22 @@ def test_wrong_words_on_equal_tensors_are_refused(tmp_path, same, message):
         load_network(path)
 
 
+@pytest.mark.parametrize("name", ["prior", "usual"])
+@pytest.mark.parametrize(
+    "told", [7, None, "abcdefg", {str(i): 1 for i in range(7)}, [0.2] * 6, [float("nan")] * 7,
+             [0.0] * 7, [0.4, 0.4, 0.4, 0.4, -0.2, -0.2, -0.2], [[1.0]] * 7]
+)  # fmt: skip
+def test_frequencies_that_are_none_are_refused(tmp_path, name, told):
+    path = tmp_path / "w.safetensors"
+    header = {"format": "exprgen.weights", "version": 1, "network": "hcnn"}
+    save_file({"x": torch.zeros(1)}, path, {"exprgen": json.dumps(header | {"training": {}})})
+    assert read_info(path).training == {}
+    header["training"] = {name: told}
+    save_file({"x": torch.zeros(1)}, path, {"exprgen": json.dumps(header)})
+    with pytest.raises(ModelError, match=rf"w\.safetensors.*training\.{name}.*Fix: "):
+        read_info(path)
+
+
 def test_a_weight_file_tells_no_place_on_the_machine_that_made_it(tmp_path):
     settings = {"data": str(tmp_path / "faces"), "seed": 3, "more": [str(tmp_path / "x" / "a.npz")]}
     path, info = (

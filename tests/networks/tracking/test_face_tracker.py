@@ -165,7 +165,7 @@ def test_number_beyond_the_faces_waits_for_one():
     assert centre(found[2])[0] == pytest.approx(480, abs=15)
 
 
-@pytest.mark.parametrize("choice", ["nobody", "-1", "1.5", ""])
+@pytest.mark.parametrize("choice", ["nobody", "-1", "1.5", "", "\u00b2"])
 def test_unknown_choice(choice):
     with pytest.raises(UsageError, match="choice of face"):
         FaceTracker(choice)

@@ -80,6 +80,14 @@ def test_what_the_library_refuses_is_an_error_of_the_same_kind():
         opened.close()
 
 
+def test_who_is_closed_says_so_and_does_not_end_the_process():
+    opened = open_landmarker(clip=False, faces=1, threshold=0.5)
+    opened.close()
+    if isinstance(opened, DirectLandmarker):
+        with pytest.raises(ValueError, match="closed"):
+            opened(scene())
+
+
 @pytest.mark.parametrize("version", [landmarker.KNOWN, "another"])
 def test_a_model_that_is_none_is_told(version, monkeypatch, tmp_path):
     monkeypatch.setattr(landmarker, "KNOWN", version)

@@ -91,9 +91,10 @@ def test_what_is_drawn_is_learned_from_both_kinds():
 
 
 def test_weights_of_another_width_are_refused():
-    info = WeightsInfo("photograph_reader", {"heads": 2, "hidden": 16})
-    with pytest.raises(ModelError, match="does not fit its network"):
-        fitted(PhotographReader, weights_of(photograph_reader(3, 16), info))
+    for heads in (2, 0, float("inf"), "many"):
+        info = WeightsInfo("photograph_reader", {"heads": heads, "hidden": 16})
+        with pytest.raises(ModelError, match="does not fit its network"):
+            fitted(PhotographReader, weights_of(photograph_reader(3, 16), info))
 
 
 def test_it_reads_single_pictures_in_place_of_the_others():
