@@ -37,10 +37,8 @@ from .shared.mixing import (
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.own_neutral import Known, known, neutrals, played, usual_neutral
 from .shared.performers import fold_of, subjects_of
-from .shared.sets import TRAIN, VALIDATION, FaceSet
+from .shared.sets import TRAIN, TREMBLING, VALIDATION, FaceSet
 
-NOISE = 0.02
-"""Deviation of the noise on the coefficients: the tracker's own trembling on a held face."""
 STRANGERS = 0.3
 """Share of the faces that are seen against people's neutral though their own is known."""
 BATCH = 512
@@ -144,7 +142,7 @@ class AgainstNeutralTask:
 
 
 def _shaken(values: np.ndarray, rng: np.random.Generator) -> Tensor:
-    noise = rng.normal(0, NOISE, values.shape)
+    noise = rng.normal(0, TREMBLING, values.shape)
     noise[:, : MEASURED - len(ARKIT_CHANNELS)] *= (
         0.25  # geometry: fractions of the face box, less spread
     )

@@ -26,10 +26,7 @@ from .shared.mixing import PEOPLE_HELP, SHARE_HELP, Pool, draw, held_out, pools
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.own_neutral import Known, known, neutrals, played, usual_neutral
 from .shared.performers import subjects_of
-from .shared.sets import VALIDATION, FaceSet
-
-NOISE = 0.02
-"""Deviation of the noise on the coefficients: the tracker's own trembling on a held face."""
+from .shared.sets import TREMBLING, VALIDATION, FaceSet
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,7 @@ class CoefficientTask:
             values.append(shown)
             targets.append(part.data.targets[rows])
         geometry, arkit = np.split(np.concatenate(values), [len(GEOMETRIC_FEATURES)], axis=1)
-        arkit = arkit + rng.normal(0, NOISE, arkit.shape)
+        arkit = arkit + rng.normal(0, TREMBLING, arkit.shape)
         arkit = torch.from_numpy(arkit.clip(0, 1).astype(np.float32))
         targets = np.concatenate(targets).astype(np.float32)
         logits = self.model(torch.from_numpy(geometry.astype(np.float32)), arkit)

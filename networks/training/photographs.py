@@ -38,10 +38,8 @@ from .shared.folding import FoldedNetwork, native_bfloat16
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.mixing import PEOPLE_HELP, SHARE_HELP, Pool, draw, load_people, pools
 from .shared.options import changed_options, fixed, option, run_command
-from .shared.sets import TRAIN, VALIDATION, FaceSet
+from .shared.sets import TRAIN, TREMBLING, VALIDATION, FaceSet
 
-NOISE = 0.02
-"""Deviation of the noise on the coefficients: the tracker's own trembling on a held face."""
 CHANGED_AT = 160
 """Side in pixels of the faces that are changed; they are made smaller as those in use are, which
 are larger still."""
@@ -117,7 +115,7 @@ class PhotographTask:
             given.append((shown, part.data.geometry[rows], part.data.arkit[rows]))
             targets.append(said[rows])
         shown, geometry, arkit = (np.concatenate(x) for x in zip(*given, strict=True))
-        arkit = (arkit + rng.normal(0, NOISE, arkit.shape)).clip(0, 1)
+        arkit = (arkit + rng.normal(0, TREMBLING, arkit.shape)).clip(0, 1)
         x = self.model.standardised(*_tensors(shown, geometry, arkit))
         (said,) = _tensors(np.concatenate(targets))
         (share,) = _tensors(rng.beta(MIXED, MIXED, (len(x), 1)))

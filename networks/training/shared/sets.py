@@ -12,6 +12,10 @@ from ...vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES, NEUTR
 
 TRAIN, VALIDATION, REJECTED = "train", "val", "rejected"
 
+TREMBLING = 0.02
+"""Deviation of the noise on the coefficients of faces to learn from: the tracker's own trembling on
+a held face."""
+
 CED_KIND = "exprgen.ced"
 """Kind of samples.npz, which the capture of a character writes (see
 exprgen_addon/studio/capture.py)."""
