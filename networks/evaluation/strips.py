@@ -43,6 +43,10 @@ class Strip:
     files: dict[str, list[str]]
 
 
+Rows = dict[tuple[str, ...], list[np.ndarray]]
+"""Of a window: methods -> the pictures that they share."""
+
+
 def write_strips(strips: list[Strip], prefix: Path, seed: int = 0) -> tuple[list[Path], Path]:
     """Write <prefix>_1.png, ... in shuffled order and <prefix>_key.csv; returns these. How they are
     numbered, see `numbering.first_number`.
@@ -56,10 +60,10 @@ def write_strips(strips: list[Strip], prefix: Path, seed: int = 0) -> tuple[list
     rng = random.Random(seed)
     faces = {clip: _actors(clip, strips) for clip in {s.clip for s in strips}}
     order = rng.sample(strips, len(strips))
+    told = [_told_apart(strip) for strip in order]
     sheets, rows = [], []
-    first = first_number(prefix, _shown(order, faces), len(order))
-    for number, strip in enumerate(order, start=first):
-        rows_below = _told_apart(strip)
+    first = first_number(prefix, _shown(order, faces, told), len(order))
+    for number, (strip, rows_below) in enumerate(zip(order, told, strict=True), start=first):
         methods = rng.sample(sorted(rows_below), len(rows_below))
         actor = np.hstack([faces[strip.clip][f] for f in strip.frames])
         below = [np.hstack(rows_below[m]) for m in methods]
@@ -74,18 +78,20 @@ def write_strips(strips: list[Strip], prefix: Path, seed: int = 0) -> tuple[list
     return sheets, key
 
 
-def _shown(strips: list[Strip], faces: dict[str, dict[int, np.ndarray]]) -> Iterator[bytes]:
+def _shown(
+    strips: list[Strip], faces: dict[str, dict[int, np.ndarray]], told: list[Rows]
+) -> Iterator[bytes]:
     """All that can be seen of strips, and of which methods it is."""
-    for strip in strips:
+    for strip, rows in zip(strips, told, strict=True):
         yield from (faces[strip.clip][f].tobytes() for f in strip.frames)
-        for method in sorted(strip.files):
-            yield method.encode()
-            yield from (square(Path(p), SIDE).tobytes() for p in strip.files[method])
+        for methods in sorted(rows):
+            yield "+".join(methods).encode()
+            yield from (picture.tobytes() for picture in rows[methods])
 
 
-def _told_apart(strip: Strip) -> dict[tuple[str, ...], list[np.ndarray]]:
-    """Methods -> the pictures that they share, of those that can be told apart."""
-    rows: dict[tuple[str, ...], list[np.ndarray]] = {}
+def _told_apart(strip: Strip) -> Rows:
+    """The rows of a window that can be told apart."""
+    rows: Rows = {}
     for method in sorted(strip.files):
         pictures = [square(Path(p), SIDE) for p in strip.files[method]]
         same = next((m for m, row in rows.items() if alike(row, pictures)), ())

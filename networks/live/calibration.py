@@ -104,13 +104,13 @@ def calibrated(
     if all(f.lids is not None for f in frames):
         lids = usual_lids(np.array([f.lids for f in frames]), track.arkit, track.found)
     head, flat = neutral_head(track, found, named), track.gaze.reshape(len(track), 4)
-    of_clip = not phone and settings.calibration != "none"
-    gaze = usual_gaze(flat[track.found], head) if of_clip else np.zeros(4)
-    arkit = people().calm
+    gaze, arkit = np.zeros(4), people().calm
     if named:
         own_arkit = np.array([weighted_median(c, found.weights) for c in track.arkit.T])
         arkit = np.clip(own_arkit, 0.0, MOST_ARKIT)
         gaze = np.array([weighted_median(column, found.weights) for column in flat.T])
+    elif not phone and settings.calibration != "none":
+        gaze = usual_gaze(flat[track.found], head)
     return LiveNeutral(
         frame=frame,
         relations=own.relations,

@@ -24,6 +24,11 @@ def file_name(network: str, *names: str) -> str:
     return "_".join((network, *names)) + ".safetensors"
 
 
+def second_hcnn() -> Path:
+    """The weight file of the HCNN that learned from synthetic people as well; it may be missing."""
+    return weights_folder() / file_name("hcnn", POSED)
+
+
 def find_weights(network: str, *profiles: RigProfile) -> Path:
     """The weight file of a network of these characters, the primary first; it may be missing.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..characters.profile import RigProfile
 from ..models.playable import by_channels, network_of
-from ..models.weights_places import POSED, file_name, find_weights, weights_folder
+from ..models.weights_places import find_weights, second_hcnn
 
 if TYPE_CHECKING:
     from .against_neutral import AgainstNeutral
@@ -58,8 +58,9 @@ def load_runner(
     classifier = read_weights(needed_weights([])["HCNN"], "hcnn")
     if pooled is None:
         reader = reader or AgainstNeutral.load()
-        pooled = reader is not None and reader.sees_pixels
-    by = pooled_by() if pooled else ""
+        by = reader.under if reader is not None and reader.sees_pixels else ""
+    else:
+        by = pooled_by() if pooled else ""
     runner = PerceptionRunner(classifier, regressors, **load_advisers(), pooled_by=by)
     return runner, keys
 
@@ -69,7 +70,7 @@ def adviser_weights() -> dict[str, Path]:
     people, "upper", the upper look, "teacher", the larger network, and "coefficients", the
     coefficient reader. Any may be missing, since HCNN can do without."""
     return {
-        "second": weights_folder() / file_name("hcnn", POSED),
+        "second": second_hcnn(),
         "upper": find_weights("upper_look"),
         "teacher": find_weights("teacher"),
         "coefficients": find_weights("coefficient_reader"),

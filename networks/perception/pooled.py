@@ -10,7 +10,7 @@ from ..inference.opening import fitted
 from ..inference.teacher import Teacher
 from ..models.face_input import grey_faces
 from ..models.weights_file import file_digest, read_weights
-from ..models.weights_places import POSED, file_name, find_weights, weights_folder
+from ..models.weights_places import find_weights, second_hcnn
 from ..vocabulary import POOLED
 
 NETWORK = "teacher"
@@ -32,8 +32,7 @@ def looked_by() -> str:
 
 def looking() -> tuple[Path, Path, Path]:
     """Their weight files: the teacher's, HCNN's, the second HCNN's."""
-    second = weights_folder() / file_name("hcnn", POSED)
-    return find_weights(NETWORK), find_weights("hcnn"), second
+    return find_weights(NETWORK), find_weights("hcnn"), second_hcnn()
 
 
 def pooled_of(faces: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..track import FaceTrack
-from ..tracking.lost_frames import ease
+from ..tracking.lost_frames import ease, ramp
 from ..vocabulary import ARKIT_INDEX, NEUTRAL
 from .actor_file import Actor
 from .contact import LIPS_MEET
@@ -28,10 +28,9 @@ NO_DOUBT = (0.8, 0.95)
 """Mean chance of neutral in its frames from which on they may be, and are, the face as it is built;
 below it what the coefficients say of expression is taken off: people hold small ones for long."""
 
-PHRASES = 1.0
-"""How far phrases that are heard neutral throughout count as well: they know more than a frame.
-Not for lids, of which OWN_EYES tells."""
 EYES = np.array([r.region == "eye" for r in RELATIONS.values()])
+"""Relations of lids, of which OWN_EYES tells: for the others phrases that are heard neutral
+throughout count as well, which know more than a frame."""
 
 OWN_EYES = 0.5
 """How far open eyes are what this actor's mostly are, where people's would be wider: narrow eyes
@@ -124,14 +123,14 @@ def _without_doubt(track: FaceTrack, neutral: Neutral) -> np.ndarray:
         float(np.average(read[:, NEUTRAL], weights=neutral.weights))
         for read in (track.momentary, track.expression)
     )
-    called = np.where(EYES, own, max(own, PHRASES * heard))
-    return neutral.trust * ease((called - NO_DOUBT[0]) / (NO_DOUBT[1] - NO_DOUBT[0]))
+    called = np.where(EYES, own, max(own, heard))
+    return neutral.trust * ease(ramp(called, *NO_DOUBT))
 
 
 def _squinting(track: FaceTrack) -> float:
     """0..1 how certainly narrow eyes are a squint that lasts as long as the clip."""
     said = np.median(track.arkit[track.found][:, SQUINTS])
-    return float(np.clip((said - SQUINT[0]) / (SQUINT[1] - SQUINT[0]), 0.0, 1.0))
+    return float(ramp(said, *SQUINT))
 
 
 def _seconds(times: np.ndarray, weights: np.ndarray) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..tracking.lost_frames import ramp
 from ..vocabulary import ARKIT_INDEX
 
 LIPS_MEET, LIPS_PART = 0.035, 0.045
@@ -91,7 +92,7 @@ def _flickers(times: np.ndarray, inside: np.ndarray) -> list[tuple[int, int]]:
 def pursed(arkit: np.ndarray) -> np.ndarray:
     """(N,) 0..1 how far lips are pursed, or drawn to a funnel, by coefficients (N, 52)."""
     round_ = arkit[:, [ARKIT_INDEX[name] for name in ("mouthPucker", "mouthFunnel")]].max(1)
-    return np.clip((round_ - PURSED[0]) / (PURSED[1] - PURSED[0]), 0.0, 1.0)
+    return ramp(round_, *PURSED)
 
 
 def stretches(inside: np.ndarray) -> list[tuple[int, int]]:

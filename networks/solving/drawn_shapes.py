@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..tracking.lost_frames import ramp
 from ..vocabulary import ARKIT_INDEX, EXPRESSIONS
 from .actor import ActorRelations
 from .relations import INDEX, JAW, LIP_GAPS, LOWER_LIP, SIDES, UPPER_LIP, WIDTH
@@ -175,20 +176,15 @@ def pouting(
     smile = np.clip(seen[:, SMILES].mean(1) / SMILE_SEEN, 0.0, 1.0)
     free = sure(actor.trust) * closed * (1.0 - smile)
     said, moved = np.array(arkit), actor.moved.copy()
-    pout = POUT * free * _ramp(seen[:, SHRUG], POUT_FROM, POUT_WHOLE)
+    pout = POUT * free * ramp(seen[:, SHRUG], POUT_FROM, POUT_WHOLE)
     more = np.maximum(pout - said[:, SHRUG], 0.0)
     said[:, SHRUG] += more
     moved[:, CURVES] -= (POUT_BENDS * more)[:, None]
     frown = seen[:, FROWNS].mean(1)
-    droop = DROOP * free * _ramp(frown, DROOP_FROM, DROOP_WHOLE)
+    droop = DROOP * free * ramp(frown, DROOP_FROM, DROOP_WHOLE)
     low = np.minimum(-DROOP_BENDS * frown[:, None] - slow(times, moved[:, CURVES]), 0.0)
     moved[:, CURVES] += droop[:, None] * low
     return replace(actor, moved=moved), said
-
-
-def _ramp(values: np.ndarray, start: float, whole: float) -> np.ndarray:
-    """Values as 0 up to `start` .. 1 from `whole` on."""
-    return np.clip((values - start) / (whole - start), 0.0, 1.0)
 
 
 def sure(trust: float) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..tracking.lost_frames import ramp
 from .kept_faces import KeptFaces, has_pictures
 
 LIPS_INSIDE = (
@@ -50,8 +51,8 @@ def teeth_together(kept: KeptFaces, gap: np.ndarray) -> np.ndarray:
         return together
     limit = _limit(np.concatenate([*inside.values()]))
     dark, white = np.array([_shares(pixels, limit) for pixels in inside.values()]).T
-    full = np.clip((HOLLOW - dark) / (HOLLOW - FULL), 0.0, 1.0)
-    together[[*inside]] = full * np.clip((white - SOME) / (MUCH - SOME), 0.0, 1.0)
+    full = ramp(dark, HOLLOW, FULL)
+    together[[*inside]] = full * ramp(white, SOME, MUCH)
     # A frame that nobody could look into is between two: teeth don't part for a moment.
     known = track.found.copy()
     known[[i for i in seen if i not in inside]] = False

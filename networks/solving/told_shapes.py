@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..tracking.lost_frames import ramp
 from .actor import ActorRelations
 from .drawn_shapes import CURVES, FROWN, raised, sure
 from .mouth_motion import quick
@@ -79,7 +80,7 @@ def _opened_downwards(
     """
     moved, out = values - rest, values.copy()
     gap, upper, lower = (moved[:, k].mean(1) for k in (LIP_GAPS, UPPER_LIP, LOWER_LIP))
-    share = np.clip((gap - OPEN_FROM) / (OPEN_WHOLE - OPEN_FROM), 0.0, 1.0)
+    share = ramp(gap, OPEN_FROM, OPEN_WHOLE)
     chin = ((actor.moved[:, JAW] - actor.moved[:, LOWER_LIP].mean(1)) * scale[JAW]).clip(min=0.0)
     low = upper - gap
     out[:, LOWER_LIP] += (share * np.minimum(low - lower, 0.0))[:, None]
@@ -203,7 +204,7 @@ def unfrowned(
     own = slow(times, values, FEELING_HERTZ)
     rest = geometry.response.rest
     bend = slow(times, actor.moved[:, CURVES].mean(1), FEELING_HERTZ)
-    smile = np.clip((bend - PUSHED_FROM) / (PUSHED_WHOLE - PUSHED_FROM), 0.0, 1.0)
+    smile = ramp(bend, PUSHED_FROM, PUSHED_WHOLE)
     smile = slow(times, without_dips(times, smile, BETWEEN_SMILES), FEELING_HERTZ)
     pushed = 1.0 - sure(actor.trust) * (1.0 - smile)
     for side in SIDES:

@@ -89,6 +89,11 @@ def _neighbours(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return last, np.where(following == n, -1, following)
 
 
+def ramp(values: np.ndarray, start: float, whole: float) -> np.ndarray:
+    """Values as 0 up to `start` .. 1 from `whole` on, on a line between them."""
+    return np.clip((values - start) / (whole - start), 0.0, 1.0)
+
+
 def ease(x: np.ndarray) -> np.ndarray:
     """0 up to 0, 1 from 1 on, and between them a curve that starts and ends level."""
     x = np.clip(x, 0.0, 1.0)

@@ -14,7 +14,7 @@ import bpy
 import numpy as np
 
 from .controls import BOARD
-from .packing import repack
+from .packing import save_open
 
 NAMES = {
     "brow_inner": "brow in", "brow_mid": "brow mid", "brow_outer": "brow out",
@@ -84,9 +84,7 @@ def label_file(path: Path) -> int:
     rig = next(o for o in bpy.data.objects if o.pose is not None and "board" in o.pose.bones)
     named = label_board(rig, rig.users_collection[0])
     bpy.data.orphans_purge(do_recursive=True)
-    bpy.context.preferences.filepaths.save_version = 0
-    bpy.ops.wm.save_mainfile(compress=True, relative_remap=False)
-    repack(path)
+    save_open(path)
     return named
 
 

@@ -22,6 +22,19 @@ _TABLE, _END = 0x184D2A5E, 0x8F92EAB1
 """Marks of the table of frames: at its beginning and at its end."""
 
 
+def save_open(path: Path) -> None:
+    """Save the file that is open, which lies at `path`, packed, without a copy of the one before.
+
+    Raises:
+        OutputError: see `repack`.
+    """
+    import bpy
+
+    bpy.context.preferences.filepaths.save_version = 0
+    bpy.ops.wm.save_mainfile(compress=True, relative_remap=False)
+    repack(path)
+
+
 def repack(path: Path) -> int:
     """Pack a compressed .blend anew; returns its bytes.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...exprgen_addon.studio.face_studio import FaceStudio, StudioSettings, full_values
 from ...networks.characters.profile import RigProfile, load_profile
-from .packing import repack
+from .packing import save_open
 from .pose_assets import asset_name
 
 SIDE = 128
@@ -21,16 +21,15 @@ def add_thumbnails(path: Path) -> int:
     pictures; returns how many. The file is opened for that.
 
     Raises:
-        InputError: the profile or the character in the file is damaged. OutputError: see `repack`.
+        InputError: the profile or the character in the file is damaged. OutputError: see
+            `save_open`.
     """
     profile = load_profile(path.with_suffix(".json"))
     pictures = key_pose_pictures(profile)
     bpy.ops.wm.open_mainfile(filepath=str(path))
     for name, picture in pictures.items():
         set_preview(bpy.data.actions[name], picture)
-    bpy.context.preferences.filepaths.save_version = 0
-    bpy.ops.wm.save_mainfile(compress=True, relative_remap=False)
-    repack(path)
+    save_open(path)
     return len(pictures)
 
 

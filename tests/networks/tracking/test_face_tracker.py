@@ -6,7 +6,7 @@ import pytest
 from exprgen.networks.errors import ModelError, UsageError
 from exprgen.networks.footage.frames import Frame
 from exprgen.networks.footage.media import open_reference
-from exprgen.networks.tracking import face_measures, landmark_model
+from exprgen.networks.tracking import face_measures
 from exprgen.networks.tracking.face_detector import FaceDetector, FaceObservation
 from exprgen.networks.tracking.face_tracker import FaceTracker
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, LANDMARK_INDEX
@@ -15,12 +15,7 @@ from exprgen.tests.support.drawn_face import draw, scene, write_clip
 FPS = 25
 
 
-@pytest.fixture(autouse=True)
-def model():
-    try:
-        return landmark_model.landmark_model()
-    except ModelError as error:
-        pytest.skip(f"no landmark model: {error.fix}")
+pytestmark = pytest.mark.usefixtures("landmarks_known")
 
 
 def frames(pictures):

@@ -4,9 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from exprgen.networks.errors import ModelError
 from exprgen.networks.footage.frames import Frame
-from exprgen.networks.tracking import landmark_model
 from exprgen.networks.tracking.face_finder import FaceFinder
 from exprgen.networks.tracking.face_tracker import FaceTracker
 from exprgen.tests.support.drawn_face import draw, scene
@@ -15,12 +13,7 @@ FPS = 25
 OTHER = (150, 105, 80)
 
 
-@pytest.fixture(autouse=True)
-def model():
-    try:
-        return landmark_model.landmark_model()
-    except ModelError as error:
-        pytest.skip(f"no landmark model: {error.fix}")
+pytestmark = pytest.mark.usefixtures("landmarks_known")
 
 
 def frames(pictures):

@@ -14,13 +14,7 @@ from exprgen.tests.support.drawn_face import draw, scene
 
 PROJECT = Path(__file__).parents[3] / "pyproject.toml"
 
-
-@pytest.fixture(autouse=True)
-def model():
-    try:
-        return landmark_model.landmark_model()
-    except ModelError as error:
-        pytest.skip(f"no landmark model: {error.fix}")
+pytestmark = pytest.mark.usefixtures("landmarks_known")
 
 
 def both(**options):

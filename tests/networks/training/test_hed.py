@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from exprgen.networks.errors import EXIT_INPUT, EXIT_OK, InputError, ModelError, OutputError
-from exprgen.networks.tracking import landmark_model
+from exprgen.networks.errors import EXIT_INPUT, EXIT_OK, InputError, OutputError
 from exprgen.networks.training import hed
 from exprgen.networks.training.shared import copies, hed_cache
 from exprgen.networks.training.shared.datasets import load_faces
@@ -16,14 +15,6 @@ from exprgen.networks.vocabulary import EXPRESSIONS
 from exprgen.tests.support.drawn_face import draw, scene
 
 COLUMNS = ("pack", "file", "label", "subject", "split", *EXPRESSIONS, "contempt", "unknown")
-
-
-@pytest.fixture
-def model():
-    try:
-        return landmark_model.landmark_model()
-    except ModelError as error:
-        pytest.skip(f"no landmark model: {error.fix}")
 
 
 def encoded(picture, suffix=".png"):
@@ -78,7 +69,7 @@ def test_votes_become_targets_and_noisy_subjects_are_left_out(packs):
     assert items[-1].target == tuple(float(e == "neutral") for e in EXPRESSIONS)
 
 
-def test_cache_from_packs(packs, tmp_path, model, capsys):
+def test_cache_from_packs(packs, tmp_path, landmarks_known, capsys):
     out = tmp_path / "cache"
     assert hed.main(["--source", str(packs), "--out", str(out), "--processes", "1"]) == EXIT_OK
     assert "7 pictures, 71.4% with a face" in capsys.readouterr().out
