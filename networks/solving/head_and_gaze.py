@@ -21,6 +21,9 @@ USUAL = np.radians(8.0)
 """Most people look at whom they talk to, and that is ahead: so far off it the usual direction of a
 clip is taken for ahead, from twice that on for a look aside."""
 
+ALONG = 0.75
+"""Eyes go along with the head where they move so much less from it than in the room."""
+
 UPWARDS = 2.5
 """How many times further than tracked eyes look up, by drawn people whose eyes go up by 9 to 32
 degrees. Lids that come down are taken for a look downwards, so that stays as it is,"""
@@ -67,22 +70,35 @@ def neutral_head(track: FaceTrack, neutral: Neutral, exact: bool) -> np.ndarray:
     return rotation_of(*(neutral.trust * middle))
 
 
-def usual_gaze(gaze: np.ndarray, head: np.ndarray | None = None) -> np.ndarray:
+def usual_gaze(gaze: np.ndarray, head: np.ndarray, facing: np.ndarray) -> np.ndarray:
     """(4,) what of a clip's gaze (N, 4) is taken for looking ahead, radians.
 
+    People look at something that stays in the room while their heads nod, or along with their
+    heads: it is looked for where their eyes move less.
+
     Args:
-        head: (3, 3) rotation of the head that counts as facing ahead. Who looks past a head that
+        head: (N, 3) angles of the head from `facing`, see `head_angles`.
+        facing: (3, 3) rotation of the head that counts as facing ahead. Who looks past a head that
             is turned, at the camera, looks ahead when the turn is taken off the head.
     """
-    turn = np.zeros(2) if head is None else head_angles(head[None])[0, [1, 0]]
     if not len(gaze):
         return GAZE_BIAS
-    off = np.median(gaze, axis=0) - GAZE_BIAS
-    both = 0.5 * (off[:2] + off[2:])  # the eyes look at one thing
+    turn = head_angles(facing[None])[0, [1, 0]]
+    both = _steady(0.5 * (gaze[:, :2] + gaze[:, 2:]), head[:, [1, 0]])  # the eyes look at one thing
+    both = both - GAZE_BIAS[:2]
     past = _past(both, turn) * turn
     both = both + past
     ahead = both * np.clip(2.0 - np.abs(both) / USUAL, 0.0, 1.0) - past
     return GAZE_BIAS + np.tile(ahead, 2)
+
+
+def _steady(gaze: np.ndarray, head: np.ndarray) -> np.ndarray:
+    """(2,) middle of yaw and pitch of gaze (N, 2) from the head, or of gaze in the room while the
+    head (N, 2) turns, whichever spreads less."""
+    frames = np.stack([gaze, gaze + head])
+    middles = np.median(frames, axis=1)
+    spreads = np.median(np.abs(frames - middles[:, None]), axis=1)
+    return np.where(spreads[0] < ALONG * spreads[1], middles[0], middles[1])
 
 
 def _past(gaze: np.ndarray, turn: np.ndarray) -> np.ndarray:
@@ -121,7 +137,7 @@ def directed_by_tracker(
     if exact:  # the user says that the actor looks ahead in this frame
         gaze = gaze - [weighted_median(column, neutral.weights) for column in gaze.T]
     elif not stills and settings.calibration != "none":
-        gaze = gaze - usual_gaze(gaze[track.found], facing)
+        gaze = gaze - usual_gaze(gaze[track.found], head[track.found], facing)
     head, gaze = (fill_lost(track.times, track.state, x, stills=stills) for x in (head, gaze))
     gaze = gaze if stills else glances(gaze, head[:, 0])
     blink = track.blink.astype(float)

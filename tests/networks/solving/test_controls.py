@@ -440,19 +440,30 @@ def test_who_looks_a_little_aside_throughout_looks_ahead_and_who_looks_far_aside
 
 
 def test_eyes_that_look_past_a_turned_head_look_ahead_when_its_turn_is_taken_off():
-    gaze = np.tile(head_and_gaze.GAZE_BIAS, (120, 1))
-    head = head_and_gaze.rotation_of(0.0, 0.3, 0.0)
-    past = gaze - [0.3, 0.0, 0.3, 0.0]
-    np.testing.assert_allclose(past - head_and_gaze.usual_gaze(past, head), 0.0, atol=1e-9)
-    glance = past[0] + [0.2, 0.0, 0.2, 0.0]  # keeps its size
-    np.testing.assert_allclose(
-        glance - head_and_gaze.usual_gaze(past, head), [0.2, 0.0, 0.2, 0.0], atol=1e-9
-    )
-    with_it = gaze  # who faces something beside the camera
-    np.testing.assert_allclose(with_it - head_and_gaze.usual_gaze(with_it, head), 0.0, atol=1e-9)
+    def seen(gaze):
+        still_head, turned = np.zeros((120, 3)), head_and_gaze.rotation_of(0.0, 0.3, 0.0)
+        return gaze - head_and_gaze.usual_gaze(gaze, still_head, turned)
+
+    with_it = np.tile(head_and_gaze.GAZE_BIAS, (120, 1))  # who faces something beside the camera
+    np.testing.assert_allclose(seen(with_it), 0.0, atol=1e-9)
+    past = with_it - [0.3, 0.0, 0.3, 0.0]
+    np.testing.assert_allclose(seen(past), 0.0, atol=1e-9)
+    past[7] += [0.2, 0.0, 0.2, 0.0]
+    np.testing.assert_allclose(seen(past)[7, ::2], 0.2, atol=1e-9, err_msg="a glance is as large")
     aside = past - [0.35, 0.0, 0.35, 0.0]  # past the camera as well
-    left = aside - head_and_gaze.usual_gaze(aside, head)
-    np.testing.assert_allclose(left[:, ::2], -0.35, atol=1e-9)
+    np.testing.assert_allclose(np.median(seen(aside), 0)[::2], -0.35, atol=1e-9)
+
+
+def test_what_is_ahead_stays_in_the_room_for_eyes_that_do_and_goes_along_for_others():
+    head = np.zeros((120, 3))
+    head[:, 0] = np.linspace(-0.15, 0.02, 120)  # above how it was held at rest, mostly
+    stays, along = (np.tile(head_and_gaze.GAZE_BIAS, (120, 1)) for _ in range(2))
+    stays[:, 1::2] -= head[:, :1]
+    ahead = head_and_gaze.usual_gaze(stays, head, np.eye(3))
+    np.testing.assert_allclose((stays - ahead)[:, 1] + head[:, 0], 0.0, atol=1e-9)
+    np.testing.assert_allclose(
+        along - head_and_gaze.usual_gaze(along, head, np.eye(3)), 0.0, atol=1e-9
+    )
 
 
 def test_eyes_that_stay_on_something_while_the_head_nods_do_not_look_up():
