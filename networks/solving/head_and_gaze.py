@@ -57,32 +57,55 @@ def rotation_of(pitch: float, yaw: float, roll: float) -> np.ndarray:
 
 
 def neutral_head(track: FaceTrack, neutral: Neutral, exact: bool) -> np.ndarray:
-    """The rotation of the head in neutral frames; limited, unless the user named the frame."""
-    if neutral.trust <= 0 or not neutral.weights.any():
-        return np.eye(3)
-    angles = head_angles(track.head_pose)
-    middle = np.array([weighted_median(column, neutral.weights) for column in angles.T])
-    if not exact:
-        middle = np.clip(middle, -MAX_HEAD_OFFSET, MAX_HEAD_OFFSET)
-    return rotation_of(*(neutral.trust * middle))
+    """The rotation of the head that counts as facing ahead: that in neutral frames, limited, and
+    without a tilt, since cameras stand level, or a turn that eyes look past (`turned_past`); all of
+    it where the user named the frame (`exact`)."""
+    if exact:
+        return rotation_of(*_middle(head_angles(track.head_pose), neutral))
+    turn = _neutral_turn(track, neutral) - turned_past(track, neutral)
+    return rotation_of(turn[1], turn[0], 0.0)
 
 
-def usual_gaze(gaze: np.ndarray, head: np.ndarray | None = None) -> np.ndarray:
+def turned_past(track: FaceTrack, neutral: Neutral) -> np.ndarray:
+    """(2,) yaw and pitch by which a clip's head is turned on purpose: whose eyes are turned against
+    it as much looks at the camera, which therefore is ahead of it."""
+    turn = _neutral_turn(track, neutral)
+    gaze = track.gaze.reshape(len(track), 4)[track.found]
+    return _past(_off_ahead(gaze), turn) * turn if len(gaze) else np.zeros(2)
+
+
+def usual_gaze(gaze: np.ndarray, turned: np.ndarray | float = 0.0) -> np.ndarray:
     """(4,) what of a clip's gaze (N, 4) is taken for looking ahead, radians.
 
     Args:
-        head: (3, 3) rotation of the head that counts as facing ahead. Who looks past a head that
-            is turned, at the camera, looks ahead when the turn is taken off the head.
+        turned: (2,) yaw and pitch of a head that stays turned: who looks past it looks ahead, and
+            keeps looking there.
     """
-    turn = np.zeros(2) if head is None else head_angles(head[None])[0, [1, 0]]
     if not len(gaze):
         return GAZE_BIAS
-    off = np.median(gaze, axis=0) - GAZE_BIAS
-    both = 0.5 * (off[:2] + off[2:])  # the eyes look at one thing
-    past = _past(both, turn) * turn
-    both = both + past
-    ahead = both * np.clip(2.0 - np.abs(both) / USUAL, 0.0, 1.0) - past
+    off = _off_ahead(gaze) + turned
+    ahead = off * np.clip(2.0 - np.abs(off) / USUAL, 0.0, 1.0)
     return GAZE_BIAS + np.tile(ahead, 2)
+
+
+def _neutral_turn(track: FaceTrack, neutral: Neutral) -> np.ndarray:
+    """(2,) yaw and pitch of the head in neutral frames, limited."""
+    if neutral.trust <= 0 or not neutral.weights.any():
+        return np.zeros(2)
+    middle = _middle(head_angles(track.head_pose)[:, [1, 0]], neutral)
+    return neutral.trust * np.clip(middle, -MAX_HEAD_OFFSET, MAX_HEAD_OFFSET)
+
+
+def _middle(values: np.ndarray, neutral: Neutral) -> np.ndarray:
+    """(M,) the medians of values (N, M) in neutral frames."""
+    return np.array([weighted_median(column, neutral.weights) for column in values.T])
+
+
+def _off_ahead(gaze: np.ndarray) -> np.ndarray:
+    """(2,) yaw and pitch by which a clip's eyes, gaze (N, 4), usually look past where their head
+    does; they look at one thing."""
+    off = np.median(gaze, axis=0) - GAZE_BIAS
+    return 0.5 * (off[:2] + off[2:])
 
 
 def _past(gaze: np.ndarray, turn: np.ndarray) -> np.ndarray:
@@ -121,7 +144,7 @@ def directed_by_tracker(
     if exact:  # the user says that the actor looks ahead in this frame
         gaze = gaze - [weighted_median(column, neutral.weights) for column in gaze.T]
     elif not stills and settings.calibration != "none":
-        gaze = gaze - usual_gaze(gaze[track.found], facing)
+        gaze = gaze - usual_gaze(gaze[track.found], turned_past(track, neutral))
     head, gaze = (fill_lost(track.times, track.state, x, stills=stills) for x in (head, gaze))
     gaze = gaze if stills else glances(gaze, head[:, 0])
     blink = track.blink.astype(float)
