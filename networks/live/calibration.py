@@ -13,7 +13,7 @@ from ..solving.actor_file import NOBODY, load_actor
 from ..solving.actor_neutral import neutral_from
 from ..solving.coefficients import coefficient_relations
 from ..solving.contact import lips_bias
-from ..solving.head_and_gaze import head_angles, neutral_head, usual_gaze
+from ..solving.head_and_gaze import head_angles, neutral_head, turned_past, usual_gaze
 from ..solving.neutral import OPEN_EYE, Neutral, find_neutral, neutral_offset, weighted_median
 from ..solving.people import people
 from ..solving.relations import LIP_GAPS, NAMES, FaceFrame, measure
@@ -110,8 +110,8 @@ def calibrated(
         arkit = np.clip(own_arkit, 0.0, MOST_ARKIT)
         gaze = np.array([weighted_median(column, found.weights) for column in flat.T])
     elif not phone and settings.calibration != "none":
-        angles = head_angles(track.head_pose, head)
-        gaze = usual_gaze(flat[track.found], angles[track.found], head)
+        angles = head_angles(track.head_pose[track.found], head)
+        gaze = usual_gaze(flat[track.found], angles, turned_past(track, found))
     return LiveNeutral(
         frame=frame,
         relations=own.relations,

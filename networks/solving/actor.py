@@ -10,7 +10,7 @@ from ..settings import RetargetSettings
 from ..track import FaceTrack
 from ..tracking.lost_frames import fill_lost
 from .actor_file import NOBODY, footage_name, load_actor
-from .actor_neutral import estimate_neutral
+from .actor_neutral import NAMED, estimate_neutral, sure
 from .brows_seen import HEIGHTS, with_brows_seen
 from .coefficients import coefficient_relations
 from .contact import (
@@ -19,6 +19,7 @@ from .contact import (
     LIDS_SHUT_GAP,
     deepen_blinks,
     held_below,
+    held_winks,
     lips_bias,
     opening,
     parted,
@@ -67,7 +68,8 @@ class ActorRelations:
     lips are said to be. lids (N, 2): share of the open eye, left and
     right, 0 exactly where lids touch. teeth (N,): 0..1, how far teeth fill what is seen between the
     lips. source: for the user, where the neutral is from. trust: 0..1, how far that neutral was
-    seen and not guessed.
+    seen and not guessed. looks: whether it may be a look of its own (see `resting_look`), which one
+    that the user named is not.
     """
 
     moved: np.ndarray
@@ -82,6 +84,7 @@ class ActorRelations:
     teeth: np.ndarray
     source: str
     trust: float = 1.0
+    looks: bool = False
 
     def at(self, rows: np.ndarray) -> ActorRelations:
         """The same at some frames."""
@@ -130,10 +133,11 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
         lip_gaps=parted(gaps, mouth.shut, mouth.least),
         lips_meet=mouth.shut,
         pursed=_pursed(track, settings),
-        lids=_lids(track, moved, neutral),
+        lids=_lids(track, moved, neutral, found.trust),
         teeth=teeth,
         source=found.source,
         trust=found.trust,
+        looks=found.source != NAMED,
     )
 
 
@@ -234,16 +238,20 @@ def evened(times: np.ndarray, moved: np.ndarray, facing: np.ndarray) -> np.ndarr
     return out
 
 
-def _lids(track: FaceTrack, moved: np.ndarray, neutral: np.ndarray) -> np.ndarray:
-    """(N, 2) share of the open eye; in touching frames 0."""
+def _lids(track: FaceTrack, moved: np.ndarray, neutral: np.ndarray, trust: float) -> np.ndarray:
+    """(N, 2) share of the open eye; in touching frames 0. Where the neutral is a guess, whether one
+    eye is held further shut is one too."""
     shares = []
     for k in LID_GAPS:
         whole = max(neutral[k] - LIDS_SHUT_GAP, 0.02)
-        shares.append(deepen_blinks(track.times, (moved[:, k] + whole) / whole))
+        shares.append((moved[:, k] + whole) / whole)
+    arkit = fill_lost(track.times, track.state, track.arkit.astype(float))
+    winks = sure(trust) * held_winks(track.times, np.stack(shares, axis=1), arkit)
+    deep = np.stack([deepen_blinks(track.times, share) for share in shares], axis=1)
     return np.stack(
         [
             opening(share, held_below(share, LIDS_MEET, LIDS_PART), LIDS_MEET)
-            for share in together(np.stack(shares, axis=1)).T
+            for share in together(deep, winks).T
         ],
         axis=1,
     )

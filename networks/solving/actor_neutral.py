@@ -114,6 +114,11 @@ def neutral_from(
     return NeutralEstimate(neutral, seconds, source, trust)
 
 
+def sure(trust: float) -> float:
+    """0..1 how far a neutral of that `trust` is more than half seen."""
+    return max(2.0 * trust - 1.0, 0.0)
+
+
 def _without_doubt(track: FaceTrack, neutral: Neutral) -> np.ndarray:
     """(K,) 0..1 how far the neutral frames are called neutral and nothing else: by what is read in
     each, or over their phrases."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..tracking.lost_frames import ramp
 from ..vocabulary import ARKIT_INDEX
+from .smoothing import slow
 
 LIPS_MEET, LIPS_PART = 0.035, 0.045
 """Lip gap, in eye distances, below which lips touch, and above which they no longer do."""
@@ -41,6 +42,10 @@ LIDS_SHUT_GAP = 0.008
 """Lid gap of closed lids as tracked, in eye distances."""
 ALIKE = 0.25
 """Difference of two eyes' shares up to which they are alike; from twice that on it is a wink."""
+SHUTS = [ARKIT_INDEX[f"eyeBlink{side}"] for side in ("Left", "Right")]
+WINKS = (0.08, 0.16)
+"""Difference of the eyes that both lids and coefficients say, slowly, from which on one may be held
+shut further, and is; of people who talk it is .06 at most."""
 BLINK_SECONDS = 0.5
 """A dip of the lids up to this long is a blink,"""
 BLINK_DEPTH = 0.5
@@ -117,13 +122,24 @@ def parted(
     return np.where(np.asarray(shut)[..., None], 0.0, np.maximum(gaps, least))
 
 
-def together(shares: np.ndarray) -> np.ndarray:
+def together(shares: np.ndarray, winks: np.ndarray | float = 0.0) -> np.ndarray:
     """Shares of both open eyes (N, 2), alike where they are nearly so: what is left of a small
-    difference is the tracker's, and one lid that shuts before the other is seen as a wink."""
+    difference is the tracker's, and one lid that shuts before the other is seen as a wink. Not
+    where one surely `winks` (N,), 0..1; see `held_winks`."""
     mean = shares.mean(1, keepdims=True)
     apart = np.abs(shares[:, :1] - shares[:, 1:])
     kept = np.clip((apart - ALIKE) / ALIKE, 0.0, 1.0)
+    kept = np.maximum(kept, np.asarray(winks)[..., None])
     return mean + kept * (shares - mean)
+
+
+def held_winks(times: np.ndarray, shares: np.ndarray, arkit: np.ndarray) -> np.ndarray:
+    """(N,) 0..1 how surely one eye is held further shut than the other: where the lids, shares of
+    the open eyes (N, 2), and the coefficients (N, 52) say it of the same eye, for longer than a
+    blink. Errors of the two have little to do with each other."""
+    lids, said = slow(times, np.c_[shares[:, 1] - shares[:, 0], arkit[:, SHUTS] @ (1.0, -1.0)]).T
+    both = np.minimum(lids * np.sign(said), np.abs(said))
+    return ramp(both, *WINKS)
 
 
 def lips_bias(gap: np.ndarray, found: np.ndarray) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 from ..tracking.lost_frames import ramp
 from ..vocabulary import ARKIT_INDEX, EXPRESSIONS
 from .actor import ActorRelations
+from .actor_neutral import sure
 from .relations import INDEX, JAW, LIP_GAPS, LOWER_LIP, SIDES, UPPER_LIP, WIDTH
 from .smoothing import FEELING_HERTZ, slow
 
@@ -185,11 +186,6 @@ def pouting(
     low = np.minimum(-DROOP_BENDS * frown[:, None] - slow(times, moved[:, CURVES]), 0.0)
     moved[:, CURVES] += droop[:, None] * low
     return replace(actor, moved=moved), said
-
-
-def sure(trust: float) -> float:
-    """0..1 how far a neutral of that `trust` is more than half seen."""
-    return max(2.0 * trust - 1.0, 0.0)
 
 
 def raising(times: np.ndarray, actor: ActorRelations, expression: np.ndarray) -> ActorRelations:

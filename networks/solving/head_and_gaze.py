@@ -60,45 +60,62 @@ def rotation_of(pitch: float, yaw: float, roll: float) -> np.ndarray:
 
 
 def neutral_head(track: FaceTrack, neutral: Neutral, exact: bool) -> np.ndarray:
-    """The rotation of the head in neutral frames; limited, unless the user named the frame."""
-    if neutral.trust <= 0 or not neutral.weights.any():
-        return np.eye(3)
-    angles = head_angles(track.head_pose)
-    middle = np.array([weighted_median(column, neutral.weights) for column in angles.T])
-    if not exact:
-        middle = np.clip(middle, -MAX_HEAD_OFFSET, MAX_HEAD_OFFSET)
-    return rotation_of(*(neutral.trust * middle))
+    """The rotation of the head that counts as facing ahead: that in neutral frames, limited, and
+    without a tilt, since cameras stand level, or a turn that eyes look past (`turned_past`); all of
+    it where the user named the frame (`exact`)."""
+    if exact:
+        return rotation_of(*_middle(head_angles(track.head_pose), neutral))
+    turn = _neutral_turn(track, neutral) - turned_past(track, neutral)
+    return rotation_of(turn[1], turn[0], 0.0)
 
 
-def usual_gaze(gaze: np.ndarray, head: np.ndarray, facing: np.ndarray) -> np.ndarray:
+def turned_past(track: FaceTrack, neutral: Neutral) -> np.ndarray:
+    """(2,) yaw and pitch by which a clip's head is turned on purpose: whose eyes are turned against
+    it as much looks at the camera, which therefore is ahead of it."""
+    turn = _neutral_turn(track, neutral)
+    gaze = track.gaze.reshape(len(track), 4)[track.found]
+    return _past(np.median(_of_both(gaze), axis=0), turn) * turn if len(gaze) else np.zeros(2)
+
+
+def usual_gaze(gaze: np.ndarray, head: np.ndarray, turned: np.ndarray) -> np.ndarray:
     """(4,) what of a clip's gaze (N, 4) is taken for looking ahead, radians.
 
     People look at something that stays in the room while their heads nod, or along with their
     heads: it is looked for where their eyes move less.
 
     Args:
-        head: (N, 3) angles of the head from `facing`, see `head_angles`.
-        facing: (3, 3) rotation of the head that counts as facing ahead. Who looks past a head that
-            is turned, at the camera, looks ahead when the turn is taken off the head.
+        head: (N, 3) angles of the head from what counts as facing ahead, see `head_angles`.
+        turned: (2,) yaw and pitch of a head that stays turned (`turned_past`): who looks past it
+            looks ahead, and keeps looking there.
     """
     if not len(gaze):
         return GAZE_BIAS
-    turn = head_angles(facing[None])[0, [1, 0]]
-    both = _steady(0.5 * (gaze[:, :2] + gaze[:, 2:]), head[:, [1, 0]])  # the eyes look at one thing
-    both = both - GAZE_BIAS[:2]
-    past = _past(both, turn) * turn
-    both = both + past
-    ahead = both * np.clip(2.0 - np.abs(both) / USUAL, 0.0, 1.0) - past
+    both = _of_both(gaze)
+    frames = np.stack([both, both + head[:, [1, 0]]])
+    middles = np.median(frames, axis=1)
+    spreads = np.median(np.abs(frames - middles[:, None]), axis=1)
+    off = np.where(spreads[0] < ALONG * spreads[1], middles[0] + turned, middles[1])
+    ahead = off * np.clip(2.0 - np.abs(off) / USUAL, 0.0, 1.0)
     return GAZE_BIAS + np.tile(ahead, 2)
 
 
-def _steady(gaze: np.ndarray, head: np.ndarray) -> np.ndarray:
-    """(2,) middle of yaw and pitch of gaze (N, 2) from the head, or of gaze in the room while the
-    head (N, 2) turns, whichever spreads less."""
-    frames = np.stack([gaze, gaze + head])
-    middles = np.median(frames, axis=1)
-    spreads = np.median(np.abs(frames - middles[:, None]), axis=1)
-    return np.where(spreads[0] < ALONG * spreads[1], middles[0], middles[1])
+def _neutral_turn(track: FaceTrack, neutral: Neutral) -> np.ndarray:
+    """(2,) yaw and pitch of the head in neutral frames, limited."""
+    if neutral.trust <= 0 or not neutral.weights.any():
+        return np.zeros(2)
+    middle = _middle(head_angles(track.head_pose)[:, [1, 0]], neutral)
+    return neutral.trust * np.clip(middle, -MAX_HEAD_OFFSET, MAX_HEAD_OFFSET)
+
+
+def _middle(values: np.ndarray, neutral: Neutral) -> np.ndarray:
+    """(M,) the medians of values (N, M) in neutral frames."""
+    return np.array([weighted_median(column, neutral.weights) for column in values.T])
+
+
+def _of_both(gaze: np.ndarray) -> np.ndarray:
+    """(N, 2) yaw and pitch of eyes (N, 4), which look at one thing, from where their head does."""
+    off = gaze - GAZE_BIAS
+    return 0.5 * (off[:, :2] + off[:, 2:])
 
 
 def _past(gaze: np.ndarray, turn: np.ndarray) -> np.ndarray:
@@ -137,7 +154,8 @@ def directed_by_tracker(
     if exact:  # the user says that the actor looks ahead in this frame
         gaze = gaze - [weighted_median(column, neutral.weights) for column in gaze.T]
     elif not stills and settings.calibration != "none":
-        gaze = gaze - usual_gaze(gaze[track.found], head[track.found], facing)
+        turned = turned_past(track, neutral)
+        gaze = gaze - usual_gaze(gaze[track.found], head[track.found], turned)
     head, gaze = (fill_lost(track.times, track.state, x, stills=stills) for x in (head, gaze))
     gaze = gaze if stills else glances(gaze, head[:, 0])
     blink = track.blink.astype(float)

@@ -15,24 +15,34 @@ from ..settings import RetargetSettings
 from ..track import FaceTrack, RigTrack
 from ..tracking.lost_frames import fill_lost
 from .actor import ActorRelations, actor_relations
+from .actor_neutral import sure
 from .by_channels import calm_coefficients
 from .contact import BLINK_SECONDS
 from .controls import selected_rows
 from .drawn_shapes import WIDE, over_teeth, pouting, raising, smiling, wrinkling
 from .fit import Fit
 from .relations import INDEX, WIDTH
+from .resting_look import with_resting_look
 from .shown_feeling import (
     STIRS,
     along,
     carried_on,
     certainty,
     emphasis_of,
+    opposed_by_brows,
     share_of_feeling,
     shown_share,
     told_by_landmarks,
 )
 from .smoothing import FEELING_HERTZ, JUMP_UNITS, slow, smooth, without_dips
-from .targets import HOLD, Geometry, bound_targets, rounded, scales, targets_for
+from .targets import (
+    HOLD,
+    Geometry,
+    bound_targets,
+    rounded,
+    scales,
+    targets_for,
+)
 from .told_shapes import frowned, told_mouths, unfrowned
 
 SIDEWAYS_CHANNELS = {
@@ -191,9 +201,11 @@ def relation_fit(
     values = frowned(times, values, geometry, said, actor.trust)
     doubt = actor.trust * np.broadcast_to(told, len(times))
     stirred = 1.0 - doubt * (1.0 - shown_share(times, values, geometry, felt))
-    stirred = stirred * np.clip(certain / STIRS, 0.0, 1.0)
+    opposed = opposed_by_brows(times, values, geometry, felt)
+    stirred = stirred * np.clip(certain / STIRS, 0.0, 1.0) * (1.0 - sure(actor.trust) * opposed)
     emphasis = partial(emphasis_of, times, settings, stirred, 1.0 - rounded(times, actor))
     values = carried_on(times, values, geometry, felt, emphasis, certain, actor.trust)
+    values = with_resting_look(times, values, actor, geometry.response, settings)
     more = slow(times, felt - plain, FEELING_HERTZ)
     own = slow(times, aim.values, FEELING_HERTZ) - geometry.response.rest
     share = share_of_feeling(controls, emphasis, actor)

@@ -14,7 +14,7 @@ from ..vocabulary import EXPRESSIONS, NEUTRAL
 from .actor import ActorRelations
 from .relations import RELATIONS
 from .smoothing import FEELING_HERTZ, slow
-from .targets import Geometry, kind_of
+from .targets import INNER_BROWS, Geometry, kind_of
 
 STIRRED = 0.01
 """Eye distances from which on an actor's slow motion has a direction."""
@@ -104,6 +104,23 @@ def shown_share(
 def _share_of(own: np.ndarray, meant: np.ndarray) -> np.ndarray:
     """(N,) the projection of motions (N, K) on those that are meant, as a share of these."""
     return (own * meant).sum(1) / np.maximum((meant**2).sum(1), STIRRED**2)
+
+
+def opposed_by_brows(
+    times: np.ndarray, values: np.ndarray, geometry: Geometry, felt: np.ndarray
+) -> np.ndarray:
+    """(N,) 0..1 how far the actor holds the brows the other way than an emphasised pose does: who
+    scowls isn't what a pose of raised brows expresses, whatever is read, and its mouth isn't the
+    actor's either.
+
+    Args: as `shown_share`'s.
+    """
+    rest, posed = geometry.response.rest, geometry.response.predict(felt)
+    own, meant = (
+        slow(times, (x - rest)[:, INNER_BROWS].mean(1), FEELING_HERTZ) / FIRM
+        for x in (values, posed)
+    )
+    return np.clip(np.abs(own), 0.0, 1.0) * np.clip(-np.sign(own) * meant, 0.0, 1.0)
 
 
 def share_of_feeling(

@@ -11,7 +11,8 @@ import numpy as np
 
 from ..tracking.lost_frames import ramp
 from .actor import ActorRelations
-from .drawn_shapes import CURVES, FROWN, raised, sure
+from .actor_neutral import sure
+from .drawn_shapes import CURVES, FROWN, raised
 from .mouth_motion import quick
 from .relations import FORWARD, INDEX, JAW, LIP_GAPS, LOWER_LIP, RELATIONS, SIDES, UPPER_LIP, WIDTH
 from .smoothing import FEELING_HERTZ, slow, without_dips

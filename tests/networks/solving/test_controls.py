@@ -418,6 +418,15 @@ def test_head_is_counted_from_the_neutral():
     np.testing.assert_allclose(values["nod"], 0.1, atol=1e-5)
 
 
+def test_a_head_that_is_tilted_throughout_is_tilted_since_cameras_stand_level():
+    track = posed(0.0, 0.0, 0.12)
+    auto, named = (
+        solved(track, still(), replace(PLAIN, calibration=c))[1]["tilt"] for c in ("auto", 1.0)
+    )
+    np.testing.assert_allclose(np.ptp(auto), 0.0, atol=1e-6)
+    np.testing.assert_allclose(auto - named, 0.12, atol=1e-5)
+
+
 def test_head_and_gaze_gain():
     track = replace(posed(0.1, 0.2), gaze=np.full((120, 2, 2), 0.1, np.float32))
     _, values = solved(track, still(), replace(PLAIN, gain={"head": 0.5, "gaze": 2.0}))
@@ -439,19 +448,23 @@ def test_who_looks_a_little_aside_throughout_looks_ahead_and_who_looks_far_aside
     assert np.median(far) > 0.3
 
 
-def test_eyes_that_look_past_a_turned_head_look_ahead_when_its_turn_is_taken_off():
-    def seen(gaze):
-        still_head, turned = np.zeros((120, 3)), head_and_gaze.rotation_of(0.0, 0.3, 0.0)
-        return gaze - head_and_gaze.usual_gaze(gaze, still_head, turned)
+def test_a_head_that_eyes_look_past_stays_turned_and_they_look_ahead():
+    turn, aside = np.radians(12.0), np.radians(20.0)
 
-    with_it = np.tile(head_and_gaze.GAZE_BIAS, (120, 1))  # who faces something beside the camera
-    np.testing.assert_allclose(seen(with_it), 0.0, atol=1e-9)
-    past = with_it - [0.3, 0.0, 0.3, 0.0]
-    np.testing.assert_allclose(seen(past), 0.0, atol=1e-9)
-    past[7] += [0.2, 0.0, 0.2, 0.0]
-    np.testing.assert_allclose(seen(past)[7, ::2], 0.2, atol=1e-9, err_msg="a glance is as large")
-    aside = past - [0.35, 0.0, 0.35, 0.0]  # past the camera as well
-    np.testing.assert_allclose(np.median(seen(aside), 0)[::2], -0.35, atol=1e-9)
+    def shown(eyes):
+        """Yaws of head and eyes of a clip whose head is turned, and whose eyes are, from it."""
+        gaze = head_and_gaze.GAZE_BIAS.reshape(2, 2) + np.array([eyes, 0.0])
+        track = posed(0.0, turn)
+        track = replace(track, gaze=np.tile(gaze, (120, 1, 1)).astype(np.float32))
+        found = neutral.find_neutral(track, "auto")
+        settings = replace(PLAIN, calibration="auto")
+        directed = head_and_gaze.directed_by_tracker(track, settings, found)
+        return [float(np.median(directed[k])) for k in ("head_yaw", "gaze_left_yaw")]
+
+    np.testing.assert_allclose(shown(-turn), (turn, -turn), atol=1e-3)
+    np.testing.assert_allclose(shown(0.0), 0.0, atol=1e-3, err_msg="the camera stands aside")
+    past_both = shown(-turn - aside)
+    np.testing.assert_allclose(past_both, (turn, -turn - aside), atol=1e-3)
 
 
 def test_what_is_ahead_stays_in_the_room_for_eyes_that_do_and_goes_along_for_others():
@@ -459,10 +472,10 @@ def test_what_is_ahead_stays_in_the_room_for_eyes_that_do_and_goes_along_for_oth
     head[:, 0] = np.linspace(-0.15, 0.02, 120)  # above how it was held at rest, mostly
     stays, along = (np.tile(head_and_gaze.GAZE_BIAS, (120, 1)) for _ in range(2))
     stays[:, 1::2] -= head[:, :1]
-    ahead = head_and_gaze.usual_gaze(stays, head, np.eye(3))
+    ahead = head_and_gaze.usual_gaze(stays, head, np.zeros(2))
     np.testing.assert_allclose((stays - ahead)[:, 1] + head[:, 0], 0.0, atol=1e-9)
     np.testing.assert_allclose(
-        along - head_and_gaze.usual_gaze(along, head, np.eye(3)), 0.0, atol=1e-9
+        along - head_and_gaze.usual_gaze(along, head, np.zeros(2)), 0.0, atol=1e-9
     )
 
 

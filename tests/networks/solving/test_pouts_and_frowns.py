@@ -9,9 +9,9 @@ from exprgen.networks.characters.profile import arkit_to_unit, find_character, s
 from exprgen.networks.characters.response import load_response
 from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving.actor import actor_relations
-from exprgen.networks.solving.actor_neutral import estimate_neutral
+from exprgen.networks.solving.actor_neutral import estimate_neutral, sure
 from exprgen.networks.solving.coefficients import channels_in
-from exprgen.networks.solving.drawn_shapes import CURVES, pouting, sure
+from exprgen.networks.solving.drawn_shapes import CURVES, pouting
 from exprgen.networks.solving.perform import plain_prior, solve_relations
 from exprgen.networks.solving.relations import INDEX, LOWER_LIP, RELATIONS
 from exprgen.networks.solving.targets import Geometry
