@@ -27,8 +27,10 @@ ALONG = 0.75
 UPWARDS = 2.5
 """How many times further than tracked eyes look up, by drawn people whose eyes go up by 9 to 32
 degrees. Lids that come down are taken for a look downwards, so that stays as it is,"""
-GLANCE = np.radians(6.0)
-"""and what is less than such a glance grows by less."""
+GLANCE = np.radians(8.0)
+"""and what is less than such a glance grows by less,"""
+HELD = np.radians(3.0)
+"""not at all up to here: eyes that stay on the camera are tracked so far off it."""
 
 
 def head_angles(poses: np.ndarray, neutral: np.ndarray | None = None) -> np.ndarray:
@@ -138,7 +140,7 @@ def glances(gaze: np.ndarray, head_pitch: np.ndarray | float) -> np.ndarray:
     pitch = out[..., 1::2]
     in_room = pitch + np.asarray(head_pitch, float)[..., None]
     up = -np.maximum(pitch, in_room).clip(max=0.0)
-    out[..., 1::2] -= (UPWARDS - 1.0) * up * np.clip(up / GLANCE, 0.0, 1.0)
+    out[..., 1::2] -= (UPWARDS - 1.0) * up * np.clip((up - HELD) / (GLANCE - HELD), 0.0, 1.0)
     return out
 
 

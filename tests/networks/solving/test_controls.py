@@ -480,7 +480,7 @@ def test_what_is_ahead_stays_in_the_room_for_eyes_that_do_and_goes_along_for_oth
 
 
 def test_eyes_that_stay_on_something_while_the_head_nods_do_not_look_up():
-    nod = 0.12 * np.sin(np.linspace(0, 12, 120))
+    nod = 0.2 * np.sin(np.linspace(0, 12, 120))
     gaze = np.zeros((120, 2, 2))
     gaze[..., 1] = -nod[:, None]
     kept = head_and_gaze.glances(gaze.reshape(120, 4), nod)
@@ -488,7 +488,8 @@ def test_eyes_that_stay_on_something_while_the_head_nods_do_not_look_up():
     looked = head_and_gaze.glances(gaze.reshape(120, 4), np.zeros(120))
     up = nod > head_and_gaze.GLANCE
     np.testing.assert_allclose(looked[up, 1], head_and_gaze.UPWARDS * -nod[up])
-    np.testing.assert_array_equal(looked[nod < 0], kept[nod < 0])
+    held = nod < head_and_gaze.HELD
+    np.testing.assert_array_equal(looked[held], kept[held])
     with_head = head_and_gaze.glances(np.zeros(4), -0.2)
     np.testing.assert_array_equal(with_head, 0.0, "a head that goes up takes its eyes along")
 
