@@ -28,6 +28,8 @@ WAKEFUL = 0.15
 are drawn look startled beside a calm person's,"""
 WIDE_FROM = 0.25
 """and in a real start they are, from this share beyond open on."""
+HALF = 0.5
+"""Share of the open eye down to which that comes to nothing: lids that are lowered look sleepy."""
 LEVELLED, MOST_LEVELLED = 1.0, 0.03
 """Share of how much higher than people's a character's inner brows are, beside the middle of them,
 that is taken off, since high ones worry; and the most, in eye distances."""
@@ -66,8 +68,8 @@ def _calmer_lids(
     out, open_ = values.copy(), values[:, LID_GAPS] / np.maximum(rest, 1e-3)
     heavy = heaviness(actor) * np.clip(open_, 0.0, 1.0)
     out[:, LID_GAPS] *= 1.0 - share * heavy
-    wide = np.clip((open_ - 1.0) / WIDE_FROM, 0.0, 1.0)
-    raised = share * WAKEFUL * rest * np.clip(open_, 0.0, 1.0) * (1.0 - wide)
+    startled = np.interp(open_, (HALF, 1.0, 1.0 + WIDE_FROM), (0.0, 1.0, 0.0))
+    raised = share * WAKEFUL * rest * startled
     out[:, LID_GAPS] -= raised
     out[:, _LOWER_LIDS] += raised
     return out
