@@ -1,10 +1,11 @@
-"""How a face at rest looks: what of an actor's resting face reads as a look, and what of a
-character's own would.
+"""How a face at rest looks: what of an actor's heavy lids is shown, and how calm a character is.
 
 An actor's neutral face counts as its build, and motion alone is played. But who compares two still
-faces sees looks: one brow that is higher, heavy lids, a mouth that is drawn aside. A share of what
-makes an actor's resting face differ from people's is played as well, and a character's own resting
-face, which is drawn awake, plays as calm as people's.
+faces sees looks: heavy lids on the one, and on the other brows and eyes that were drawn awake and
+read as worry. A share of the first is played, and of the second what goes beyond people.
+
+What differs from side to side in a resting face is no look: landmarks and coefficients contradict
+each other about it in nearly every film, since a head that is tilted or turned deceives them.
 """
 
 from __future__ import annotations
@@ -13,33 +14,27 @@ import numpy as np
 
 from ..characters.response import LinearResponse
 from ..settings import RetargetSettings
-from .actor import TURNED, ActorRelations
+from .actor import ActorRelations
 from .actor_neutral import sure
 from .people import people
-from .relations import INDEX, LID_GAPS, NAMES, RELATIONS, SIDES, by_size
+from .relations import INDEX, LID_GAPS, NAMES, RELATIONS, SIDES
 from .smoothing import FEELING_HERTZ, slow
-from .targets import SIZE_LIMITS, proportions
+from .targets import SIZE_LIMITS
 
-UNEVEN = 0.7
-"""Share of what an actor's resting brows and corners differ from side to side that is shown,"""
-MOST_UNEVEN = 0.03
-"""growing ever slower towards so many eye distances on each side. Brows that are low on both sides
-are a build: as low ones a character would scowl."""
 HEAVY_LIDS = 0.5
 """Share of how much narrower than people's an actor's open eyes are that is shown."""
-WAKEFUL = 0.1
+WAKEFUL = 0.15
 """Share of the open eye that a character's lower lids cover: large eyes that are as open as they
 are drawn look startled beside a calm person's,"""
 WIDE_FROM = 0.25
 """and in a real start they are, from this share beyond open on."""
+HALF = 0.5
+"""Share of the open eye down to which that comes to nothing: lids that are lowered look sleepy."""
 LEVELLED, MOST_LEVELLED = 1.0, 0.03
 """Share of how much higher than people's a character's inner brows are, beside the middle of them,
 that is taken off, since high ones worry; and the most, in eye distances."""
 HELD = 0.05
-"""Eye distances by which brows or corners are held in an expression that has a look of its own."""
-SIDED = ("brow_height", "brow_inner", "brow_middle", "brow_outer", "mouth_bend")
-"""Relations whose difference from side to side is shown."""
-_LEFT, _RIGHT = ([INDEX[f"{name}_{side}"] for name in SIDED] for side in SIDES)
+"""Eye distances by which brows are held in an expression that has a look of its own."""
 _INNER, _MIDDLE = ([INDEX[f"brow_{part}_{s}"] for s in SIDES] for part in ("inner", "middle"))
 _LOWER_LIDS = [INDEX[f"lower_lid_{side}"] for side in SIDES]
 
@@ -51,17 +46,18 @@ def with_resting_look(
     response: LinearResponse,
     settings: RetargetSettings,
 ) -> np.ndarray:
-    """Targets (N, K) of a character, whose `response` is given, with the look of a face at rest:
-    of brows and corners less the more they are held in an expression, of lids as far as the eye is
-    open; none where the actor's neutral was named or is a guess."""
+    """Targets (N, K) of a character with the look of a face at rest: of brows less the more they
+    are held in an expression, of lids as far as the eye is open; none where the actor's neutral was
+    named or is a guess.
+
+    response: the character's.
+    """
     seen = sure(actor.trust) * actor.looks
     if not seen:
         return values
     gain = np.array([settings.gain.get(r.region, 1.0) for r in RELATIONS.values()]).clip(max=1.0)
-    scale = by_size(np.clip(proportions(actor, response), *SIZE_LIMITS))
-    look = own_look(response.rest) + actors_look(actor, scale)
     held = np.abs(slow(times, values, FEELING_HERTZ) - response.rest) / HELD
-    out = values + seen * gain * look * np.clip(1.0 - held, 0.0, 1.0)
+    out = values + seen * gain * own_look(response.rest) * np.clip(1.0 - held, 0.0, 1.0)
     return _calmer_lids(out, seen * gain[LID_GAPS[0]], actor, response.rest[LID_GAPS])
 
 
@@ -69,11 +65,11 @@ def _calmer_lids(
     values: np.ndarray, share: float, actor: ActorRelations, rest: np.ndarray
 ) -> np.ndarray:
     """Targets (N, K) whose open eyes are less so; rest (2,): the character's open ones."""
-    out, open_ = values.copy(), values[:, LID_GAPS] / rest
+    out, open_ = values.copy(), values[:, LID_GAPS] / np.maximum(rest, 1e-3)
     heavy = heaviness(actor) * np.clip(open_, 0.0, 1.0)
     out[:, LID_GAPS] *= 1.0 - share * heavy
-    wide = np.clip((open_ - 1.0) / WIDE_FROM, 0.0, 1.0)
-    raised = share * WAKEFUL * rest * np.clip(open_, 0.0, 1.0) * (1.0 - wide)
+    startled = np.interp(open_, (HALF, 1.0, 1.0 + WIDE_FROM), (0.0, 1.0, 0.0))
+    raised = share * WAKEFUL * rest * startled
     out[:, LID_GAPS] -= raised
     out[:, _LOWER_LIDS] += raised
     return out
@@ -83,19 +79,6 @@ def heaviness(actor: ActorRelations) -> float:
     """0..1 how much less than it could be the actor's open eye is shown open."""
     usual = people().mean[LID_GAPS]
     return HEAVY_LIDS * float(np.clip(1.0 - actor.neutral[LID_GAPS] / usual, 0.0, 1.0).mean())
-
-
-def actors_look(actor: ActorRelations, scale: np.ndarray) -> np.ndarray:
-    """(K,) how the actor's resting face differs from side to side, by eye distances of a character
-    that moves `scale` (K,) as far, as much of it as is shown. A tracker guesses half of the far
-    side of a face that is turned throughout."""
-    off = scale * (actor.neutral - people().mean)
-    facing = float(np.median(actor.facing)) ** TURNED
-    half = UNEVEN * facing * 0.5 * (off[_LEFT] - off[_RIGHT])
-    out = np.zeros(len(NAMES))
-    out[_LEFT] = MOST_UNEVEN * np.tanh(half / MOST_UNEVEN)
-    out[_RIGHT] = -out[_LEFT]
-    return out
 
 
 def own_look(rest: np.ndarray) -> np.ndarray:

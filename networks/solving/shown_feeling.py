@@ -56,6 +56,8 @@ AGAINST = {"mouth_bend": 1.0, "mouth_corner": 1.0, "brow": 1.0}
 FIRM = 0.04
 """Eye distances by which brows are held from which on they are not turned, as far as the actor's
 neutral was seen: a scowl is the actor's own, whatever is read."""
+CONTRADICTS = 0.6
+"""Share of an emphasised pose that brows leave out which are so firmly held the other way."""
 BROWS = np.array([r.region == "brow" for r in RELATIONS.values()])
 FEELING = {"brow": 1.0, "eye": 0.5, "nose": 1.0, "cheek": 0.7, "mouth": 0.5, "jaw": 0.2}
 """Region -> how far the slow part of what the relations leave free is the emphasised pose's."""
@@ -109,9 +111,9 @@ def _share_of(own: np.ndarray, meant: np.ndarray) -> np.ndarray:
 def opposed_by_brows(
     times: np.ndarray, values: np.ndarray, geometry: Geometry, felt: np.ndarray
 ) -> np.ndarray:
-    """(N,) 0..1 how far the actor holds the brows the other way than an emphasised pose does: who
-    scowls isn't what a pose of raised brows expresses, whatever is read, and its mouth isn't the
-    actor's either.
+    """(N,) how much of an emphasised pose is left out where the brows are held the other way: who
+    scowls hardly feels what a pose of raised brows expresses, whatever is read, and hardly has its
+    mouth.
 
     Args: as `shown_share`'s.
     """
@@ -120,7 +122,7 @@ def opposed_by_brows(
         slow(times, (x - rest)[:, INNER_BROWS].mean(1), FEELING_HERTZ) / FIRM
         for x in (values, posed)
     )
-    return np.clip(np.abs(own), 0.0, 1.0) * np.clip(-np.sign(own) * meant, 0.0, 1.0)
+    return CONTRADICTS * np.clip(np.abs(own), 0.0, 1.0) * np.clip(-np.sign(own) * meant, 0.0, 1.0)
 
 
 def share_of_feeling(

@@ -283,7 +283,7 @@ def targets_for(
     moved = _centred(_drooping(actor.moved * scale, settings), actor.pursed)
     moved = _into_reach(times, moved, actor.quick * scale, geometry)
     values = response.rest + moved
-    sizes = np.clip(by_size(proportions(actor, response)), *SIZE_LIMITS)
+    sizes = np.clip(by_size(_proportions(actor, response)), *SIZE_LIMITS)
     weights = np.tile(_base_weights() / sizes, (len(values), 1))
     weights[:, SIDEWAYS] *= (actor.facing**TURNED)[:, None]
     weights[:, FULL_AND_FORWARD] *= 1.0 + (ROUND - 1.0) * actor.pursed[:, None]
@@ -348,7 +348,7 @@ def kind_of(name: str) -> str:
     return name
 
 
-def proportions(actor: ActorRelations, response: LinearResponse) -> np.ndarray:
+def _proportions(actor: ActorRelations, response: LinearResponse) -> np.ndarray:
     """(5,) the character's sizes over the actor's."""
     return neutral_sizes(response.rest) / np.maximum(neutral_sizes(actor.neutral), 1e-3)
 
@@ -356,7 +356,7 @@ def proportions(actor: ActorRelations, response: LinearResponse) -> np.ndarray:
 def scales(actor: ActorRelations, geometry: Geometry, settings: RetargetSettings) -> np.ndarray:
     """(K,) factor on each of the actor's motions: the proportions', less where the actor's whole
     span would not fit into the character's reach, and the user's."""
-    scale = np.clip(by_size(proportions(actor, geometry.response)), *SIZE_LIMITS)
+    scale = np.clip(by_size(_proportions(actor, geometry.response)), *SIZE_LIMITS)
     span = (actor.reach[1] - actor.reach[0]) * scale
     fits = (geometry.high - geometry.low) / np.maximum(span, 1e-3)
     return scale * np.clip(fits, LEAST_SCALE, 1.0) * _amplified(settings)
