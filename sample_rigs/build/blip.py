@@ -40,6 +40,10 @@ COLORS = {
 }  # fmt: skip
 """sRGB hex."""
 
+STILL = 3.8e-4
+"""Metres that Blip's shapes lose everywhere, as `head.STILL`: sixteen controls leave room in the
+file, where people's many shapes need more."""
+
 CORRECTION = 0.0012
 """Two actions get a correction where their sum is off by more than this, metres."""
 
@@ -252,7 +256,7 @@ def _make_head(face: Face):
     shading.note_creases(mesh, {n: np.round(m, 3) for n, m in face.crease_masks().items()})
     obj = bpy.data.objects.new(mesh.name, mesh)
     part = Part(_round(rest), np.zeros((0, 4), int), shapes)
-    _add_keys(obj, [part], [0], tuple(shapes))
+    _add_keys(obj, [part], [0], tuple(shapes), STILL)
     _weigh(obj, face, rest)
     return obj
 

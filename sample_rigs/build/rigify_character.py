@@ -114,7 +114,8 @@ def _bind(config, pieces, masks, styled, face, fit, offset):
             share = head.head_weight(part.extra["anatomy"], styled)[:, None]
             weights = weights * share
             weights[:, neck] += 1.0 - share[:, 0]
-        weights = rt.prune(weights)
+        first = rt.leaning(fit.bones, part.vertices, rosa.RIGHT if part.kind == parts.SKIN else ())
+        weights = rt.prune(weights, first)
         tables.append(weights)
         fields = rt.correctives(part, weights, fit, offset, locked)
         fields |= {k: part.shapes[k] for k in SUMS if k in part.shapes}
