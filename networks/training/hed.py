@@ -373,7 +373,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = command_parser("hed", __doc__.partition("\n")[0])
     parser.add_argument("--source", required=True, help="folder or .csv table of labelled faces")
     parser.add_argument("--out", required=True, help="folder of the cache")
-    parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=min(2, os.cpu_count() or 1),
+        help="that look at pictures at once (default: %(default)s)",
+    )
     parser.add_argument("--limit", type=int, default=0, help="only the first so many (a trial)")
     given = parser.parse_args(arguments)
 
