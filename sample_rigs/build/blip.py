@@ -16,7 +16,7 @@ import numpy as np
 from ...networks.characters.profile import Control, Framing, KeyPose, RigProfile, Target, from_unit
 from ...networks.vocabulary import mirror_name
 from . import board, eyes, shading
-from .assemble import _bone_parent, _subdivide
+from .assemble import _bone_parent, _subdivide, wear
 from .blip_face import ACTIONS, BROW, CREASES, DARK, SKIN, TEETH, TIP, TONGUE, Face, eye_radius
 from .blip_mesh import EYE, EYE_RADIUS, EYE_V, LID_STEPS, LIP_STEPS, MOUTH_V, MOUTH_W, wrap
 from .blip_poses import POSES, spread_pairs
@@ -444,7 +444,7 @@ def build_blip() -> RigProfile:
     ball = _make_eye(rig)
     glint = eyes.make_glint(CONFIG, EYE[None], EYE_RADIUS)
     glint.data.materials.append(shading.glow_white(f"{NAME}_glint"))
-    _bone_parent(glint, rig, "head", (0, 0, 0))
+    wear(glint, rig, "head", (0, 0, 0))
     for obj in (rig, head, ball, glint):
         collection.objects.link(obj)
     head.parent = rig

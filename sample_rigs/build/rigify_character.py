@@ -170,7 +170,8 @@ def _accessories(config, skin, styled, centres, radius, offset, rig, collection)
     hoops = rosa.make_earrings(skin, styled)
     hoops.data.materials.append(shading.material(f"{config.name}_gold", 0.25, 0.8))
     for obj, place in ((glint, (0, 0, 0)), (strands, offset), (hoops, offset)):
-        _hang(obj, rig, "DEF-head", place, collection)
+        at = parts.move_origin(obj, place, rig.data.bones["DEF-head"].tail_local)
+        _hang(obj, rig, "DEF-head", at, collection)
     shirt = _shirt(config, styled, offset)
     shirt.parent = rig
     collection.objects.link(shirt)
