@@ -38,6 +38,11 @@ class ExprGenError(Exception):
         head = f"{_one_line(self.file)}: {self.problem}" if self.file else self.problem
         return f"{head}. Fix: {self.fix}" if self.fix else head
 
+    def skipping(self, path: str | Path) -> str:
+        """What is said of one of several files that is left out, while the others are read."""
+        left = f"{_one_line(Path(path).name)}: skipped, {self.problem}"
+        return f"{left}. Fix: {self.fix}" if self.fix else left
+
     def to_message(self) -> dict:
         """The error as a worker message (see networks/worker.py)."""
         return {

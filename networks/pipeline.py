@@ -38,6 +38,7 @@ from .track import BRIDGED, TRACKED, FaceTrack
 if TYPE_CHECKING:
     from .perception.joint_opinion import PerceptionRunner
     from .perception.mouth import MouthLooker
+    from .perception.pictures import Lost
     from .tracking.face_tracker import FaceTracker, FollowedFace, TrackedFace
     from .tracking.track_recorder import TrackRecorder
 
@@ -481,26 +482,41 @@ def _in_whole_passes(seen: list[TrackedFace]) -> list[TrackedFace]:
 # --- what a clip expresses -----------------------------------------------------------------------
 
 
-def perceive_clips(files: list[str], emit: Emit, stop: threading.Event) -> dict:
+def perceive_clips(files: list[str], emit: Emit, stop: threading.Event, lost: Lost) -> dict:
     """What is felt in clips, or in tracks of clips: {"clips": see `clips.told`, "partial"}.
 
+    Args:
+        lost: takes the clips that can't be read, or show no face.
+
     Raises:
-        as `analyse`.
+        ModelError: as `analyse`.
     """
-    from .perception.clips import TRACK, told
+    from .perception.clips import told, untold
 
     clips, partial = [], False
     for file in files:
         if stop.is_set():
             return {"clips": clips, "partial": True}
-        if Path(file).suffix.lower() == TRACK:
-            clips.append(told(file, FaceTrack.load(file)))
-            continue
-        with scratch_folder() as folder:
-            request = AnalyseRequest((file,), str(folder / "face.npz"))
-            partial |= analyse(request, emit, stop).partial
-            clips.append(told(file, FaceTrack.load(request.out)))
+        try:
+            track, less = _track_of(file, emit, stop)
+            clips.append(told(file, track))
+            partial |= less
+        except InputError as error:
+            lost.append((file, error))
+            clips.append(untold(file, error.problem))
     return {"clips": clips, "partial": partial}
+
+
+def _track_of(file: str, emit: Emit, stop: threading.Event) -> tuple[FaceTrack, bool]:
+    """The track of a clip, or the one that a file holds, and whether it is partial."""
+    from .perception.clips import TRACK
+
+    if Path(file).suffix.lower() == TRACK:
+        return FaceTrack.load(file), False
+    with scratch_folder() as folder:
+        request = AnalyseRequest((file,), str(folder / "face.npz"))
+        partial = analyse(request, emit, stop).partial
+        return FaceTrack.load(request.out), partial
 
 
 # --- solving -------------------------------------------------------------------------------------

@@ -187,17 +187,23 @@ def live(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 @command
 def perceive(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
     """{"images": [...], "clips": [...], "as": "auto"|"human"|"character"} -> {"pictures": [...],
-    "clips": [...]}, each where it was asked for."""
+    "clips": [...]}, each where it was asked for. What can't be read is left out with a warning, as
+    long as something can."""
     from . import pipeline
     from .perception import pictures
 
     told: dict = {"partial": False}
+    lost: pictures.Lost = []
     if images := arguments.get("images"):
-        told |= pictures.perceive(images, arguments.get("as", "auto"), emit, stop)
+        told |= pictures.perceive(images, arguments.get("as", "auto"), emit, stop, lost)
     if clips := arguments.get("clips"):
-        found = pipeline.perceive_clips(clips, emit, stop)
+        found = pipeline.perceive_clips(clips, emit, stop, lost)
         told |= {**found, "partial": told["partial"] or found["partial"]}
-    return told
+    if lost and len(lost) == len(told.get("pictures", ())) + len(told.get("clips", ())):
+        raise lost[0][1]
+    for file, error in lost:
+        emit({"type": "log", "level": "warning", "text": error.skipping(file)})
+    return told | {"partial": told["partial"] or bool(lost)}
 
 
 @command

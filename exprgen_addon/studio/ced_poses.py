@@ -16,7 +16,15 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from ...networks.characters.profile import Control, RigProfile, arkit_to_unit, from_unit, to_unit
+from ...networks.characters.profile import (
+    Control,
+    RigProfile,
+    arkit_to_unit,
+    channel_matrix,
+    from_unit,
+    to_unit,
+)
+from ...networks.solving.coefficients import nearest
 from ...networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, NEUTRAL, ROLES
 from .look import Look
 
@@ -29,6 +37,9 @@ WEAK = 0.2
 
 GAZE_FULL = 0.6
 """Radians of gaze that the ARKit eyeLook channels call 1; about the eye's comfortable range."""
+
+SMALL_ANSWERS = 1e-3
+"""Weight of an ARKit channel's square beside that of what it leaves of the controls' values."""
 
 _HEAD_SPREAD = np.array([0.10, 0.14, 0.08])  # pitch, yaw, roll; radians
 _HEAD_LIMIT = np.array([0.28, 0.40, 0.22])
@@ -121,28 +132,14 @@ def draw_samples(profile: RigProfile, seed: int, indices) -> Samples:
     return Samples(**columns, arkit=arkit.astype(np.float32))
 
 
-def arkit_from_unit(
-    controls: tuple[Control, ...], units: np.ndarray, sweeps: int = 60
-) -> np.ndarray:
-    """Unit values (N, M) -> the ARKit weights (N, 52) in [0, 1] that come nearest to them.
-
-    Least squares through the controls' `channels` with a little weight on small answers, solved by
-    coordinate descent, which keeps the limits. Channels that no control follows stay 0.
-    """
+def arkit_from_unit(controls: tuple[Control, ...], units: np.ndarray) -> np.ndarray:
+    """Unit values (N, M) -> the ARKit weights (N, 52) in [0, 1] that come nearest to them through
+    the controls' `channels`, small ones where several would do. Channels that no control follows
+    stay 0."""
     matrix = channel_matrix(controls)
-    gram = matrix @ matrix.T + 1e-3 * np.eye(len(matrix))
-    wanted = np.asarray(units, float) @ matrix.T
-    x = np.zeros_like(wanted)
-    for _ in range(sweeps):
-        for c in np.flatnonzero(np.abs(matrix).sum(1)):
-            rest = wanted[:, c] - x @ gram[:, c] + x[:, c] * gram[c, c]
-            x[:, c] = np.clip(rest / gram[c, c], 0.0, 1.0)
-    return x
-
-
-def channel_matrix(controls: tuple[Control, ...]) -> np.ndarray:
-    """(52, M): the unit value that each channel alone gives each control."""
-    return arkit_to_unit(controls, np.eye(len(ARKIT_CHANNELS)))
+    smallness = np.sqrt(SMALL_ANSWERS) * np.eye(len(matrix))
+    nothing = np.zeros((len(units), len(matrix)))
+    return nearest(np.hstack([matrix, smallness]), np.hstack([units, nothing]))
 
 
 def class_balance(label: np.ndarray) -> dict[str, int]:

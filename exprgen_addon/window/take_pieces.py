@@ -36,8 +36,14 @@ def about_now(settings) -> About:
 
 
 def target_take(settings) -> str:
-    """The take that an apply writes to: of a combined one, the one that its mouth, or another part,
-    has from this reference; where a live one is shown, the reference's own."""
+    """The take that an apply writes to."""
+    take = usual_target(settings)
+    return free_take(take) if settings.new_take else take
+
+
+def usual_target(settings) -> str:
+    """The same where no new one is asked for: of a combined one, the one that its mouth, or another
+    part, has from this reference; where a live one is shown, the reference's own."""
     take = settings.take or "Take"
     found = find_take(take)
     if found is not None and found.about.parts:
@@ -48,7 +54,7 @@ def target_take(settings) -> str:
         take = next(own, "") or free_take("Take")
     elif found is not None and found.is_live:
         take = take_for(references.identity(settings), take)
-    return free_take(take) if settings.new_take else take
+    return take
 
 
 def punched_pieces(settings, parts: Iterable[str]) -> tuple[list[Piece], tuple[str, ...]]:

@@ -6,9 +6,11 @@ the truth "stem,label"; the picture's folders tell the method and the character 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +18,7 @@ import cv2
 import numpy as np
 
 from ..errors import InputError
-from ..files import write_bytes, write_text
+from ..files import scratch_folder, write_bytes, write_text
 from ..footage.pictures import read_image
 from ..reading import read_table
 from ..vocabulary import EXPRESSIONS
@@ -51,12 +53,13 @@ def write_sheets(files: list[Path], truth: dict[str, str], prefix: Path, seed: i
     """
     files = sorted(files)
     random.Random(seed).shuffle(files)
-    start = first_number(prefix, (square(f, SIDE).tobytes() for f in files), len(files))
     sheets = []
-    for first in range(0, len(files), A_SHEET):
-        path = prefix.with_name(f"{prefix.name}_{first // A_SHEET + 1}.png")
-        write_picture(path, draw(files[first : first + A_SHEET], start + first))
-        sheets.append(path)
+    with _squares(files) as pictures:
+        start = first_number(prefix, (picture.tobytes() for picture in pictures), len(files))
+        for first in range(0, len(files), A_SHEET):
+            path = prefix.with_name(f"{prefix.name}_{first // A_SHEET + 1}.png")
+            write_picture(path, draw(pictures[first : first + A_SHEET], start + first))
+            sheets.append(path)
     sweep_sheets(prefix, sheets)
     key, answers = (prefix.with_name(f"{prefix.name}_{n}.csv") for n in ("key", "truth"))
     write_text(key, csv_text([(n, str(f)) for n, f in enumerate(files, start=start)]))
@@ -64,17 +67,35 @@ def write_sheets(files: list[Path], truth: dict[str, str], prefix: Path, seed: i
     return Sheets(tuple(sheets), key, answers)
 
 
-def draw(files: list[Path], first: int) -> np.ndarray:
-    """One sheet, uint8 (H, W, 3) RGB; the pictures are numbered from `first`."""
-    cells = [_cell(path, number) for number, path in enumerate(files, start=first)]
+@contextlib.contextmanager
+def _squares(files: list[Path]) -> Iterator[np.ndarray]:
+    """The middle squares of pictures, uint8 (N, SIDE, SIDE, 3) RGB. Their numbers are known only
+    when all are seen, and thousands fill the memory: they lie in a temporary file meanwhile.
+
+    Raises:
+        InputError: a picture can't be read. OutputError: there is no place for temporary files.
+    """
+    if not files:
+        yield np.empty((0, SIDE, SIDE, 3), np.uint8)
+        return
+    with scratch_folder() as folder:
+        kept = np.memmap(folder / "squares", np.uint8, "w+", shape=(len(files), SIDE, SIDE, 3))
+        for i, path in enumerate(files):
+            kept[i] = square(path, SIDE)
+        yield kept
+
+
+def draw(pictures: np.ndarray, first: int) -> np.ndarray:
+    """One sheet, uint8 (H, W, 3) RGB, of squares (N, SIDE, SIDE, 3), numbered from `first`."""
+    cells = [_cell(picture, number) for number, picture in enumerate(pictures, start=first)]
     cells += [np.full_like(cells[0], 255)] * (-len(cells) % COLUMNS)
     rows = [np.hstack(cells[i : i + COLUMNS]) for i in range(0, len(cells), COLUMNS)]
     return np.vstack(rows)
 
 
-def _cell(path: Path, number: int) -> np.ndarray:
+def _cell(picture: np.ndarray, number: int) -> np.ndarray:
     cell = np.full((SIDE + BAND, SIDE + 6, 3), 255, np.uint8)
-    cell[BAND:, 3 : SIDE + 3] = square(path, SIDE)
+    cell[BAND:, 3 : SIDE + 3] = picture
     cv2.putText(cell, str(number), (6, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (0, 0, 0), 2)
     return cell
 

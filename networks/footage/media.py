@@ -14,9 +14,10 @@ from typing import TypeVar
 
 from ..errors import InputError, UsageError
 from ..files import VIDEO_SUFFIXES
+from ..reading import plain_file
 from .animations import WebpReader, is_animated, is_animated_webp
 from .frames import Reader
-from .pictures import check_file, is_picture
+from .pictures import GIVE_FOOTAGE, check_file, is_picture
 from .stills import StillReader
 from .video import VideoReader
 
@@ -63,7 +64,7 @@ def _several(paths: list[Path]) -> Reader:
     if not paths:
         raise UsageError("no reference was given.", fix="give a video, an image or a folder")
     for path in paths:
-        check_file(path)
+        plain_file(path, fix=GIVE_FOOTAGE)  # an empty one is skipped as a damaged one is
         if not is_picture(path):
             raise UsageError(
                 f"{path.name} is not an image; only images can be given together.",
@@ -73,6 +74,19 @@ def _several(paths: list[Path]) -> Reader:
 
 
 def _folder(path: Path) -> Reader:
+    images, others = pictures_in(path)
+    reader = StillReader(images, source=path.name)
+    reader.notes += [f"{p.name}: skipped, not an image" for p in others]
+    return reader
+
+
+def pictures_in(path: Path) -> tuple[list[Path], list[Path]]:
+    """The pictures of a folder by their names, img2 before img10, and what else is in it; hidden
+    files are neither.
+
+    Raises:
+        InputError: it can't be read, or holds none.
+    """
     try:
         files = sorted((p for p in path.iterdir() if not p.name.startswith(".")), key=_natural)
     except OSError as error:
@@ -82,9 +96,7 @@ def _folder(path: Path) -> Reader:
         videos = [p.name for p in files if p.suffix.lower() in VIDEO_SUFFIXES]
         fix = f"give the video itself: {path / videos[0]}" if videos else "give one with .png, .jpg"
         raise InputError("the folder holds no images.", file=path, fix=fix)
-    reader = StillReader(images, source=path.name)
-    reader.notes += [f"{p.name}: skipped, not an image" for p in files if p not in set(images)]
-    return reader
+    return images, [p for p in files if p not in set(images)]
 
 
 def _natural(path: Path) -> list:

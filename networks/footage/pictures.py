@@ -19,6 +19,7 @@ from .heif import is_tiled
 
 ALPHA_GREY = 127  # what stands behind transparent pixels
 LARGEST_FILE = 1 << 31  # bytes of a picture's file
+GIVE_FOOTAGE = "give a video, an image or a folder"
 
 
 def check_file(path: Path) -> int:
@@ -27,7 +28,7 @@ def check_file(path: Path) -> int:
     Raises:
         InputError: missing, a folder, a pipe, a device, a link that leads back to itself, or empty.
     """
-    size = plain_file(path, fix="give a video, an image or a folder")
+    size = plain_file(path, fix=GIVE_FOOTAGE)
     if size == 0:
         raise InputError("is empty.", file=path, fix="copy or export it again")
     return size
@@ -47,7 +48,15 @@ def read_image(path: str | Path) -> np.ndarray:
         InputError: missing, empty, no picture that can be read, or of more than MAX_PIXELS.
     """
     path = Path(path)
-    data = read_bytes(path)
+    return decode_image(read_bytes(path), path)
+
+
+def decode_image(data: bytes, path: Path) -> np.ndarray:
+    """The same of a picture file's bytes; path: what errors name.
+
+    Raises:
+        InputError: as `read_image`, but for a file that is not there.
+    """
     check_size(data, path)
     if picture_size.is_heif(data):
         return _heif(data, path)

@@ -40,9 +40,9 @@ class StillReader(Reader):
             try:
                 rgb = read_image(path)
             except InputError as error:
-                failure = error
+                failure = failure or error
                 self.partial = True
-                self.notes.append(f"{path.name}: skipped, {error.problem}")
+                self.notes.append(error.skipping(path))
                 continue
             self._note_more(path)
             size = (rgb.shape[1], rgb.shape[0])

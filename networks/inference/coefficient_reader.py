@@ -12,6 +12,10 @@ from .forms import form_of
 from .network import softmax
 from .tensors import Tensors
 
+NO_CHANCE = 1e-9
+"""What a chance of 0 counts as where two look at one face: who is sure is heard. Over time nobody
+is, see LEAST_CHANCE."""
+
 
 @form_of("coefficient_reader")
 class CoefficientReader:
@@ -53,5 +57,6 @@ def joint_opinion(
     pixels: np.ndarray, coefficients: np.ndarray, share: float = COEFFICIENT_SHARE
 ) -> np.ndarray:
     """Geometric mean of two opinions (B, 7), weighted by `share` of the second; rows sum to 1."""
-    joint = np.maximum(pixels, 1e-9) ** (1 - share) * np.maximum(coefficients, 1e-9) ** share
+    joint = np.maximum(pixels, NO_CHANCE) ** (1 - share)
+    joint = joint * np.maximum(coefficients, NO_CHANCE) ** share
     return (joint / joint.sum(1, keepdims=True)).astype(np.float32)

@@ -89,21 +89,24 @@ class FeltNow:
             else chances
             for name, chances in said.items()
         }
-        alone = by_itself(said["whole"], self._by_numbers(seen, None, 0.0))
-        said |= self._by_numbers(seen, self._rest.measured, self._rest.sure)
-        return as_known(said, self._rest.sure, alone)
+        stranger, numbers = self._by_numbers(seen)
+        alone = by_itself(said["whole"], stranger)
+        return as_known(said | numbers, self._rest.sure, alone)
 
-    def _by_numbers(
-        self, seen: Seen, own: np.ndarray | None, trust: float
-    ) -> dict[str, np.ndarray]:
-        """(7,) each of what is read against the actor's neutral, or people's."""
-        reader = self._readers.against
+    def _by_numbers(self, seen: Seen) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
+        """(7,) what convolutions give of the face, read against people's neutral, None where that
+        is not known; (7,) each of what is read against the actor's, or people's."""
+        reader, own = self._readers.against, self._rest.measured
         if reader is None:
-            return {}
-        pooled = seen.said.pooled if reader.sees_pixels else None
-        if own is not None and len(own) == MEASURED:  # of the actor's pixels nothing is known
-            pooled = None
-        numbers = seen.geometry[None], seen.arkit[None]
-        pixels = None if pooled is None else pooled[None]
-        found = opinions_against(reader, *numbers, own, trust, pixels)
-        return {name: chances[0] for name, chances in found.items()}
+            return None, {}
+        look = seen.geometry[None], seen.arkit[None]
+        known = reader.sees_pixels and seen.said.pooled is not None
+        pixels = seen.said.pooled[None] if known else None
+        # Of an actor whose neutral was measured alone, nothing is known of it in pixels.
+        both = pixels if own is None or len(own) > MEASURED else None
+        found = opinions_against(reader, *look, own, self._rest.sure, both)
+        stranger = found.get("against_pixels")
+        if known and own is not None:
+            stranger = reader.with_pixels(*look, pixels)
+        numbers = {name: chances[0] for name, chances in found.items()}
+        return (None if stranger is None else stranger[0]), numbers

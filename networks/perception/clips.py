@@ -28,6 +28,18 @@ def told(file: str | Path, track: FaceTrack) -> dict:
     }
 
 
+def untold(file: str | Path, problem: str) -> dict:
+    """The same of a clip that can't be read, with its "problem"."""
+    return {
+        "file": str(file),
+        "seconds": None,
+        "frames": 0,
+        "found": 0,
+        "phrases": [],
+        "problem": problem,
+    }
+
+
 def _phrase(track: FaceTrack, phrase: Phrase) -> dict:
     """A phrase, with the mean affect of its frames where that was read."""
     out = phrase.to_json()

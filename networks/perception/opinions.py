@@ -51,7 +51,7 @@ def opinions_of(
     reader = reader or AgainstNeutral.load()
     pooled = _pooled_for(reader, track)
     measured = track.geometry, track.arkit
-    strangers = numeric_opinions(*measured, None, 0.0, reader, pooled)
+    strangers = {} if reader is None else opinions_against(reader, *measured, pooled=pooled)
     trust = max(trust, _least_trust(track, neutral))
     if neutral is not None:
         trust = min(trust, chance_of_rest(track, neutral))
@@ -61,8 +61,11 @@ def opinions_of(
     said = {"whole": less_build(track.momentary, rest, sure)}
     if track.no_mouth is not None:
         said["no_mouth"] = less_build(track.no_mouth, rest, sure)
-    said |= numeric_opinions(*measured, neutral, trust, reader, pooled)
-    return as_known(said, max(trust, sure), by_itself(said["whole"], strangers))
+    own = None if neutral is None else neutral_of(*measured, neutral, pooled)
+    known = reader is not None and own is not None
+    said |= opinions_against(reader, *measured, own, trust, pooled) if known else strangers
+    alone = by_itself(said["whole"], strangers.get("against_pixels"))
+    return as_known(said, max(trust, sure), alone)
 
 
 def _pooled_for(reader: AgainstNeutral | None, track: FaceTrack) -> np.ndarray | None:
@@ -82,14 +85,13 @@ def _pooled_for(reader: AgainstNeutral | None, track: FaceTrack) -> np.ndarray |
     return track.pooled
 
 
-def by_itself(whole: np.ndarray, strangers: Mapping[str, np.ndarray]) -> np.ndarray:
+def by_itself(whole: np.ndarray, seen: np.ndarray | None) -> np.ndarray:
     """(N, 7), or (7,), what a face is taken for while nobody knows the actor's rest.
 
     Args:
-        whole: what the readers of the whole face see. strangers: what is read against people's
-            neutral, by the readers' names; only the one that sees pixels is heard.
+        whole: what the readers of the whole face see. seen: what convolutions give of it, read
+            against people's neutral; None where that is not known.
     """
-    seen = strangers.get("against_pixels")
     return whole if seen is None else _joint(whole, seen, ALONE)
 
 
@@ -107,7 +109,9 @@ def as_known(
 
 
 def _joint(one: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
-    """Geometric mean of chances (..., 7) in which the other has a share."""
+    """Geometric mean of chances (..., 7) in which the other has a share. Cut off at LEAST_CHANCE,
+    as the reader over time learned; of two looks at one face, which `joint_opinion` joins, who is
+    sure is heard."""
     said, more = (np.log(np.clip(x, LEAST_CHANCE, 1.0)) for x in (one, other))
     joint = np.exp((1.0 - share) * said + share * more)
     return (joint / joint.sum(-1, keepdims=True)).astype(np.float32)
@@ -132,34 +136,23 @@ def _least_trust(track: FaceTrack, neutral: np.ndarray | None) -> float:
     return LEAST_TRUST if called >= CALLED_NEUTRAL else 0.0
 
 
-def numeric_opinions(
-    geometry: np.ndarray,
-    arkit: np.ndarray,
-    neutral: np.ndarray | None,
-    trust: float,
-    reader: AgainstNeutral | None,
-    pooled: np.ndarray | None = None,
-) -> dict[str, np.ndarray]:
-    """What is read in geometric features (N, 9) and coefficients (N, 52) against the actor's own
-    neutral: in all of them, and in those alone that speech hardly moves; nothing without a
-    reader. Arguments as of `opinions_of`; pooled: (N, POOLED) what convolutions give of the faces,
-    by a teacher that the reader knows, which is looked at beside where it is known."""
-    if reader is None:
-        return {}
-    own = None if neutral is None else neutral_of(geometry, arkit, neutral, pooled)
-    return opinions_against(reader, geometry, arkit, own, trust, pooled)
-
-
 def opinions_against(
     reader: AgainstNeutral,
     geometry: np.ndarray,
     arkit: np.ndarray,
-    own: np.ndarray | None,
-    trust: float,
+    own: np.ndarray | None = None,
+    trust: float = 0.0,
     pooled: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """The same against what was measured of the actor's neutral, `own` as `neutral_of` gives it,
-    with what convolutions give of it where pooled is given; None for one whom nobody knows."""
+    """What is read in geometric features (N, 9) and coefficients (N, 52) against the actor's own
+    neutral: (N, 7) in all of them, and in those alone that speech hardly moves.
+
+    Args:
+        own: what was measured of the neutral, as `neutral_of` gives it, with what convolutions give
+            of it where pooled is given; None for one whom nobody knows. trust: 0..1, in it.
+        pooled: (N, POOLED) what convolutions give of the faces, by a teacher that the reader
+            knows, which is looked at beside where it is known.
+    """
     said = {
         "against_neutral": reader(geometry, arkit, own, trust),
         "against_upper": reader(geometry, arkit, own, trust, mouth=False),

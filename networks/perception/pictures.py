@@ -16,17 +16,22 @@ from .affect import affect_reader
 from .clips import affect_json
 from .needed_weights import load_advisers
 
+Lost = list[tuple[str, InputError]]
+"""Of several files those that can't be read, and why."""
 
-def perceive(images: list[str], kind: str, emit: Emit, stop: threading.Event) -> dict:
+
+def perceive(images: list[str], kind: str, emit: Emit, stop: threading.Event, lost: Lost) -> dict:
     """The seven probabilities of pictures: {"pictures": [{"file", "as", "face", "expression",
-    "probabilities", "valence", "arousal"}], "partial"}; expression and probabilities are null where
-    no face was found, and valence and arousal (-1..1) are there for people alone.
+    "probabilities", "valence", "arousal", "problem"}], "partial"}; expression and probabilities are
+    null where no face was found, and valence and arousal (-1..1) are there for people alone;
+    problem is there where a picture can't be read.
 
     Args:
         images: pictures, or folders of them. kind: "human" (HCNN), "character" (SCNN) or "auto".
+        lost: takes the pictures that can't be read.
 
     Raises:
-        InputError: a picture can't be read. ModelError: weights are missing or damaged.
+        InputError: a folder holds no picture. ModelError: weights are missing or damaged.
     """
     from ..tracking.face_detector import FaceDetector
 
@@ -39,7 +44,11 @@ def perceive(images: list[str], kind: str, emit: Emit, stop: threading.Event) ->
         for path in files:
             if stop.is_set():
                 break
-            pictures.append(_perceive_one(path, kind, detector, runners))
+            try:
+                pictures.append(_perceive_one(path, kind, detector, runners))
+            except InputError as error:
+                lost.append((str(path), error))
+                pictures.append({**_no_face(path, kind), "problem": error.problem})
             progress.show(len(pictures))
     progress.show(len(pictures), last=True)
     missed = any(p["expression"] is None for p in pictures)
@@ -59,9 +68,7 @@ def _perceive_one(path: Path, kind: str, detector, runners: dict) -> dict:
         # Drawn faces are often not found; character pictures are framed on the face.
         face = warp_face(picture, centred_affine(picture.shape[1], picture.shape[0]))
     else:
-        return {"file": str(path), "as": kind, "face": False} | dict.fromkeys(
-            ("expression", "probabilities")
-        )
+        return _no_face(path, kind)
     chosen = kind_of(face) if kind == "auto" else kind
     if chosen not in runners:
         runners[chosen] = classifier_of(chosen)
@@ -81,6 +88,11 @@ def _perceive_one(path: Path, kind: str, detector, runners: dict) -> dict:
         },
         **felt,
     }
+
+
+def _no_face(path: Path, kind: str) -> dict:
+    nothing = dict.fromkeys(("expression", "probabilities"))
+    return {"file": str(path), "as": kind, "face": False, **nothing}
 
 
 def kind_of(face: np.ndarray) -> str:
@@ -107,17 +119,11 @@ def _kind_reader(folder: Path):
 
 
 def _pictures(paths: list[str]) -> list[Path]:
-    from ..files import IMAGE_SUFFIXES
+    from ..footage.media import pictures_in
 
     files: list[Path] = []
     for path in map(Path, paths):
-        if path.is_dir():
-            found = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-            if not found:
-                raise InputError("the folder holds no images", file=path, fix="give one with some")
-            files += found
-        else:
-            files.append(path)
+        files += pictures_in(path)[0] if path.is_dir() else [path]
     return files
 
 

@@ -42,12 +42,12 @@ class AffectSettings:
 
     hed: str = option(MISSING, "folder of the prepared human faces")
     data: str = option(MISSING, "folder of performances (exprgen train performances)")
-    out: str = option(MISSING, "weight file to write")
+    out: str = option(MISSING)
     strangers: str = option("", STRANGERS_HELP)
     kept: str = option("", "folder of what the readers say; by default beside the weight file")
     faces: int = option(1200, "photographs that are looked at, 0: all of the part to check on")
     ridge: float = option(0.003, "strength of the regression's ridge, as a share of the variance")
-    seed: int = option(0, "seed of everything random")
+    seed: int = option(0)
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,6 @@ from .shared.classifying import HUMAN_LICENCE, measures, soft_cross_entropy
 from .shared.datasets import load_faces
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.mixing import (
-    PEOPLE_HELP,
-    SHARE_HELP,
     Pool,
     balanced_chances,
     draw,
@@ -51,26 +49,26 @@ LEAST_TRUST = 0.6
 class AgainstNeutralSettings:
     """What one training of the reader against neutral needs; each option's help says what it is."""
 
-    data: str = option(MISSING, "folder of the prepared human faces")
-    out: str = option(MISSING, "weight file to write")
-    checkpoints: str = option("", "folder of checkpoints; by default beside the weight file")
-    resume: bool = option(False, "go on from the last checkpoint")
+    data: str = option(MISSING)
+    out: str = option(MISSING)
+    checkpoints: str = option("")
+    resume: bool = option(False)
     hidden: int = option(128, "width of the first hidden layer")
     pixels: bool = option(True, "look at what the teacher's convolutions give as well")
     kept: str = option("", "folder of what those give; by default beside the weight file")
     faces: int = option(
         0, "photographs to learn from, classes nearly alike, and a fifth to check on; 0: all"
     )
-    epochs: float = option(32.0, "times each face is seen")
-    batch: int = option(256, "faces a step")
-    rate: float = option(1e-3, "learning rate")
-    balance: float = option(0.6, "0: as the data are, 1: every class alike")
-    people: str = option("", PEOPLE_HELP)
-    people_share: float = option(0.5, SHARE_HELP)
+    epochs: float = option(32.0)
+    batch: int = option(256)
+    rate: float = option(1e-3)
+    balance: float = option(0.6)
+    people: str = option("")
+    people_share: float = option(0.5)
     without: str = option("", "K/N: learn nothing of the Kth of N parts of the synthetic people")
-    minutes: float | None = option(None, "shorten the training to this time")
-    seed: int = option(0, "seed of everything random")
-    threads: int = option(1, "processor threads, 0: all")
+    minutes: float | None = option(None)
+    seed: int = option(0)
+    threads: int = option(1)
 
 
 class AgainstNeutralTask:

@@ -78,7 +78,7 @@ def prepare_character(folder: Path, again: bool = False, detect: bool = False) -
             if images[i] is None:
                 faces[i] = 0
             elif told:
-                faces[i] = register(read_image(images[i]), samples["landmarks"][i].astype(float))
+                faces[i] = register(_picture(images[i]), samples["landmarks"][i].astype(float))
                 seen["geometry"][i], seen["arkit"][i] = samples["geometry"][i], samples["arkit"][i]
                 seen["found"][i] = True
             else:
@@ -104,15 +104,24 @@ def look(detector: FaceDetector, image: Path) -> tuple[np.ndarray, np.ndarray, n
     Where no face is found the face is the picture's middle, and the numbers are 0.
 
     Raises:
-        InputError: the file is no picture.
+        InputError: it is damaged. A capture is whole or goes on: the fix makes it anew.
     """
-    rgb = read_image(image)
+    rgb = _picture(image)
     observed = detector.search(rgb)
     if not observed:
         face = warp_face(rgb, centred_affine(rgb.shape[1], rgb.shape[0]))
         return face, np.zeros(len(GEOMETRIC_FEATURES)), np.zeros(len(ARKIT_CHANNELS)), False
     points = observed[0].landmarks49
     return register(rgb, points), geometric_features(points), observed[0].arkit, True
+
+
+def _picture(path: Path) -> np.ndarray:
+    """(H, W, 3) RGB uint8."""
+    try:
+        return read_image(path)
+    except InputError as error:
+        fix = "delete it and run the same capture again, which renders what is missing"
+        raise InputError(error.problem, file=path, fix=fix) from error
 
 
 def _complete_images(folder: Path, samples: dict[str, np.ndarray]) -> list[Path | None]:

@@ -47,9 +47,9 @@ class CmlpSettings:
     )
     primary: str = option(MISSING, "character whose controls come in")
     secondary: str = option(MISSING, "character whose controls go out")
-    out: str = option(MISSING, "weight file to write")
-    checkpoints: str = option("", "folder of checkpoints; by default beside the weight file")
-    resume: bool = option(False, "go on from the last checkpoint")
+    out: str = option(MISSING)
+    checkpoints: str = option("")
+    resume: bool = option(False)
     scnn: str = option("", "SCNN's weights, for a secondary that SCNN has not seen")
     arkit: float = option(1.0, "weight of the ARKit distance; 0: the paper")
     refine: float = option(0.8, "share of the correction by what differs in ARKit; 0: the paper")
@@ -57,8 +57,8 @@ class CmlpSettings:
     epochs: int = option(200, "times each pair is seen")
     batch: int = option(10, "pairs a step (the paper's)")
     rate: float = option(0.005, "learning rate (the paper's)")
-    seed: int = option(0, "seed of everything random")
-    threads: int = option(1, "processor threads, 0: all")
+    seed: int = option(0)
+    threads: int = option(1)
 
 
 @dataclass(frozen=True)

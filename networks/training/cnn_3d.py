@@ -44,7 +44,7 @@ from .shared.matching import (
     mirrored_columns,
     spread_report,
 )
-from .shared.mixing import PEOPLE_HELP, SHARE_HELP, balanced_chances
+from .shared.mixing import balanced_chances
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.pose_reader import PoseReader, learn_reader
 from .shared.report import write_report
@@ -59,26 +59,26 @@ COMMAND = "rig"
 class RigSettings:
     """What one training of the 3D-CNN needs; each option's help says what it is."""
 
-    data: str = option(MISSING, "folder of the prepared human faces")
-    ced: str = option(MISSING, "folder of the prepared character pictures")
-    primary: str = option(MISSING, "character, or the path of its profile")
+    data: str = option(MISSING)
+    ced: str = option(MISSING)
+    primary: str = option(MISSING)
     init: str = option(MISSING, "HCNN's weights to start from")
-    out: str = option(MISSING, "weight file to write")
+    out: str = option(MISSING)
     checkpoints: str = option("", "folder of checkpoints and kept layers; by default beside it")
-    resume: bool = option(False, "go on from the last checkpoint")
-    frozen_layers: int = option(6, "first layers kept as HCNN's: 4, 6, 8, 10 or 11")
+    resume: bool = option(False)
+    frozen_layers: int = option(6)
     geometry: int = option(GEOMETRY_AND_ARKIT, "second input: 0 (the paper), 9 or 61 numbers")
     hidden: int = option(0, "width of FC-13; 0: as many as controls (the paper)")
     match: str = option("soft", "how pairs are found", ("soft", "paper"))
     refine: float = option(0.5, "share of the correction by ARKit (soft matching)")
     own: float = option(0.4, "share of the character's own pictures in a batch")
-    people: str = option("", PEOPLE_HELP)
-    people_share: float = option(0.2, SHARE_HELP)
-    humans: int = option(8000, "human faces at most")
-    variants: int = option(3, "variants of each face: as it is, mirrored, changed, ...")
+    people: str = option("")
+    people_share: float = option(0.2)
+    humans: int = option(8000)
+    variants: int = option(3)
     epochs: float = option(30.0, "times each human face is seen")
-    batch: int = option(50, "faces a step")
-    rate: float = option(2e-3, "learning rate")
+    batch: int = option(50)
+    rate: float = option(2e-3)
     second_noise: float = option(0.15, "noise on the second input, in its deviations")
     widen: float = option(1.7, "largest factor that undoes shrunken motion; 1: none (the paper)")
     consistency: float = option(0.0, "weight of the loss that the pose reads as people said")
@@ -86,9 +86,9 @@ class RigSettings:
     sides: float = option(0.0, "weight of the loss that two looks at a face, one mirrored, agree")
     intensity: float = option(0.0, "weight of the loss that a pose is as strong as its match")
     teacher: str = option("", "teacher's weights: it says beside people what a face shows")
-    minutes: float | None = option(None, "shorten the training to this time")
-    seed: int = option(0, "seed of everything random")
-    threads: int = option(0, "processor threads, 0: all")
+    minutes: float | None = option(None)
+    seed: int = option(0)
+    threads: int = option(0)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from .hcnn import named
 from .shared.classifying import HUMAN_LICENCE, classify, measures, soft_cross_entropy
 from .shared.datasets import load_faces
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
-from .shared.mixing import PEOPLE_HELP, SHARE_HELP, Pool, draw, held_out, pools
+from .shared.mixing import Pool, draw, held_out, pools
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.own_neutral import Known, known, neutrals, played, usual_neutral
 from .shared.performers import subjects_of
@@ -33,21 +33,21 @@ from .shared.sets import TREMBLING, VALIDATION, FaceSet
 class CoefficientSettings:
     """What one training of the coefficient reader needs; each option's help says what it is."""
 
-    data: str = option(MISSING, "folder of the prepared human faces")
-    out: str = option(MISSING, "weight file to write")
+    data: str = option(MISSING)
+    out: str = option(MISSING)
     hcnn: str = option("", "HCNN's weights, to measure the joint opinion as well")
-    checkpoints: str = option("", "folder of checkpoints; by default beside the weight file")
-    resume: bool = option(False, "go on from the last checkpoint")
+    checkpoints: str = option("")
+    resume: bool = option(False)
     hidden: int = option(256, "width of the first hidden layer")
-    epochs: float = option(32.0, "times each face is seen")
-    batch: int = option(256, "faces a step")
-    rate: float = option(1e-3, "learning rate")
-    balance: float = option(0.6, "0: as the data are, 1: every class alike")
-    people: str = option("", PEOPLE_HELP)
-    people_share: float = option(0.15, SHARE_HELP)
-    minutes: float | None = option(None, "shorten the training to this time")
-    seed: int = option(0, "seed of everything random")
-    threads: int = option(1, "processor threads, 0: all")
+    epochs: float = option(32.0)
+    batch: int = option(256)
+    rate: float = option(1e-3)
+    balance: float = option(0.6)
+    people: str = option("")
+    people_share: float = option(0.15)
+    minutes: float | None = option(None)
+    seed: int = option(0)
+    threads: int = option(1)
 
 
 class CoefficientTask:

@@ -24,8 +24,8 @@ ROUNDS = 40
 class ContactSettings:
     """What the regression needs; each option's help says what it is."""
 
-    tracks: str = option(MISSING, "folder of face tracks (NAME.npz) of talkers")
-    truth: str = option(MISSING, "folder of their truth (NAME.truth.npz)")
+    tracks: str = option(MISSING)
+    truth: str = option(MISSING)
     out: str = option(str(FILE), "file to write")
     ridge: float = option(3.0, "weight decay, in frames")
 

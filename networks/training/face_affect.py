@@ -76,7 +76,7 @@ class FaceAffectSettings:
     hidden: int = option(256, "width of the hidden layers")
     epochs: int = option(16, "times that all are looked at")
     members: int = option(2, "networks that are trained and whose mean is learned by the last")
-    seed: int = option(0, "seed of everything random")
+    seed: int = option(0)
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class FaceCnnSettings:
     data: str = option(MISSING, "folder of views_NNN.npz")
     epochs: int = option(30, "times that all are looked at")
     jitter: float = option(0.4, "deviation of landmarks that are shaken, millimetres")
-    seed: int = option(0, "seed of everything random")
+    seed: int = option(0)
     out: str = option("", "file to write, for `face_model.scan_pictures --cnn`")
 
 

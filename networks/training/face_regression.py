@@ -56,7 +56,7 @@ class FaceRegressionSettings:
     stages: int = option(4, "most stages of the cascade: one that gains nothing is left out")
     kept: int = option(12, "numbers that are kept of a patch's gradients")
     jitter: float = option(0.4, "deviation of landmarks that are shaken, millimetres")
-    seed: int = option(0, "seed of everything random")
+    seed: int = option(0)
 
 
 @dataclass(frozen=True)

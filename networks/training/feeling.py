@@ -70,18 +70,18 @@ class FeelingSettings:
     """What one training of the reader over time needs; each option's help says what it is."""
 
     data: str = option(MISSING, "folder of performances (exprgen train performances)")
-    out: str = option(MISSING, "weight file to write")
+    out: str = option(MISSING)
     strangers: str = option("", STRANGERS_HELP)
     kept: str = option("", "folder of what the readers say; by default beside the weight file")
-    checkpoints: str = option("", "folder of checkpoints; by default beside the weight file")
-    resume: bool = option(False, "go on from the last checkpoint")
+    checkpoints: str = option("")
+    resume: bool = option(False)
     windows: int = option(60_000, "windows to learn from, counted each time they are seen")
     batch: int = option(128, "windows a step")
-    rate: float = option(4e-3, "learning rate")
+    rate: float = option(4e-3)
     decay: float = option(0.3, "weight decay, towards the readers' plain opinion")
-    minutes: float | None = option(None, "shorten the training to this time")
-    seed: int = option(0, "seed of everything random")
-    threads: int = option(1, "processor threads, 0: all")
+    minutes: float | None = option(None)
+    seed: int = option(0)
+    threads: int = option(1)
 
 
 @dataclass(frozen=True)

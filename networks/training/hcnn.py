@@ -28,11 +28,11 @@ from .shared.distributed import start
 from .shared.folds import cross_validate, in_fold, test_faces, without_folds
 from .shared.keeping import mean_of
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
-from .shared.mixing import PEOPLE_HELP, SHARE_HELP, Pool, draw, held_out, pools, prior
+from .shared.mixing import Pool, draw, held_out, pools, prior
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.report import confusion_matrix, write_report
 from .shared.sets import VALIDATION
-from .shared.teaching import TEACHER_HELP, TEACHER_SHARE_HELP, taught
+from .shared.teaching import taught
 
 HUMAN_DATA = "the human expression set (FER+ votes and mux)"
 SYNTHETIC_DATA = "synthetic people (rendered, CC0)"
@@ -45,25 +45,25 @@ class HcnnSettings:
     """What one training of the HCNN needs; each option's help says what it is."""
 
     data: str = option(MISSING, "folder of the prepared faces, or drawn:N for N drawn ones")
-    out: str = option(MISSING, "weight file to write")
-    checkpoints: str = option("", "folder of checkpoints; by default beside the weight file")
-    resume: bool = option(False, "go on from the last checkpoint")
+    out: str = option(MISSING)
+    checkpoints: str = option("")
+    resume: bool = option(False)
     init: str = option("", "HCNN weights to start from; or a mean of some: FILE:SHARE,FILE:SHARE")
     recipe: str = option("quick", "quick or the paper's", ("quick", "paper"))
-    minutes: float | None = option(None, "shorten the training to this time")
+    minutes: float | None = option(None)
     epochs: float = option(1.0, "factor on the length of every stage")
     sizes: str = option("", "stages as size:images:rate,...; the last size is the network's input")
     batch: int = option(50, "pictures a step")
-    balance: float = option(0.5, "0: as the data are, 1: every class alike")
-    changes: float = option(1.0, "strength of the changes to the faces, 0 to 1")
-    people: str = option("", PEOPLE_HELP)
-    people_share: float = option(0.15, SHARE_HELP)
-    teacher: str = option("", TEACHER_HELP)
-    teacher_share: float = option(0.5, TEACHER_SHARE_HELP)
-    seed: int = option(0, "seed of everything random")
-    threads: int = option(0, "processor threads, 0: all")
-    folds: int = option(0, "cross-validate in so many parts instead of training once")
-    fold: int = option(-1, "train and check this part alone, from 0")
+    balance: float = option(0.5)
+    changes: float = option(1.0)
+    people: str = option("")
+    people_share: float = option(0.15)
+    teacher: str = option("")
+    teacher_share: float = option(0.5)
+    seed: int = option(0)
+    threads: int = option(0)
+    folds: int = option(0)
+    fold: int = option(-1)
 
 
 QUICK_SIZE = 64

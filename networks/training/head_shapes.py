@@ -29,7 +29,7 @@ BASIS = 60
 class HeadShapesSettings:
     """What a training of the shape network needs; each option's help says what it is."""
 
-    out: str = option(MISSING, "weight file to write")
+    out: str = option(MISSING)
     identities: int = option(120, "people that are learned from (MIA, Figure 9: 30 to 120)")
     styles: int = option(4, "heads of each: itself and caricatures")
     strength: float = option(1.0, "of the caricatures, 0 to 1")
@@ -39,8 +39,8 @@ class HeadShapesSettings:
     steps: int = option(6000, "steps")
     batch: int = option(128, "actions of heads a step")
     rate: float = option(1e-3, "learning rate, falling to nothing")
-    seed: int = option(0, "seed of everything random")
-    threads: int = option(1, "processor threads, 0: all")
+    seed: int = option(0)
+    threads: int = option(1)
 
 
 @dataclass(frozen=True)

@@ -49,9 +49,9 @@ class HeadsetSettings:
     """What one training of the headset network needs; each option's help says what it is."""
 
     data: str = option(MISSING, "folder of simulated captures")
-    out: str = option(MISSING, "weight file to write")
-    checkpoints: str = option("", "folder of checkpoints; by default beside the weight file")
-    resume: bool = option(False, "go on from the last checkpoint")
+    out: str = option(MISSING)
+    checkpoints: str = option("")
+    resume: bool = option(False)
     people: int = option(0, "people to learn from, 0: all")
     person: int = option(
         -1, "learn from this one alone (the person-specific network), -1: from all"
@@ -61,10 +61,10 @@ class HeadsetSettings:
     augment: bool = option(True, "the 3D augmentation layer: turn, shift, lens and background")
     images: int = option(400_000, "frames to learn from, counted each time they are seen")
     batch: int = option(128, "frames a step")
-    rate: float = option(5e-3, "learning rate")
-    minutes: float | None = option(None, "shorten the training to this time")
-    seed: int = option(0, "seed of everything random")
-    threads: int = option(1, "processor threads, 0: all")
+    rate: float = option(5e-3)
+    minutes: float | None = option(None)
+    seed: int = option(0)
+    threads: int = option(1)
 
 
 class HeadsetTask:

@@ -47,16 +47,16 @@ class HeadsetCharacterSettings:
     data: str = option(MISSING, "folder of simulated captures")
     backbone: str = option(MISSING, "weight file of the headset network")
     character: str = option(MISSING, "character whose controls go out")
-    out: str = option(MISSING, "weight file to write")
-    checkpoints: str = option("", "folder of checkpoints; by default beside the weight file")
-    resume: bool = option(False, "go on from the last checkpoint")
+    out: str = option(MISSING)
+    checkpoints: str = option("")
+    resume: bool = option(False)
     anew: int = option(1, "times each frame is seen anew by the 3D augmentation layer")
     images: int = option(400_000, "frames to learn from, counted each time they are seen")
     batch: int = option(256, "frames a step")
-    rate: float = option(1e-3, "learning rate")
-    minutes: float | None = option(None, "shorten the training to this time")
-    seed: int = option(0, "seed of everything random")
-    threads: int = option(1, "processor threads, 0: all")
+    rate: float = option(1e-3)
+    minutes: float | None = option(None)
+    seed: int = option(0)
+    threads: int = option(1)
 
 
 class CharacterTask:

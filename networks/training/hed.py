@@ -22,6 +22,7 @@ import os
 import sys
 import time
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from numpy.lib.format import open_memmap
 from ..arrays import read_array
 from ..errors import InputError, OutputError, UsageError
 from ..files import IMAGE_SUFFIXES, write_text
+from ..footage.pictures import decode_image, read_bytes
 from ..reading import read_json, read_text
 from ..records import json_text
 from ..tracking.face_detector import FaceDetector
@@ -195,9 +197,13 @@ def _split(given: str | None, key: str) -> str:
 
 def build(source: str | Path, out: str | Path, *, processes: int = 2, limit: int = 0) -> FaceSet:
     """Register every picture of `source` into the cache folder `out`; goes on if it was stopped.
+    Pictures that can't be read are said, and kept as such without a face.
 
     Args:
         limit: only the first so many pictures (a trial); 0 for all.
+
+    Raises:
+        InputError: see `list_items`; or no picture can be read, or shows a face.
     """
     if processes < 1 or limit < 0:
         raise UsageError("processes and limit count things.", fix="give positive numbers")
@@ -208,9 +214,13 @@ def build(source: str | Path, out: str | Path, *, processes: int = 2, limit: int
     _prepare(items, out)
     todo = np.flatnonzero(~read_array(out / "done.npy", fix=FIX))
     chunks = [todo[i : i + CHUNK].tolist() for i in range(0, len(todo), CHUNK)]
-    if chunks:
-        _run(chunks, items, out, processes)
-    return load_hed(out)
+    unread = _run(chunks, items, out, processes) if chunks else 0
+    faces = load_hed(out)
+    if (faces.split == NO_FACE).all():
+        what = "can be read" if unread == len(items) else "shows a face"
+        fix = "give labelled pictures of faces, see `exprgen train hed --help`"
+        raise InputError(f"none of its {len(items)} pictures {what}", file=source, fix=fix)
+    return faces
 
 
 def _prepare(items: list[Item], out: Path) -> None:
@@ -255,13 +265,15 @@ def _posed_column(items: list[Item]) -> dict[str, np.ndarray]:
     return {"posed": np.array([i.posed or unknown for i in items], np.float32)}
 
 
-def _run(chunks: list[list[int]], items: list[Item], out: Path, processes: int) -> None:
+def _run(chunks: list[list[int]], items: list[Item], out: Path, processes: int) -> int:
+    """Register the items of these rows; how many of them can't be read, which is said."""
     tasks = [[(row, items[row]) for row in chunk] for chunk in chunks]
-    total, seen, found, started = sum(map(len, tasks)), 0, 0, time.monotonic()
+    total, started = sum(map(len, tasks)), time.monotonic()
+    seen, found, unread = 0, 0, 0
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes, initializer=_start_process, initargs=(str(out),)) as pool:
-        for count, hits in pool.imap_unordered(_register_chunk, tasks):
-            seen, found = seen + count, found + hits
+        for count, hits, lost in pool.imap_unordered(_register_chunk, tasks):
+            seen, found, unread = seen + count, found + hits, unread + lost
             rate = seen / max(time.monotonic() - started, 1e-6)
             left = round((total - seen) / rate)
             print(
@@ -270,6 +282,9 @@ def _run(chunks: list[list[int]], items: list[Item], out: Path, processes: int) 
                 file=sys.stderr,
                 flush=True,
             )
+    if unread:
+        print(f"{unread} of {total} pictures can't be read", file=sys.stderr, flush=True)
+    return unread
 
 
 _process: dict = {}  # what a process of the pool makes once and uses for all its pictures
@@ -282,17 +297,19 @@ def _start_process(out: str) -> None:
     _process["archives"] = {}
 
 
-def _register_chunk(task: list[tuple[int, Item]]) -> tuple[int, int]:
-    columns, found = _process["columns"], 0
+def _register_chunk(task: list[tuple[int, Item]]) -> tuple[int, int, int]:
+    columns, found, unread = _process["columns"], 0, 0
     for row, item in task:
-        values = describe(read_item(item), _process["detector"])
+        picture = read_item(item)
+        unread += picture is None
+        values = describe(picture, _process["detector"])
         for name, value in values.items():
             columns[name][row] = value
         columns["done"][row] = (
             True  # last: a stop in between costs a picture its time, not its data
         )
         found += bool(values["found"])
-    return len(task), found
+    return len(task), found, unread
 
 
 def describe(picture: np.ndarray | None, detector: FaceDetector) -> dict:
@@ -330,21 +347,23 @@ def describe(picture: np.ndarray | None, detector: FaceDetector) -> dict:
 def read_item(item: Item) -> np.ndarray | None:
     """A picture as RGB (H, W, 3) uint8; None where it can't be read, which is said."""
     try:
-        data = _bytes(item)
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
-        print(f"{item.source}: can't be read ({error})", file=sys.stderr)
+        return decode_image(_bytes(item), Path(item.source))
+    except InputError as error:
+        print(f"warning: {error.skipping(item.source)}", file=sys.stderr)
         return None
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
 def _bytes(item: Item) -> bytes:
     if not item.archive:
-        return Path(item.member).read_bytes()
+        return read_bytes(Path(item.member))
     archives = _process.setdefault("archives", {})
-    if item.archive not in archives:
-        archives[item.archive] = zipfile.ZipFile(item.archive)
-    return archives[item.archive].read(item.member)
+    try:
+        if item.archive not in archives:
+            archives[item.archive] = zipfile.ZipFile(item.archive)
+        return archives[item.archive].read(item.member)
+    except (OSError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        fix = "copy or make its archive again"
+        raise InputError(f"can't be read ({error})", file=item.source, fix=fix) from error
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -354,7 +373,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = command_parser("hed", __doc__.partition("\n")[0])
     parser.add_argument("--source", required=True, help="folder or .csv table of labelled faces")
     parser.add_argument("--out", required=True, help="folder of the cache")
-    parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=min(2, os.cpu_count() or 1),
+        help="that look at pictures at once (default: %(default)s)",
+    )
     parser.add_argument("--limit", type=int, default=0, help="only the first so many (a trial)")
     given = parser.parse_args(arguments)
 

@@ -39,16 +39,16 @@ class MouthSettings:
     """What one training of the mouth reader needs; each option's help says what it is."""
 
     data: str = option(MISSING, "mouths.npz of posed mouths")
-    out: str = option(MISSING, "weight file to write")
-    checkpoints: str = option("", "folder of checkpoints; by default beside the weight file")
-    resume: bool = option(False, "go on from the last checkpoint")
+    out: str = option(MISSING)
+    checkpoints: str = option("")
+    resume: bool = option(False)
     people: int = option(0, "people to learn from, 0: all")
     images: int = option(120_000, "mouths to learn from, counted each time they are seen")
     batch: int = option(64, "mouths a step")
-    rate: float = option(3e-3, "learning rate")
-    minutes: float | None = option(None, "shorten the training to this time")
-    seed: int = option(0, "seed of everything random")
-    threads: int = option(1, "processor threads, 0: all")
+    rate: float = option(3e-3)
+    minutes: float | None = option(None)
+    seed: int = option(0)
+    threads: int = option(1)
 
 
 class MouthTask:

@@ -40,8 +40,8 @@ _LIPS = [
 class MouthMotionSettings:
     """What the regression needs; each option's help says what it is."""
 
-    tracks: str = option(MISSING, "folder of face tracks (NAME.npz) of talkers")
-    truth: str = option(MISSING, "folder of their truth (NAME.truth.npz)")
+    tracks: str = option(MISSING)
+    truth: str = option(MISSING)
     out: str = option(str(FILE), "file to write")
     ridge: float = option(100.0, "weight decay, in frames")
     moments: int = option(128, "moments about which what the regression misses of chins is kept")

@@ -36,7 +36,7 @@ from .shared.classifying import HUMAN_LICENCE, measures, shrink
 from .shared.datasets import load_faces
 from .shared.folding import FoldedNetwork, native_bfloat16
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
-from .shared.mixing import PEOPLE_HELP, SHARE_HELP, Pool, draw, load_people, pools
+from .shared.mixing import Pool, draw, load_people, pools
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.sets import TRAIN, TREMBLING, VALIDATION, FaceSet
 
@@ -59,25 +59,25 @@ MIXED = 0.2
 class PhotographSettings:
     """What one training of the photograph reader needs; each option's help says what it is."""
 
-    data: str = option(MISSING, "folder of the prepared human faces")
-    out: str = option(MISSING, "weight file to write")
-    checkpoints: str = option("", "folder of checkpoints; by default beside the weight file")
-    resume: bool = option(False, "go on from the last checkpoint")
+    data: str = option(MISSING)
+    out: str = option(MISSING)
+    checkpoints: str = option("")
+    resume: bool = option(False)
     kept: str = option("", "folder of what those networks give; by default beside the weight file")
     looks: int = option(3, "changed forms of each photograph")
-    changes: float = option(0.45, "strength of the changes to the faces, 0 to 1")
+    changes: float = option(0.45)
     heads: int = option(4, "small networks whose opinions are averaged")
     hidden: int = option(40, "width of the first hidden layer of each")
     epochs: float = option(36.0, "times each face is seen, in the mean")
-    batch: int = option(512, "faces a step")
-    rate: float = option(1e-3, "learning rate")
-    balance: float = option(0.6, "0: as the data are, 1: every class alike")
-    people: str = option("", PEOPLE_HELP)
-    people_share: float = option(0.1, SHARE_HELP)
+    batch: int = option(512)
+    rate: float = option(1e-3)
+    balance: float = option(0.6)
+    people: str = option("")
+    people_share: float = option(0.1)
     drawn: str = option("", "prepared set of synthetic people, whom other networks shall read")
-    minutes: float | None = option(None, "shorten the training to this time")
-    seed: int = option(0, "seed of everything random")
-    threads: int = option(1, "processor threads, 0: all")
+    minutes: float | None = option(None)
+    seed: int = option(0)
+    threads: int = option(1)
 
 
 class PhotographTask:

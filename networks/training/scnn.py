@@ -53,22 +53,22 @@ SURE = 0.9
 class ScnnSettings:
     """What one training of the SCNN needs; each option's help says what it is."""
 
-    ced: str = option(MISSING, "folder of the prepared character pictures")
+    ced: str = option(MISSING)
     init: str = option(MISSING, "HCNN's weights to start from, or an SCNN's to go on from")
-    out: str = option(MISSING, "weight file to write")
+    out: str = option(MISSING)
     checkpoints: str = option("", "folder of checkpoints and kept layers; by default beside it")
-    resume: bool = option(False, "go on from the last checkpoint")
-    frozen_layers: int = option(4, "first layers kept as HCNN's: 4, 6, 8, 10 or 11")
-    variants: int = option(8, "variants of each face: as it is, mirrored, changed, ...")
+    resume: bool = option(False)
+    frozen_layers: int = option(4)
+    variants: int = option(8)
     keep: float = option(0.0, "share that the SCNN which is gone on from has in the weights")
     epochs: float = option(40.0, "times each picture is seen")
     batch: int = option(50, "pictures a step")
     rate: float = option(1e-3, "learning rate (the paper's is 0.0001 with SGD)")
-    minutes: float | None = option(None, "shorten the training to this time")
-    seed: int = option(0, "seed of everything random")
-    threads: int = option(0, "processor threads, 0: all")
-    folds: int = option(0, "cross-validate in so many parts instead of training once")
-    fold: int = option(-1, "train and check this part alone, from 0")
+    minutes: float | None = option(None)
+    seed: int = option(0)
+    threads: int = option(0)
+    folds: int = option(0)
+    fold: int = option(-1)
     fold_by: str = option(BY_PICTURE, "what a part is", (BY_PICTURE, BY_CHARACTER))
 
 

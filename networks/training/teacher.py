@@ -24,10 +24,10 @@ from .shared.datasets import open_faces
 from .shared.distributed import start
 from .shared.keeping import check_kept, kept_in
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
-from .shared.mixing import PEOPLE_HELP, SHARE_HELP, pools
+from .shared.mixing import pools
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.pretrained import start_from
-from .shared.teaching import TEACHER_HELP, TEACHER_SHARE_HELP, taught
+from .shared.teaching import taught
 
 CALIBRATION_FACES = 400
 _PURPOSE = (
@@ -45,24 +45,24 @@ class TeacherSettings:
     """What one training of the teacher needs; each option's help says what it is."""
 
     data: str = option(MISSING, "folder of the prepared faces, or drawn:N for N drawn ones")
-    out: str = option(MISSING, "weight file to write")
+    out: str = option(MISSING)
     trunk: str = option("", "file of the face recogniser to start from; without it from nothing")
     init: str = option("", "teacher's weights to go on from, or a mean: FILE:SHARE,FILE:SHARE")
-    checkpoints: str = option("", "folder of checkpoints; by default beside the weight file")
-    resume: bool = option(False, "go on from the last checkpoint")
+    checkpoints: str = option("")
+    resume: bool = option(False)
     images: int = option(200000, "faces to learn from, counted each time they are seen; 0: none")
-    rate: float = option(5e-4, "learning rate")
-    batch: int = option(50, "faces a step")
-    balance: float = option(0.6, "0: as the data are, 1: every class alike")
-    changes: float = option(1.0, "strength of the changes to the faces, 0 to 1")
-    teacher: str = option("", TEACHER_HELP)
-    teacher_share: float = option(0.5, TEACHER_SHARE_HELP)
+    rate: float = option(5e-4)
+    batch: int = option(50)
+    balance: float = option(0.6)
+    changes: float = option(1.0)
+    teacher: str = option("")
+    teacher_share: float = option(0.5)
     keep: float = option(0.0, "share that the teacher which is gone on from has in the weights")
-    people: str = option("", PEOPLE_HELP)
-    people_share: float = option(0.12, SHARE_HELP)
-    minutes: float | None = option(None, "shorten the training to this time")
-    seed: int = option(0, "seed of everything random")
-    threads: int = option(0, "processor threads, 0: all")
+    people: str = option("")
+    people_share: float = option(0.12)
+    minutes: float | None = option(None)
+    seed: int = option(0)
+    threads: int = option(0)
 
 
 def train(s: TeacherSettings) -> Outcome:

@@ -57,7 +57,7 @@ class TurnedFacesSettings:
     """What the blend needs; each option's help says what it is."""
 
     tracks: str = option(MISSING, "folder of face tracks (NAME.npz) of talkers who turn")
-    truth: str = option(MISSING, "folder of their truth (NAME.truth.npz)")
+    truth: str = option(MISSING)
     out: str = option(str(FILE), "file to write")
     slow_ridge: float = option(0.3, "weight decay of what is slow, in squared eye distances")
     quick_ridge: float = option(0.003, "weight decay of what is quick, likewise")

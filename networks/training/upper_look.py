@@ -30,10 +30,10 @@ from .shared.classifying import HUMAN_LICENCE, measures, soft_cross_entropy
 from .shared.datasets import load_faces
 from .shared.features import Features, compute_features
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
-from .shared.mixing import PEOPLE_HELP, SHARE_HELP, Pool, draw, held_out, pools, prior
-from .shared.options import changed_options, fixed, option, run_command
+from .shared.mixing import Pool, draw, held_out, pools, prior
+from .shared.options import USUAL, changed_options, fixed, option, run_command
 from .shared.sets import VALIDATION, FaceSet
-from .shared.teaching import TEACHER_HELP, TEACHER_SHARE_HELP, taught
+from .shared.teaching import taught
 
 CHECK_FACES = 1200
 BATCH = 64
@@ -43,25 +43,25 @@ BATCH = 64
 class UpperLookSettings:
     """What one training of the upper look needs; each option's help says what it is."""
 
-    data: str = option(MISSING, "folder of the prepared human faces")
+    data: str = option(MISSING)
     init: str = option(MISSING, "HCNN's weights, whose first layers it will stand on")
-    out: str = option(MISSING, "weight file to write")
+    out: str = option(MISSING)
     checkpoints: str = option("", "folder of checkpoints and kept layers; by default beside it")
-    resume: bool = option(False, "go on from the last checkpoint")
+    resume: bool = option(False)
     rows: int = option(UPPER_ROWS, "rows of CONV-4's output that are looked at, of 16")
     variants: int = option(3, "variants of each face: as it is, the others changed and mirrored")
-    changes: float = option(0.7, "strength of the changes to the faces, 0 to 1")
-    images: int = option(300000, "faces to learn from, counted each time they are seen")
-    batch: int = option(50, "faces a step")
-    rate: float = option(1e-3, "learning rate")
-    balance: float = option(0.6, "0: as the data are, 1: every class alike")
-    people: str = option("", PEOPLE_HELP)
-    people_share: float = option(0.25, SHARE_HELP)
-    teacher: str = option("", TEACHER_HELP + "; by default HCNN is")
-    teacher_share: float = option(0.5, TEACHER_SHARE_HELP)
-    minutes: float | None = option(None, "shorten the training to this time")
-    seed: int = option(0, "seed of everything random")
-    threads: int = option(1, "processor threads, 0: all")
+    changes: float = option(0.7)
+    images: int = option(300000)
+    batch: int = option(50)
+    rate: float = option(1e-3)
+    balance: float = option(0.6)
+    people: str = option("")
+    people_share: float = option(0.25)
+    teacher: str = option("", USUAL["teacher"] + "; by default HCNN is")
+    teacher_share: float = option(0.5)
+    minutes: float | None = option(None)
+    seed: int = option(0)
+    threads: int = option(1)
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,24 @@
 """`python -m exprgen.sample_rigs.build [NAME|all]`: build characters into `sample_rigs/`.
 
-`... build reference` makes the embedded reference clip instead (see reference.py), in minutes;
-`... build people --out DIR` renders synthetic people to learn from (see people.py), in half an
-hour; `... build talkers --out DIR` films such people talking (see talkers/clips.py), about a minute
-a clip; `... build performances --out DIR` clips and stills of people who feel something, drawn
-quickly (see performances.py), in an hour; `... build mouths --out DIR` their mouths with what fills
-them (see mouths.py), in half an hour; `... build face --out DIR` makes the bilinear face (see
-face_model/make.py), in an hour; `... build headset --out DIR` what cameras in a headset see of such
-people (see headset.py), in minutes. `... build labels` labels the boards of the characters that are
-there, in seconds (see board_labels.py); `... build thumbnails` renders the pictures of their pose
-assets, in minutes (see thumbnails.py); measure their response anew then: `exprgen response mira`.
+`... build NAME --check` builds a character, or all of them, aside and says what differs from what
+ships, in half a minute each. `... build reference` makes the embedded reference clip instead (see
+reference.py), in minutes; `... build people --out DIR` renders synthetic people to learn from (see
+people.py), in half an hour; `... build talkers --out DIR` films such people talking (see
+talkers/clips.py), about a minute a clip; `... build performances --out DIR` clips and stills of
+people who feel something, drawn quickly (see performances.py), in an hour; `... build mouths --out
+DIR` their mouths with what fills them (see mouths.py), in half an hour; `... build face --out DIR`
+makes the bilinear face (see face_model/make.py), in an hour; `... build headset --out DIR` what
+cameras in a headset see of such people (see headset.py), in minutes. `... build labels` labels the
+boards of the characters that are there, in seconds (see board_labels.py); `... build thumbnails`
+renders the pictures of their pose assets, in minutes (see thumbnails.py); measure their response
+anew then: `exprgen response mira`.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import traceback
 from dataclasses import fields
@@ -24,10 +27,12 @@ from pathlib import Path
 import bpy
 
 from ...networks.errors import ExprGenError
+from ...networks.files import scratch_folder
 from .assemble import build_character, make_profile
 from .blip import NAME as BLIP
 from .blip import build_blip
 from .board_labels import label_file
+from .checking import differences
 from .config import CHARACTERS
 from .face_model.make import FaceSettings, build_face
 from .headset import HeadsetSettings, build_headset
@@ -53,10 +58,16 @@ FILMED = {
     "headset": HeadsetSettings,
 }
 """What is made into a folder of its own, with its settings, each an option."""
+MOST_TOLD = 20
+"""Differences that are listed."""
 
 
-def build(name: str, folder: Path = FOLDER) -> Path:
-    """Build one character; `<name>.blend` and `<name>.json` replace the old ones at the end."""
+def build(name: str, folder: Path = FOLDER, pictured: bool = True) -> Path:
+    """Build one character; `<name>.blend` and `<name>.json` replace the old ones at the end.
+
+    Args:
+        pictured: its key poses get their pictures, which takes a minute.
+    """
     bpy.ops.wm.read_factory_settings(use_empty=True)
     if name == BLIP:  # modelled from scratch
         profile = build_blip()
@@ -73,8 +84,16 @@ def build(name: str, folder: Path = FOLDER) -> Path:
     os.replace(temporary, path)
     rated(profile).save(path.with_suffix(".json"))
     write_catalogs(folder)
-    add_thumbnails(path)
+    if pictured:
+        add_thumbnails(path)
     return path
+
+
+def check(name: str) -> list[str]:
+    """What differs between a character that is built now and the one that ships, in words."""
+    with scratch_folder() as folder:
+        built = build(name, folder, pictured=False)
+        return differences(FOLDER / f"{name}.blend", built)
 
 
 def main() -> None:
@@ -83,6 +102,11 @@ def main() -> None:
     choices = [*names, "all", "reference", "labels", "thumbnails", *FILMED]
     parser.add_argument("name", nargs="?", default="all", choices=choices)
     parser.add_argument("--out", type=Path, help="people, talkers, mouths: folder for the pictures")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="characters: change nothing, say what those that ship lack of what is built",
+    )
     parser.add_argument("--sheet", type=Path, help="talkers: a PNG that shows what was made")
     for name, options in _options().items():
         text = "; ".join(f"{who}: default {f.default!r}" for who, f in options.items())
@@ -150,20 +174,38 @@ def _make(given: argparse.Namespace, names: list[str]) -> None:
         if given.sheet:
             print(draw_talkers(clips, given.sheet))
         return
-    chosen = names if choice == "all" else [choice]
+    if choice == "all":
+        _each_alone(names, given.check)
+    else:
+        _make_character(choice, given.check)
+
+
+def _each_alone(names: list[str], check: bool) -> None:
+    """Each character in a process of its own: the bpy module hangs at its end after Rigify."""
+    words = ["--check"] if check else []
+    module = __spec__.parent
+    codes = [subprocess.call([sys.executable, "-m", module, name, *words]) for name in names]
+    if failed := next(filter(None, codes), 0):
+        _leave(failed)
+
+
+def _make_character(name: str, only_check: bool) -> None:
     try:
-        for name in chosen:
-            path = build(name)
+        if only_check:
+            told = check(name)
+            print("\n".join([f"{name}: {len(told)} things differ", *told[:MOST_TOLD]]))
+        else:
+            told, path = [], build(name)
             print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
     except ExprGenError:
         raise
     except Exception:
-        if ROSA not in chosen:
+        if name != ROSA:
             raise
         traceback.print_exc()
         _leave(1)
-    if ROSA in chosen:
-        _leave(0)
+    if name == ROSA or told:
+        _leave(1 if told else 0)
 
 
 def _leave(code: int) -> None:

@@ -116,6 +116,11 @@ def _bone_parent(obj, rig, bone: str, place) -> None:
     obj.rotation_euler = (-np.pi / 2, 0.0, 0.0)
 
 
+def wear(obj, rig, bone: str, place) -> None:
+    """The same of what a bone carries along: its origin goes to the bone's tail."""
+    _bone_parent(obj, rig, bone, parts.move_origin(obj, place, rig.data.bones[bone].tail_local))
+
+
 def shaped_parts(config: CharacterConfig) -> tuple[StyledHead, list[parts.Part]]:
     """The styled head and its skin (first), tongue, lashes and teeth with their actions."""
     styled = lids.shape_lids(lips.shape_lips(style_head(config), config.mouth))
@@ -155,7 +160,7 @@ def build_character(config: CharacterConfig) -> Character:
     strands.data.materials.append(shading.material(f"{config.name}_hair", 0.5, 0.3))
     _subdivide(strands)
     for obj, place in ((glint, (0, 0, 0)), (strands, offset)):
-        _bone_parent(obj, rig, "head", place)
+        wear(obj, rig, "head", place)
     shirt = _shirt(config, styled, offset)
     shirt.parent = rig
     for obj in (rig, face, *balls, glint, strands, shirt):

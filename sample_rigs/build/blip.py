@@ -16,7 +16,7 @@ import numpy as np
 from ...networks.characters.profile import Control, Framing, KeyPose, RigProfile, Target, from_unit
 from ...networks.vocabulary import mirror_name
 from . import board, eyes, shading
-from .assemble import _bone_parent, _subdivide
+from .assemble import _bone_parent, _subdivide, wear
 from .blip_face import ACTIONS, BROW, CREASES, DARK, SKIN, TEETH, TIP, TONGUE, Face, eye_radius
 from .blip_mesh import EYE, EYE_RADIUS, EYE_V, LID_STEPS, LIP_STEPS, MOUTH_V, MOUTH_W, wrap
 from .blip_poses import POSES, spread_pairs
@@ -39,6 +39,10 @@ COLORS = {
     "stalk": "#7058d0", "tip": "#f2c53d", "foot": "#6a54c8",
 }  # fmt: skip
 """sRGB hex."""
+
+STILL = 3.8e-4
+"""Metres that Blip's shapes lose everywhere, as `head.STILL`: sixteen controls leave room in the
+file, where people's many shapes need more."""
 
 CORRECTION = 0.0012
 """Two actions get a correction where their sum is off by more than this, metres."""
@@ -252,7 +256,7 @@ def _make_head(face: Face):
     shading.note_creases(mesh, {n: np.round(m, 3) for n, m in face.crease_masks().items()})
     obj = bpy.data.objects.new(mesh.name, mesh)
     part = Part(_round(rest), np.zeros((0, 4), int), shapes)
-    _add_keys(obj, [part], [0], tuple(shapes))
+    _add_keys(obj, [part], [0], tuple(shapes), STILL)
     _weigh(obj, face, rest)
     return obj
 
@@ -440,7 +444,7 @@ def build_blip() -> RigProfile:
     ball = _make_eye(rig)
     glint = eyes.make_glint(CONFIG, EYE[None], EYE_RADIUS)
     glint.data.materials.append(shading.glow_white(f"{NAME}_glint"))
-    _bone_parent(glint, rig, "head", (0, 0, 0))
+    wear(glint, rig, "head", (0, 0, 0))
     for obj in (rig, head, ball, glint):
         collection.objects.link(obj)
     head.parent = rig

@@ -68,6 +68,10 @@ class Crease:
     dark: float
 
 
+MIDLINE = 1e-9
+"""Metres from the midline within which a point is on it, whatever the last bits of sums are."""
+MUZZLE = (-0.0182, 0.0)
+"""Heights between which points on the midline wrinkle with the right side; others with the left."""
 CREASES = (
     Crease("muzzle", tuple(((0.0, -0.008 - z), (0.014, -0.0060 - z), (0.033, -0.012 - z))
                            for z in (0.0, 0.0085, 0.0165)),
@@ -270,10 +274,11 @@ class Face:
 
     def crease_masks(self) -> dict[str, np.ndarray]:
         """Crease -> (V,) mask: positive on the left, negative on the right, 0 off the skin."""
-        out = {}
+        out, (u, v) = {}, self.layout.uv.T
+        left = np.where(np.abs(u) < MIDLINE, (v < MUZZLE[0]) | (v > MUZZLE[1]), u > 0)
         for crease, (mask, _) in zip(CREASES, self._creases, strict=True):
             full = np.zeros(self.count)
-            full[self.slices["skin"]] = mask * np.where(self.layout.uv[:, 0] < 0, -1.0, 1.0)
+            full[self.slices["skin"]] = mask * np.where(left, 1.0, -1.0)
             out[crease.name] = full
         return out
 

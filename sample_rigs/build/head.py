@@ -78,7 +78,7 @@ def _materials(config: CharacterConfig):
     ]
 
 
-def _add_keys(obj, parts, starts, keys) -> None:
+def _add_keys(obj, parts, starts, keys, still: float = STILL) -> None:
     obj.shape_key_add(name="Basis", from_mix=False)
     base = np.empty(len(obj.data.vertices) * 3, np.float32)
     obj.data.vertices.foreach_get("co", base)
@@ -89,9 +89,9 @@ def _add_keys(obj, parts, starts, keys) -> None:
             if key in part.shapes:
                 delta[start : start + len(part.vertices)] = part.shapes[key]
         size = np.linalg.norm(delta, axis=1, keepdims=True)
-        delta *= np.maximum(size - STILL, 0.0) / np.maximum(size, 1e-9)  # fades out, no step
+        delta *= np.maximum(size - still, 0.0) / np.maximum(size, 1e-9)  # fades out, no step
         block = obj.shape_key_add(name=key, from_mix=False)
-        moved = np.where(size > STILL, _round(base + delta, 2 * QUANTUM), base)
+        moved = np.where(size > still, _round(base + delta, 2 * QUANTUM), base)
         block.data.foreach_set("co", moved.astype(np.float32).ravel())
     obj.data.shape_keys.name = obj.name + "_keys"
 

@@ -91,6 +91,23 @@ def cut_faces(faces: np.ndarray, keep: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return np.searchsorted(used, faces), used
 
 
+GRID = 2.0**-13
+"""Steps in which an origin is moved, metres: points that lie on a grid stay on it."""
+
+
+def move_origin(obj, place, near) -> np.ndarray:
+    """Move an object's origin from `place` to where it is `near`, its points the other way, so that
+    they stay where they are; returns the new place. Blender draws a dashed line from the origin of
+    what is worn to the bone that wears it, across the face if it stands on the floor."""
+    place = np.asarray(place, float)
+    step = np.round((np.asarray(near, float) - place) / GRID) * GRID
+    flat = np.empty(len(obj.data.vertices) * 3, np.float32)
+    obj.data.vertices.foreach_get("co", flat)
+    moved = flat.reshape(-1, 3).astype(float) - step
+    obj.data.vertices.foreach_set("co", moved.astype(np.float32).ravel())
+    return place + step
+
+
 def trim(guide: np.ndarray, vertices: np.ndarray, faces: np.ndarray, planes):
     """Cut a mesh clean along planes given in the space of `guide` (V, 3), a twin of `vertices`.
 

@@ -114,7 +114,8 @@ def _bind(config, pieces, masks, styled, face, fit, offset):
             share = head.head_weight(part.extra["anatomy"], styled)[:, None]
             weights = weights * share
             weights[:, neck] += 1.0 - share[:, 0]
-        weights = rt.prune(weights)
+        first = rt.leaning(fit.bones, part.vertices, rosa.RIGHT if part.kind == parts.SKIN else ())
+        weights = rt.prune(weights, first)
         tables.append(weights)
         fields = rt.correctives(part, weights, fit, offset, locked)
         fields |= {k: part.shapes[k] for k in SUMS if k in part.shapes}
@@ -169,7 +170,8 @@ def _accessories(config, skin, styled, centres, radius, offset, rig, collection)
     hoops = rosa.make_earrings(skin, styled)
     hoops.data.materials.append(shading.material(f"{config.name}_gold", 0.25, 0.8))
     for obj, place in ((glint, (0, 0, 0)), (strands, offset), (hoops, offset)):
-        _hang(obj, rig, "DEF-head", place, collection)
+        at = parts.move_origin(obj, place, rig.data.bones["DEF-head"].tail_local)
+        _hang(obj, rig, "DEF-head", at, collection)
     shirt = _shirt(config, styled, offset)
     shirt.parent = rig
     collection.objects.link(shirt)

@@ -13,6 +13,13 @@ from .hair import Locks, Skull, direction, slerp
 from .parts import Part, make_mesh
 from .stylise import StyledHead, smooth
 
+RIGHT = (
+    *(3122, 9160, 9206, 9208, 9210, 9242, 9267, 13151, 13285, 13287, 13288, 13292),
+    *(15935, 16766, 17092, 17141, 17697),
+)
+"""Points of her skin's midline that go with a bone of the right side before its partner, which is
+as near: so they came out when she was built first."""
+
 ROSA = CharacterConfig(
     name="rosa",
     title="Rosa",

@@ -9,6 +9,7 @@ import threading
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -213,8 +214,6 @@ class TestAnalysis:
 
 @needs_landmarks
 def test_stills_are_frames_of_their_own(tmp_path, profiles, clip):
-    import cv2
-
     from exprgen.networks.footage.media import open_reference
 
     folder = tmp_path / "pictures"
@@ -434,8 +433,6 @@ def test_damaged_track(tmp_path, profiles, capfd):
 
 @needs_landmarks
 def test_perceive_gives_seven_probabilities(tmp_path, capfd):
-    import cv2
-
     path = tmp_path / "drawing.png"
     rng = np.random.default_rng(0)
     cv2.imwrite(str(path), rng.integers(0, 255, (64, 64, 3), np.uint8))
@@ -448,5 +445,52 @@ def test_perceive_gives_seven_probabilities(tmp_path, capfd):
     assert f"{picture['expression']} (character)" in capfd.readouterr().out
     assert main.main(["perceive", str(path), "--as", "human"]) == EXIT_PARTIAL
     assert "no face found" in capfd.readouterr().out
-    with pytest.raises(InputError):
-        pictures.perceive([str(tmp_path)[:-1] + "x.png"], "human", print, threading.Event())
+
+
+def bad_files(folder: Path) -> list[str]:
+    """A picture that is none, an empty one, and a clip that is none."""
+    (folder / "bad.png").write_bytes(b"no picture")
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "bad.mp4").write_bytes(b"no clip")
+    return [str(folder / name) for name in ("bad.png", "empty.jpg", "bad.mp4")]
+
+
+@needs_landmarks
+def test_perceive_leaves_out_what_cant_be_read_and_goes_on(tmp_path, capfd):
+    good = tmp_path / "z.png"
+    cv2.imwrite(str(good), np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
+    words = ["perceive", *bad_files(tmp_path), str(good), "--as", "character"]
+    assert main.main(words) == EXIT_PARTIAL
+    out, err = capfd.readouterr()
+    assert "warning: bad.png: skipped, is not an image that can be read. Fix: export it" in err
+    assert "warning: empty.jpg: skipped, is empty. Fix: copy or export it again" in err
+    assert "warning: bad.mp4: skipped, " in err
+    assert "(character)" in out, "what can be read is read"
+    assert "bad.png                       is not an image that can be read" in out
+    assert "bad.mp4: " in out
+    assert main.main([*words, "--json"]) == EXIT_PARTIAL
+    told = json.loads(capfd.readouterr().out)
+    assert [p.get("problem") for p in told["pictures"]][1:] == ["is empty", None]
+    assert told["clips"][0]["phrases"] == []
+
+
+@needs_landmarks
+@pytest.mark.parametrize("rows", [[0], [2], [1, 0], [0, 2]])
+def test_perceive_tells_when_nothing_can_be_read(tmp_path, rows, capfd):
+    files = [bad_files(tmp_path)[i] for i in rows]
+    assert main.main(["perceive", *files, "--as", "human"]) == EXIT_INPUT
+    err = capfd.readouterr().err
+    assert f"error: {files[0]}: " in err
+    assert "fix: " in err
+    assert "skipped" not in err
+
+
+@needs_landmarks
+def test_a_folder_is_perceived_as_it_is_analysed(tmp_path):
+    for name in ("10.png", "9.png", ".hidden.png"):
+        cv2.imwrite(str(tmp_path / name), np.full((64, 64, 3), 90, np.uint8))
+    (tmp_path / "notes.txt").write_text("none")
+    lost = []
+    told = pictures.perceive([str(tmp_path)], "human", lambda _: None, threading.Event(), lost)
+    assert [Path(p["file"]).name for p in told["pictures"]] == ["9.png", "10.png"]
+    assert not lost

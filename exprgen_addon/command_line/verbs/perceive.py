@@ -55,7 +55,7 @@ def _picture_lines(pictures: list[dict]) -> list[str]:
     for picture in pictures:
         name = Path(picture["file"]).name[:27]
         if picture["probabilities"] is None:
-            lines.append(f"{name:<28}  no face found")
+            lines.append(f"{name:<28}  {picture.get('problem', 'no face found')}")
             continue
         numbers = [f"{picture['probabilities'][e]:>9.3f}" for e in EXPRESSIONS]
         kind = "person" if picture["as"] == "human" else "character"
@@ -66,6 +66,8 @@ def _picture_lines(pictures: list[dict]) -> list[str]:
 
 def clip_lines(clip: dict) -> list[str]:
     """A line for each phrase of a clip, as `clips.told` gives it, below its name."""
+    if "problem" in clip:
+        return [f"{Path(clip['file']).name}: {clip['problem']}"]
     lines = [f"{Path(clip['file']).name}, {clip['seconds']:.1f} s"]
     for p in clip["phrases"]:
         span = f"{p['start']:8.2f} -{p['end']:7.2f} s"

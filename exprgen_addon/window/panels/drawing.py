@@ -127,7 +127,12 @@ def draw_error(layout, error: ExprGenError) -> None:
 
 def draw_wrapped(layout, text: str, icon: str = "NONE", width: int = 34) -> None:
     """Text over several lines, since a label is one."""
-    for line in wrapped(text, width):
+    draw_lines(layout, wrapped(text, width), icon)
+
+
+def draw_lines(layout, lines: list[str], icon: str = "NONE") -> None:
+    """Lines, the first with an icon."""
+    for line in lines:
         layout.label(text=line, icon=icon)
         icon = "BLANK1" if icon != "NONE" else "NONE"
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from ...keying.generated import same_reference
 from ...keying.take_list import TakeInfo, find_take, takes_in_file
 from .. import references
-from ..take_pieces import target_take
-from .drawing import alert, draw_wrapped
+from ..take_pieces import usual_target
+from ..text_layout import wrapped
+from .drawing import alert, draw_lines, draw_wrapped
+
+WIDTH = 30
+"""Letters of a line beside an icon."""
 
 
 def apply_text(settings) -> str:
@@ -16,21 +20,37 @@ def apply_text(settings) -> str:
 
 
 def draw_target(layout, settings) -> None:
-    """A line for a take that has a new name, or is another clip's."""
-    if settings.new_take:
+    """A line or more for a shown take that the keys don't go to, or that is another clip's. Where a
+    new take is asked for, what is said instead takes as many: nothing moves under the mouse."""
+    text, alarming = _told(settings)
+    if not text:
         return
+    if settings.new_take and find_take(settings.take) is not None:
+        draw_lines(layout, _as_many(f"{settings.take} stays as it is", wrapped(text, WIDTH)), "ADD")
+    elif alarming:
+        alert(layout, text)
+    else:
+        draw_wrapped(layout, text, "ADD", WIDTH)
+
+
+def _told(settings) -> tuple[str, bool]:
+    """What an Apply does where that is not plain, "" where it is; whether keys are lost by it."""
     take = find_take(settings.take)
     if take is None:
-        if takes_in_file():
-            draw_wrapped(layout, f"Keys go to the new take {settings.take}", "ADD", 30)
-    elif take.is_live:
-        draw_wrapped(layout, f"Keys go to {target_take(settings)}", "ADD", 30)
-    elif take.about.parts:
-        target = target_take(settings)
+        return (f"Keys go to the new take {settings.take}" if takes_in_file() else ""), False
+    if take.is_live or take.about.parts:
+        target = usual_target(settings)
         follows = f"; {take.name} follows" if target in take.about.parts.values() else ""
-        draw_wrapped(layout, f"Keys go to {target}{follows}", "ADD", 30)
-    elif take.about.source and not _is_of(take, settings):
-        alert(layout, f"{take.name} is of {take.clip}: its keys in the range are replaced")
+        return f"Keys go to {target}{follows}", False
+    if take.about.source and not _is_of(take, settings):
+        return f"{take.name} is of {take.clip}: its keys in the range are replaced", True
+    return "", False
+
+
+def _as_many(text: str, lines: list[str]) -> list[str]:
+    """A text in as many lines as others are; nothing of it where they are too few."""
+    own = wrapped(text, WIDTH)
+    return [*(own if len(own) <= len(lines) else []), *[""] * len(lines)][: len(lines)]
 
 
 def _is_of(take: TakeInfo, settings) -> bool:

@@ -11,12 +11,6 @@ from .datasets import load_faces
 from .performers import holds_performances, load_performers
 from .sets import TRAIN, VALIDATION, FaceSet
 
-PEOPLE_HELP = (
-    "prepared set of synthetic people to mix in, of pictures or of performances (see "
-    "sample_rigs/build/people.py and performances.py)"
-)
-SHARE_HELP = "share of the synthetic people in a batch"
-
 
 @dataclass(frozen=True)
 class Pool:

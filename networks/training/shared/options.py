@@ -18,9 +18,42 @@ from ...errors import EXIT_INTERRUPTED, EXIT_OK, ExprGenError, UsageError
 from ...records import json_text, number_of
 from .distributed import leave, processes
 
+USUAL = {
+    "data": "folder of the prepared human faces",
+    "ced": "folder of the prepared character pictures",
+    "primary": "character, or the path of its profile",
+    "tracks": "folder of face tracks (NAME.npz) of talkers",
+    "truth": "folder of their truth (NAME.truth.npz)",
+    "out": "weight file to write",
+    "checkpoints": "folder of checkpoints; by default beside the weight file",
+    "resume": "go on from the last checkpoint",
+    "frozen_layers": "first layers kept as HCNN's: 4, 6, 8, 10 or 11",
+    "variants": "variants of each face: as it is, mirrored, changed, ...",
+    "humans": "human faces at most",
+    "images": "faces to learn from, counted each time they are seen",
+    "epochs": "times each face is seen",
+    "batch": "faces a step",
+    "rate": "learning rate",
+    "balance": "0: as the data are, 1: every class alike",
+    "changes": "strength of the changes to the faces, 0 to 1",
+    "without": "character to keep out, to measure on one that was never seen",
+    "minutes": "shorten the training to this time",
+    "seed": "seed of everything random",
+    "threads": "processor threads, 0: all",
+    "folds": "cross-validate in so many parts instead of training once",
+    "fold": "train and check this part alone, from 0",
+    "people": "prepared set of synthetic people to mix in, of pictures or of performances (see "
+    "sample_rigs/build/people.py and performances.py)",
+    "people_share": "share of the synthetic people in a batch",
+    "teacher": "weights of the teacher to learn from as well (see `exprgen train teacher`)",
+    "teacher_share": "share of the teacher's answers in the targets; the rest is people's votes",
+}
+"""What options of these names say where a training says nothing else of them."""
 
-def option(default, help: str, choices: Sequence[str] | None = None):
-    """A dataclass field with its help text; `default` MISSING makes the option required."""
+
+def option(default, help: str = "", choices: Sequence[str] | None = None):
+    """A dataclass field with its help text, "" for the USUAL one of its name; `default` MISSING
+    makes the option required."""
     metadata = {"help": help, "choices": choices}
     if default is MISSING:
         return field(metadata=metadata)
@@ -32,7 +65,7 @@ def add_options(parser: argparse.ArgumentParser, settings: type) -> None:
     hints = typing.get_type_hints(settings)
     for f in fields(settings):
         flag = "--" + f.name.replace("_", "-")
-        text = f.metadata.get("help", "")
+        text = f.metadata["help"] or USUAL[f.name]
         kind = hints[f.name]
         if isinstance(kind, types.UnionType):
             kind = next(k for k in typing.get_args(kind) if k is not type(None))

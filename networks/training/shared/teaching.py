@@ -23,8 +23,6 @@ from .loop import say
 from .mixing import Pool
 from .performers import holds_performances
 
-TEACHER_HELP = "weights of the teacher to learn from as well (see `exprgen train teacher`)"
-TEACHER_SHARE_HELP = "share of the teacher's answers in the targets; the rest is people's votes"
 BATCH = 32
 
 

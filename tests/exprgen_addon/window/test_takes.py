@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -342,8 +343,34 @@ def test_asking_for_a_new_take_moves_nothing_under_the_mouse(scene, house):
     scene.exprgen.new_take = True
     assert lines() == []
     assert "New Take" in take_target.apply_text(scene.exprgen)
-    scene.exprgen.new_take, scene.exprgen.take = False, "Another"
-    assert "Another" in " ".join(lines())
+    for asked in (False, True):
+        scene.exprgen.new_take, scene.exprgen.take = asked, "Another"
+        assert "Another" in " ".join(lines()), "that is the new one"
+
+
+@pytest.mark.parametrize("shown", ["combined", "another clip's", "a long name"])
+def test_nor_does_it_where_the_shown_take_has_lines_of_its_own(scene, house, shown):
+    apply(scene, house, "a")
+    name = "Combined"
+    if shown == "combined":
+        combined(scene, house)
+    else:
+        name = "Take" if shown == "another clip's" else "A take of a very, very long name indeed"
+        bpy.ops.exprgen.rename_take(take="Take", name=name)
+        choose(scene, house, "b")
+        scene.exprgen.take = name
+    assert scene.exprgen.take == name
+
+    def lines() -> list[str]:
+        layout = _Lines()
+        take_target.draw_target(layout, scene.exprgen)
+        return layout.lines
+
+    plain = lines()
+    scene.exprgen.new_take = True
+    asked = lines()
+    assert len(plain) == len(asked) >= 1
+    assert asked[0] == textwrap.wrap(f"{name} stays as it is", 30)[0]
 
 
 def test_one_step_takes_it_back(scene, house):

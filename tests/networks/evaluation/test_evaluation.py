@@ -337,6 +337,17 @@ def prefix_of(rated) -> Path:
     return rated.key.with_name("blind")
 
 
+def test_a_picture_is_decoded_once(rated, monkeypatch):
+    looked = []
+    decode = sheets.read_image
+    monkeypatch.setattr(sheets, "read_image", lambda path: looked.append(path) or decode(path))
+    before = [path.read_bytes() for path in rated.pictures]
+    files = [Path(file) for _, file in read(rated.key)]
+    again = sheets.write_sheets(files, dict(read(rated.truth)), prefix_of(rated), seed=3)
+    assert [path.read_bytes() for path in again.pictures] == before
+    assert sorted(looked) == sorted(files)
+
+
 def test_sheets_that_show_something_else_bear_other_numbers(rated, tmp_path):
     answers = tmp_path / "anna.csv"
     answers.write_text("".join(f"{n},joy\n" for n, _ in read(rated.key)))

@@ -92,6 +92,24 @@ def test_what_is_no_file_is_said_at_once(tmp_path):
             pictures.read_image(path)
 
 
+@pytest.mark.parametrize("given", ["files", "folder"])
+def test_damaged_ones_of_several_are_left_out(tmp_path, given):
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    (tmp_path / "b.png").write_bytes(b"")
+    save(tmp_path / "c.png", picture(1))
+    several = sorted(tmp_path.iterdir()) if given == "files" else tmp_path
+    with media.open_reference(several) as reader:
+        assert len(list(reader)) == 1
+    assert reader.partial
+    assert reader.notes == [
+        "a.png: skipped, is not an image that can be read. Fix: export it as .png or .jpg",
+        "b.png: skipped, is empty. Fix: copy or export it again",
+    ]
+    (tmp_path / "c.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"a\.png: is not an image"):
+        media_list(several)
+
+
 # --- depth ---------------------------------------------------------------------------------------
 
 

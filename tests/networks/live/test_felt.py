@@ -6,6 +6,7 @@ import pytest
 from exprgen.networks.live.felt import FeltNow, Readers, RestingLooks
 from exprgen.networks.live.seen import Said, Seen, as_track
 from exprgen.networks.models.layouts import MEASURED
+from exprgen.networks.perception.against_neutral import AgainstNeutral
 from exprgen.networks.solving.neutral import Neutral
 from exprgen.networks.vocabulary import EXPRESSIONS, NEUTRAL, POOLED
 
@@ -69,6 +70,24 @@ def test_of_one_who_is_not_known_what_convolutions_give_is_heard_too(readers):
     assert np.abs(whole - plain._latest["whole"]).max() > 0.01
     for said in seen._latest.values():
         np.testing.assert_allclose(said, whole, atol=1e-5)
+
+
+@pytest.mark.parametrize(("known", "looks"), [(False, 3), (True, 4)])
+def test_a_look_is_read_once_against_each_neutral(readers, monkeypatch, known, looks):
+    """Against people's alone while nobody knows the actor's; else against the actor's, and what
+    convolutions give against people's too."""
+    asked = []
+    for name in ("__call__", "with_pixels"):
+        method = getattr(AgainstNeutral, name)
+
+        def counted(*given, method=method, **options):
+            asked.append(method)
+            return method(*given, **options)
+
+        monkeypatch.setattr(AgainstNeutral, name, counted)
+    said = Said(chances(JOY), pooled=np.zeros(POOLED, np.float32))
+    FeltNow(readers, rest_of(said) if known else None)(frames(said, 1)[0])
+    assert len(asked) == looks
 
 
 def test_a_phone_is_heard_by_its_coefficients_alone(readers):

@@ -46,8 +46,8 @@ def test_who_is_never_seen_at_rest_is_read_by_the_face_alone():
 
 def test_a_face_by_itself_is_what_pixels_show_seen_alone_and_against_peoples_neutral():
     whole, against = (np.array([[0.1, 0.9]]), np.array([[0.9, 0.1]]))
-    assert np.array_equal(by_itself(whole, {"against_neutral": against}), whole)
-    both = by_itself(whole, {"against_neutral": whole, "against_pixels": against})
+    assert np.array_equal(by_itself(whole, None), whole)
+    both = by_itself(whole, against)
     assert whole[0, 0] < both[0, 0] < against[0, 0]
     assert both.sum() == pytest.approx(1.0)
 
@@ -63,7 +63,7 @@ def test_a_feeling_of_one_who_shows_no_rest_is_heard_from_what_convolutions_give
     track = replace(synthetic.face_track(frames=30), expression=looks, readings=None)
 
     def read(found: dict) -> np.ndarray:
-        monkeypatch.setattr(opinions, "numeric_opinions", lambda *_, **__: found)
+        monkeypatch.setattr(opinions, "opinions_against", lambda *_, **__: found)
         return opinions_of(track, None, 0.0, np.ones(30))["whole"].argmax(1)
 
     assert (read(numbers) == NEUTRAL).all()

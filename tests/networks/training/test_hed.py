@@ -149,3 +149,29 @@ def test_bad_sources(tmp_path, capsys):
         assert source in capsys.readouterr().err
     with pytest.raises(InputError, match="no HED cache"):
         hed_cache.load_hed(tmp_path)
+
+
+def test_a_source_of_which_nothing_can_be_read_is_refused(tmp_path, landmarks_known, capfd):
+    (tmp_path / "source" / "joy").mkdir(parents=True)
+    for name in ("a.png", "b.png"):
+        (tmp_path / "source" / "joy" / name).write_bytes(b"no picture")
+    words = ["--source", str(tmp_path / "source"), "--out", str(tmp_path / "cache")]
+    assert hed.main([*words, "--processes", "1"]) == EXIT_INPUT
+    err = capfd.readouterr().err
+    assert "a.png: skipped, is not an image that can be read. Fix: export it" in err
+    assert "2 of 2 pictures can't be read" in err
+    assert "none of its 2 pictures can be read" in err
+
+
+def test_a_picture_of_a_set_is_read_as_footage_is(tmp_path, capsys):
+    """Transparent pixels lie over grey, and what is damaged is told by its name."""
+    path = tmp_path / "a.png"
+    path.write_bytes(cv2.imencode(".png", np.zeros((8, 8, 4), np.uint8))[1].tobytes())
+    (tmp_path / "b.png").write_bytes(path.read_bytes()[:40])
+    rows = [{"file": f"{n}.png", "label": "joy"} for n in "abc"]
+    seen = [hed.read_item(i) for i in hed.list_items(write_table(tmp_path / "own.csv", rows))]
+    assert (seen[0] == 127).all()
+    assert seen[1:] == [None, None]
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(": ")[1] for line in said] == ["b.png", "c.png"]
+    assert "does not exist" in said[1]

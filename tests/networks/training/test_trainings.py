@@ -1,6 +1,7 @@
 """Each training runs end to end on drawn data, resumes exactly, and fails clearly."""
 
 import json
+import re
 from copy import deepcopy
 from dataclasses import replace
 
@@ -32,6 +33,8 @@ from exprgen.networks.training.shared.keeping import kept_in
 from exprgen.networks.training.shared.loop import LoopSettings, Stage, _Training, fit_to_time, run
 from exprgen.networks.training.shared.report import confusion_matrix, write_report
 from exprgen.networks.vocabulary import EXPRESSIONS
+from exprgen.networks.worker import training
+from exprgen.networks.worker import trainings as trainings_by_name
 from exprgen.tests.support import trainings
 
 torch.set_num_threads(1)  # small networks: threads would only wait for each other
@@ -211,6 +214,17 @@ def test_a_training_may_start_from_the_mean_of_two(tmp_path):
     ):
         with pytest.raises(UsageError, match=problem):
             hcnn_training.starting_network(wrong)
+
+
+@pytest.mark.parametrize("name", sorted(trainings_by_name()))
+def test_every_option_says_what_it_is(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        training(name)(["--help"])
+    assert not ended.value.code
+    told = capsys.readouterr().out.partition("options:")[2]
+    assert told
+    bare = re.search(r"^  --[a-z-]+( [A-Z_]+)?(\n  -|\n*\Z)", told, re.MULTILINE)
+    assert bare is None, "an option without words"
 
 
 def test_interrupted_command_says_130(tmp_path, monkeypatch):
