@@ -32,7 +32,7 @@ from .notes import Notes
 from .orientation import framing, orient
 from .probe import Probe
 from .reach import Reach, face_rows
-from .scenes import character_objects, find_mesh, home, open_scene, possible_faces
+from .scenes import character_objects, check_scene, find_mesh, home, open_scene, possible_faces
 from .turning import Turning
 
 LONGEST = 60
@@ -204,6 +204,7 @@ def profile_file(
         OutputError: the profile can't be written, or another .blend is where the scene's would be.
     """
     path, out = Path(path), Path(out)
+    check_scene(path)
     imported = path.suffix.lower() != ".blend"
     blend = out.with_suffix(".blend").resolve() if imported else path.resolve()
     before = profile_before(out, blend)

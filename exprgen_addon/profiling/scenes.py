@@ -30,19 +30,27 @@ def open_scene(path: str | Path) -> tuple[str, ...]:
         InputError: it does not exist or can't be read. UsageError: another kind of file.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError("does not exist", file=path, fix="check the path")
-    kind = path.suffix.lower()
-    if kind == ".blend":
+    check_scene(path)
+    if path.suffix.lower() == ".blend":
         _open_blend(path)
         return ()
-    if kind not in KINDS:
+    close_scene()
+    return import_file(path)
+
+
+def check_scene(path: Path) -> None:
+    """Refuse what is no scene by its ending, or is not there.
+
+    Raises:
+        InputError: it does not exist. UsageError: another kind of file.
+    """
+    if not path.is_file():
+        raise InputError("does not exist", file=path, fix="check the path")
+    if path.suffix.lower() not in (".blend", *KINDS):
         raise UsageError(
             f"{path.name!r} is no scene that ExprGen can open",
             fix=f"give a .blend, {', '.join(KINDS)}",
         )
-    close_scene()
-    return import_file(path)
 
 
 def _open_blend(path: Path) -> None:

@@ -381,6 +381,7 @@ def test_wrong_words_are_refused(head, tmp_path, capfd):
         ([junk], EXIT_INPUT, "can't be read as a .blend"),
         ([tmp_path / "gone.blend"], EXIT_INPUT, "does not exist"),
         ([text, "--out", tmp_path / "x.json"], EXIT_USAGE, "no scene"),
+        ([text, "--out", tmp_path / "good.json"], EXIT_USAGE, "no scene"),  # beside a .blend
     ):
         code = main.main(["profile", *map(str, words)])
         assert code == wanted
