@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 import bpy
 
 from ...networks.errors import InputError
+from ..rigs.base import is_closed_override
 
 TAKE_TAG = "exprgen_take"
 
@@ -43,8 +44,7 @@ def check_owners(owners: Iterable[bpy.types.ID]) -> None:
         InputError: it names the datablock and the way out.
     """
     for owner in owners:
-        override = owner.override_library
-        if override is not None and override.is_system_override:
+        if is_closed_override(owner):
             fix = "make it editable: Library Override > Make in the Outliner"
             raise InputError(f"the override of {owner.name!r} can't be changed", fix=fix)
         if not owner.is_editable:

@@ -14,7 +14,9 @@ from .gltf_copy import importable, meshopt_refusal
 GLTF, FBX = (".glb", ".gltf", ".vrm"), (".fbx",)
 KINDS = (*GLTF, *FBX)
 _BINARY_FBX = b"Kaydara FBX Binary"
-BLEND = "open it in Blender and save it as a .blend"
+AGAIN = "fetch or export it again; another program that opens it may export it whole"
+_PLACE = "Location: "
+"""How Blender's last line begins where an importer of its own broke: a place in Blender."""
 
 
 def import_file(path: Path) -> tuple[str, ...]:
@@ -38,7 +40,8 @@ def _draw_bones_behind_the_face() -> None:
 
 def last_line(error: Exception) -> str:
     """What Blender says last of a failure."""
-    return str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+    lines = [line for line in str(error).strip().splitlines() if not line.startswith(_PLACE)]
+    return lines[-1].removeprefix("Error: ") if lines else type(error).__name__
 
 
 def _call(operator, path: Path, **options) -> None:
@@ -49,7 +52,7 @@ def _call(operator, path: Path, **options) -> None:
 
 
 def _refusal(path: Path, error: Exception) -> InputError:
-    return InputError(f"can't be imported ({last_line(error)})", file=path, fix=BLEND)
+    return InputError(f"can't be imported ({last_line(error)})", file=path, fix=AGAIN)
 
 
 def _import_gltf(path: Path) -> tuple[str, ...]:
@@ -105,5 +108,5 @@ def _import_fbx(path: Path) -> tuple[str, ...]:
     except (RuntimeError, AttributeError) as error:
         raise _refusal(path, error) from error
     if not bpy.data.objects:
-        raise InputError("holds no objects", file=path, fix=BLEND)
+        raise InputError("holds no objects", file=path, fix=AGAIN)
     return () if binary else ("read as a text FBX",)

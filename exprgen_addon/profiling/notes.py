@@ -28,6 +28,8 @@ class Notes:
         """What a look at the finished list tells."""
         self.lines.insert(0, f"the face was found by {face.found_by}")
         plain = [c for c in controls if c.output == "expression"]
+        if not plain:
+            self.say("no control moves anything but head and eyes: see what was left out, and why")
         self.named("names tell no ARKit channel", [c.name for c in plain if not c.channels])
         self.named(
             "names tell a side but there is no mirror partner",

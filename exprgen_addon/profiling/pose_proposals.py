@@ -349,10 +349,17 @@ def propose_poses(
 
     Raises:
         UsageError: a budget that is too small, or names that tell nothing with method "names".
-        InputError: the character can't be opened. OutputError: a file can't be written.
+        InputError: the character can't be opened, or nothing moves its face. OutputError: a file
+            can't be written.
     """
     if budget < 40:
         raise UsageError(f"{budget} pictures are too few to search", fix="give at least 40")
+    if not profile.expression_controls:
+        raise InputError(
+            f"no control of {profile.name!r} moves anything but head and eyes",
+            file=profile.path,
+            fix="exprgen profile tells what was left out, and why",
+        )
     named = [] if method == "search" else by_names(profile)
     if method == "names" and not named:
         raise UsageError(

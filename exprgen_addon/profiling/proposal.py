@@ -15,10 +15,12 @@ import numpy as np
 from ...networks.characters.profile import Control, KeyPose, RigProfile, clamp, load_profile
 from ...networks.errors import InputError, OutputError
 from ...networks.files import kept_name, write_bytes
-from ...networks.names import shortened
+from ...networks.names import as_name, shortened
 from .. import rigs
 from ..rigs import Found
+from ..rigs.base import CLOSED, LINKED
 from . import own_copy
+from .broken_points import check_rest, mend_keys
 from .expressions import Expressions
 from .face import Face, find_face
 from .face_mesh import said
@@ -30,8 +32,11 @@ from .notes import Notes
 from .orientation import framing, orient
 from .probe import Probe
 from .reach import Reach, face_rows
-from .scenes import character_objects, find_mesh, home, open_scene, possible_faces
+from .scenes import character_objects, check_scene, find_mesh, home, open_scene, possible_faces
 from .turning import Turning
+
+LONGEST = 60
+"""Letters of a character's name that is made of a file's: Blender's own names take 63."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def propose_profile(
 
     Raises:
         InputError: nothing moves the face (it names what is locked or driven), a limit is not a
-            number, or the mesh can't be evaluated.
+            number, or a mesh can't be measured.
     """
     objects = character_objects(mesh)
     found = rigs.find_controls(objects)
@@ -81,12 +86,7 @@ def propose_profile(
     notes.named("not of the face by its name, left out", apart)
     with Probe(objects) as probe:
         rest = probe.points()
-        if not np.isfinite(rest).all() or not any(p.name == mesh.name for p in probe.parts):
-            raise InputError(
-                f"mesh {mesh.name!r} can't be evaluated",
-                file=file,
-                fix="mend its modifiers and constraints; look for scales of zero",
-            )
+        check_rest(probe.parts, rest, mesh, file)
         face = find_face(probe, mesh, rest, free, meanings)
         reach = Reach(objects, face_rows(probe, face))
         free = [f for f in free if f in reach]
@@ -156,14 +156,15 @@ def _nothing_moves(found: list[Found], mesh, file) -> InputError:
             file=file,
             fix="name the mesh that the face rig deforms",
         )
-    what = f"none of {len(found) - len(blocked)} free controls moves the face of {mesh.name!r}"
+    free = len(found) - len(blocked)
+    what = f"none of {free} free controls" if free else "nothing that can be keyed"
+    what += f" moves the face of {mesh.name!r}"
     if blocked:
         what += "; can't be keyed: " + "; ".join(_blocked_lines(found)[:8])
-    return InputError(
-        what,
-        file=file,
-        fix="unlock channels, show hidden bone collections, or key what drives the driven ones",
-    )
+    fix = "unlock channels, show hidden bone collections, or key what drives the driven ones"
+    if all(f.blocked in (LINKED, CLOSED) for f in found):
+        fix = "profile the character's own file, or make a library override of it that is editable"
+    return InputError(what, file=file, fix=fix)
 
 
 def _blocked_lines(found: list[Found]) -> list[str]:
@@ -176,8 +177,10 @@ def _blocked_lines(found: list[Found]) -> list[str]:
 
 
 def slug(name: str) -> str:
-    """A character's name from a file's or an object's: lower case, letters, digits, underscores."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "character"
+    """A character's name from a file's or an object's: lower case, letters, digits, underscores,
+    at most `LONGEST` of them."""
+    plain = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:LONGEST].strip("_")
+    return as_name(plain or "character")
 
 
 def profile_file(
@@ -201,6 +204,7 @@ def profile_file(
         OutputError: the profile can't be written, or another .blend is where the scene's would be.
     """
     path, out = Path(path), Path(out)
+    check_scene(path)
     imported = path.suffix.lower() != ".blend"
     blend = out.with_suffix(".blend").resolve() if imported else path.resolve()
     before = profile_before(out, blend)
@@ -208,7 +212,11 @@ def profile_file(
     mesh = find_mesh(mesh_name, library=library, file=path)
     if mesh_name is None and len(possible_faces()) > 1:
         told = (*told, said(mesh, possible_faces()))
-    told = (*told, *look_over(character_objects(mesh), mesh, mend=imported))
+    if mesh.hide_render:
+        told = (*told, _hidden(mesh))
+    parts = character_objects(mesh)
+    told = (*told, *look_over(parts, mesh, mend=imported))
+    told = (*told, *(mend_keys(parts) if imported else ()))
     name = slug(out.stem)
     proposal = propose_profile(mesh, name, file=path, everything=everything, progress=progress)
     if imported:
@@ -230,6 +238,11 @@ def profile_file(
     made.save(out)
     undecided = (*proposal.undecided, *notes)
     return replace(proposal, profile=made, undecided=undecided, told=told)
+
+
+def _hidden(mesh) -> str:
+    """That no picture shows the face, in words."""
+    return f"{mesh.name!r} is hidden in renders, and so are its landmarks: show it, save, go on"
 
 
 def keep_decisions(

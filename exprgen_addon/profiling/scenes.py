@@ -30,19 +30,27 @@ def open_scene(path: str | Path) -> tuple[str, ...]:
         InputError: it does not exist or can't be read. UsageError: another kind of file.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError("does not exist", file=path, fix="check the path")
-    kind = path.suffix.lower()
-    if kind == ".blend":
+    check_scene(path)
+    if path.suffix.lower() == ".blend":
         _open_blend(path)
         return ()
-    if kind not in KINDS:
+    close_scene()
+    return import_file(path)
+
+
+def check_scene(path: Path) -> None:
+    """Refuse what is no scene by its ending, or is not there.
+
+    Raises:
+        InputError: it does not exist. UsageError: another kind of file.
+    """
+    if not path.is_file():
+        raise InputError("does not exist", file=path, fix="check the path")
+    if path.suffix.lower() not in (".blend", *KINDS):
         raise UsageError(
             f"{path.name!r} is no scene that ExprGen can open",
             fix=f"give a .blend, {', '.join(KINDS)}",
         )
-    close_scene()
-    return import_file(path)
 
 
 def _open_blend(path: Path) -> None:
@@ -121,8 +129,7 @@ def _one_of(same: list, library: str | None, file) -> bpy.types.Object:
                 fix=f"use one of {', '.join(_whose(o) for o in same)}",
             )
         return chosen[0]
-    overridden = {o.override_library.reference for o in same if o.override_library}
-    left = [o for o in same if o not in overridden]
+    left = _not_overridden(same)
     if len(left) > 1:
         raise UsageError(
             f"there are {len(left)} objects {same[0].name!r}: "
@@ -138,8 +145,14 @@ def _whose(found: bpy.types.Object) -> str:
 
 
 def possible_faces() -> list[bpy.types.Object]:
-    """The meshes of the open file that have faces."""
-    return [o for o in bpy.data.objects if o.type == "MESH" and o.data.polygons]
+    """The meshes of the open file that have faces; a library override stands for what it
+    overrides."""
+    return _not_overridden([o for o in bpy.data.objects if o.type == "MESH" and o.data.polygons])
+
+
+def _not_overridden(objects: list) -> list:
+    overridden = {o.override_library.reference for o in objects if o.override_library}
+    return [o for o in objects if o not in overridden]
 
 
 def _only_mesh(file) -> str:

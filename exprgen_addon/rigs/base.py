@@ -11,6 +11,10 @@ from ...networks.characters.profile import Target
 
 _ITEM = re.compile(r'^(?P<holder>.*)\["(?P<name>(?:[^"\\]|\\.)*)"\]$')
 
+LINKED = "is linked: make a library override first"
+CLOSED = "is an override that can't be changed: make it editable (Library Override > Make)"
+"""Why no keys can be put on a datablock."""
+
 
 class MissingProperty(Exception):
     """A target's datablock or property is not in the scene, or can't be animated; says which."""
@@ -113,9 +117,19 @@ def _source(driver) -> str:
     return ", ".join(dict.fromkeys(names)) or "an expression"
 
 
-def can_be_keyed(datablock) -> bool:
-    """Whether keys can be put on a datablock: it is the file's own or a library override."""
-    return datablock.library is None
+def no_keys(datablock) -> str:
+    """Why keys can't be put on a datablock, or "": it is the file's own or an editable override."""
+    if datablock.library is not None:
+        return LINKED
+    if is_closed_override(datablock):
+        return CLOSED
+    return ""
+
+
+def is_closed_override(datablock) -> bool:
+    """A library override that Blender made along with another one, and lets nobody change."""
+    override = datablock.override_library
+    return override is not None and override.is_system_override
 
 
 class RigFamily:
@@ -173,7 +187,7 @@ class RigFamily:
         """
         owner = self.owner(target, find)
         self.check(target, owner)
-        if not can_be_keyed(owner):
+        if owner.library is not None:
             raise MissingProperty(
                 f"{owner.name!r} is linked from {owner.library.filepath!r} and can't be keyed: "
                 "make a library override of it"

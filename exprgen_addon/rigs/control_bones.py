@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ...networks.characters.profile import Target
-from .base import Found, MissingProperty, RigFamily, can_be_keyed, drivers_of, escape, unescape
+from .base import Found, MissingProperty, RigFamily, drivers_of, escape, no_keys, unescape
 from .transforms import channels, readers_of, rotation_property
 
 _BONE = re.compile(r'pose\.bones\["(?P<name>(?:[^"\\]|\\.)*)"\](?P<rest>.*)$')
@@ -51,7 +51,7 @@ class Family(RigFamily):
 
 def _of_armature(rig, readers: dict) -> Iterator[Found]:
     drivers = drivers_of(rig)
-    linked = not can_be_keyed(rig)
+    blocked = no_keys(rig)
     for bone in rig.pose.bones:
         if not is_visible(bone):
             continue
@@ -70,9 +70,7 @@ def _of_armature(rig, readers: dict) -> Iterator[Found]:
         target = Target("OBJECT", rig.name, f'pose.bones["{escape(bone.name)}"].')
         read = readers.get((rig.name, bone.name), {})
         for found in channels(bone, target, bone.name, drivers, read, space):
-            if linked:
-                found = replace(found, blocked="is linked: make a library override first")
-            yield found
+            yield replace(found, blocked=blocked or found.blocked)
 
 
 def is_visible(bone) -> bool:

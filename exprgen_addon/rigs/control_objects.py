@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ...networks.characters.profile import Target
-from .base import Found, MissingProperty, RigFamily, can_be_keyed, drivers_of
+from .base import Found, MissingProperty, RigFamily, drivers_of, no_keys
 from .transforms import channels, readers_of, rotation_property
 
 _TRANSFORM = re.compile(
@@ -49,7 +49,7 @@ class Family(RigFamily):
                 )
                 return tuple(moved.translation)
 
-            linked = "" if can_be_keyed(part) else "is linked: make a library override first"
+            blocked = no_keys(part)
             rows = channels(
                 part,
                 Target("OBJECT", part.name, ""),
@@ -58,5 +58,5 @@ class Family(RigFamily):
                 readers.get((part.name, ""), {}),
                 space,
             )
-            found += [replace(f, family=self.name, blocked=linked or f.blocked) for f in rows]
+            found += [replace(f, family=self.name, blocked=blocked or f.blocked) for f in rows]
         return found

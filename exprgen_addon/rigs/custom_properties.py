@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from ...networks.characters.profile import Target
-from .base import Found, RigFamily, can_be_keyed, drivers_of, escape
+from .base import Found, RigFamily, drivers_of, escape, no_keys
 from .control_bones import is_visible
 
 _HUGE = 1e6
@@ -50,12 +50,10 @@ def _of_holder(holder, owner, place: Target, bone: str) -> Iterator[Found]:
         if not isinstance(value, bool) and holder.id_properties_ui(key).as_dict().get("items"):
             continue  # a choice between names: nothing lies between two of them
         low, high = (0.0, 1.0) if isinstance(value, bool) else _limits(holder, key)
-        blocked = ""
-        if not can_be_keyed(owner):
-            blocked = "is linked: make a library override first"
-        elif (path, 0) in drivers:
+        blocked = no_keys(owner)
+        if not blocked and (path, 0) in drivers:
             blocked = f"is driven by {drivers[path, 0]}"
-        elif low == high:
+        elif not blocked and low == high:
             blocked = "has limits that leave no room"
         yield Found(
             name=key,

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ...networks.characters.profile import Target
-from .base import Found, MissingProperty, RigFamily, can_be_keyed, drivers_of, escape
+from .base import Found, MissingProperty, RigFamily, drivers_of, escape, no_keys
+
+FARTHEST = 1e9
+"""Blender units within which all points lie: the infinite is kept as the largest number."""
 
 
 class Family(RigFamily):
@@ -40,23 +45,26 @@ class Family(RigFamily):
         return [_together(parts) for parts in by_name.values()]
 
 
+def key_points(block) -> np.ndarray:
+    """(V, 3) float32: where a shape key has a mesh's points, in the mesh's space."""
+    flat = np.empty(len(block.data) * 3, np.float32)
+    block.data.foreach_get("co", flat)
+    return flat.reshape(-1, 3)
+
+
+def is_somewhere(points: np.ndarray) -> np.ndarray:
+    """(V,) which of the points (V, 3) are numbers and within all reach."""
+    return (np.abs(points) < FARTHEST).all(-1)
+
+
 def _of_object(part, keys, family: str):
     drivers = drivers_of(keys)
+    unkeyable = no_keys(keys) or _all_off(part, keys)
     for block in keys.key_blocks:
         if block == keys.reference_key:
             continue
         path = f'key_blocks["{escape(block.name)}"].value'
-        blocked = ""
-        if not can_be_keyed(keys):
-            blocked = "is linked: make a library override first"
-        elif (path, 0) in drivers:
-            blocked = f"is driven by {drivers[path, 0]}"
-        elif not keys.use_relative:
-            blocked = "belongs to absolute shape keys, which run by evaluation time"
-        elif block.mute:
-            blocked = "is muted"
-        elif getattr(block, "lock_shape", False):
-            blocked = "is locked"
+        driven = f"is driven by {drivers[path, 0]}" if (path, 0) in drivers else ""
         yield Found(
             name=block.name,
             label=block.name,
@@ -65,8 +73,28 @@ def _of_object(part, keys, family: str):
             minimum=block.slider_min,
             maximum=block.slider_max,
             family=family,
-            blocked=blocked,
+            blocked=unkeyable or driven or _off(block),
         )
+
+
+def _all_off(part, keys) -> str:
+    """Why the values of all keys of a mesh do nothing, or ""."""
+    if not keys.use_relative:
+        return "belongs to absolute shape keys, which run by evaluation time"
+    if part.show_only_shape_key:
+        return f"is not shown: {part.name} has Solo Active Shape Key on"
+    return ""
+
+
+def _off(block) -> str:
+    """Why the value of a key does nothing, or can't be set, or ""."""
+    if block.mute:
+        return "is muted"
+    if getattr(block, "lock_shape", False):
+        return "is locked"
+    if not is_somewhere(key_points(block)).all():
+        return "holds points that are nowhere"
+    return ""
 
 
 def _together(parts: list[Found]) -> Found:

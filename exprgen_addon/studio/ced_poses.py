@@ -154,7 +154,7 @@ class _Drawer:
     def __init__(self, profile: RigProfile):
         self.controls = profile.controls
         self.expression = profile.expression_controls
-        self.columns = np.array([profile.names.index(c.name) for c in self.expression])
+        self.columns = np.array([profile.names.index(c.name) for c in self.expression], int)
         self.by_role = {c.role: i for i, c in enumerate(self.controls) if c.role}
         self.turns_head = any(r in self.by_role for r in ROLES[:3])
         self.free = np.array([not c.channels for c in self.expression])

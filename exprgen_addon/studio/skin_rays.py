@@ -13,6 +13,7 @@ from ...networks.characters.profile import Anchor, RigProfile
 from ...networks.errors import InputError
 from ...networks.evaluation.face_features import CHIN_DROP
 from ...networks.head_rig.mesh_graph import connected, welded
+from ...networks.names import shortened
 from ...networks.vocabulary import LANDMARK_INDEX, LANDMARK_NAMES
 from ..characters.landmark_anchors import own_name, world_vertices
 
@@ -213,11 +214,18 @@ def cast(surface: Surface, studio, pixels: np.ndarray, strict: bool = True):
     if len(off) > MOST_OFF:
         raise InputError(
             f"{len(off)} of {len(pixels)} landmarks, {off[0]!r} among them, are not on the skin of "
-            f"{studio.profile.name!r}",
+            f"{studio.profile.name!r}{_unseen(studio.character.collection)}",
             file=studio.profile.path,
             fix=PLACE_BY_HAND,
         )
     return places, of, moved
+
+
+def _unseen(collection) -> str:
+    """Meshes of a character that move and can't be seen, in words; "" where there are none."""
+    moving = [o for o in collection.all_objects if o.type == "MESH" and o.data.shape_keys]
+    hidden = [own_name(o) for o in moving if o.hide_render]
+    return f"; hidden in renders: {shortened(hidden)}" if hidden else ""
 
 
 def _seen(surface: Surface, rays: _Rays, pixel, piece: int, metre: float, depth: float):

@@ -170,6 +170,20 @@ def simple(path, change=lambda gltf: None) -> None:
     exported(path, change)
 
 
+def no_such_accessor(gltf: dict) -> None:
+    gltf["meshes"][0]["primitives"][0]["targets"][0]["POSITION"] = 9999
+
+
+def test_what_an_importer_says_is_told_not_where_it_broke(tmp_path, capfd):
+    path = tmp_path / "odd.glb"
+    simple(path, no_such_accessor)
+    assert main.main(["profile", str(path), "--json"]) == EXIT_INPUT
+    error = json.loads(capfd.readouterr().out.splitlines()[-1])["error"]
+    assert "index out of range" in error["problem"]
+    assert "Location" not in error["problem"]
+    assert "open it in Blender" not in error["fix"], "which is what failed"
+
+
 def test_the_same_command_again_takes_its_own_copy(tmp_path):
     path, out = tmp_path / "hero.glb", tmp_path / "hero.json"
     simple(path)

@@ -207,6 +207,12 @@ def test_bad_decisions_are_refused(proposed, named, capfd):
     assert not load_profile(path).key_poses
 
 
+def test_a_face_without_controls_has_nothing_to_propose(tmp_path):
+    turns = save([control("Neck", -1.0, output="head", role="head_yaw")], tmp_path)
+    with pytest.raises(InputError, match="anything but head and eyes"):
+        proposing.propose_poses(turns, tmp_path / "s.png", None)
+
+
 def test_too_small_budgets_and_silent_names_are_refused(unnamed, tmp_path):
     with pytest.raises(UsageError, match="too few"):
         proposing.propose_poses(unnamed, tmp_path / "s.png", None, budget=5)

@@ -13,8 +13,18 @@ bpy = pytest.importorskip("bpy")
 from exprgen.exprgen_addon import profiling, rigs
 from exprgen.exprgen_addon.characters.in_scene import bind
 from exprgen.exprgen_addon.command_line import main
+from exprgen.exprgen_addon.profiling import scenes
+from exprgen.exprgen_addon.profiling.broken_points import mend_keys
+from exprgen.exprgen_addon.profiling.proposal import LONGEST
+from exprgen.exprgen_addon.rigs.shape_keys import key_points
 from exprgen.networks.characters import control_names
-from exprgen.networks.characters.profile import Control, Framing, RigProfile, Target
+from exprgen.networks.characters.profile import (
+    Control,
+    Framing,
+    RigProfile,
+    Target,
+    load_profile,
+)
 from exprgen.networks.errors import EXIT_INPUT, EXIT_USAGE, InputError, UsageError
 from exprgen.networks.vocabulary import ARKIT_CHANNELS
 from exprgen.tests.support import rig_scenes
@@ -313,6 +323,20 @@ def nan_limit(head):
     limit.max_x = math.nan
 
 
+def one_point_nowhere(head):
+    rig_scenes.add_keys(head)
+    for points in (head.data.vertices, head.data.shape_keys.reference_key.data):
+        points[7].co = (math.nan, 0.0, 0.0)
+
+
+def no_size(head):
+    rig_scenes.add_keys(head)
+    empty = bpy.data.objects.new("Nothing", None)
+    bpy.context.scene.collection.objects.link(empty)
+    empty.scale = (0, 0, 0)
+    head.parent = empty
+
+
 def no_faces(head):
     head.data.clear_geometry()
     head.data.from_pydata([(0, 0, 0), (0, 0, 1)], [(0, 1)], [])
@@ -326,6 +350,8 @@ def no_faces(head):
         (all_driven, "is driven by"),
         (all_locked, "is locked"),
         (nan_limit, "not numbers: dial/x"),
+        (one_point_nowhere, "1 of 800 points of mesh 'Head' are nowhere"),
+        (no_size, "has no size"),
         (no_faces, "no faces"),
     ],
 )
@@ -355,6 +381,7 @@ def test_wrong_words_are_refused(head, tmp_path, capfd):
         ([junk], EXIT_INPUT, "can't be read as a .blend"),
         ([tmp_path / "gone.blend"], EXIT_INPUT, "does not exist"),
         ([text, "--out", tmp_path / "x.json"], EXIT_USAGE, "no scene"),
+        ([text, "--out", tmp_path / "good.json"], EXIT_USAGE, "no scene"),  # beside a .blend
     ):
         code = main.main(["profile", *map(str, words)])
         assert code == wanted
@@ -375,8 +402,65 @@ def test_two_objects_of_one_name(head, tmp_path):
     assert profiling.find_mesh("Head", library="local").library is None
     linked = profiling.find_mesh("Head", library="lib.blend")
     assert linked.library is not None
-    with pytest.raises(InputError, match="library override"):
+    with pytest.raises(InputError, match="library override") as caught:
         profiling.propose_profile(linked, "toy")
+    assert "own file" in caught.value.fix
+
+
+def test_an_override_stands_for_what_it_overrides(head, tmp_path):
+    """Of what Blender overrode along with another nothing is taken: keys there are refused."""
+    rig_scenes.add_keys(head)
+    head.parent = rig_scenes.armature("rig", {"Head": ((0, 0, 0), (0, 0, 0.1))})
+    library = tmp_path / "lib.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(library))
+    rig_scenes.empty_file()
+    with bpy.data.libraries.load(str(library), link=True) as (there, here):
+        here.collections = there.collections
+        here.objects = there.objects
+    linked = bpy.data.objects["Head"]
+    linked.override_hierarchy_create(bpy.context.scene, bpy.context.view_layer)
+    assert [o.library for o in scenes.possible_faces()] == [None]
+    with pytest.raises(InputError, match=r"Head/x.*make it editable"):
+        profiling.propose_profile(profiling.find_mesh(None), "toy")
+
+
+def spoil(head, key: str) -> None:
+    for i, value in ((3, math.nan), (9, math.inf)):
+        head.data.shape_keys.key_blocks[key].data[i].co = (value,) * 3
+
+
+def test_keys_with_points_that_are_nowhere(head):
+    rig_scenes.add_keys(head)
+    whole = made_of(head).keys()
+    before = key_points(head.data.shape_keys.key_blocks["jawOpen"])
+    spoil(head, "jawOpen")
+    made = profiling.propose_profile(head, "toy")
+    assert {c.name for c in made.profile.controls} == whole - {"jawOpen"}
+    assert any("jawOpen holds points that are nowhere" in line for line in made.left_out)
+    (told,) = mend_keys([head])
+    assert "jawOpen" in told
+    assert made_of(head).keys() == whole
+    after = key_points(head.data.shape_keys.key_blocks["jawOpen"])
+    assert set(np.flatnonzero((after != before).any(1))) <= {3, 9}
+    assert mend_keys([head]) == ()
+
+
+def test_solo_shape_keys_are_told(head):
+    rig_scenes.add_keys(head)
+    head.show_only_shape_key = True
+    with pytest.raises(InputError, match="Solo Active Shape Key"):
+        profiling.propose_profile(head, "toy")
+
+
+@pytest.mark.parametrize("stem", ["h" * 220, "con", "...", "日本"])
+def test_a_file_of_any_name_becomes_a_profile_that_is_read(head, tmp_path, stem):
+    rig_scenes.add_keys(head)
+    head.hide_render = True
+    path = tmp_path / f"{stem}.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    made = profiling.profile_file(path, path.with_suffix(".json"))
+    assert len(load_profile(made.profile.path).name) <= LONGEST
+    assert any("'Head' is hidden in renders" in line for line in made.told)
 
 
 @pytest.mark.parametrize(

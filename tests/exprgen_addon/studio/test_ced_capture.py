@@ -53,6 +53,15 @@ def test_draws_stay_inside_the_limits_and_units_say_what_is_shown(profile):
     assert samples.arkit.max() <= 1
 
 
+def test_what_only_turns_its_head_is_drawn_too():
+    whole = synthetic.profile("ann")
+    turns = tuple(c for c in whole.controls if c.output != "expression")
+    alone = replace(whole, controls=turns, key_poses=())
+    samples = ced_poses.draw_samples(alone, 0, range(40))
+    assert samples.units.shape == (40, 0)
+    assert np.ptp(samples.values, axis=0).max() > 0
+
+
 @pytest.mark.parametrize("profile", sample_characters(), ids=lambda p: p.name)
 def test_classes_are_balanced_and_a_third_has_none(profile):
     samples = ced_poses.draw_samples(profile, 0, range(300))
