@@ -30,6 +30,7 @@ from .kept_faces import KeptFaces
 from .lips_seen import lips_seen, slit_seen
 from .lips_touch import touch_chance
 from .mouth_motion import MouthSeen, with_mouth_motion
+from .patches_seen import Seen
 from .relations import INDEX, LID_GAPS, LIP_GAPS, RELATIONS, actor_points, measure
 from .smoothing import JUMP_UNITS, STRENGTH, slow, smooth
 from .teeth_seen import teeth_together
@@ -100,7 +101,8 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
         is damaged or can't be written.
     """
     kept = KeptFaces(track)
-    values = with_brows_seen(kept, _relations_of(track))
+    seen = Seen.of(kept)
+    values = with_brows_seen(seen, _relations_of(track))
     own = estimate_neutral(track, values, settings.calibration)
     known = load_actor(settings.actor) if settings.actor else NOBODY
     footage = footage_name(track)
@@ -189,7 +191,7 @@ def pictures_show(track: FaceTrack) -> tuple[np.ndarray, np.ndarray]:
     kept, values = KeptFaces(track), _relations_of(track)
     gap = _lip_gap(track, values)
     slit = slit_seen(kept, gap, touch_chance(track, gap))
-    return slit, (with_brows_seen(kept, values) - values)[:, HEIGHTS]
+    return slit, (with_brows_seen(Seen.of(kept), values) - values)[:, HEIGHTS]
 
 
 def _lip_gap(track: FaceTrack, values: np.ndarray) -> np.ndarray:

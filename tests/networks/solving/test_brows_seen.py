@@ -8,21 +8,18 @@ import pytest
 
 from exprgen.networks.characters.profile import find_character
 from exprgen.networks.characters.response import load_response
-from exprgen.networks.solving import brows_seen, kept_faces
+from exprgen.networks.solving import kept_faces, patches_seen
 from exprgen.networks.solving.brows_seen import (
     BELIEVED,
     BROWS,
-    FACING,
     HEIGHTS,
-    NOSE,
     SIDES,
     brow_heights,
-    facing,
-    peaks,
     with_brows_seen,
 )
 from exprgen.networks.solving.head_and_gaze import rotation_of
 from exprgen.networks.solving.kept_faces import KeptFaces
+from exprgen.networks.solving.patches_seen import FACING, NOSE, Seen, facing, peaks
 from exprgen.networks.solving.relations import INDEX, actor_points, measure
 from exprgen.networks.solving.smoothing import slow
 from exprgen.networks.tracking.registration import EYE_DISTANCE, apply_affine, registering_affine
@@ -93,7 +90,7 @@ def filmed(track, pictures):
 def told(track):
     """(N, 6) what the pictures add to the heights of the brows."""
     values = measure(actor_points(track))
-    return (with_brows_seen(KeptFaces(track), values) - values)[:, HEIGHTS]
+    return (with_brows_seen(Seen.of(KeptFaces(track)), values) - values)[:, HEIGHTS]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +155,7 @@ def test_a_brow_that_the_tracker_moves_and_the_picture_does_not_stays(still):
 def test_a_hand_before_a_brow_tells_nothing_of_it(still):
     track, points = still
     pictures = [face(points, hand=30 <= i < 34) for i in range(FRAMES)]
-    heights = brow_heights(KeptFaces(filmed(track, pictures)))
+    heights = brow_heights(Seen.of(KeptFaces(filmed(track, pictures))))
     assert np.isnan(heights[31:33]).all(), "the nose is hidden too"
     assert np.isfinite(heights[:28]).all()
     assert np.abs(told(filmed(track, pictures))).max() * EYE_DISTANCE < 0.5
@@ -195,7 +192,7 @@ def test_frames_whose_landmarks_are_no_face_tell_nothing(still):
     landmarks = seen.landmarks.copy()
     landmarks[45:47] = 3.0
     with np.errstate(all="raise"):
-        heights = brow_heights(KeptFaces(replace(seen, landmarks=landmarks)))
+        heights = brow_heights(Seen.of(KeptFaces(replace(seen, landmarks=landmarks))))
     assert np.isnan(heights[45:47]).all()
     assert np.isfinite(heights[:44]).all()
 
@@ -211,7 +208,7 @@ def test_nothing_is_told_without_pictures_or_of_separate_ones(still):
     ):
         assert not told(other).any()
     assert told(seen).any()
-    assert brow_heights(KeptFaces(filmed(track, [face(points)] * 3 + [b""] * (FRAMES - 3)))) is None
+    assert Seen.of(KeptFaces(filmed(track, [face(points)] * 3 + [b""] * (FRAMES - 3)))) is None
 
 
 def test_damaged_pictures_are_between_the_others(still):
@@ -229,7 +226,7 @@ def test_a_long_clip_is_told_the_same_from_faces_that_are_decoded_again(still, m
     whole = told(seen)
     monkeypatch.setattr(kept_faces, "AT_ONCE", 10)
     assert (told(seen) == whole).all()
-    monkeypatch.setattr(brows_seen, "AT_ONCE", 10)  # the usual mesh is then that of some frames
+    monkeypatch.setattr(patches_seen, "AT_ONCE", 10)  # the usual mesh is then that of some frames
     assert told(seen) == pytest.approx(whole, abs=0.1 / EYE_DISTANCE)
 
 
@@ -237,7 +234,7 @@ def test_the_mean_height_follows_its_parts(still):
     track, points = still
     seen = filmed(track, [face(points, (m, 0.0)) for m in MOVED])
     values = measure(actor_points(seen))
-    more = with_brows_seen(KeptFaces(seen), values) - values
+    more = with_brows_seen(Seen.of(KeptFaces(seen)), values) - values
     left = more[:, INDEX["brow_height_left"]]
     parts = more[:, [INDEX[f"brow_{p}_left"] for p in ("inner", "middle", "outer")]]
     assert left == pytest.approx(parts @ (0.3, 0.4, 0.3), abs=1e-9)
