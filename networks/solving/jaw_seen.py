@@ -65,7 +65,7 @@ BLOCK = 64
 """Faces that are looked at together."""
 MOST = 0.05
 """Eye distances beyond which nothing more is believed: of twelve talkers' what is missed is farther
-in 1 frame of 1000."""
+in less than 1 frame of 1000."""
 
 
 @dataclass(frozen=True)
