@@ -27,10 +27,12 @@ from .contact import (
     together,
 )
 from .head_and_gaze import head_angles
+from .jaw_seen import jaw_apart_seen
 from .kept_faces import KeptFaces
 from .lips_seen import lips_seen, slit_seen
 from .lips_touch import touch_chance
 from .mouth_motion import MouthSeen, with_mouth_motion
+from .patches_seen import Seen
 from .relations import INDEX, LID_GAPS, LIP_GAPS, RELATIONS, actor_points, measure
 from .smoothing import JUMP_UNITS, STRENGTH, slow, smooth
 from .teeth_seen import teeth_together
@@ -103,7 +105,8 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
         is damaged or can't be written.
     """
     kept = KeptFaces(track)
-    values = with_brows_seen(kept, _relations_of(track))
+    seen = Seen.of(kept)
+    values = with_brows_seen(seen, _relations_of(track))
     own = estimate_neutral(track, values, settings.calibration)
     known = load_actor(settings.actor) if settings.actor else NOBODY
     footage = footage_name(track)
@@ -114,7 +117,7 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
     gap = _own_gap(track, values[:, LIP_GAPS].mean(1), bias)
     chance = None if track.meta.get("coefficients") else touch_chance(track, gap)
     teeth = teeth_together(kept, gap)
-    raw = _told(track, values - neutral, chance, teeth)
+    raw = _told(track, seen, values - neutral, chance, teeth)
     facing = np.cos(head_angles(track.head_pose)[:, 1]).clip(0.0, 1.0)
     moved = evened(track.times, _smoothed(track.times, raw, settings), facing)
     reach = np.percentile(moved[track.found] if track.found.any() else moved, (2, 98), axis=0)
@@ -159,11 +162,13 @@ def _mouth_seen(track: FaceTrack, moved, chance, teeth) -> MouthSeen:
     return MouthSeen(_without_lag(track, moved), _without_lag(track, track.arkit), chance, teeth)
 
 
-def _told(track: FaceTrack, moved: np.ndarray, chance, teeth) -> np.ndarray:
-    """Motions (N, K), lost frames filled, the mouth's quick ones as its landmarks together tell."""
+def _told(track: FaceTrack, seen: Seen | None, moved: np.ndarray, chance, teeth) -> np.ndarray:
+    """Motions (N, K), lost frames filled, the mouth's quick ones as its landmarks together tell,
+    and of the jaw its pictures."""
     if track.meta.get("stills") or chance is None:
         return _without_lag(track, moved)
-    return with_mouth_motion(track.times, _mouth_seen(track, moved, chance, teeth))
+    mouth = _mouth_seen(track, moved, chance, teeth)
+    return with_mouth_motion(track.times, mouth, jaw_apart_seen(seen, mouth))
 
 
 def quick_reach(quick: np.ndarray) -> np.ndarray:
@@ -193,7 +198,7 @@ def pictures_show(track: FaceTrack) -> tuple[np.ndarray, np.ndarray]:
     kept, values = KeptFaces(track), _relations_of(track)
     gap = _lip_gap(track, values)
     slit = slit_seen(kept, gap, touch_chance(track, gap))
-    return slit, (with_brows_seen(kept, values) - values)[:, HEIGHTS]
+    return slit, (with_brows_seen(Seen.of(kept), values) - values)[:, HEIGHTS]
 
 
 def _lip_gap(track: FaceTrack, values: np.ndarray) -> np.ndarray:
