@@ -24,8 +24,8 @@ from .targets import SIZE_LIMITS
 HEAVY_LIDS = 0.5
 """Share of how much narrower than people's an actor's open eyes are that is shown."""
 WAKEFUL = 0.15
-"""Share of the open eye that a character's lower lids cover: large eyes that are as open as they
-are drawn look startled beside a calm person's,"""
+"""Share of the open eye by which a character's are less open, from below as far as lower lids go:
+large eyes that are as open as they are drawn look startled beside a calm person's,"""
 WIDE_FROM = 0.25
 """and in a real start they are, from this share beyond open on."""
 HALF = 0.5
