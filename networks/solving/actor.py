@@ -26,6 +26,7 @@ from .contact import (
     together,
 )
 from .head_and_gaze import head_angles
+from .jaw_seen import jaw_apart_seen
 from .kept_faces import KeptFaces
 from .lips_seen import lips_seen, slit_seen
 from .lips_touch import touch_chance
@@ -113,7 +114,7 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
     gap = _own_gap(track, values[:, LIP_GAPS].mean(1), bias)
     chance = None if track.meta.get("coefficients") else touch_chance(track, gap)
     teeth = teeth_together(kept, gap)
-    raw = _told(track, values - neutral, chance, teeth)
+    raw = _told(track, seen, values - neutral, chance, teeth)
     facing = np.cos(head_angles(track.head_pose)[:, 1]).clip(0.0, 1.0)
     moved = evened(track.times, _smoothed(track.times, raw, settings), facing)
     reach = np.percentile(moved[track.found] if track.found.any() else moved, (2, 98), axis=0)
@@ -157,11 +158,13 @@ def _mouth_seen(track: FaceTrack, moved, chance, teeth) -> MouthSeen:
     return MouthSeen(_without_lag(track, moved), _without_lag(track, track.arkit), chance, teeth)
 
 
-def _told(track: FaceTrack, moved: np.ndarray, chance, teeth) -> np.ndarray:
-    """Motions (N, K), lost frames filled, the mouth's quick ones as its landmarks together tell."""
+def _told(track: FaceTrack, seen: Seen | None, moved: np.ndarray, chance, teeth) -> np.ndarray:
+    """Motions (N, K), lost frames filled, the mouth's quick ones as its landmarks together tell,
+    and of the jaw its pictures."""
     if track.meta.get("stills") or chance is None:
         return _without_lag(track, moved)
-    return with_mouth_motion(track.times, _mouth_seen(track, moved, chance, teeth))
+    mouth = _mouth_seen(track, moved, chance, teeth)
+    return with_mouth_motion(track.times, mouth, jaw_apart_seen(seen, mouth))
 
 
 def quick_reach(quick: np.ndarray) -> np.ndarray:

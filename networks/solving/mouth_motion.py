@@ -136,8 +136,14 @@ def quick(times: np.ndarray, values: np.ndarray) -> np.ndarray:
     return values - slow(times, values)
 
 
-def with_mouth_motion(times: np.ndarray, mouth: MouthSeen) -> np.ndarray:
-    """Relations (N, K) whose lips and jaw move as `mouth_motion` tells, as far as believed."""
+def with_mouth_motion(
+    times: np.ndarray, mouth: MouthSeen, more: np.ndarray | float = 0.0
+) -> np.ndarray:
+    """Relations (N, K) whose lips and jaw move as `mouth_motion` tells, as far as believed.
+
+    Args:
+        more: (N,) eye distances by which the jaw is farther apart than that (`jaw_seen`).
+    """
     told = dict(zip(ANSWERS, mouth_motion().told(motion_features(times, mouth)).T, strict=True))
     moved = mouth.moved
     out = moved.copy()
@@ -145,7 +151,7 @@ def with_mouth_motion(times: np.ndarray, mouth: MouthSeen) -> np.ndarray:
     out[:, LIP_GAPS] += wider[:, None]
     out[:, LOWER_LIP] -= LOWER_SHARE * wider[:, None]
     out[:, UPPER_LIP] += (1.0 - LOWER_SHARE) * wider[:, None]
-    lower = told["jaw_apart"] + quick(times, out[:, LIP_GAPS].mean(1))
+    lower = told["jaw_apart"] + more + quick(times, out[:, LIP_GAPS].mean(1))
     out[:, JAW] -= lower + quick(times, moved[:, JAW])
     out[:, FORWARD] += told["forward"][:, None] - quick(times, moved[:, FORWARD])
     return out

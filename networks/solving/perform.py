@@ -32,7 +32,7 @@ from .shown_feeling import (
     told_by_landmarks,
 )
 from .smoothing import FEELING_HERTZ, JUMP_UNITS, slow, smooth, without_dips
-from .targets import HOLD, Geometry, bound_targets, rounded, scales, targets_for
+from .targets import HOLD, PURSED_BEHIND, Geometry, bound_targets, rounded, scales, targets_for
 from .told_shapes import frowned, told_mouths, unfrowned
 
 SIDEWAYS_CHANNELS = {
@@ -204,7 +204,7 @@ def relation_fit(
     low, high = _limits(controls, values - geometry.response.rest, prior)
     high = _held_back(controls, prior, low, high, actor.lips_meet)
     held = 1.0 - without_dips(times, 1.0 - actor.lips_meet, SOUND)
-    touching = actor.lips_meet & (actor.pursed <= 0.0)
+    touching = actor.lips_meet * (1.0 - (1.0 - PURSED_BEHIND) * actor.pursed)
     bound = bound_targets(values, aim.weights, geometry, touching, held)
     return Fit(geometry.bound, bound.values, bound.weights, prior, hold, low, high)
 

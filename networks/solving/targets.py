@@ -66,11 +66,14 @@ CHIN_APART = 15.0
 """The same for how low the chin hangs beside the lips' opening, less by the share of its own motion
 by which a character's jaw parts the lips further: a cartoon's chin can't be told from its mouth."""
 BEHIND = 2.5
-"""Factor on that weight where lips touch that aren't pursed, in addition to BESIDE: a jaw that
-hangs behind a "p" is most of what is seen of it. Pursed ones would lose their roundness, and a
-cartoon's their width, so for it the factor is less by that share as well;"""
+"""Factor on that weight where lips touch, in addition to BESIDE: a jaw that hangs behind a "p" is
+most of what is seen of it. A cartoon's lips would lose their width, so for it what the factor adds
+is less by that share as well."""
+PURSED_BEHIND = 0.5
+"""Share of what the factor adds that is left where lips are wholly pursed: they would lose their
+roundness."""
 MEETING = 0.1
-"""and where they are held together for longer."""
+"""Factor on that weight where lips are held together for longer than a sound."""
 SIDEWAYS = [
     i
     for i, (name, r) in enumerate(RELATIONS.items())
@@ -206,7 +209,7 @@ def bound_targets(
     """Targets (N, K) and their weights with those of `Geometry.bound`'s measure beside them.
 
     Args:
-        touching: (N,) bool, the lips touch and aren't pursed.
+        touching: (N,) 0..1, how far the lips touch, less where they are pursed.
         held: (N,) 0..1, how far lips are held together, longer than a sound: a chin must not part
             them.
     """

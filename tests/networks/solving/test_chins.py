@@ -176,3 +176,21 @@ def test_a_pursed_mouth_goes_aside_by_more_than_an_error():
     kept = _centred(moved, np.array([1.0, 1.0, 0.0]))
     assert kept[:, side] == pytest.approx([0.0, -0.12 + ASIDE, 0.12])
     assert not np.delete(kept, side, axis=1).any()
+
+
+def test_a_jaw_that_hangs_behind_a_sound_is_seen_and_less_where_lips_are_pursed(monkeypatch):
+    profile = find_character("anselm")
+    model = load_response(profile)
+    anselm = profile, model, Geometry.of(model, profile)
+    actor = still_actor(anselm)
+    met = TIMES % 0.6 < 0.12
+    moved = actor.moved.copy()
+    moved[np.ix_(~met, LIP_GAPS)] += 0.12
+    moved[:, JAW] -= 0.1
+    gaps = np.where(met[:, None], 0.0, 0.12) * np.ones(3)
+    spoken = replace(actor, moved=moved, lip_gaps=gaps, lips_meet=met)
+    round_ = replace(spoken, pursed=np.ones(FRAMES))
+    hangs = [chin_and_lips(anselm, one)[0][met].mean() for one in (spoken, round_)]
+    monkeypatch.setattr("exprgen.networks.solving.perform.PURSED_BEHIND", 0.0)
+    hangs.append(chin_and_lips(anselm, round_)[0][met].mean())
+    assert hangs[0] > hangs[1] > hangs[2] + 0.001
