@@ -140,15 +140,16 @@ def analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Analy
         if request.headset:
             return _analyse_headset(request, emit, stop)
         if is_live_link(request.reference):
-            return _analyse_coefficients(request)
+            return _analyse_coefficients(request, emit)
         return _analyse(request, emit, stop)
 
 
-def _analyse_coefficients(request: AnalyseRequest) -> Analysis:
+def _analyse_coefficients(request: AnalyseRequest, emit: Emit) -> Analysis:
     """A take of ARKit coefficients -> FaceTrack file; nothing is looked at."""
     began = time.monotonic()
     take = read_live_link(request.reference[0]).between(request.start, request.end)
-    return _taken(request, take, began)
+    done = _taken(request, take, began, bool(take.broken_off))
+    return _told(done, [take.broken_off] if take.broken_off else [], emit)
 
 
 def _analyse_headset(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Analysis:
@@ -167,10 +168,15 @@ def _analyse_headset(request: AnalyseRequest, emit: Emit, stop: threading.Event)
             raise InputError("nobody waits for its analysis any more", file=clips.paths[0])
         partial, notes = stop.is_set() or clips.partial, clips.notes
     reason = "stopped before its end" if stop.is_set() else "; ".join(notes) if partial else ""
+    done = _told(_taken(request, take, began, partial, there), notes, emit)
+    return replace(done, reason=reason, stopped=stop.is_set())
+
+
+def _told(done: Analysis, notes: list[str], emit: Emit) -> Analysis:
+    """What was read of a take, with what was noticed, which is told."""
     for note in notes:
         emit({"type": "log", "level": "warning", "text": note})
-    done = _taken(request, take, began, partial, there)
-    return replace(done, reason=reason, stopped=stop.is_set(), notes=notes)
+    return replace(done, reason="; ".join(notes) if done.partial else "", notes=notes)
 
 
 def _taken(

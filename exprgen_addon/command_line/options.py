@@ -26,13 +26,17 @@ def retarget_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--tracks", metavar="DIR", help="also keep the solved tracks (.npz) there")
 
 
+FACE = "largest"
+"""Which of several faces is followed, unless something else is said."""
+
+
 def reference_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "reference", nargs="+", metavar="REFERENCE", help="a clip, pictures, or a folder of them"
     )
     sub.add_argument(
         "--face",
-        default="largest",
+        default=FACE,
         metavar="WHICH",
         help="largest, left, right, or a number from the left, from 0 (default: %(default)s)",
     )

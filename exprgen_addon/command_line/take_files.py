@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ...networks.characters.profile import RigProfile
+from ...networks.errors import UsageError
 from ...networks.files import kept_beside, partial_name
+from ...networks.footage.live_link import is_live_link
 from .console import Console, check_file, check_folder, quiet
 from .options import check_options, key_options_of
 from .places import check_outputs, picture_folders
@@ -26,8 +28,18 @@ def check_take(
     check_file(args.out, (".blend",))
     if args.preview:
         check_file(args.preview, (".mp4",))
+        _check_shown(_reference(args))
     if args.render:
         check_folder(args.render)
+
+
+def _check_shown(reference: str) -> None:
+    """Refuse a film of what has no pictures."""
+    if is_live_link([reference]):
+        raise UsageError(
+            f"{Path(reference).name} holds no pictures, and a preview shows them",
+            fix="leave --preview out; --render shows the characters",
+        )
 
 
 def write_take_files(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ...networks.characters.profile import SAMPLE_RIGS, RigProfile, find_character
@@ -29,6 +29,17 @@ def check_references(paths: Iterable[str]) -> None:
     for path in paths:
         if not Path(path).is_dir():
             plain_file(path)
+
+
+def tell_other_footage(track: str, reference: Sequence[str], console: Console) -> None:
+    """Warn where what is shown beside a track is not what the track was made from."""
+    from ...networks.footage.stamp import is_replaced
+    from ...networks.track import FaceTrack
+
+    meta = FaceTrack.load(track).meta
+    if is_replaced(meta.get("stamp"), reference):
+        given, made_from = Path(reference[0]).name, meta.get("source") or "other footage"
+        console.say(f"warning: {Path(track).name} was made from {made_from}, not from this {given}")
 
 
 @contextlib.contextmanager

@@ -52,7 +52,7 @@ class CoefficientTake:
     times (N,) seconds from the first; coefficients (N, 52) in the order of ARKIT_CHANNELS, as they
     were sent (now and then above 1); angles (N, 9) radians: yaw, pitch and roll of head, left eye
     and right eye, signs as in ROLES. start: seconds of day of the first frame; rate: frames a
-    second of the timecode.
+    second of the timecode. broken_off: what of it is missing at its end, in words.
     """
 
     times: np.ndarray
@@ -60,6 +60,7 @@ class CoefficientTake:
     angles: np.ndarray
     start: float = 0.0
     rate: float = 60.0
+    broken_off: str = ""
 
     @property
     def fps(self) -> float:
@@ -79,7 +80,7 @@ class CoefficientTake:
             last = f"{self.times[-1]:.2f}"
             raise UsageError("the range holds no frame", fix=f"choose one from 0 to {last} s")
         columns = (self.times[keep], self.coefficients[keep], self.angles[keep])
-        return CoefficientTake(*columns, self.start, self.rate)
+        return CoefficientTake(*columns, self.start, self.rate, self.broken_off if keep[-1] else "")
 
 
 def is_live_link(reference: list[str] | tuple[str, ...]) -> bool:
@@ -88,10 +89,12 @@ def is_live_link(reference: list[str] | tuple[str, ...]) -> bool:
 
 
 def read_live_link(path: str | Path) -> CoefficientTake:
-    """Read a CSV; columns may stand in any order, angles may be missing.
+    """Read a CSV; columns may stand in any order, angles may be missing. A last row that is cut
+    short, as where a recording was broken off, is left out and told.
 
     Raises:
-        InputError: it can't be read, is no such CSV, or a row has no number where one belongs.
+        InputError: it can't be read, is no such CSV, or a row has no number where one belongs, or
+            more than there are columns.
     """
     try:
         text = read_bytes(path, LARGEST_TEXT).decode("utf-8-sig")
@@ -102,6 +105,9 @@ def read_live_link(path: str | Path) -> CoefficientTake:
     if missing:
         raise InputError(f"has no column {missing[0]}", file=path, fix=_FIX)
     rows = [r for r in rows if r]
+    cut = len(rows) > 0 and len(rows[-1]) < len(header)
+    rows = rows[:-1] if cut else rows
+    _check_widths(path, rows, len(header))
     if len(rows) < LEAST_FRAMES:
         raise InputError(f"has {len(rows)} frames", file=path, fix="record the take again")
     place = {n: header.index(n) for n in HEADER if n in header}
@@ -119,7 +125,8 @@ def read_live_link(path: str | Path) -> CoefficientTake:
     by_channel = {n: values[n[0].upper() + n[1:]] for n in ARKIT_CHANNELS}
     angles = np.stack([values[n] for n in ANGLES], axis=1) * SIGNS
     coefficients = np.stack([by_channel[n] for n in ARKIT_CHANNELS], axis=1)
-    return CoefficientTake(times, coefficients, angles, float(seconds[0]), rate)
+    broken_off = f"{Path(path).name}: its last row is cut short" if cut else ""
+    return CoefficientTake(times, coefficients, angles, float(seconds[0]), rate, broken_off)
 
 
 def write_live_link(path: str | Path, take: CoefficientTake) -> Path:
@@ -137,6 +144,13 @@ def write_live_link(path: str | Path, take: CoefficientTake) -> Path:
         writer.writerow([stamp, len(HEADER) - 2, *(f"{v:.10f}" for v in row)])
     write_text(path, out.getvalue())
     return Path(path)
+
+
+def _check_widths(path, rows: list[list[str]], columns: int) -> None:
+    """Refuse rows whose numbers lie in other columns, as where each has a comma in it."""
+    wide = [i for i, row in enumerate(rows) if any(cell.strip() for cell in row[columns:])]
+    if wide:
+        raise InputError(f"row {wide[0] + 2} has more cells than columns", file=path, fix=_FIX)
 
 
 def _numbers(path, rows: list[list[str]], columns: list[int]) -> np.ndarray:

@@ -60,6 +60,7 @@ def solve(
 
     face_track = felt(face_track, settings.phrases)
     _tell_unheard(face_track, settings.phrases, emit)
+    _tell_unreached(face_track, settings.emphasis_spans, emit)
     # Told before the work is done.
     followers = [_follower(face_track, primary, p) for p in secondaries]
     units = primary_units(face_track, primary, emit)
@@ -100,8 +101,20 @@ def _tell_unheard(face_track: FaceTrack, words: Sequence[Overruling], emit: Emit
     else:
         why = "is not heard: separate pictures have no phrases"
     for start, end, _ in words:
-        text = f"what is said of {start:g} to {end:g} s {why}"
-        emit({"type": "log", "level": "warning", "text": text})
+        _warn(f"what is said of {start:g} to {end:g} s {why}", emit)
+
+
+def _tell_unreached(face_track: FaceTrack, spans: Sequence[tuple], emit: Emit) -> None:
+    """Warn of spans of emphasis, (start, end, amount) each, that are of no part of the footage."""
+    first, last = float(face_track.times[0]), float(face_track.times[-1])
+    for start, end, _ in spans:
+        if end <= first or start > last:
+            why = f"lies outside the clip ({first:.2f} to {last:.2f} s)"
+            _warn(f"the emphasis of {start:g} to {end:g} s {why}", emit)
+
+
+def _warn(text: str, emit: Emit) -> None:
+    emit({"type": "log", "level": "warning", "text": text})
 
 
 def _told_by_channels(face_track: FaceTrack, profile: RigProfile, primary: RigProfile) -> bool:

@@ -17,6 +17,7 @@ from ..verb_steps import (
     chosen_profiles,
     running_worker,
     solve_tracks,
+    tell_other_footage,
     tracks_folder,
 )
 
@@ -59,6 +60,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.preview and not args.reference:
         raise UsageError("the preview needs the footage", fix="give it with --reference FILE")
     check_cast(profiles)
+    if args.reference:
+        tell_other_footage(args.track, [args.reference], console)
     _say_what_takes_long(args, profiles[0], console)
     with tracks_folder(None) as folder, running_worker(console) as worker:
         tracks = solve_tracks(worker, args.track, profiles, settings, folder, console)

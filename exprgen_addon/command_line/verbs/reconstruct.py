@@ -6,11 +6,12 @@ import argparse
 import contextlib
 from pathlib import Path
 
+from ....networks.errors import UsageError
 from ....networks.face_model.steps import METHODS, check_angle
 from ....networks.files import all_or_none, scratch_folder
 from ...keying.key_options import KeyOptions, check_fps
 from ..console import Console, check_file, check_folder, quiet
-from ..options import finite, reference_options
+from ..options import FACE, finite, reference_options
 from ..places import check_outputs
 from ..verb_steps import (
     analysis_request,
@@ -20,6 +21,7 @@ from ..verb_steps import (
     exit_code,
     run_job,
     running_worker,
+    tell_other_footage,
 )
 
 NAME, ORDER = "reconstruct", 8
@@ -66,6 +68,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     out = check_file(args.out, (".blend",))
     fit = check_file(args.fit, (".npz",)) if args.fit else None
     footage = Path(args.footage or out.with_name(f"{out.stem}_footage"))
+    _check_track(args)
     check_angle(args.angle)
     check_fps(args.fps)
     options = KeyOptions(start_frame=args.start_frame)
@@ -78,6 +81,15 @@ def run(args: argparse.Namespace, console: Console) -> int:
         result = _made(args, fit, footage, options, out, console)
     console.result(result, _text(result))
     return exit_code(result, console)
+
+
+def _check_track(args: argparse.Namespace) -> None:
+    """Refuse what only an analysis heeds where there is a track."""
+    if args.track and (args.range != (None, None) or args.face != FACE):
+        raise UsageError(
+            "--range and --face are of an analysis, and --track is one",
+            fix="leave them out, or --track",
+        )
 
 
 def _made(args, fit: Path | None, footage: Path, options, out: Path, console: Console) -> dict:
@@ -107,6 +119,7 @@ def _made(args, fit: Path | None, footage: Path, options, out: Path, console: Co
 def _track(args: argparse.Namespace, folder: Path, worker, console: Console) -> dict:
     """What was seen: the track that was given, or the worker's analysis."""
     if args.track:
+        tell_other_footage(args.track, args.reference, console)
         return {"track": str(Path(args.track).resolve())}
     request = analysis_request(args, folder / "face.npz", [])
     with console.keeping(from_first=True):

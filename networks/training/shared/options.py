@@ -126,6 +126,7 @@ def run_command(name: str, description: str, settings: type, train, args=None) -
     def work() -> dict:
         s = settings_from(settings, given)
         check_numbers(s)
+        check_ending(s)
         check_places(s)
         made = train(s)
         return {**written(s), "metrics": getattr(made, "metrics", made)}
@@ -150,8 +151,23 @@ def check_numbers(settings) -> None:
             raise UsageError(f"{flag} {value} makes no sense", fix=f"such as {f.default}")
 
 
+WEIGHTS = ".safetensors"
+"""Ending of weight files."""
 MOST = 2**62
 """Of what an option counts; torch takes no larger seed."""
+
+
+def check_ending(settings) -> None:
+    """Refuse weights under a name by which nothing would find them.
+
+    Raises:
+        UsageError: `out`, where it must be given, has another ending.
+    """
+    named = any(f.name == "out" and f.default is MISSING for f in fields(settings))
+    if named and settings.out and not settings.out.endswith(WEIGHTS):
+        raise UsageError(
+            "--out has the wrong ending", file=settings.out, fix=f"let it end in {WEIGHTS}"
+        )
 
 
 def check_places(settings) -> None:

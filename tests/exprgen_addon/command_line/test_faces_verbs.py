@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 
 from exprgen.exprgen_addon.command_line import main
+from exprgen.exprgen_addon.command_line.console import Console
+from exprgen.exprgen_addon.command_line.verb_steps import tell_other_footage
 from exprgen.exprgen_addon.command_line.verbs import reconstruct
 from exprgen.networks.errors import EXIT_INPUT, EXIT_OK, EXIT_USAGE, InputError
 from exprgen.networks.face_model.model import face_model
+from exprgen.networks.footage.stamp import stamp
+from exprgen.networks.track import FaceTrack
 from exprgen.tests.support.filmed_face import film, track_of
 
 pytest.importorskip("bpy")
@@ -83,6 +87,30 @@ def test_no_lens_has_that_angle(tracks, tmp_path, capfd):
     assert code == EXIT_USAGE
     assert "170 degrees" in said
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", [["--range", "0:1"], ["--face", "left"]])
+def test_what_only_an_analysis_heeds_is_refused_beside_a_track(tracks, tmp_path, capfd, words):
+    track = tracks / "target.npz"
+    said = refused(
+        capfd, "reconstruct", track, "--track", track, "--out", tmp_path / "h.blend", *words
+    )
+    assert said[0] == EXIT_USAGE
+    assert "--track" in said[1]
+    assert not list(tmp_path.iterdir())
+
+
+def test_footage_that_a_track_was_not_made_from_is_told(tracks, tmp_path, capfd):
+    own, other, track = (tmp_path / n for n in ("own.mp4", "other.mp4", "track.npz"))
+    own.write_bytes(b"one film")
+    other.write_bytes(b"another film")
+    seen = FaceTrack.load(tracks / "target.npz")
+    replace(seen, meta={**seen.meta, "source": own.name, "stamp": stamp([own])}).save(track)
+    console = Console(as_json=False)
+    tell_other_footage(str(track), [str(own)], console)
+    assert "warning" not in capfd.readouterr().err
+    tell_other_footage(str(track), [str(other)], console)
+    assert "track.npz was made from own.mp4, not from this other.mp4" in capfd.readouterr().err
 
 
 def test_a_head_that_fails_at_its_end_leaves_nothing(tracks, tmp_path, capfd, monkeypatch):

@@ -12,6 +12,8 @@ from exprgen.networks.errors import EXIT_USAGE
         (["--calibrate", "3"], "--calibrate is of --headset"),
         (["--network", "own.safetensors"], "--network is of --headset"),
         (["--headset", "--calibrate", "-1"], "seconds from 0 up"),
+        (["--headset", "--face", "left"], "--face and --primary are not of --headset"),
+        (["--headset", "--primary", "mira"], "--face and --primary are not of --headset"),
     ],
 )
 def test_options_of_a_headset_alone(tmp_path, capsys, words, told):

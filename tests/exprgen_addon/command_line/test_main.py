@@ -226,6 +226,14 @@ class TestOutputs:
         assert code == EXIT_OUTPUT
         assert "does not exist" in err
 
+    def test_preview_of_what_has_no_pictures(self, run, tmp_path, primary):
+        take = tmp_path / "take.csv"
+        take.write_text("Timecode")
+        words = ("retarget", take, "--primary", primary, "--out", tmp_path / "a.blend")
+        code, _, err = run(*words, "--preview", tmp_path / "a.mp4")
+        assert code == EXIT_USAGE
+        assert "holds no pictures" in err
+
     def test_nothing_is_left_behind(self, run, tmp_path, clip, primary):
         before = sorted(tmp_path.iterdir())
         run("retarget", clip, "--primary", "nobody", "--out", tmp_path / "a.blend")

@@ -94,6 +94,8 @@ def test_relations_of_coefficients_are_those_of_a_face():
         (lambda t: "\n".join(t.splitlines()[:2]), "1 frames"),
         (lambda t: t.replace("23:59:59", "noon"), "timecode"),
         (lambda t: "\n".join([*t.splitlines()[:3], t.splitlines()[1]]), "row 4"),
+        (lambda t: t.replace("0.0000000000", "0,1", 1), "row 2 has more cells"),
+        (lambda t: t.replace("0.0000000000,", "", 1), "row 2"),
     ],
 )
 def test_other_tables_are_refused(take, tmp_path, change, word):
@@ -101,6 +103,31 @@ def test_other_tables_are_refused(take, tmp_path, change, word):
     path.write_text(change(path.read_text()))
     with pytest.raises(InputError, match=word):
         read_live_link(path)
+
+
+def test_a_take_that_was_broken_off_in_a_row_is_kept_as_far_as_it_goes(take, tmp_path):
+    path = write_live_link(tmp_path / "take.csv", take)
+    path.write_text(path.read_text().rstrip("\n")[:-200])
+    read = read_live_link(path)
+    assert len(read.times) == len(take.times) - 1
+    assert not read.between(0.0, float(take.times[5])).broken_off, "that part is whole"
+    request = AnalyseRequest((str(path),), str(tmp_path / "face.npz"))
+    told = []
+    done = analyse(request, told.append, threading.Event())
+    assert done.partial
+    assert done.reason == told[0]["text"] == "take.csv: its last row is cut short"
+    assert FaceTrack.load(done.track).meta["partial"] is True
+
+
+def test_emphasis_of_what_the_clip_does_not_hold_is_told(take, tmp_path):
+    source = write_live_link(tmp_path / "take.csv", take)
+    request = AnalyseRequest((str(source),), str(tmp_path / "face.npz"))
+    track = FaceTrack.load(analyse(request, lambda message: None, threading.Event()).track)
+    told = []
+    spans = ((0.5, 1.0, 0.2), (50.0, 60.0, 0.3))
+    solve(track, find_character("tobi"), [], RetargetSettings(emphasis_spans=spans), told.append)
+    (warning,) = [m["text"] for m in told if m.get("level") == "warning"]
+    assert warning.startswith("the emphasis of 50 to 60 s lies outside the clip")
 
 
 def test_a_range_without_frames(take):

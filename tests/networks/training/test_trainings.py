@@ -423,6 +423,13 @@ def test_too_few_pictures_to_train_with(room, tmp_path, capsys):
         assert "Fix: capture at least 20" in told
 
 
+@pytest.mark.parametrize("name", ["out.npz", "out", "out.safetensors.bak"])
+def test_weights_under_a_name_that_nothing_finds_are_refused(tmp_path, capsys, name):
+    words = ["--ced", str(tmp_path), "--primary", "mira", "--secondary", "tobi"]
+    assert cmlp.main([*words, "--out", str(tmp_path / name)]) == EXIT_USAGE
+    assert "let it end in .safetensors" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
