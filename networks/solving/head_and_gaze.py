@@ -27,9 +27,9 @@ ALONG = 0.75
 UPWARDS = 2.5
 """How many times further than tracked eyes look up, by drawn people whose eyes go up by 9 to 32
 degrees. Lids that come down are taken for a look downwards, so that stays as it is,"""
-GLANCE = np.radians(8.0)
+GLANCE = np.radians(6.0)
 """and what is less than such a glance grows by less,"""
-HELD = np.radians(3.0)
+HELD = np.radians(2.0)
 """not at all up to here: eyes that stay on the camera are tracked so far off it."""
 
 
