@@ -96,6 +96,15 @@ def hidden_keys(owner: bpy.types.ID, curves: Iterable[bpy.types.FCurve]) -> Iter
     if muted:
         more = f" and {len(muted) - 1} more" if len(muted) > 1 else ""
         yield f"{muted[0]}{more} of {owner.name} is muted, so its new keys are not seen"
+    yield from _soloed(owner)
+
+
+def _soloed(owner: bpy.types.ID) -> Iterator[str]:
+    """The meshes that show one shape key alone, whatever the values of their keys are."""
+    if owner.id_type == "KEY":
+        for part in bpy.data.objects:
+            if part.data == owner.user and part.show_only_shape_key:
+                yield f"{part.name} has Solo Active Shape Key on, which hides the new keys"
 
 
 def shared_slots(owners: Iterable[bpy.types.ID]) -> Iterator[str]:

@@ -326,6 +326,16 @@ class TestSeen:
         (curve.group if of_group else curve).mute = True
         assert any("is muted" in note for note in apply(scene, 1).notes)
 
+    def test_a_mesh_that_shows_one_shape_key_alone(self, scene, apply):
+        apply(scene)
+        (part,) = (o for o in bpy.data.objects if o.data == smile(scene).owner.user)
+        part.show_only_shape_key = True
+        (note,) = apply(scene, 1).notes
+        assert note.startswith(part.name)
+        assert "Solo Active Shape Key" in note
+        part.show_only_shape_key = False
+        assert not apply(scene, 1).notes
+
     @pytest.mark.parametrize("of_group", [False, True])
     def test_locked_curves_stay_as_they_are(self, scene, apply, of_group):
         apply(scene)
