@@ -21,9 +21,6 @@ USUAL = np.radians(8.0)
 """Most people look at whom they talk to, and that is ahead: so far off it the usual direction of a
 clip is taken for ahead, from twice that on for a look aside."""
 
-ALONG = 0.75
-"""Eyes go along with the head where they move so much less from it than in the room."""
-
 UPWARDS = 2.5
 """How many times further than tracked eyes look up, by drawn people whose eyes go up by 9 to 32
 degrees. Lids that come down are taken for a look downwards, so that stays as it is,"""
@@ -96,7 +93,7 @@ def usual_gaze(gaze: np.ndarray, head: np.ndarray, turned: np.ndarray) -> np.nda
     frames = np.stack([both, both + head[:, [1, 0]]])
     middles = np.median(frames, axis=1)
     spreads = np.median(np.abs(frames - middles[:, None]), axis=1)
-    off = np.where(spreads[0] < ALONG * spreads[1], middles[0] + turned, middles[1])
+    off = np.where(spreads[1] < spreads[0], middles[1], middles[0] + turned)
     ahead = off * np.clip(2.0 - np.abs(off) / USUAL, 0.0, 1.0)
     return GAZE_BIAS + np.tile(ahead, 2)
 
