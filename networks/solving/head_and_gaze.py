@@ -6,7 +6,7 @@ import numpy as np
 
 from ..settings import RetargetSettings
 from ..track import FaceTrack
-from ..tracking.lost_frames import fill_lost
+from ..tracking.lost_frames import fill_lost, ramp
 from .neutral import Neutral, weighted_median
 from .smoothing import smooth
 
@@ -137,7 +137,7 @@ def glances(gaze: np.ndarray, head_pitch: np.ndarray | float) -> np.ndarray:
     pitch = out[..., 1::2]
     in_room = pitch + np.asarray(head_pitch, float)[..., None]
     up = -np.maximum(pitch, in_room).clip(max=0.0)
-    out[..., 1::2] -= (UPWARDS - 1.0) * up * np.clip((up - HELD) / (GLANCE - HELD), 0.0, 1.0)
+    out[..., 1::2] -= (UPWARDS - 1.0) * up * ramp(up, HELD, GLANCE)
     return out
 
 
@@ -151,7 +151,7 @@ def directed_by_tracker(
     head = head_angles(track.head_pose, facing)
     gaze = track.gaze.reshape(len(track), 4).astype(float)
     if exact:  # the user says that the actor looks ahead in this frame
-        gaze = gaze - [weighted_median(column, neutral.weights) for column in gaze.T]
+        gaze = gaze - _middle(gaze, neutral)
     elif not stills and settings.calibration != "none":
         turned = turned_past(track, neutral)
         gaze = gaze - usual_gaze(gaze[track.found], head[track.found], turned)
