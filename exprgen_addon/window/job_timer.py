@@ -91,6 +91,8 @@ def start(task: Task, operator: bpy.types.Operator) -> set[str]:
     waited for. Returns what `execute` returns."""
     # Who tries again has read what came of the last time.
     queue.failures[:] = [t for t in queue.failures if t.title != task.title]
+    if queue.last is not None and queue.last.title == task.title:
+        queue.last = None
     try:
         if bpy.app.background:
             queue.run(task)

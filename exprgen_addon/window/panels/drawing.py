@@ -33,8 +33,7 @@ def draw_job(layout, title: str, scale: float = 1.0) -> bool:
 
 
 def draw_outcome(layout, title: str) -> None:
-    """Below a button: what came of its job, until somebody has read it; pale while the job is under
-    way anew, so that what lies below stays where it is."""
+    """Below a button: what came of its job, until somebody has read it."""
     queue = job_timer.queue
     for task in (t for t in queue.failures if t.title == title):
         draw_failed(layout, task)
@@ -44,7 +43,6 @@ def draw_outcome(layout, title: str) -> None:
     if not last.said and not last.warnings:
         return
     row = layout.row()
-    row.active = not any(t.title == title for t in (queue.running, *queue.waiting) if t is not None)
     column = row.column(align=True)
     draw_wrapped(column, last.said, "CHECKMARK" if last.state == task_queue.DONE else "CANCEL", 28)
     for line in last.warnings[:3]:
