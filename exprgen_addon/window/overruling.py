@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...networks.phrases import SHORTEST, Overruling, Phrase, matched, said_of
+from ...networks.reading import parse_json
 from ...networks.records import json_text
 from ...networks.vocabulary import EXPRESSIONS
 from ..keying.generated import same_reference
@@ -47,6 +48,28 @@ def take_back(settings, source: str, span: tuple[float, float]) -> bool:
 def as_text(words: Sequence[Overruling]) -> str:
     """Words as a text that is the same for the same words."""
     return json_text([[round(start, 3), round(end, 3), *w] for start, end, w in words])
+
+
+def note_applied(settings, source: str, words: Sequence[Overruling]) -> None:
+    """Remember what an Apply of a reference went by."""
+    known = _applied(settings)
+    known[source] = as_text(words)
+    settings.overruled_used = json_text(known)
+
+
+def wait(settings, source: str, words: Sequence[Overruling]) -> bool:
+    """Whether what is said of a reference is otherwise than at its last Apply."""
+    return as_text(words) != _applied(settings).get(source, as_text(()))
+
+
+def _applied(settings) -> dict[str, object]:
+    """Reference -> the words of its last Apply; nothing in a file of when that was kept for the
+    last one alone."""
+    try:
+        known = parse_json(settings.overruled_used or "{}")
+    except ValueError:
+        known = {}
+    return known if isinstance(known, dict) else {}
 
 
 def _of(settings, source: str) -> list:
