@@ -14,6 +14,9 @@ from ...networks.records import json_text
 from ...networks.vocabulary import EXPRESSIONS
 from ..keying.generated import same_reference
 
+ANY = ""
+"""Stands for every reference, in files of before words were kept for each."""
+
 
 def words_of(settings, source: str, phrases: Sequence[Phrase] | None) -> tuple[Overruling, ...]:
     """What was said of a reference, on the phrases of its present analysis."""
@@ -52,24 +55,25 @@ def as_text(words: Sequence[Overruling]) -> str:
 
 def note_applied(settings, source: str, words: Sequence[Overruling]) -> None:
     """Remember what an Apply of a reference went by."""
-    known = _applied(settings)
+    known = {clip: said for clip, said in _applied(settings).items() if clip != ANY}
     known[source] = as_text(words)
     settings.overruled_used = json_text(known)
 
 
 def wait(settings, source: str, words: Sequence[Overruling]) -> bool:
     """Whether what is said of a reference is otherwise than at its last Apply."""
-    return as_text(words) != _applied(settings).get(source, as_text(()))
+    known = _applied(settings)
+    return as_text(words) != known.get(source, known.get(ANY, as_text(())))
 
 
 def _applied(settings) -> dict[str, object]:
-    """Reference -> the words of its last Apply; nothing in a file of when that was kept for the
-    last one alone."""
+    """Reference -> the words of its last Apply, as text; of ANY in a file that knows the last Apply
+    alone."""
     try:
         known = parse_json(settings.overruled_used or "{}")
     except ValueError:
         known = {}
-    return known if isinstance(known, dict) else {}
+    return known if isinstance(known, dict) else {ANY: settings.overruled_used}
 
 
 def _of(settings, source: str) -> list:

@@ -163,5 +163,7 @@ def test_what_waits_for_apply_is_told_of_its_own_clip(scene, tmp_path):
     overruling.note_applied(settings, references.identity(settings), ())
     settings.reference, settings.track = first, track
     assert not waits(), "and its Apply takes nothing back of the first one's"
+    settings.overruled_used = overruling.as_text(references.phrases_said(settings))
+    assert not waits(), "as files of before kept it"
     settings.overruled_used = "damaged ["
     assert waits(), "what is not known is told"
