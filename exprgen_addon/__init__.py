@@ -138,11 +138,12 @@ def _after_frame(scene, *_) -> None:
 def _after_undo(*_) -> None:
     import bpy
 
-    from .window import live_clarity, live_drive, review
+    from .window import live_clarity, live_drive, reference_overlay, review
 
     live_clarity.rebind()
     live_drive.rebind()
     review.follow(bpy.context.scene)
+    reference_overlay.catch_up(bpy.context.scene)
 
 
 def _before_save(path: str = "", *_) -> None:

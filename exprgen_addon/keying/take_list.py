@@ -7,6 +7,7 @@ action, so that it goes with it, is undone with it and comes along into other fi
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -17,7 +18,7 @@ import bpy
 from ...networks.errors import UsageError
 from ...networks.reading import parse_json
 from ...networks.records import FieldError, as_record, json_text
-from ..characters.in_scene import Character, characters_in
+from ..characters.in_scene import Character, characters_in, collections_in
 from .generated import RANGES_TAG, generated_in, remember, same_reference
 from .nla_layers import join, layered
 from .parts import PARTS, copy_part, put_to_rest, slot_in_use
@@ -202,6 +203,16 @@ def show_take(scene: bpy.types.Scene, characters: Sequence[Character], name: str
 def heard_of(take: TakeInfo) -> str:
     """The take whose sound goes with one: of a combined one, its mouth's."""
     return take.about.parts.get("mouth", take.name)
+
+
+def played_take(scene: bpy.types.Scene) -> str:
+    """The take that the scene's characters play, of several that of most datablocks; "" where they
+    play none, or one whose parts lie in NLA tracks. Quick: for a panel."""
+    objects = (o for c in collections_in(scene) for o in c.all_objects)
+    owners = (b for o in objects for b in (o, getattr(o.data, "shape_keys", None)) if b is not None)
+    actions = (a for b in owners if (a := own_action(b)) is not None and TAKE_TAG in a)
+    tags = Counter(str(a[TAKE_TAG]) for a in actions)
+    return tags.most_common(1)[0][0] if tags else ""
 
 
 def owners_of(characters: Iterable[Character]) -> dict[bpy.types.ID, Character]:

@@ -136,7 +136,8 @@ def write_take(scene: bpy.types.Scene, folder: Path) -> KeyReport:
     piece = Piece(target_take(settings), about_now(settings), punch.parts, str(folder))
     report = write_pieces(scene, [piece], punch)
     settings.new_take = False
-    settings.overruled_used = overruling.as_text(references.phrases_said(settings))
+    said = references.phrases_said(settings)
+    overruling.note_applied(settings, references.identity(settings), said)
     if settings.fit_range and punch.first is None:
         fit_range(scene, report)
     return report

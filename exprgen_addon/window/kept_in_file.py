@@ -58,8 +58,10 @@ def after_save(path: str) -> None:
 
 
 def after_load() -> None:
-    """Tie the corrections of files before 0.2 to the reference that their scene shows."""
+    """Tie the corrections of files before 0.2 to the reference that their scene shows, and show the
+    footage of the frame that each scene is at."""
     for scene in bpy.data.scenes:
+        reference_overlay.catch_up(scene)
         if source := references.identity(scene.exprgen):
             for collection in collections_in(scene):
                 if collection.is_editable:

@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...networks.phrases import SHORTEST, Overruling, Phrase, matched, said_of
+from ...networks.reading import parse_json
 from ...networks.records import json_text
 from ...networks.vocabulary import EXPRESSIONS
 from ..keying.generated import same_reference
+
+ANY = ""
+"""Stands for every reference, in files of before words were kept for each."""
 
 
 def words_of(settings, source: str, phrases: Sequence[Phrase] | None) -> tuple[Overruling, ...]:
@@ -47,6 +51,29 @@ def take_back(settings, source: str, span: tuple[float, float]) -> bool:
 def as_text(words: Sequence[Overruling]) -> str:
     """Words as a text that is the same for the same words."""
     return json_text([[round(start, 3), round(end, 3), *w] for start, end, w in words])
+
+
+def note_applied(settings, source: str, words: Sequence[Overruling]) -> None:
+    """Remember what an Apply of a reference went by."""
+    known = {clip: said for clip, said in _applied(settings).items() if clip != ANY}
+    known[source] = as_text(words)
+    settings.overruled_used = json_text(known)
+
+
+def wait(settings, source: str, words: Sequence[Overruling]) -> bool:
+    """Whether what is said of a reference is otherwise than at its last Apply."""
+    known = _applied(settings)
+    return as_text(words) != known.get(source, known.get(ANY, as_text(())))
+
+
+def _applied(settings) -> dict[str, object]:
+    """Reference -> the words of its last Apply, as text; of ANY in a file that knows the last Apply
+    alone."""
+    try:
+        known = parse_json(settings.overruled_used or "{}")
+    except ValueError:
+        known = {}
+    return known if isinstance(known, dict) else {ANY: settings.overruled_used}
 
 
 def _of(settings, source: str) -> list:

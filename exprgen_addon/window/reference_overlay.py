@@ -72,6 +72,14 @@ def _keep_step(scene: bpy.types.Scene, empty: bpy.types.Object) -> None:
         empty.data.gl_free()  # or the picture that was drawn last is drawn again
 
 
+def catch_up(scene: bpy.types.Scene) -> None:
+    """Show the present frame's picture where Blender shows the one of another frame: after a file
+    was opened, or a step undone, it is that at which the overlay was put where it is."""
+    empty = overlay_of(scene)
+    if empty is not None and not empty.hide_viewport:
+        _keep_step(scene, empty)
+
+
 def refresh(scene: bpy.types.Scene) -> None:
     """Put the scene's overlay, if it has one, where its settings and the chosen character say;
     where that can't be it stays."""
@@ -85,12 +93,20 @@ def refresh(scene: bpy.types.Scene) -> None:
 
 
 def follow_frame(scene: bpy.types.Scene) -> None:
-    """Keep an overlay that lies over a head there: the scene is at another frame."""
-    settings = getattr(scene, "exprgen", None)
-    if settings is None or settings.overlay != "over" or overlay_of(scene) is None:
+    """Show the new frame's picture, and keep an overlay that lies over a head there: the scene is
+    at another frame."""
+    settings, empty = getattr(scene, "exprgen", None), overlay_of(scene)
+    if settings is None or settings.overlay == "off" or empty is None:
         return
     if bpy.app.is_job_running("RENDER"):  # it is in no render
         return
+    if empty.data is not None:
+        empty.data.gl_free()  # at its first change of frame Blender draws the old picture again
+    if settings.overlay == "over":
+        _follow_head(scene)
+
+
+def _follow_head(scene: bpy.types.Scene) -> None:
     found = active_collection(scene)
     profile = casting.profile_of(found) if found is not None else None
     with contextlib.suppress(ExprGenError):

@@ -426,7 +426,9 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
     )
 
     overruled: CollectionProperty(type=EXPRGEN_PG_overruled)
-    overruled_used: StringProperty(description="What was said of phrases at the last Apply")
+    overruled_used: StringProperty(
+        description="What was said of each clip's phrases at its last Apply"
+    )
 
     neutral_used: StringProperty(description="Where the actor's neutral of the last Apply is from")
 

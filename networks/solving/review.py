@@ -44,6 +44,8 @@ BROWS_REST = 1.5
 """Seconds around a moment whose mean difference of the brows counts as wanted: an emphasis."""
 CLEAR = 0.6
 """Chance from which on an actor's expression is one that a character should show."""
+SAID = 0.9995
+"""Chance from which on an expression was said by a person: no network is as sure."""
 NEARER = 0.3
 """How much nearer to another expression a pose must be (see `likeness`),"""
 READS_SECONDS = 0.3
@@ -244,6 +246,8 @@ def _words(kind: str, shown: Shown, at: int, felt: np.ndarray) -> str:
         return f"{SIDES[side]} eye shut, actor's {min(wanted[side], 1.0):.0%} open"
     if kind == READS:
         other, own = EXPRESSIONS[shown.near[at].argmax()], EXPRESSIONS[felt.argmax()]
-        return f"nearer to {other} than to {own}, which the actor shows ({felt.max():.0%})"
+        seen = f"which the actor shows ({felt.max():.0%})"
+        whose = seen if felt.max() < SAID else "which the phrase was said to be"
+        return f"nearer to {other} than to {own}, {whose}"
     way = "lower" if kind == BROWS_LOW else "higher"
     return f"brows {abs(shown.brows[at]):.0%} of their way {way} than the actor's"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from ....networks.models.playable import can_lead
 from ....networks.track import FaceTrack
 from ...characters.in_scene import characters_in
 from ...engine.task_queue import Task
+from ...keying.take_list import find_take, played_take
 from .. import job_timer, reference_overlay, references
 from . import show_reference
 
@@ -64,6 +66,7 @@ class EXPRGEN_OT_pick_reference(bpy.types.Operator):
         # The footage of before; the new one comes in its place once it is looked at.
         reference_overlay.remove_overlay(context.scene)
         _take_known(context.scene)
+        _show_its_take(context.scene)
         return {"FINISHED"}
 
 
@@ -248,6 +251,16 @@ def _relative(path: str) -> str:
         return bpy.path.relpath(path) if not path.startswith("//") else path
     except ValueError:  # another drive
         return str(Path(path))
+
+
+def _show_its_take(scene: bpy.types.Scene) -> None:
+    """A clip that has a take brings it along: what is played is what the next Apply keys."""
+    settings = scene.exprgen
+    take, played, known = settings.take, played_take(scene), settings.track
+    if played and played != take and find_take(take) is not None:
+        with contextlib.suppress(RuntimeError):  # what can't be changed goes on as it is
+            bpy.ops.exprgen.show_take(take=take)
+        settings.track = known or settings.track
 
 
 classes = (

@@ -255,12 +255,13 @@ def _capture(profile: RigProfile, primary: RigProfile | None, count: int) -> Tas
 
 def _train(profile: RigProfile, primary: RigProfile) -> Task:
     folder = new_character_steps.captures(profile)
+    network = new_character_steps.network_path(profile, primary)
     words = [
-        "--ced", folder, "--primary", primary.name, "--secondary", profile.path,
-        "--out", new_character_steps.network_path(profile, primary),
+        "--ced", folder, "--primary", primary.name, "--secondary", profile.path, "--out", network,
     ]  # fmt: skip
     train = {"name": "cmlp", "arguments": [str(w) for w in words]}
-    return _said(job_timer.ask("train", train))
+    told = f"how well it follows is told in {network.with_suffix('.md').name}"
+    return _said(job_timer.ask("train", train), lambda result: told)
 
 
 def _chain(links: list[Link]) -> Task:

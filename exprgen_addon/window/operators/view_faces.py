@@ -182,8 +182,11 @@ def look_at(
 
 
 def show_colors(shading: bpy.types.View3DShading, characters: list[Character]) -> None:
-    """Show the characters' colours without highlights, if the shading is as Blender starts with."""
-    if shading.type == "SOLID" and shading.color_type == "MATERIAL":
+    """Show the characters' colours without highlights, if the shading is as Blender starts with, or
+    as this left it: a textured avatar may have come first, and one that is painted would be grey
+    beside it."""
+    ours = shading.color_type in ("TEXTURE", "VERTEX") and not shading.show_specular_highlight
+    if shading.type == "SOLID" and (shading.color_type == "MATERIAL" or ours):
         shading.color_type = "VERTEX" if _painted(characters) else "TEXTURE"
         shading.show_specular_highlight = False
 

@@ -65,8 +65,8 @@ def _draw_phrases(layout, scene: bpy.types.Scene, phrases: tuple[Phrase, ...]) -
     first = min(max(0, here - PHRASES // 2), max(0, len(phrases) - PHRASES))
     shown = phrases[first : first + PHRASES]
     column = layout.column(align=True)
-    said = overruling.as_text(references.phrases_said(scene.exprgen))
-    waits = said != (scene.exprgen.overruled_used or "[]")
+    source = references.identity(scene.exprgen)
+    waits = overruling.wait(scene.exprgen, source, references.phrases_said(scene.exprgen))
     heading = heading_text(first, len(shown), len(phrases), waits)
     column.label(text=heading, icon="INFO" if waits else "SEQ_STRIP_META")
     for index, phrase in enumerate(shown, first):

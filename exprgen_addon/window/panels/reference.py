@@ -51,9 +51,7 @@ class EXPRGEN_PT_reference(Part, bpy.types.Panel):
         again = "Analyse Again" if found is not None else "Analyse"
         if not draw_job(layout, analyse.TITLE, 1.3):
             button(layout, "exprgen.analyse", 1.3, text=again, icon="VIEWZOOM")
-        last = job_timer.queue.last
-        if last is None or last.state != task_queue.DONE or last.warnings:  # else told above
-            draw_outcome(layout, analyse.TITLE)
+        _draw_trouble(layout, analyse.TITLE)
         if found is not None:
             if references.was_replaced(settings, found):
                 alert(layout, "The file was replaced since")
@@ -66,16 +64,24 @@ class EXPRGEN_PT_reference(Part, bpy.types.Panel):
 
 def _draw_footage(layout, settings) -> None:
     """Where the footage is shown."""
-    row = layout.row(align=True)
-    row.label(text="", icon="IMAGE_REFERENCE")
-    for way, text in WAYS:
-        pressed = settings.overlay == way
-        row.operator("exprgen.show_reference", text=text, depress=pressed).way = way
-    draw_job(layout, show_reference.TITLE)
-    draw_outcome(layout, show_reference.TITLE)
+    if not draw_job(layout, show_reference.TITLE):
+        row = layout.row(align=True)
+        row.label(text="", icon="IMAGE_REFERENCE")
+        for way, text in WAYS:
+            pressed = settings.overlay == way
+            row.operator("exprgen.show_reference", text=text, depress=pressed).way = way
+    _draw_trouble(layout, show_reference.TITLE)
     if settings.overlay != "off":
         opacity = "over_opacity" if settings.overlay == "over" else "overlay_opacity"
         layout.prop(settings, opacity, slider=True)
+
+
+def _draw_trouble(layout, title: str) -> None:
+    """What came of a job where it is not wholly well; else it is seen above, and a line would only
+    move what lies below, once when it comes and again when the next job takes it away."""
+    last = job_timer.queue.last
+    if last is None or last.state != task_queue.DONE or last.warnings:
+        draw_outcome(layout, title)
 
 
 def _draw_rate(layout, scene, found: references.Seen) -> None:

@@ -8,7 +8,7 @@ import bpy
 
 from ...keying.nla_layers import layered
 from ...keying.parts import PART_NAMES
-from ...keying.take_list import TakeInfo, find_take, takes_in_file
+from ...keying.take_list import TakeInfo, find_take, played_take, takes_in_file
 from ..operators.takes import shown_parts
 from .drawing import Part, button
 
@@ -25,8 +25,9 @@ class EXPRGEN_PT_takes(Part, bpy.types.Panel):
 
     def draw(self, context):
         layout, settings = self.layout, context.scene.exprgen
+        shown = played_take(context.scene) or settings.take
         for take in takes_in_file():
-            _draw_take(layout, take, take.name == settings.take)
+            _draw_take(layout, take, take.name == shown)
         row = layout.row(align=True)
         row.prop(settings, "new_take", text="Next Apply: New Take", toggle=True, icon="ADD")
         button(layout, "exprgen.punch_in", 1.2, icon="TRACKING_REFINE_FORWARDS")

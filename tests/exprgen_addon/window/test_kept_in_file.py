@@ -81,6 +81,16 @@ def test_the_first_save_takes_the_analysis_out_of_the_cache(scene, tmp_path):
     assert not left
 
 
+def test_an_opened_file_shows_the_footage_of_its_frame(scene, tmp_path):
+    scene.frame_set(1)
+    reference_overlay.catch_up(scene)
+    scene.frame_set(2)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"))
+    scene = bpy.context.scene
+    assert reference_overlay.overlay_of(scene).image_user.frame_current == scene.frame_current == 2
+
+
 def test_saved_elsewhere_it_goes_along_and_a_copy_leaves_the_open_file(scene, tmp_path):
     for name in ("a", "b", "c"):
         (tmp_path / name).mkdir()

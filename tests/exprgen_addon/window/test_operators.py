@@ -265,6 +265,23 @@ def test_a_plain_view_of_the_faces_shows_colours_without_highlights(scene):
     assert shading.show_specular_highlight, "what somebody chose stays"
 
 
+def test_a_painted_character_after_one_with_textures_is_not_grey(scene):
+    from exprgen.exprgen_addon.window.operators import view_faces
+
+    one, other = in_scene.characters_in(scene)[:2]
+    painted = next(o for o in other.collection.all_objects if o.type == "MESH")
+    painted.data.color_attributes.new("Color", "FLOAT_COLOR", "POINT")
+    shading = scene.display.shading
+    shading.type, shading.color_type = "SOLID", "MATERIAL"
+    view_faces.show_colors(shading, [one])
+    assert shading.color_type == "TEXTURE"
+    view_faces.show_colors(shading, [one, other])
+    assert shading.color_type == "VERTEX"
+    shading.color_type, shading.show_specular_highlight = "TEXTURE", True
+    view_faces.show_colors(shading, [one, other])
+    assert shading.color_type == "TEXTURE", "what somebody chose stays"
+
+
 def test_a_character_is_added_by_its_profile(house):
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     assert bpy.ops.exprgen.add_profile(filepath=str(house / "bob.json")) == {"FINISHED"}

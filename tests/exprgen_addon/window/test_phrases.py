@@ -139,3 +139,31 @@ def test_that_phrases_wait_is_said_in_the_line_that_is_there_anyway():
     assert heading_text(0, 3, 3, True) == "Phrases count at the next Apply"
     assert heading_text(2, 8, 20, False) == "Phrases 3 to 10 of 20"
     assert heading_text(2, 8, 20, True) == "3 to 10 of 20: at the next Apply"
+
+
+def test_what_waits_for_apply_is_told_of_its_own_clip(scene, tmp_path):
+    settings = scene.exprgen
+
+    def waits() -> bool:
+        said = references.phrases_said(settings)
+        return overruling.wait(settings, references.identity(settings), said)
+
+    assert not waits()
+    overrule(scene, phrases(scene)[0], "fear")
+    assert waits()
+    overruling.note_applied(
+        settings, references.identity(settings), references.phrases_said(settings)
+    )
+    assert not waits()
+    first, track = settings.reference, settings.track
+    other = tmp_path / "other.mp4"
+    other.write_bytes(b"another clip")
+    settings.reference, settings.track = str(other), track
+    assert not waits(), "nothing was said of it"
+    overruling.note_applied(settings, references.identity(settings), ())
+    settings.reference, settings.track = first, track
+    assert not waits(), "and its Apply takes nothing back of the first one's"
+    settings.overruled_used = overruling.as_text(references.phrases_said(settings))
+    assert not waits(), "as files of before kept it"
+    settings.overruled_used = "damaged ["
+    assert waits(), "what is not known is told"

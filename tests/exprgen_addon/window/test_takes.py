@@ -18,7 +18,7 @@ pytest.importorskip("av")
 
 import exprgen
 from exprgen.exprgen_addon.characters import in_scene
-from exprgen.exprgen_addon.keying import fcurves, sound
+from exprgen.exprgen_addon.keying import fcurves, sound, take_list
 from exprgen.exprgen_addon.keying.keyframes import KeyReport
 from exprgen.exprgen_addon.keying.parts import PARTS
 from exprgen.exprgen_addon.keying.punch import Punch
@@ -147,6 +147,23 @@ def test_a_take_that_is_shown_again_has_its_range_and_no_review_of_another(scene
     scene.frame_end = 28
     assert bpy.ops.exprgen.show_take(take="Take 2") == {"FINISHED"}
     assert scene.frame_end == 28, "somebody's own range stays"
+
+
+def test_a_clip_that_is_chosen_again_brings_its_take(scene, house):
+    apply(scene, house, "a")
+    first = values(scene)
+    apply(scene, house, "b")
+    second = values(scene)
+    assert take_list.played_take(scene) == "Take 2"
+    assert bpy.ops.exprgen.pick_reference(filepath=str(house / "a.mp4")) == {"FINISHED"}
+    assert take_list.played_take(scene) == scene.exprgen.take == "Take"
+    np.testing.assert_array_equal(values(scene), first)
+    assert references.identity(scene.exprgen) == find_take("Take").about.source
+    choose(scene, house, "b")
+    assert scene.exprgen.take == "Take 2", "what the next Apply keys"
+    assert take_list.played_take(scene) == "Take", "which is not what is played yet"
+    assert bpy.ops.exprgen.show_take(take="Take 2") == {"FINISHED"}
+    np.testing.assert_array_equal(values(scene), second)
 
 
 def test_who_wants_it_in_one_take_is_told(scene, house):

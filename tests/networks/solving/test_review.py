@@ -116,3 +116,24 @@ def test_key_poses_are_nearest_to_their_own_expression(scene):
     right = [n == p.expression for n, p, s in zip(named, poses, stirred, strict=True) if s]
     assert stirred.sum() > 20
     assert all(right)
+
+
+def test_a_pose_that_reads_as_something_else_is_told_by_whom_it_is_known(scene):
+    """What a network saw is told with its chance, what a person said is not the actor's showing."""
+    profile, model, geometry, track, actor, solved = scene
+    pose = next(p for p in profile.key_poses if p.expression == "anger")
+    controls = tuple(profile.control(n) for n in model.controls)
+    values = {c.name: c.rest for c in profile.controls} | pose.values
+    units = solved.copy()
+    units[20:100] = to_unit(controls, np.array([values[n] for n in model.controls], float))
+    shown = review.shown_by(profile, model.controls, units, actor, geometry, STILL)
+    told = []
+    for chance in (0.94, 1.0):
+        expression = np.full((FRAMES, len(EXPRESSIONS)), (1.0 - chance) / (len(EXPRESSIONS) - 1))
+        expression[:, EXPRESSIONS.index("joy")] = chance
+        found = review.findings(replace(track, expression=expression), [shown], np.arange(FRAMES))
+        told.append(next(f.text for f in found if f.kind == review.READS))
+    assert told == [
+        "Tobi: nearer to anger than to joy, which the actor shows (94%)",
+        "Tobi: nearer to anger than to joy, which the phrase was said to be",
+    ]
