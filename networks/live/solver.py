@@ -304,6 +304,7 @@ class LiveSolver:
             lids=column("lids"),
             teeth=np.zeros(len(rows)),
             source=self.neutral.source,
+            trust=self.neutral.trust,
         )
 
     def _directed(self, seen: Seen) -> dict[str, np.ndarray]:

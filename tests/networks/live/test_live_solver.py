@@ -10,17 +10,20 @@ import pytest
 from exprgen.networks.characters.profile import find_character, to_unit
 from exprgen.networks.characters.response import load_response
 from exprgen.networks.errors import ModelError, UsageError
+from exprgen.networks.live import solver as live_solver
 from exprgen.networks.live.causal import Lids, OneEuro, OpenGaze, Presence, Touch
 from exprgen.networks.live.packets import FacePacket
 from exprgen.networks.live.seen import Said, Seen, as_track, seen_by_phone
 from exprgen.networks.live.solver import LiveSolver
 from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving import head_and_gaze
+from exprgen.networks.solving.actor import actor_relations
 from exprgen.networks.solving.contact import LIPS_MEET, LIPS_PART
+from exprgen.networks.solving.perform import relation_fit
 from exprgen.networks.solving.relations import INDEX, LID_GAPS, LIP_GAPS, relation_weights
 from exprgen.networks.solving.solve import solve
 from exprgen.networks.track import FaceTrack
-from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX
+from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS
 from exprgen.tests.support import acted, synthetic
 
 BROWS = [
@@ -124,6 +127,29 @@ def test_live_does_what_the_whole_clip_would(clip, name, monkeypatch):
     yaw = next(c.name for c in profile.controls if c.role == "head_yaw")
     turned = values[acts, list(controls).index(yaw)]
     assert alike(turned, whole.values[acts, whole.controls.index(yaw)]) > 0.98
+
+
+@pytest.mark.parametrize("calibration", ["auto", "none"])
+@pytest.mark.parametrize("feeling", ["neutral", "anger"])
+def test_a_neutral_is_trusted_as_far_as_in_a_clip(clip, feeling, calibration, monkeypatch):
+    """A frown is not made deeper, nor a corner drawn down, from a neutral that nobody saw."""
+    monkeypatch.setenv("EXPRGEN_WEIGHTS_DIR", "/nowhere")
+    track, told = clip[0], []
+    expression = np.full((len(track), len(EXPRESSIONS)), 0.02, np.float32)
+    expression[:, EXPRESSIONS.index(feeling)] = 0.88
+    track = replace(track, expression=expression)
+    settings = RetargetSettings(calibration=calibration)
+
+    def fitted(times, actor, *others):
+        told.append(actor.trust)
+        return relation_fit(times, actor, *others)
+
+    monkeypatch.setattr(live_solver, "relation_fit", fitted)
+    solver = LiveSolver([find_character("tobi")], settings)
+    frames = frames_of(track)
+    solver.calibrate(frames[:50], named=False)
+    solver.step(frames[50])
+    assert told == [actor_relations(track, settings).trust]
 
 
 def test_a_frame_knows_only_the_past(clip):
