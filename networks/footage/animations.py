@@ -101,7 +101,7 @@ class WebpReader(Reader):
     """
 
     def __init__(self, path: Path, *, start: float | None = None, end: float | None = None):
-        super().__init__(path.name)
+        super().__init__(path.name, path)
         self.path = path
         self._start, self._end = start or 0.0, np.inf if end is None else end
         self._data = read_bytes(path)
@@ -135,7 +135,7 @@ class WebpReader(Reader):
         where = _place(canvas, part)
         if picture is None or picture.shape != where.shape:
             self.partial = True
-            self.notes.append(f"{self.source}: breaks off")
+            self.notes.append(f"{self.given}: breaks off")
             return False
         where[:] = _blended(picture, where) if part.blended else picture
         return True

@@ -40,7 +40,7 @@ class VideoReader(Reader):
     """
 
     def __init__(self, path: Path, *, start: float | None = None, end: float | None = None):
-        super().__init__(path.name)
+        super().__init__(path.name, path)
         self.path, self._start, self._end = path, start, end
         self._upright = _Upright()
         self._container = self._opened()
@@ -249,14 +249,14 @@ class VideoReader(Reader):
 
     def _break_off(self, what: str) -> None:
         self.partial = True
-        self.notes.append(f"{self.source}: {what}")
+        self.notes.append(f"{self.given}: {what}")
 
     def _note_jumps(self, jumps: list[float]) -> None:
         if not jumps:
             return
         more = f" and {len(jumps) - 1} more times" if len(jumps) > 1 else ""
         self.notes.append(
-            f"{self.source}: its clock starts again at {jumps[0]:.2f} s{more}; time was carried on "
+            f"{self.given}: its clock starts again at {jumps[0]:.2f} s{more}; time was carried on "
             "at the clip's own step"
         )
 

@@ -452,22 +452,25 @@ def bad_files(folder: Path) -> list[str]:
     (folder / "bad.png").write_bytes(b"no picture")
     (folder / "empty.jpg").write_bytes(b"")
     (folder / "bad.mp4").write_bytes(b"no clip")
-    return [str(folder / name) for name in ("bad.png", "empty.jpg", "bad.mp4")]
+    return [f"{folder.name}/{name}" for name in ("bad.png", "empty.jpg", "bad.mp4")]
 
 
 @needs_landmarks
-def test_perceive_leaves_out_what_cant_be_read_and_goes_on(tmp_path, capfd):
+def test_perceive_leaves_out_what_cant_be_read_and_goes_on(tmp_path, capfd, monkeypatch):
+    """Each is named by the path that was given: two folders may hold files of one name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p").mkdir()
     good = tmp_path / "z.png"
     cv2.imwrite(str(good), np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
-    words = ["perceive", *bad_files(tmp_path), str(good), "--as", "character"]
+    words = ["perceive", *bad_files(tmp_path / "p"), str(good), "--as", "character"]
     assert main.main(words) == EXIT_PARTIAL
     out, err = capfd.readouterr()
-    assert "warning: bad.png: skipped, is not an image that can be read. Fix: export it" in err
-    assert "warning: empty.jpg: skipped, is empty. Fix: copy or export it again" in err
-    assert "warning: bad.mp4: skipped, " in err
+    assert "warning: p/bad.png: skipped, is not an image that can be read. Fix: export it" in err
+    assert "warning: p/empty.jpg: skipped, is empty. Fix: copy or export it again" in err
+    assert "warning: p/bad.mp4: skipped, " in err
     assert "(character)" in out, "what can be read is read"
-    assert "bad.png                       is not an image that can be read" in out
-    assert "bad.mp4: " in out
+    assert "p/bad.png                     is not an image that can be read" in out
+    assert "p/bad.mp4: " in out
     assert main.main([*words, "--json"]) == EXIT_PARTIAL
     told = json.loads(capfd.readouterr().out)
     assert [p.get("problem") for p in told["pictures"]][1:] == ["is empty", None]
@@ -476,7 +479,8 @@ def test_perceive_leaves_out_what_cant_be_read_and_goes_on(tmp_path, capfd):
 
 @needs_landmarks
 @pytest.mark.parametrize("rows", [[0], [2], [1, 0], [0, 2]])
-def test_perceive_tells_when_nothing_can_be_read(tmp_path, rows, capfd):
+def test_perceive_tells_when_nothing_can_be_read(tmp_path, rows, capfd, monkeypatch):
+    monkeypatch.chdir(tmp_path.parent)
     files = [bad_files(tmp_path)[i] for i in rows]
     assert main.main(["perceive", *files, "--as", "human"]) == EXIT_INPUT
     err = capfd.readouterr().err

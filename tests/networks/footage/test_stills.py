@@ -101,9 +101,10 @@ def test_damaged_ones_of_several_are_left_out(tmp_path, given):
     with media.open_reference(several) as reader:
         assert len(list(reader)) == 1
     assert reader.partial
+    no_image = "skipped, is not an image that can be read. Fix: export it as .png or .jpg"
     assert reader.notes == [
-        "a.png: skipped, is not an image that can be read. Fix: export it as .png or .jpg",
-        "b.png: skipped, is empty. Fix: copy or export it again",
+        f"{tmp_path}/a.png: {no_image}",
+        f"{tmp_path}/b.png: skipped, is empty. Fix: copy or export it again",
     ]
     (tmp_path / "c.png").write_bytes(b"")
     with pytest.raises(InputError, match=r"a\.png: is not an image"):
