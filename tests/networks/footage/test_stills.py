@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from exprgen.networks.errors import InputError
+from exprgen.networks.errors import InputError, UsageError
 from exprgen.networks.footage import media, picture_size, pictures
 from exprgen.networks.footage.stills import places
 from exprgen.tests.support.clips import number, picture
@@ -238,7 +238,7 @@ def test_an_animated_picture_is_a_clip_with_its_own_times(tmp_path, name):
     assert not reader.partial
     part = media_list(path, start=0.5, end=1.25)
     assert [number(f.rgb) for f in part] == pytest.approx([6, 9, 12], abs=tolerance)
-    with pytest.raises(InputError, match="range"):
+    with pytest.raises(UsageError, match="range"):
         media_list(path, start=9.0)
 
 
