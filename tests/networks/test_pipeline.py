@@ -28,12 +28,14 @@ from exprgen.networks.errors import (
     EXIT_MODEL,
     EXIT_OK,
     EXIT_PARTIAL,
+    EXIT_USAGE,
     ExprGenError,
     InputError,
     ModelError,
 )
 from exprgen.networks.models import playable, weights_places
 from exprgen.networks.perception import needed_weights, pictures
+from exprgen.networks.perception.weights_check import examine_weights
 from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving import solve
 from exprgen.networks.track import FaceTrack
@@ -301,7 +303,20 @@ def test_channels_do_only_for_a_face_they_cover(profiles):
     assert playable.lead_rank(profiles[0]) > playable.lead_rank(kim) > playable.lead_rank(mute)
     assert missing_parts(mute) == ("opens the mouth",)
     assert not playable.can_follow(mute, profiles[0])
-    assert not playable.can_lead(dataclasses.replace(kim, landmarks={}))
+    bare = dataclasses.replace(kim, landmarks={})
+    assert not playable.can_lead(bare)
+    # What it lacks are landmarks: no weights of it were ever there to be restored.
+    for refuse in (lambda: playable.check_lead(bare), lambda: playable.check_follow(bare, kim)):
+        with pytest.raises(ModelError, match="no landmarks") as told:
+            refuse()
+        assert f"exprgen landmarks {bare.path}" in told.value.fix
+        assert "restore" not in told.value.fix
+        assert "train" not in told.value.fix
+    (said,) = [w for w in examine_weights([bare]) if w["what"] == f"weights 3D-CNN {bare.name}"]
+    assert "exprgen landmarks" in said["fix"]
+    with pytest.raises(ModelError, match="opens the mouth") as told:
+        playable.check_follow(mute, kim)
+    assert "train cmlp" in told.value.fix
 
 
 def test_outputs_can_be_switched_off(profiles):
@@ -374,7 +389,7 @@ def test_folder_without_pictures(retarget, tmp_path):
 @needs_landmarks
 def test_range_behind_the_end(retarget, tmp_path):
     code, err = retarget(write_clip(tmp_path / "noise.mp4"), "--range", "50:60")
-    assert code == EXIT_INPUT
+    assert code == EXIT_USAGE
     assert "range" in err
 
 
