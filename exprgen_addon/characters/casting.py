@@ -98,10 +98,10 @@ def refusal_of(collection: bpy.types.Collection, scene: bpy.types.Scene) -> str:
         return "" if can_lead(profile) else _without_lead(collection, profile, scene)
     if primary is None or playable.can_follow(profile, primary):
         return ""
-    if playable.lacks_landmarks_alone(profile):
-        return f"{collection.name} has no landmarks: find them (New Character)"
+    lacks = playable.lacks_landmarks_alone(profile)
+    mend = "find its landmarks (New Character)" if lacks else "train one"
     return (
-        f"No network leads from {lead.name} to {collection.name}: train one, or switch "
+        f"No network leads from {lead.name} to {collection.name}: {mend}, or switch "
         f"{collection.name} off"
     )
 
