@@ -40,7 +40,7 @@ class ExprGenError(Exception):
 
     def skipping(self, path: str | Path) -> str:
         """What is said of one of several files that is left out, while the others are read."""
-        left = f"{_one_line(Path(path).name)}: skipped, {self.problem}"
+        left = f"{_one_line(str(path))}: skipped, {self.problem}"
         return f"{left}. Fix: {self.fix}" if self.fix else left
 
     def to_message(self) -> dict:

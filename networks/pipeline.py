@@ -273,6 +273,7 @@ def _recorder(request: AnalyseRequest, reader, readers: _Readers) -> TrackRecord
     return TrackRecorder(
         request.out,
         source=reader.source,
+        given=reader.given,
         fps=reader.fps,
         face=request.face,
         stills=reader.stills,
@@ -306,9 +307,9 @@ def _stopped(reader, recorder: TrackRecorder, stop: threading.Event) -> bool:
         InputError: nobody waits for it, or nothing was seen so far.
     """
     if is_unheard(stop):
-        raise InputError("nobody waits for its analysis any more", file=reader.source)
+        raise InputError("nobody waits for its analysis any more", file=reader.given)
     if stop.is_set() and not recorder.found:
-        raise InputError("stopped before any face was seen", file=reader.source)
+        raise InputError("stopped before any face was seen", file=reader.given)
     return stop.is_set()
 
 

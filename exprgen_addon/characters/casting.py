@@ -98,8 +98,10 @@ def refusal_of(collection: bpy.types.Collection, scene: bpy.types.Scene) -> str:
         return "" if can_lead(profile) else _without_lead(collection, profile, scene)
     if primary is None or playable.can_follow(profile, primary):
         return ""
+    lacks = playable.lacks_landmarks_alone(profile)
+    mend = "find its landmarks (New Character)" if lacks else "train one"
     return (
-        f"No network leads from {lead.name} to {collection.name}: train one, or switch "
+        f"No network leads from {lead.name} to {collection.name}: {mend}, or switch "
         f"{collection.name} off"
     )
 
@@ -113,6 +115,8 @@ def _without_lead(collection, profile: RigProfile, scene: bpy.types.Scene) -> st
     for sample in samples():
         if playable.leads(sample, profile):
             return f"{problem}: add {sample.title}, {collection.name} then follows"
+    if playable.lacks_landmarks_alone(profile):
+        return f"{problem}: find its landmarks (New Character)"
     return f"{problem}: train its network (New Character)"
 
 

@@ -125,7 +125,7 @@ class Console:
     def say(self, line: str) -> None:
         """A line for the person who watches."""
         self._close_bar()
-        _tell(line + "\n")
+        _tell(from_here(line) + "\n")
 
     def fail(self, error: ExprGenError) -> int:
         """Report an error and return its exit code."""
@@ -272,6 +272,19 @@ def ensure_streams() -> None:
         if getattr(sys, name) is None:
             stream = open(number, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
+
+
+def from_here(text: str) -> str:
+    """A text for a person in which the paths of files below the present folder begin there, as most
+    were given; the worker knows only absolute ones."""
+    try:
+        here = os.getcwd()
+    except OSError:
+        return text
+    if here == os.path.dirname(here):  # all files of a disk lie below its root
+        return text
+    inside = re.escape(here.rstrip(os.sep) + os.sep)
+    return re.sub(rf"(?<![\w.~\\/-]){inside}(?=[^\s{re.escape(os.sep)}])", "", text)
 
 
 def _tell(text: str) -> None:

@@ -37,7 +37,8 @@ def _check_shown(reference: str) -> None:
     """Refuse a film of what has no pictures."""
     if is_live_link([reference]):
         raise UsageError(
-            f"{Path(reference).name} holds no pictures, and a preview shows them",
+            "holds no pictures, and a preview shows them",
+            file=reference,
             fix="leave --preview out; --render shows the characters",
         )
 

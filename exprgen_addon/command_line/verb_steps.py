@@ -13,7 +13,7 @@ from ...networks.files import scratch_folder
 from ...networks.reading import plain_file
 from ..engine.jobs import Job
 from ..engine.worker_process import WorkerProcess
-from .console import Console, check_folder
+from .console import Console, check_folder, from_here
 
 
 def chosen_profiles(args: argparse.Namespace) -> list[RigProfile]:
@@ -38,8 +38,8 @@ def tell_other_footage(track: str, reference: Sequence[str], console: Console) -
 
     meta = FaceTrack.load(track).meta
     if is_replaced(meta.get("stamp"), reference):
-        given, made_from = Path(reference[0]).name, meta.get("source") or "other footage"
-        console.say(f"warning: {Path(track).name} was made from {made_from}, not from this {given}")
+        made_from = meta.get("source") or "other footage"
+        console.say(f"warning: {track} was made from {made_from}, not from this {reference[0]}")
 
 
 @contextlib.contextmanager
@@ -125,7 +125,7 @@ def analysis_summary(analysis: dict) -> dict:
 def analysis_text(result: dict) -> str:
     lines = [f"{result['found']} of {result['frames']} frames show the face"]
     if result.get("partial"):
-        lines.append(f"PARTIAL: {result.get('reason') or 'not all of it could be read'}")
+        lines.append(f"PARTIAL: {from_here(result.get('reason') or 'not all of it could be read')}")
     return "\n".join(lines)
 
 

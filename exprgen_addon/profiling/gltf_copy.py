@@ -10,6 +10,7 @@ written into the glTF part, where they are lacking.
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -63,7 +64,8 @@ def importable(path: Path, folder: Path) -> GltfCopy:
         notes = _loosen(gltf)
         _name_targets(gltf)
         told, mixes = _read_vrm(gltf)
-        notes = [*told, *notes]
+        notes = [*told, *notes, *_mend_weights(gltf)]
+        _drop_no_numbers(gltf)
     except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
         raise InputError(
             f"its description of meshes and nodes is damaged ({error})", file=path, fix=DAMAGED
@@ -184,8 +186,10 @@ def _read_vrm(gltf: dict) -> tuple[list[str], dict[str, dict[str, float]]]:
         return [], {}
     said = f"VRM {new.get('specVersion', '1.0') if new else '0.x'}"
     bones = _new_bones(new) if new else _old_bones(old)
-    expressions = list(_new_expressions(gltf, new) if new else _old_expressions(old))
+    expressions, bad = _sound(_new_expressions(gltf, new) if new else _old_expressions(old), gltf)
     lines = [f"read as {said}: {len(expressions)} expressions, {len(bones)} bones"]
+    if bad:
+        lines.append("expressions left out, the others are read: " + "; ".join(bad))
     renamed = _name_bones(gltf, bones, _springs(gltf, extensions))
     if renamed:
         lines.append("named after what the file says they are: " + ", ".join(renamed[:8]))
@@ -207,29 +211,89 @@ def _old_bones(extension: dict) -> dict[str, int]:
 
 Binds = list[tuple[int, int, float]]
 """(mesh, target, value 0 to 1) each."""
+_BEYOND = 1e-3
+"""Of a weight above what it may be that is rounding."""
 
 
-def _new_expressions(gltf: dict, extension: dict) -> Iterator[tuple[str, Binds]]:
+def _new_expressions(gltf: dict, extension: dict) -> Iterator[tuple[str, list, float]]:
+    """(name, binds with the mesh of their node, largest weight) each."""
     nodes = gltf.get("nodes") or []
     groups = extension.get("expressions") or {}
     for kind in ("preset", "custom"):
         for name, expression in (groups.get(kind) or {}).items():
             binds = expression.get("morphTargetBinds") or []
-            yield (
-                name,
-                [
-                    (nodes[b["node"]]["mesh"], b["index"], float(b.get("weight", 1.0)))
-                    for b in binds
-                ],
-            )
+            meshes = [_at(nodes, b.get("node")).get("mesh") for b in binds]
+            yield name, [{**b, "mesh": m} for b, m in zip(binds, meshes, strict=True)], 1.0
 
 
-def _old_expressions(extension: dict) -> Iterator[tuple[str, Binds]]:
+def _at(items: list, index: object) -> dict:
+    """One of the file's lists; {} where the index leads nowhere."""
+    there = isinstance(index, int) and 0 <= index < len(items)
+    return items[index] if there else {}
+
+
+def _old_expressions(extension: dict) -> Iterator[tuple[str, list, float]]:
     for group in (extension.get("blendShapeMaster") or {}).get("blendShapeGroups") or []:
         preset = str(group.get("presetName") or "unknown").lower()
         name = str(group.get("name") or "") if preset == "unknown" else preset
-        binds = group.get("binds") or []
-        yield name, [(b["mesh"], b["index"], float(b.get("weight", 100.0)) / 100.0) for b in binds]
+        yield name, group.get("binds") or [], 100.0
+
+
+def _sound(expressions, gltf: dict) -> tuple[list[tuple[str, Binds]], list[str]]:
+    """The expressions whose binds make sense, and of the others each with what is wrong with it: a
+    part of an expression would be another one."""
+    sound, bad = [], []
+    for name, binds, most in expressions:
+        faults = [f for b in binds if (f := _fault(b, most, gltf))]
+        if faults:
+            bad.append(f"{name or 'one without a name'} ({faults[0]})")
+        else:
+            weights = [min(float(b.get("weight", most)) / most, 1.0) for b in binds]
+            pairs = zip(binds, weights, strict=True)
+            sound.append((name, [(b["mesh"], b["index"], w) for b, w in pairs]))
+    return sound, bad
+
+
+def _fault(bind: dict, most: float, gltf: dict) -> str:
+    """What is wrong with a bind, or ""."""
+    weight = bind.get("weight", most)
+    if not _is_number(weight) or not 0.0 <= weight <= most * (1.0 + _BEYOND):
+        return f"its weight is {weight!r:.40}, not 0 to {most:g}"
+    mesh, index = _at(_meshes(gltf), bind.get("mesh")), bind.get("index")
+    if not isinstance(index, int) or not 0 <= index < _count(mesh):
+        return f"there is no shape {index!r:.40} of mesh {bind.get('mesh')!r:.40}"
+    return ""
+
+
+def _is_number(value: object) -> bool:
+    right = isinstance(value, int | float) and not isinstance(value, bool)
+    return right and math.isfinite(value)
+
+
+def _mend_weights(gltf: dict) -> list[str]:
+    """Shapes that the file shows by a weight that is none are at rest; says which."""
+    mended = []
+    for holder in [*_meshes(gltf), *(gltf.get("nodes") or [])]:
+        weights = holder.get("weights") or []
+        bad = [k for k, weight in enumerate(weights) if not _is_number(weight)]
+        for k in bad:
+            weights[k] = 0.0
+        mended += [f"{holder.get('name', 'a mesh')} {k}" for k in bad]
+    return [f"weights that are no numbers, taken as 0: {', '.join(mended[:8])}"] if mended else []
+
+
+def _drop_no_numbers(gltf: dict) -> None:
+    """What is no number in extensions, of which the importer reads nothing but would refuse all."""
+    if "extensions" in gltf:
+        gltf["extensions"] = _finite(gltf["extensions"])
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_finite(v) for v in value]
+    return 0.0 if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _springs(gltf: dict, extensions: dict) -> list[int]:

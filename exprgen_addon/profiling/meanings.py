@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from ...networks.characters.control_meanings import read_names, shared
 from ...networks.characters.control_names import region_of, spelt_channels, words_of
+from ...networks.characters.name_affixes import Affix, common_affix
 from ..rigs import Found
 
 AXES = "xyz"
@@ -27,14 +28,22 @@ BODY_SIGNS = ("髪", "耳", "肩", "腕", "帽", "胸", "手", "足", "指", "�
 """The same in Japanese rigs, as parts of a bone's name."""
 
 
+def _spelt(names: list[str]) -> dict[str, dict[str, float]]:
+    return {n: channels for n in names if (channels := spelt_channels(n))}
+
+
 class Meanings:
     """The names of everything that may be a control of one rig."""
 
     def __init__(self, free: Iterable[Found]):
+        free = list(free)
         names = {f.name: name_of(f) for f in free}
         read = read_names(n for n in names.values() if n)
         self._read = {f: read[n] for f, n in names.items() if n in read}
         self._shared: dict[str, dict[str, float]] = {}
+        labels = [f.label for f in free if f.kind != "value"]
+        unread = [label for label in labels if not spelt_channels(label)]
+        self._affix = common_affix(unread, _spelt) or Affix()
 
     def share(self, kept: Iterable[Found]) -> None:
         """Decide among those that move the face who makes which channel."""
@@ -49,7 +58,9 @@ class Meanings:
         if found.name in self._read:
             meant = self._read[found.name].channels
             return self._shared.get(found.name, meant)
-        hints = {} if found.kind == "value" else spelt_channels(found.label)
+        if found.kind == "value":
+            return {}
+        hints = spelt_channels(found.label) or spelt_channels(self._affix.without(found.label))
         return hints if len(hints) == 1 else {}
 
     def pose(self, found: Found) -> str:

@@ -37,18 +37,18 @@ def opened(path: Path, blend: Path) -> tuple[str, ...]:
     made_of = _made_of(blend)
     if not made_of.startswith(f"{path.name} "):
         raise OutputError(
-            f"is there already, and {path.name} would be saved as it",
+            f"is there already, and {path} would be saved as it",
             file=blend,
             fix="profile that file, move it away, or give --out ANOTHER.json",
         )
     if made_of == _mark(path):
-        return (f"{blend.name} was made of {path.name} before: taken as it is now",)
+        return (f"{blend} was made of {path} before: taken as it is now",)
     told = open_scene(path)
     try:
         kept = set_aside(blend)
     except OSError as error:
         raise unwritable(blend, error) from error
-    return (*told, f"{path.name} has changed; what was made of it before is {kept.name}")
+    return (*told, f"{path} has changed; what was made of it before is {kept}")
 
 
 def save(path: Path, blend: Path) -> None:

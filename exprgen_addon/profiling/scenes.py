@@ -48,7 +48,8 @@ def check_scene(path: Path) -> None:
         raise InputError("does not exist", file=path, fix="check the path")
     if path.suffix.lower() not in (".blend", *KINDS):
         raise UsageError(
-            f"{path.name!r} is no scene that ExprGen can open",
+            "is no scene that ExprGen can open",
+            file=path,
             fix=f"give a .blend, {', '.join(KINDS)}",
         )
 

@@ -2,7 +2,8 @@
 
 What needs torch or OpenCV (choosing, reading, judging, the report) the worker does
 (networks/evaluation). Everything lies in one folder, and what is there already is not made again,
-so an evaluation that was stopped goes on; another choice of pictures wants another folder.
+so an evaluation that was stopped or killed goes on (evaluation_kept.py); another choice of pictures
+wants another folder.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from ...networks.characters.profile import RigProfile, to_unit
 from ...networks.errors import InputError, UsageError
 from ...networks.evaluation.baseline import copies_blendshapes, copy_blendshapes
+from ...networks.evaluation.choice import load_choice, original_path
 from ...networks.evaluation.correlation import correlation, rank_correlation, told
 from ...networks.evaluation.motion import (
     REFERENCE,
@@ -36,6 +38,7 @@ from ...networks.records import json_text
 from ...networks.settings import RetargetSettings
 from ...networks.track import FaceTrack, RigTrack
 from ...networks.vocabulary import EXPRESSIONS
+from .evaluation_kept import KeptAnswers
 from .evaluation_plan import (
     BLENDSHAPES,
     EXPRGEN,
@@ -74,6 +77,7 @@ def evaluate(
         InputError: data or a character can't be read. ModelError: weights are missing.
         OutputError: the folder can't be written.
     """
+    run = kept = KeptAnswers(plan.out, run, stop, say)
     figures = _earlier(plan.out)
     figures["settings"] = plan.to_json()
     # Raters saw the sheets that are there, and this run may make others with other letters.
@@ -101,6 +105,7 @@ def evaluate(
     figures |= said | _ratings(plan, run, [f for f in plan.ratings if f not in rated])
     figures = _without_fields(figures)
     files = run("evaluation", {"step": "report", "figures": figures, "out": str(plan.out)})
+    kept.finish()
     return {**figures, "files": {"json": files["json"], "html": files["html"]}}
 
 
@@ -286,7 +291,8 @@ def _pictures(plan: Plan, run: Run) -> list[str]:
                 file=plan.out,
                 fix="evaluate into another folder, or with the same --part --each --seed",
             )
-        return sorted(str(p) for p in (plan.out / "pictures").iterdir())
+        chosen = load_choice(plan.out / "chosen.json")
+        return sorted(str(original_path(c, plan.out / "pictures")) for c in chosen)
     request = {"hed": plan.hed, "source": plan.source, "parts": list(plan.parts)}
     request |= {"each": plan.each, "seed": plan.seed, "agreement": plan.agreement}
     chosen = run("evaluation", {"step": "pick", "out": str(plan.out), **request})["pictures"]

@@ -185,20 +185,17 @@ def render(
     paths = [folder / f"{name}.png" for name in names]
     values = full_values(profile, track.controls, track.values)
     marks = [digest([np.round(row, 4).tolist()]) for row in values]
-    known = (
-        read_object(folder / "poses.json", "remove it") if (folder / "poses.json").is_file() else {}
-    )
+    book = folder / "poses.json"
+    known = read_object(book, "remove it") if book.is_file() else {}
     todo = [i for i, p in enumerate(paths) if known.get(p.stem) != marks[i] or not p.is_file()]
     for i in todo:
         paths[i].unlink(missing_ok=True)
+    # Before the work: a picture that is there, after a kill too, is whole and of its mark.
+    write_text(book, json_text({p.stem: m for p, m in zip(paths, marks, strict=True)}))
     looks = np.tile(PLAIN_LIGHT.to_row(), (len(paths), 1))
     shots = Shots(values[todo], looks[todo], [paths[i] for i in todo])
     progress = counter(f"{out.name} {profile.name}")
-    try:
-        render_shots(profile, shots, CED, processes=plan.processes, progress=progress, stop=stop)
-    finally:
-        made = {p.stem: m for p, m in zip(paths, marks, strict=True) if p.is_file()}
-        write_text(folder / "poses.json", json_text(made))
+    render_shots(profile, shots, CED, processes=plan.processes, progress=progress, stop=stop)
     if not all(p.is_file() for p in paths):
         return None
     landmarks: list = [None] * len(paths)

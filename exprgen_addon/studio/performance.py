@@ -98,6 +98,7 @@ def _tracks(plan: Plan, run: Run, clip: str) -> tuple[str, FaceTrack, dict]:
     if not (
         path.is_file() and known.is_file() and read_object(known, "remove it").get("of") == mark
     ):
+        known.unlink(missing_ok=True)  # a kill may leave the new track with the old mark
         analyse(plan, run, [clip], path)
         write_text(known, json_text({"of": mark}))
     face_track = clip_track(path, clip)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -111,7 +111,7 @@ def make_preview(
             return None
         plan = {
             "reference": str(Path(reference).resolve()),
-            "titles": [p.title for p in profiles],
+            "titles": titles_of(profiles),
             "pictures": pictures,
             "times": times.tolist(),
             "expression": _expression_at(face_track, times).tolist(),
@@ -171,6 +171,17 @@ def choose_pictures(profile: RigProfile, values: np.ndarray, fps: float) -> np.n
             last = i
         shown[i] = last
     return shown
+
+
+def titles_of(profiles: Sequence[RigProfile]) -> list[str]:
+    """What stands over each character: its title, with its name or number where several share it,
+    as two files do whose meshes are called the same."""
+    titles = [p.title for p in profiles]
+    for told in ([f"{p.title} ({p.name})" for p in profiles], [f"{p.title} {n}" for n, p in
+                 enumerate(profiles, start=1)]):  # fmt: skip
+        count = Counter(titles)
+        titles = [t if count[t] == 1 else more for t, more in zip(titles, told, strict=True)]
+    return titles
 
 
 def _expression_at(track: FaceTrack, times: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
 """What the names of one rig's controls mean together, and who makes a channel where several could.
 
 Of a rig's names the scheme that knows most of them is asked first, then the next: "Smile" is an eye
-among the names of one tool and a mouth among those of another.
+among the names of one tool and a mouth among those of another. What nobody knows is asked again
+without what many have before or behind.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from .control_names import side_of, spelt_channels
+from .name_affixes import common_affix
 from .naming_schemes import COMPOSED, EXACT, NEAR, Meaning, schemes
 
 WORDS = "words"
@@ -24,13 +26,41 @@ Reader = Callable[[str], Meaning | None]
 def read_names(names: Iterable[str]) -> dict[str, Meaning]:
     """Each name that is known -> what it means among these names."""
     names = list(dict.fromkeys(names))
+    found = _as_they_are(names)
+    through = _through_affix([n for n in names if n not in found], _made(found))
+    return {n: m for n in names if (m := found.get(n) or through.get(n))}
+
+
+def _as_they_are(names: list[str], bare: bool = True) -> dict[str, Meaning]:
+    """bare: also without what exporters add."""
     tables = sorted((_read(names, ask) for ask in _whole()), key=len, reverse=True)
     sure = sum(len(read) >= SURE for read in tables)
-    bare = sorted((_read(names, ask) for ask in _bare()), key=len, reverse=True)
+    more = _bare() if bare else []
+    more = sorted((_read(names, ask) for ask in more), key=len, reverse=True)
     found: dict[str, Meaning] = {}
-    for read in (*tables[:sure], _read(names, _by_words), *tables[sure:], *bare):
+    for read in (*tables[:sure], _read(names, _by_words), *tables[sure:], *more):
         found = read | found
-    return {n: found[n] for n in names if n in found}
+    return found
+
+
+def _through_affix(names: list[str], made: set[str]) -> dict[str, Meaning]:
+    """Names that are known without what all have before or behind; made: channels that others make
+    as their names are, of which these may be copies on hair or lashes."""
+
+    def known(bare: list[str]) -> dict[str, set[str]]:
+        exact = {n: m for n, m in _as_they_are(bare, False).items() if m.channels and m.rank < NEAR}
+        return {n: of for n, m in exact.items() if not (of := set(m.channels)) & made}
+
+    affix = common_affix(names, known)
+    if affix is None:
+        return {}
+    own = {b: n for n in reversed(names) if (b := affix.without(n))}
+    read = _as_they_are(list(own), False)
+    return {own[b]: m for b, m in read.items() if not set(m.channels) & made}
+
+
+def _made(meanings: dict[str, Meaning]) -> set[str]:
+    return {channel for m in meanings.values() if m.rank < NEAR for channel in m.channels}
 
 
 def _read(names: list[str], ask: Reader) -> dict[str, Meaning]:

@@ -26,6 +26,7 @@ _OTHER = {
     "ul": "ur", "dl": "dr", "ur": "ul", "dr": "dl",
 }  # fmt: skip
 _PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
+_ANY_PARTS = re.compile(rf"{_PARTS.pattern}|[^\W\d_A-Za-z]+")
 _SAME = {
     "brows": "brow", "eyebrow": "brow", "eyebrows": "brow", "brw": "brow", "eyes": "eye",
     "lips": "lip", "lids": "lid", "eyelid": "lid", "eyelids": "lid", "mth": "mouth",
@@ -160,6 +161,18 @@ def words_of(name: str) -> list[str]:
     return [w.lower() for w in _PARTS.findall(_BONES.get(name, name))]
 
 
+def word_spans(name: str) -> list[tuple[int, int]]:
+    """Where its words begin and end; what is written in other letters is one."""
+    return [m.span() for m in _ANY_PARTS.finditer(name)]
+
+
+def is_meaningful(text: str) -> bool:
+    """It holds a word that says something of a face, a side, a place or an amount, or numbers
+    alone; so does what has no word at all."""
+    words = words_of(text)
+    return all(w.isdigit() for w in words) or bool(_MEANINGFUL & set(words))
+
+
 def side_of(name: str) -> str:
     """ "Left", "Right", or "" where the name tells no side (or both)."""
     sides = {_SIDES[w] for w in words_of(name) if w in _SIDES}
@@ -264,4 +277,23 @@ def _stems() -> dict[str, dict[str, float]]:
     return table
 
 
+_CHANGES = {
+    "tx", "ty", "tz", "rx", "ry", "rz", "sx", "sy", "sz", "x", "y", "z", "inv", "inverse", "invert",
+    "inverted", "neg", "negative", "minus", "pos", "positive", "plus", "not", "no", "anti", "off",
+    "opposite", "cor", "corr", "corrective", "correctives", "corrected", "fix", "combo", "combi",
+    "half", "inbetween", "between", "min", "max", "top", "bottom", "front", "back", "hair", "lash",
+    "lashes", "eyelash", "eyelashes", "ear", "ears", "beard", "teeth", "gum", "gums", "tear",
+    "tears", "old", "backup", "copy", "bak", "test", "au",
+}  # fmt: skip
+"""Words that turn what follows or precedes them into something else."""
+
+
+def _meaningful() -> frozenset[str]:
+    told = [w for spelt in _SPELLINGS for w in spelt.split()]
+    told += [w for channel in ARKIT_CHANNELS for w in words_of(channel)]
+    told += [w for _, words in _REGION_WORDS for w in words]
+    return frozenset({*told, *_SAME, *_SAME.values(), *_SIDES, *_CHANGES} - _EMPTY - {"head"})
+
+
+_MEANINGFUL = _meaningful()
 _BY_STEM = _stems()

@@ -137,7 +137,7 @@ def write_originals(chosen: list[Chosen], source: str | Path, folder: Path) -> l
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for picture in chosen:
-            path = folder / f"{picture.stem}{Path(picture.source).suffix or '.png'}"
+            path = original_path(picture, folder)
             write_bytes(path, _original(picture.source, source, archives))
             written.append(path)
     except OSError as error:
@@ -148,6 +148,11 @@ def write_originals(chosen: list[Chosen], source: str | Path, folder: Path) -> l
         for archive in archives.values():
             archive.close()
     return written
+
+
+def original_path(picture: Chosen, folder: Path) -> Path:
+    """Where `write_originals` puts a picture."""
+    return folder / f"{picture.stem}{Path(picture.source).suffix or '.png'}"
 
 
 def _original(name: str, source: Path, archives: dict) -> bytes:

@@ -9,18 +9,30 @@ picture and drawing express.
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from ..errors import ExprGenError, InputError, UsageError
 from ..face_model.cascade import face_regression
-from ..face_model.consistency import CONSISTENCY, LIPS, Artist, ConsistencySettings, chosen
+from ..face_model.consistency import (
+    CONSISTENCY,
+    LIPS,
+    Artist,
+    ConsistencySettings,
+    check_shots,
+    check_torch,
+    chosen,
+)
 from ..face_model.face_fit import FaceFit, fit_track
 from ..face_model.model import face_model
 from ..face_model.own_shape import with_own_shape
 from ..face_model.regressed import regressed, told_alone
 from ..face_model.steps import pictures_of
+from ..footage.stamp import is_replaced
+from ..reading import plain_file
 from ..track import FaceTrack
 from ..vocabulary import EXPRESSIONS, SKIN_LANDMARKS
 
@@ -97,7 +109,27 @@ def reconstruction(track: FaceTrack, reference: str, alone: bool = False) -> Fac
     return with_own_shape(fit, track.landmarks[..., :2], model)
 
 
-def main() -> None:
+def prepared(clip: Path, tracks: Path, every: float, alone: bool) -> tuple[Artist, list]:
+    """A clip's drawer, and the frames that are looked at.
+
+    Raises:
+        InputError: clip or track can't be read, or the one is not of the other.
+    """
+    plain_file(clip)
+    path = tracks / f"{clip.stem}.npz"
+    plain_file(path, fix=f"analyse the clip: exprgen analyse {clip} --out {path}")
+    track = FaceTrack.load(path)
+    if is_replaced(track.meta.get("stamp"), [clip]):
+        what = f"was made from {track.meta.get('source') or 'another clip'}, not from this {clip}"
+        raise InputError(what, file=path, fix="analyse the clip again")
+    fit = reconstruction(track, str(clip), alone)
+    shots = chosen(track, pictures_of([str(clip)], track), every)
+    check_shots(track, fit, shots)
+    return Artist(track, fit, face_model(), shots), shots
+
+
+def main(args: list[str] | None = None) -> int:
+    """Print the table; returns an exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument(
@@ -108,13 +140,21 @@ def main() -> None:
     parser.add_argument(
         "--alone", action="store_true", help="faces as the cascade alone tells them"
     )
-    given = parser.parse_args()
-    judges, made = Judges(), []
-    for clip in given.clips:
-        track = FaceTrack.load(given.tracks / f"{clip.stem}.npz")
-        fit = reconstruction(track, str(clip), given.alone)
-        shots = chosen(track, pictures_of([str(clip)], track), given.every)
-        made.append((Artist(track, fit, face_model(), shots), shots))
+    given = parser.parse_args(args)
+    try:
+        _print_table(given)
+    except ExprGenError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _print_table(given: argparse.Namespace) -> None:
+    if not 0.0 <= given.every < float("inf"):
+        raise UsageError(f"--every {given.every:g} is no time", fix="give seconds from 0 on")
+    check_torch()
+    made = [prepared(clip, given.tracks, given.every, given.alone) for clip in given.clips]
+    judges = Judges()
     print(f"{'':<24} frames  named alike  overlap  landmarks mm  lip gap mm")
     for name in given.variant or VARIANTS:
         rows = [r for a, shots in made for r in measure(a, shots, VARIANTS[name], judges)]
@@ -125,4 +165,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -10,17 +10,17 @@ torch, and a second a frame.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..errors import ModelError
+from ..errors import InputError, ModelError
 from ..packages import TRAINING, missing
 from ..track import FaceTrack
 from ..vocabulary import LANDMARKS, REGISTERED_SIZE, SKIN_LANDMARKS
 from .drawn_face import SIDE, DrawnFace, SkinShot, read_skin
-from .face_fit import FaceFit
+from .face_fit import FaceFit, footage_of
 from .fitting import unlike
 from .mimicry import emotive_expressions
 from .model import FaceModel
@@ -38,6 +38,8 @@ SHOTS, TURNED = 16, 0.06
 as well as the best, those whose expressions differ most."""
 BLENDING = 1.5
 """How much faster blends of emotive expressions are changed than single actions."""
+ODD_SIZE = 0.02
+"""Share by which a picture may be of another size than what was tracked."""
 PLAIN = 110.0
 """Grey around a face that is drawn alone."""
 AGAIN = 6
@@ -91,12 +93,11 @@ def consistent(
     """A fit whose expressions read as the pictures do.
 
     Raises:
-        ModelError: torch or a reader's weights are missing.
+        ModelError: torch or a reader's weights are missing. InputError: see `check_shots`.
     """
     check_torch()
     shots = chosen(track, pictures, settings.every)
-    if not shots:
-        return fit
+    check_shots(track, fit, shots)
     artist = Artist(track, fit, model, shots)
     rows = np.array([s.row for s in shots])
     change = np.array([artist.bettered(s, settings) - fit.expression[s.row] for s in shots])
@@ -120,6 +121,40 @@ def chosen(track: FaceTrack, pictures: Iterable[Picture], every: float) -> list[
         if track.found[row] and apart:
             out.append(Shot(row, grey, zoom))
     return out
+
+
+def check_shots(track: FaceTrack, fit: FaceFit, shots: Sequence[Shot]) -> None:
+    """Refuse, in words, what would only break or mislead later.
+
+    Raises:
+        InputError: no picture shows the face that was tracked; one is of another size than the
+            track's, or has no extent; a landmark or the fit is nowhere; the fit is of another
+            track.
+    """
+    file = footage_of(track.meta)
+    if len(fit) != len(track):
+        what = f"the reconstruction has {len(fit)} frames, its track {len(track)}"
+        raise InputError(what, file=file, fix="reconstruct it from this track")
+    if not shots:
+        what = "none of its pictures shows the face that was tracked"
+        raise InputError(what, file=file, fix="give the footage that the track was made from")
+    for shot in shots:
+        _check_shot(track, fit, shot, file)
+
+
+def _check_shot(track: FaceTrack, fit: FaceFit, shot: Shot, file: str | None) -> None:
+    sizes = shot.grey.shape[1::-1], track.meta.get("size") or (0, 0)
+    found, wanted = np.array(sizes[0]) / shot.zoom, np.array(sizes[1], float)
+    known = wanted.all() and not track.meta.get("stills")  # which may each have a size of its own
+    # A film that lies on its side is turned.
+    if known and np.abs(np.sort(found) / np.sort(wanted) - 1.0).max() > ODD_SIZE:
+        shown, known = ("{:.0f} x {:.0f}".format(*pair) for pair in (found, wanted))
+        what = f"the picture of frame {shot.row} is {shown}, the track was made from {known}"
+        raise InputError(what, file=file, fix="give the footage that was analysed")
+    told = (track.landmarks[shot.row, :, :2], fit.expression[shot.row], fit.rotation[shot.row])
+    if not all(np.isfinite(values).all() for values in told):
+        what = f"the face of frame {shot.row} is nowhere: its numbers are not finite"
+        raise InputError(what, file=file, fix="analyse the footage again")
 
 
 class Artist:

@@ -198,8 +198,17 @@ def seen_landmarks(track: FaceTrack) -> np.ndarray:
     return np.asarray(track.landmarks[nearest, :, :2], float)
 
 
+def footage_of(meta: dict) -> str | None:
+    """The footage of a track, for messages: its path, as far as it is known."""
+    stamped = meta.get("stamp")
+    paths = stamped.get("paths") if isinstance(stamped, dict) else None
+    if isinstance(paths, list | tuple) and len(paths) == 1:
+        return str(paths[0])
+    return str(meta.get("source") or "") or None
+
+
 def _check(track: FaceTrack) -> None:
-    source = str(track.meta.get("source") or "") or None
+    source = footage_of(track.meta)
     if track.meta.get("coefficients"):
         raise InputError(
             "holds coefficients alone, no landmarks", file=source, fix="give footage of a face"

@@ -60,15 +60,19 @@ def reconstruct(
 
     Raises:
         InputError: see `FaceTrack.load` and `fit_track`, or the reference can't be read.
-        OutputError: it can't be written. ModelError: consistency needs torch.
+        OutputError: it can't be written. ModelError: consistency needs torch. UsageError: it needs
+        the reference as well.
     """
+    if consistency and not reference:
+        fix = "give the footage as well, or leave --consistency out"
+        raise UsageError("consistency needs the pictures", fix=fix)
     loaded = FaceTrack.load(track)
     began = time.monotonic()
     with one_thread_each():
         fit = _fit(loaded, reference if method == METHODS[0] else (), check_angle(angle))
     fit = with_own_shape(fit, loaded.landmarks[..., :2], face_model())
     fit.check(track, "analyse the footage again: its landmarks lie as no face's do")
-    if consistency and reference:
+    if consistency:
         from .consistency import consistent
 
         fit = consistent(loaded, fit, pictures_of(reference, loaded), face_model())

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, UsageError
 from ..reading import why_unreadable
 from .frames import Frame, Reader
 from .pictures import check_file, check_size, over_grey, read_bytes
@@ -97,11 +97,11 @@ class WebpReader(Reader):
         start, end: seconds; only frames with start <= time < end are given.
 
     Raises:
-        InputError: it is damaged, or too large.
+        InputError: it is damaged, or too large. UsageError: no frame of it is in the range.
     """
 
     def __init__(self, path: Path, *, start: float | None = None, end: float | None = None):
-        super().__init__(path.name)
+        super().__init__(path.name, path)
         self.path = path
         self._start, self._end = start or 0.0, np.inf if end is None else end
         self._data = read_bytes(path)
@@ -124,10 +124,12 @@ class WebpReader(Reader):
             if part.cleared:
                 _place(canvas, part)[:] = 0
         if not index:
-            raise InputError(
-                "no frame of it can be decoded, or none is in the range.",
-                file=self.path,
-                fix="choose a range inside it, or export it again",
+            if self.partial or (self._start <= 0.0 and np.isinf(self._end)):
+                raise InputError(
+                    "no frame of it can be decoded.", file=self.path, fix="export it again"
+                )
+            raise UsageError(
+                "has no frame in the range.", file=self.path, fix="choose a range inside it"
             )
 
     def _draw(self, canvas: np.ndarray, part: _Part) -> bool:
@@ -135,7 +137,7 @@ class WebpReader(Reader):
         where = _place(canvas, part)
         if picture is None or picture.shape != where.shape:
             self.partial = True
-            self.notes.append(f"{self.source}: breaks off")
+            self.notes.append(f"{self.given}: breaks off")
             return False
         where[:] = _blended(picture, where) if part.blended else picture
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -56,17 +57,17 @@ def _turned(rgb: np.ndarray, turns: int) -> np.ndarray:
 class Reader:
     """A reference being read; iterate over it for its `Frame`s. A context manager.
 
-    source: what was given, as text; stills: separate pictures, not a clip; fps: mean rate (0 for
-    pictures); size: (width, height) of the upright frames, of the first picture for pictures;
-    count: how many frames to expect (0 unknown); notes: what was skipped or mended and why, one
-    line each; partial: some of what the reference promises could not be read. `notes` and `partial`
-    are complete when the iteration has ended.
+    source: what was given, by its name; given: by its path, for messages; stills: separate
+    pictures, not a clip; fps: mean rate (0 for pictures); size: (width, height) of the upright
+    frames, of the first picture for pictures; count: how many frames to expect (0 unknown); notes:
+    what was skipped or mended and why, one line each; partial: some of what the reference promises
+    could not be read. `notes` and `partial` are complete when the iteration has ended.
     """
 
     stills = False
 
-    def __init__(self, source: str):
-        self.source = source
+    def __init__(self, source: str, given: str | Path = ""):
+        self.source, self.given = source, str(given or source)
         self.fps = 0.0
         self.size = (0, 0)
         self.count = 0

@@ -125,7 +125,7 @@ def read_live_link(path: str | Path) -> CoefficientTake:
     by_channel = {n: values[n[0].upper() + n[1:]] for n in ARKIT_CHANNELS}
     angles = np.stack([values[n] for n in ANGLES], axis=1) * SIGNS
     coefficients = np.stack([by_channel[n] for n in ARKIT_CHANNELS], axis=1)
-    broken_off = f"{Path(path).name}: its last row is cut short" if cut else ""
+    broken_off = f"{path}: its last row is cut short" if cut else ""
     return CoefficientTake(times, coefficients, angles, float(seconds[0]), rate, broken_off)
 
 

@@ -56,7 +56,7 @@ def open_reference(
     if is_animated_webp(path):
         return WebpReader(path, start=start, end=end)
     if is_picture(path) and not is_animated(path):
-        return StillReader([path], source=path.name)
+        return StillReader([path], source=path.name, given=path)
     return VideoReader(path, start=start, end=end)
 
 
@@ -67,7 +67,8 @@ def _several(paths: list[Path]) -> Reader:
         plain_file(path, fix=GIVE_FOOTAGE)  # an empty one is skipped as a damaged one is
         if not is_picture(path):
             raise UsageError(
-                f"{path.name} is not an image; only images can be given together.",
+                "is not an image; only images can be given together.",
+                file=path,
                 fix="give one video, one folder, or several images",
             )
     return StillReader(paths, source=f"{len(paths)} images")
@@ -75,8 +76,8 @@ def _several(paths: list[Path]) -> Reader:
 
 def _folder(path: Path) -> Reader:
     images, others = pictures_in(path)
-    reader = StillReader(images, source=path.name)
-    reader.notes += [f"{p.name}: skipped, not an image" for p in others]
+    reader = StillReader(images, source=path.name, given=path)
+    reader.notes += [f"{p}: skipped, not an image" for p in others]
     return reader
 
 

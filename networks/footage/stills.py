@@ -25,14 +25,14 @@ class StillReader(Reader):
 
     stills = True
 
-    def __init__(self, paths: list[Path], *, source: str):
-        super().__init__(source)
+    def __init__(self, paths: list[Path], *, source: str, given: str | Path = ""):
+        super().__init__(source, given)
         self._paths = paths
         self._names = _unique_stems(paths)
         self._places, missing = places(paths)
         self.count = len(paths)
         if missing:
-            self.notes.append(f"{source}: {missing}; their time is kept")
+            self.notes.append(f"{self.given}: {missing}; their time is kept")
 
     def __iter__(self) -> Iterator[Frame]:
         index, first, failure = 0, 0.0, None
@@ -58,9 +58,9 @@ class StillReader(Reader):
         if path.suffix.lower() in (".tif", ".tiff"):
             pages = picture_size.pages(read_bytes(path))
             if pages > 1:
-                self.notes.append(f"{path.name}: holds {pages} pictures, the first is read")
+                self.notes.append(f"{path}: holds {pages} pictures, the first is read")
         elif is_animated(path):
-            self.notes.append(f"{path.name}: moves, its first picture is read; give it alone")
+            self.notes.append(f"{path}: moves, its first picture is read; give it alone")
 
 
 def places(paths: list[Path]) -> tuple[list[float], str]:

@@ -15,7 +15,7 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from ..errors import InputError
+from ..errors import InputError, UsageError
 from .clock import LONGEST_GAP, Clock
 from .frames import Frame, Reader
 from .orientation import Orientation, from_display_matrix
@@ -40,7 +40,7 @@ class VideoReader(Reader):
     """
 
     def __init__(self, path: Path, *, start: float | None = None, end: float | None = None):
-        super().__init__(path.name)
+        super().__init__(path.name, path)
         self.path, self._start, self._end = path, start, end
         self._upright = _Upright()
         self._container = self._opened()
@@ -137,7 +137,7 @@ class VideoReader(Reader):
             index += 1
         self._note_jumps(clock.jumps)
         if index == 0:
-            self._raise_nothing()
+            self._raise_nothing(last)
         if not ended and not clock.jumps:
             self._check_end(last)
 
@@ -249,14 +249,14 @@ class VideoReader(Reader):
 
     def _break_off(self, what: str) -> None:
         self.partial = True
-        self.notes.append(f"{self.source}: {what}")
+        self.notes.append(f"{self.given}: {what}")
 
     def _note_jumps(self, jumps: list[float]) -> None:
         if not jumps:
             return
         more = f" and {len(jumps) - 1} more times" if len(jumps) > 1 else ""
         self.notes.append(
-            f"{self.source}: its clock starts again at {jumps[0]:.2f} s{more}; time was carried on "
+            f"{self.given}: its clock starts again at {jumps[0]:.2f} s{more}; time was carried on "
             "at the clip's own step"
         )
 
@@ -265,13 +265,26 @@ class VideoReader(Reader):
         if self._duration and end - (last + 1 / self.fps) > max(MISSING_END, 2 / self.fps):
             self._break_off(f"ends at {last:.2f} s, its header promises {self._duration:.2f} s")
 
-    def _raise_nothing(self) -> None:
+    def _raise_nothing(self, last: float) -> None:
+        """last: when the last frame begins that could be read, seconds; below 0 for none.
+
+        Raises:
+            InputError: the file lacks what its header promises. UsageError: the range lies outside.
+        """
         if self._start is None and self._end is None:
             raise InputError(
                 "no frame of it can be decoded.", file=self.path, fix="export it again"
             )
-        span = f"{_or(self._start, 0.0):g}-{_or(self._end, self._duration):g}"
-        raise InputError(
+        start = _or(self._start, 0.0)
+        if last < start and (self.partial or start < self._duration - 1 / self.fps):
+            raise InputError(
+                f"ends at {max(last, 0.0):.2f} s, before the range; its header promises "
+                f"{self._duration:.2f} s",
+                file=self.path,
+                fix="copy or export it again, or choose an earlier range",
+            )
+        span = f"from {start:g}" if self._end is None else f"{start:g}-{self._end:g}"
+        raise UsageError(
             f"has no frame in the range {span} s (it lasts {self._duration:.2f} s).",
             file=self.path,
             fix="choose a range inside the clip",

@@ -38,7 +38,8 @@ class LiveNeutral:
     (2,): openings of open eyes. arkit (52,): its coefficients, which none is seen
     below. offsets: character -> (M,) unit values of the neutral face; calm:
     0..1 how far the build is *not* known (see `emphasis.emphasise`); reach (2, K) of other footage;
-    looks: how the readers of expressions see it; source: for the user.
+    looks: how the readers of expressions see it; source: for the user; trust: 0..1, how far it was
+    seen and not guessed.
     """
 
     frame: FaceFrame | None
@@ -53,6 +54,7 @@ class LiveNeutral:
     reach: np.ndarray
     looks: RestingLooks
     source: str
+    trust: float
 
     def seen_from(self, arkit: np.ndarray) -> np.ndarray:
         """Coefficients (N, 52) seen from the neutral's."""
@@ -128,6 +130,7 @@ def calibrated(
         reach=_known_reach(known),
         looks=RestingLooks() if phone else RestingLooks.of(track, found),
         source=own.source,
+        trust=own.trust,
     )
 
 

@@ -24,6 +24,7 @@ from ..perception.needed_weights import load_mapping
 from ..progress import Emit
 from ..settings import RetargetSettings
 from ..solving.actor import JUMP, ActorRelations, evened, quick_reach
+from ..solving.actor_neutral import NAMED
 from ..solving.coefficients import channels_in
 from ..solving.contact import (
     LIDS_SHUT_GAP,
@@ -304,6 +305,8 @@ class LiveSolver:
             lids=column("lids"),
             teeth=np.zeros(len(rows)),
             source=self.neutral.source,
+            trust=self.neutral.trust,
+            looks=self.neutral.source != NAMED,
         )
 
     def _directed(self, seen: Seen) -> dict[str, np.ndarray]:

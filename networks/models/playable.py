@@ -82,12 +82,15 @@ def check_lead(primary: RigProfile, others: Iterable[RigProfile] = ()) -> None:
     if can_lead(primary):
         return
     instead = next((p for p in [*others, *sample_characters()] if leads(p, primary)), None)
-    fix = f"restore {find_weights('rig_regressor', primary)}"
+    train = f"train one: exprgen train rig --primary {_word(primary)} ..."
+    own = with_landmarks(primary) or train
     if instead is not None:
-        fix = f"make {instead.name} the primary and {primary.name} a secondary"
+        fix = f"make {instead.name} the primary and {primary.name} a secondary, or {own}"
+    else:
+        restored = f"restore {find_weights('rig_regressor', primary)}, or {train}"
+        fix = with_landmarks(primary) or restored
     raise ModelError(
-        f"{primary.name} has no network to lead from a face, and {_lacks(primary)}",
-        fix=f"{fix}, or train one: exprgen train rig --primary {_word(primary)} ...",
+        f"{primary.name} has no network to lead from a face, and {_lacks(primary)}", fix=fix
     )
 
 
@@ -101,9 +104,22 @@ def check_follow(profile: RigProfile, primary: RigProfile) -> None:
         return
     raise ModelError(
         f"no network leads from {primary.name} to {profile.name}, and {_lacks(profile)}",
-        fix=f"leave {profile.name} out, or train one: exprgen train cmlp "
+        fix=with_landmarks(profile)
+        or f"leave {profile.name} out, or train one: exprgen train cmlp "
         f"--primary {_word(primary)} --secondary {_word(profile)} ...",
     )
+
+
+def lacks_landmarks_alone(profile: RigProfile) -> bool:
+    """A character whose controls cover a face is not solved by them for want of landmarks."""
+    return not profile.landmarks and not missing_parts(profile)
+
+
+def with_landmarks(profile: RigProfile) -> str:
+    """What a character that lacks nothing but its landmarks needs, or ""."""
+    if not lacks_landmarks_alone(profile):
+        return ""
+    return f"find its landmarks, then its channels will do: exprgen landmarks {_word(profile)}"
 
 
 def _lacks(profile: RigProfile) -> str:

@@ -14,11 +14,12 @@ from ..errors import ExprGenError, ModelError
 from ..inference.forms import form
 from ..inference.opening import fitted
 from ..models.layouts import KINDS
+from ..models.playable import with_landmarks
 from ..models.registry import network_names
 from ..models.weights_file import WeightsInfo, file_digest, read_weights
 from ..models.weights_places import POSED, file_name, weights_folder
 from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS, MOUTH
-from .needed_weights import needed_weights
+from .needed_weights import needed_weights, network_name
 
 SIZE_LIMIT = 15_000_000
 """Bytes that all weight files together may take: they lie in the repository and in the add-on."""
@@ -74,6 +75,10 @@ def examine_weights(profiles: list[RigProfile]) -> list[dict]:
     named = _named(profiles)
     by_name = {p.name: p for p in profiles}
     findings = [_examined(f"weights {what}", path, by_name) for path, what in named.items()]
+    mended = {f"weights {network_name(p, profiles[0])}": with_landmarks(p) for p in profiles}
+    for finding in findings:
+        if not finding["ok"] and mended.get(finding["what"]):
+            finding["fix"] = mended[finding["what"]]
     return [*findings, _size(named)]
 
 

@@ -73,7 +73,7 @@ class TrackRecorder:
 
     Args:
         out: the FaceTrack's file (.npz).
-        source: the reference, for messages and the track's meta data.
+        source: the reference, for the track's meta data. given: its path, for messages.
         fps: mean rate, kept where the frames don't tell their own; face: the choice of face;
         stills: separate pictures.
         prior: (7,) what the readings still lean to, or empty.
@@ -90,6 +90,7 @@ class TrackRecorder:
         out: str | Path,
         *,
         source: str,
+        given: str = "",
         fps: float = 0.0,
         face: str = "largest",
         stills: bool = False,
@@ -99,6 +100,7 @@ class TrackRecorder:
         sound: float | None = None,
     ):
         self.out, self.stills = Path(out), stills
+        self._given = given or source
         self._meta = {"source": source, "fps": fps, "face": face, "stills": stills, "names": []}
         self._meta["size"] = [0, 0]
         if prior:
@@ -201,7 +203,7 @@ class TrackRecorder:
         if self._frames and (word := check_span(np.unique(times), self.stills)):
             raise InputError(
                 f"is too long for one track: it {word}",
-                file=self._meta["source"],
+                file=self._given,
                 fix="analyse it in parts (--range)",
             )
         self._first = self._first if self._frames else time
@@ -232,7 +234,7 @@ class TrackRecorder:
             OutputError: it can't be written.
         """
         if not self._frames:
-            raise InputError("holds no frame.", file=self._meta["source"], fix="give another file")
+            raise InputError("holds no frame.", file=self._given, fix="give another file")
         if not self.found:
             raise self._no_face()
         try:
@@ -248,12 +250,12 @@ class TrackRecorder:
         if number.isdecimal() and int(number):
             return InputError(
                 f"no face number {number}, from 0 at the left, was found {seen}.",
-                file=self._meta["source"],
+                file=self._given,
                 fix="give a smaller number to --face, or largest, left or right",
             )
         return InputError(
             f"no face was found {seen}.",
-            file=self._meta["source"],
+            file=self._given,
             fix="use footage that shows a face from the front, lit, "
             f"at least {SMALLEST} pixels wide",
         )

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..characters.profile import arkit_to_unit, find_character
-from ..errors import UsageError
+from ..errors import InputError, UsageError
 from ..models.cmlp import character_mlp
 from ..models.perceptual import PerceptualNetwork
 from ..models.weights_io import ModelCard, WeightsInfo, load_network, save_network, write_card
@@ -36,6 +36,12 @@ from .shared.matching import (
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.report import write_report
 from .shared.sets import TRAIN, VALIDATION, CharacterSet
+
+WORTH = 0.7
+"""Held-out error as a share of the mean pose's above which a network is of little use: half of the
+variance is not explained. Those that ship are below 0.4."""
+ENOUGH = 200
+"""Poses of each character from which a C-MLP can be expected to be of use."""
 
 
 @dataclass(frozen=True)
@@ -179,9 +185,35 @@ def train(s: CmlpSettings) -> Outcome:
     return outcome
 
 
+def check_use(task: CmlpTask, predicted: np.ndarray, place: Path) -> dict[str, float]:
+    """What a network is worth beside none, on poses that it has not seen: "held-out error" and that
+    of "the mean pose" of what it has seen, roots of mean squares of unit values. Tells them, as a
+    warning where little is gained.
+
+    Args:
+        predicted: (V, K) its answers to `task.check`. place: the captured pictures, for messages.
+
+    Raises:
+        InputError: the mean pose is as near.
+    """
+    truth, seen = task.targets[task.check].numpy(), task.targets[task.train_rows].numpy()
+    own, mean = (float(np.sqrt(((p - truth) ** 2).mean())) for p in (predicted, seen.mean(0)))
+    told = (
+        f"on {len(truth)} held-out poses its error is {own:.3f}, that of the mean pose "
+        f"{mean:.3f} (of 1); it has learned from {len(seen)}"
+    )
+    if not own < mean:
+        fix = f"capture more poses ({ENOUGH} or more), or train for longer (--epochs)"
+        raise InputError(f"no useful C-MLP comes of it: {told}", file=place, fix=fix)
+    little = own > WORTH * mean
+    say(f"warning: the C-MLP is of little use: {told}; capture more poses" if little else told)
+    return {"held-out error": own, "error of the mean pose": mean}
+
+
 def _finish(s, one, other, primary, secondary, task, outcome, config, settings) -> None:
     with torch.inference_mode():
         predicted = outcome.model(task.inputs[task.check]).numpy()
+    outcome.metrics |= check_use(task, predicted, Path(s.ced) / other.name)
     spread = spread_report(predicted, secondary.units, secondary.controls)
     outcome.metrics["spread of predictions / poses"] = spread["spread"]
     info = WeightsInfo(

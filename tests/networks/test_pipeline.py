@@ -28,12 +28,14 @@ from exprgen.networks.errors import (
     EXIT_MODEL,
     EXIT_OK,
     EXIT_PARTIAL,
+    EXIT_USAGE,
     ExprGenError,
     InputError,
     ModelError,
 )
 from exprgen.networks.models import playable, weights_places
 from exprgen.networks.perception import needed_weights, pictures
+from exprgen.networks.perception.weights_check import examine_weights
 from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving import solve
 from exprgen.networks.track import FaceTrack
@@ -301,7 +303,20 @@ def test_channels_do_only_for_a_face_they_cover(profiles):
     assert playable.lead_rank(profiles[0]) > playable.lead_rank(kim) > playable.lead_rank(mute)
     assert missing_parts(mute) == ("opens the mouth",)
     assert not playable.can_follow(mute, profiles[0])
-    assert not playable.can_lead(dataclasses.replace(kim, landmarks={}))
+    bare = dataclasses.replace(kim, landmarks={})
+    assert not playable.can_lead(bare)
+    # What it lacks are landmarks: no weights of it were ever there to be restored.
+    for refuse in (lambda: playable.check_lead(bare), lambda: playable.check_follow(bare, kim)):
+        with pytest.raises(ModelError, match="no landmarks") as told:
+            refuse()
+        assert f"exprgen landmarks {bare.path}" in told.value.fix
+        assert "restore" not in told.value.fix
+        assert "train" not in told.value.fix
+    (said,) = [w for w in examine_weights([bare]) if w["what"] == f"weights 3D-CNN {bare.name}"]
+    assert "exprgen landmarks" in said["fix"]
+    with pytest.raises(ModelError, match="opens the mouth") as told:
+        playable.check_follow(mute, kim)
+    assert "train cmlp" in told.value.fix
 
 
 def test_outputs_can_be_switched_off(profiles):
@@ -374,7 +389,7 @@ def test_folder_without_pictures(retarget, tmp_path):
 @needs_landmarks
 def test_range_behind_the_end(retarget, tmp_path):
     code, err = retarget(write_clip(tmp_path / "noise.mp4"), "--range", "50:60")
-    assert code == EXIT_INPUT
+    assert code == EXIT_USAGE
     assert "range" in err
 
 
@@ -452,22 +467,25 @@ def bad_files(folder: Path) -> list[str]:
     (folder / "bad.png").write_bytes(b"no picture")
     (folder / "empty.jpg").write_bytes(b"")
     (folder / "bad.mp4").write_bytes(b"no clip")
-    return [str(folder / name) for name in ("bad.png", "empty.jpg", "bad.mp4")]
+    return [f"{folder.name}/{name}" for name in ("bad.png", "empty.jpg", "bad.mp4")]
 
 
 @needs_landmarks
-def test_perceive_leaves_out_what_cant_be_read_and_goes_on(tmp_path, capfd):
+def test_perceive_leaves_out_what_cant_be_read_and_goes_on(tmp_path, capfd, monkeypatch):
+    """Each is named by the path that was given: two folders may hold files of one name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p").mkdir()
     good = tmp_path / "z.png"
     cv2.imwrite(str(good), np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
-    words = ["perceive", *bad_files(tmp_path), str(good), "--as", "character"]
+    words = ["perceive", *bad_files(tmp_path / "p"), str(good), "--as", "character"]
     assert main.main(words) == EXIT_PARTIAL
     out, err = capfd.readouterr()
-    assert "warning: bad.png: skipped, is not an image that can be read. Fix: export it" in err
-    assert "warning: empty.jpg: skipped, is empty. Fix: copy or export it again" in err
-    assert "warning: bad.mp4: skipped, " in err
+    assert "warning: p/bad.png: skipped, is not an image that can be read. Fix: export it" in err
+    assert "warning: p/empty.jpg: skipped, is empty. Fix: copy or export it again" in err
+    assert "warning: p/bad.mp4: skipped, " in err
     assert "(character)" in out, "what can be read is read"
-    assert "bad.png                       is not an image that can be read" in out
-    assert "bad.mp4: " in out
+    assert "p/bad.png                     is not an image that can be read" in out
+    assert "p/bad.mp4: " in out
     assert main.main([*words, "--json"]) == EXIT_PARTIAL
     told = json.loads(capfd.readouterr().out)
     assert [p.get("problem") for p in told["pictures"]][1:] == ["is empty", None]
@@ -476,7 +494,8 @@ def test_perceive_leaves_out_what_cant_be_read_and_goes_on(tmp_path, capfd):
 
 @needs_landmarks
 @pytest.mark.parametrize("rows", [[0], [2], [1, 0], [0, 2]])
-def test_perceive_tells_when_nothing_can_be_read(tmp_path, rows, capfd):
+def test_perceive_tells_when_nothing_can_be_read(tmp_path, rows, capfd, monkeypatch):
+    monkeypatch.chdir(tmp_path.parent)
     files = [bad_files(tmp_path)[i] for i in rows]
     assert main.main(["perceive", *files, "--as", "human"]) == EXIT_INPUT
     err = capfd.readouterr().err

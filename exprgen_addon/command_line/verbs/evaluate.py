@@ -18,7 +18,9 @@ HELP = "Measure recognition and transfer; one report, one JSON"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What follows the verb."""
-    parser.add_argument("--out", required=True, metavar="DIR", help="goes on with what is there")
+    parser.add_argument(
+        "--out", required=True, metavar="DIR", help="one that was stopped or killed goes on"
+    )
     parser.add_argument("--hed", metavar="DIR", help="prepared human faces (exprgen train hed)")
     parser.add_argument(
         "--posed", metavar="DIR", help="prepared faces of people who posed (exprgen train hed)"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ....networks.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from ....networks.vocabulary import EXPRESSIONS
-from ..console import Console
+from ..console import Console, from_here
 from ..verb_steps import check_references, exit_code, run_job, running_worker
 
 NAME, ORDER = "perceive", 6
@@ -53,7 +53,7 @@ def _picture_lines(pictures: list[dict]) -> list[str]:
         return []
     lines = [f"{'':<28}" + "".join(f"{name[:8]:>9}" for name in EXPRESSIONS)]
     for picture in pictures:
-        name = Path(picture["file"]).name[:27]
+        name = _shortened(from_here(picture["file"]))
         if picture["probabilities"] is None:
             lines.append(f"{name:<28}  {picture.get('problem', 'no face found')}")
             continue
@@ -64,11 +64,16 @@ def _picture_lines(pictures: list[dict]) -> list[str]:
     return lines
 
 
+def _shortened(file: str) -> str:
+    """The end of a long path, which tells most of it."""
+    return file if len(file) < 28 else f"...{file[-24:]}"
+
+
 def clip_lines(clip: dict) -> list[str]:
     """A line for each phrase of a clip, as `clips.told` gives it, below its name."""
     if "problem" in clip:
-        return [f"{Path(clip['file']).name}: {clip['problem']}"]
-    lines = [f"{Path(clip['file']).name}, {clip['seconds']:.1f} s"]
+        return [f"{from_here(clip['file'])}: {clip['problem']}"]
+    lines = [f"{from_here(clip['file'])}, {clip['seconds']:.1f} s"]
     for p in clip["phrases"]:
         span = f"{p['start']:8.2f} -{p['end']:7.2f} s"
         first = f"{p['expression']} {p['confidence']:.0%}"

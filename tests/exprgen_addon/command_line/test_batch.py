@@ -878,6 +878,65 @@ class TestFarm:
         assert "s2                       partial" in done.stdout
 
     @pytest.mark.skipif(os.name == "nt", reason="the template's scripts are for bash")
+    def test_a_list_whose_path_has_apostrophes(self, house, command):
+        folder = house / "it's Ann's"
+        folder.mkdir()
+        for name in ("ok.mp4", "ann.json", "ann.blend"):
+            (folder / name).write_bytes((house / name).read_bytes())
+        done = self.script("Shot", command, write(folder, {}))
+        assert done.wait() == 0
+        assert sorted(files(folder / "out")) == ["s1.blend"]
+        assert self.script("Report", command, folder / "shots.csv").wait() == 0
+
+    def script(self, step: str, command: str, shots: Path) -> subprocess.Popen:
+        """A step's script as a farm starts it, without the farm."""
+        yaml = pytest.importorskip("yaml")
+        steps = {s["name"]: s["script"] for s in yaml.safe_load(self.TEMPLATE.read_text())["steps"]}
+        (file,) = steps[step]["embeddedFiles"]
+        run = shots.with_name(f"{step}.sh")
+        values = {
+            "{{Param.Command}}": command,
+            "{{Param.ShotList}}": str(shots),
+            "{{Param.Cores}}": "0",
+            "{{Task.Param.Number}}": "1",
+            "{{Task.File.Run}}": str(run),
+        }
+
+        def filled(text: str) -> str:
+            for name, value in values.items():
+                text = text.replace(name, value)
+            assert "{{" not in text
+            return text
+
+        run.write_text(filled(file["data"]))
+        words = [filled(a) for a in steps[step]["actions"]["onRun"]["args"]]
+        return subprocess.Popen(["bash", *words], stdout=subprocess.PIPE, text=True)
+
+    @pytest.mark.skipif(os.name == "nt", reason="the template's scripts are for bash")
+    def test_a_cancelled_shot_ends_its_task_with_its_own_code(self, tmp_path):
+        """Whenever the signal comes: the shot is stopped too, and waited for."""
+        shot = tmp_path / "shot.sh"
+        shot.write_text(
+            f"trap 'exit 5' TERM; echo $$ > {tmp_path}/pid; "
+            f"touch {tmp_path}/ready; for i in $(seq 3000); do sleep 0.01; done\n"
+        )
+        for delay in (0.0, 0.002, 0.004, 0.006, 0.01, 0.02, None, None):
+            for name in ("ready", "pid"):
+                (tmp_path / name).unlink(missing_ok=True)
+            task = self.script("Shot", f"bash {shot}", tmp_path / "shots.csv")
+            if delay is None:
+                while not (tmp_path / "ready").exists():
+                    time.sleep(0.01)
+            else:
+                time.sleep(delay)
+            task.terminate()
+            code = task.wait(timeout=10)
+            assert code in ((5,) if delay is None else (5, 143, -15)), delay
+            if (tmp_path / "pid").exists():
+                number = (tmp_path / "pid").read_text().strip()
+                assert not number or not Path(f"/proc/{number}").exists()
+
+    @pytest.mark.skipif(os.name == "nt", reason="the template's scripts are for bash")
     def test_a_failed_shot_fails_its_task(self, house, command):
         path = write(house, {}, {"reference": "fail.mp4"})
         words = ["run", self.TEMPLATE, "-p", f"ShotList={path}", "-p", "Shots=2"]

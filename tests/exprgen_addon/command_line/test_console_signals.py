@@ -1,4 +1,5 @@
-"""The console gives signals back, also those that were not taken from Python."""
+"""The console gives signals back, also those that were not taken from Python, and names files from
+the present folder on."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import signal
 import sys
 
 from exprgen.exprgen_addon.command_line import console
+from exprgen.exprgen_addon.command_line.console import from_here
 
 
 def test_a_handler_that_is_not_python_s_is_no_trouble(monkeypatch):
@@ -38,3 +40,13 @@ def test_what_python_would_swallow_is_not_raised():
     assert console.would_be_lost(frame_in("<frozen importlib._bootstrap>", "cb"))
     assert console.would_be_lost(frame_in("/b/scripts/addons_core/io/x.py", "load"))
     assert not console.would_be_lost(frame_in("/b/exprgen/x.py", "cb"))
+
+
+def test_paths_below_the_present_folder_begin_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = f"{tmp_path}/clips/a b.mp4: breaks off; give {tmp_path}/clips/b.mp4"
+    assert from_here(said) == "clips/a b.mp4: breaks off; give clips/b.mp4"
+    for other in (f"/mnt{tmp_path}/a.mp4: is gone", f"{tmp_path}: is gone", f"{tmp_path}2/a.mp4"):
+        assert from_here(other) == other
+    monkeypatch.chdir("/")
+    assert from_here(said) == said

@@ -110,7 +110,7 @@ def test_footage_that_a_track_was_not_made_from_is_told(tracks, tmp_path, capfd)
     tell_other_footage(str(track), [str(own)], console)
     assert "warning" not in capfd.readouterr().err
     tell_other_footage(str(track), [str(other)], console)
-    assert "track.npz was made from own.mp4, not from this other.mp4" in capfd.readouterr().err
+    assert f"{track} was made from own.mp4, not from this {other}" in capfd.readouterr().err
 
 
 def test_a_head_that_fails_at_its_end_leaves_nothing(tracks, tmp_path, capfd, monkeypatch):

@@ -384,6 +384,11 @@ class TestCast:
         alone = tmp_path / "kim.json"
         synthetic.profile("kim").save(alone)
         _, _, err = run(*self.words(clip, alone))
+        assert f"exprgen landmarks {alone}" in err, "nothing else is missing"
+        assert "restore" not in err
+        known = synthetic.profile("kim")
+        replace(known, controls=tuple(replace(c, channels={}) for c in known.controls)).save(alone)
+        _, _, err = run(*self.words(clip, alone))
         assert "restore" in err
         assert "rig_regressor_kim.safetensors" in err
         assert f"exprgen train rig --primary {alone}" in err

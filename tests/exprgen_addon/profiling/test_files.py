@@ -119,6 +119,55 @@ def test_vrm_0_gives_names_bones_and_expressions(tmp_path):
     assert {p.name: p.expression for p in by_names(made.profile)}["joy_joy"] == "joy"
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("weight", float("nan"), "its weight is nan, not 0 to 100"),
+        ("weight", 1e9, "its weight is 1000000000.0, not 0 to 100"),
+        ("weight", -5, "its weight is -5, not 0 to 100"),
+        ("weight", "much", "its weight is 'much', not 0 to 100"),
+        ("index", 999, "there is no shape 999 of mesh 0"),
+        ("mesh", 99, "of mesh 99"),
+    ],
+)
+def test_an_expression_that_makes_no_sense_is_named_and_the_rest_is_read(
+    tmp_path, key, value, told
+):
+    scene_with_bones(opaque)
+    path, out = tmp_path / "a.vrm", tmp_path / "a.json"
+
+    def spoil(gltf: dict) -> None:
+        add_vrm0(gltf)
+        vrm = gltf["extensions"]["VRM"]
+        vrm["blendShapeMaster"]["blendShapeGroups"][3]["binds"][1][key] = value
+        vrm["secondaryAnimation"]["boneGroups"][0]["stiffiness"] = float("inf")
+
+    exported(path, spoil)
+    made = profiling.profile_file(path, out)
+    controls = {c.name: c for c in made.profile.controls}
+    assert controls["a"].channels == {"jawOpen": 1.0}
+    assert (controls["blink_l"].role, controls["blink_r"].role) == ("blink_left", "blink_right")
+    assert "joy" not in controls
+    (line,) = [line for line in made.told if "left out" in line]
+    assert line.startswith("expressions left out, the others are read: joy (")
+    assert told in line
+    assert any("VRM 0.x: 3 expressions, 4 bones" in line for line in made.told)
+
+
+def test_a_weight_of_a_mesh_that_is_no_number_is_told(tmp_path):
+    path = tmp_path / "a.glb"
+
+    def spoil(gltf: dict) -> None:
+        (mesh,) = [m for m in gltf["meshes"] if m["primitives"][0].get("targets")]
+        mesh["weights"] = [0.0] * len(mesh["primitives"][0]["targets"])
+        mesh["weights"][2] = float("nan")
+
+    simple(path, spoil)
+    made = profiling.profile_file(path, tmp_path / "a.json")
+    assert any("weights that are no numbers, taken as 0: " in line for line in made.told)
+    assert all(np.isfinite(c.rest) for c in made.profile.controls)
+
+
 def test_vrm_1_and_names_on_primitives(tmp_path):
     scene_with_bones(opaque)
 

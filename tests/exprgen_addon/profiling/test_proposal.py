@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from exprgen.exprgen_addon.characters.in_scene import bind
 from exprgen.exprgen_addon.command_line import main
 from exprgen.exprgen_addon.profiling import scenes
 from exprgen.exprgen_addon.profiling.broken_points import mend_keys
+from exprgen.exprgen_addon.profiling.meanings import Meanings
 from exprgen.exprgen_addon.profiling.proposal import LONGEST
 from exprgen.exprgen_addon.rigs.shape_keys import key_points
 from exprgen.networks.characters import control_names
@@ -117,6 +119,29 @@ def slider_scene(head):
     empty.lock_location = (True, False, True)
     drive(head, "mouthFrownLeft", empty, "location.y")
     return rig, empty
+
+
+@pytest.mark.parametrize("pattern", ["c_{}", "hero_{}_drv"])
+def test_a_studio_s_affix_is_seen_through(head, pattern):
+    rig_scenes.add_keys(head, pattern.format)
+    profile = profiling.propose_profile(head, "hero").profile
+    found = {c.name: c for c in profile.with_output("expression")}
+    told = {pattern.format(c) for control in found.values() for c in control.channels}
+    assert told == set(found)
+    assert len(found) > 20
+    lid = found[pattern.format("eyeBlinkLeft")]
+    assert (lid.role, lid.mirror) == ("blink_left", pattern.format("eyeBlinkRight"))
+    assert profile.with_output("eyes"), "keys that turn the eyes are known as well"
+
+
+def test_bones_with_a_studio_s_prefix_are_read_too():
+    stems = ("jawOpen", "mouthPucker", "cheekPuff", "tongueOut", "jawForward", "mouthFunnel")
+    bones = [
+        SimpleNamespace(name=f"c_{n} turn", label=f"c_{n}", kind="rotation", targets=())
+        for n in (*stems, "thumb", "hand")
+    ]
+    meanings = Meanings(bones)
+    assert [meanings.channels(b) for b in bones] == [*({n: 1.0} for n in stems), {}, {}]
 
 
 def test_families_limits_and_drivers(head):

@@ -2,8 +2,11 @@
 weights; only the tracker is replaced."""
 
 import json
+import os
+import shutil
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +22,7 @@ from exprgen.networks.evaluation.steps import run_step
 from exprgen.networks.models.weights_io import file_digest
 from exprgen.networks.perception.needed_weights import needed_weights
 from exprgen.networks.pipeline import SolveRequest, solve_file
+from exprgen.networks.settings import RetargetSettings
 from exprgen.tests.networks.evaluation.test_evaluation import hed  # noqa: F401
 from exprgen.tests.support import synthetic, tiny_weights
 
@@ -79,9 +83,11 @@ def plan(stage, hed, tmp_path, monkeypatch):  # noqa: F811
     )
 
 
-def measure(plan, run=answer, stop=lambda: False):
+def measure(plan, run=answer, stop=lambda: False, say=lambda line: None):
     plan.out.mkdir(exist_ok=True)
-    return evaluating.evaluate(plan, run, counter=lambda stage: lambda done, all: None, stop=stop)
+    return evaluating.evaluate(
+        plan, run, counter=lambda stage: lambda done, all: None, stop=stop, say=say
+    )
 
 
 def test_transfer_is_rendered_read_and_reported(plan):
@@ -136,3 +142,64 @@ def test_a_plan_without_pictures_can_not_measure_transfer(plan):
     with pytest.raises(UsageError, match="human pictures"):
         replace(plan, hed=None)
     assert not replace(plan, only=planning.SECTIONS, hed=None).wants("transfer")
+
+
+class Killed(BaseException):
+    """What a SIGKILL is to a test."""
+
+
+def killed_while_reading(command, arguments):
+    if arguments.get("step") == "transfer":
+        raise Killed
+    return answer(command, arguments)
+
+
+def test_a_killed_run_is_taken_up_with_the_same_figures(plan):
+    """The worker is asked only for what it has not answered, if nothing differs."""
+    asked, told = [], []
+
+    def counted(command, arguments):
+        asked.append(arguments.get("step", command))
+        return answer(command, arguments)
+
+    with pytest.raises(Killed):
+        measure(plan, killed_while_reading)
+    assert not (plan.out / "evaluation.json").exists()
+    figures = measure(plan, counted, say=told.append)
+    assert asked == ["transfer", "report"]
+    assert sum("taken up from a run that did not end" in line for line in told) == 3
+    assert not list(plan.out.rglob(".*"))
+    assert not (plan.out / "unfinished").exists()
+    # One that has come to its end is measured anew, with the same figures.
+    asked.clear()
+    assert measure(plan, counted)["transfer"] == figures["transfer"]
+    assert asked.count("analyse") == 1
+
+
+@pytest.mark.parametrize("changed", ["weights", "pictures", "tracks", "settings"])
+def test_what_was_made_of_something_else_is_not_taken_up(plan, changed, monkeypatch):
+    asked = []
+
+    def counted(command, arguments):
+        asked.append(arguments.get("step", command))
+        return answer(command, arguments)
+
+    with pytest.raises(Killed):
+        measure(plan, killed_while_reading)
+    if changed == "weights":
+        weights = Path(os.environ["EXPRGEN_WEIGHTS_DIR"])
+        other = shutil.copytree(weights, plan.out.parent / "other")
+        monkeypatch.setenv("EXPRGEN_WEIGHTS_DIR", str(other))
+    elif changed == "pictures":
+        picture = next((plan.out / "pictures").iterdir())
+        picture.write_bytes(picture.read_bytes() + b"\0")
+    elif changed == "tracks":
+        (plan.out / "face.npz").unlink()
+    else:
+        monkeypatch.setattr(
+            evaluating, "RetargetSettings", partial(RetargetSettings, smoothing_eyes=0.1)
+        )
+    measure(plan, counted)
+    assert asked.count("analyse") == (changed != "settings")
+    # Solutions of the same track by the same settings are the same.
+    assert asked.count("solve") == (2 if changed in ("weights", "settings") else 0)

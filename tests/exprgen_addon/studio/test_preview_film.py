@@ -1,5 +1,7 @@
 """The preview film: which frames are rendered, how they are laid out, and that players read it."""
 
+from types import SimpleNamespace
+
 import av
 import cv2
 import numpy as np
@@ -163,3 +165,15 @@ def test_a_stopped_preview_leaves_nothing(ann, clip, tmp_path):
 def _frames(path) -> list[np.ndarray]:
     with av.open(str(path)) as container:
         return [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
+
+
+def test_characters_of_one_title_are_told_apart():
+    """A profile's title is its mesh's name, and two files may each have a "Head"."""
+
+    def titled(*pairs):
+        return preview_film.titles_of([SimpleNamespace(name=n, title=t) for n, t in pairs])
+
+    assert titled(("ann", "Ann"), ("bob", "Bob")) == ["Ann", "Bob"]
+    pairs = ("hero", "Head"), ("villain", "Head"), ("ann", "Ann")
+    assert titled(*pairs) == ["Head (hero)", "Head (villain)", "Ann"]
+    assert titled(("hero", "Head"), ("hero", "Head")) == ["Head 1", "Head 2"]

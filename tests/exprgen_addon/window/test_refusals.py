@@ -84,7 +84,7 @@ def test_who_cannot_lead_says_who_could(scene, house, monkeypatch):
     assert "make Ann the primary, Bob then follows" in casting.refusal(scene)
     scene.exprgen.primary = None
     odd = add(house, "odd")
-    assert "No network leads from Ann to Odd" in casting.refusal(scene)
+    assert "No network leads from Ann to Odd: find its landmarks" in casting.refusal(scene)
     odd.exprgen.enabled = False
     assert casting.refusal(scene) == ""
     ann.exprgen.enabled = bob.exprgen.enabled = False

@@ -8,8 +8,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from exprgen.networks.errors import ModelError
-from exprgen.networks.face_model import consistency
+from exprgen.networks.errors import EXIT_INPUT, EXIT_USAGE, InputError, ModelError, UsageError
+from exprgen.networks.evaluation import consistency as evaluation
+from exprgen.networks.face_model import consistency, steps
 from exprgen.networks.face_model.drawn_face import (
     SIDE,
     DrawnFace,
@@ -17,6 +18,7 @@ from exprgen.networks.face_model.drawn_face import (
     read_skin,
 )
 from exprgen.networks.face_model.face_fit import fit_track
+from exprgen.networks.footage.stamp import stamp
 from exprgen.networks.vocabulary import LANDMARKS
 from exprgen.tests.support.filmed_face import SIZE, film, track_of
 
@@ -92,7 +94,6 @@ def test_between_the_frames_looked_at_the_change_is_smooth(filmed, model, monkey
     )
     found = consistency.consistent(track, fit, pictures[::2], model, replace(SETTINGS, every=0.05))
     assert np.allclose(found.expression[:, 3], [0.0, 0.1, 0.2])
-    assert consistency.consistent(track, fit, [], model) is fit
 
 
 def test_colours_are_read_where_landmarks_are_seen(filmed, model):
@@ -115,3 +116,63 @@ def test_without_torch_it_says_what_to_do(monkeypatch):
     monkeypatch.setattr(consistency, "missing", lambda modules: ["torch"])
     with pytest.raises(ModelError, match="--consistency"):
         consistency.check_torch()
+
+
+def nowhere(values, row: int):
+    values = np.array(values, float)
+    values[row] = np.nan
+    return values
+
+
+def test_what_can_not_be_bettered_is_said(filmed, model):
+    """Before any reader is loaded: pictures that are missing or of another size, faces nowhere."""
+    track, fit, pictures = filmed
+    track = replace(track, meta={**track.meta, "source": "clip.mp4", "size": list(SIZE)})
+
+    def refusal(fit=fit, pictures=pictures) -> str:
+        with pytest.raises(InputError) as told:
+            consistency.consistent(track, fit, pictures, model, SETTINGS)
+        assert told.value.fix
+        return str(told.value)
+
+    assert "clip.mp4: none of its pictures shows the face" in refusal(pictures=[])
+    small = [(row, grey[::2, ::2], zoom) for row, grey, zoom in pictures]
+    assert "the picture of frame 0 is" in refusal(pictures=small)
+    told = refusal(fit=replace(fit, expression=nowhere(fit.expression, 0)))
+    assert "the face of frame 0 is nowhere" in told
+    short = {n: getattr(fit, n)[:2] for n in ("times", "state", "rotation", "translation",
+             "expression", "gaze", "residual")}  # fmt: skip
+    assert "the reconstruction has 2 frames, its track 3" in refusal(fit=replace(fit, **short))
+    halved = [(row, grey[::2, ::2], 0.5) for row, grey, _ in pictures]
+    shots = consistency.chosen(track, halved, 0.0)
+    consistency.check_shots(track, fit, shots)
+
+
+def test_consistency_needs_the_footage(filmed, tmp_path):
+    path = filmed[0].save(tmp_path / "track.npz")
+    with pytest.raises(UsageError, match="needs the pictures"):
+        steps.reconstruct(str(path), str(tmp_path / "fit.npz"), consistency=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["gone.mp4"], EXIT_INPUT, "gone.mp4: does not exist"),
+        (["clip.mp4"], EXIT_INPUT, "tracks/clip.npz: does not exist. Fix: analyse the clip"),
+        (["other.mp4"], EXIT_INPUT, "was made from clip.mp4, not from this other.mp4"),
+        (["clip.mp4", "--every", "nan"], EXIT_USAGE, "--every nan is no time"),
+    ],
+)
+def test_its_evaluation_says_what_is_wrong(
+    filmed, tmp_path, monkeypatch, capsys, words, code, said
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("clip.mp4", "other.mp4"):
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "tracks").mkdir()
+    meta = {**filmed[0].meta, "source": "clip.mp4", "stamp": stamp(["clip.mp4"])}
+    replace(filmed[0], meta=meta).save(tmp_path / "tracks" / "other.npz")
+    assert evaluation.main([*words, "--tracks", "tracks"]) == code
+    told = capsys.readouterr().err
+    assert told.startswith("error: ")
+    assert said in told

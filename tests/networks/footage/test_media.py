@@ -173,7 +173,7 @@ def test_empty_ranges(tmp_path):
     path = write_video(tmp_path / "clip.mp4", [i / 25 for i in range(10)])
     with pytest.raises(UsageError, match="empty"):
         media.open_reference(path, start=1.0, end=1.0)
-    with pytest.raises(InputError, match="no frame in the range") as caught:
+    with pytest.raises(UsageError, match="no frame in the range") as caught:
         list(media.open_reference(path, start=5.0, end=6.0))
     assert "s). Fix: " in str(caught.value)
     assert not caught.value.problem.endswith(".")

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from exprgen.networks.errors import InputError
+from exprgen.networks.errors import InputError, UsageError
 from exprgen.networks.footage import media, picture_size, pictures
 from exprgen.networks.footage.stills import places
 from exprgen.tests.support.clips import number, picture
@@ -101,9 +101,10 @@ def test_damaged_ones_of_several_are_left_out(tmp_path, given):
     with media.open_reference(several) as reader:
         assert len(list(reader)) == 1
     assert reader.partial
+    no_image = "skipped, is not an image that can be read. Fix: export it as .png or .jpg"
     assert reader.notes == [
-        "a.png: skipped, is not an image that can be read. Fix: export it as .png or .jpg",
-        "b.png: skipped, is empty. Fix: copy or export it again",
+        f"{tmp_path}/a.png: {no_image}",
+        f"{tmp_path}/b.png: skipped, is empty. Fix: copy or export it again",
     ]
     (tmp_path / "c.png").write_bytes(b"")
     with pytest.raises(InputError, match=r"a\.png: is not an image"):
@@ -237,7 +238,7 @@ def test_an_animated_picture_is_a_clip_with_its_own_times(tmp_path, name):
     assert not reader.partial
     part = media_list(path, start=0.5, end=1.25)
     assert [number(f.rgb) for f in part] == pytest.approx([6, 9, 12], abs=tolerance)
-    with pytest.raises(InputError, match="range"):
+    with pytest.raises(UsageError, match="range"):
         media_list(path, start=9.0)
 
 

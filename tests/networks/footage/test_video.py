@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from exprgen.networks.errors import InputError
+from exprgen.networks.errors import InputError, UsageError
 from exprgen.networks.footage import media, picture_size, video
 from exprgen.tests.support.clips import number, picture, quarters, set_display_matrix, write_clip
 
@@ -60,8 +60,19 @@ def test_a_range_gives_the_frames_that_the_whole_clip_gives(clips, name, span):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_range_between_two_frames_is_an_error(clips, name):
-    with pytest.raises(InputError, match="no frame in the range"):
+    with pytest.raises(UsageError, match="no frame in the range"):
         read(clips[name], start=1.001, end=1.03)
+
+
+def test_a_range_that_a_damaged_clip_has_lost_is_a_fault_of_the_clip(clips, tmp_path):
+    cut = tmp_path / "cut.avi"
+    whole = clips["clip.avi"].read_bytes()
+    cut.write_bytes(whole[: len(whole) // 2])
+    last = read(cut)[0][-1][0]
+    with pytest.raises(InputError, match="before the range; its header promises"):
+        read(cut, start=last + 0.2, end=last + 0.3)
+    with pytest.raises(UsageError, match="no frame in the range"):
+        read(cut, start=100.0, end=101.0)
 
 
 def join(path, *parts):

@@ -10,17 +10,20 @@ import pytest
 from exprgen.networks.characters.profile import find_character, to_unit
 from exprgen.networks.characters.response import load_response
 from exprgen.networks.errors import ModelError, UsageError
+from exprgen.networks.live import solver as live_solver
 from exprgen.networks.live.causal import Lids, OneEuro, OpenGaze, Presence, Touch
 from exprgen.networks.live.packets import FacePacket
 from exprgen.networks.live.seen import Said, Seen, as_track, seen_by_phone
 from exprgen.networks.live.solver import LiveSolver
 from exprgen.networks.settings import RetargetSettings
-from exprgen.networks.solving import head_and_gaze
+from exprgen.networks.solving import head_and_gaze, perform
+from exprgen.networks.solving.actor import actor_relations
 from exprgen.networks.solving.contact import LIPS_MEET, LIPS_PART
+from exprgen.networks.solving.perform import relation_fit
 from exprgen.networks.solving.relations import INDEX, LID_GAPS, LIP_GAPS, relation_weights
 from exprgen.networks.solving.solve import solve
 from exprgen.networks.track import FaceTrack
-from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX
+from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS
 from exprgen.tests.support import acted, synthetic
 
 BROWS = [
@@ -124,6 +127,29 @@ def test_live_does_what_the_whole_clip_would(clip, name, monkeypatch):
     yaw = next(c.name for c in profile.controls if c.role == "head_yaw")
     turned = values[acts, list(controls).index(yaw)]
     assert alike(turned, whole.values[acts, whole.controls.index(yaw)]) > 0.98
+
+
+@pytest.mark.parametrize("calibration", ["auto", "none"])
+@pytest.mark.parametrize("feeling", ["neutral", "anger"])
+def test_a_neutral_is_trusted_as_far_as_in_a_clip(clip, feeling, calibration, monkeypatch):
+    """A frown is not made deeper, nor a corner drawn down, from a neutral that nobody saw."""
+    monkeypatch.setenv("EXPRGEN_WEIGHTS_DIR", "/nowhere")
+    track, told = clip[0], []
+    expression = np.full((len(track), len(EXPRESSIONS)), 0.02, np.float32)
+    expression[:, EXPRESSIONS.index(feeling)] = 0.88
+    track = replace(track, expression=expression)
+    settings = RetargetSettings(calibration=calibration)
+
+    def fitted(times, actor, *others):
+        told.append(actor.trust)
+        return relation_fit(times, actor, *others)
+
+    monkeypatch.setattr(live_solver, "relation_fit", fitted)
+    solver = LiveSolver([find_character("tobi")], settings)
+    frames = frames_of(track)
+    solver.calibrate(frames[:50], named=False)
+    solver.step(frames[50])
+    assert told == [actor_relations(track, settings).trust]
 
 
 def test_a_frame_knows_only_the_past(clip):
@@ -249,3 +275,41 @@ def test_a_face_comes_and_goes_smoothly():
     assert present(0.9, False) == 1.0
     assert [present(1.0 + i / 25, False) for i in range(60)][-1] == 0.0
     assert head_and_gaze.JUMP_HEAD > 0
+
+
+@pytest.mark.parametrize(("named", "share"), [(False, True), (True, False)])
+def test_lids_at_rest_are_shown_as_in_a_clip(named, share, monkeypatch):
+    """What a seen neutral shows of heavy lids is played; one that the user named is a build."""
+    monkeypatch.setenv("EXPRGEN_WEIGHTS_DIR", "/nowhere")
+    track = calm_then_acting()
+    shown = []
+    for looks in (True, False):
+        with monkeypatch.context() as patch:
+            if not looks:
+                patch.setattr(perform, "with_resting_look", lambda values, *others: values)
+            solver = LiveSolver([find_character("tobi")], RetargetSettings())
+            frames = frames_of(track)
+            solver.calibrate(frames[:50], named=named)
+            values = np.array([solver.step(f)[0] for f in frames[:50]])
+            ((_, controls),) = solver.controls
+        lids = relations(find_character("tobi"), controls, values)[-10:, LID_GAPS]
+        shown.append(lids.mean())
+    if share:
+        assert solver.neutral.trust > 0.6
+        assert shown[0] < 0.98 * shown[1], "open eyes are a little less so"
+        (whole,) = solve(track, find_character("tobi"), [], RetargetSettings())
+        wanted = relations(find_character("tobi"), whole.controls, whole.values)[40:50, LID_GAPS]
+        assert abs(shown[0] - wanted.mean()) < abs(shown[1] - wanted.mean())
+    else:
+        assert shown[0] == pytest.approx(shown[1])
+
+
+def calm_then_acting() -> FaceTrack:
+    """Two seconds of a calm face that looks neutral, then motion."""
+    track, _ = performance()
+    expression = np.full((len(track), len(EXPRESSIONS)), 0.02, np.float32)
+    expression[:, EXPRESSIONS.index("neutral")] = 0.88
+    rows = np.concatenate([np.zeros(50, int), np.arange(len(track) - 50)])
+    parts = {n: getattr(track, n)[rows] for n in ("landmarks", "arkit", "geometry", "blink",
+             "gaze", "head_pose")}  # fmt: skip
+    return replace(track, expression=expression, rig_units={}, **parts)

@@ -4,6 +4,7 @@ import json
 import re
 from copy import deepcopy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -409,6 +410,37 @@ def test_mlp_for_a_character_that_scnn_has_not_seen(room):
     assert "puppet" in card
 
 
+def test_an_mlp_is_measured_beside_the_mean_pose(room, tmp_path, capsys):
+    """What is no better is refused and not written, what is little better is warned of."""
+    out = tmp_path / "w.safetensors"
+    words = ["--ced", str(room / "ced"), "--out", str(out)]
+    words += ["--primary", str(room / "doll.json"), "--secondary", str(room / "puppet.json")]
+    assert cmlp.main([*words, "--epochs", "200"]) == 0
+    assert "warning" not in capsys.readouterr().out
+    told = read_info(out).training["metrics"]
+    assert told["held-out error"] < cmlp.WORTH * told["error of the mean pose"]
+    out.unlink()
+    task = SimpleNamespace(
+        targets=torch.tensor([[0.0], [1.0], [0.0], [1.0]]),
+        train_rows=np.array([0, 1]),
+        check=np.array([2, 3]),
+    )
+    figures = cmlp.check_use(task, np.array([[0.4], [0.6]], np.float32), tmp_path)
+    said = "of little use: on 2 held-out poses its error is 0.400, that of the mean pose 0.500"
+    assert said in capsys.readouterr().out
+    assert figures == pytest.approx({"held-out error": 0.4, "error of the mean pose": 0.5})
+    for useless in ([[0.5], [0.5]], [[1.0], [0.0]], [[np.nan], [0.0]]):
+        with pytest.raises(InputError, match="no useful C-MLP comes of it: on 2 held-out poses"):
+            cmlp.check_use(task, np.array(useless, np.float32), tmp_path)
+    few = tmp_path / "few"
+    for name, seed in (("doll", 0), ("puppet", 3)):
+        trainings.write_ced(few, load_profile(room / f"{name}.json"), count=18, seed=seed)
+    words[1] = str(few)
+    assert cmlp.main([*words, "--epochs", "1"]) == EXIT_INPUT
+    assert "no useful C-MLP" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_too_few_pictures_to_train_with(room, tmp_path, capsys):
     """A capture of ten or fewer pictures would all be validated with, and nothing learned from."""
     for name in ("doll", "puppet"):
@@ -471,7 +503,7 @@ def test_what_counts_nothing_trains_nothing(tmp_path, capsys, words):
 
 def test_a_training_tells_its_result_as_json(room, tmp_path, capsys):
     out = str(tmp_path / "cmlp.safetensors")
-    words = ["--ced", str(room / "ced"), "--out", out, "--epochs", "2", "--json"]
+    words = ["--ced", str(room / "ced"), "--out", out, "--epochs", "100", "--json"]
     names = ["--primary", str(room / "doll.json"), "--secondary", str(room / "puppet.json")]
     assert cmlp.main([*words, *names]) == 0
     told, progress = capsys.readouterr()
