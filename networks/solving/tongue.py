@@ -22,6 +22,9 @@ AT_LIPS = 0.3
 """Of its way out a tongue has gone so far when it passes the lips."""
 JAW = 0.2
 """Unit value of a jaw at least when the tongue is out altogether: it has to pass the teeth."""
+IS_JAW = 0.5
+"""Share of the jaw's channel from which on a control opens the jaw; what goes with one by less, a
+lip's side say, is none."""
 EASE_SECONDS = 0.06
 """Deviation of the time in which it comes and goes."""
 
@@ -64,9 +67,15 @@ def put_out(
             others = units[:, i] if len(control.channels) > 1 else 0.0
             gain = settings.gain.get(control.region, 1.0)
             units[:, i] = np.clip(others + gain * share * amount, -1.0, 1.0)
-        elif (share := _share(control, "jawOpen")) > 0:
-            units[:, i] = np.maximum(units[:, i], JAW * share * amount)
+        elif (share := _share(control, "jawOpen")) > IS_JAW:
+            units[:, i] = _opened(units[:, i], JAW * share, amount)
     return units
+
+
+def _opened(units: np.ndarray, least: float, amount: np.ndarray) -> np.ndarray:
+    """Unit values (N,) of a jaw that is open by `least` where the tongue is out; as they are, below
+    rest too, where it is in."""
+    return np.maximum(units, amount * least + (1.0 - amount) * np.minimum(units, 0.0))
 
 
 def tongue_amount(face_track: FaceTrack, settings: RetargetSettings) -> np.ndarray:

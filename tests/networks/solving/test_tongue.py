@@ -80,3 +80,14 @@ def test_a_range_takes_its_own_frames():
     )  # fmt: skip
     made = with_tongue(rig, track, profile, settings)
     assert made.values[:, profile.names.index("tongueOut")].min() > 0.8
+
+
+@pytest.mark.parametrize("name", [p.name for p in sample_characters()])
+def test_what_goes_below_rest_stays_there_while_the_tongue_is_in(name):
+    profile = find_character(name)
+    seen = replace(synthetic.face_track(frames=20), mouth=readings((IN, 20)))
+    least = np.array([c.minimum for c in profile.controls], np.float32)
+    values = np.tile(least, (20, 1))
+    track = RigTrack(name, seen.times, profile.names, values, seen.state, seen.expression)
+    made = with_tongue(track, seen, profile, PLAIN)
+    assert np.allclose(made.values, values, atol=1e-6), "a lip's side that goes a little with a jaw"
