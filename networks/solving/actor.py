@@ -15,11 +15,10 @@ from .brows_seen import HEIGHTS, with_brows_seen
 from .coefficients import coefficient_relations
 from .contact import (
     LIDS_MEET,
-    LIDS_PART,
     LIDS_SHUT_GAP,
     deepen_blinks,
-    held_below,
     held_winks,
+    lids_shut,
     lips_bias,
     opening,
     parted,
@@ -255,7 +254,7 @@ def _lids(track: FaceTrack, moved: np.ndarray, neutral: np.ndarray, trust: float
     deep = np.stack([deepen_blinks(track.times, share) for share in shares], axis=1)
     return np.stack(
         [
-            opening(share, held_below(share, LIDS_MEET, LIDS_PART), LIDS_MEET)
+            opening(share, lids_shut(track.times, share), LIDS_MEET)
             for share in together(deep, winks).T
         ],
         axis=1,

@@ -14,6 +14,7 @@ import numpy as np
 from ..characters.profile import RigProfile, arkit_to_unit, to_unit
 from ..characters.response import LinearResponse, ResponseModel
 from ..settings import RetargetSettings
+from ..tracking.lost_frames import ramp
 from ..vocabulary import ARKIT_CHANNELS
 from .actor import TURNED, ActorRelations
 from .contact import BLINK_SECONDS
@@ -142,6 +143,9 @@ HEAVY, HEAVY_CALM = 0.6, 0.2
 """How much further than the actor's lids that are held half shut come down: large eyes stare
 through a scowl that narrows small ones to slits; the latter without a scowl, where lids that are
 lowered a little, or squeezed by a laugh, would look asleep."""
+SLITS, HELD_NARROW = 0.22, (0.4, 0.6)
+"""Share of the open eye as which lids are seen that are held so narrow, by shares that they are
+down, and don't touch: less is no slit but a shut eye, before lashes most of all."""
 SCOWL = 0.05
 """Eye distances by which inner brows are held down in a scowl."""
 WIDE = 0.4
@@ -178,6 +182,11 @@ class Geometry:
         put it. Lips and chin each follow the actor with errors of their own, and what one sees of a
         jaw behind them is the difference."""
         return self.response.with_sums(_chin_apart()[None])
+
+    @property
+    def ajar(self) -> np.ndarray:
+        """(2,) the gaps of the lids from which on something of the eye is seen."""
+        return np.maximum(self.lids, 0.0)
 
     @staticmethod
     def of(model: ResponseModel, profile: RigProfile) -> Geometry:
@@ -439,7 +448,9 @@ def heavier(times: np.ndarray, actor: ActorRelations) -> np.ndarray:
     held = np.clip(1.0 - slow(times, open_, FEELING_HERTZ), 0.0, 1.0)
     scowl = -slow(times, actor.moved[:, INNER_BROWS].mean(1), FEELING_HERTZ) / SCOWL
     heavy = HEAVY_CALM + (HEAVY - HEAVY_CALM) * np.clip(scowl, 0.0, 1.0)
-    return actor.lids * (1.0 - heavy[:, None] * held)
+    lids = actor.lids * (1.0 - heavy[:, None] * held)
+    slit = np.where(actor.lids > 0.0, SLITS * ramp(held, *HELD_NARROW), 0.0)
+    return np.maximum(lids, slit)
 
 
 def narrowed(times: np.ndarray, lids: np.ndarray) -> np.ndarray:
@@ -451,12 +462,14 @@ def narrowed(times: np.ndarray, lids: np.ndarray) -> np.ndarray:
 
 
 def _set_lids(values, weights, actor: ActorRelations, lids, geometry: Geometry) -> None:
-    """Gaps of the lids, between the character's own shut and open."""
+    """Gaps of the lids: the character's own where they are shut, and else as much of its open eye
+    as of the actor's."""
     rest = geometry.response.rest[LID_GAPS]
     room = np.maximum(geometry.high[LID_GAPS], 1e-3)
     wide = np.maximum(lids - 1.0, 0.0) * rest
     wide = room * np.tanh(wide / room)
-    values[:, LID_GAPS] = geometry.lids + np.minimum(lids, 1.0) * (rest - geometry.lids) + wide
     shut = actor.lids <= 0
+    seen = geometry.ajar + np.minimum(lids, 1.0) * (rest - geometry.ajar) + wide
+    values[:, LID_GAPS] = np.where(shut, geometry.lids, seen)
     for column, k in enumerate(LID_GAPS):
         weights[shut[:, column], k] *= TOUCH
