@@ -303,6 +303,7 @@ class LiveSolver:
             pursed=pursed(column("arkit")),
             lids=column("lids"),
             teeth=np.zeros(len(rows)),
+            bared=np.zeros(len(rows)),
             source=self.neutral.source,
         )
 
