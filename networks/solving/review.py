@@ -110,7 +110,7 @@ def shown_by(
     """
     values, rest = geometry.response.predict(units), geometry.response.rest
     scale = scales(actor, geometry, settings)
-    lids = (values[:, LID_GAPS] - geometry.ajar) / np.maximum(rest[LID_GAPS] - geometry.ajar, 1e-3)
+    lids = (values[:, LID_GAPS] - geometry.lids) / np.maximum(rest[LID_GAPS] - geometry.lids, 1e-3)
     brows = [INDEX[f"brow_height_{side}"] for side in SIDES]
     way = np.maximum(geometry.high[brows] - geometry.low[brows], 1e-2)
     off = (values[:, brows] - rest[brows] - actor.moved[:, brows] * scale[brows]) / way

@@ -183,11 +183,6 @@ class Geometry:
         jaw behind them is the difference."""
         return self.response.with_sums(_chin_apart()[None])
 
-    @property
-    def ajar(self) -> np.ndarray:
-        """(2,) the gaps of the lids from which on something of the eye is seen."""
-        return np.maximum(self.lids, 0.0)
-
     @staticmethod
     def of(model: ResponseModel, profile: RigProfile) -> Geometry:
         """Look at a character's response; `profile` is the one it was measured on."""
@@ -301,7 +296,8 @@ def targets_for(
     weights[:, FULL_AND_FORWARD] *= 1.0 + (ROUND - 1.0) * actor.pursed[:, None]
     weights[:, FULL] *= np.where(actor.lips_meet, THIN, 1.0)[:, None]
     _set_lips(values, weights, actor, geometry, scale)
-    _set_lids(values, weights, actor, narrowed(times, heavier(times, actor)), geometry)
+    lids = narrowed(times, heavier(times, actor))
+    _set_lids(values, weights, actor, lids, narrow(times, actor), geometry)
     can = np.maximum(geometry.high, -geometry.low) > 0.01 * sizes
     return Targets(values, weights * can)
 
@@ -444,13 +440,21 @@ def lip_openings(actor: ActorRelations, geometry: Geometry, scale: np.ndarray) -
 def heavier(times: np.ndarray, actor: ActorRelations) -> np.ndarray:
     """Shares of the open eye (N, 2), what is held half shut held further, most of all under brows
     that scowl; blinks as they are, and eyes between them: who blinks often isn't sleepy."""
-    open_ = without_dips(times, actor.lids, BLINK_SECONDS)
-    held = np.clip(1.0 - slow(times, open_, FEELING_HERTZ), 0.0, 1.0)
     scowl = -slow(times, actor.moved[:, INNER_BROWS].mean(1), FEELING_HERTZ) / SCOWL
     heavy = HEAVY_CALM + (HEAVY - HEAVY_CALM) * np.clip(scowl, 0.0, 1.0)
-    lids = actor.lids * (1.0 - heavy[:, None] * held)
-    slit = np.where(actor.lids > 0.0, SLITS * ramp(held, *HELD_NARROW), 0.0)
-    return np.maximum(lids, slit)
+    lids = actor.lids * (1.0 - heavy[:, None] * _lowered(times, actor))
+    return np.maximum(lids, np.where(actor.lids > 0.0, SLITS * narrow(times, actor), 0.0))
+
+
+def narrow(times: np.ndarray, actor: ActorRelations) -> np.ndarray:
+    """(N, 2) 0..1, how far the eyes are held as slits, or shut."""
+    return ramp(_lowered(times, actor), *HELD_NARROW)
+
+
+def _lowered(times: np.ndarray, actor: ActorRelations) -> np.ndarray:
+    """(N, 2) shares of the open eye by which lids are held down."""
+    open_ = without_dips(times, actor.lids, BLINK_SECONDS)
+    return np.clip(1.0 - slow(times, open_, FEELING_HERTZ), 0.0, 1.0)
 
 
 def narrowed(times: np.ndarray, lids: np.ndarray) -> np.ndarray:
@@ -461,15 +465,15 @@ def narrowed(times: np.ndarray, lids: np.ndarray) -> np.ndarray:
     return lids * (1.0 + WIDE * more) / (1.0 + more)
 
 
-def _set_lids(values, weights, actor: ActorRelations, lids, geometry: Geometry) -> None:
-    """Gaps of the lids: the character's own where they are shut, and else as much of its open eye
-    as of the actor's."""
+def _set_lids(values, weights, actor: ActorRelations, lids, slits, geometry: Geometry) -> None:
+    """Gaps of the lids, between the character's own shut and open; of eyes that are held as `slits`
+    (N, 2) between where something is first seen and open."""
     rest = geometry.response.rest[LID_GAPS]
     room = np.maximum(geometry.high[LID_GAPS], 1e-3)
     wide = np.maximum(lids - 1.0, 0.0) * rest
     wide = room * np.tanh(wide / room)
     shut = actor.lids <= 0
-    seen = geometry.ajar + np.minimum(lids, 1.0) * (rest - geometry.ajar) + wide
-    values[:, LID_GAPS] = np.where(shut, geometry.lids, seen)
+    least = geometry.lids + np.where(shut, 0.0, slits) * np.maximum(-geometry.lids, 0.0)
+    values[:, LID_GAPS] = least + np.minimum(lids, 1.0) * (rest - least) + wide
     for column, k in enumerate(LID_GAPS):
         weights[shut[:, column], k] *= TOUCH
