@@ -211,7 +211,7 @@ def relation_fit(
     stirred = stirred * np.clip(certain / STIRS, 0.0, 1.0) * (1.0 - sure(actor.trust) * opposed)
     emphasis = partial(emphasis_of, times, settings, stirred, 1.0 - rounded(times, actor))
     values = carried_on(times, values, geometry, felt, emphasis, certain, actor.trust)
-    values = with_resting_look(values, actor, geometry.response, settings)
+    values = with_resting_look(times, values, actor, geometry.response, settings)
     more = slow(times, felt - plain, FEELING_HERTZ)
     own = slow(times, aim.values, FEELING_HERTZ) - geometry.response.rest
     share = share_of_feeling(controls, emphasis, actor)
