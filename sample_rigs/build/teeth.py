@@ -64,6 +64,8 @@ def teeth_rows(head: StyledHead, mouth: Mouth, style: config.Mouth = PLAIN) -> l
         _move_sides(upper, "mouthSmile", (0.0, 0.0, -style.teeth_smile))
         _move_sides(lower, "mouthSmile", HIDDEN)
         upper.shapes["jawOpen"] = _ends(upper)
+    if style.teeth_bared:
+        _move_sides(upper, "mouthLowerDown", (0.0, 0.0, -style.teeth_bared))
     return [upper, lower]
 
 
