@@ -304,6 +304,7 @@ class LiveSolver:
             pursed=pursed(column("arkit")),
             lids=column("lids"),
             teeth=np.zeros(len(rows)),
+            bared=np.zeros(len(rows)),
             source=self.neutral.source,
             trust=self.neutral.trust,
             looks=self.neutral.source != NAMED,

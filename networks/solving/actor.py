@@ -15,11 +15,10 @@ from .brows_seen import HEIGHTS, with_brows_seen
 from .coefficients import coefficient_relations
 from .contact import (
     LIDS_MEET,
-    LIDS_PART,
     LIDS_SHUT_GAP,
     deepen_blinks,
-    held_below,
     held_winks,
+    lids_shut,
     lips_bias,
     opening,
     parted,
@@ -33,9 +32,18 @@ from .lips_seen import lips_seen, slit_seen
 from .lips_touch import touch_chance
 from .mouth_motion import MouthSeen, with_mouth_motion
 from .patches_seen import Seen
-from .relations import INDEX, LID_GAPS, LIP_GAPS, RELATIONS, actor_points, measure
+from .relations import (
+    INDEX,
+    JAW,
+    LID_GAPS,
+    LIP_GAPS,
+    LOWER_LIP,
+    RELATIONS,
+    actor_points,
+    measure,
+)
 from .smoothing import JUMP_UNITS, STRENGTH, slow, smooth
-from .teeth_seen import teeth_together
+from .teeth_seen import lower_row, teeth_together
 from .turned_faces import with_turned_faces
 
 JUMP = 0.012
@@ -69,9 +77,9 @@ class ActorRelations:
     0 exactly where lips touch; lips_meet (N,) bool. pursed (N,): 0..1, how round and forward the
     lips are said to be. lids (N, 2): share of the open eye, left and
     right, 0 exactly where lids touch. teeth (N,): 0..1, how far teeth fill what is seen between the
-    lips. source: for the user, where the neutral is from. trust: 0..1, how far that neutral was
-    seen and not guessed. looks: whether it may be a look of its own (see `resting_look`), which one
-    that the user named is not.
+    lips; bared (N,): likewise of the lower row. source: for the user, where the neutral is from.
+    trust: 0..1, how far that neutral was seen and not guessed. looks: whether it may be a look of
+    its own (see `resting_look`), which one that the user named is not.
     """
 
     moved: np.ndarray
@@ -84,13 +92,14 @@ class ActorRelations:
     pursed: np.ndarray
     lids: np.ndarray
     teeth: np.ndarray
+    bared: np.ndarray
     source: str
     trust: float = 1.0
     looks: bool = False
 
     def at(self, rows: np.ndarray) -> ActorRelations:
         """The same at some frames."""
-        of_frames = ("moved", "facing", "lip_gaps", "lips_meet", "pursed", "lids", "teeth")
+        of_frames = ("moved", "facing", "lip_gaps", "lips_meet", "pursed", "lids", "teeth", "bared")
         return replace(self, **{name: getattr(self, name)[rows] for name in of_frames})
 
 
@@ -138,6 +147,7 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
         pursed=_pursed(track, settings),
         lids=_lids(track, moved, neutral, found.trust),
         teeth=teeth,
+        bared=lower_row(teeth, moved[:, JAW] - moved[:, LOWER_LIP].mean(1)),
         source=found.source,
         trust=found.trust,
         looks=found.source != NAMED,
@@ -255,7 +265,7 @@ def _lids(track: FaceTrack, moved: np.ndarray, neutral: np.ndarray, trust: float
     deep = np.stack([deepen_blinks(track.times, share) for share in shares], axis=1)
     return np.stack(
         [
-            opening(share, held_below(share, LIDS_MEET, LIDS_PART), LIDS_MEET)
+            opening(share, lids_shut(track.times, share), LIDS_MEET)
             for share in together(deep, winks).T
         ],
         axis=1,

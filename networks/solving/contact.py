@@ -38,6 +38,9 @@ PURSED = (0.35, 0.75)
 """The tracker's coefficient for pursed lips at which they begin to be, and are."""
 LIDS_MEET, LIDS_PART = 0.12, 0.2
 """The same for lids, as shares of the open eye."""
+LIDS_SLIT = 0.15
+"""The second in eyes that are held so for longer than a blink: between looks down that shut them
+they are slits."""
 LIDS_SHUT_GAP = 0.008
 """Lid gap of closed lids as tracked, in eye distances."""
 ALIKE = 0.25
@@ -58,6 +61,16 @@ def held_below(values: np.ndarray, meet: float, part: float) -> np.ndarray:
     out = np.zeros(len(values), bool)
     for start, end in stretches(values < part):
         out[start:end] = values[start:end].min() < meet
+    return out
+
+
+def lids_shut(times: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """(N,) bool: frames in which lids touch, by shares of the open eye (N,)."""
+    out = np.zeros(len(shares), bool)
+    for start, end in stretches(shares < LIDS_PART):
+        long = times[end - 1] - times[start] > BLINK_SECONDS
+        part = LIDS_SLIT if long else LIDS_PART
+        out[start:end] = held_below(shares[start:end], LIDS_MEET, part)
     return out
 
 

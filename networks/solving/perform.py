@@ -13,7 +13,7 @@ from ..characters.response import ResponseModel, load_response
 from ..errors import InputError
 from ..settings import RetargetSettings
 from ..track import FaceTrack, RigTrack
-from ..tracking.lost_frames import fill_lost
+from ..tracking.lost_frames import fill_lost, ramp
 from .actor import ActorRelations, actor_relations
 from .actor_neutral import sure
 from .by_channels import calm_coefficients
@@ -65,6 +65,11 @@ SOUND = 0.45
 LOWERING = "mouthLowerDown"
 """What draws the lower lip off the upper one is used no further than said where they touch: with a
 shrug that shuts them again it would lower the chin, and bend the lips apart beside the middle."""
+DRAWN, BARED_HERTZ = 0.9, 3.0
+"""How far it is drawn off both rows of teeth that are seen together; and how quickly they come and
+go."""
+OPENED = (0.08, 0.2)
+"""Eye distances that lips are apart from which on there is room for that, and for all of it."""
 FILLING = ("Roll", "Puff")
 """What moves the lips' landmarks cheaply, and looks like something else: toothless, out of
 breath,"""
@@ -206,7 +211,7 @@ def relation_fit(
     stirred = stirred * np.clip(certain / STIRS, 0.0, 1.0) * (1.0 - sure(actor.trust) * opposed)
     emphasis = partial(emphasis_of, times, settings, stirred, 1.0 - rounded(times, actor))
     values = carried_on(times, values, geometry, felt, emphasis, certain, actor.trust)
-    values = with_resting_look(values, actor, geometry.response, settings)
+    values = with_resting_look(times, values, actor, geometry.response, settings)
     more = slow(times, felt - plain, FEELING_HERTZ)
     own = slow(times, aim.values, FEELING_HERTZ) - geometry.response.rest
     share = share_of_feeling(controls, emphasis, actor)
@@ -216,6 +221,8 @@ def relation_fit(
     prior = _shut_by_their_own(_unsquinted(times, prior, controls, actor), controls, actor)
     low, high = _limits(controls, values - geometry.response.rest, prior)
     high = _held_back(controls, prior, low, high, actor.lips_meet)
+    bared = actor.bared * ramp(actor.lip_gaps.mean(1), *OPENED)
+    low = _bared(controls, low, high, slow(times, bared, BARED_HERTZ))
     held = 1.0 - without_dips(times, 1.0 - actor.lips_meet, SOUND)
     touching = actor.lips_meet * (1.0 - (1.0 - PURSED_BEHIND) * actor.pursed)
     bound = bound_targets(values, aim.weights, geometry, touching, held)
@@ -236,6 +243,20 @@ def _held_back(
     own = np.clip(prior[:, drawn], low[:, drawn], high[:, drawn])
     high[:, drawn] = np.where(lips_meet[:, None], own, high[:, drawn])
     return high
+
+
+def _bared(
+    controls: list[Control], low: np.ndarray, high: np.ndarray, bared: np.ndarray
+) -> np.ndarray:
+    """The lower limits (N, C): what lowers the lower lip does so as far as both rows of teeth are
+    `bared` (N,). A jaw that opens the lips instead takes the lower row down behind its lip."""
+    share = np.outer(bared, [min(_lowers(c), 1.0) for c in controls])
+    return np.minimum(low + share * (DRAWN - low), high)
+
+
+def _lowers(control: Control) -> float:
+    """How far a control is one that lowers the lower lip."""
+    return max([0.0, *(w for n, w in control.channels.items() if n.startswith(LOWERING))])
 
 
 def _shut_by_their_own(

@@ -14,6 +14,7 @@ import numpy as np
 from ..characters.profile import RigProfile, arkit_to_unit, to_unit
 from ..characters.response import LinearResponse, ResponseModel
 from ..settings import RetargetSettings
+from ..tracking.lost_frames import ramp
 from ..vocabulary import ARKIT_CHANNELS
 from .actor import TURNED, ActorRelations
 from .contact import BLINK_SECONDS
@@ -142,6 +143,9 @@ HEAVY, HEAVY_CALM = 0.6, 0.2
 """How much further than the actor's lids that are held half shut come down: large eyes stare
 through a scowl that narrows small ones to slits; the latter without a scowl, where lids that are
 lowered a little, or squeezed by a laugh, would look asleep."""
+SLITS, HELD_NARROW = 0.22, (0.4, 0.6)
+"""Share of the open eye as which lids are seen that are held so narrow, by shares that they are
+down, and don't touch: less is no slit but a shut eye, before lashes most of all."""
 SCOWL = 0.05
 """Eye distances by which inner brows are held down in a scowl."""
 WIDE = 0.4
@@ -292,7 +296,8 @@ def targets_for(
     weights[:, FULL_AND_FORWARD] *= 1.0 + (ROUND - 1.0) * actor.pursed[:, None]
     weights[:, FULL] *= np.where(actor.lips_meet, THIN, 1.0)[:, None]
     _set_lips(values, weights, actor, geometry, scale)
-    _set_lids(values, weights, actor, narrowed(times, heavier(times, actor)), geometry)
+    lids = narrowed(times, heavier(times, actor))
+    _set_lids(values, weights, actor, lids, narrow(times, actor), geometry)
     can = np.maximum(geometry.high, -geometry.low) > 0.01 * sizes
     return Targets(values, weights * can)
 
@@ -435,11 +440,21 @@ def lip_openings(actor: ActorRelations, geometry: Geometry, scale: np.ndarray) -
 def heavier(times: np.ndarray, actor: ActorRelations) -> np.ndarray:
     """Shares of the open eye (N, 2), what is held half shut held further, most of all under brows
     that scowl; blinks as they are, and eyes between them: who blinks often isn't sleepy."""
-    open_ = without_dips(times, actor.lids, BLINK_SECONDS)
-    held = np.clip(1.0 - slow(times, open_, FEELING_HERTZ), 0.0, 1.0)
     scowl = -slow(times, actor.moved[:, INNER_BROWS].mean(1), FEELING_HERTZ) / SCOWL
     heavy = HEAVY_CALM + (HEAVY - HEAVY_CALM) * np.clip(scowl, 0.0, 1.0)
-    return actor.lids * (1.0 - heavy[:, None] * held)
+    lids = actor.lids * (1.0 - heavy[:, None] * _lowered(times, actor))
+    return np.maximum(lids, np.where(actor.lids > 0.0, SLITS * narrow(times, actor), 0.0))
+
+
+def narrow(times: np.ndarray, actor: ActorRelations) -> np.ndarray:
+    """(N, 2) 0..1, how far the eyes are held as slits, or shut."""
+    return ramp(_lowered(times, actor), *HELD_NARROW)
+
+
+def _lowered(times: np.ndarray, actor: ActorRelations) -> np.ndarray:
+    """(N, 2) shares of the open eye by which lids are held down."""
+    open_ = without_dips(times, actor.lids, BLINK_SECONDS)
+    return np.clip(1.0 - slow(times, open_, FEELING_HERTZ), 0.0, 1.0)
 
 
 def narrowed(times: np.ndarray, lids: np.ndarray) -> np.ndarray:
@@ -450,13 +465,15 @@ def narrowed(times: np.ndarray, lids: np.ndarray) -> np.ndarray:
     return lids * (1.0 + WIDE * more) / (1.0 + more)
 
 
-def _set_lids(values, weights, actor: ActorRelations, lids, geometry: Geometry) -> None:
-    """Gaps of the lids, between the character's own shut and open."""
+def _set_lids(values, weights, actor: ActorRelations, lids, slits, geometry: Geometry) -> None:
+    """Gaps of the lids, between the character's own shut and open; of eyes that are held as `slits`
+    (N, 2) between where something is first seen and open."""
     rest = geometry.response.rest[LID_GAPS]
     room = np.maximum(geometry.high[LID_GAPS], 1e-3)
     wide = np.maximum(lids - 1.0, 0.0) * rest
     wide = room * np.tanh(wide / room)
-    values[:, LID_GAPS] = geometry.lids + np.minimum(lids, 1.0) * (rest - geometry.lids) + wide
     shut = actor.lids <= 0
+    least = geometry.lids + np.where(shut, 0.0, slits) * np.maximum(-geometry.lids, 0.0)
+    values[:, LID_GAPS] = least + np.minimum(lids, 1.0) * (rest - least) + wide
     for column, k in enumerate(LID_GAPS):
         weights[shut[:, column], k] *= TOUCH

@@ -31,6 +31,10 @@ FULL, HOLLOW = 0.2, 0.45
 """Shares of the opening that are dark: up to the first it is full of teeth, from the second on it
 is an open mouth like any other."""
 
+DRAWN_FROM, DRAWN = 0.015, 0.04
+"""Eye distances by which a lower lip lies lower beside its chin than at rest from which on it may
+bare the lower row, and does: teeth move with the chin, and lips that a jaw opens hide that row."""
+
 
 def teeth_together(kept: KeptFaces, gap: np.ndarray) -> np.ndarray:
     """(N,) 0..1, how far teeth fill what is seen between the lips; 0 where lips are too near to
@@ -58,6 +62,13 @@ def teeth_together(kept: KeptFaces, gap: np.ndarray) -> np.ndarray:
     known[[i for i in seen if i not in inside]] = False
     between = np.interp(track.times, track.times[known], together[known])
     return np.where(gap > SEEN_OPEN, between, 0.0)
+
+
+def lower_row(together: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """(N,) 0..1, how far the lower row is bared as well as the upper one: teeth are `together`
+    (N,), see `teeth_together`, and the lower lip is `drawn` (N,) down off them, eye distances
+    beside the chin."""
+    return together * ramp(drawn, DRAWN_FROM, DRAWN)
 
 
 def _shares(pixels: np.ndarray, limit: float) -> tuple[float, float]:

@@ -79,7 +79,7 @@ class Mouth:
     teeth_smile: how far a smile brings the upper row of teeth down, metres: a drawn smile opens
         downwards, and what shows in it has to be teeth. The lower row then sinks behind its lip.
     teeth_bared: how far a lower lip that is drawn down brings the upper row down, metres: the rows
-        of a drawn mouth, which opens downwards, would else meet in its middle.
+        of a drawn mouth, which opens downwards, would else meet above its middle.
     teeth_tall: how tall the upper and the lower row are, relative to people's.
     sealed: whether the lips touch all along at rest.
     overlap: how far sealed lips lie over each other, metres.
@@ -176,7 +176,7 @@ READABLE = Mouth(
     dark=1.0,
     teeth_up=0.0014,
     teeth_smile=0.0038,
-    teeth_bared=0.0044,
+    teeth_bared=0.0016,
     teeth_tall=(1.75, 0.58),
     teeth_glow=0.2,
     teeth_shaded=True,

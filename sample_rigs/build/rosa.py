@@ -102,7 +102,7 @@ ROSA = CharacterConfig(
     # Her lips are full: they swell and press less, relative to their height, and lie on each other,
     # for sums of what bones do to them part them a little. Arched ones would shorten the way of the
     # bones beside their middle by a third.
-    mouth=replace(READABLE, press=0.6, pout=0.0035, overlap=0.0011, arched=0.0),
+    mouth=replace(READABLE, press=0.6, pout=0.0035, overlap=0.0011, arched=0.0, teeth_bared=0.0022),
     hair="braids",
     controls="rigify",
     iris_angle=31.0,

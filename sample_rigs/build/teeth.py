@@ -36,12 +36,12 @@ PARTED = {"mouthFunnel": 1.0, "mouthPucker": 0.6}
 PART = {"upper": (0.0, 0.009, 0.004), "lower": (0.0, 0.009, -0.006)}
 """Round lips are spoken with teeth apart: how far the rows draw back and part, metres."""
 BARED = {f"mouthLowerDown{side}": 0.5 for side in ("Left", "Right")}
-BARE = (0.0, -0.003, 0.0024)
+BARE = (0.0, -0.003, 0.0068)
 """Teeth that lips bare are together where the jaw is up: how far the lower row comes forward and up
-to the upper one, metres."""
-HIDDEN = (0.0, 0.002, -0.004)
+to the upper one, metres. It is more than people's, whose jaws hang less in a grin."""
+HIDDEN = (0.0, 0.0013, -0.0026)
 """How far back and down a smile that brings the upper row down moves the lower one, metres: a smile
-shows the upper row alone, down to the lower lip."""
+shows the upper row alone, down to the lower lip, unless that is drawn down as well."""
 ENDS = (0.005, 0.008)
 """How far in and back an open jaw draws the ends of the upper row, metres: it draws in the corners
 of a wide laugh, over which they would stand."""

@@ -128,11 +128,20 @@ def test_teeth_lie_in_the_lips_shadow(studio):
 
 
 def test_a_smile_shows_the_upper_teeth_down_to_the_lower_lip(studio):
-    smile = both_sides(mouthSmile=0.4, mouthUpperUp=0.45, mouthLowerDown=1.0)
+    smile = both_sides(mouthSmile=0.4, mouthUpperUp=0.45, mouthLowerDown=0.6)
     upper, dark, lower = seen_rows(studio, **smile)
     assert upper > 5.0
     assert lower < 0.15 * (upper + dark + lower)
     assert dark < 0.5
+
+
+def test_a_grin_whose_lower_lip_is_drawn_right_down_shows_both_rows(studio):
+    grin = both_sides(mouthSmile=0.5, mouthUpperUp=0.8, mouthLowerDown=0.9)
+    upper, dark, lower = seen_rows(studio, **grin, jawOpen=0.1)
+    whole = upper + dark + lower
+    assert upper > 0.5 * whole
+    assert lower > 0.08 * whole
+    assert dark < 0.15 * whole
 
 
 def test_bared_teeth_are_two_rows(studio):

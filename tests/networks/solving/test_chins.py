@@ -11,7 +11,15 @@ from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving import targets
 from exprgen.networks.solving.actor import actor_relations
 from exprgen.networks.solving.perform import solve_relations
-from exprgen.networks.solving.relations import INDEX, JAW, LIP_GAPS, LOWER_LIP, NAMES, WIDTH
+from exprgen.networks.solving.relations import (
+    INDEX,
+    JAW,
+    LID_GAPS,
+    LIP_GAPS,
+    LOWER_LIP,
+    NAMES,
+    WIDTH,
+)
 from exprgen.networks.solving.smoothing import slow, without_dips
 from exprgen.networks.solving.targets import (
     ASIDE,
@@ -156,6 +164,22 @@ def test_eyes_that_blink_often_are_not_heavy_and_those_under_a_scowl_are(mira):
     calm, scowling = (heavier(TIMES, replace(held, moved=m)) for m in (actor.moved, low))
     assert (calm < held.lids).all()
     assert (scowling < calm - 0.05).all()
+
+
+def test_eyes_that_are_held_narrow_are_slits_and_shut_ones_shut(mira):
+    actor = still_actor(mira)
+    shares = np.ones((FRAMES, 2))
+    shares[20:80] = 0.08
+    shares[40:60] = 0.0
+    shares[90:94] = 0.08  # a blink on its way
+    shown = heavier(TIMES, replace(actor, lids=shares))
+    assert (shown[40:60] == 0.0).all()
+    assert (shown[25:38] > 0.18).all()
+    assert (shown[90:94] <= shares[90:94]).all()
+    aim = targets.targets_for(TIMES, replace(actor, lids=shares), mira[2], STILL)
+    rest = mira[2].response.rest[LID_GAPS]
+    assert (aim.values[25:38][:, LID_GAPS] > 0.18 * rest).all()
+    assert aim.values[45, LID_GAPS] == pytest.approx(mira[2].lids)
 
 
 def test_eyes_held_wide_are_shown_less_so_and_blink_by_the_same_shares():

@@ -9,7 +9,7 @@ from exprgen.networks.characters.profile import arkit_to_unit, find_character, s
 from exprgen.networks.characters.response import LinearResponse, load_response
 from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving.actor import actor_relations, evened
-from exprgen.networks.solving.contact import deepen_blinks, held_below, opening
+from exprgen.networks.solving.contact import deepen_blinks, held_below, lids_shut, opening
 from exprgen.networks.solving.drawn_shapes import over_teeth, raising, smiling, wrinkling
 from exprgen.networks.solving.fit import Fit
 from exprgen.networks.solving.perform import performer, solve_relations
@@ -199,6 +199,18 @@ def test_contacts_have_a_margin_and_openings_no_step():
     assert list(shut) == [False, True, True, True, True, True, False]
     line = np.linspace(0, 0.2, 400)
     assert np.abs(np.diff(opening(line, line < 0.035, 0.035))).max() < 0.0015
+
+
+def test_lids_are_slits_between_looks_that_shut_them_and_in_a_blink_they_are_not():
+    times = np.arange(90) / 25
+    eyes = np.ones(90)
+    eyes[20:60] = 0.05
+    eyes[35:45] = 0.18
+    eyes[70:75] = (0.18, 0.05, 0.05, 0.05, 0.18)
+    shut = lids_shut(times, eyes)
+    assert not shut[35:45].any()
+    assert not shut[60:70].any()
+    assert shut[[*range(20, 35), *range(45, 60), *range(70, 75)]].all()
 
 
 def test_half_seen_blinks_are_carried_down_and_squints_are_not():

@@ -10,6 +10,7 @@ from exprgen.networks.characters.response import load_response
 from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving import contact
 from exprgen.networks.solving.actor import actor_relations
+from exprgen.networks.solving.drawn_shapes import CORNERS, CURVES
 from exprgen.networks.solving.people import people
 from exprgen.networks.solving.relations import INDEX, LID_GAPS
 from exprgen.networks.solving.resting_look import with_resting_look
@@ -49,7 +50,7 @@ def built(actor, **off):
 
 def look(actor, geometry, moved=0.0, settings=STILL):
     values = np.tile(geometry.response.rest + moved, (FRAMES, 1))
-    return (with_resting_look(values, actor, geometry.response, settings) - values)[45]
+    return (with_resting_look(TIMES, values, actor, geometry.response, settings) - values)[45]
 
 
 def test_a_neutral_that_was_named_or_guessed_has_no_look(calm, geometry):
@@ -62,6 +63,17 @@ def test_a_neutral_that_was_named_or_guessed_has_no_look(calm, geometry):
 def test_brows_and_mouths_keep_what_they_play(calm, geometry):
     others = np.delete(look(calm, geometry), [*LID_GAPS, *LOWER_LIDS])
     assert not others.any()
+
+
+def test_a_mouth_that_was_drawn_with_a_smile_is_straight_at_rest_and_smiles_as_before(calm):
+    anselm = find_character("anselm")
+    drawn = Geometry.of(load_response(anselm), anselm)
+    still = look(calm, drawn)
+    assert np.all((still[CURVES] < -0.03) & (still[CURVES] > -0.1))
+    np.testing.assert_allclose(still[CORNERS], still[CURVES])
+    smile = np.zeros_like(still)
+    smile[CURVES] = 0.1
+    assert not look(calm, drawn, smile)[CURVES].any()
 
 
 def test_what_differs_from_side_to_side_or_is_low_at_rest_is_a_build(calm, geometry):

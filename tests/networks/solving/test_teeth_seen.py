@@ -8,10 +8,15 @@ import pytest
 
 from exprgen.networks.characters.profile import find_character
 from exprgen.networks.characters.response import load_response
+from exprgen.networks.settings import RetargetSettings
+from exprgen.networks.solving.actor import actor_relations
 from exprgen.networks.solving.kept_faces import KeptFaces
+from exprgen.networks.solving.perform import _lowers, solve_relations
+from exprgen.networks.solving.relations import LIP_GAPS, relation_weights
 from exprgen.networks.solving.teeth_seen import (
     CHEEKS,
     LIPS_INSIDE,
+    lower_row,
     teeth_together,
 )
 from exprgen.networks.track import BRIDGED
@@ -94,3 +99,32 @@ def test_a_lost_frame_or_picture_parts_no_teeth_for_a_moment():
         assert (together(broken)[8:22] > 0.9).all()
     nothing = with_pictures(track, [whole[:200]] * FRAMES)
     assert not together(nothing).any()
+
+
+def test_the_lower_row_is_bared_where_the_lip_is_drawn_down_off_teeth_that_are_together():
+    together, drawn = np.array([1.0, 1.0, 0.0, 1.0]), np.array([0.06, 0.0, 0.06, -0.08])
+    assert lower_row(together, drawn) == pytest.approx([1.0, 0.0, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("name", ["mira", "tobi", "anselm", "rosa"])
+def test_lips_are_drawn_down_off_a_lower_row_and_open_as_far(name):
+    profile = find_character(name)
+    model = load_response(profile)
+    units = np.zeros((FRAMES, len(model.controls)))
+    controls = [profile.control(n) for n in model.controls]
+    for column, control in enumerate(controls):
+        if any(n.startswith(("mouthSmile", "jawOpen")) for n in control.channels):
+            units[FRAMES // 2 :, column] = 0.6
+    track = acted.worn(model, units)
+    settings = RetargetSettings(emphasis=0.0)
+    actor = replace(actor_relations(track, settings), bared=np.zeros(FRAMES))
+    none = np.zeros_like(units)
+    lowers = [_lowers(control) > 0.9 for control in controls]
+    shown, gaps = [], []
+    for bared in (0.0, 1.0):
+        own = replace(actor, bared=np.full(FRAMES, bared))
+        solved = solve_relations(track.times, own, profile, model, none, none, settings)
+        shown.append(solved[-5:][:, lowers].mean())
+        gaps.append(model.through(relation_weights()).predict(solved)[-5:][:, LIP_GAPS].mean())
+    assert shown[1] > max(0.3, shown[0] + 0.1)
+    assert gaps[1] == pytest.approx(gaps[0], rel=0.25)
