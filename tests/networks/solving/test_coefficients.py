@@ -115,7 +115,7 @@ def test_a_take_that_was_broken_off_in_a_row_is_kept_as_far_as_it_goes(take, tmp
     told = []
     done = analyse(request, told.append, threading.Event())
     assert done.partial
-    assert done.reason == told[0]["text"] == "take.csv: its last row is cut short"
+    assert done.reason == told[0]["text"] == f"{path}: its last row is cut short"
     assert FaceTrack.load(done.track).meta["partial"] is True
 
 
