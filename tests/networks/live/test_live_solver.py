@@ -286,7 +286,7 @@ def test_lids_at_rest_are_shown_as_in_a_clip(named, share, monkeypatch):
     for looks in (True, False):
         with monkeypatch.context() as patch:
             if not looks:
-                patch.setattr(perform, "with_resting_look", lambda values, *others: values)
+                patch.setattr(perform, "with_resting_look", lambda times, values, *others: values)
             solver = LiveSolver([find_character("tobi")], RetargetSettings())
             frames = frames_of(track)
             solver.calibrate(frames[:50], named=named)
