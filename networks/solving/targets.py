@@ -296,8 +296,9 @@ def targets_for(
     weights[:, FULL_AND_FORWARD] *= 1.0 + (ROUND - 1.0) * actor.pursed[:, None]
     weights[:, FULL] *= np.where(actor.lips_meet, THIN, 1.0)[:, None]
     _set_lips(values, weights, actor, geometry, scale)
-    lids = narrowed(times, heavier(times, actor))
-    _set_lids(values, weights, actor, lids, narrow(times, actor), geometry)
+    held = held_down(times, actor)
+    lids = narrowed(times, heavier(times, actor, held))
+    _set_lids(values, weights, actor, lids, _narrow(held), geometry)
     can = np.maximum(geometry.high, -geometry.low) > 0.01 * sizes
     return Targets(values, weights * can)
 
@@ -437,24 +438,25 @@ def lip_openings(actor: ActorRelations, geometry: Geometry, scale: np.ndarray) -
     return _eased(actor.lip_gaps * scale[LIP_GAPS], -room, room)
 
 
-def heavier(times: np.ndarray, actor: ActorRelations) -> np.ndarray:
-    """Shares of the open eye (N, 2), what is held half shut held further, most of all under brows
-    that scowl; blinks as they are, and eyes between them: who blinks often isn't sleepy."""
+def heavier(times: np.ndarray, actor: ActorRelations, held: np.ndarray) -> np.ndarray:
+    """Shares of the open eye (N, 2), what is `held_down` (N, 2) half held further, most of all
+    under brows that scowl; blinks as they are, and eyes between them: who blinks often isn't
+    sleepy."""
     scowl = -slow(times, actor.moved[:, INNER_BROWS].mean(1), FEELING_HERTZ) / SCOWL
     heavy = HEAVY_CALM + (HEAVY - HEAVY_CALM) * np.clip(scowl, 0.0, 1.0)
-    lids = actor.lids * (1.0 - heavy[:, None] * _lowered(times, actor))
-    return np.maximum(lids, np.where(actor.lids > 0.0, SLITS * narrow(times, actor), 0.0))
+    lids = actor.lids * (1.0 - heavy[:, None] * held)
+    return np.maximum(lids, np.where(actor.lids > 0.0, SLITS * _narrow(held), 0.0))
 
 
-def narrow(times: np.ndarray, actor: ActorRelations) -> np.ndarray:
-    """(N, 2) 0..1, how far the eyes are held as slits, or shut."""
-    return ramp(_lowered(times, actor), *HELD_NARROW)
-
-
-def _lowered(times: np.ndarray, actor: ActorRelations) -> np.ndarray:
+def held_down(times: np.ndarray, actor: ActorRelations) -> np.ndarray:
     """(N, 2) shares of the open eye by which lids are held down."""
     open_ = without_dips(times, actor.lids, BLINK_SECONDS)
     return np.clip(1.0 - slow(times, open_, FEELING_HERTZ), 0.0, 1.0)
+
+
+def _narrow(held: np.ndarray) -> np.ndarray:
+    """(N, 2) 0..1, how far eyes whose lids are `held_down` are held as slits, or shut."""
+    return ramp(held, *HELD_NARROW)
 
 
 def narrowed(times: np.ndarray, lids: np.ndarray) -> np.ndarray:

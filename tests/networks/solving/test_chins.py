@@ -28,6 +28,7 @@ from exprgen.networks.solving.targets import (
     _centred,
     bound_targets,
     heavier,
+    held_down,
     narrowed,
 )
 from exprgen.networks.solving.told_shapes import _opened_downwards
@@ -151,17 +152,22 @@ def test_a_jaw_hangs_behind_lips_that_touch_for_a_sound(mira, monkeypatch):
     assert apart[said].max() < 0.01
 
 
+def shown_lids(actor):
+    """(N, 2) shares of the open eye, what is held half shut held further."""
+    return heavier(TIMES, actor, held_down(TIMES, actor))
+
+
 def test_eyes_that_blink_often_are_not_heavy_and_those_under_a_scowl_are(mira):
     actor = still_actor(mira)
     open_ = np.ones((FRAMES, 2))
     for start in range(5, FRAMES, 12):
         open_[start : start + 4] = 0.0
     assert without_dips(TIMES, open_, 0.5).min() == 1.0
-    assert np.array_equal(heavier(TIMES, replace(actor, lids=open_)), open_)
+    assert np.array_equal(shown_lids(replace(actor, lids=open_)), open_)
     held = replace(actor, lids=np.full((FRAMES, 2), 0.6))
     low = actor.moved.copy()
     low[:, INNER_BROWS] -= 0.06
-    calm, scowling = (heavier(TIMES, replace(held, moved=m)) for m in (actor.moved, low))
+    calm, scowling = (shown_lids(replace(held, moved=m)) for m in (actor.moved, low))
     assert (calm < held.lids).all()
     assert (scowling < calm - 0.05).all()
 
@@ -172,7 +178,7 @@ def test_eyes_that_are_held_narrow_are_slits_and_shut_ones_shut(mira):
     shares[20:80] = 0.08
     shares[40:60] = 0.0
     shares[90:94] = 0.08  # a blink on its way
-    shown = heavier(TIMES, replace(actor, lids=shares))
+    shown = shown_lids(replace(actor, lids=shares))
     assert (shown[40:60] == 0.0).all()
     assert (shown[25:38] > 0.18).all()
     assert (shown[90:94] <= shares[90:94]).all()
