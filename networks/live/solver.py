@@ -42,7 +42,7 @@ from ..solving.head_and_gaze import JUMP_BLINK, JUMP_GAZE, JUMP_HEAD, glances, h
 from ..solving.neutral import subtract_neutral
 from ..solving.perform import plain_prior, relation_fit
 from ..solving.relations import LID_GAPS, LIP_GAPS, RELATIONS
-from ..solving.shown_feeling import certainty, told_by_landmarks
+from ..solving.shown_feeling import GLAD, TOLD, certainty, told_by_landmarks
 from ..solving.smoothing import JUMP_UNITS, STRENGTH, slow
 from ..solving.targets import Geometry
 from ..solving.tongue import has_tongue, put_out
@@ -392,7 +392,8 @@ class LiveSolver:
         actor, arkit = smiling(times, actor, arkit, expression)
         actor, arkit = wrinkling(times, raising(times, actor, expression), arkit, expression)
         plain = plain_prior(tuple(controls), felt, arkit)
-        reading = certainty(times, expression), told_by_landmarks(times, expression)
+        told = (told_by_landmarks(times, expression, (), which) for which in (TOLD, GLAD))
+        reading = certainty(times, expression), *told
         fit: Fit = relation_fit(
             times, actor, part.geometry, controls, plain, felt, self.settings, *reading
         ).last()

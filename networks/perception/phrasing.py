@@ -45,6 +45,9 @@ ENDS = 0.5 * CHANGE
 """Log odds by which it ends with one: less, since many clips are cut while something is felt."""
 SURER = 2.0
 """Exponent on the mean of a phrase's readings: many looks are surer than one."""
+PASSING = 1.5
+"""Seconds below which calm between two feelings is none to show: who cries and then laughs does not
+come to rest in between, and a hand before the mouth looks calm."""
 DOUBT = 0.05
 """Share of a phrase's reading that is even over all expressions: a phrase may be wrong as a whole.
 On talkers the chances of phrases fit what is true best so."""
@@ -76,6 +79,28 @@ def felt(track: FaceTrack, words: tuple[Overruling, ...] = ()) -> FaceTrack:
     phrases = overruled(phrases, words)
     curve = phrase_curve(track.times, phrases).astype(np.float32)
     return replace(track, expression=curve, readings=track.momentary, phrases=phrases)
+
+
+def through_calm(track: FaceTrack) -> FaceTrack:
+    """A clip's track whose `expression` goes on with a feeling through calm that only passes, until
+    the next one begins; its phrases stay. Calm that a person has named stays calm."""
+    if not track.phrases:
+        return track
+    phrases = list(track.phrases)
+    for i, (before, calm, after) in enumerate(zip(phrases, phrases[1:], phrases[2:], strict=False)):
+        if _passes(calm) and not (_is_calm(before) or _is_calm(after)):
+            phrases[i + 1] = replace(calm, reading=before.reading)
+    if phrases == list(track.phrases):
+        return track
+    return replace(track, expression=phrase_curve(track.times, phrases).astype(np.float32))
+
+
+def _passes(phrase: Phrase) -> bool:
+    return _is_calm(phrase) and phrase.seconds < PASSING and not phrase.by_hand
+
+
+def _is_calm(phrase: Phrase) -> bool:
+    return phrase.expression == EXPRESSIONS[NEUTRAL]
 
 
 def find_phrases(times: np.ndarray, readings: np.ndarray, found: np.ndarray) -> tuple[Phrase, ...]:

@@ -24,12 +24,14 @@ from .fit import Fit
 from .relations import INDEX, WIDTH
 from .resting_look import with_resting_look
 from .shown_feeling import (
+    GLAD,
     STIRS,
     along,
     carried_on,
     certainty,
     emphasis_of,
     opposed_by_brows,
+    room_to_smile,
     share_of_feeling,
     shown_share,
     told_by_landmarks,
@@ -135,7 +137,7 @@ def with_relations(
     plain = plain_prior(controls, felt, arkit)
     times, said = track.times, track.expression
     told = told_by_landmarks(times, said, settings.phrases)
-    read = certainty(times, said), told
+    read = certainty(times, said), told, told_by_landmarks(times, said, settings.phrases, GLAD)
     units = solve_relations(times, actor, profile, model, plain, felt, settings, *read)
     values = np.array(track.values, np.float32)
     values[:, columns] = from_unit(controls, units)
@@ -170,6 +172,7 @@ def solve_relations(
     settings: RetargetSettings,
     certain: np.ndarray | float = 0.0,
     told: np.ndarray | float = 0.0,
+    glad: np.ndarray | float = 0.0,
 ) -> np.ndarray:
     """Unit values (N, C) of `model.controls` with which the character does what the actor does.
 
@@ -179,11 +182,12 @@ def solve_relations(
             free it is the first, with the second's slow part as far as the emphasis goes. The
             controls of the eyes are taken from `felt` as they are.
         certain: (N,) 0..1, how certainly that expression is read; 0: there is nothing to emphasise.
-        told: (N,) 0..1, how far it is one that landmarks tell (`TOLD`).
+        told: (N,) 0..1, how far it is one that landmarks tell (`TOLD`). glad: likewise, how far it
+            is joy.
     """
     geometry = Geometry.of(model, profile)
     controls = [profile.control(n) for n in model.controls]
-    fit = relation_fit(times, actor, geometry, controls, plain, felt, settings, certain, told)
+    fit = relation_fit(times, actor, geometry, controls, plain, felt, settings, certain, told, glad)
     return fit.solve()
 
 
@@ -197,6 +201,7 @@ def relation_fit(
     settings: RetargetSettings,
     certain: np.ndarray | float = 0.0,
     told: np.ndarray | float = 0.0,
+    glad: np.ndarray | float = 0.0,
 ) -> Fit:
     """What `solve_relations` solves; `controls` are the response's, `geometry` is made of it."""
     certain = np.broadcast_to(certain, len(times))
@@ -209,7 +214,9 @@ def relation_fit(
     stirred = 1.0 - doubt * (1.0 - shown_share(times, values, geometry, felt))
     opposed = opposed_by_brows(times, values, geometry, felt)
     stirred = stirred * np.clip(certain / STIRS, 0.0, 1.0) * (1.0 - sure(actor.trust) * opposed)
-    emphasis = partial(emphasis_of, times, settings, stirred, 1.0 - rounded(times, actor))
+    glad = np.broadcast_to(glad, len(times))
+    stirred = stirred * (1.0 - glad * (1.0 - room_to_smile(times, actor.moved)))
+    emphasis = partial(emphasis_of, times, settings, stirred, 1.0 - rounded(times, actor), glad)
     values = carried_on(times, values, geometry, felt, emphasis, certain, actor.trust)
     values = with_resting_look(times, values, actor, geometry.response, settings)
     more = slow(times, felt - plain, FEELING_HERTZ)

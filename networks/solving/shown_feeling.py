@@ -10,9 +10,10 @@ import numpy as np
 from ..characters.profile import Control
 from ..phrases import Overruling
 from ..settings import RetargetSettings
+from ..tracking.lost_frames import ramp
 from ..vocabulary import EXPRESSIONS, NEUTRAL
 from .actor import ActorRelations
-from .relations import RELATIONS
+from .relations import INDEX, RELATIONS, SIDES, WIDTH
 from .smoothing import FEELING_HERTZ, slow
 from .targets import INNER_BROWS, Geometry, kind_of
 
@@ -29,6 +30,11 @@ STIRS = 0.25
 TOLD = [EXPRESSIONS.index(name) for name in ("joy", "surprise")]
 """Feelings that a face's landmarks tell by themselves: how little is shown of them is how little is
 felt. A crying mouth is drawn wide like a smile, and a scowl lies in what no landmark sees."""
+GLAD = [EXPRESSIONS.index("joy")]
+FULL_SMILE = (0.19, 0.27)
+"""Eye distances by which an actor's mouth is held wide and its corners over its middle, together,
+from which on a smile has less room for more, and none: on top of a full laugh emphasis draws the
+corners into a V and shuts the eyes."""
 SPEAKING = ("mouth", "jaw")
 """Regions that speech moves."""
 PARTING = ("mouthUpperUp", "mouthLowerDown")
@@ -51,14 +57,28 @@ sneer or a raised brow means nothing of the side that stays as it is."""
 OPPOSED = 3.0
 """Factor on how far a change of a control goes against the actor: a third of it is enough to leave
 the change out."""
+BENT = [INDEX[f"mouth_bend_{side}"] for side in SIDES]
 AGAINST = {"mouth_bend": 1.0, "mouth_corner": 1.0, "brow": 1.0}
 """Region, or name without side -> how far the slow part of a relation may then be turned."""
 FIRM = 0.04
 """Eye distances by which brows are held from which on they are not turned, as far as the actor's
 neutral was seen: a scowl is the actor's own, whatever is read."""
+UNTURNED, UNTURNED_SHARE = (0.02, 0.06), 0.75
+"""Eye distances by which corners are held from which on, and from which on wholly, emphasis brings
+them back to rest and leaves out so much of what is beyond: a wince of tears is a straight mouth,
+not the opposite of what the actor does."""
 CONTRADICTS = 0.6
 """Share of an emphasised pose that brows leave out which are so firmly held the other way."""
 BROWS = np.array([r.region == "brow" for r in RELATIONS.values()])
+CORNERS = np.array([kind_of(name) in ("mouth_corner", "mouth_bend") for name in RELATIONS])
+BROW_PLACES = [
+    (
+        [INDEX[f"brow_{place}_{side}"] for place in ("inner", "middle", "outer")],
+        [INDEX[f"brow_{place}_{side}"] for place in ("inner", "middle", "outer", "height")],
+    )
+    for side in SIDES
+]
+"""Of each side the relations that are a brow's height together, and all that go with it."""
 FEELING = {"brow": 1.0, "eye": 0.5, "nose": 1.0, "cheek": 0.7, "mouth": 0.5, "jaw": 0.2}
 """Region -> how far the slow part of what the relations leave free is the emphasised pose's."""
 FEELING_SHOWN = {"brow": 0.8, "nose": 0.5, "cheek": 0.5, "mouth_width": 0.25, "mouth_bend": 0.5}
@@ -71,14 +91,24 @@ def emphasis_of(
     settings: RetargetSettings,
     stirred: np.ndarray,
     free: np.ndarray,
+    glad: np.ndarray,
     regions: Sequence[str],
 ) -> np.ndarray:
     """(N, R) the emphasis of regions: none where nothing is felt, since a calm face has no pose to
     be drawn to but the network's guess, and little where little of it is shown (`stirred`, (N,));
-    of mouth and jaw as far as speech leaves them `free`."""
+    of mouth and jaw as far as speech leaves them `free`. Brows take nothing of what is `glad` (N,):
+    a smile is the mouth's and the cheeks' (FACS: AU 6 and 12), and key poses add brows to it."""
     amount = settings.emphasis_at(times, regions) * stirred[:, None]
     amount[:, [r in SPEAKING for r in regions]] *= free[:, None]
+    amount[:, [r == "brow" for r in regions]] *= 1.0 - glad[:, None]
     return amount
+
+
+def room_to_smile(times: np.ndarray, moved: np.ndarray) -> np.ndarray:
+    """(N,) 1..0 how much room an actor's own smile leaves for more; moved (N, K): see
+    `ActorRelations`."""
+    held = slow(times, moved[:, WIDTH] + moved[:, BENT].mean(1), FEELING_HERTZ)
+    return 1.0 - ramp(held, *FULL_SMILE)
 
 
 def shown_share(
@@ -158,8 +188,9 @@ def carried_on(
 
     Onwards: where the pose shows more of what the actor does, in the same direction; where the
     actor does nothing, or the other way, only as far as the feeling is `certain` (N,), 0..1, and
-    brows that the actor holds not at all as far as his neutral can be trusted (`trust`, 0..1).
-    Quick motion is never touched.
+    brows that the actor holds not at all as far as his neutral can be trusted (`trust`, 0..1);
+    corners that are held hardly further than to rest. Brows as a whole rise only with the actor's:
+    their slant is the feeling's, their height his. Quick motion is never touched.
     """
     amount = emphasis([r.region for r in RELATIONS.values()])
     rest = geometry.response.rest
@@ -169,7 +200,26 @@ def carried_on(
     shown = _shares(FEELING_SHOWN) * np.maximum(onwards, 0.0)
     firm = trust * BROWS * np.clip(np.abs(own) / FIRM, 0.0, 1.0)
     against = certain[:, None] * (1.0 - firm) * _shares(AGAINST)
-    return values + amount * np.maximum(shown, against) * more
+    step = amount * np.maximum(shown, against) * more
+    return values + _unraised(_unturned(step, own), own, firm)
+
+
+def _unturned(step: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Steps (N, K) from where relations are held (N, K, from rest) that take corners hardly
+    further than back to rest."""
+    turned = np.where(step * own < 0.0, np.maximum(np.abs(step) - np.abs(own), 0.0), 0.0)
+    return step + UNTURNED_SHARE * CORNERS * ramp(np.abs(own), *UNTURNED) * np.sign(own) * turned
+
+
+def _unraised(step: np.ndarray, own: np.ndarray, firm: np.ndarray) -> np.ndarray:
+    """Such steps without the rise of whole brows that are not held raised; those that are `firm`
+    (N, K), 0..1, are left as they are."""
+    out = step.copy()
+    for places, whole in BROW_PLACES:
+        rise = np.maximum(step[:, places].mean(1), 0.0)
+        raised = np.clip(own[:, places].mean(1) / FIRM, 0.0, 1.0)
+        out[:, whole] -= ((1.0 - raised) * rise)[:, None] * (1.0 - firm[:, whole])
+    return out
 
 
 def _shares(of: dict[str, float]) -> np.ndarray:
@@ -204,13 +254,16 @@ def certainty(times: np.ndarray, expression: np.ndarray) -> np.ndarray:
 
 
 def told_by_landmarks(
-    times: np.ndarray, expression: np.ndarray, words: Sequence[Overruling] = ()
+    times: np.ndarray,
+    expression: np.ndarray,
+    words: Sequence[Overruling] = (),
+    which: Sequence[int] = TOLD,
 ) -> np.ndarray:
-    """(N,) 0..1 how far what is felt, by probabilities (N, 7), is something that landmarks tell;
-    where a person has said what is felt (`words`), nothing is to be told by them."""
+    """(N,) 0..1 how far what is felt, by probabilities (N, 7), is one of `which`, which landmarks
+    tell; where a person has said what is felt (`words`), nothing is to be told by them."""
     held = slow(times, expression, FEELING_HERTZ)
     felt = np.delete(held, NEUTRAL, axis=1).sum(1)
     own = np.ones(len(times))
     for start, end, _ in words:
         own[(times >= start) & (times <= end)] = 0.0
-    return slow(times, own) * held[:, TOLD].sum(1) / np.maximum(felt, 1e-6)
+    return slow(times, own) * held[:, which].sum(1) / np.maximum(felt, 1e-6)

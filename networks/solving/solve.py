@@ -20,7 +20,7 @@ from ..perception.needed_weights import (
     load_mapping,
     load_runner,
 )
-from ..perception.phrasing import felt
+from ..perception.phrasing import felt, through_calm
 from ..phrases import Overruling
 from ..progress import Emit, Progress
 from ..settings import RetargetSettings
@@ -61,6 +61,7 @@ def solve(
     face_track = felt(face_track, settings.phrases)
     _tell_unheard(face_track, settings.phrases, emit)
     _tell_unreached(face_track, settings.emphasis_spans, emit)
+    face_track = through_calm(face_track)
     # Told before the work is done.
     followers = [_follower(face_track, primary, p) for p in secondaries]
     units = primary_units(face_track, primary, emit)
