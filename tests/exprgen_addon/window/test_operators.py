@@ -957,3 +957,13 @@ def test_emphasis_is_keyed_over_the_shot(house):
     both = retarget_settings(settings).emphasis_at(times, ["mouth", "nose", "gaze"])
     np.testing.assert_allclose(both[:, 0], 0.1)
     np.testing.assert_allclose(both[:, 2], amounts)
+    for frame, value in ((1, 0.0), (13, 0.6)):
+        settings.emphasis_mouth = value
+        scene.keyframe_insert("exprgen.emphasis_mouth", frame=frame)
+    all_three = retarget_settings(settings).emphasis_at(times, ["mouth", "brow", "gaze"])
+    assert (all_three[0, 0], all_three[-1, 0]) == pytest.approx((0.0, 0.6))
+    np.testing.assert_allclose(all_three[:, 1], settings.emphasis_brows)
+    np.testing.assert_allclose(all_three[:, 2], amounts)
+    settings.own_emphasis = False
+    unused = retarget_settings(settings).emphasis_at(times, ["mouth"])[:, 0]
+    np.testing.assert_allclose(unused, amounts)
