@@ -42,7 +42,8 @@ class RetargetSettings:
         leave free.
     emphasis_parts: part of EMPHASIS_PARTS -> its own emphasis.
     emphasis_spans: (start, end, emphasis) in seconds; over all parts, the later over the earlier.
-    emphasis_curve: (time, emphasis) samples, in order of time, instead of the one number.
+    emphasis_curve: (time, emphasis) samples, in order of time, instead of the one number;
+        emphasis_part_curves: part -> such samples, instead of the part's own.
     phrases: (start, end, weights) in seconds: what is felt there by a person's word, as weights of
         EXPRESSIONS, instead of what was read (see phrases.py); in a clip alone.
     articulation: 0.5..1.5, factor on how far the actor's mouth and jaw open and round in a clip;
@@ -61,6 +62,7 @@ class RetargetSettings:
     emphasis_parts: dict[str, float] = field(default_factory=dict)
     emphasis_spans: tuple[tuple[float, float, float], ...] = ()
     emphasis_curve: tuple[tuple[float, float], ...] = ()
+    emphasis_part_curves: dict[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     phrases: tuple[Overruling, ...] = ()
     articulation: float = 1.3
     actor: str = ""
@@ -109,7 +111,8 @@ class RetargetSettings:
             )
 
     def _check_emphasis(self) -> None:
-        unknown = set(self.emphasis_parts) - set(EMPHASIS_PARTS)
+        named = {*self.emphasis_parts, *self.emphasis_part_curves}
+        unknown = named - set(EMPHASIS_PARTS)
         if unknown:
             raise UsageError(
                 f"unknown part {min(unknown)!r} of emphasis",
@@ -121,11 +124,13 @@ class RetargetSettings:
                     f"the span {start:g}:{end:g} of emphasis is empty",
                     fix="end must be after start",
                 )
-        times = [t for t, _ in self.emphasis_curve]
-        if times != sorted(set(times)):
-            raise UsageError("the curve of emphasis runs backwards", fix="sort it by time")
+        curves = (self.emphasis_curve, *self.emphasis_part_curves.values())
+        for curve in curves:
+            times = [t for t, _ in curve]
+            if times != sorted(set(times)):
+                raise UsageError("the curve of emphasis runs backwards", fix="sort it by time")
         amounts = [*self.emphasis_parts.values(), *(v for *_, v in self.emphasis_spans)]
-        amounts += [v for _, v in self.emphasis_curve]
+        amounts += [v for curve in curves for _, v in curve]
         if not all(0.0 <= v <= 1.0 for v in amounts):
             raise UsageError("emphasis must lie in 0..1", fix="give numbers from 0 to 1")
 
@@ -147,10 +152,12 @@ class RetargetSettings:
         whole = np.full(len(times), self.emphasis, float)
         if self.emphasis_curve:
             whole = np.interp(times, *np.transpose(self.emphasis_curve))
-        of = {region: part for part, own in EMPHASIS_PARTS.items() for region in own}
-        parts = [self.emphasis_parts.get(of.get(region, "")) for region in regions]
-        each = [whole if p is None else np.full(len(times), p, float) for p in parts]
-        out = np.stack(each, axis=1)
+        of = {region: part for part, its in EMPHASIS_PARTS.items() for region in its}
+        own = {part: np.full(len(times), x, float) for part, x in self.emphasis_parts.items()}
+        for part, curve in self.emphasis_part_curves.items():
+            if curve:
+                own[part] = np.interp(times, *np.transpose(curve))
+        out = np.stack([own.get(of.get(region, ""), whole) for region in regions], axis=1)
         for start, end, value in self.emphasis_spans:
             inside = np.minimum(times - start, end - times) / SPAN_EDGE + 0.5
             share = np.clip(inside, 0.0, 1.0)[:, None]

@@ -72,6 +72,8 @@ def write_take_files(
     result["keys"], result["curves"] = take.report.keys, take.report.curves
     result["keyed_frames"] = [take.report.first, take.report.last]
     result["sound"] = take.sound
+    if neutral := tracks[0].meta.get("neutral"):
+        result["neutral"] = neutral
     seconds = result.setdefault("seconds", {})
     seconds["keying"] = round(take.report.seconds, 4)
     seconds["blend"] = round(time.monotonic() - began_blender, 2)
@@ -188,6 +190,8 @@ def _take_text(result: dict) -> str:
         f"keyed {names}: {result['keys']} keys, "
         f"frames {first:g} to {last:g} at {result['fps']:g} fps"
     )
+    if "neutral" in result:
+        lines.append(f"neutral: {result['neutral']}")
     if "pictures" in result:
         lines.append(f"{result['pictures']} pictures in {result['render']}")
     return "\n".join([*lines, result["out"], *filter(None, [result.get("preview")])])

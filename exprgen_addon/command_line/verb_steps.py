@@ -88,18 +88,28 @@ def analysis_request(args: argparse.Namespace, out: Path, profiles: list) -> dic
     }
 
 
+def measure_changed(profiles: Sequence[RigProfile], console: Console) -> list[str]:
+    """Measure the response of each character whose geometry is not known, or has changed; what
+    stands in the way of each is said, and returned."""
+    from ..studio.response import ensure_response
+
+    notes = []
+    for profile in profiles:
+        counter = console.counter(f"poses of {profile.name}")
+        notes.append(ensure_response(profile, counter, lambda: console.interrupted))
+        if notes[-1]:
+            console.say(f"warning: {notes[-1]}")
+    return notes
+
+
 def solve_tracks(worker, track, profiles, settings, folder: Path, console: Console) -> list:
     """Have the worker solve a face track; the tracks, in the order of the profiles.
 
     A character whose geometry is not known, or has changed, is measured first.
     """
     from ...networks.track import RigTrack
-    from ..studio.response import ensure_response
 
-    for profile in profiles:
-        note = ensure_response(profile, console.counter(f"poses of {profile.name}"))
-        if note:
-            console.say(f"warning: {note}")
+    measure_changed(profiles, console)
     request = {
         "track": str(Path(track).resolve()),
         "primary": str(profiles[0].path),

@@ -13,15 +13,17 @@ from .jobs import Messages
 @dataclass(frozen=True)
 class Link:
     """One job of a chain. label: its stage, for a person; "" for the stages that it tells itself;
-    begin: starts it."""
+    begin: starts it. helps: the next one goes on without it too, if it fails, which is told."""
 
     label: str
     begin: Callable[[], Messages]
+    helps: bool = False
 
 
 class Chain(Messages):
     """Begins each job when the one before has ended; the last one's result is its own. One that was
-    stopped, or came to a part only, ends the chain with what it gave.
+    stopped, came to a part only, or failed and does not merely help, ends the chain with what it
+    gave.
 
     Args:
         links: the jobs; each one's messages tell its label as their stage, and beside it the stage
@@ -36,7 +38,8 @@ class Chain(Messages):
 
     def _begin(self) -> None:
         link = self._left.pop(0)
-        self._label, self._job = link.label, link.begin()
+        self._label, self._helps = link.label, link.helps
+        self._job = link.begin()
 
     @property
     def pids(self) -> list[int]:
@@ -49,8 +52,12 @@ class Chain(Messages):
     def messages(self) -> list[dict]:
         if self.done:
             return []
-        told = [self._labelled(m) for m in self._job.messages() if m["type"] != "result"]
-        if self._job.error is not None:
+        ends = ("result", "error") if self._helps else ("result",)
+        told = [self._labelled(m) for m in self._job.messages() if m["type"] not in ends]
+        if self._job.error is not None and self._helps and not self.stopping:
+            warning = {"type": "log", "level": "warning", "text": self._job.error.problem}
+            told += [warning, *self._go_on({})]
+        elif self._job.error is not None:
             self.error = self._job.error
         elif self._job.result is not None:
             told += self._go_on(self._job.result)

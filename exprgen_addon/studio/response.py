@@ -18,7 +18,7 @@ from ...networks.characters.response import (
     PROBES,
     ResponseModel,
     accuracy,
-    load_response,
+    is_measured,
     moving_controls,
     profile_digest,
     response_path,
@@ -44,8 +44,13 @@ Progress = Callable[[int, int], None]
 Stop = Callable[[], bool]
 
 
-def ensure_response(profile: RigProfile, progress: Progress | None = None) -> str:
+def ensure_response(
+    profile: RigProfile, progress: Progress | None = None, stop: Stop = lambda: False
+) -> str:
     """Measure a character's response where there is none or rig, landmarks or controls changed.
+
+    Args:
+        stop: True ends the measuring; nothing of it is kept.
 
     Returns:
         a note for the user where there can be none (no landmarks, a folder that can't be written),
@@ -53,13 +58,12 @@ def ensure_response(profile: RigProfile, progress: Progress | None = None) -> st
     """
     if not profile.landmarks:
         return f"{profile.name} has no landmarks: its relations are not solved"
+    if is_measured(profile):
+        return ""
     try:
-        if load_response(profile).rig == rig_digest(profile):
-            return ""
-    except InputError:
-        pass
-    try:
-        measure_response(profile, progress).save(response_path(profile))
+        model = measure_response(profile, progress, stop)
+        if not stop():
+            model.save(response_path(profile))
     except (InputError, OutputError) as error:
         return f"no response of {profile.name}: {error.problem}"
     return ""

@@ -8,11 +8,14 @@ or the end of Blender.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import bpy
 
+from ...networks.characters.profile import RigProfile
+from ...networks.characters.response import is_measured
 from ...networks.errors import ExprGenError, UsageError
 from ...networks.files import new_scratch, remove
 from ..engine import engine_python, jobs, worker_process
@@ -71,6 +74,17 @@ def ask(command: str, arguments: dict) -> Callable[[], jobs.Job]:
 def ask_all(command: str, stage: str, requests: Sequence[dict]) -> Callable[[], Chain]:
     """The same of several requests, one after another; `stage` is what they are called."""
     return lambda: Chain([Link(stage, ask(command, request)) for request in requests])
+
+
+def measured_first(profiles: Sequence[RigProfile], begin: Callable[[], jobs.Messages]):
+    """A task's `begin` before which the response of those characters is measured that have none of
+    their rig as it is now, where it can be kept; without it their relations are not solved."""
+    todo = [p.path for p in profiles if p.landmarks and not is_measured(p)]
+    todo = [path for path in todo if os.access(path.parent, os.W_OK)]
+    if not todo:
+        return begin
+    measure = command("response", "--changed", *todo)
+    return lambda: Chain([Link("", measure, helps=True), Link("", begin)])
 
 
 def command(*words) -> Callable[[], jobs.Command]:

@@ -84,7 +84,7 @@ def start(scene: bpy.types.Scene, source: dict, title: str) -> None:
     # Whole clips are calibrated by a time of theirs, and emphasis is keyed in them: not this one.
     settings = retarget_settings(scene.exprgen)
     wish = "none" if settings.calibration == "none" else "auto"
-    settings = replace(settings, calibration=wish, emphasis_curve=())
+    settings = replace(settings, calibration=wish, emphasis_curve=(), emphasis_part_curves={})
     worker = WorkerProcess(nice=0)
     request = {
         **source,

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ...networks.characters.profile import RigProfile, load_profile
-from ...networks.characters.response import load_response
+from ...networks.characters.response import is_measured, load_response
 from ...networks.errors import ExprGenError, InputError
 from ...networks.models.playable import network_of, refinement
 from ...networks.models.weights_places import file_name
@@ -132,7 +132,9 @@ def _landmark_detail(profile: RigProfile) -> str:
     try:
         known = load_response(profile).meta["accuracy"]["r2"]
     except InputError:
-        return "49 landmarks; how controls move them is not measured: find them again"
+        return "49 landmarks; how controls move them is not measured yet: Apply does so"
+    if not is_measured(profile):
+        return "49 landmarks; how controls move them is of an earlier rig: Apply measures it anew"
     return f"49 landmarks; how controls move them is known to {known:.1%}"
 
 

@@ -110,7 +110,8 @@ def _settings(scene: bpy.types.Scene) -> RetargetSettings:
     """The panel's settings, as far as they tell what a character should do. The actor's file is
     left alone."""
     try:
-        return replace(retarget_settings(scene.exprgen), actor="", emphasis_curve=())
+        settings = retarget_settings(scene.exprgen)
+        return replace(settings, actor="", emphasis_curve=(), emphasis_part_curves={})
     except ExprGenError:  # nothing is to be keyed: what is there is looked at all the same
         return RetargetSettings()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Iterable
 
 import bpy
 import numpy as np
@@ -258,9 +259,13 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
     own_emphasis: BoolProperty(
         name="By Part", description="Brows, eyes and mouth have an emphasis of their own"
     )
-    emphasis_brows: _part("Brows", _DEFAULTS.emphasis, "Emphasis of the brows")
-    emphasis_eyes: _part("Eyes", _DEFAULTS.emphasis, "Emphasis of lids and cheeks")
-    emphasis_mouth: _part("Mouth", _DEFAULTS.emphasis, "Emphasis of mouth, jaw and nose")
+    emphasis_brows: _part("Brows", _DEFAULTS.emphasis, "Emphasis of the brows; it can be keyed too")
+    emphasis_eyes: _part(
+        "Eyes", _DEFAULTS.emphasis, "Emphasis of lids and cheeks; it can be keyed too"
+    )
+    emphasis_mouth: _part(
+        "Mouth", _DEFAULTS.emphasis, "Emphasis of mouth, jaw and nose; it can be keyed too"
+    )
     articulation: FloatProperty(
         name="Articulation",
         default=_DEFAULTS.articulation,
@@ -567,6 +572,7 @@ def retarget_settings(
         emphasis=settings.emphasis,
         emphasis_parts={part: getattr(settings, f"emphasis_{part}") for part in parts},
         emphasis_curve=emphasis_curve(settings.id_data, start_frame),
+        emphasis_part_curves=_keyed_parts(settings.id_data, parts, start_frame),
         phrases=_phrases_said(settings),
         articulation=settings.articulation,
         actor=settings.actor,
@@ -585,12 +591,20 @@ def _phrases_said(settings: EXPRGEN_PG_scene) -> tuple:
     return references.phrases_said(settings)
 
 
+def _keyed_parts(
+    scene: bpy.types.Scene, parts: Iterable[str], start_frame: float | None
+) -> dict[str, tuple[tuple[float, float], ...]]:
+    """Those of the parts whose own emphasis is keyed, as `emphasis_curve`."""
+    curves = {p: emphasis_curve(scene, start_frame, f"emphasis_{p}") for p in parts}
+    return {part: curve for part, curve in curves.items() if curve}
+
+
 def emphasis_curve(
-    scene: bpy.types.Scene, start_frame: float | None = None
+    scene: bpy.types.Scene, start_frame: float | None = None, name: str = "emphasis"
 ) -> tuple[tuple[float, float], ...]:
-    """(seconds of the reference, emphasis) on each frame on which the keyed emphasis changes; empty
-    where it is not keyed."""
-    curve = find_curve(scene, "exprgen.emphasis")
+    """(seconds of the reference, emphasis) on each frame on which the keyed emphasis, or that of a
+    part by its property's name, changes; empty where it is not keyed."""
+    curve = find_curve(scene, f"exprgen.{name}")
     if curve is None or not len(curve.keyframe_points):
         return ()
     first, last = (float(f) for f in curve.range())

@@ -14,8 +14,9 @@ the lip does is turned with it.
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -79,13 +80,20 @@ def profile_digest(profile: RigProfile) -> str:
 
 def rig_digest(profile: RigProfile) -> str:
     """Tells one state of a character's .blend from another; "" where it can't be read."""
-    digest = hashlib.sha256()
     try:
-        with open(profile.blend, "rb") as f:
-            while block := f.read(1 << 20):
-                digest.update(block)
+        state = os.stat(profile.blend)
+        return _digest_of(profile.blend, state.st_mtime_ns, state.st_size)
     except (OSError, InputError):
         return ""
+
+
+@lru_cache(maxsize=64)
+def _digest_of(path: Path, written: int, size: int) -> str:
+    """Of a file as it was `written`: a panel asks at every redraw."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as f:
+        while block := f.read(1 << 20):
+            digest.update(block)
     return digest.hexdigest()[:16]
 
 
@@ -277,6 +285,14 @@ def load_response(profile: RigProfile) -> ResponseModel:
             f"was measured on other landmarks or controls of {profile.name!r}", file=path, fix=fix
         )
     return model
+
+
+def is_measured(profile: RigProfile) -> bool:
+    """Its response is there, of its landmarks and controls and of its rig as it is now."""
+    try:
+        return load_response(profile).rig == rig_digest(profile)
+    except InputError:
+        return False
 
 
 @dataclass(frozen=True)

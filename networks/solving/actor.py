@@ -10,7 +10,7 @@ from ..settings import RetargetSettings
 from ..track import FaceTrack
 from ..tracking.lost_frames import fill_lost
 from .actor_file import NOBODY, footage_name, load_actor
-from .actor_neutral import NAMED, estimate_neutral, sure
+from .actor_neutral import NAMED, estimate_neutral, neutral_from, sure
 from .brows_seen import HEIGHTS, with_brows_seen
 from .coefficients import coefficient_relations
 from .contact import (
@@ -31,6 +31,7 @@ from .kept_faces import KeptFaces
 from .lips_seen import lips_seen, slit_seen
 from .lips_touch import touch_chance
 from .mouth_motion import MouthSeen, with_mouth_motion
+from .neutral import neutral_pictures
 from .patches_seen import Seen
 from .relations import (
     INDEX,
@@ -152,6 +153,30 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
         trust=found.trust,
         looks=found.source != NAMED,
     )
+
+
+def keep_pictures(track: FaceTrack, settings: RetargetSettings) -> float:
+    """Keep under the settings' actor what separate pictures show of the neutral face, and of its
+    reach; pictures none of which is neutral show nothing of it.
+
+    Returns:
+        the seconds of a clip that they are worth.
+
+    Raises:
+        As `actor_relations`.
+    """
+    values, calibration = _relations_of(track), settings.calibration
+    if calibration == "auto":
+        own = neutral_from(track, values, neutral_pictures(track), named=False)
+    else:
+        own = estimate_neutral(track, values, calibration)
+    if own.seconds > 0.0:
+        reach = np.percentile(values[track.found] - own.relations, (2, 98), axis=0)
+        known = load_actor(settings.actor).seen(
+            footage_name(track), own.relations, own.seconds, reach
+        )
+        known.save(settings.actor)
+    return own.seconds
 
 
 def _pursed(track: FaceTrack, settings: RetargetSettings) -> np.ndarray:

@@ -21,6 +21,8 @@ CALM_SAY = 0.05
 """Weight of a calm frame beside one that is perceived as neutral."""
 SURE_SECONDS = 1.0
 """Seconds of neutral frames from which on they alone tell the neutral."""
+PICTURE_SECONDS = 1.0
+"""What a separate picture of a neutral face is worth: who gives one of an actor has chosen it."""
 GUESSED = 0.2
 """Seconds of neutral frames that a guess from no neutral frame is worth."""
 
@@ -102,7 +104,7 @@ def neutral_from(
         weights = weights if weights.any() else track.found.astype(float)
         neutral[k] = weighted_median(bare[:, k], weights)
         seen[k] = weighted_median(values[:, k], weights)
-    seconds = found.trust * _seconds(track.times, found.weights)
+    seconds = found.trust * _seconds(track, found.weights)
     trust = 1.0 if named else min(seconds / SURE_SECONDS, found.trust)
     neutral = trust * neutral + (1.0 - trust) * known.drawn(seen, neutral)
     neutral[LIP_GAPS] = 0.0
@@ -138,9 +140,11 @@ def _squinting(track: FaceTrack) -> float:
     return float(ramp(said, *SQUINT))
 
 
-def _seconds(times: np.ndarray, weights: np.ndarray) -> float:
-    """How long the frames with a weight are together."""
+def _seconds(track: FaceTrack, weights: np.ndarray) -> float:
+    """How long the frames with a weight are together, or what pictures are worth."""
+    times = track.times
     step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    step = PICTURE_SECONDS if track.meta.get("stills") else step
     return step * float(np.count_nonzero(weights))
 
 

@@ -59,7 +59,8 @@ def find_neutral(track: FaceTrack, calibration: str | float) -> Neutral:
         if calibration == "none" or track.meta.get("stills"):
             nothing = np.zeros(len(track))
             return Neutral(nothing, nothing, 0.0)
-        return _find_automatically(track, found, open_eyes)
+        step = float(np.median(np.diff(track.times))) if len(track) > 1 else 1.0
+        return _find_automatically(track, max(1, round(MIN_SECONDS / step)))
     near = found & (np.abs(track.times - calibration) <= NEUTRAL_SPAN)
     if not near.any():
         raise UsageError(
@@ -71,14 +72,19 @@ def find_neutral(track: FaceTrack, calibration: str | float) -> Neutral:
     return Neutral(weights, lids if lids.any() else weights, 1.0)
 
 
-def _find_automatically(track: FaceTrack, found: np.ndarray, open_eyes: np.ndarray) -> Neutral:
+def neutral_pictures(track: FaceTrack) -> Neutral:
+    """The neutral ones of separate pictures that all show one person; see `find_neutral`."""
+    return _find_automatically(track, 1)
+
+
+def _find_automatically(track: FaceTrack, enough: int) -> Neutral:
+    """See `find_neutral`; enough: how many frames are believed."""
+    found, open_eyes = track.found, track.blink.max(1) < OPEN_EYE
     called = track.momentary[:, NEUTRAL]
     build = ease((called - CALLED[0]) / (CALLED[1] - CALLED[0]))[:, None] * USUAL
     activity = (track.arkit[:, ACTIVE] - build).max(1).clip(0.0)
     score = called * np.exp(-((activity / ACTIVITY_SCALE) ** 2))
     score = np.where(found, score, 0.0)
-    step = float(np.median(np.diff(track.times))) if len(track) > 1 else 1.0
-    enough = max(1, round(MIN_SECONDS / step))
     if len(score) < enough:
         nothing = np.zeros(len(track))
         return Neutral(nothing, nothing, 0.0)

@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..settings import RetargetSettings
 from ..track import FaceTrack, RigTrack
 from ..tracking.lost_frames import fill_lost, ramp
-from .actor import ActorRelations, actor_relations
+from .actor import ActorRelations, actor_relations, keep_pictures
 from .actor_neutral import sure
 from .by_channels import calm_coefficients
 from .contact import BLINK_SECONDS
@@ -87,11 +87,14 @@ def performer(
 ) -> Callable[[RigTrack, RigProfile], RigTrack]:
     """What makes a character's track perform the actor's relations.
 
-    Separate pictures stay as they are: a photograph has no speech and no neutral to start from. So
-    does a character whose geometry is not known; `emit` is told. seen (N, 52): how much of each
-    channel the primary's network sees in the frames, if one has looked.
+    Separate pictures stay as they are, for a photograph has no speech and no neutral to start from;
+    what they show of a named actor is kept. So does a character whose geometry is not known; `emit`
+    is told. seen (N, 52): how much of each channel the primary's network sees in the frames, if one
+    has looked.
     """
     if face_track.meta.get("stills"):
+        if settings.actor:
+            _keep_pictures(face_track, settings, emit)
         return lambda track, profile: track
     rows = selected_rows(face_track, settings)
     actor = actor_relations(face_track, settings).at(rows)
@@ -114,6 +117,19 @@ def performer(
         return with_relations(track, actor, arkit, profile, model, settings)
 
     return perform
+
+
+def _keep_pictures(
+    face_track: FaceTrack, settings: RetargetSettings, emit: Callable[[dict], None]
+) -> None:
+    """Keep what pictures show of the actor; say what came of it."""
+    name = settings.actor
+    if keep_pictures(face_track, settings) > 0.0:
+        text = f"what the pictures show of {name}'s neutral face is kept for clips of {name}"
+        emit({"type": "log", "level": "info", "text": text})
+    else:
+        text = f"no picture shows {name}'s neutral face: nothing of it is kept"
+        emit({"type": "log", "level": "warning", "text": text})
 
 
 def with_relations(

@@ -43,7 +43,8 @@ def test_parts_and_curve():
 def test_there_and_back_as_json():
     settings = RetargetSettings(
         emphasis_parts={"eyes": 0.5}, emphasis_spans=((1.0, 2.0, 0.1),),
-        emphasis_curve=((0.0, 0.3),), articulation=1.2, actor="anna_2",
+        emphasis_curve=((0.0, 0.3),), emphasis_part_curves={"brows": ((0.0, 0.1), (1.0, 0.9))},
+        articulation=1.2, actor="anna_2",
     )  # fmt: skip
     assert RetargetSettings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
 
@@ -55,6 +56,9 @@ def test_there_and_back_as_json():
         ({"emphasis_spans": ((2.0, 1.0, 0.5),)}, "is empty"),
         ({"emphasis_spans": ((1.0, 2.0, 1.5),)}, "0..1"),
         ({"emphasis_curve": ((1.0, 0.5), (0.5, 0.5))}, "backwards"),
+        ({"emphasis_part_curves": {"mouth": ((1.0, 0.5), (0.5, 0.5))}}, "backwards"),
+        ({"emphasis_part_curves": {"ears": ((0.0, 0.5),)}}, "unknown part"),
+        ({"emphasis_part_curves": {"mouth": ((0.0, 1.5),)}}, "lie in 0..1"),
         ({"articulation": 3.0}, "articulation"),
         ({"actor": "../x"}, "name"),
     ],

@@ -10,10 +10,19 @@ from ....networks.errors import EXIT_INTERRUPTED
 from ..console import Console, check_folder
 from ..options import finite, processes, seed
 from ..places import check_outputs
-from ..verb_steps import check_references, exit_code, no_characters, run_job, running_worker
+from ..verb_steps import (
+    check_references,
+    exit_code,
+    measure_changed,
+    no_characters,
+    run_job,
+    running_worker,
+)
 
 NAME, ORDER = "evaluate", 14
 HELP = "Measure recognition and transfer; one report, one JSON"
+MOVING = {"motion", "clip", "performance"}
+"""Sections in which a character's relations are solved, for which its geometry is needed."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -113,6 +122,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         ratings=tuple(args.ratings),
         processes=args.processes,
     )
+    if MOVING & set(plan.only):
+        measure_changed(profiles, console)
     console.catch_interrupts()
     with running_worker(console) as worker:
         figures = evaluating.evaluate(

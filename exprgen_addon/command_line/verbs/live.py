@@ -12,7 +12,7 @@ from ....networks.settings import RetargetSettings
 from ..console import Console, check_file
 from ..options import character_options, finite, whole
 from ..places import check_outputs
-from ..verb_steps import check_references, chosen_profiles, running_worker
+from ..verb_steps import check_references, chosen_profiles, measure_changed, running_worker
 
 NAME, ORDER = "live", 6
 HELP = "A camera, a clip at its own rate, or a phone drives characters; --record keeps a take"
@@ -69,6 +69,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     profiles = chosen_profiles(args)
     _check(args, profiles)
     check_cast(profiles)
+    measure_changed(profiles, console)
     with running_worker(console) as worker:
         session = Live(_request(args, profiles), worker)
         console.on_interrupt(session.job.stop)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from ....networks.characters.profile import find_character
+from ....networks.characters.profile import RigProfile, find_character
 from ....networks.characters.response import response_path
 from ....networks.errors import EXIT_INTERRUPTED, EXIT_OK
 from ..console import Console
+from ..verb_steps import measure_changed
 
 NAME, ORDER = "response", 11
 HELP = "Measure how a character's controls move its landmarks, by posing it, for solving"
@@ -15,26 +16,49 @@ HELP = "Measure how a character's controls move its landmarks, by posing it, for
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What follows the verb."""
-    parser.add_argument("character", metavar="NAME")
+    parser.add_argument("character", nargs="+", metavar="NAME", help="name, or a profile's .json")
+    parser.add_argument(
+        "--changed",
+        action="store_true",
+        help="only where there is none, or rig, landmarks or controls have changed since",
+    )
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Measure a character's response and keep it beside its profile."""
-    profile = find_character(args.character)
-    from ...studio import response
-
+    """Measure characters' responses and keep them beside their profiles."""
+    profiles = [find_character(name) for name in args.character]
     console.catch_interrupts()
-    counter = console.counter(f"poses of {profile.name}")
-    model = response.measure_response(profile, counter, lambda: console.interrupted)
+    if args.changed:
+        notes = measure_changed(profiles, console)
+        found = [_kept(*of) for of in zip(profiles, notes, strict=True)]
+    else:
+        found = [_measured(profile, console) for profile in profiles]
     if console.interrupted:
         return EXIT_INTERRUPTED
+    results, texts = zip(*found, strict=True)
+    told = results[0] if len(results) == 1 else {"characters": list(results)}
+    console.result(told, "\n".join(texts))
+    return EXIT_OK
+
+
+def _measured(profile: RigProfile, console: Console) -> tuple[dict, str]:
+    """The result and its text; nothing is kept of one that was interrupted."""
+    from ...studio import response
+
+    counter = console.counter(f"poses of {profile.name}")
+    model = response.measure_response(profile, counter, lambda: console.interrupted)
     path = response_path(profile)
-    model.save(path)
+    if not console.interrupted:
+        model.save(path)
     found = model.meta["accuracy"]
     result = {"character": profile.name, "response": str(path), "pairs": len(model.pairs), **found}
     text = (
         f"{len(model.controls)} controls of {profile.name} measured; of {found['poses']} random "
         f"poses {found['r2']:.2%} is predicted\n{path}"
     )
-    console.result(result, text)
-    return EXIT_OK
+    return result, text
+
+
+def _kept(profile: RigProfile, note: str) -> tuple[dict, str]:
+    path = str(response_path(profile))
+    return {"character": profile.name, "response": path, "note": note}, note or path

@@ -39,10 +39,12 @@ def solve_and_write(operator: bpy.types.Operator, scene: bpy.types.Scene) -> set
     returns."""
     folder = _empty_folder()
     try:
-        request = solve_request(scene, cast_of(scene), folder)
+        cast = cast_of(scene)
+        request = solve_request(scene, cast, folder)
     except ExprGenError as error:
         return _refused(operator, error)
-    return _start(operator, scene, job_timer.ask("solve", request), folder=str(folder))
+    begin = job_timer.measured_first(cast.profiles, job_timer.ask("solve", request))
+    return _start(operator, scene, begin, folder=str(folder))
 
 
 def solve_and_punch(operator: bpy.types.Operator, scene: bpy.types.Scene, punch: Punch) -> set[str]:
@@ -57,7 +59,8 @@ def solve_and_punch(operator: bpy.types.Operator, scene: bpy.types.Scene, punch:
     except ExprGenError as error:
         return _refused(operator, error)
     words = json_text(asdict(PunchIn(punch, pieces, left)))
-    return _start(operator, scene, job_timer.ask_all("solve", "solving", requests), punch=words)
+    solve = job_timer.ask_all("solve", "solving", requests)
+    return _start(operator, scene, job_timer.measured_first(cast.profiles, solve), punch=words)
 
 
 def _in_folders(pieces: Sequence[Piece], within: Path) -> tuple[Piece, ...]:

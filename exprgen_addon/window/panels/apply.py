@@ -44,8 +44,10 @@ class EXPRGEN_PT_apply(Part, bpy.types.Panel):
         keyed.use_property_decorate = True  # its keys change it over the shot
         keyed.prop(settings, "emphasis")
         column.prop(settings, "own_emphasis")
+        keyed = column.column(align=True)
+        keyed.use_property_decorate = True
         for part in EMPHASIS_PARTS if settings.own_emphasis else ():
-            column.prop(settings, f"emphasis_{part}")
+            keyed.prop(settings, f"emphasis_{part}")
         column.prop(settings, "articulation")
         draw_target(layout, settings)
         if not draw_job(layout, apply.TITLE, 1.4):

@@ -87,6 +87,15 @@ def test_a_stop_ends_the_chain_and_an_error_too(worker):
         Chain(wrong).run_blocking()
 
 
+def test_a_chain_goes_on_without_what_merely_helps(worker):
+    helps = Link("help", lambda: jobs.Job("sing", {}, worker), helps=True)
+    task = Task("all", lambda: Chain([helps, *links(worker, 0.0)]))
+    TaskQueue().run(task)
+    assert (task.state, task.error, task.job.result["echo"]) == (DONE, None, 0.0)
+    assert len(task.warnings) == 1
+    assert "no command" in task.warnings[0]
+
+
 def test_time_left_counts_down_and_is_unknown_at_first(worker):
     task = Task("one", lambda: None)
     assert task.left is None

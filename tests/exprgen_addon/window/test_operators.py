@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from exprgen.networks import files
-from exprgen.networks.characters.profile import from_unit, to_unit
+from exprgen.networks.characters.profile import from_unit, load_profile, to_unit
+from exprgen.networks.characters.response import is_measured
 from exprgen.networks.errors import ExprGenError
 from exprgen.networks.models.weights_places import WEIGHTS_VARIABLE
 from exprgen.networks.track import FaceTrack
@@ -909,6 +910,33 @@ def test_presets_hold_every_setting_of_apply(house):
         applying.retarget_settings(settings)
 
 
+def test_apply_measures_who_has_changed(house, tmp_path):
+    """Landmarks, a rig that was saved anew, a response that is gone: Apply sees to it first."""
+    made = synthetic.with_landmarks(synthetic.build(tmp_path, "carl"))
+    made.save(made.path)
+    solve = jobs.Messages
+    assert job_timer.measured_first([], solve) is solve
+    bare = load_profile(house / "ann.json")
+    assert job_timer.measured_first([bare], solve) is solve, "nothing can be measured of it"
+    assert not is_measured(made)
+
+    def apply() -> list[str]:
+        begin = job_timer.measured_first([made], job_timer.ask("ping", {"echo": 1}))
+        task = task_queue.TaskQueue().run(task_queue.Task("Apply", begin))
+        assert task.job.result["echo"] == 1
+        return task.warnings
+
+    assert apply() == []
+    assert is_measured(made)
+    assert job_timer.measured_first([made], solve) is solve
+    with open(made.blend, "ab") as f:
+        f.write(b" ")
+    assert not is_measured(made)
+    made.blend.rename(tmp_path / "away.blend")
+    (said,) = apply()
+    assert "carl" in said
+
+
 def test_emphasis_is_keyed_over_the_shot(house):
     from exprgen.exprgen_addon.window.scene_settings import retarget_settings
 
@@ -929,3 +957,13 @@ def test_emphasis_is_keyed_over_the_shot(house):
     both = retarget_settings(settings).emphasis_at(times, ["mouth", "nose", "gaze"])
     np.testing.assert_allclose(both[:, 0], 0.1)
     np.testing.assert_allclose(both[:, 2], amounts)
+    for frame, value in ((1, 0.0), (13, 0.6)):
+        settings.emphasis_mouth = value
+        scene.keyframe_insert("exprgen.emphasis_mouth", frame=frame)
+    all_three = retarget_settings(settings).emphasis_at(times, ["mouth", "brow", "gaze"])
+    assert (all_three[0, 0], all_three[-1, 0]) == pytest.approx((0.0, 0.6))
+    np.testing.assert_allclose(all_three[:, 1], settings.emphasis_brows)
+    np.testing.assert_allclose(all_three[:, 2], amounts)
+    settings.own_emphasis = False
+    unused = retarget_settings(settings).emphasis_at(times, ["mouth"])[:, 0]
+    np.testing.assert_allclose(unused, amounts)

@@ -11,6 +11,7 @@ from exprgen.networks.characters.response import (
     LinearResponse,
     ResponseModel,
     accuracy,
+    is_measured,
     load_response,
     profile_digest,
     response_path,
@@ -133,6 +134,14 @@ def test_measured_by_posing(tmp_path):
     written = response_path(made).stat().st_mtime_ns
     assert ensure_response(made) == ""
     assert response_path(made).stat().st_mtime_ns == written
+    assert is_measured(made)
+    with open(made.blend, "ab") as f:
+        f.write(b" ")
+    assert not is_measured(made)
+    assert ensure_response(made, stop=lambda: True) == ""
+    assert response_path(made).stat().st_mtime_ns == written
+    assert ensure_response(made) == ""
+    assert is_measured(made)
 
 
 def test_accuracy_of_a_perfect_and_of_a_useless_prediction():

@@ -666,3 +666,32 @@ def test_brows_rise_evenly_unless_something_worries(actor_model, felt, even):
     assert inner + outer == pytest.approx(
         actor.moved[50, [INDEX["brow_inner_left"], INDEX["brow_outer_left"]]].sum()
     )
+
+
+def test_a_photograph_of_an_actor_tells_the_neutral_of_a_clip(actor_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPRGEN_ACTORS_DIR", str(tmp_path))
+    asked, brow = replace(STILL, actor="ben"), INDEX["brow_inner_left"]
+    frown = 0 * sentence(actor_model)
+    for name in ("browDownLeft", "browDownRight"):
+        frown[:, actor_model.controls.index(name)] = 1.0
+    scowl = acted.worn(actor_model, frown)
+    calm = acted.worn(actor_model, 0 * frown[:1])
+
+    def told(picture, read: int) -> dict:
+        read = np.eye(7, dtype=np.float32)[[read]]
+        meta = {**picture.meta, "stills": True, "names": ["ben"]}
+        said = []
+        performer(replace(picture, meta=meta, expression=read), asked, said.append)
+        return said[0]
+
+    said = told(acted.worn(actor_model, frown[:1]), EXPRESSIONS.index("anger"))
+    assert said["level"] == "warning"
+    assert not list(tmp_path.iterdir()), "it shows no neutral"
+    said = told(calm, NEUTRAL)
+    assert "ben" in said["text"]
+    assert said["level"] == "info"
+    alone, known = (actor_relations(scowl, s).moved[:, brow].mean() for s in (STILL, asked))
+    true = measure(actor_points(scowl) - actor_points(calm))[:, brow].mean()
+    assert abs(known - true) < 0.3 * abs(true)
+    assert abs(known - true) < abs(alone - true)
+    assert "ben" in actor_relations(scowl, asked).source
