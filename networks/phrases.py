@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .vocabulary import EXPRESSIONS
+from .vocabulary import CIRCUMPLEX, EXPRESSIONS
 
 EDGE = 0.4
 """Seconds in which one phrase passes into the next: a face takes about so long to change."""
@@ -81,15 +81,32 @@ def phrase_curve(times: np.ndarray, phrases: Sequence[Phrase]) -> np.ndarray:
     Args:
         phrases: at least one, in order of time, each beginning where the one before ends.
     """
-    times = np.asarray(times, float)
-    curve = np.tile(np.asarray(phrases[0].reading, float), (len(times), 1))
-    for before, after in itertools.pairwise(phrases):
-        width = min(EDGE, before.seconds, after.seconds)
-        x = np.clip((times - after.start) / max(width, SHORTEST) + 0.5, 0.0, 1.0)
-        share = (x * x * (3.0 - 2.0 * x))[:, None]
-        curve += share * (np.asarray(after.reading) - before.reading)
+    curve = _passing(times, phrases, [p.reading for p in phrases])
     curve = np.clip(curve, 0.0, None)
     return curve / curve.sum(1, keepdims=True)
+
+
+def affect_said(times: np.ndarray, affect: np.ndarray, phrases: Sequence[Phrase]) -> np.ndarray:
+    """Valence and arousal (N, 2) with those of what a person says where a person says so: the
+    places of CIRCUMPLEX, between them of a mixture."""
+    places = np.array([np.asarray(p.reading) @ np.array(CIRCUMPLEX) for p in phrases])
+    by_hand = np.array([[float(p.by_hand)] for p in phrases])
+    share = _passing(times, phrases, by_hand)
+    said = _passing(times, phrases, by_hand * places)
+    return (np.asarray(affect, float) * (1.0 - share) + said).astype(np.float32)
+
+
+def _passing(times: np.ndarray, phrases: Sequence[Phrase], values) -> np.ndarray:
+    """(N, K) values (K,) of phrases at times (N,), passing smoothly at their edges."""
+    times, values = np.asarray(times, float), np.asarray(values, float)
+    curve = np.tile(values[0], (len(times), 1))
+    for (before, after), step in zip(
+        itertools.pairwise(phrases), np.diff(values, axis=0), strict=True
+    ):
+        width = min(EDGE, before.seconds, after.seconds)
+        x = np.clip((times - after.start) / max(width, SHORTEST) + 0.5, 0.0, 1.0)
+        curve += (x * x * (3.0 - 2.0 * x))[:, None] * step
+    return curve
 
 
 def phrase_at(phrases: Sequence[Phrase], seconds: float) -> int:

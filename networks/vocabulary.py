@@ -33,6 +33,15 @@ Chosen for dark panels: on those of the film each has a contrast ratio (WCAG 2) 
 AFFECT = ("valence", "arousal")
 """How pleasant and how stirred a face looks, -1..1 each, in the order of every such pair."""
 
+_CIRCUMPLEX = {
+    "anger": (-0.51, 0.59), "disgust": (-0.60, 0.35), "fear": (-0.64, 0.60), "joy": (0.81, 0.51),
+    "neutral": (0.0, 0.0), "sadness": (-0.63, -0.27), "surprise": (0.40, 0.67),
+}  # fmt: skip
+CIRCUMPLEX = tuple(_CIRCUMPLEX[name] for name in EXPRESSIONS)
+"""(7, 2) valence and arousal, -1..1, of full expressions: Russell and Mehrabian 1977, "Evidence for
+a three-factor theory of emotions", table of pleasure and arousal of angry, disgusted, fearful,
+happy, sad and surprised; neutral is the origin."""
+
 REGISTERED_SIZE = 256
 """Side in pixels of a registered face (ExprGen, section 3)."""
 

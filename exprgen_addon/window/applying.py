@@ -17,9 +17,11 @@ import numpy as np
 from ...networks.characters.profile import RigProfile, from_unit, to_unit
 from ...networks.errors import ExprGenError, InputError, UsageError
 from ...networks.models.playable import lead_rank
-from ...networks.track import RigTrack
+from ...networks.settings import RetargetSettings
+from ...networks.track import FaceTrack, RigTrack
 from ..characters.in_scene import Character, broken_in, characters_in, profile_in
 from ..keying.corrections import correct, is_of, mark_keyed
+from ..keying.generated import same_reference
 from ..keying.keyframes import KeyReport, apply_tracks, scene_fps
 from ..keying.nla_layers import is_split, join, split
 from ..keying.punch import Punch, punched
@@ -106,8 +108,8 @@ def solve_request(
     if track is None or not track.is_file():
         raise InputError("the reference is not analysed", file=track, fix="press Analyse first")
     settings = retarget_settings(scene.exprgen, about.start_frame)
-    if about.source != now.source and not isinstance(settings.calibration, str):
-        settings = replace(settings, calibration="auto")  # the moment is one of another clip
+    if not same_reference(about.source, now.source):
+        settings = _of_other_clip(scene.exprgen, settings, about)
     first, *others = cast.profiles
     return {
         "track": str(track),
@@ -116,6 +118,18 @@ def solve_request(
         "settings": settings.to_json(),
         "out": str(out),
     }
+
+
+def _of_other_clip(panel, settings: RetargetSettings, about: About) -> RetargetSettings:
+    """Settings for another clip than the scene's, of which the panel's neutral moment is none, and
+    of which other things were said."""
+    said = overruling.words_of(
+        panel, overruling.Clip(about.source, FaceTrack.load(track_of(about)))
+    )
+    at_a_time = not isinstance(settings.calibration, str)
+    return replace(
+        settings, phrases=said, calibration="auto" if at_a_time else settings.calibration
+    )
 
 
 def punch_of(settings) -> Punch:

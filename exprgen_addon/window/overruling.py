@@ -1,44 +1,84 @@
 """What an animator says of phrases instead of what was read, as the scene remembers it.
 
 Tied to the reference and to seconds, so that it outlives another analysis, whose phrases may begin
-and end a little elsewhere (`phrases.matched`).
+and end a little elsewhere (`phrases.matched`); to what is in the file, so that it outlives another
+name; and to where the face was, since of two people in a clip it was said of one.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
+
+from ...networks.footage.stamp import contents_of
 from ...networks.phrases import SHORTEST, Overruling, Phrase, matched, said_of
 from ...networks.reading import parse_json
 from ...networks.records import json_text
+from ...networks.track import FaceTrack
 from ...networks.vocabulary import EXPRESSIONS
 from ..keying.generated import same_reference
 
 ANY = ""
 """Stands for every reference, in files of before words were kept for each."""
+APART = 0.75
+"""Widths of a face between the middles of two that are one face in two analyses."""
+AT_ONCE = 0.25
+"""Seconds between two frames that show a face in about the same place."""
 
 
-def words_of(settings, source: str, phrases: Sequence[Phrase] | None) -> tuple[Overruling, ...]:
-    """What was said of a reference, on the phrases of its present analysis."""
-    words = [w for entry in _of(settings, source) if (w := _word(entry)) is not None]
-    if phrases:
+@dataclass(frozen=True)
+class Clip:
+    """What words are of. source: the reference, as `references.identity` names it; track: what was
+    seen in it, None where that is not known."""
+
+    source: str
+    track: FaceTrack | None = None
+
+    @property
+    def contents(self) -> str:
+        return "" if self.track is None else contents_of(self.track.meta.get("stamp"))
+
+    def face_near(self, seconds: float) -> tuple[float, tuple[float, float, float]] | None:
+        """(when, middle and width of the followed face in widths of the picture) in the frame that
+        shows it nearest to a moment; None where no picture does."""
+        if self.track is None or not self.track.meta.get("size") or not self.track.found.any():
+            return None
+        rows = np.flatnonzero(self.track.found)
+        row = int(rows[np.abs(self.track.times[rows] - seconds).argmin()])
+        points = np.asarray(self.track.landmarks[row, :, :2], float)
+        width, across = float(self.track.meta["size"][0]), float(np.ptp(points[:, 0]))
+        if not (width > 0.0 and across > 0.0):
+            return None
+        x, y = points.mean(0) / width
+        return float(self.track.times[row]), (float(x), float(y), across / width)
+
+
+def words_of(settings, clip: Clip) -> tuple[Overruling, ...]:
+    """What was said of a clip, on the phrases of its present analysis."""
+    words = [w for entry in _of(settings, clip) if (w := _word(entry)) is not None]
+    if phrases := clip.track.phrases if clip.track is not None else ():
         words = [(*matched(start, end, phrases), weights) for start, end, weights in words]
     return tuple(words)
 
 
-def overrule(settings, source: str, span: tuple[float, float], weights: Sequence[float]) -> None:
+def overrule(settings, clip: Clip, span: tuple[float, float], weights: Sequence[float]) -> None:
     """Say what is felt in a span; what was said of the same one before is replaced."""
-    take_back(settings, source, span)
+    take_back(settings, clip, span)
     entry = settings.overruled.add()
     entry.start, entry.end = span
-    entry.weights, entry.reference = weights, source
+    entry.weights, entry.reference, entry.contents = weights, clip.source, clip.contents
+    if (seen := clip.face_near(0.5 * sum(span))) is not None:
+        entry.moment, entry.face = seen
 
 
-def take_back(settings, source: str, span: tuple[float, float]) -> bool:
+def take_back(settings, clip: Clip, span: tuple[float, float]) -> bool:
     """Forget what was said of a span; whether there was anything."""
     phrase = Phrase(*span, (1.0,))
     words = [w or (0.0, 0.0, ()) for w in map(_word, settings.overruled)]
-    ours = [same_reference(e.reference, source) for e in settings.overruled]
+    ours = [_is_of(entry, clip) for entry in settings.overruled]
     words = [w if own else (0.0, 0.0, ()) for w, own in zip(words, ours, strict=True)]
     removed = False
     while (index := said_of(phrase, words)) is not None:
@@ -76,8 +116,24 @@ def _applied(settings) -> dict[str, object]:
     return known if isinstance(known, dict) else {ANY: settings.overruled_used}
 
 
-def _of(settings, source: str) -> list:
-    return [e for e in settings.overruled if same_reference(e.reference, source)]
+def _of(settings, clip: Clip) -> list:
+    return [entry for entry in settings.overruled if _is_of(entry, clip)]
+
+
+def _is_of(entry, clip: Clip) -> bool:
+    alike = entry.contents != "" and entry.contents == clip.contents
+    return (alike or same_reference(entry.reference, clip.source)) and _same_face(entry, clip)
+
+
+def _same_face(entry, clip: Clip) -> bool:
+    """Whether the face that is followed now is the one that was spoken of, as far as that can be
+    told: it lies where that one lay at the same moment."""
+    x, y, width = entry.face
+    seen = clip.face_near(entry.moment) if width > 0.0 else None
+    if seen is None or abs(seen[0] - entry.moment) > AT_ONCE:
+        return True
+    now_x, now_y, now_width = seen[1]
+    return math.hypot(now_x - x, now_y - y) < APART * max(width, now_width)
 
 
 def _word(entry) -> Overruling | None:

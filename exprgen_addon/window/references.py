@@ -198,7 +198,7 @@ def seen(settings) -> Seen | None:
     found = _read(settings)
     if found is None:
         return None
-    words = overruling.words_of(settings, identity(settings), found.track.phrases)
+    words = phrases_said(settings)
     if not words:
         return found
     if _as_said is None or _as_said[0] is not found or _as_said[1] != words:
@@ -206,11 +206,15 @@ def seen(settings) -> Seen | None:
     return _as_said[2]
 
 
+def clip_of(settings) -> overruling.Clip:
+    """The scene's reference with what was seen in it, of which the animator says something."""
+    found = _read(settings)
+    return overruling.Clip(identity(settings), None if found is None else found.track)
+
+
 def phrases_said(settings) -> tuple[Overruling, ...]:
     """What the animator says of the phrases of the scene's reference."""
-    found = _read(settings)
-    phrases = None if found is None else found.track.phrases
-    return overruling.words_of(settings, identity(settings), phrases)
+    return overruling.words_of(settings, clip_of(settings))
 
 
 def phrase_near(settings, seconds: float) -> Phrase | None:

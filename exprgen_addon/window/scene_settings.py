@@ -146,6 +146,13 @@ class EXPRGEN_PG_overruled(bpy.types.PropertyGroup):
         size=len(EXPRESSIONS), min=0.0, description="Of the seven expressions"
     )
     reference: StringProperty(description="The reference that it was said of")
+    contents: StringProperty(description="Tells that reference under another name")
+    moment: FloatProperty(unit="TIME_ABSOLUTE", description="When the face was where it is told")
+    face: FloatVectorProperty(
+        size=3,
+        description="Middle and width of the face that it was said of, in widths of the picture; "
+        "all 0: of any",
+    )
 
 
 class EXPRGEN_PG_character(bpy.types.PropertyGroup):

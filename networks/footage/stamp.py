@@ -14,18 +14,20 @@ ENDS = 1 << 16  # bytes at a file's beginning and end that are looked at
 
 def stamp(reference: Sequence[str | Path]) -> dict:
     """What tells these files from others that may take their place: "paths": absolute; "bytes": of
-    all; "modified": seconds since 1970, of the newest; "digest": of their ends, names and sizes. A
-    folder stands for its images. Empty where they can't be read.
+    all; "modified": seconds since 1970, of the newest; "digest": of their ends, names and sizes;
+    "contents": of their ends and sizes alone, the same under another name. A folder stands for its
+    images. Empty where they can't be read.
     """
     files = [file for path in reference for file in _files(Path(path))]
-    digest = hashlib.sha256()
+    digest, contents = hashlib.sha256(), hashlib.sha256()
     size, modified = 0, 0.0
     try:
         for file in files:
             found = file.stat()
             size, modified = size + found.st_size, max(modified, found.st_mtime)
-            digest.update(f"{file.name}:{found.st_size}\n".encode("utf-8", "replace"))
-            digest.update(_ends(file, found.st_size))
+            ends = _ends(file, found.st_size)
+            digest.update(f"{file.name}:{found.st_size}\n".encode("utf-8", "replace") + ends)
+            contents.update(f"{found.st_size}\n".encode() + ends)
     except OSError:
         return {}
     return {
@@ -33,7 +35,14 @@ def stamp(reference: Sequence[str | Path]) -> dict:
         "bytes": size,
         "modified": modified,
         "digest": digest.hexdigest()[:16],
+        "contents": contents.hexdigest()[:16],
     }
+
+
+def contents_of(stamped: object) -> str:
+    """What tells the same files under other names; "" where a stamp does not say."""
+    said = stamped.get("contents") if isinstance(stamped, dict) else ""
+    return said if isinstance(said, str) else ""
 
 
 def is_replaced(stamped: object, reference: Sequence[str | Path] | None = None) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..phrases import Overruling, Phrase, overruled, phrase_curve
+from ..phrases import Overruling, Phrase, affect_said, overruled, phrase_curve
 from ..track import FaceTrack
 from ..vocabulary import EXPRESSIONS, NEUTRAL
 
@@ -67,7 +67,8 @@ _CALM = np.arange(_COUNT) == NEUTRAL
 
 def felt(track: FaceTrack, words: tuple[Overruling, ...] = ()) -> FaceTrack:
     """A clip's track as what is felt in it: its phrases (found now in one that has none), with what
-    a person overrules, and `expression` as they say. Separate pictures stay as they are.
+    a person overrules, and `expression` and `affect` as they say. Separate pictures stay as they
+    are.
     """
     if track.meta.get("stills"):
         return track
@@ -78,7 +79,12 @@ def felt(track: FaceTrack, words: tuple[Overruling, ...] = ()) -> FaceTrack:
         return track
     phrases = overruled(phrases, words)
     curve = phrase_curve(track.times, phrases).astype(np.float32)
-    return replace(track, expression=curve, readings=track.momentary, phrases=phrases)
+    affect = track.affect
+    if words and affect is not None:
+        affect = affect_said(track.times, affect, phrases)
+    return replace(
+        track, expression=curve, readings=track.momentary, phrases=phrases, affect=affect
+    )
 
 
 def through_calm(track: FaceTrack) -> FaceTrack:

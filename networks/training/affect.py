@@ -23,13 +23,14 @@ from ..models.weights_io import ModelCard, WeightsInfo, save_network, weights_of
 from ..perception.needed_weights import load_runner, solving_weights
 from ..perception.over_time import OverTime
 from ..track import load_arrays, save_arrays
+from ..vocabulary import CIRCUMPLEX
 from .feeling import STRANGERS_HELP, Readers
 from .shared.classifying import HUMAN_LICENCE
 from .shared.feeling_measures import affect_measures
 from .shared.hed_cache import load_hed, load_table
 from .shared.loop import say
 from .shared.options import changed_options, option, run_command
-from .shared.performance_set import CIRCUMPLEX, load_performances
+from .shared.performance_set import load_performances
 from .shared.sets import TRAIN, VALIDATION, FaceSet, half_of
 
 KEPT_KIND = "exprgen.affect_faces"
@@ -81,7 +82,7 @@ def _photographs(s: AffectSettings, kept: Path) -> tuple[Rows, Rows]:
     if s.faces and s.faces < len(rows):
         rows = np.sort(np.random.default_rng(s.seed).choice(rows, s.faces, replace=False))
     said = _looked_at(data, rows, kept)
-    inputs, true = affect_inputs(said, data.arkit[rows]), data.targets[rows] @ CIRCUMPLEX
+    inputs, true = affect_inputs(said, data.arkit[rows]), data.targets[rows] @ np.array(CIRCUMPLEX)
     half = np.array([half_of(str(name)) for name in table["source"][rows]])
     return tuple(Rows(inputs[half == k], true[half == k]) for k in (0, 1))
 

@@ -35,14 +35,13 @@ from ..perception.needed_weights import load_runner
 from ..track import load_arrays, save_arrays
 from ..tracking.face_detector import FaceDetector
 from ..tracking.registration import geometric_features, register
-from ..vocabulary import AFFECT, EXPRESSIONS, MEDIAPIPE_LANDMARKS
+from ..vocabulary import AFFECT, CIRCUMPLEX, EXPRESSIONS, MEDIAPIPE_LANDMARKS
 from .face_regression import partners
 from .hed import Item, list_items, read_item
 from .shared.classifying import HUMAN_LICENCE
 from .shared.feeling_measures import affect_measures
 from .shared.loop import say
 from .shared.options import changed_options, option, run_command
-from .shared.performance_set import CIRCUMPLEX
 from .shared.sets import TRAIN, VALIDATION
 
 KIND = "exprgen.faces_without_pose"
@@ -92,7 +91,7 @@ class Faces:
     @property
     def affect(self) -> np.ndarray:
         """(N, 2) where the votes lie on the plane of affect."""
-        return self.targets @ CIRCUMPLEX
+        return self.targets @ np.array(CIRCUMPLEX)
 
 
 def train(s: FaceAffectSettings) -> dict[str, float]:

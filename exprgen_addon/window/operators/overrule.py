@@ -60,15 +60,15 @@ class EXPRGEN_OT_overrule(bpy.types.Operator):
 
     def execute(self, context):
         settings = context.scene.exprgen
-        span, source = (self.start, self.end), references.identity(settings)
+        span, clip = (self.start, self.end), references.clip_of(settings)
         if self.end <= self.start:
             self.report({"ERROR"}, "The phrase is empty")
             return {"CANCELLED"}
         if self.said == READ:
-            if not overruling.take_back(settings, source, span):
+            if not overruling.take_back(settings, clip, span):
                 return {"CANCELLED"}
         else:
-            overruling.overrule(settings, source, span, self._weights())
+            overruling.overrule(settings, clip, span, self._weights())
         review.follow(context.scene)
         job_timer.redraw(viewport=True)
         return {"FINISHED"}

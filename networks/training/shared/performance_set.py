@@ -12,7 +12,13 @@ import numpy as np
 from ...arrays import ANY, ROWS, Column, check_columns
 from ...errors import InputError
 from ...track import load_arrays, save_arrays
-from ...vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES, NEUTRAL
+from ...vocabulary import (
+    ARKIT_CHANNELS,
+    CIRCUMPLEX,
+    EXPRESSIONS,
+    GEOMETRIC_FEATURES,
+    NEUTRAL,
+)
 
 KIND = "exprgen.performance"
 SUFFIX = ".performance.npz"
@@ -25,15 +31,6 @@ SURE = (0.08, 0.45)
 the share of those who do rises evenly. B of FACS lies in the lower half, C at its upper end."""
 NOTHING = 0.03
 """Strength up to which a face counts as neutral: that of an unfelt, resting one."""
-
-_CIRCUMPLEX = {
-    "anger": (-0.51, 0.59), "disgust": (-0.60, 0.35), "fear": (-0.64, 0.60), "joy": (0.81, 0.51),
-    "neutral": (0.0, 0.0), "sadness": (-0.63, -0.27), "surprise": (0.40, 0.67),
-}  # fmt: skip
-CIRCUMPLEX = np.array([_CIRCUMPLEX[name] for name in EXPRESSIONS])
-"""(7, 2) valence and arousal, -1..1, of full expressions: Russell and Mehrabian 1977, "Evidence for
-a three-factor theory of emotions", table of pleasure and arousal of angry, disgusted, fearful,
-happy, sad and surprised; neutral is the origin."""
 
 _COLUMNS = {
     "faces": Column((ROWS, FACE_SIZE, FACE_SIZE), np.uint8),
@@ -143,4 +140,4 @@ def said_of(felt: np.ndarray) -> np.ndarray:
 def affect_of(felt: np.ndarray) -> np.ndarray:
     """(N, 2) valence and arousal of what is felt (N, 7): the places of CIRCUMPLEX, as far from the
     origin as the feelings are strong; two of them meet between theirs."""
-    return felt @ CIRCUMPLEX / np.maximum(felt.sum(1, keepdims=True), 1.0)
+    return felt @ np.array(CIRCUMPLEX) / np.maximum(felt.sum(1, keepdims=True), 1.0)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from exprgen.networks.footage.stamp import stamp
 from exprgen.networks.perception.phrasing import felt
 from exprgen.networks.phrases import Phrase
-from exprgen.networks.vocabulary import EXPRESSIONS
+from exprgen.networks.track import FaceTrack
+from exprgen.networks.vocabulary import CIRCUMPLEX, EXPRESSIONS
 from exprgen.tests.support import synthetic
 
 bpy = pytest.importorskip("bpy")
@@ -16,6 +20,8 @@ import exprgen
 from exprgen.exprgen_addon.window import overruling, references
 from exprgen.exprgen_addon.window.panels.perception import heading_text
 from exprgen.exprgen_addon.window.scene_settings import retarget_settings
+
+PLACES = np.array(CIRCUMPLEX)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -111,6 +117,74 @@ def test_it_belongs_to_its_clip(scene, tmp_path):
     assert len(scene.exprgen.overruled) == 1
 
 
+def stamped(scene, folder, **meta) -> None:
+    """The scene's analysis anew, of the file that is there, with the face in one place."""
+    from dataclasses import replace
+
+    track = FaceTrack.load(references.track_path(scene.exprgen))
+    clip = references.reference_path(scene.exprgen)
+    middle = meta.pop("middle", 160.0)
+    landmarks = np.zeros_like(track.landmarks)
+    landmarks[..., 0] = middle + np.linspace(-40, 40, landmarks.shape[1])
+    landmarks[..., 1] = 180.0
+    meta = {**track.meta, "stamp": stamp([clip]), **meta}
+    out = folder / f"{len(list(folder.glob('*.npz')))}_again.npz"
+    scene.exprgen.track = str(replace(track, landmarks=landmarks, meta=meta).save(out))
+
+
+def test_it_goes_with_the_clip_under_another_name(scene, tmp_path):
+    stamped(scene, tmp_path)
+    overrule(scene, phrases(scene)[1], "mixture", first="joy", second="fear", share=0.25)
+    said, track = retarget_settings(scene.exprgen).phrases, scene.exprgen.track
+    named = tmp_path / "renamed" / "sc010_tk3.mp4"
+    named.parent.mkdir()
+    Path(references.reference_path(scene.exprgen)).rename(named)
+    scene.exprgen.reference = str(named)
+    scene.exprgen.track = track
+    stamped(scene, tmp_path)
+    assert retarget_settings(scene.exprgen).phrases == said
+    overrule(scene, phrases(scene)[1], "read")
+    assert not scene.exprgen.overruled
+    overrule(scene, phrases(scene)[1], "sadness")
+    named.write_bytes(b"another clip of that name")
+    scene.exprgen.reference = str(named)
+    scene.exprgen.track = track
+    stamped(scene, tmp_path)
+    assert retarget_settings(scene.exprgen).phrases == ()
+
+
+def test_of_two_people_in_a_clip_it_is_of_one(scene, tmp_path):
+    stamped(scene, tmp_path, middle=160.0)
+    overrule(scene, phrases(scene)[1], "sadness")
+    left = scene.exprgen.track
+    stamped(scene, tmp_path, middle=480.0, face="right")
+    assert [p.expression for p in phrases(scene)] == ["neutral", "joy"]
+    assert retarget_settings(scene.exprgen).phrases == ()
+    overrule(scene, phrases(scene)[1], "fear")
+    assert [p.expression for p in phrases(scene)] == ["neutral", "fear"]
+    scene.exprgen.track = left
+    assert [p.expression for p in phrases(scene)] == ["neutral", "sadness"]
+    stamped(scene, tmp_path, middle=165.0, face="0")
+    assert [p.expression for p in phrases(scene)] == ["neutral", "sadness"], "chosen otherwise"
+    stamped(scene, tmp_path, middle=480.0, size=[0, 0])
+    assert len(retarget_settings(scene.exprgen).phrases) == 2, "what can't be told apart counts"
+
+
+def test_valence_and_arousal_are_of_what_is_said(scene, tmp_path):
+    from dataclasses import replace
+
+    track = FaceTrack.load(references.track_path(scene.exprgen))
+    affect = np.tile(np.float32([0.1, 0.2]), (len(track), 1))
+    scene.exprgen.track = str(replace(track, affect=affect).save(tmp_path / "affect.npz"))
+    overrule(scene, phrases(scene)[1], "mixture", first="anger", second="neutral", share=0.5)
+    shown = references.seen(scene.exprgen).track.affect
+    np.testing.assert_allclose(shown[-1], 0.5 * PLACES[EXPRESSIONS.index("anger")], atol=1e-6)
+    np.testing.assert_array_equal(shown[:60], affect[:60])
+    assert np.abs(np.diff(shown, axis=0)).max() < 0.1, "it passes smoothly"
+    overrule(scene, phrases(scene)[1], "read")
+    np.testing.assert_array_equal(references.seen(scene.exprgen).track.affect, affect)
+
+
 def test_it_is_kept_in_the_file(scene, tmp_path):
     overrule(scene, phrases(scene)[1], "sadness")
     path = str(tmp_path / "kept.blend")
@@ -122,7 +196,7 @@ def test_it_is_kept_in_the_file(scene, tmp_path):
 def test_entries_that_somebody_wrote_trip_nobody(scene):
     entry = scene.exprgen.overruled.add()
     entry.reference = references.identity(scene.exprgen)
-    assert overruling.words_of(scene.exprgen, entry.reference, phrases(scene)) == ()
+    assert references.phrases_said(scene.exprgen) == ()
     entry.start, entry.end = -500.0, 900.0
     entry.weights = (0, 0, 0, 1, 0, 0, 0)
     assert [p.expression for p in phrases(scene)] == ["joy"]

@@ -11,6 +11,7 @@ import pytest
 
 from exprgen.networks.errors import InputError, UsageError
 from exprgen.networks.track import RigTrack
+from exprgen.networks.vocabulary import EXPRESSIONS
 from exprgen.tests.support import synthetic
 
 bpy = pytest.importorskip("bpy")
@@ -254,6 +255,28 @@ def test_a_punch_into_a_combined_take_keys_each_part_in_its_own(scene, house):
     kept = other.values[:, other.controls.index("smile")]
     np.testing.assert_allclose(values(scene)[2:], kept[:-2], atol=1e-5)
     assert find_take("Combined").about.parts["brows"] == "Take 2"
+
+
+def test_each_clip_of_a_combined_take_is_solved_by_what_was_said_of_it(scene, house):
+    combined(scene, house)
+    settings = scene.exprgen
+    for clip, said, start in (("a", "anger", 0.0), ("b", "fear", 1.0)):
+        choose(scene, house, clip)
+        phrase = references.phrase_near(settings, start)
+        bpy.ops.exprgen.overrule(said=said, start=phrase.start, end=phrase.end)
+    settings.calibration, settings.neutral_time = "frame", 0.5
+    pieces, _ = take_pieces.punched_pieces(settings, PARTS)
+    cast, spoken = applying.cast_of(scene), {}
+    for piece in pieces:
+        request = applying.solve_request(scene, cast, house, piece.about)
+        name = Path(piece.about.reference).stem
+        spoken[name] = request["settings"]["phrases"], request["settings"]["calibration"]
+    ((said, _), (other, calibration)) = spoken["b"], spoken["a"]
+    assert [[EXPRESSIONS[int(np.argmax(w))] for _, _, w in x] for x in (said, other)] == [
+        ["fear"],
+        ["anger"],
+    ]
+    assert calibration == "auto", "the moment is one of the clip that is shown"
 
 
 def test_a_part_that_was_recorded_live_or_is_gone_stays_and_is_told(scene, house):

@@ -4,7 +4,7 @@ import os
 
 import cv2
 
-from exprgen.networks.footage.stamp import is_replaced, replaced_note, stamp
+from exprgen.networks.footage.stamp import contents_of, is_replaced, replaced_note, stamp
 from exprgen.tests.support.clips import picture, write_clip
 
 
@@ -20,6 +20,19 @@ def test_a_replaced_clip_is_noticed_and_a_copied_one_is_not(tmp_path):
     assert "shot.mp4 was replaced" in replaced_note(meta)
     clip.unlink()
     assert replaced_note(meta) == "", "what is gone tells nothing"
+
+
+def test_a_renamed_clip_has_the_same_contents(tmp_path):
+    clip = write_clip(tmp_path / "shot.mp4", [i / 25 for i in range(20)])
+    before = stamp([clip])
+    named = clip.rename(tmp_path / "take_3.mp4")
+    after = stamp([named])
+    assert after["digest"] != before["digest"]
+    assert contents_of(after) == contents_of(before) != ""
+    write_clip(named, [i / 25 for i in range(20)], first=9)
+    assert contents_of(stamp([named])) != contents_of(before)
+    for wrong in (None, 7, [], {}, {"contents": 7}):
+        assert contents_of(wrong) == ""
 
 
 def test_a_folder_stands_for_its_pictures(tmp_path):

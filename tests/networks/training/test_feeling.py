@@ -24,12 +24,17 @@ from exprgen.networks.training.shared.feeling_measures import (
     onsets,
 )
 from exprgen.networks.training.shared.performance_set import (
-    CIRCUMPLEX,
     PerformancePart,
     affect_of,
     said_of,
 )
-from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, NEUTRAL
+from exprgen.networks.vocabulary import (
+    ARKIT_CHANNELS,
+    ARKIT_INDEX,
+    CIRCUMPLEX,
+    EXPRESSIONS,
+    NEUTRAL,
+)
 from exprgen.tests.support import synthetic
 
 torch.set_num_threads(1)
@@ -231,7 +236,7 @@ def test_affect_is_learned_from_votes_and_acted_feelings(house, monkeypatch):
     votes = rng.dirichlet(np.full(7, 0.3), 200)
     rows = affect.Rows(
         affect.affect_inputs(0.8 * votes + 0.2 / 7, rng.uniform(0, 0.3, (200, 52))),
-        votes @ CIRCUMPLEX,
+        votes @ np.array(CIRCUMPLEX),
     )
     monkeypatch.setattr(affect, "_photographs", lambda s, kept: (rows, rows))
     out = house / "out" / "affect_reader.safetensors"

@@ -11,17 +11,17 @@ from exprgen.networks.errors import InputError, UsageError
 from exprgen.networks.footage.acted import ActedTruth, acted_path
 from exprgen.networks.training import performances
 from exprgen.networks.training.shared.performance_set import (
-    CIRCUMPLEX,
     PerformancePart,
     affect_of,
     load_performances,
     said_of,
 )
 from exprgen.networks.training.shared.performers import fold_of
-from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, NEUTRAL
+from exprgen.networks.vocabulary import ARKIT_CHANNELS, CIRCUMPLEX, EXPRESSIONS, NEUTRAL
 from exprgen.sample_rigs.build.reference import FOLDER
 
 JOY, ANGER = EXPRESSIONS.index("joy"), EXPRESSIONS.index("anger")
+PLACES = np.array(CIRCUMPLEX)
 
 
 def felt(**amounts: float) -> np.ndarray:
@@ -44,9 +44,9 @@ def test_a_weak_feeling_is_said_to_be_neutral_and_a_strong_one_is_named():
 
 
 def test_affect_grows_with_the_feeling_and_two_meet_between_theirs():
-    assert affect_of(felt(joy=0.5))[0] == pytest.approx(0.5 * CIRCUMPLEX[JOY])
+    assert affect_of(felt(joy=0.5))[0] == pytest.approx(0.5 * PLACES[JOY])
     both = affect_of(felt(joy=1.0, anger=1.0))[0]
-    assert both == pytest.approx((CIRCUMPLEX[JOY] + CIRCUMPLEX[ANGER]) / 2)
+    assert both == pytest.approx((PLACES[JOY] + PLACES[ANGER]) / 2)
 
 
 @pytest.fixture(scope="module")
