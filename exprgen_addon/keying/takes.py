@@ -245,15 +245,18 @@ def light(scene: bpy.types.Scene, characters: list[Character]) -> None:
         surround.inputs["Strength"].default_value = 0.5
 
 
-def save_file(path: str | Path) -> Path:
+def save_file(path: str | Path, *, fsync: bool = False) -> Path:
     """Save the open file as a compressed .blend, whole or not at all.
+
+    Args:
+        fsync: see `written_whole`.
 
     Raises:
         OutputError: it can't be written; nothing is left then.
     """
     path = Path(path)
     try:
-        with written_whole(path) as part:
+        with written_whole(path, fsync=fsync) as part:
             bpy.ops.wm.save_as_mainfile(filepath=str(part), compress=True, copy=True)
     except RuntimeError as error:
         raise unwritable(path, error) from error
