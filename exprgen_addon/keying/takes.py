@@ -228,7 +228,7 @@ def fit_range(scene: bpy.types.Scene, report: KeyReport | TakeInfo) -> None:
 
 def light(scene: bpy.types.Scene, characters: list[Character]) -> None:
     """A key, a fill and a grey surround, so that a new file shows faces at once."""
-    facing = characters[0].profile.framing.forward
+    facing = characters[0].forward
     turned = math.atan2(facing[0], -facing[1])
     for name, energy, elevation, azimuth in (("Key", 2.6, 0.7, 0.6), ("Fill", 0.6, 0.2, -0.8)):
         data = bpy.data.lights.new(f"ExprGen {name.lower()} light", "SUN")
