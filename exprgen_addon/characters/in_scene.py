@@ -76,11 +76,29 @@ class Character:
         center = Vector(self.profile.framing.center)
         return self.root.matrix_world @ center if self.root else center
 
+    @property
+    def forward(self) -> Vector:
+        """Where the face looks at rest in world space, a unit vector."""
+        return forward_of(self.profile, self.root)
+
+
+def forward_of(profile: RigProfile, root: bpy.types.Object | None) -> Vector:
+    """Where a character's face looks at rest in world space: as in its file, turned with the root
+    that it hangs on."""
+    forward = Vector(profile.framing.forward)
+    return (root.matrix_world.to_3x3() @ forward if root else forward).normalized()
+
+
+def root_of(collection: bpy.types.Collection) -> bpy.types.Object | None:
+    """The empty that all parts of a character hang on; None for a collection made by hand."""
+    return next((o for o in collection.objects if o.type == "EMPTY" and o.parent is None), None)
+
 
 def append_characters(
     profiles: list[RigProfile], scene: bpy.types.Scene, *, side_by_side: bool = True
 ) -> list[Character]:
-    """Append each profile's collection into `scene`, in order from the viewer's left to right.
+    """Append each profile's collection into `scene`, in order from the viewer's left to right, all
+    looking the first one's way.
 
     Every copy hangs on an empty of its own that carries the offset. Parts without a parent become
     its children with an identity inverse, so what their controls are keyed to keeps its meaning.
@@ -99,6 +117,8 @@ def append_characters(
             _remove(character.collection)
         raise
     bpy.context.view_layer.update()
+    for character in characters[1:]:
+        _turn_like(character, characters[0].forward)
     for character in characters:
         _deselect(character.collection)
     return characters
@@ -132,7 +152,8 @@ def _tried(collection: bpy.types.Collection) -> Character | ExprGenError:
 
 
 def place_beside(character: Character) -> None:
-    """Put a character that was added later to the viewer's right of those that are there."""
+    """Put a character that was added later to the viewer's right of those that are there, looking
+    the first one's way."""
     scene = bpy.context.scene
     others = [
         c
@@ -141,13 +162,26 @@ def place_beside(character: Character) -> None:
     ]
     if not others or character.root is None:
         return
-    right = right_of(Vector(others[0].profile.framing.forward))
+    bpy.context.view_layer.update()
+    _turn_like(character, others[0].forward)
+    right = right_of(others[0].forward)
     last = max(others, key=lambda c: right.dot(c.face_center))
     size = max(last.profile.framing.size, character.profile.framing.size)
-    bpy.context.view_layer.update()
     goal = last.face_center + right * max(SPACING * size, _reach(last, right) + 0.6 * size)
     character.root.location += goal - character.face_center
     bpy.context.view_layer.update()
+
+
+def _turn_like(character: Character, forward: Vector) -> None:
+    """Turn a character by its root, in quarters, to look as nearly `forward` as they let it: in
+    some files heads look along +Y, such as those of VRM 0."""
+    if character.root is None:
+        return
+    own = character.forward
+    angle = math.atan2(own.x * forward.y - own.y * forward.x, own.x * forward.x + own.y * forward.y)
+    if quarters := round(angle / (math.pi / 2)):
+        character.root.rotation_euler.z += quarters * math.pi / 2
+        bpy.context.view_layer.update()
 
 
 def right_of(forward: Vector) -> Vector:
@@ -308,7 +342,7 @@ def frame_camera(scene: bpy.types.Scene, characters: list[Character]) -> bpy.typ
     width = max((a - middle).length for a in centers) * 2 + size
     aspect = scene.render.resolution_x / scene.render.resolution_y
     distance = max(width, size * 1.1 * aspect) * data.lens / data.sensor_width
-    forward = Vector(characters[0].profile.framing.forward)
+    forward = characters[0].forward
     camera.location = middle + forward * distance
     camera.rotation_euler = (-forward).to_track_quat("-Z", "Y").to_euler()
     scene.camera = camera
@@ -498,10 +532,8 @@ def tag_of(datablock: bpy.types.ID, tag: str) -> str:
 
 
 def _character(profile: RigProfile, collection: bpy.types.Collection) -> Character:
-    roots = [o for o in collection.objects if o.type == "EMPTY" and o.parent is None]
     bindings = bind(profile, collection)
-    root = roots[0] if roots else None
-    return Character(profile, collection, root, bindings, tuple(_copies(collection)))
+    return Character(profile, collection, root_of(collection), bindings, tuple(_copies(collection)))
 
 
 def _remove(collection: bpy.types.Collection) -> None:

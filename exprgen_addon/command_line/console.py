@@ -26,8 +26,9 @@ from .ending import LastResort
 
 BAR_WIDTH = 24
 BLENDERS_SCRIPTS = re.compile(r"[\\/]scripts[\\/](addons_core|addons|modules|startup)[\\/]")
-IMPORTS_END = ("<frozen importlib._bootstrap>", "cb")
-"""File and name of the weak reference's callback in which Python forgets the lock of a module."""
+IMPORTS = "<frozen importlib._bootstrap>"
+"""Python's own file for imports. Its `cb` is the weak reference's callback in which Python forgets
+the lock of a module; into its `_find_and_load` Blender comes from C, and prints what is raised."""
 PLAIN_INTERVAL = 5.0  # seconds between progress lines where a line can't be rewritten
 
 
@@ -242,15 +243,19 @@ def ending_signals() -> list[int]:
 
 def would_be_lost(frame: FrameType | None) -> bool:
     """Whether what is raised now is printed and forgotten: Blender's own scripts are at work, such
-    as the render engine's or an importer's, or Python tidies up after an import."""
+    as the render engine's or an importer's, or Blender imports, or Python tidies up after that."""
+    if frame is not None and _place(frame) == (IMPORTS, "_find_and_load"):
+        return True
     while frame is not None:
-        code = frame.f_code
-        if BLENDERS_SCRIPTS.search(code.co_filename):
-            return True
-        if (code.co_filename, code.co_name) == IMPORTS_END:
+        if BLENDERS_SCRIPTS.search(frame.f_code.co_filename) or _place(frame) == (IMPORTS, "cb"):
             return True
         frame = frame.f_back
     return False
+
+
+def _place(frame: FrameType) -> tuple[str, str]:
+    """File and name of the function that is at work."""
+    return frame.f_code.co_filename, frame.f_code.co_name
 
 
 def interrupted_by_signals() -> None:

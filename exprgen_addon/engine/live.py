@@ -6,9 +6,12 @@ For the command line and the window alike; it knows nothing of a scene.
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
@@ -23,6 +26,13 @@ MOST_DELAYS = 20_000
 """Frames whose delays are remembered."""
 LONGEST_TAKE = 200_000
 """Frames of a recording; an hour and a half."""
+LIVE = "live, "
+"""How the source of a take begins that was recorded live; the time follows."""
+
+
+def live_source() -> str:
+    """The source of a take that is recorded live now."""
+    return f"{LIVE}{datetime.now():%Y-%m-%d %H:%M:%S}"
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,8 @@ class Live:
         """Frames that have come, and those of them that went where they should."""
         self.tape: list[LiveFrame] = []
         """Frames that are recorded."""
+        self.on_recorded: Callable[[list, list[dict]], None] = lambda cast, messages: None
+        """Called with the cast and the messages of frames that are recorded, as they come."""
         self._drives = False
         self._delays: deque[float] = deque(maxlen=MOST_DELAYS)
         self._moments: deque[float] = deque(maxlen=30)
@@ -94,15 +106,19 @@ class Live:
     def take(self, recording: bool = False) -> list[LiveFrame]:
         """The frames that have come since the last call; what fits no cast is left out."""
         widths = [len(controls) for _, controls in self.cast]
-        frames = []
+        frames, recorded = [], []
         while self.job.frames:
             message = self.job.frames.popleft()
-            if [len(row) for row in message["values"]] == widths:
-                frames.append(_frame(message))
-        for frame in frames:
+            if [len(row) for row in message["values"]] != widths:
+                continue
+            frame = frame_of(message)
+            frames.append(frame)
             self._drives |= frame.state != CALIBRATING  # later on it calibrates while it drives
             if recording and self._drives and len(self.tape) < LONGEST_TAKE:
                 self.tape.append(frame)
+                recorded.append(message)
+        if recorded:
+            self.on_recorded(self.cast, recorded)
         self.come += len(frames)
         self.newest = frames[-1] if frames else self.newest
         return frames
@@ -121,29 +137,42 @@ class Live:
         return [round(float(np.percentile(recent, q)), 4) for q in (50, 95)]
 
     def recorded(self, source: str) -> list[RigTrack]:
-        """What is recorded as a track a character, from zero; empty where it is too little."""
-        frames = [f for i, f in enumerate(self.tape) if not i or f.time > self.tape[i - 1].time]
-        if len(frames) < 2:
-            return []
-        times = np.array([f.time for f in frames], float) - frames[0].time
-        meta = {"source": source, "fps": round(float(own_rate(times)), 6)}
-        state = np.array([HELD if f.state == LOST else TRACKED for f in frames], np.uint8)
-        expression = np.array([f.expression for f in frames], np.float32)
-        return [
-            RigTrack(
-                character=name,
-                times=times,
-                controls=controls,
-                values=np.array([f.values[i] for f in frames], np.float32),
-                state=state,
-                expression=expression,
-                meta=dict(meta),
-            )
-            for i, (name, controls) in enumerate(self.cast)
-        ]
+        """What is recorded; see `tracks_of`."""
+        return tracks_of(self.tape, self.cast, source)
 
 
-def _frame(message: dict) -> LiveFrame:
+def tracks_of(
+    frames: list[LiveFrame], cast: list[tuple[str, tuple[str, ...]]], source: str
+) -> list[RigTrack]:
+    """Frames as a track a character, from zero; empty where they are too few.
+
+    Args:
+        cast: (character, its controls), in the order of a frame's values.
+    """
+    latest = itertools.accumulate((f.time for f in frames), max, initial=-math.inf)
+    frames = [f for f, before in zip(frames, latest, strict=False) if f.time > before]
+    if len(frames) < 2:
+        return []
+    times = np.array([f.time for f in frames], float) - frames[0].time
+    meta = {"source": source, "fps": round(float(own_rate(times)), 6)}
+    state = np.array([HELD if f.state == LOST else TRACKED for f in frames], np.uint8)
+    expression = np.array([f.expression for f in frames], np.float32)
+    return [
+        RigTrack(
+            character=name,
+            times=times,
+            controls=controls,
+            values=np.array([f.values[i] for f in frames], np.float32),
+            state=state,
+            expression=expression,
+            meta=dict(meta),
+        )
+        for i, (name, controls) in enumerate(cast)
+    ]
+
+
+def frame_of(message: dict) -> LiveFrame:
+    """A message of a session's as a frame."""
     expression = np.array(message["expression"], np.float32)
     if len(expression) != len(EXPRESSIONS):
         expression = np.full(len(EXPRESSIONS), 1 / len(EXPRESSIONS), np.float32)

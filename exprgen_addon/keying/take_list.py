@@ -19,6 +19,7 @@ from ...networks.errors import UsageError
 from ...networks.reading import parse_json
 from ...networks.records import FieldError, as_record, json_text
 from ..characters.in_scene import Character, characters_in, collections_in
+from ..engine.live import LIVE
 from .generated import RANGES_TAG, generated_in, remember, same_reference
 from .nla_layers import join, layered
 from .parts import PARTS, copy_part, put_to_rest, slot_in_use
@@ -49,15 +50,6 @@ class About:
     parts: dict[str, str] = field(default_factory=dict)
     muted: tuple[str, ...] = ()
     number: int = 0
-
-
-LIVE = "live, "
-"""How the source of a take begins that was recorded live; the time follows."""
-
-
-def live_source() -> str:
-    """The source of a take that is recorded live now."""
-    return f"{LIVE}{datetime.now():%Y-%m-%d %H:%M:%S}"
 
 
 @dataclass(frozen=True)

@@ -228,7 +228,7 @@ def fit_range(scene: bpy.types.Scene, report: KeyReport | TakeInfo) -> None:
 
 def light(scene: bpy.types.Scene, characters: list[Character]) -> None:
     """A key, a fill and a grey surround, so that a new file shows faces at once."""
-    facing = characters[0].profile.framing.forward
+    facing = characters[0].forward
     turned = math.atan2(facing[0], -facing[1])
     for name, energy, elevation, azimuth in (("Key", 2.6, 0.7, 0.6), ("Fill", 0.6, 0.2, -0.8)):
         data = bpy.data.lights.new(f"ExprGen {name.lower()} light", "SUN")
@@ -245,15 +245,18 @@ def light(scene: bpy.types.Scene, characters: list[Character]) -> None:
         surround.inputs["Strength"].default_value = 0.5
 
 
-def save_file(path: str | Path) -> Path:
+def save_file(path: str | Path, *, fsync: bool = False) -> Path:
     """Save the open file as a compressed .blend, whole or not at all.
+
+    Args:
+        fsync: see `written_whole`.
 
     Raises:
         OutputError: it can't be written; nothing is left then.
     """
     path = Path(path)
     try:
-        with written_whole(path) as part:
+        with written_whole(path, fsync=fsync) as part:
             bpy.ops.wm.save_as_mainfile(filepath=str(part), compress=True, copy=True)
     except RuntimeError as error:
         raise unwritable(path, error) from error

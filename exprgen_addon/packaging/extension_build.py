@@ -15,19 +15,21 @@ What goes in is staged in a folder; Blender's own `extension build` makes the zi
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import tomllib
+import zipfile
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from ...networks.errors import ExprGenError, InputError, OutputError
+from ...networks.files import new_spool, remove
 from ...networks.packages import PACKAGES
 from ...networks.tracking import landmark_model
 from ..command_line.console import check_folder
@@ -94,8 +96,8 @@ def build(
     """
     out = check_folder(out)
     form = platform.name if platform else "lite"
-    with tempfile.TemporaryDirectory(prefix=".exprgen-", dir=out) as name:
-        stage = Path(name) / "exprgen"
+    with _staging(out / f"{form}.zip") as folder:
+        stage = folder / "exprgen"
         copy_package(stage)
         shutil.copy(
             landmark_model.fetch_landmark_model(say),
@@ -109,7 +111,7 @@ def build(
                 place_file(wheel, stage / "wheels" / wheel.name)
             extend_manifest(stage / "blender_manifest.toml", platform, chosen)
         version = tomllib.loads((stage / "blender_manifest.toml").read_text("utf-8"))["version"]
-        part = Path(name) / f"exprgen-{version}-{form}.zip"
+        part = folder / f"exprgen-{version}-{form}.zip"
         blender_extension("build", "--source-dir", stage, "--output-filepath", part)
         blender_extension("validate", part)
         size = part.stat().st_size
@@ -124,6 +126,16 @@ def build(
         "pythons": list(pythons) if platform else [],
         "wheels": [w.name for w in chosen],
     }
+
+
+@contextlib.contextmanager
+def _staging(zip_file: Path) -> Iterator[Path]:
+    """A hidden folder beside a zip, removed at the end; one that a killed build left goes too."""
+    folder = new_spool(zip_file)
+    try:
+        yield folder
+    finally:
+        remove(folder)
 
 
 def copy_package(stage: Path) -> None:
@@ -181,6 +193,7 @@ def collect_wheels(
     """
     found: dict[str, Path] = {}
     needed: set[str] = set()
+    _drop_cut_short(folder)
     for python in pythons:
         wanted = requirements(platform, python)
         say(f"{platform.name}, Python {python}: {len(wanted)} packages")
@@ -190,6 +203,13 @@ def collect_wheels(
     modules = [m for m, package in PACKAGES.items() if package not in ABSENT]
     check_wheels(chosen, platform.name, modules, needed, {*ABSENT, *INSTEAD})
     return chosen
+
+
+def _drop_cut_short(folder: Path) -> None:
+    """Remove wheels whose download was killed: pip takes whatever bears the name as there."""
+    for wheel in folder.glob("*.whl"):
+        if not zipfile.is_zipfile(wheel):  # what a zip holds is told at its end
+            wheel.unlink()
 
 
 def requirements(platform: Platform, python: str) -> list[str]:

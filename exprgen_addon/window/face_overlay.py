@@ -15,6 +15,7 @@ from ...networks.errors import InputError
 from ...networks.footage.reference_pictures import around_face
 from ...networks.tracking.registration import overlaying_affine
 from ...networks.vocabulary import LANDMARKS
+from ..characters.in_scene import forward_of, root_of
 from ..characters.landmark_anchors import FaceAnchors
 from . import references
 from .free_places import axes_of
@@ -43,7 +44,7 @@ def matrix_over(
     row = references.row_at(scene, found, scene.frame_current) if found is not None else None
     if row is None:
         return None
-    right, up, back = axes_of(profile)
+    right, up, back = axes_of(forward_of(profile, root_of(collection)))
     graph = bpy.context.evaluated_depsgraph_get()
     places = FaceAnchors(profile, collection).world(graph)
     affine = overlaying_affine(

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from mathutils import Vector
 
-from ...networks.characters.profile import RigProfile
 from ..characters.in_scene import Character, handles_of, right_of
 from ..characters.landmark_anchors import world_vertices
 
@@ -21,10 +20,10 @@ SIDES = {"left": (-1.0, 0.0), "right": (1.0, 0.0), "above": (0.0, 1.0), "below":
 """As the viewer sees them; of two that are as near the first is taken."""
 
 
-def axes_of(profile: RigProfile) -> tuple[Vector, Vector, Vector]:
-    """(right, up, back) of somebody who looks a character in the face, world space; `back` comes
-    towards the viewer."""
-    back = Vector(profile.framing.forward).normalized()
+def axes_of(forward: Vector) -> tuple[Vector, Vector, Vector]:
+    """(right, up, back) of somebody who looks a character in the face that looks `forward`, world
+    space; `back` comes towards the viewer."""
+    back = forward.normalized()
     right = right_of(back)
     return right, back.cross(right).normalized(), back
 
@@ -38,7 +37,7 @@ def place_beside(
     Args:
         everyone: all characters of the scene, this one too.
     """
-    right, up, _ = axes_of(character.profile)
+    right, up, _ = axes_of(character.forward)
     centre, size = character.face_center, character.profile.framing.size
     taken = np.concatenate([_seen_of(c, right, up) for c in everyone])
     taken = _thinned(taken - (right.dot(centre), up.dot(centre)), GAP / 6 * size)

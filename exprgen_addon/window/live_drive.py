@@ -17,9 +17,8 @@ import bpy
 from ...networks.errors import ExprGenError
 from ...networks.track import RigTrack
 from ..characters.in_scene import Character
-from ..engine.live import CALIBRATING, Live, LiveFrame
+from ..engine.live import CALIBRATING, Live, LiveFrame, live_source
 from ..engine.worker_process import WorkerProcess
-from ..keying.take_list import live_source
 from . import job_timer
 from .applying import cast_of
 from .scene_settings import retarget_settings

@@ -127,7 +127,7 @@ def place_overlay(scene: bpy.types.Scene, character: Character, way: str, opacit
     empty = overlay_of(scene)
     width, height = (float(n) for n in empty[TAG])
     framing = character.profile.framing
-    right, up, back = axes_of(character.profile)
+    right, up, back = axes_of(character.forward)
     turn = Matrix((right, up, back)).transposed().to_4x4()
     if way == "over":
         place_over(scene, character.profile, character.collection)

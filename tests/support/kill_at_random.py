@@ -1,4 +1,4 @@
-"""Kill retarget, batch, capture and train at random moments; see that nothing is lost or left.
+"""Kill commands and builds at random moments; see that nothing is lost or left.
 
     python -m exprgen.tests.support.kill_at_random FOLDER [--commands train,...] [--kills 50]
 
@@ -23,6 +23,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,9 @@ import numpy as np
 from exprgen.networks.files import write_text
 from exprgen.networks.models.weights_places import WEIGHTS_VARIABLE
 
-COMMAND = [sys.executable, "-m", "exprgen.exprgen_addon.command_line.main"]
+CONSOLE = "exprgen.exprgen_addon.command_line.main"
+PACKAGING = "exprgen.exprgen_addon.packaging.extension_build"
+CHARACTERS = "exprgen.sample_rigs.build"
 MARK = "EXPRGEN_KILLED_RUN"
 """A variable by which all processes of a run are known."""
 RERUN_EVERY = 5
@@ -64,7 +67,16 @@ def build(folder: Path) -> None:
     profiles = [synthetic.build(folder, "ann", primary=True), synthetic.build(folder, "bob")]
     tiny_weights.write(folder / "weights", profiles)
     synthetic.speaking_clip(folder / "clip.mp4", frames=50)
+    _export_avatar(folder)
     (folder / "ready").touch()
+
+
+def _export_avatar(folder: Path) -> None:
+    """The second character as an avatar of the web."""
+    import bpy
+
+    bpy.ops.wm.open_mainfile(filepath=str(folder / "bob.blend"))
+    bpy.ops.export_scene.gltf(filepath=str(folder / "bob.glb"))
 
 
 # --- the commands: words, and what of their result counts ----------------------------------------
@@ -72,6 +84,8 @@ def build(folder: Path) -> None:
 
 class Retarget:
     """A .blend and its tracks."""
+
+    module = CONSOLE
 
     def words(self, house: House, out: Path) -> list[str]:
         first = ["retarget", house.folder / "clip.mp4", "--primary", house.folder / "ann.json"]
@@ -102,6 +116,8 @@ class Batch(Retarget):
 class Capture:
     """Labelled pictures."""
 
+    module = CONSOLE
+
     def words(self, house: House, out: Path) -> list[str]:
         count = ["--count", "24", "--size", "48", "--samples", "1", "--processes", "2"]
         return ["capture", str(house.folder / "ann.json"), "--out", str(out), *count]
@@ -112,25 +128,82 @@ class Capture:
 
 
 class Train:
-    """Weights."""
+    """Weights, of a training that goes on."""
+
+    module = CONSOLE
+    options = ("--resume",)
 
     def words(self, house: House, out: Path) -> list[str]:
-        options = ["--sizes", "32:1500:0.003", "--threads", "1", "--resume"]
-        return [
-            "train",
-            "hcnn",
-            "--data",
-            "drawn:70",
-            "--out",
-            str(out / "w.safetensors"),
-            *options,
-        ]
+        how = ["--sizes", "32:1500:0.003", "--threads", "1", *self.options]
+        weights = str(out / "w.safetensors")
+        return ["train", "hcnn", "--data", "drawn:70", "--out", weights, *how]
 
     def result(self, out: Path) -> dict[str, str]:
         return {p.name: content(p) for p in out.glob("*.safetensors")}
 
 
-COMMANDS = {"retarget": Retarget(), "batch": Batch(), "capture": Capture(), "train": Train()}
+class TrainAnew(Train):
+    """The same of one that begins anew each time."""
+
+    options = ()
+
+
+class Profile:
+    """A profile of an avatar and the .blend that is made of it."""
+
+    module = CONSOLE
+
+    def words(self, house: House, out: Path) -> list[str]:
+        return ["profile", str(house.folder / "bob.glb"), "--out", str(out / "bob.json")]
+
+    def result(self, out: Path) -> dict[str, str]:
+        profiles = {p.name: content(p) for p in out.glob("*.json")}
+        return profiles | {p.name: blend_content(p) for p in out.glob("*.blend")}
+
+
+class Package:
+    """An installable zip."""
+
+    module = PACKAGING
+
+    def words(self, house: House, out: Path) -> list[str]:
+        return ["--lite", "--out", str(out)]
+
+    def result(self, out: Path) -> dict[str, str]:
+        return {p.name: content(p) for p in out.glob("*.zip")}
+
+
+class Mouths:
+    """Pictures of made-up mouths, and what is known of them."""
+
+    module = CHARACTERS
+    words_of = ("mouths", "--count", "6", "--people", "2", "--size", "96", "--samples", "3")
+
+    def words(self, house: House, out: Path) -> list[str]:
+        return [*self.words_of, "--out", str(out)]
+
+    def result(self, out: Path) -> dict[str, str]:
+        made = [p for kind in ("*.png", "*.npz", "*.csv") for p in sorted(out.rglob(kind))]
+        return {str(p.relative_to(out)): content(p) for p in made}
+
+
+class People(Mouths):
+    """The same of whole faces."""
+
+    words_of = ("people", "--count", "2", "--pictures", "4", "--size", "64")
+
+
+COMMANDS = {
+    "retarget": Retarget(),
+    "batch": Batch(),
+    "capture": Capture(),
+    "train": Train(),
+    "train_anew": TrainAnew(),
+    "profile": Profile(),
+    "package": Package(),
+    "mouths": Mouths(),
+    "people": People(),
+}
 
 
 def content(path: Path) -> str:
@@ -145,6 +218,13 @@ def content(path: Path) -> str:
 
         for name, tensor in sorted(load_file(path).items()):
             digest.update(name.encode() + tensor.tobytes())
+    elif path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            digest.update(b"damaged" if archive.testzip() else b"")
+            for part in sorted(archive.infolist(), key=lambda i: i.filename):
+                digest.update(f"{part.filename} {part.CRC}".encode())
+    elif path.suffix in (".json", ".csv"):
+        digest.update(path.read_bytes())
     else:  # a picture, without the time of its rendering that Blender notes in it
         import cv2
 
@@ -161,7 +241,8 @@ for a in bpy.data.actions:
     for bag in (b for l in a.layers for s in l.strips for b in s.channelbags):
         for c in bag.fcurves:
             d.update(repr((c.data_path, [tuple(k.co) for k in c.keyframe_points])).encode())
-print(); print(d.hexdigest(), flush=True); os._exit(0)
+part = "partial " if bpy.context.scene.get("exprgen_partial") else ""
+print(); print(part + d.hexdigest(), flush=True); os._exit(0)
 """
 
 
@@ -181,9 +262,9 @@ _blends: dict[str, str] = {}
 # --- killing -------------------------------------------------------------------------------------
 
 
-def start(house: House, words: list[str]) -> subprocess.Popen:
+def start(house: House, module: str, words: list[str]) -> subprocess.Popen:
     return subprocess.Popen(
-        [*COMMAND, *words],
+        [sys.executable, "-m", module, *words],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         stdin=subprocess.DEVNULL,
@@ -243,7 +324,7 @@ class Trial:
         beginning = number % RERUN_EVERY == 0
         standing = (number // RERUN_EVERY) % 2 == 1
         out = self._fresh(self.whole if standing else None) if beginning else self.out
-        process = start(self.house, self.command.words(self.house, out))
+        process = self._start(out)
         how = signal.SIGTERM if number % 4 == 3 else signal.SIGKILL
         try:
             process.wait(chance.uniform(0.2, self.kept["seconds"]))
@@ -267,14 +348,15 @@ class Trial:
             self._fault(number, f"the rerun's result is another: {sorted(found)}")
         if left := left_in(self.out, self.house.temporary):
             self._fault(number, f"left behind: {left}")
-        if left := list(self.house.temporary.iterdir()):
+        console = self.command.module == CONSOLE  # builds leave Blender's own folder to Blender
+        if console and (left := list(self.house.temporary.iterdir())):
             self._fault(number, f"left in the temporary folder: {list(map(str, left))}")
 
     def _look(self, number: int, standing: bool) -> None:
         """What has a final name must be whole, and what was whole must be there."""
         found, whole = self.command.result(self.out), self.kept["result"]
         for name, value in found.items():
-            partial = ".partial" in name
+            partial = ".partial" in name or value.startswith("partial ")  # it is marked so
             if not partial and value != whole.get(name) and not self._grows(name):
                 self._fault(number, f"{name} is not whole")
         if standing and (lost := set(whole) - set(found)):
@@ -299,8 +381,11 @@ class Trial:
             shutil.copytree(whole, self.out)
         return self.out
 
+    def _start(self, out: Path) -> subprocess.Popen:
+        return start(self.house, self.command.module, self.command.words(self.house, out))
+
     def _run(self, out: Path) -> None:
-        process = start(self.house, self.command.words(self.house, out))
+        process = self._start(out)
         if process.wait():
             self._fault(self.kept["kills"], f"ended with {process.returncode}")
         self._wait(self.kept["kills"])

@@ -716,6 +716,30 @@ def read_answers(path: Path) -> object:
     return taken
 
 
+def make_live_tape(folder: Path) -> Path:
+    """A tape of three frames, of two characters."""
+    from exprgen.exprgen_addon.engine.live_tape import LiveTape
+
+    tape = LiveTape(folder / "take.blend", "live, now")
+    frames = [
+        {"time": i / 30, "state": "live", "values": [[0.1, i], [0.5]], "expression": [1 / 7] * 7}
+        for i in range(3)
+    ]
+    tape.add([("mira", ("a", "b")), ("tobi", ("c",))], frames)
+    tape.close()
+    return tape.path
+
+
+@reader("live tape", make_live_tape, _lines)
+def read_live_tape(path: Path) -> object:
+    from exprgen.exprgen_addon.engine.live_tape import read_tape
+    from exprgen.networks.names import is_name
+
+    tracks = read_tape(path)
+    assert all(is_name(t.character) and np.isfinite(t.values).all() for t in tracks)
+    return tracks
+
+
 # --- shot lists, states --------------------------------------------------------------------------
 
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ....networks.errors import EXIT_INTERRUPTED, EXIT_OK, InputError, UsageError
 from ....networks.models.playable import check_cast
 from ....networks.settings import RetargetSettings
 from ..console import Console, check_file
+from ..live_recording import Recording, live_recording
 from ..options import character_options, finite, whole
 from ..places import check_outputs
 from ..verb_steps import check_references, chosen_profiles, measure_changed, running_worker
+
+if TYPE_CHECKING:
+    from ...engine.live import Live
 
 NAME, ORDER = "live", 6
 HELP = "A camera, a clip at its own rate, or a phone drives characters; --record keeps a take"
@@ -32,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=whole(1, 65535),
         metavar="PORT",
         help="listen to Live Link Face (the app sends to 11111) on this machine alone",
+    )
+    source.add_argument(
+        "--tape",
+        metavar="FILE",
+        help="what a --record that was killed has left beside its take: it becomes one, nothing "
+        "is played",
     )
     parser.add_argument(
         "--address",
@@ -64,14 +76,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Drive until Ctrl-C, the clip's end or --seconds; what it came to."""
-    from ...engine.live import Live
-
     profiles = chosen_profiles(args)
     _check(args, profiles)
+    if args.tape:
+        return _run_tape(args, console, profiles)
     check_cast(profiles)
     measure_changed(profiles, console)
-    with running_worker(console) as worker:
+    with live_recording(args.record, console) as recording:
+        session = _play(args, console, profiles, recording)
+        failed = session.job.error
+        if failed is not None and not (args.record and session.tape):
+            raise failed
+        result = {**(session.job.result or {}), "delay": session.delays()}
+        if args.out and "track" not in result and not (console.interrupted or failed):
+            fix = "play what shows a face, or look at it a little longer"
+            raise InputError("no face was seen that could be kept", file=args.clip, fix=fix)
+        if args.record:
+            result |= _record(args, console, profiles, session.recorded(recording.source))
+    if failed is not None:
+        console.say(f"what was played until then is in {args.record}")
+        raise failed
+    console.result(result, _text(result))
+    return EXIT_INTERRUPTED if console.interrupted and not result["frames"] else EXIT_OK
+
+
+def _play(args: argparse.Namespace, console: Console, profiles, recording: Recording) -> Live:
+    """The session, when it has ended; what went wrong with it is in its job."""
+    from ...engine.live import Live
+
+    with running_worker(console) as worker, contextlib.ExitStack() as until_end:
         session = Live(_request(args, profiles), worker)
+        session.on_recorded = recording.add
         console.on_interrupt(session.job.stop)
         told = _Told(console)
         while not session.job.done:
@@ -79,18 +114,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
             for message in session.job.messages():
                 console.message(message)
             frames = session.take(recording=bool(args.record))
+            if frames and not session.shown:  # from now on there is something to keep
+                until_end.enter_context(console.keeping())
             session.arrived(frames)
             told.show(session, frames)
-        if session.job.error is not None:
-            raise session.job.error
-        result = {**session.job.result, "delay": session.delays()}
-    if args.out and "track" not in result and not console.interrupted:
-        fix = "play what shows a face, or look at it a little longer"
-        raise InputError("no face was seen that could be kept", file=args.clip, fix=fix)
-    if args.record:
-        result |= _record(args, console, profiles, session)
-    console.result(result, _text(result))
-    return EXIT_INTERRUPTED if console.interrupted and not result["frames"] else EXIT_OK
+        return session
 
 
 class _Told:
@@ -118,13 +146,15 @@ class _Told:
 
 def _check(args: argparse.Namespace, profiles) -> None:
     """Refuse what makes no sense before anything is started."""
+    if args.tape:
+        _check_tape(args)
     if args.out and args.udp is not None:
         raise UsageError("a phone sends no pictures to keep", fix="use --record TAKE.blend")
     if args.loop and args.clip is None:
         raise UsageError("--loop is of a clip", fix="give --clip FILE, or leave --loop out")
     if args.seconds is not None and args.seconds <= 0:
         raise UsageError("a session needs some seconds", fix="give a number above 0")
-    read = [args.clip] if args.clip else []
+    read = [*filter(None, [args.clip, args.tape])]
     check_references(read)
     outputs = {"out": args.out, "record": args.record}
     check_outputs({n: p for n, p in outputs.items() if p}, read, profiles)
@@ -149,14 +179,28 @@ def _request(args: argparse.Namespace, profiles) -> dict:
     }
 
 
-def _record(args: argparse.Namespace, console: Console, profiles, session) -> dict:
+def _check_tape(args: argparse.Namespace) -> None:
+    if not args.record:
+        raise UsageError("a tape becomes a take", fix="say where with --record TAKE.blend")
+    if args.out or args.seconds is not None:
+        raise UsageError("--out and --seconds are of a session", fix="leave them out")
+
+
+def _run_tape(args: argparse.Namespace, console: Console, profiles) -> int:
+    """What a session has left to a take."""
+    from ...engine.live_tape import read_tape
+
+    result = _record(args, console, profiles, read_tape(args.tape))
+    console.result(result, _take_text(result))
+    return EXIT_OK
+
+
+def _record(args: argparse.Namespace, console: Console, profiles, tracks: list) -> dict:
     """The take as a .blend."""
     from ...keying import takes
     from ...keying.key_options import KeyOptions
-    from ...keying.take_list import live_source
     from ..console import quiet
 
-    tracks = session.recorded(live_source())
     if not tracks:
         fix = (
             "play it again with --loop and --seconds" if args.clip else "look at it a little longer"
@@ -169,7 +213,7 @@ def _record(args: argparse.Namespace, console: Console, profiles, session) -> di
     options = KeyOptions(subframes=True)
     take = takes.build_take(tracks, profiles, name="Live", options=options, fps=fps)
     with quiet():
-        path = takes.save_file(args.record)
+        path = takes.save_file(args.record, fsync=True)
     first, last = take.report.first, take.report.last
     return {"record": str(path), "keys": take.report.keys, "keyed_frames": [first, last]}
 
@@ -182,7 +226,11 @@ def _text(result: dict) -> str:
     ]
     if result.get("refused"):
         lines.append(f"{result['refused']} packets refused")
-    if "keys" in result:
-        first, last = result["keyed_frames"]
-        lines.append(f"{result['keys']} keys, frames {first:g} to {last:g}")
-    return "\n".join([*lines, *filter(None, [result.get("track"), result.get("record")])])
+    return "\n".join([*lines, *filter(None, [result.get("track"), _take_text(result)])])
+
+
+def _take_text(result: dict) -> str:
+    if "keys" not in result:
+        return ""
+    first, last = result["keyed_frames"]
+    return f"{result['keys']} keys, frames {first:g} to {last:g}\n{result['record']}"

@@ -67,10 +67,12 @@ class EXPRGEN_OT_bring_avatar(bpy.types.Operator):
             self.report({"ERROR"}, f"the scene {self.scene!r} is gone")
             return {"CANCELLED"}
         try:
-            place_beside(append_characters([load_profile(self.profile)], scene)[0])
+            (brought,) = append_characters([load_profile(self.profile)], scene)
+            place_beside(brought)
         except ExprGenError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
+        scene.exprgen.active_character = list(bpy.data.collections).index(brought.collection)
         scene.exprgen.new_profile = self.profile  # the checklist goes on from here
         return {"FINISHED"}
 

@@ -106,7 +106,7 @@ def reframe(scene: bpy.types.Scene) -> None:
     present = characters_in(scene)
     if not present:
         return
-    right = right_of(Vector(present[0].profile.framing.forward))
+    right = right_of(present[0].forward)
     ends = [picture[0] + side * right * picture[1] / 2 for side in (-1, 1)]
     ends += [picture[0] + Vector((0.0, 0.0, side * picture[2] / 2)) for side in (-1, 1)]
     for window in bpy.context.window_manager.windows:
@@ -161,7 +161,7 @@ def look_at(
             without their handles, as large as can be.
     """
     view = space.region_3d
-    forward = Vector(characters[0].profile.framing.forward)
+    forward = characters[0].forward
     middle, width, height = extent(characters, picture, handles=not close)
     free = {r.type: r for r in area.regions}
     full, tall = free["WINDOW"].width, free["WINDOW"].height
@@ -217,7 +217,7 @@ def extent(
     Args:
         picture: (centre, width, height) of a picture beside them. handles: theirs count too.
     """
-    right = right_of(Vector(characters[0].profile.framing.forward))
+    right = right_of(characters[0].forward)
     shown = [(c.face_center, *[c.profile.framing.size] * 2) for c in characters]
     for c in characters if handles else ():
         shown += [(h, *[HANDLE * c.profile.framing.size] * 2) for h in handles_of(c)]

@@ -38,6 +38,7 @@ def test_what_python_would_swallow_is_not_raised():
         return space[name]()
 
     assert console.would_be_lost(frame_in("<frozen importlib._bootstrap>", "cb"))
+    assert console.would_be_lost(frame_in("<frozen importlib._bootstrap>", "_find_and_load"))
     assert console.would_be_lost(frame_in("/b/scripts/addons_core/io/x.py", "load"))
     assert not console.would_be_lost(frame_in("/b/exprgen/x.py", "cb"))
 

@@ -7,6 +7,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 import tomllib
 import zipfile
 from pathlib import Path
@@ -102,6 +103,24 @@ def wheel_of(folder: Path, name: str, files: dict[str, bytes], requires: str = "
     return path
 
 
+@pytest.mark.skipif(os.name == "nt", reason="who owns a folder is told by processes of POSIX")
+def test_a_killed_build_leaves_no_zip_and_nothing_that_the_next_one_does_not_sweep(tmp_path):
+    try:
+        landmark_model.landmark_model()
+    except ExprGenError:
+        pytest.skip("no landmark model")
+    command = [sys.executable, "-m", extension_build.__name__, "--lite", "--out", str(tmp_path)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while not list(tmp_path.glob(".spool-*/exprgen/networks")):
+        assert process.poll() is None, "it has ended before it could be killed"
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert not list(tmp_path.glob("*.zip"))
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    assert [p.suffix for p in tmp_path.iterdir()] == [".zip"]
+
+
 class TestRelease:
     WINDOWS = PLATFORMS["windows-x64"]
 
@@ -140,6 +159,22 @@ class TestRelease:
         with pytest.raises(ExprGenError, match="no av"):
             extension_build.build(tmp_path, platform=self.WINDOWS)
         assert not list(tmp_path.glob("*.zip"))
+
+    def test_a_wheel_whose_download_was_killed_is_fetched_again(self, tmp_path, monkeypatch):
+        with zipfile.ZipFile(tmp_path / "whole-1-py3-none-any.whl", "w") as wheel:
+            wheel.writestr("whole.py", "pass\n" * 99)
+        cut = (tmp_path / "whole-1-py3-none-any.whl").read_bytes()[:-30]
+        (tmp_path / "cut-1-py3-none-any.whl").write_bytes(cut)
+        seen: list[str] = []
+
+        def look(wanted, platform, python, folder):
+            seen.extend(p.name for p in folder.iterdir())
+            raise InputError("no index here")
+
+        monkeypatch.setattr(extension_build, "download", look)
+        with pytest.raises(InputError, match="no index here"):
+            extension_build.collect_wheels(PLATFORMS["linux-x64"], ["3.11"], tmp_path)
+        assert seen == ["whole-1-py3-none-any.whl"]
 
     def test_a_zip_that_is_too_large_is_refused(self, tmp_path, monkeypatch):
         monkeypatch.setattr(landmark_model, "fetch_landmark_model", lambda say: __file__)

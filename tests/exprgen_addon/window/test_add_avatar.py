@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import exprgen
 from exprgen.exprgen_addon.characters import in_scene
 from exprgen.exprgen_addon.engine.jobs import Messages
 from exprgen.exprgen_addon.window import job_timer
+from exprgen.networks.characters.profile import load_profile
 from exprgen.tests.support import synthetic
 
 
@@ -69,6 +71,27 @@ def test_a_file_becomes_a_character_in_the_scene_without_another_click(house, mo
     assert [c.profile.name for c in in_scene.characters_in(scene)] == ["bob"]
     assert Path(scene.exprgen.new_profile) == house / "bob.json"
     assert "7 of 7 views" in job_timer.queue.last.said
+
+
+def test_a_second_avatar_looks_the_first_ones_way_and_is_the_chosen_one(house, monkeypatch):
+    """VRM 0 looks along +Y where it was imported, most others along -Y."""
+    ann = synthetic.build(house / "ann", "ann")
+    scene = bpy.context.scene
+    (first,) = in_scene.append_characters([ann], scene)
+    bob = load_profile(house / "made" / "bob.json")
+    framing = replace(bob.framing, center=(0.0, 0.05, 1.5), forward=(0.0, 1.0, 0.0))
+    replace(bob, framing=framing).save(house / "made" / "bob.json")
+    commands(monkeypatch, house, {"controls": 9, "text": "Bob"}, {"found": 7, "looked": 7})
+    bpy.ops.exprgen.add_avatar(filepath=str(house / "bob.glb"))
+    brought = next(c for c in in_scene.characters_in(scene) if c.profile.name == "bob")
+    assert in_scene.active_collection(scene) == brought.collection
+    assert brought.forward.dot(first.forward) > 0.999
+    away = brought.face_center - first.face_center
+    assert away.dot(in_scene.right_of(first.forward)) == pytest.approx(away.length, abs=1e-5)
+
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    row = in_scene.append_characters([ann, load_profile(house / "bob.json")], bpy.context.scene)
+    assert row[1].forward.dot(row[0].forward) > 0.999
 
 
 def test_what_was_stopped_brings_nothing(house, monkeypatch):

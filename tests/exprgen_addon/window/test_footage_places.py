@@ -47,7 +47,7 @@ def test_beside_hides_no_character(row, shape):
         size = character.profile.framing.size
         width, height = shape[0] * size, shape[1] * size
         centre = free_places.place_beside(character, row, width, height)
-        right, up, back = free_places.axes_of(character.profile)
+        right, up, back = free_places.axes_of(character.forward)
         assert abs(back.dot(centre - character.face_center)) < 1e-6, "as near as the face"
         assert (centre - character.face_center).length < 4 * size
         for other in row:
@@ -87,7 +87,7 @@ def looked_at(character, angle: float, scale: float):
     """A track whose actor is this very character, in pictures that are turned and scaled."""
     graph = bpy.context.evaluated_depsgraph_get()
     places = FaceAnchors(character.profile, character.collection).world(graph)
-    right, up, _ = free_places.axes_of(character.profile)
+    right, up, _ = free_places.axes_of(character.forward)
     flat = (places - np.array(character.face_center)) @ np.array([right, up]).T
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     pixels = flat @ turn.T * scale * (1, -1) + (320, 240)
@@ -119,7 +119,7 @@ def test_over_the_head_every_landmark_lies_on_its_own(row, monkeypatch):
         points = track.landmarks[1][list(LANDMARKS.values()), :2]
         local = ((points - (x, y)) / (width, height) - 0.5) * picture * (1, -1) / max(picture)
         there = np.c_[local * side, np.zeros(49), np.ones(49)] @ np.array(matrix).T
-        right, up, _ = free_places.axes_of(character.profile)
+        right, up, _ = free_places.axes_of(character.forward)
         axes = np.array([right, up]).T
         off = np.abs(there[:, :3] @ axes - places @ axes).max()
         assert off < 0.003 * character.profile.framing.size

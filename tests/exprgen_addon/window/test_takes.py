@@ -19,6 +19,7 @@ pytest.importorskip("av")
 
 import exprgen
 from exprgen.exprgen_addon.characters import in_scene
+from exprgen.exprgen_addon.engine.live import live_source
 from exprgen.exprgen_addon.keying import fcurves, sound, take_list
 from exprgen.exprgen_addon.keying.keyframes import KeyReport
 from exprgen.exprgen_addon.keying.parts import PARTS
@@ -26,7 +27,6 @@ from exprgen.exprgen_addon.keying.punch import Punch
 from exprgen.exprgen_addon.keying.take_list import (
     About,
     find_take,
-    live_source,
     note_about,
     takes_in_file,
 )
