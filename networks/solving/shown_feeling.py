@@ -63,7 +63,7 @@ AGAINST = {"mouth_bend": 1.0, "mouth_corner": 1.0, "brow": 1.0}
 FIRM = 0.04
 """Eye distances by which brows are held from which on they are not turned, as far as the actor's
 neutral was seen: a scowl is the actor's own, whatever is read."""
-UNTURNED, UNTURNED_SHARE = (0.02, 0.06), 0.75
+UNTURNED, UNTURNED_SHARE = (0.02, 0.06), 0.5
 """Eye distances by which corners are held from which on, and from which on wholly, emphasis brings
 them back to rest and leaves out so much of what is beyond: a wince of tears is a straight mouth,
 not the opposite of what the actor does."""
