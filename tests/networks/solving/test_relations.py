@@ -24,6 +24,7 @@ from exprgen.networks.solving.relations import (
 )
 from exprgen.networks.solving.shown_feeling import (
     carried_on,
+    certainty,
     emphasis_of,
     room_to_smile,
     shown_share,
@@ -458,6 +459,16 @@ def test_emphasis_turns_no_brow_that_the_actor_is_seen_to_hold(actor_model):
     assert shown(-0.05, 0.0) > 0.0
     assert -0.05 < shown(-0.05, 0.5) < shown(-0.05, 0.0)
     assert shown(0.02, 1.0) > 0.05
+
+
+def test_anger_and_disgust_make_each_other_certain_and_others_do_not():
+    def certain(first, second):
+        read = np.full((60, 7), 0.02)
+        read[:, EXPRESSIONS.index(first)], read[:, EXPRESSIONS.index(second)] = 0.6, 0.3
+        return certainty(np.arange(60) / 25, read)
+
+    assert certain("anger", "disgust") == pytest.approx(0.9**1.5)
+    assert certain("joy", "surprise") == pytest.approx(0.6**1.5)
 
 
 def test_emphasis_straightens_a_mouth_and_hardly_turns_it():
