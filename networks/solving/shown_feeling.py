@@ -25,6 +25,9 @@ CERTAIN = 1.5
 """Exponent on the chance of a feeling: only one that is read for certain (0.9 is 0.85, 0.5 is
 0.35) may stand against what the landmarks say: a crying mouth is drawn wide like a smile, and a
 hand before it deceives a tracker."""
+KIN = [EXPRESSIONS.index(name) for name in ("anger", "disgust")]
+"""Feelings that do the same with brows and corners: read for .6 and .3 it is certain that these are
+no smile's."""
 STIRS = 0.25
 """Certainty of a feeling from which on emphasis is whole."""
 TOLD = [EXPRESSIONS.index(name) for name in ("joy", "surprise")]
@@ -63,7 +66,7 @@ AGAINST = {"mouth_bend": 1.0, "mouth_corner": 1.0, "brow": 1.0}
 FIRM = 0.04
 """Eye distances by which brows are held from which on they are not turned, as far as the actor's
 neutral was seen: a scowl is the actor's own, whatever is read."""
-UNTURNED, UNTURNED_SHARE = (0.02, 0.06), 0.75
+UNTURNED, UNTURNED_SHARE = (0.02, 0.06), 0.5
 """Eye distances by which corners are held from which on, and from which on wholly, emphasis brings
 them back to rest and leaves out so much of what is beyond: a wince of tears is a straight mouth,
 not the opposite of what the actor does."""
@@ -248,9 +251,11 @@ def along(
 
 
 def certainty(times: np.ndarray, expression: np.ndarray) -> np.ndarray:
-    """(N,) how certainly some feeling is read from probabilities (N, 7), over a second or so."""
-    felt = np.delete(slow(times, expression, FEELING_HERTZ), NEUTRAL, axis=1)
-    return felt.max(1) ** CERTAIN
+    """(N,) how certainly some feeling is read from probabilities (N, 7), over a second or so; two
+    that are kin (`KIN`) as one."""
+    held = slow(times, expression, FEELING_HERTZ)
+    felt = np.delete(held, NEUTRAL, axis=1)
+    return np.maximum(felt.max(1), held[:, KIN].sum(1)) ** CERTAIN
 
 
 def told_by_landmarks(

@@ -1,6 +1,7 @@
 """Phrases: what flickers becomes steady, what changes changes then, a person's word is the last."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -239,6 +240,33 @@ def test_a_track_keeps_its_phrases_and_an_older_one_gets_them(tmp_path):
     said = phrasing.felt(again, ((0.0, 1.0, weights_of("fear")),))
     assert said.phrases[0].expression == "fear"
     assert np.array_equal(said.momentary, again.momentary)
+
+
+def test_a_feeling_goes_on_through_calm_that_passes():
+    sad, calm, glad = (
+        tuple(reading(EXPRESSIONS.index(e), 0.9)) for e in ("sadness", "neutral", "joy")
+    )
+    times = times_of(200)
+
+    def shown(seconds, before=sad, by_hand=False):
+        end = 3.0 + seconds
+        phrases = (
+            Phrase(0.0, 3.0, before),
+            Phrase(3.0, end, calm, by_hand),
+            Phrase(end, 8.0, glad),
+        )
+        curve = phrase_curve(times, phrases).astype(np.float32)
+        track = replace(
+            synthetic.face_track(frames=len(times)), times=times, phrases=phrases, expression=curve
+        )
+        through = phrasing.through_calm(track)
+        assert through.phrases == phrases
+        return through.expression[np.abs(times - (3.0 + 0.5 * seconds)).argmin()]
+
+    assert shown(1.2).argmax() == EXPRESSIONS.index("sadness")
+    assert shown(2.5).argmax() == NEUTRAL
+    assert shown(1.2, before=calm).argmax() == NEUTRAL
+    assert shown(1.2, by_hand=True).argmax() == NEUTRAL
 
 
 def test_separate_pictures_have_no_phrases():

@@ -22,7 +22,14 @@ from exprgen.networks.solving.relations import (
     measure,
     relation_weights,
 )
-from exprgen.networks.solving.shown_feeling import carried_on, shown_share, told_by_landmarks
+from exprgen.networks.solving.shown_feeling import (
+    carried_on,
+    certainty,
+    emphasis_of,
+    room_to_smile,
+    shown_share,
+    told_by_landmarks,
+)
 from exprgen.networks.solving.smoothing import slow
 from exprgen.networks.solving.targets import FULL, WEIGHTS, Geometry, kind_of
 from exprgen.networks.solving.told_shapes import _levelled, _pressed, _rounded
@@ -452,6 +459,77 @@ def test_emphasis_turns_no_brow_that_the_actor_is_seen_to_hold(actor_model):
     assert shown(-0.05, 0.0) > 0.0
     assert -0.05 < shown(-0.05, 0.5) < shown(-0.05, 0.0)
     assert shown(0.02, 1.0) > 0.05
+
+
+def test_anger_and_disgust_make_each_other_certain_and_others_do_not():
+    def certain(first, second):
+        read = np.full((60, 7), 0.02)
+        read[:, EXPRESSIONS.index(first)], read[:, EXPRESSIONS.index(second)] = 0.6, 0.3
+        return certainty(np.arange(60) / 25, read)
+
+    assert certain("anger", "disgust") == pytest.approx(0.9**1.5)
+    assert certain("joy", "surprise") == pytest.approx(0.6**1.5)
+
+
+def test_emphasis_straightens_a_mouth_and_hardly_turns_it():
+    """The wince of tears is drawn wide like a smile; what corners hardly do is the feeling's."""
+    profile, times = find_character("tobi"), np.arange(60) / 25
+    model = load_response(profile)
+    geometry, bend = Geometry.of(model, profile), INDEX["mouth_bend_left"]
+    sad = np.zeros((60, len(model.controls)))
+    sad[:, [model.controls.index(f"mouthFrown{s}") for s in ("Left", "Right")]] = 1.0
+    meant = (geometry.response.predict(sad) - geometry.response.rest)[30, bend]
+    whole, certain = (lambda regions: np.ones((60, len(regions)))), np.ones(60)
+
+    def shown(held):
+        values = np.tile(geometry.response.rest, (60, 1))
+        values[:, bend] += held
+        felt = carried_on(times, values, geometry, sad, whole, certain, 0.0)
+        return (felt - geometry.response.rest)[30, bend]
+
+    assert meant < -0.05
+    assert shown(0.0) == pytest.approx(meant)
+    assert 0.6 * meant < shown(0.1) < 0.0
+
+
+def test_brows_rise_as_a_whole_only_with_the_actor():
+    profile, times = find_character("tobi"), np.arange(60) / 25
+    model = load_response(profile)
+    geometry = Geometry.of(model, profile)
+    brow = [INDEX[f"brow_{place}_left"] for place in ("inner", "middle", "outer")]
+    sad = np.zeros((60, len(model.controls)))
+    sad[:, [model.controls.index("browInnerUp")]] = 1.0
+    whole, certain = (lambda regions: np.ones((60, len(regions)))), np.ones(60)
+
+    def shown(held):
+        values = np.tile(geometry.response.rest, (60, 1))
+        values[:, brow] += held
+        felt = carried_on(times, values, geometry, sad, whole, certain, 0.0)
+        return (felt - geometry.response.rest)[30, brow]
+
+    still, raised = shown(0.0), shown(0.05)
+    assert still.mean() == pytest.approx(0.0, abs=1e-6)
+    assert still[0] > 0.03 > still[2]  # the slant is there
+    assert raised.mean() > 0.05
+
+
+def test_a_full_laugh_leaves_no_room_and_brows_take_nothing_of_joy():
+    times, moved = np.arange(60) / 25, np.zeros((60, len(NAMES)))
+    smile = [INDEX[name] for name in ("mouth_width", "mouth_bend_left", "mouth_bend_right")]
+
+    def room(size):
+        held = moved.copy()
+        held[:, smile] = size
+        return room_to_smile(times, held)
+
+    assert room(0.05) == pytest.approx(1.0)
+    assert room(0.05).mean() > room(0.11).mean() > room(0.13).mean()
+    assert room(0.2) == pytest.approx(0.0)
+    ones, glad = np.ones(60), np.linspace(0.0, 1.0, 60)
+    brow, mouth = emphasis_of(
+        times, replace(STILL, emphasis=0.9), ones, ones, glad, ("brow", "mouth")
+    ).T
+    assert brow == pytest.approx(mouth * (1.0 - glad))
 
 
 def test_of_a_feeling_the_side_that_shows_less_of_it_tells(actor_model):
