@@ -113,7 +113,7 @@ def summary(figures: dict) -> str:
     """A few lines for a terminal."""
     lines = [
         f"{r['network']:<8} on {r['part']:<14} accuracy {r['accuracy']:.1%}, "
-        f"mean recall {r['mean_recall']:.1%}  (n={r['count']})"
+        f"mean recall {r['mean_recall']:.1%}  (n={r['count']}){_chances(r)}"
         for r in figures.get("recognition", [])
     ]
     lines += _feeling_lines(figures.get("feelings") or {})
@@ -137,6 +137,15 @@ def summary(figures: dict) -> str:
         names = ("jitter", "jitter of one still", "blink delay")
         lines.append(", ".join(f"{n} {_number(stability[n], 5)}" for n in names))
     return "\n".join([*lines, *figures.get("files", {}).values()])
+
+
+def _chances(r: dict) -> str:
+    """How far the chances of a part can be believed, and its affect; "" where none were read."""
+    if r.get("ece") is None:
+        return ""
+    affect = r.get("affect") or {}
+    ccc = "".join(f", {k} {_number(v)}" for k, v in affect.items() if k.endswith(" ccc"))
+    return f", ece {_number(r['ece'])}{ccc}"
 
 
 def _feeling_lines(measured: dict) -> list[str]:

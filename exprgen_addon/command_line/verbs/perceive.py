@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ....networks.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from ....networks.footage.live_link import ENDING as LIVE_LINK
 from ....networks.vocabulary import EXPRESSIONS
 from ..console import Console, from_here
 from ..verb_steps import check_references, exit_code, run_job, running_worker
@@ -20,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "images",
         nargs="+",
         metavar="IMAGE|CLIP|TRACK.npz",
-        help="pictures and folders of them; clips, or tracks of clips, for what is felt over time",
+        help="pictures and folders of them; clips (a Live Link Face .csv is one), or tracks of "
+        "clips, for what is felt over time",
     )
     parser.add_argument("--as", dest="kind", choices=("auto", "human", "character"), default="auto")
 
@@ -45,7 +47,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 def _is_clip(file: str) -> bool:
     suffix = Path(file).suffix.lower()
-    return suffix == ".npz" or suffix in set(VIDEO_SUFFIXES) - {".gif", *IMAGE_SUFFIXES}
+    films = set(VIDEO_SUFFIXES) - {".gif", *IMAGE_SUFFIXES}
+    return suffix in {".npz", LIVE_LINK, *films}
 
 
 def _picture_lines(pictures: list[dict]) -> list[str]:

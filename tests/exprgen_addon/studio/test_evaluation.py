@@ -104,6 +104,9 @@ def test_transfer_is_rendered_read_and_reported(plan):
     key = (plan.out / "sheets" / "blind_key.csv").read_text().splitlines()
     assert len(key) == 6 * 3  # people and two groups
     assert "exprgen/ann" in evaluating.summary(figures)
+    read = {"network": "X as in use", "part": "a/val", "accuracy": 0.5, "mean_recall": 0.5}
+    read |= {"count": 2, "ece": 0.081, "affect": {"valence pcc": 0.9, "valence ccc": 0.87}}
+    assert "(n=2), ece 0.08, valence ccc 0.87" in evaluating.summary({"recognition": [read]})
     # A second run renders nothing anew, and a choice of other pictures is refused.
     still = next((plan.out / "stills" / "exprgen" / "ann").glob("*.png"))
     before = still.stat().st_mtime_ns

@@ -46,7 +46,9 @@ def test_clips_are_measured_together(tmp_path):
     assert made["valence pcc"] == pytest.approx(1.0, abs=0.01)
     assert made["valence ccc"] < 1.0
     page = write_html({"feelings": made}, tmp_path / "x.html").read_text()
-    assert "What is felt over time" in page
+    for words in ("What is felt over time, 2 clips", "valence CCC", "arousal SAGR"):
+        assert words in page
+    assert f"<td>{made['onset']:.2f}</td>" in page, "seconds, no share"
 
 
 def test_a_track_of_another_clip_is_refused(tmp_path):
