@@ -11,14 +11,14 @@ from ..scene_settings import EXPRESSION_ITEMS
 BOTH, MIXTURE, READ = "both", "mixture", "read"
 SAID_ITEMS = [
     *EXPRESSION_ITEMS,
-    (MIXTURE, "Mixture...", "Two expressions at once, and how much of each", len(EXPRESSION_ITEMS)),
-    (READ, "As Read", "What the analysis reads there", len(EXPRESSION_ITEMS) + 1),
     (
         BOTH,
         "Half and Half",
         "Both that the analysis thinks likeliest there, one half each",
         len(EXPRESSION_ITEMS) + 2,
     ),
+    (MIXTURE, "Mixture...", "Two expressions at once, and how much of each", len(EXPRESSION_ITEMS)),
+    (READ, "As Read", "What the analysis reads there", len(EXPRESSION_ITEMS) + 1),
 ]
 
 
