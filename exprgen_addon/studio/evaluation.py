@@ -117,6 +117,7 @@ def summary(figures: dict) -> str:
         for r in figures.get("recognition", [])
     ]
     lines += _feeling_lines(figures.get("feelings") or {})
+    lines += [_felt_line(name, told) for name, told in (figures.get("felt") or {}).items()]
     for name, group in figures.get("transfer", {}).get("groups", {}).items():
         seen = group.get("judge") or group["own"]
         lines.append(
@@ -157,6 +158,13 @@ def _feeling_lines(measured: dict) -> list[str]:
     lines = [f"{'felt over time':<22} {told} (n={measured['clips']})"]
     affect = [f"{n} ccc {_number(measured.get(f'{n} ccc'))}" for n in ("valence", "arousal")]
     return [*lines, f"{'':<22} {', '.join(affect)}"] if "valence ccc" in measured else lines
+
+
+def _felt_line(name: str, told: dict) -> str:
+    """What is felt in a clip of which no truth is known."""
+    shares = sorted(told["shares"].items(), key=lambda pair: -pair[1])
+    most = ", ".join(f"{expression} {share:.0%}" for expression, share in shares)
+    return f"{name:<22} {most}; {_number(told['changes'])} changes a second"
 
 
 def _performance_lines(measured: dict) -> list[str]:

@@ -53,8 +53,8 @@ def write_html(figures: dict, path: Path) -> Path:
         OutputError: the place can't be written.
     """
     sections = (
-        _recognition, _feelings, _folds, _clarity, _transfer, _ratings, _intensity, _stability,
-        _clip, _performance, _strip_ratings, _worst,
+        _recognition, _feelings, _felt, _folds, _clarity, _transfer, _ratings, _intensity,
+        _stability, _clip, _performance, _strip_ratings, _worst,
     )  # fmt: skip
     parts = [part for section in sections if (part := section(figures))]
     text = [
@@ -135,6 +135,21 @@ def _feelings(figures: dict) -> str:
         + _table(("measure", "share"), plain)
         + _table(("measure", "value"), rates, decimals=2)
         + _affect({of: affect})
+    )
+
+
+def _felt(figures: dict) -> str:
+    """Clips of which no truth is known, a row each."""
+    clips = figures.get("felt") or {}
+    if not clips:
+        return ""
+    head = ("share of frames", *EXPRESSIONS)
+    rows = [(name, *(c["shares"].get(e) for e in EXPRESSIONS)) for name, c in clips.items()]
+    columns = ("seconds", "changes", "by_itself", *AFFECT)
+    numbers = [(name, *(c.get(k) for k in columns)) for name, c in clips.items()]
+    units = ("clip", "seconds", "changes a second", "of single frames", *AFFECT)
+    return (
+        "<h2>What is felt in clips</h2>" + _table(head, rows) + _table(units, numbers, decimals=2)
     )
 
 

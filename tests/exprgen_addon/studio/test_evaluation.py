@@ -51,7 +51,10 @@ def track_of(reference: list[str], out: str, primary: str) -> None:
 def answer(command: str, arguments: dict) -> dict:
     """The worker's answers, here and now."""
     if command == "analyse":
-        track_of(arguments["reference"], arguments["out"], arguments["profiles"][0])
+        if profiles := arguments.get("profiles"):
+            track_of(arguments["reference"], arguments["out"], profiles[0])
+        else:
+            synthetic.face_track(frames=40).save(arguments["out"])
         return {"track": arguments["out"]}
     if command == "solve":
         request = SolveRequest.from_json(arguments)
@@ -88,6 +91,17 @@ def measure(plan, run=answer, stop=lambda: False, say=lambda line: None):
     return evaluating.evaluate(
         plan, run, counter=lambda stage: lambda done, all: None, stop=stop, say=say
     )
+
+
+def test_what_is_felt_in_clips_without_truth_is_told(plan, tmp_path):
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(b"a clip")
+    clips = tuple(str(tmp_path / name) for name in ("a.mp4", "b.mp4"))
+    figures = measure(replace(plan, clips=clips, only=("feelings",)))
+    assert "feelings" not in figures, "no truth is there"
+    assert list(figures["felt"]) == ["a.mp4", "b.mp4"]
+    assert figures["felt"]["a.mp4"]["shares"] == {"neutral": 1.0}
+    assert "neutral 100%; 0.00 changes a second" in evaluating.summary(figures)
 
 
 def test_transfer_is_rendered_read_and_reported(plan):
