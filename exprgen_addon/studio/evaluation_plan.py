@@ -42,10 +42,10 @@ class Plan:
     agreement: least share of people's votes. clips: footage of performances, in which what is felt
     is told; over the time of the first what actor and primary express is compared too. windows: of
     each clip on strips for blind rating, 0 for none; window_starts: clip's file name -> seconds at
-    which its windows begin instead. methods: of METHODS, by which they are solved. sheet_each: pictures an expression and
-    group on the blind sheets, 0 for no sheets. only: of SECTIONS. folds: results of trainings with
-    --folds. ratings: people's answers to the blind sheets and strips. processes: see
-    `render_processes.render_shots`.
+    which its windows begin instead. methods: of METHODS, by which they are solved. sheet_each:
+    pictures an expression and group on the blind sheets, 0 for no sheets. only: of SECTIONS. folds:
+    results of trainings with --folds. ratings: people's answers to the blind sheets and strips.
+    processes: see `render_processes.render_shots`.
     """
 
     out: Path
