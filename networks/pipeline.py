@@ -489,24 +489,30 @@ def _in_whole_passes(seen: list[TrackedFace]) -> list[TrackedFace]:
 # --- what a clip expresses -----------------------------------------------------------------------
 
 
-def perceive_clips(files: list[str], emit: Emit, stop: threading.Event, lost: Lost) -> dict:
+def perceive_clips(
+    files: list[str], emit: Emit, stop: threading.Event, lost: Lost, each_frame: bool = False
+) -> dict:
     """What is felt in clips, or in tracks of clips: {"clips": see `clips.told`, "partial"}.
 
     Args:
-        lost: takes the clips that can't be read, or show no face.
+        lost: takes the clips that can't be read, or show no face. each_frame: see `clips.told`.
 
     Raises:
         ModelError: as `analyse`.
     """
-    from .perception.clips import told, untold
+    from .perception.clips import MOST_FRAMES, told, untold
 
-    clips, partial = [], False
+    clips, partial, left = [], False, MOST_FRAMES
     for file in files:
         if stop.is_set():
             return {"clips": clips, "partial": True}
         try:
             track, less = _track_of(file, emit, stop)
-            clips.append(told(file, track))
+            left -= len(track) if each_frame else 0
+            if left < 0:
+                what = f"has more frames than the {MOST_FRAMES} that can be told at once"
+                raise InputError(what, file=file, fix="give fewer or shorter clips at a time")
+            clips.append(told(file, track, each_frame))
             partial |= less
         except InputError as error:
             lost.append((file, error))

@@ -113,10 +113,11 @@ def summary(figures: dict) -> str:
     """A few lines for a terminal."""
     lines = [
         f"{r['network']:<8} on {r['part']:<14} accuracy {r['accuracy']:.1%}, "
-        f"mean recall {r['mean_recall']:.1%}  (n={r['count']})"
+        f"mean recall {r['mean_recall']:.1%}  (n={r['count']}){_chances(r)}"
         for r in figures.get("recognition", [])
     ]
     lines += _feeling_lines(figures.get("feelings") or {})
+    lines += [_felt_line(name, told) for name, told in (figures.get("felt") or {}).items()]
     for name, group in figures.get("transfer", {}).get("groups", {}).items():
         seen = group.get("judge") or group["own"]
         lines.append(
@@ -139,6 +140,15 @@ def summary(figures: dict) -> str:
     return "\n".join([*lines, *figures.get("files", {}).values()])
 
 
+def _chances(r: dict) -> str:
+    """How far the chances of a part can be believed, and its affect; "" where none were read."""
+    if r.get("ece") is None:
+        return ""
+    affect = r.get("affect") or {}
+    ccc = "".join(f", {k} {_number(v)}" for k, v in affect.items() if k.endswith(" ccc"))
+    return f", ece {_number(r['ece'])}{ccc}"
+
+
 def _feeling_lines(measured: dict) -> list[str]:
     """What is felt over time, in a line, and affect in another."""
     if not measured:
@@ -148,6 +158,13 @@ def _feeling_lines(measured: dict) -> list[str]:
     lines = [f"{'felt over time':<22} {told} (n={measured['clips']})"]
     affect = [f"{n} ccc {_number(measured.get(f'{n} ccc'))}" for n in ("valence", "arousal")]
     return [*lines, f"{'':<22} {', '.join(affect)}"] if "valence ccc" in measured else lines
+
+
+def _felt_line(name: str, told: dict) -> str:
+    """What is felt in a clip of which no truth is known."""
+    shares = sorted(told["shares"].items(), key=lambda pair: -pair[1])
+    most = ", ".join(f"{expression} {share:.0%}" for expression, share in shares)
+    return f"{name:<22} {most}; {_number(told['changes'])} changes a second"
 
 
 def _performance_lines(measured: dict) -> list[str]:

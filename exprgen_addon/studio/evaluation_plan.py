@@ -39,13 +39,13 @@ class Plan:
     out: folder. profiles: the characters, the primary first. hed, ced: prepared data; source: what
     the human faces were prepared from; posed: prepared faces of people who posed. talkers: folder
     of clips with their truth. parts: of the human data. each: pictures an expression.
-    agreement: least share of people's votes. clips: footage of performances; over the time of the
-    first what actor and primary express is compared too. windows: of each clip on strips for blind
-    rating, 0 for none; window_starts: clip's file name -> seconds at which its windows begin
-    instead. methods: of METHODS, by which they are solved. sheet_each: pictures an expression and
-    group on the blind sheets, 0 for no sheets. only: of SECTIONS. folds: results of trainings with
-    --folds. ratings: people's answers to the blind sheets and strips. processes: see
-    `render_processes.render_shots`.
+    agreement: least share of people's votes. clips: footage of performances, in which what is felt
+    is told; over the time of the first what actor and primary express is compared too. windows: of
+    each clip on strips for blind rating, 0 for none; window_starts: clip's file name -> seconds at
+    which its windows begin instead. methods: of METHODS, by which they are solved. sheet_each:
+    pictures an expression and group on the blind sheets, 0 for no sheets. only: of SECTIONS. folds:
+    results of trainings with --folds. ratings: people's answers to the blind sheets and strips.
+    processes: see `render_processes.render_shots`.
     """
 
     out: Path
@@ -101,7 +101,7 @@ class Plan:
         """This section is asked for and the plan has what it needs."""
         has = {
             "recognition": bool(self.hed or self.ced or self.posed),
-            "feelings": bool(self.talkers),
+            "feelings": bool(self.talkers or self.clips),
             "transfer": bool(self.hed and self.source),
             "clip": bool(self.clips),
             "performance": bool(self.clips),

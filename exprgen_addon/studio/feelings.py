@@ -11,22 +11,31 @@ from .evaluation_plan import Plan, Run, folder_at
 
 
 def measure_feelings(plan: Plan, run: Run, counter, stop: Callable[[], bool]) -> dict:
-    """{"feelings": of the clips in plan.talkers together}; {} if stopped.
+    """{"feelings": of the clips in plan.talkers together, "felt": file name -> what is felt in each
+    of plan.clips}; {} if stopped.
 
     Raises:
         InputError: there is no clip with its truth beside it.
     """
-    clips = talkers(plan.talkers)
+    acted = talkers(plan.talkers) if plan.talkers else []
+    others = [Path(clip).resolve() for clip in plan.clips]
     folder, progress = folder_at(plan.out / "feelings"), counter("feelings")
-    tracks = []
-    for number, clip in enumerate(clips, start=1):
+    names = [f"{clip.parent.name}_{clip.stem}" for clip in acted]
+    tracks = [str(folder / f"{n}.npz") for n in (*names, *(f"clip {c.stem}" for c in others))]
+    for number, (clip, track) in enumerate(zip([*acted, *others], tracks, strict=True), start=1):
         if stop():
             return {}
-        tracks.append(str(folder / f"{clip.parent.name}_{clip.stem}.npz"))
-        run("analyse", {"reference": [str(clip)], "out": tracks[-1]})
-        progress(number, len(clips))
-    truths = [str(_truth(clip)) for clip in clips]
-    return run("evaluation", {"step": "feelings", "tracks": tracks, "truths": truths})
+        run("analyse", {"reference": [str(clip)], "out": track})
+        progress(number, len(tracks))
+    of_acted, of_others = tracks[: len(acted)], tracks[len(acted) :]
+    figures = {}
+    if acted:
+        truths = [str(_truth(clip)) for clip in acted]
+        figures |= run("evaluation", {"step": "feelings", "tracks": of_acted, "truths": truths})
+    if others:
+        told = run("evaluation", {"step": "felt", "tracks": of_others})["felt"]
+        figures["felt"] = {c.name: t for c, t in zip(others, told, strict=True)}
+    return figures
 
 
 def talkers(folder: str | Path) -> list[Path]:

@@ -17,7 +17,7 @@ from ...networks.footage.stamp import contents_of
 from ...networks.phrases import SHORTEST, Overruling, Phrase, matched, said_of
 from ...networks.reading import parse_json
 from ...networks.records import json_text
-from ...networks.track import FaceTrack
+from ...networks.track import TRACKED, FaceTrack
 from ...networks.vocabulary import EXPRESSIONS
 from ..keying.generated import same_reference
 
@@ -41,13 +41,19 @@ class Clip:
     def contents(self) -> str:
         return "" if self.track is None else contents_of(self.track.meta.get("stamp"))
 
-    def face_near(self, seconds: float) -> tuple[float, tuple[float, float, float]] | None:
+    def face_near(
+        self, seconds: float, reach: float = AT_ONCE
+    ) -> tuple[float, tuple[float, float, float]] | None:
         """(when, middle and width of the followed face in widths of the picture) in the frame that
-        shows it nearest to a moment; None where no picture does."""
-        if self.track is None or not self.track.meta.get("size") or not self.track.found.any():
+        shows it nearest to a moment; None where no picture within `reach` seconds does."""
+        if self.track is None or not self.track.meta.get("size"):
             return None
-        rows = np.flatnonzero(self.track.found)
-        row = int(rows[np.abs(self.track.times[rows] - seconds).argmin()])
+        times = self.track.times
+        first, end = np.searchsorted(times, (seconds - reach, seconds + reach))
+        rows = first + np.flatnonzero(self.track.state[first:end] == TRACKED)
+        if not len(rows):
+            return None
+        row = int(rows[np.abs(times[rows] - seconds).argmin()])
         points = np.asarray(self.track.landmarks[row, :, :2], float)
         width, across = float(self.track.meta["size"][0]), float(np.ptp(points[:, 0]))
         if not (width > 0.0 and across > 0.0):
@@ -70,7 +76,7 @@ def overrule(settings, clip: Clip, span: tuple[float, float], weights: Sequence[
     entry = settings.overruled.add()
     entry.start, entry.end = span
     entry.weights, entry.reference, entry.contents = weights, clip.source, clip.contents
-    if (seen := clip.face_near(0.5 * sum(span))) is not None:
+    if (seen := clip.face_near(0.5 * sum(span), 0.5 * (span[1] - span[0]))) is not None:
         entry.moment, entry.face = seen
 
 
@@ -130,7 +136,7 @@ def _same_face(entry, clip: Clip) -> bool:
     told: it lies where that one lay at the same moment."""
     x, y, width = entry.face
     seen = clip.face_near(entry.moment) if width > 0.0 else None
-    if seen is None or abs(seen[0] - entry.moment) > AT_ONCE:
+    if seen is None:
         return True
     now_x, now_y, now_width = seen[1]
     return math.hypot(now_x - x, now_y - y) < APART * max(width, now_width)

@@ -217,9 +217,9 @@ def phrases_said(settings) -> tuple[Overruling, ...]:
     return overruling.words_of(settings, clip_of(settings))
 
 
-def phrase_near(settings, seconds: float) -> Phrase | None:
-    """The phrase, as it is now, that a moment of the reference lies in."""
-    found = seen(settings)
+def phrase_near(settings, seconds: float, as_read: bool = False) -> Phrase | None:
+    """The phrase, as it is now or as it was read, that a moment of the reference lies in."""
+    found = _read(settings) if as_read else seen(settings)
     if found is None or not found.track.phrases:
         return None
     return found.track.phrases[phrase_at(found.track.phrases, seconds)]

@@ -12,7 +12,7 @@ import numpy as np
 from ..files import write_text
 from ..records import json_text
 from ..training.shared.report import COLOURS, confusion_svg
-from ..vocabulary import EXPRESSION_COLOURS, EXPRESSIONS
+from ..vocabulary import AFFECT, EXPRESSION_COLOURS, EXPRESSIONS
 from .performance import COLUMNS, FAST, summarise
 
 _STYLE = (
@@ -30,6 +30,22 @@ PAPER = {
 """What Aneja et al. (2018) report, for comparison."""
 
 
+AFFECT_MEASURES = {"pcc": "PCC", "ccc": "CCC", "rmse": "RMSE", "sign": "SAGR"}
+"""Measure of affect -> as EMOCA's Table 1 names it; SAGR is the sign agreement."""
+FELT_SHARES = {
+    "frames": "frames right",
+    "balanced": "mean over what occurs",
+    "plain": "plain speech called neutral",
+    "onset_found": "onsets found within 0.3 s",
+}
+FELT_NUMBERS = {
+    "false_changes": "false changes a second",
+    "onset": "onset, median, seconds late or early",
+    "ece": "expected calibration error",
+}
+"""Measures of what is felt over time, by their keys; see `feeling_measures.measures`."""
+
+
 def write_html(figures: dict, path: Path) -> Path:
     """Write the report of `figures` (the contents of evaluation.json); returns its path.
 
@@ -37,8 +53,8 @@ def write_html(figures: dict, path: Path) -> Path:
         OutputError: the place can't be written.
     """
     sections = (
-        _recognition, _feelings, _folds, _clarity, _transfer, _ratings, _intensity, _stability,
-        _clip, _performance, _strip_ratings, _worst,
+        _recognition, _feelings, _felt, _folds, _clarity, _transfer, _ratings, _intensity,
+        _stability, _clip, _performance, _strip_ratings, _worst,
     )  # fmt: skip
     parts = [part for section in sections if (part := section(figures))]
     text = [
@@ -74,6 +90,8 @@ def _recognition(figures: dict) -> str:
     if figures.get("pose_intensity"):
         text += "<h3>Rank correlation of a key pose's share with how surely SCNN reads it</h3>"
         text += _table(("character", "Spearman"), figures["pose_intensity"].items())
+    text += _reliability([r for r in rows if r.get("reliability")])
+    text += _affect({f"{r['network']} on {r['part']}": r.get("affect") for r in rows})
     for r in rows:
         if r["network"] in ("HCNN", "RATERS"):
             matrix = confusion_svg(np.array(r["confusion"]), EXPRESSIONS).partition("</h2>")[2]
@@ -81,12 +99,58 @@ def _recognition(figures: dict) -> str:
     return text
 
 
+def _reliability(rows: list[dict]) -> str:
+    """How often what is said with some chance is right, a table a part."""
+    head = ("mean chance", "right", "pictures")
+    return "".join(
+        f"<h3>How far {html.escape(r['network'])} can be believed on {html.escape(r['part'])}: "
+        f"expected calibration error {r['ece']:.3f}</h3>" + _table(head, r["reliability"])
+        for r in rows
+    )
+
+
+def _affect(measured: dict[str, dict | None]) -> str:
+    """The measures of valence and arousal (EMOCA's Table 1), a row each of what they are of."""
+    measured = {of: m for of, m in measured.items() if m}
+    if not measured:
+        return ""
+    head = ("of", *(f"{a} {name}" for a in AFFECT for name in AFFECT_MEASURES.values()))
+    rows = [
+        (of, *(m.get(f"{a} {key}") for a in AFFECT for key in AFFECT_MEASURES))
+        for of, m in measured.items()
+    ]
+    return "<h3>Valence and arousal</h3>" + _table(head, rows, decimals=2)
+
+
 def _feelings(figures: dict) -> str:
     measured = figures.get("feelings") or {}
     if not measured:
         return ""
-    rows = [(name.replace("_", " "), value) for name, value in measured.items()]
-    return "<h2>What is felt over time</h2>" + _table(("measure", "value"), rows)
+    plain = [(name, measured[key]) for key, name in FELT_SHARES.items() if key in measured]
+    rates = [(name, measured[key]) for key, name in FELT_NUMBERS.items() if key in measured]
+    of = f"{measured['clips']} clips"
+    affect = measured if "valence ccc" in measured else None
+    return (
+        f"<h2>What is felt over time, {of}</h2>"
+        + _table(("measure", "share"), plain)
+        + _table(("measure", "value"), rates, decimals=2)
+        + _affect({of: affect})
+    )
+
+
+def _felt(figures: dict) -> str:
+    """Clips of which no truth is known, a row each."""
+    clips = figures.get("felt") or {}
+    if not clips:
+        return ""
+    head = ("share of frames", *EXPRESSIONS)
+    rows = [(name, *(c["shares"].get(e) for e in EXPRESSIONS)) for name, c in clips.items()]
+    columns = ("seconds", "changes", "by_itself", *AFFECT)
+    numbers = [(name, *(c.get(k) for k in columns)) for name, c in clips.items()]
+    units = ("clip", "seconds", "changes a second", "of single frames", *AFFECT)
+    return (
+        "<h2>What is felt in clips</h2>" + _table(head, rows) + _table(units, numbers, decimals=2)
+    )
 
 
 def _folds(figures: dict) -> str:

@@ -148,6 +148,14 @@ def feelings(emit: Emit, tracks: list, truths: list) -> dict:
     return {"feelings": measure(tracks, truths)}
 
 
+def felt(emit: Emit, tracks: list) -> dict:
+    """What is felt over time in analysed clips of which no truth is known, in their order: {"felt":
+    see `feelings.describe`}."""
+    from .feelings import describe
+
+    return {"felt": [describe(path) for path in tracks]}
+
+
 def shown(emit: Emit, tracks: list) -> dict:
     """What the pictures of analysed clips show beside what is tracked, a list a clip: {"slits": see
     `solving.lips_seen.slit_seen`, "brows": see `solving.actor.pictures_show`}."""
@@ -219,6 +227,7 @@ _STEPS = (
     transfer,
     read_frames,
     feelings,
+    felt,
     shown,
     hold,
     strips,

@@ -8,18 +8,25 @@ import numpy as np
 
 from ..phrases import Phrase
 from ..track import FaceTrack
-from ..vocabulary import AFFECT
+from ..vocabulary import AFFECT, EXPRESSIONS
 from .phrasing import felt
 
+MOST_FRAMES = 100_000
+"""Of all clips together that can be told one by one: an hour of film. An answer has an end."""
 TRACK = ".npz"
 """Ending of a clip that was analysed before."""
 
 
-def told(file: str | Path, track: FaceTrack) -> dict:
+def told(file: str | Path, track: FaceTrack, each_frame: bool = False) -> dict:
     """{"file", "seconds", "frames", "found", "phrases"} of a clip's track; each phrase as
-    `Phrase.to_json`, with "valence" and "arousal" where they were read."""
+    `Phrase.to_json`, with "valence" and "arousal" where they were read.
+
+    Args:
+        each_frame: "curves" too, see `_curves`.
+    """
     track = felt(track)
-    return {
+    curves = {"curves": _curves(track)} if each_frame else {}
+    return curves | {
         "file": str(file),
         "seconds": round(float(track.times[-1] - track.times[0]), 3),
         "frames": len(track),
@@ -47,6 +54,19 @@ def _phrase(track: FaceTrack, phrase: Phrase) -> dict:
     if track.affect is not None and rows.any():
         out |= affect_json(track.affect[rows].mean(0))
     return out
+
+
+def _curves(track: FaceTrack) -> dict[str, list]:
+    """Lists of a value a frame: "times" in seconds, "found", the chances of the seven expressions
+    as they are felt over time, and valence and arousal where they were read."""
+    columns = dict(zip(EXPRESSIONS, np.asarray(track.expression, float).T, strict=True))
+    if track.affect is not None:
+        columns |= zip(AFFECT, np.asarray(track.affect, float).T, strict=True)
+    return {
+        "times": np.round(track.times, 6).tolist(),
+        "found": track.found.tolist(),
+        **{name: np.round(column, 4).tolist() for name, column in columns.items()},
+    }
 
 
 def affect_json(affect: np.ndarray) -> dict[str, float]:

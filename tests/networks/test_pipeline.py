@@ -33,14 +33,15 @@ from exprgen.networks.errors import (
     InputError,
     ModelError,
 )
+from exprgen.networks.footage.live_link import CoefficientTake, write_live_link
 from exprgen.networks.models import playable, weights_places
-from exprgen.networks.perception import needed_weights, pictures
+from exprgen.networks.perception import clips, needed_weights, pictures
 from exprgen.networks.perception.weights_check import examine_weights
 from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving import solve
 from exprgen.networks.track import FaceTrack
 from exprgen.networks.tracking import landmark_model
-from exprgen.networks.vocabulary import ARKIT_INDEX, EXPRESSIONS, LANDMARK_NAMES
+from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, LANDMARK_NAMES
 from exprgen.tests.support import synthetic, tiny_weights
 
 av = pytest.importorskip("av")
@@ -460,6 +461,37 @@ def test_perceive_gives_seven_probabilities(tmp_path, capfd):
     assert f"{picture['expression']} (character)" in capfd.readouterr().out
     assert main.main(["perceive", str(path), "--as", "human"]) == EXIT_PARTIAL
     assert "no face found" in capfd.readouterr().out
+
+
+def test_perceive_tells_phrases_of_a_live_link_take_as_of_footage(tmp_path, capfd, monkeypatch):
+    coefficients = np.zeros((60, len(ARKIT_CHANNELS)), np.float32)
+    for side in ("Left", "Right"):
+        coefficients[:, ARKIT_INDEX[f"mouthSmile{side}"]] = 0.9
+        coefficients[:, ARKIT_INDEX[f"cheekSquint{side}"]] = 0.6
+    take = CoefficientTake(np.arange(60) / 30, coefficients, np.zeros((60, 9)), rate=30.0)
+    write_live_link(tmp_path / "take.csv", take)
+    assert main.main(["perceive", str(tmp_path / "take.csv"), "--json"]) == EXIT_OK
+    (clip,) = json.loads(capfd.readouterr().out)["clips"]
+    assert [p["expression"] for p in clip["phrases"]] == ["joy"]
+    assert "curves" not in clip
+    assert main.main(["perceive", str(tmp_path / "take.csv"), "--json", "--frames"]) == EXIT_OK
+    curves = json.loads(capfd.readouterr().out)["clips"][0]["curves"]
+    assert {"times", "found", *EXPRESSIONS} <= set(curves)
+    assert {len(column) for column in curves.values()} == {60}
+    assert sum(curves[e][30] for e in EXPRESSIONS) == pytest.approx(1.0, abs=1e-3)
+    assert main.main(["perceive", str(tmp_path / "take.csv"), "--frames"]) == EXIT_OK
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[2].split()[:2] == ["seconds", "anger"]
+    assert len(lines) == 2 + 1 + 60
+    monkeypatch.setattr(clips, "MOST_FRAMES", 59)
+    lost = []
+    asked = [str(tmp_path / "take.csv")], lambda _: None, threading.Event(), lost
+    (made,) = pipeline.perceive_clips(*asked, each_frame=True)["clips"]
+    assert "more frames than the 59" in made["problem"]
+    assert not pipeline.perceive_clips(*asked)["clips"][0].get("problem")
+    (tmp_path / "none.csv").write_text("shot,reference\n")
+    assert main.main(["perceive", str(tmp_path / "none.csv")]) == EXIT_INPUT
+    assert "none.csv" in capfd.readouterr().err
 
 
 def bad_files(folder: Path) -> list[str]:

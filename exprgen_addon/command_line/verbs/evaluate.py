@@ -45,7 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="footage of a performance; may be given again (the first is for the section clip too)",
+        help="footage of a performance, in which what is felt is told too; may be given again (the "
+        "first is for the section clip too)",
     )
     parser.add_argument(
         "--windows",

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ....networks.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from ....networks.footage.live_link import ENDING as LIVE_LINK
 from ....networks.vocabulary import EXPRESSIONS
 from ..console import Console, from_here
 from ..verb_steps import check_references, exit_code, run_job, running_worker
@@ -20,7 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "images",
         nargs="+",
         metavar="IMAGE|CLIP|TRACK.npz",
-        help="pictures and folders of them; clips, or tracks of clips, for what is felt over time",
+        help="pictures and folders of them; clips (a Live Link Face .csv is one), or tracks of "
+        "clips, for what is felt over time",
+    )
+    parser.add_argument(
+        "--frames",
+        action="store_true",
+        help="of clips each frame too: the seven, valence and arousal over time",
     )
     parser.add_argument("--as", dest="kind", choices=("auto", "human", "character"), default="auto")
 
@@ -33,19 +40,21 @@ def run(args: argparse.Namespace, console: Console) -> int:
         "images": [f for f in files if not _is_clip(f)],
         "clips": [f for f in files if _is_clip(f)],
         "as": args.kind,
+        "frames": args.frames,
     }
     with running_worker(console) as worker:
         result = run_job(worker, "perceive", request, console)
     lines = _picture_lines(result.get("pictures", []))
     for clip in result.get("clips", []):
-        lines += clip_lines(clip)
+        lines += clip_lines(clip) + _frame_lines(clip.get("curves"))
     console.result(result, "\n".join(lines))
     return exit_code(result, console)
 
 
 def _is_clip(file: str) -> bool:
     suffix = Path(file).suffix.lower()
-    return suffix == ".npz" or suffix in set(VIDEO_SUFFIXES) - {".gif", *IMAGE_SUFFIXES}
+    films = set(VIDEO_SUFFIXES) - {".gif", *IMAGE_SUFFIXES}
+    return suffix in {".npz", LIVE_LINK, *films}
 
 
 def _picture_lines(pictures: list[dict]) -> list[str]:
@@ -79,6 +88,18 @@ def clip_lines(clip: dict) -> list[str]:
         first = f"{p['expression']} {p['confidence']:.0%}"
         line = f"{span}  {first:<14}  else {p['second']} {p['second_confidence']:.0%}"
         lines.append(line + affect_words(p))
+    return lines
+
+
+def _frame_lines(curves: dict[str, list] | None) -> list[str]:
+    """A line for each frame of a clip, below the names of its numbers."""
+    if not curves:
+        return []
+    names = [name for name in curves if name not in ("times", "found")]
+    lines = [f"{'seconds':>10}" + "".join(f"{name[:8]:>9}" for name in names)]
+    for i, (time, found) in enumerate(zip(curves["times"], curves["found"], strict=True)):
+        numbers = "".join(f"{curves[name][i]:>9.3f}" for name in names)
+        lines.append(f"{time:>10.3f}{numbers}" + ("" if found else "  no face found"))
     return lines
 
 

@@ -8,9 +8,15 @@ from bpy.props import EnumProperty, FloatProperty
 from .. import job_timer, overruling, references, review
 from ..scene_settings import EXPRESSION_ITEMS
 
-MIXTURE, READ = "mixture", "read"
+BOTH, MIXTURE, READ = "both", "mixture", "read"
 SAID_ITEMS = [
     *EXPRESSION_ITEMS,
+    (
+        BOTH,
+        "Half and Half",
+        "Both that the analysis thinks likeliest there, one half each",
+        len(EXPRESSION_ITEMS) + 2,
+    ),
     (MIXTURE, "Mixture...", "Two expressions at once, and how much of each", len(EXPRESSION_ITEMS)),
     (READ, "As Read", "What the analysis reads there", len(EXPRESSION_ITEMS) + 1),
 ]
@@ -68,12 +74,15 @@ class EXPRGEN_OT_overrule(bpy.types.Operator):
             if not overruling.take_back(settings, clip, span):
                 return {"CANCELLED"}
         else:
-            overruling.overrule(settings, clip, span, self._weights())
+            overruling.overrule(settings, clip, span, self._weights(settings))
         review.follow(context.scene)
         job_timer.redraw(viewport=True)
         return {"FINISHED"}
 
-    def _weights(self) -> tuple[float, ...]:
+    def _weights(self, settings) -> tuple[float, ...]:
+        if self.said == BOTH:
+            read = references.phrase_near(settings, 0.5 * (self.start + self.end), as_read=True)
+            return overruling.mixture(read.expression, read.second[0], 0.5)
         if self.said == MIXTURE:
             return overruling.mixture(self.first, self.second, self.share)
         return overruling.mixture(self.said, self.said, 0.0)

@@ -107,12 +107,17 @@ def onsets(clip: FeltClip) -> np.ndarray:
 def calibration_error(certain: np.ndarray, right: np.ndarray) -> float:
     """Expected calibration error: by how much chances (N,) and the share that is right (N,) bool
     part, on the mean over BINS of chances, each by how many are in it."""
-    place = np.minimum((np.asarray(certain) * BINS).astype(int), BINS - 1)
-    parts = [np.flatnonzero(place == k) for k in range(BINS)]
-    return float(
-        sum(abs(right[p].mean() - certain[p].mean()) * len(p) for p in parts if len(p))
-        / max(len(right), 1)
-    )
+    bins = reliability(certain, right)
+    return float(sum(abs(hits - said) * n for said, hits, n in bins) / max(len(right), 1))
+
+
+def reliability(certain: np.ndarray, right: np.ndarray) -> list[tuple[float, float, int]]:
+    """(mean chance, share that is right, how many) of each of BINS of chances (N,) that occurs;
+    where chances are calibrated the first two are alike."""
+    certain, right = np.asarray(certain, float), np.asarray(right)
+    place = np.minimum((certain * BINS).astype(int), BINS - 1)
+    parts = [p for k in range(BINS) if len(p := np.flatnonzero(place == k))]
+    return [(float(certain[p].mean()), float(right[p].mean()), len(p)) for p in parts]
 
 
 def _of_affect(clips: Sequence[FeltClip]) -> dict[str, float]:

@@ -51,7 +51,10 @@ def track_of(reference: list[str], out: str, primary: str) -> None:
 def answer(command: str, arguments: dict) -> dict:
     """The worker's answers, here and now."""
     if command == "analyse":
-        track_of(arguments["reference"], arguments["out"], arguments["profiles"][0])
+        if profiles := arguments.get("profiles"):
+            track_of(arguments["reference"], arguments["out"], profiles[0])
+        else:
+            synthetic.face_track(frames=40).save(arguments["out"])
         return {"track": arguments["out"]}
     if command == "solve":
         request = SolveRequest.from_json(arguments)
@@ -90,6 +93,17 @@ def measure(plan, run=answer, stop=lambda: False, say=lambda line: None):
     )
 
 
+def test_what_is_felt_in_clips_without_truth_is_told(plan, tmp_path):
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(b"a clip")
+    clips = tuple(str(tmp_path / name) for name in ("a.mp4", "b.mp4"))
+    figures = measure(replace(plan, clips=clips, only=("feelings",)))
+    assert "feelings" not in figures, "no truth is there"
+    assert list(figures["felt"]) == ["a.mp4", "b.mp4"]
+    assert figures["felt"]["a.mp4"]["shares"] == {"neutral": 1.0}
+    assert "neutral 100%; 0.00 changes a second" in evaluating.summary(figures)
+
+
 def test_transfer_is_rendered_read_and_reported(plan):
     figures = measure(plan)
     groups = figures["transfer"]["groups"]
@@ -104,6 +118,9 @@ def test_transfer_is_rendered_read_and_reported(plan):
     key = (plan.out / "sheets" / "blind_key.csv").read_text().splitlines()
     assert len(key) == 6 * 3  # people and two groups
     assert "exprgen/ann" in evaluating.summary(figures)
+    read = {"network": "X as in use", "part": "a/val", "accuracy": 0.5, "mean_recall": 0.5}
+    read |= {"count": 2, "ece": 0.081, "affect": {"valence pcc": 0.9, "valence ccc": 0.87}}
+    assert "(n=2), ece 0.08, valence ccc 0.87" in evaluating.summary({"recognition": [read]})
     # A second run renders nothing anew, and a choice of other pictures is refused.
     still = next((plan.out / "stills" / "exprgen" / "ann").glob("*.png"))
     before = still.stat().st_mtime_ns

@@ -98,6 +98,16 @@ def test_a_mixture(scene):
     assert not any(w.start >= phrase.start for w in warned), "nobody doubts what a person says"
 
 
+def test_a_mixture_of_both_that_were_read_takes_two_clicks_too(scene):
+    read = phrases(scene)[1]
+    for before in ("anger", "both"):
+        overrule(scene, phrases(scene)[1], before)
+    now = phrases(scene)[1]
+    assert now.by_hand
+    assert {now.expression, now.second[0]} == {read.expression, read.second[0]}
+    assert (now.confidence, now.second[1]) == (pytest.approx(0.5), pytest.approx(0.5))
+
+
 def test_it_outlives_another_analysis_and_follows_its_phrase(scene, tmp_path):
     overrule(scene, phrases(scene)[1], "sadness")
     scene.exprgen.track = str(analysis(tmp_path, 3.2))

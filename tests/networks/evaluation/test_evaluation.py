@@ -18,7 +18,7 @@ from exprgen.networks.evaluation.baseline import copies_blendshapes, copy_blends
 from exprgen.networks.evaluation.choice import choose, describe, load_choice
 from exprgen.networks.evaluation.judging import Judge, judged
 from exprgen.networks.evaluation.parts import Part, character_part, human_part
-from exprgen.networks.evaluation.recognition import Recognition, of_part, recognise
+from exprgen.networks.evaluation.recognition import Recognition, of_chances, of_part, recognise
 from exprgen.networks.evaluation.report import write_html
 from exprgen.networks.evaluation.steps import run_step
 from exprgen.networks.models.judge import JUDGE_SIZE, judge
@@ -28,7 +28,12 @@ from exprgen.networks.training.shared import copies
 from exprgen.networks.training.shared.datasets import synthetic_faces
 from exprgen.networks.training.shared.hed_cache import VERSION
 from exprgen.networks.training.shared.sets import half_of
-from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS, GEOMETRIC_FEATURES
+from exprgen.networks.vocabulary import (
+    ARKIT_CHANNELS,
+    CIRCUMPLEX,
+    EXPRESSIONS,
+    GEOMETRIC_FEATURES,
+)
 from exprgen.tests.support import synthetic, tiny_weights
 from exprgen.tests.support.trainings import write_ced, write_profile
 
@@ -187,6 +192,25 @@ def test_what_training_held_a_copy_of_is_also_measured_apart():
     whole, fresh = of_part("NET", part, np.array([0, 1, 1, 3]))
     assert (whole.count, whole.accuracy) == (4, 0.75)
     assert (fresh.count, fresh.accuracy, fresh.part) == (2, 0.5, "a/val without copies")
+    told = of_part("NET", part, np.array([0, 1, 1, 3]), lambda rows: {"rows": rows.tolist()})
+    assert [r.to_json()["rows"] for r in told] == [[0, 1, 2, 3], [1, 2]]
+
+
+def test_how_far_chances_can_be_believed_and_their_affect():
+    joy, anger = (EXPRESSIONS.index(e) for e in ("joy", "anger"))
+    chances = np.full((10, 7), 0.2 / 6)
+    chances[:, joy] = 0.8
+    targets = np.eye(7)[[joy] * 8 + [anger] * 2]
+    made = of_chances(chances, targets, targets @ np.array(CIRCUMPLEX))
+    assert made["reliability"] == [(0.8, 0.8, 10)]
+    assert made["ece"] == pytest.approx(0.0, abs=1e-6)
+    assert made["affect"]["valence ccc"] == pytest.approx(1.0)
+    assert made["affect"]["arousal rmse"] == pytest.approx(0.0, abs=1e-6)
+    assert made["affect"]["valence sign"] == 1.0
+    sure = of_chances(np.eye(7)[[joy] * 10], targets, None)
+    assert sure["ece"] == pytest.approx(0.2)
+    assert "affect" not in sure
+    assert of_chances(chances[:0], targets[:0], None) == {}
 
 
 def test_pick_writes_the_originals(hed, tmp_path):
@@ -554,4 +578,11 @@ def test_recognition_step_measures_all_there_is(hed, tmp_path, monkeypatch):
         ("JUDGE", "ferplus/val"), ("JUDGE", "mux/val"), ("JUDGE", "doll/val"),
     ]  # fmt: skip
     counts = {name: r["count"] for name, r in zip(names, made["recognition"], strict=True)}
+    in_use = [r for r in made["recognition"] if r["network"] == "HCNN as in use"]
+    for r in in_use:
+        assert 0.0 <= r["ece"] <= 1.0
+        assert sum(n for _, _, n in r["reliability"]) == r["count"]
+        assert ("affect" in r) == (tmp_path / "affect_reader.safetensors").is_file()
+    page = write_html(made, tmp_path / "evaluation.html").read_text()
+    assert "expected calibration error" in page
     assert counts["JUDGE", "ferplus/val"] == counts["HCNN", "ferplus/val"]

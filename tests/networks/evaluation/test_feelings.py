@@ -46,7 +46,22 @@ def test_clips_are_measured_together(tmp_path):
     assert made["valence pcc"] == pytest.approx(1.0, abs=0.01)
     assert made["valence ccc"] < 1.0
     page = write_html({"feelings": made}, tmp_path / "x.html").read_text()
-    assert "What is felt over time" in page
+    for words in ("What is felt over time, 2 clips", "valence CCC", "arousal SAGR"):
+        assert words in page
+    assert f"<td>{made['onset']:.2f}</td>" in page, "seconds, no share"
+
+
+def test_a_clip_without_truth_is_described(tmp_path):
+    track, _ = clip(tmp_path, "joy", 2.0, 2.5)
+    told = feelings.describe(track)
+    assert told["seconds"] == pytest.approx(149 / 30, abs=0.01)
+    assert set(told["shares"]) == {"joy", "neutral"}
+    assert told["shares"]["joy"] == pytest.approx(0.5, abs=0.1)
+    assert told["changes"] == pytest.approx(30 / 149, abs=0.01)
+    assert told["valence"] > told["arousal"] > 0
+    page = write_html({"felt": {"joy.mp4": told}}, tmp_path / "x.html").read_text()
+    assert "What is felt in clips" in page
+    assert "joy.mp4" in page
 
 
 def test_a_track_of_another_clip_is_refused(tmp_path):
