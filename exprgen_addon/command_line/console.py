@@ -7,6 +7,7 @@ listens, or a full disk behind stderr, ends no work.
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import re
 import signal
@@ -19,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from ...networks.errors import ExprGenError, OutputError, UsageError
-from ...networks.files import HIDDEN, make_output_folder, unwritable
+from ...networks.files import HIDDEN, make_output_folder, sweep, unwritable
 from ...networks.owners import token
 from ...networks.records import json_text
 from .ending import LastResort
@@ -376,12 +377,20 @@ def _try_folder(folder: Path, asked: Path) -> None:
     if not _writable(folder):
         fix = "choose a writable folder"
         raise OutputError("can't be written (read-only folder)", file=asked, fix=fix)
+    _sweep(os.path.abspath(folder))
     probe = folder / f"{HIDDEN}{token()}"
     try:
         probe.touch()
         probe.unlink()
     except OSError as error:
         raise unwritable(asked, error) from error
+
+
+@functools.lru_cache(4096)
+def _sweep(folder: str) -> None:
+    """Remove what a command that was killed left there, such as half a .blend; once is enough, for
+    lists have thousands of outputs in a folder."""
+    sweep(folder)
 
 
 def _writable(path: Path) -> bool:

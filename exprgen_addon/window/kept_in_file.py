@@ -90,20 +90,27 @@ def _carry(scene: bpy.types.Scene, folder: Path) -> None:
     shown, step = image.filepath if image else "", empty.get("exprgen_step") if empty else None
 
     def restore() -> None:
-        settings.reference = given
-        settings.track = was  # after the reference, which puts the analysis away
+        _tell(settings, given, was)
         if image and image.filepath != shown:
             image.filepath, empty["exprgen_step"] = shown, step
 
     target = _copied(track, folder) if moves else None
     _restore.append(restore)
-    if elsewhere:
-        settings.reference = reference
-    settings.track = f"//{references.TRACKS}/{target.name}" if moves else was
+    track_there = f"//{references.TRACKS}/{target.name}" if moves else was
+    _tell(settings, reference if elsewhere else given, track_there)
     if moves and image is not None:
         _carry_pictures(empty, track, target)
         if step and image.filepath != shown:
             empty["exprgen_step"] = step.replace(was, settings.track, 1)
+
+
+def _tell(settings, reference: str, track: str) -> None:
+    """Name the reference and its analysis otherwise; they are the same ones, so the take that is
+    shown stays, which another reference would change."""
+    take = settings.take
+    if settings.reference != reference:
+        settings.reference = reference
+    settings.track, settings.take = track, take
 
 
 def _carry_take(take: TakeInfo, folder: Path) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from exprgen.exprgen_addon.command_line import main
+from exprgen.exprgen_addon.command_line.console import check_file
 from exprgen.exprgen_addon.engine import engine_python, jobs, worker_process
 from exprgen.networks import files, owners
 from exprgen.networks.errors import (
@@ -148,6 +149,26 @@ class TestSweeping:
         (tmp_path / f"exprgen-{ended}" / "blender_a1b2c3").mkdir()
         files.sweep(tmp_path)
         assert sorted(p.name for p in tmp_path.iterdir()) == sorted(stays)
+
+    def test_where_a_command_writes_half_a_file_of_a_killed_one_goes(self, tmp_path):
+        """Blender writes its own half beside the temporary name, with a @ behind."""
+        code = (
+            "import sys, time; from pathlib import Path\n"
+            "from exprgen.networks.files import written_whole\n"
+            "with written_whole(Path(sys.argv[1])) as part:\n"
+            "    part.write_bytes(b'half'); Path(f'{part}@').write_bytes(b'half')\n"
+            "    print('written', flush=True); time.sleep(600)"
+        )
+        out = tmp_path / "take.blend"
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, str(out)], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout.readline() == "written\n"
+        process.kill()
+        process.communicate()
+        assert len(list(tmp_path.glob(".exprgen-*"))) == 2
+        check_file(out, (".blend",))
+        assert list(tmp_path.iterdir()) == []
 
     def test_two_writers_of_one_file_never_meet(self, tmp_path):
         code = (

@@ -13,6 +13,9 @@ bpy = pytest.importorskip("bpy")
 
 import exprgen
 from exprgen.exprgen_addon.engine import engine_python
+from exprgen.exprgen_addon.engine.live import live_source
+from exprgen.exprgen_addon.keying.take_actions import TAKE_TAG
+from exprgen.exprgen_addon.keying.take_list import About, note_about
 from exprgen.exprgen_addon.window import reference_overlay, references
 
 CLIP = "clip.mp4"
@@ -99,7 +102,12 @@ def test_saved_elsewhere_it_goes_along_and_a_copy_leaves_the_open_file(scene, tm
     scene.exprgen.reference = f"//../{CLIP}"
     assert not scene.exprgen.track, "another reference puts the analysis away"
     scene.exprgen.track = track
+    action = bpy.data.actions.new("ExprGen Live")
+    action[TAKE_TAG] = scene.exprgen.take = "Live"
+    note_about(action, About(source=live_source()))
+    action.use_fake_user = True
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "b" / "x.blend"), copy=True)
+    assert scene.exprgen.take == "Live", "of whatever it is, the take that is shown stays"
     assert references.track_path(scene.exprgen).parent.parent == tmp_path / "a"
     assert whole(scene)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "c" / "x.blend"))
@@ -109,6 +117,7 @@ def test_saved_elsewhere_it_goes_along_and_a_copy_leaves_the_open_file(scene, tm
         scene = bpy.context.scene
         assert references.track_path(scene.exprgen).parent.parent == tmp_path / folder
         assert whole(scene)
+        assert scene.exprgen.take == "Live"
         assert (tmp_path / folder / scene.exprgen.reference[2:]).resolve() == tmp_path / CLIP
 
 
