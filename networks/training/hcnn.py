@@ -28,7 +28,7 @@ from .shared.distributed import start
 from .shared.folds import cross_validate, in_fold, test_faces, without_folds
 from .shared.keeping import mean_of
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
-from .shared.mixing import Pool, draw, held_out, pools, prior
+from .shared.mixing import CARRIED, HUMANS, PEOPLE, Pool, draw, held_out, pools, prior
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.report import confusion_matrix, write_report
 from .shared.sets import VALIDATION
@@ -36,6 +36,7 @@ from .shared.teaching import taught
 
 HUMAN_DATA = "the human expression set (FER+ votes and mux)"
 SYNTHETIC_DATA = "synthetic people (rendered, CC0)"
+CARRIED_DATA = "photographs of that set carried to held-in expressions"
 _PURPOSE = "Tells the seven expressions from a registered human face (ExprGen, Table 1)."
 CHECK_FACES = 1200  # validation faces looked at while training; the closing measure takes them all
 
@@ -278,8 +279,8 @@ def finish(s, words: Card, task: ExpressionTask, outcome: Outcome, size: int) ->
 
 def named(parts: tuple[Pool, ...]) -> str:
     """What was learned from, for the model card."""
-    names = zip(parts, (HUMAN_DATA, SYNTHETIC_DATA), strict=False)
-    return " and ".join(f"{len(part.rows)} faces of {name}" for part, name in names) + "."
+    names = {HUMANS: HUMAN_DATA, PEOPLE: SYNTHETIC_DATA, CARRIED: CARRIED_DATA}
+    return " and ".join(f"{len(part.rows)} faces of {names[part.of]}" for part in parts) + "."
 
 
 def _posed(task: ExpressionTask, outcome: Outcome, size: int) -> dict[str, float]:

@@ -36,7 +36,7 @@ from .shared.classifying import HUMAN_LICENCE, measures, shrink
 from .shared.datasets import load_faces
 from .shared.folding import FoldedNetwork, native_bfloat16
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
-from .shared.mixing import Pool, draw, load_people, pools
+from .shared.mixing import CARRIED, HUMANS, PEOPLE, Pool, draw, load_people, pools
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.sets import TRAIN, TREMBLING, VALIDATION, FaceSet
 
@@ -51,6 +51,8 @@ SHARPENED = 2.0
 """Power of the votes' shares that is learned: on training photographs in folds accuracy and mean
 over classes together gain .4 of a point over the shares themselves, by the label alone nothing."""
 TOLD_DRAWN = f" What looks drawn is told by {SYNTHETIC_DATA} as well."
+CHECKED = {HUMANS: "", PEOPLE: "posed ", CARRIED: "carried "}
+"""What is put before the measures of faces of each kind."""
 MIXED = 0.2
 """Of the beta distribution by which two faces' numbers and votes are mixed."""
 
@@ -74,6 +76,8 @@ class PhotographSettings:
     balance: float = option(0.6)
     people: str = option("")
     people_share: float = option(0.1)
+    carried: str = option("")
+    carried_share: float = option(0.03)
     drawn: str = option("", "prepared set of synthetic people, whom other networks shall read")
     minutes: float | None = option(None)
     seed: int = option(0)
@@ -127,7 +131,8 @@ class PhotographTask:
         """Measures on validation faces, weighed as in use, and on synthetic people of whom nothing
         was learned."""
         to, found = mixed(usual_frequencies(self.parts[0].data), EVEN_PHOTOGRAPHS), {}
-        for of, part, looks in zip(("", "posed "), self.parts, self.looks, strict=False):
+        for part, looks in zip(self.parts, self.looks, strict=True):
+            of = CHECKED[part.of]
             data, rows = part.data, part.data.rows(VALIDATION)
             if not len(rows):
                 continue
@@ -169,7 +174,9 @@ def train(s: PhotographSettings) -> Outcome:
     if s.threads:
         torch.set_num_threads(s.threads)
     torch.manual_seed(s.seed)
-    parts = pools(load_faces(s.data), s.balance, s.people, s.people_share)
+    parts = pools(
+        load_faces(s.data), s.balance, s.people, s.people_share, s.carried, s.carried_share
+    )
     config = {"heads": s.heads, "hidden": s.hidden, "under": looked_by()}
     looks = [looks_at(part.data, s) for part in parts]
     task = PhotographTask(photograph_reader(**config), parts, looks)

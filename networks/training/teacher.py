@@ -60,6 +60,8 @@ class TeacherSettings:
     keep: float = option(0.0, "share that the teacher which is gone on from has in the weights")
     people: str = option("")
     people_share: float = option(0.12)
+    carried: str = option("")
+    carried_share: float = option(0.2)
     minutes: float | None = option(None)
     seed: int = option(0)
     threads: int = option(0)
@@ -80,7 +82,7 @@ def train(s: TeacherSettings) -> Outcome:
         torch.set_num_threads(s.threads)
     torch.manual_seed(s.seed)
     data = open_faces(s)
-    parts = pools(data, s.balance, s.people, s.people_share)
+    parts = pools(data, s.balance, s.people, s.people_share, s.carried, s.carried_share)
     network = starting_network(s.init, "teacher") if s.init else teacher()
     if s.trunk and not s.init:
         rows = parts[0].rows

@@ -45,6 +45,9 @@ USUAL = {
     "people": "prepared set of synthetic people to mix in, of pictures or of performances (see "
     "sample_rigs/build/people.py and performances.py)",
     "people_share": "share of the synthetic people in a batch",
+    "carried": "prepared set of photographs carried to held-in expressions to mix in (see `exprgen "
+    "train carried`)",
+    "carried_share": "share of the carried photographs in a batch",
     "teacher": "weights of the teacher to learn from as well (see `exprgen train teacher`)",
     "teacher_share": "share of the teacher's answers in the targets; the rest is people's votes",
 }

@@ -20,7 +20,7 @@ from ...models.weights_io import file_digest, load_network
 from ...vocabulary import EXPRESSIONS
 from .augment import plain
 from .loop import say
-from .mixing import Pool
+from .mixing import CARRIED, PEOPLE, Pool
 from .performers import holds_performances
 
 BATCH = 32
@@ -31,7 +31,8 @@ def taught(
 ) -> list[np.ndarray]:
     """For each part the targets (len(rows), 7): what people said, and a share of what the teacher
     answers. The answers are kept in `folder`, where a resumed training finds them. Of performances
-    the truth is told alone: what is held back, or spoken over, the teacher misses as well.
+    and of carried photographs the truth is told alone: what is held back, or spoken over, the
+    teacher misses as well.
 
     Raises:
         ModelError: the file is missing, damaged or holds another network. UsageError: the share is
@@ -40,11 +41,11 @@ def taught(
     if not 0 <= share <= 1:
         raise UsageError(f"{share:g} is no share of the targets", fix="give one from 0 to 1")
     targets = []
-    for name, part in zip(("humans", "people"), parts, strict=False):
-        if part is not parts[0] and holds_performances(part.data.name):
+    for part in parts:
+        if part.of == CARRIED or (part.of == PEOPLE and holds_performances(part.data.name)):
             targets.append(part.data.targets[part.rows])
             continue
-        answers = kept_opinions(part.data.faces, part.rows, file, folder, name)
+        answers = kept_opinions(part.data.faces, part.rows, file, folder, part.of)
         targets.append((1 - share) * part.data.targets[part.rows] + share * answers)
     return targets
 

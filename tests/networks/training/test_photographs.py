@@ -20,6 +20,7 @@ from exprgen.networks.perception.joint_opinion import PerceptionRunner
 from exprgen.networks.perception.prior import EVEN_PHOTOGRAPHS, leaning_to, mixed
 from exprgen.networks.training import photographs as training
 from exprgen.networks.training.looks_drawn import fitted_layer
+from exprgen.networks.training.shared import mixing
 from exprgen.networks.training.shared.datasets import synthetic_faces
 from exprgen.networks.vocabulary import EXPRESSIONS, POOLED
 
@@ -200,6 +201,20 @@ def test_what_looks_drawn_leaves_the_heads_as_they_are(faces, tmp_path, monkeypa
     assert changed <= {"drawn_weight", "drawn_bias"}
     assert changed
     assert "synthetic people" in (tmp_path / "b.md").read_text()
+
+
+def test_carried_photographs_are_learned_from_and_measured_apart(faces, tmp_path, monkeypatch):
+    monkeypatch.setattr(mixing, "load_faces", lambda folder: synthetic_faces(60, seed=7, size=64))
+    out = tmp_path / "a.safetensors"
+    settings = training.PhotographSettings(
+        "any", str(out), epochs=1, hidden=8, looks=1, batch=64, carried="carried"
+    )
+    metrics = training.train(settings).metrics
+    assert 0 <= metrics["carried accuracy"] <= 1
+    assert not any(name.startswith("posed") for name in metrics)
+    card = out.with_suffix(".md").read_text()
+    assert "photographs of that set carried" in card
+    assert "--carried carried" in card
 
 
 def test_what_other_networks_taught_is_not_asked(faces, tmp_path):
