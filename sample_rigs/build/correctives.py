@@ -4,7 +4,6 @@ smile + jaw: the corners of an open, smiling mouth are pinched; they open round.
 lids: a straight path between open and closed cuts through the eyeball and flattens the lid; it
     follows the ball, lashes too.
 stretch + lower lip: together they bare a broad row of lower teeth; the lip keeps it covered.
-lower lip + jaw: the rows of teeth that meet in a clenched grin part, and both are seen.
 squint + blink: a lid that comes down meets the lower one where it rests, not where it squints.
 pucker + funnel: both narrow the mouth; together they would close it from the sides.
 lip seal: `mouthClose` undoes an open jaw; where the jaw is less open than that, the lips would pass
@@ -20,7 +19,7 @@ from .parts import LASH, SKIN, Part, relax, without_tails
 from .stylise import StyledHead, smooth
 
 SIDES = ("Left", "Right")
-_SIDED = ("fixSmileJaw", "fixLid", "fixStretch", "fixSquint", "fixBare")
+_SIDED = ("fixSmileJaw", "fixLid", "fixStretch", "fixSquint")
 NAMES = (*(f"{fix}{side}" for fix in _SIDED for side in SIDES), "fixSeal", "fixRound")  # fmt: skip
 """The shape keys, which no control drives directly."""
 
@@ -81,9 +80,6 @@ def _products() -> dict[str, tuple[str, ...]]:
         products[f"fixStretch{side}"] = (
             "max(0,a)*max(0,b)", f"mouthStretch{side}", f"mouthLowerDown{side}",
         )  # fmt: skip
-        products[f"fixBare{side}"] = (
-            "max(0,a)*min(1,max(0,4*b-1))", f"mouthLowerDown{side}", "jawOpen",
-        )  # fmt: skip
     products["fixRound"] = ("max(0,a)*max(0,b)", "mouthPucker", "mouthFunnel")
     products["fixSeal"] = ("max(0,a-b)", "mouthClose", "jawOpen")
     return products
@@ -93,8 +89,7 @@ def corrective_values(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What the drivers make of the other keys' values (N,): corrective key -> (N,)."""
     out = {}
     for name, (expression, *sources) in _products().items():
-        words = dict(zip("ab", (values[s] for s in sources), strict=False))
-        words |= {"max": np.maximum, "min": np.minimum}
+        words = {"max": np.maximum, **dict(zip("ab", (values[s] for s in sources), strict=False))}
         out[name] = eval(expression, {"__builtins__": {}}, words)  # a driver's: plain arithmetic
     return out
 

@@ -329,7 +329,6 @@ def test_correctives_are_driven_and_no_controls(coarse):
         (("mouthSmileLeft", "jawOpen"), "fixSmileJawLeft"),
         (("mouthStretchRight", "mouthLowerDownRight"), "fixStretchRight"),
         (("eyeSquintLeft", "eyeBlinkLeft"), "fixSquintLeft"),
-        (("mouthLowerDownLeft", "jawOpen"), "fixBareLeft"),
         (("mouthPucker", "mouthFunnel"), "fixRound"),
         (("mouthClose",), "fixSeal"),
     ):
