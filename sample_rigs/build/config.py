@@ -80,6 +80,8 @@ class Mouth:
         downwards, and what shows in it has to be teeth. The lower row then sinks behind its lip.
     teeth_bared: how far a lower lip that is drawn down brings the upper row down, metres: the rows
         of a drawn mouth, which opens downwards, would else meet above its middle.
+    teeth_open: how much further than that it comes down in an open mouth, metres, where the rows
+        don't meet and the upper lip, raised, would hide most of it.
     teeth_tall: how tall the upper and the lower row are, relative to people's.
     sealed: whether the lips touch all along at rest.
     overlap: how far sealed lips lie over each other, metres.
@@ -95,6 +97,7 @@ class Mouth:
     teeth_up: float = 0.0
     teeth_smile: float = 0.0
     teeth_bared: float = 0.0
+    teeth_open: float = 0.0
     teeth_tall: tuple[float, float] = (1.6, 0.4)
     teeth_glow: float = 0.22
     teeth_shaded: bool = False
@@ -177,6 +180,7 @@ READABLE = Mouth(
     teeth_up=0.0014,
     teeth_smile=0.0038,
     teeth_bared=0.0016,
+    teeth_open=0.0032,
     teeth_tall=(1.75, 0.58),
     teeth_glow=0.2,
     teeth_shaded=True,

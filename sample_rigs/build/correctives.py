@@ -4,6 +4,7 @@ smile + jaw: the corners of an open, smiling mouth are pinched; they open round.
 lids: a straight path between open and closed cuts through the eyeball and flattens the lid; it
     follows the ball, lashes too.
 stretch + lower lip: together they bare a broad row of lower teeth; the lip keeps it covered.
+lower lip + jaw: the rows of teeth that meet in a clenched grin part, and both are seen.
 squint + blink: a lid that comes down meets the lower one where it rests, not where it squints.
 pucker + funnel: both narrow the mouth; together they would close it from the sides.
 lip seal: `mouthClose` undoes an open jaw; where the jaw is less open than that, the lips would pass
@@ -20,7 +21,10 @@ from .stylise import StyledHead, smooth
 
 SIDES = ("Left", "Right")
 _SIDED = ("fixSmileJaw", "fixLid", "fixStretch", "fixSquint")
-NAMES = (*(f"{fix}{side}" for fix in _SIDED for side in SIDES), "fixSeal", "fixRound")  # fmt: skip
+NAMES = (
+    *(f"{fix}{side}" for fix in _SIDED for side in SIDES),
+    "fixSeal", "fixRound", "fixBare",
+)  # fmt: skip
 """The shape keys, which no control drives directly."""
 
 COVER = 0.35
@@ -69,7 +73,7 @@ def _round_corner(skin: Part, head: StyledHead, side: str, sign: float) -> np.nd
 
 
 def _products() -> dict[str, tuple[str, ...]]:
-    """Corrective key -> (expression of a and b, the key that is a, the one that is b)."""
+    """Corrective key -> (expression of a, b and c, the keys that are these)."""
     products = {}
     for side in SIDES:
         products[f"fixSmileJaw{side}"] = ("max(0,a)*max(0,b)", f"mouthSmile{side}", "jawOpen")
@@ -81,6 +85,10 @@ def _products() -> dict[str, tuple[str, ...]]:
             "max(0,a)*max(0,b)", f"mouthStretch{side}", f"mouthLowerDown{side}",
         )  # fmt: skip
     products["fixRound"] = ("max(0,a)*max(0,b)", "mouthPucker", "mouthFunnel")
+    products["fixBare"] = (
+        "0.5*(max(0,a)+max(0,b))*min(1,max(0,4*c-1))",
+        "mouthLowerDownLeft", "mouthLowerDownRight", "jawOpen",
+    )  # fmt: skip
     products["fixSeal"] = ("max(0,a-b)", "mouthClose", "jawOpen")
     return products
 
@@ -89,7 +97,8 @@ def corrective_values(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What the drivers make of the other keys' values (N,): corrective key -> (N,)."""
     out = {}
     for name, (expression, *sources) in _products().items():
-        words = {"max": np.maximum, **dict(zip("ab", (values[s] for s in sources), strict=False))}
+        words = dict(zip("abc", (values[s] for s in sources), strict=False))
+        words |= {"max": np.maximum, "min": np.minimum}
         out[name] = eval(expression, {"__builtins__": {}}, words)  # a driver's: plain arithmetic
     return out
 
@@ -101,7 +110,7 @@ def drive_correctives(head) -> None:
         if name in keys.key_blocks and all(s in keys.key_blocks for s in sources):
             variables = {
                 letter: ("KEY", keys, f'key_blocks["{source}"].value')
-                for letter, source in zip("ab", sources, strict=False)
+                for letter, source in zip("abc", sources, strict=False)
             }
             board.drive(keys, f'key_blocks["{name}"].value', variables, expression)
 

@@ -12,7 +12,7 @@ import numpy as np
 from . import config, source
 from .lips import CONTACT, INNER, PLAIN, Mouth
 from .parts import TEETH, Part
-from .stylise import StyledHead
+from .stylise import StyledHead, smooth
 
 WIDTHS = {
     "upper": (7.6, 6.0, 6.8, 6.2, 6.4, 8.0),
@@ -28,6 +28,9 @@ ROWS = ((11.5, 1.2), (9.0, 0.0), (7.8, 0.5), (4.2, -0.2), (1.0, 0.1), (0.0, 0.9)
 GUM_ROWS = 2
 NOTCH, ROUNDING, PAPILLA = 1.5, 1.0, 1.6
 """Millimetres: how deep a notch is, how much shorter the edge beside it, how far gum fills it."""
+DARK = (0.7, 0.3, 0.42)
+"""How dark teeth are between two of them, at the gum and at the ends of a row: white ones are one
+block to who sees them from afar."""
 SHORTER = 0.25
 """How much shorter the last tooth is than the first."""
 BEHIND = {"upper": 0.0068, "lower": 0.0108}
@@ -66,6 +69,7 @@ def teeth_rows(head: StyledHead, mouth: Mouth, style: config.Mouth = PLAIN) -> l
         upper.shapes["jawOpen"] = _ends(upper)
     if style.teeth_bared:
         _move_sides(upper, "mouthLowerDown", (0.0, 0.0, -style.teeth_bared))
+        upper.shapes["fixBare"] = np.tile((0.0, 0.0, -style.teeth_open), (len(upper.vertices), 1))
     return [upper, lower]
 
 
@@ -128,7 +132,7 @@ def _row(head: StyledHead, mouth: Mouth, row: str, style: config.Mouth) -> Part:
         place[:, 2] += up * (tall * 1e-3 * size + SHARE[row]) + ARC * outer * size
         vertices.append(place)
         gum.append(np.full(len(x), float(number < GUM_ROWS)))
-        dark.append(np.clip(0.55 * notch * (number >= GUM_ROWS) + 0.3 * outer, 0.0, 1.0))
+        dark.append(_shade(height, notch * (number >= GUM_ROWS), outer))
     wide, rows = len(x), len(ROWS)
     i, j = np.meshgrid(np.arange(rows - 1), np.arange(wide - 1), indexing="ij")
     a = (i * wide + j).ravel()
@@ -137,6 +141,12 @@ def _row(head: StyledHead, mouth: Mouth, row: str, style: config.Mouth) -> Part:
     back = np.tile(outer, rows)
     extra = {"gum": np.concatenate(gum), "dark": np.concatenate(dark), "back": back}
     return Part(vertices, faces, _carried(head, row, vertices), extra, TEETH)
+
+
+def _shade(height: float, notch: np.ndarray, outer: np.ndarray) -> np.ndarray:
+    """(N,) how dark a row's points are at a height over the edge, millimetres."""
+    gap, gum, back = DARK
+    return np.clip(gap * notch + gum * smooth(2.0, 9.0, height) + back * outer, 0.0, 1.0)
 
 
 def _bend(points: np.ndarray) -> float:

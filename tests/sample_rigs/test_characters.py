@@ -329,6 +329,7 @@ def test_correctives_are_driven_and_no_controls(coarse):
         (("mouthSmileLeft", "jawOpen"), "fixSmileJawLeft"),
         (("mouthStretchRight", "mouthLowerDownRight"), "fixStretchRight"),
         (("eyeSquintLeft", "eyeBlinkLeft"), "fixSquintLeft"),
+        (("mouthLowerDownLeft", "mouthLowerDownRight", "jawOpen"), "fixBare"),
         (("mouthPucker", "mouthFunnel"), "fixRound"),
         (("mouthClose",), "fixSeal"),
     ):
