@@ -296,6 +296,23 @@ def new_spool(out: Path) -> Path:
 
 
 @contextlib.contextmanager
+def spool_folder(out: Path) -> Iterator[Path]:
+    """The same, and gone at the end.
+
+    Raises:
+        OutputError: it can't be made.
+    """
+    try:
+        folder = new_spool(out)
+    except OSError as error:
+        raise unwritable(out, error) from error
+    try:
+        yield folder
+    finally:
+        remove(folder)
+
+
+@contextlib.contextmanager
 def scratch_folder() -> Iterator[Path]:
     """A temporary folder that vanishes at the end, or is swept by the next one after a kill.
 

@@ -15,7 +15,6 @@ What goes in is staged in a folder; Blender's own `extension build` makes the zi
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib.util
 import os
 import re
@@ -29,7 +28,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from ...networks.errors import ExprGenError, InputError, OutputError
-from ...networks.files import new_spool, remove
+from ...networks.files import spool_folder
 from ...networks.packages import PACKAGES
 from ...networks.tracking import landmark_model
 from ..command_line.console import check_folder
@@ -96,7 +95,7 @@ def build(
     """
     out = check_folder(out)
     form = platform.name if platform else "lite"
-    with _staging(out / f"{form}.zip") as folder:
+    with spool_folder(out / f"{form}.zip") as folder:
         stage = folder / "exprgen"
         copy_package(stage)
         shutil.copy(
@@ -126,16 +125,6 @@ def build(
         "pythons": list(pythons) if platform else [],
         "wheels": [w.name for w in chosen],
     }
-
-
-@contextlib.contextmanager
-def _staging(zip_file: Path) -> Iterator[Path]:
-    """A hidden folder beside a zip, removed at the end; one that a killed build left goes too."""
-    folder = new_spool(zip_file)
-    try:
-        yield folder
-    finally:
-        remove(folder)
 
 
 def copy_package(stage: Path) -> None:

@@ -27,7 +27,7 @@ from pathlib import Path
 import bpy
 
 from ...networks.errors import ExprGenError
-from ...networks.files import scratch_folder
+from ...networks.files import all_or_none, scratch_folder, spool_folder
 from .assemble import build_character, make_profile
 from .blip import NAME as BLIP
 from .blip import build_blip
@@ -63,11 +63,29 @@ MOST_TOLD = 20
 
 
 def build(name: str, folder: Path = FOLDER, pictured: bool = True) -> Path:
-    """Build one character; `<name>.blend` and `<name>.json` replace the old ones at the end.
+    """Build one character aside; `<name>.blend` and `<name>.json`, whole and with their pictures,
+    replace the old ones at the end. One that is killed leaves those, and what the next sweeps.
 
     Args:
         pictured: its key poses get their pictures, which takes a minute.
+
+    Raises:
+        OutputError: the folder can't be written.
     """
+    path = folder / f"{name}.blend"
+    with spool_folder(path) as aside:
+        built = _build_aside(name, aside)
+        if pictured:
+            add_thumbnails(built)
+        with all_or_none(path, path.with_suffix(".json")):
+            os.replace(built, path)
+            os.replace(built.with_suffix(".json"), path.with_suffix(".json"))
+    write_catalogs(folder)
+    return path
+
+
+def _build_aside(name: str, folder: Path) -> Path:
+    """A character's .blend in a folder, without pictures, and its profile beside it."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     if name == BLIP:  # modelled from scratch
         profile = build_blip()
@@ -78,14 +96,9 @@ def build(name: str, folder: Path = FOLDER, pictured: bool = True) -> Path:
     store_poses(profile, bpy.data.collections[profile.collection])
     bpy.data.orphans_purge(do_recursive=True)
     path = folder / f"{name}.blend"
-    temporary = folder / f"{name}.new.blend"
     bpy.context.preferences.filepaths.save_version = 0
-    bpy.ops.wm.save_as_mainfile(filepath=str(temporary), compress=True, relative_remap=False)
-    os.replace(temporary, path)
+    bpy.ops.wm.save_as_mainfile(filepath=str(path), compress=True, relative_remap=False)
     rated(profile).save(path.with_suffix(".json"))
-    write_catalogs(folder)
-    if pictured:
-        add_thumbnails(path)
     return path
 
 

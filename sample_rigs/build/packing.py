@@ -12,7 +12,7 @@ from pathlib import Path
 
 import zstandard
 
-from ...networks.files import write_bytes
+from ...networks.files import write_bytes, written_whole
 
 FRAME = 4 << 20
 """Bytes of a frame before it is packed: whoever wants one of them unpacks it all."""
@@ -24,15 +24,19 @@ _TABLE, _END = 0x184D2A5E, 0x8F92EAB1
 
 def save_open(path: Path) -> None:
     """Save the file that is open, which lies at `path`, packed, without a copy of the one before.
+    One that is killed leaves the file of before.
 
     Raises:
-        OutputError: see `repack`.
+        OutputError: the place can't be written.
     """
     import bpy
 
     bpy.context.preferences.filepaths.save_version = 0
-    bpy.ops.wm.save_mainfile(compress=True, relative_remap=False)
-    repack(path)
+    with written_whole(path) as part:
+        bpy.ops.wm.save_as_mainfile(
+            filepath=str(part), compress=True, relative_remap=False, copy=True
+        )
+        repack(part)
 
 
 def repack(path: Path) -> int:

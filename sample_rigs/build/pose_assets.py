@@ -8,7 +8,6 @@ pose before; head and gaze are left alone.
 
 from __future__ import annotations
 
-import os
 import uuid
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import bpy
 
 from ...exprgen_addon.characters.in_scene import bind
 from ...networks.characters.profile import KeyPose, RigProfile
+from ...networks.files import write_text
 from ...networks.vocabulary import EXPRESSIONS
 
 FRAME = 1.0
@@ -106,7 +106,5 @@ def write_catalogs(folder: Path) -> Path:
     path = folder / CATALOGS
     lines = ["VERSION 1", ""]
     lines += [f"{catalog_id(e)}:Expressions/{e}:{e}" for e in EXPRESSIONS]
-    part = path.with_suffix(".part")
-    part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    write_text(path, "\n".join(lines) + "\n")
     return path

@@ -20,7 +20,7 @@ import numpy as np
 from ...exprgen_addon.studio.ced_poses import gaze_channels
 from ...exprgen_addon.studio.look import Look
 from ...networks.characters.profile import RigProfile, arkit_to_unit, from_unit
-from ...networks.files import written_whole
+from ...networks.files import write_text, written_whole
 from ...networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, ROLES
 from .poses import arkit_weights
 
@@ -164,22 +164,23 @@ def build_reference(folder: Path = FOLDER, processes: int | None = None, say=pri
     encode(paths, clip, FPS)
     shutil.rmtree(frames)
     save_truth(performance, folder / "reference.npz")
-    (folder / "README.md").write_text(README, encoding="utf-8")
+    write_text(folder / "README.md", README)
     return clip
 
 
 def save_truth(performance: Performance, path: Path) -> None:
-    """Write `reference.npz`; columns as in `Performance`, and the names of their columns."""
-    np.savez_compressed(
-        path,
-        times=performance.times,
-        arkit=performance.arkit.astype(np.float32),
-        channels=np.array(ARKIT_CHANNELS),
-        head=performance.head.astype(np.float32),
-        gaze=performance.gaze.astype(np.float32),
-        label=performance.label,
-        expressions=np.array(EXPRESSIONS),
-    )
+    """Write `reference.npz`, whole; columns as in `Performance`, and the names of their columns."""
+    with written_whole(path) as part:
+        np.savez_compressed(
+            part,
+            times=performance.times,
+            arkit=performance.arkit.astype(np.float32),
+            channels=np.array(ARKIT_CHANNELS),
+            head=performance.head.astype(np.float32),
+            gaze=performance.gaze.astype(np.float32),
+            label=performance.label,
+            expressions=np.array(EXPRESSIONS),
+        )
 
 
 def encode(

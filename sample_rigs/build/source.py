@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ...networks.errors import ModelError
+from ...networks.files import written_whole
 
 PARTS = (
     "body",
@@ -124,9 +125,8 @@ def _dump(path: Path) -> None:
 
 
 def _save(path: Path, data: dict[str, np.ndarray]) -> None:
-    part = path.with_suffix(".part.npz")
-    np.savez_compressed(part, **data)
-    os.replace(part, path)
+    with written_whole(path) as part:
+        np.savez_compressed(part, **data)
 
 
 def _coefficients(phenotypes: dict[str, float], local: dict[str, float]):
