@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ SYNC_EVERY = 1.0
 LONGEST_LINE = 1 << 22
 """Bytes; 64 characters with 1000 controls each take a sixth of it."""
 FORMAT = "exprgen.live_tape"
-FIX = "give a tape that `exprgen live --record` has left"
+FIX = "give a tape that a live recording has left"
 
 
 @dataclass(frozen=True)
@@ -58,17 +59,18 @@ class LiveTape:
     """What is played, written beside a take as it comes; there is no file before the first frame.
 
     Args:
-        take: the file that it will become. source: as of the take's tracks.
+        take: the file that it will become. source: as of the take's tracks. synced: brought to the
+            disk every second, for which a slow disk may let the caller wait.
     """
 
-    def __init__(self, take: str | Path, source: str):
+    def __init__(self, take: str | Path, source: str, synced: bool = True):
         take = Path(take)
         self.path = take.with_name(f"{take.stem}.live{token()}.jsonl")
         self.error: OSError | None = None
         """Why nothing more is written, such as a full disk; what was written stays."""
         self._source = source
         self._file: BinaryIO | None = None
-        self._synced = 0.0
+        self._synced = 0.0 if synced else math.inf
 
     def add(self, cast: list[tuple[str, tuple[str, ...]]], messages: list[dict]) -> None:
         """Write frames as the session has sent them. Never raises: see `error`."""
@@ -113,11 +115,15 @@ class LiveTape:
 
 def tapes_left_of(take: str | Path) -> list[Path]:
     """Tapes beside a take whose programs have ended without writing it."""
-    take = Path(take)
-    with contextlib.suppress(OSError), os.scandir(take.parent) as entries:
-        begin = f"{take.stem}.live~"
-        names = sorted(e.name for e in entries if e.name.startswith(begin))
-        return [take.with_name(n) for n in names if n.endswith(".jsonl") and is_orphan(n)]
+    begin = f"{Path(take).stem}.live~"
+    return [p for p in tapes_left_in(Path(take).parent) if p.name.startswith(begin)]
+
+
+def tapes_left_in(folder: Path) -> list[Path]:
+    """The same of all takes in a folder, by their names."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        names = sorted(e.name for e in entries if ".live~" in e.name)
+        return [folder / n for n in names if n.endswith(".jsonl") and is_orphan(n)]
     return []
 
 

@@ -3,7 +3,8 @@
 A timer takes the newest frame from the session's own worker and sets the controls: no keys, no
 steps of undo. When the session ends, however it ends, every control is what it was before; while it
 is recorded, all frames are kept, and become a take when the recording ends. Nothing here survives a
-file load, an `unregister` or the end of Blender.
+file load, an `unregister` or the end of Blender, but the tape of what was being recorded; see
+live_tapes.py.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from ...networks.errors import ExprGenError
 from ...networks.track import RigTrack
 from ..characters.in_scene import Character
 from ..engine.live import CALIBRATING, Live, LiveFrame, live_source
+from ..engine.live_tape import LiveTape
 from ..engine.worker_process import WorkerProcess
-from . import job_timer
+from . import job_timer, live_tapes
 from .applying import cast_of
 from .scene_settings import retarget_settings
 
@@ -34,8 +36,8 @@ SAME = 1e-6
 class State:
     """A session and what it changes. title: what drives; before: (collection, control) -> the
     values of its properties before the session; recording_from: the scene's frame at which the
-    recording began, None while none runs; kept: what was said of the last take; error, said: of the
-    last session, for the panel."""
+    recording began, None while none runs; tape: the recording on the disk; kept: what was said of
+    the last take; error, said: of the last session, for the panel."""
 
     scene: str = ""
     title: str = ""
@@ -44,6 +46,7 @@ class State:
     cast: list[tuple[Character, int]] = field(default_factory=list)
     before: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     recording_from: float | None = None
+    tape: LiveTape | None = None
     kept: str = ""
     error: ExprGenError | None = None
     said: str = ""
@@ -111,6 +114,8 @@ def end(said: str = "", error: ExprGenError | None = None) -> None:
     if state.runs:
         state.session.job.stop()
         state.worker.kill()
+        if state.tape is not None:
+            live_tapes.give_up(state.tape)
         put_back()
         _settle()
     state = State(error=error, said=said)
@@ -151,14 +156,37 @@ def record(frame: float) -> None:
     """Keep all frames from now on; `frame` of the scene is where the first one will lie."""
     state.session.tape.clear()
     state.recording_from = frame
+    state.tape = live_tapes.begin(live_source())
+    state.session.on_recorded = _keep
 
 
 def recorded() -> list[RigTrack]:
-    """End the recording: a track a character, empty where nothing was played."""
+    """End the recording: a track a character, empty where nothing was played. Its tape stays until
+    `settle_tape`."""
     state.recording_from = None
     tracks = state.session.recorded(live_source())
     state.session.tape.clear()
     return tracks
+
+
+def settle_tape(is_take: bool) -> None:
+    """The recording that has ended became a take, or it did not and its tape is offered."""
+    tape, state.tape = state.tape, None
+    if tape is not None and is_take:
+        tape.remove()
+    elif tape is not None:
+        live_tapes.give_up(tape)
+
+
+def _keep(cast: list, messages: list[dict]) -> None:
+    """Frames that are recorded to the disk, where a Blender that is killed leaves them."""
+    tape = state.tape
+    if tape is None or tape.error is not None:
+        return
+    tape.add(cast, messages)
+    if tape.error is not None:
+        why = tape.error.strerror
+        state.said = f"The disk can't be written ({why}): a Blender that is killed loses the take"
 
 
 def calibrate() -> None:

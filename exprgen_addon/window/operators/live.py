@@ -15,16 +15,17 @@ from bpy.props import (
     StringProperty,
 )
 
-from ....networks.errors import ExprGenError
+from ....networks.errors import ExprGenError, InputError, UsageError
 from ....networks.track import RigTrack
 from ...characters import casting
 from ...characters.in_scene import collections_in
+from ...engine.live_tape import read_tape
 from ...keying.key_options import KeyOptions
 from ...keying.keyframes import apply_tracks
 from ...keying.sound import hear
 from ...keying.take_list import About, free_take, note_about
 from ...keying.takes import fit_range
-from .. import job_timer, live_drive, review
+from .. import job_timer, live_drive, live_tapes, review
 from ..applying import cast_of, describe, with_gain
 
 TAKE = "Live"
@@ -216,6 +217,59 @@ class EXPRGEN_OT_live_write(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class EXPRGEN_OT_live_recover(bpy.types.Operator):
+    """Make a take, from the current frame, of a recording whose Blender was ended before it was
+    one. The recording goes when it is a take"""
+
+    bl_idname = "exprgen.live_recover"
+    bl_label = "Make a Take"
+    bl_options = {"REGISTER", "UNDO"}
+
+    tape: StringProperty(name="Recording", subtype="FILE_PATH", options={"HIDDEN", "SKIP_SAVE"})
+
+    @classmethod
+    def poll(cls, context):
+        if live_drive.state.runs:
+            cls.poll_message_set("Stop the session first")
+            return False
+        return True
+
+    def execute(self, context):
+        scene, tape = context.scene, Path(self.tape)
+        try:
+            tracks = read_tape(tape)
+            if not tracks:
+                raise InputError("is too short to be a take", file=tape, fix="discard it")
+            said = _key(scene, tracks, scene.frame_current_final, everyone=True)
+        except ExprGenError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        live_tapes.discard(tape)
+        self.report({"INFO"}, said)
+        return {"FINISHED"}
+
+
+class EXPRGEN_OT_live_discard(bpy.types.Operator):
+    """Delete this recording, which has become no take"""
+
+    bl_idname = "exprgen.live_discard"
+    bl_label = "Discard"
+
+    tape: StringProperty(name="Recording", subtype="FILE_PATH", options={"HIDDEN", "SKIP_SAVE"})
+
+    def invoke(self, context, event):
+        return context.window_manager.invoke_confirm(
+            self, event, title=f"Delete {live_tapes.titled(Path(self.tape))}", confirm_text="Delete"
+        )
+
+    def execute(self, context):
+        if Path(self.tape) not in live_tapes.left(anew=True):
+            self.report({"ERROR"}, "There is no such recording")
+            return {"CANCELLED"}
+        live_tapes.discard(Path(self.tape))
+        return {"FINISHED"}
+
+
 def _keep_take(operator: bpy.types.Operator) -> set[str]:
     """What was recorded becomes a take, as one step of undo."""
     drive = live_drive.state
@@ -226,6 +280,7 @@ def _keep_take(operator: bpy.types.Operator) -> set[str]:
         old.unlink()
     tracks = live_drive.recorded()
     if not tracks:
+        live_drive.settle_tape(is_take=True)
         operator.report({"WARNING"}, "Nothing was played: there is no take")
         return {"CANCELLED"}
     try:
@@ -235,8 +290,10 @@ def _keep_take(operator: bpy.types.Operator) -> set[str]:
         live_drive.put_back()
         job_timer.undoable(bpy.ops.exprgen.live_write, scene=scene, folder=str(folder), frame=frame)
     except ExprGenError as error:
+        live_drive.settle_tape(is_take=False)
         operator.report({"ERROR"}, str(error))
         return {"CANCELLED"}
+    live_drive.settle_tape(is_take=True)
     live_drive.rebind()
     drive.said = drive.kept = EXPRGEN_OT_live_write.said
     operator.report({"INFO"}, drive.kept)
@@ -244,15 +301,27 @@ def _keep_take(operator: bpy.types.Operator) -> set[str]:
 
 
 def _write(scene: bpy.types.Scene, folder: Path, frame: float) -> str:
-    tracks, characters = [], []
-    for character in cast_of(scene).driven:
-        path = folder / f"{character.profile.name}.npz"
-        if path.is_file():
-            tracks.append(with_gain(RigTrack.load(path), character))
-            characters.append(character)
+    return _key(scene, [RigTrack.load(p) for p in sorted(folder.glob("*.npz"))], frame)
+
+
+def _key(
+    scene: bpy.types.Scene, tracks: list[RigTrack], frame: float, everyone: bool = False
+) -> str:
+    """Tracks as keys of a new take; what came of it, in words.
+
+    Args:
+        everyone: refuse where somebody who plays is not there, and not only where nobody is.
+    """
+    played = {t.character: t for t in tracks}
+    driven = [c for c in cast_of(scene).driven if c.profile.name in played]
+    missing = sorted(set(played) - {c.profile.name for c in driven})
+    if missing and (everyone or not driven):
+        fix = "open their file, or add them and switch them on"
+        raise UsageError(f"{', '.join(missing)} played this and can't be found", fix=fix)
+    tracks = [with_gain(played[c.profile.name], c) for c in driven]
     options = KeyOptions(start_frame=frame, subframes=True)
     take = free_take(TAKE)
-    report = apply_tracks(tracks, characters, scene, take=take, options=options)
+    report = apply_tracks(tracks, driven, scene, take=take, options=options)
     about = About(str(tracks[0].meta.get("source", "")), start_frame=frame)
     note_about(bpy.data.actions[report.action], about)
     hear(scene, take)
@@ -270,4 +339,6 @@ classes = (
     EXPRGEN_OT_live_record,
     EXPRGEN_OT_live_calibrate,
     EXPRGEN_OT_live_write,
+    EXPRGEN_OT_live_recover,
+    EXPRGEN_OT_live_discard,
 )

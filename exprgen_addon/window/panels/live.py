@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from .. import live_drive
+from .. import live_drive, live_tapes
 from .drawing import Part, button, draw_error, draw_wrapped, split_column
 
 
@@ -15,12 +15,17 @@ class EXPRGEN_PT_live(Part, bpy.types.Panel):
     bl_order = 8
     bl_options = {"DEFAULT_CLOSED"}
 
+    def draw_header(self, context):
+        if not live_drive.state.runs and live_tapes.left():  # also where the panel is closed
+            self.layout.label(text="", icon="ERROR")
+
     def draw(self, context):
         layout, live = self.layout, context.window_manager.exprgen_live
         drive = live_drive.state
         if drive.runs:
             _draw_session(layout, drive)
             return
+        _draw_left(layout)
         layout.row().prop(live, "source", expand=True)
         column = split_column(layout)
         if live.source == "camera":
@@ -36,6 +41,17 @@ class EXPRGEN_PT_live(Part, bpy.types.Panel):
             draw_error(layout, drive.error)
         elif drive.said:
             draw_wrapped(layout, drive.said, "CHECKMARK")
+
+
+def _draw_left(layout) -> None:
+    """Recordings of a Blender that was ended, and what can be done with them."""
+    for tape in live_tapes.left():
+        box = layout.box().column(align=True)
+        draw_wrapped(box, "A recording was not finished: its Blender was ended", "ERROR")
+        draw_wrapped(box, live_tapes.titled(tape), "BLANK1")
+        row = box.row(align=True)
+        row.operator("exprgen.live_recover", icon="REC").tape = str(tape)
+        row.operator("exprgen.live_discard", text="", icon="TRASH").tape = str(tape)
 
 
 def _draw_session(layout, drive: live_drive.State) -> None:

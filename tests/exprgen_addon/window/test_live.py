@@ -11,8 +11,9 @@ bpy = pytest.importorskip("bpy")
 
 import exprgen
 from exprgen.exprgen_addon.characters import in_scene
+from exprgen.exprgen_addon.engine import engine_python
 from exprgen.exprgen_addon.keying.take_list import find_take
-from exprgen.exprgen_addon.window import live_drive, take_pieces
+from exprgen.exprgen_addon.window import live_drive, live_tapes, take_pieces
 from exprgen.networks.characters.profile import find_character
 from exprgen.networks.errors import ExprGenError
 from exprgen.tests.support.phone import free_port, phone
@@ -144,3 +145,102 @@ def test_without_a_character_or_a_clip_it_cannot_start(scene):
     for collection in in_scene.collections_in(scene):
         bpy.data.collections.remove(collection)
     assert not bpy.ops.exprgen.live_start.poll()
+
+
+# --- what a Blender that ends otherwise leaves ---------------------------------------------------
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A cache of its own, so that nobody's recordings are met."""
+    monkeypatch.setattr(engine_python, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(live_tapes, "_given_up", [])
+    live_tapes.look_again()
+    yield tmp_path
+    live_tapes.look_again()
+
+
+def keys_of(take: str) -> dict[str, np.ndarray]:
+    action = find_take(take).action
+    bags = action.layers[0].strips[0].channelbags
+    curves = [c for bag in bags for c in bag.fcurves]
+    return {c.data_path: np.array([k.co for k in c.keyframe_points]) for c in curves}
+
+
+KILLED = """
+import sys, time
+import bpy, exprgen
+from exprgen.exprgen_addon.characters import in_scene
+from exprgen.exprgen_addon.window import live_drive
+from exprgen.networks.characters.profile import find_character
+bpy.ops.wm.read_factory_settings(use_empty=True)
+exprgen.register()
+in_scene.append_characters([find_character("tobi")], bpy.context.scene)
+live = bpy.context.window_manager.exprgen_live
+live.source, live.port = "phone", int(sys.argv[1])
+bpy.ops.exprgen.live_start()
+while live_drive.state.calibrating:
+    live_drive.step()
+bpy.ops.exprgen.live_record()
+while True:
+    live_drive.step()
+    time.sleep(0.005)
+    print(len(live_drive.state.session.tape), flush=True)
+"""
+
+
+def test_a_blender_that_is_killed_has_left_its_recording(scene, port, cache):
+    import os
+    import subprocess
+    import sys
+
+    words = [sys.executable, "-c", KILLED, str(port)]
+    surroundings = {**os.environ, "EXPRGEN_CACHE_DIR": str(cache)}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=surroundings) as killed:
+        counts = (int(line) for line in killed.stdout if line.strip().isdigit())
+        told = next(n for n in counts if n > 40)
+        assert not live_tapes.left(anew=True), "while it runs it is its own"
+        killed.kill()
+    (tape,) = live_tapes.left(anew=True)
+    assert live_tapes.titled(tape).startswith("untitled, 2")
+    scene.frame_set(10)
+    assert bpy.ops.exprgen.live_recover(tape=str(tape)) == {"FINISHED"}
+    assert find_take(scene.exprgen.take).is_live
+    curves = keys_of(scene.exprgen.take)
+    assert max(len(points) for points in curves.values()) >= told
+    assert min(points[0, 0] for points in curves.values()) == 10
+    assert not live_tapes.left(anew=True)
+    assert not tape.exists()
+
+
+def test_what_became_a_take_leaves_no_tape_and_what_did_not_is_offered(scene, port, cache):
+    start(port)
+    for keep in (True, False):
+        assert bpy.ops.exprgen.live_record() == {"FINISHED"}
+        until(lambda: len(live_drive.state.session.tape) > 20)
+        assert [*live_tapes.folder().iterdir()] == [live_drive.state.tape.path]
+        assert not live_tapes.left(anew=True)
+        if keep:
+            assert bpy.ops.exprgen.live_record() == {"FINISHED"}
+            assert not [*live_tapes.folder().iterdir()]
+    live_drive.forget()  # as where another file is opened
+    (tape,) = live_tapes.left(anew=True)
+    for collection in in_scene.collections_in(scene):
+        bpy.data.collections.remove(collection)
+    with pytest.raises(RuntimeError, match="character"):
+        bpy.ops.exprgen.live_recover(tape=str(tape))
+    assert tape.exists()
+    with pytest.raises(RuntimeError, match="no such recording"):
+        bpy.ops.exprgen.live_discard(tape=str(cache / "other.txt"))
+    assert bpy.ops.exprgen.live_discard(tape=str(tape)) == {"FINISHED"}
+    assert not tape.exists()
+
+
+def test_a_disk_that_is_full_is_told_and_the_take_is_kept(scene, port, cache):
+    (cache / "live").write_text("a file, and no folder")
+    start(port)
+    assert bpy.ops.exprgen.live_record() == {"FINISHED"}
+    until(lambda: len(live_drive.state.session.tape) > 20)
+    assert "can't be written" in live_drive.state.said
+    assert bpy.ops.exprgen.live_record() == {"FINISHED"}
+    assert find_take(scene.exprgen.take).is_live
