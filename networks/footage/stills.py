@@ -1,4 +1,8 @@
-"""Separate pictures, one after the other. Numbered files keep the gaps in their numbers."""
+"""Separate pictures, one after the other.
+
+Of a numbered sequence the gaps are kept, which a renderer left; those in a camera's numbers are
+photographs that nobody chose.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,21 @@ from .animations import is_animated
 from .frames import Frame, Reader
 from .pictures import read_bytes, read_image
 
-WHOLE_ENOUGH = 0.5  # share of a numbered sequence that has to be there for its gaps to be gaps
+WHOLE_ENOUGH = 0.5
+"""Share of a numbered sequence that has to be there for its gaps to be gaps."""
+_CAMERAS = re.compile(
+    r"((IMG|_MG|DSC|_DSC|DSCN|DSCF|PXL|MVIMG|DJI|GOPR|CIMG|PICT|IMGP)[-_ ]?\d|P\d{7}\b)",
+    re.IGNORECASE,
+)
+"""How cameras and telephones call photographs: letters and digits by DCF (JEITA CP-3461), or what
+has grown beside it."""
+KEPT = (
+    "taken for a sequence, their time is kept (if they are photographs, number them without gaps)"
+)
+SIDE_BY_SIDE = (
+    "the numbers have gaps, taken for photographs, side by side (if they are a sequence that lacks "
+    "frames, call them frame.0001.png and so on, and have at least half of them there)"
+)
 
 
 class StillReader(Reader):
@@ -29,10 +47,10 @@ class StillReader(Reader):
         super().__init__(source, given)
         self._paths = paths
         self._names = _unique_stems(paths)
-        self._places, missing = places(paths)
+        self._places, uneven = places(paths)
         self.count = len(paths)
-        if missing:
-            self.notes.append(f"{self.given}: {missing}; their time is kept")
+        if uneven:
+            self.notes.append(f"{self.given}: {uneven}")
 
     def __iter__(self) -> Iterator[Frame]:
         index, first, failure = 0, 0.0, None
@@ -64,27 +82,27 @@ class StillReader(Reader):
 
 
 def places(paths: list[Path]) -> tuple[list[float], str]:
-    """(where each file stands, from 0; what is missing, "" for nothing).
+    """(where each file stands, from 0; what was made of gaps in the numbers and how to have it
+    otherwise, "" where there are none).
 
-    Files whose names differ in one number are a sequence if at least half of it is there; its step
-    is the usual difference of the numbers. Anything else stands side by side.
+    Files whose names differ in one number are a sequence if at least half of it is there, in steps
+    that divide every difference, and no camera has named them. Anything else stands side by side.
     """
     numbers = _numbers(paths)
     plain = [float(i) for i in range(len(paths))]
     if numbers is None:
         return plain, ""
-    steps = np.diff(numbers)
-    step = int(np.median(steps))
-    span = (numbers[-1] - numbers[0]) / step + 1
-    if len(paths) < WHOLE_ENOUGH * span or not (steps > step).any():
+    step = int(np.gcd.reduce(np.diff(numbers)))
+    found = [float((n - numbers[0]) // step) for n in numbers]
+    if found == plain:
         return plain, ""
-    found = [(n - numbers[0]) / step for n in numbers]
-    if check_span(np.array(found) * STILL_SECONDS, stills=True):
-        return plain, ""
+    loose = len(paths) < WHOLE_ENOUGH * (found[-1] + 1) or _CAMERAS.match(paths[0].name)
+    if loose or check_span(np.array(found) * STILL_SECONDS, stills=True):
+        return plain, SIDE_BY_SIDE
     gaps = [(a + step, b - step) for a, b in pairwise(numbers) if b - a > step]
     told = ", ".join(str(a) if a >= b else f"{a}-{b}" for a, b in gaps[:5])
     more = f" and {len(gaps) - 5} more gaps" if len(gaps) > 5 else ""
-    return found, f"lacks number {told}{more}"
+    return found, f"lacks number {told}{more}; {KEPT}"
 
 
 def _numbers(paths: list[Path]) -> list[int] | None:

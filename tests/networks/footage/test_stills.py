@@ -153,14 +153,27 @@ def test_a_picture_is_read_under_any_name(tmp_path):
         ([1, 2, 3, 4], [0, 1, 2, 3]),
         ([7, 8, 11, 12], [0, 1, 4, 5]),
         ([10, 12, 14, 18, 20], [0, 1, 2, 4, 5]),  # every second one
+        ([1, 4, 77], [0, 1, 2]),
+        ([1, 3, 4, 6, 7, 8], [0, 2, 3, 5, 6, 7]),
         ([2034, 2041, 2100, 2101], [0, 1, 2, 3]),  # a camera's numbers, no sequence
         ([5, 9], [0, 1]),
     ],
 )
 def test_places_of_numbered_files(tmp_path, numbers, expected):
-    found, missing = places([tmp_path / f"shot2_{n:04d}.png" for n in numbers])
+    found, told = places([tmp_path / f"shot2_{n:04d}.png" for n in numbers])
     assert found == expected
-    assert bool(missing) == (expected[-1] > len(expected) - 1)
+    assert ("lacks number" in told) == (expected[-1] > len(expected) - 1)
+    steps = np.diff(numbers)
+    assert bool(told) == bool((steps != steps[0]).any()), "told wherever it could be either"
+    assert "if they are" in told or not told, "and how to have it otherwise"
+
+
+@pytest.mark.parametrize("name", ["IMG_{}.jpg", "dsc0{:03}.JPG", "P100{:04}.jpg", "PXL_{}.png"])
+@pytest.mark.parametrize("numbers", [(1, 4, 77), (3, 4, 6, 7)])
+def test_photographs_stand_side_by_side(tmp_path, name, numbers):
+    found, told = places([tmp_path / name.format(n) for n in numbers])
+    assert found == [*range(len(numbers))]
+    assert "taken for photographs" in told
 
 
 def test_digits_that_are_no_number_are_text_in_names(tmp_path):
@@ -181,7 +194,7 @@ def test_a_sequence_keeps_its_gaps(tmp_path):
     assert [f.time for f in frames] == [0, 1, 2, 5, 7, 8]
     assert [number(f.rgb) for f in frames] == [1, 2, 3, 6, 8, 9]
     assert [f.index for f in frames] == list(range(6))
-    assert "lacks number 4-5, 7" in reader.notes[0]
+    assert "lacks number 4-5, 7; taken for a sequence" in reader.notes[0]
 
 
 def test_a_damaged_picture_leaves_its_place_empty(tmp_path):
