@@ -97,7 +97,9 @@ def _build_aside(name: str, folder: Path) -> Path:
     bpy.data.orphans_purge(do_recursive=True)
     path = folder / f"{name}.blend"
     bpy.context.preferences.filepaths.save_version = 0
-    bpy.ops.wm.save_as_mainfile(filepath=str(path), compress=True, relative_remap=False)
+    bpy.ops.wm.save_as_mainfile(  # the open file stays nameless: none is appended to itself
+        filepath=str(path), compress=True, relative_remap=False, copy=True
+    )
     rated(profile).save(path.with_suffix(".json"))
     return path
 

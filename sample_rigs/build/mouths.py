@@ -17,7 +17,7 @@ import numpy as np
 from ...exprgen_addon.studio.ced_poses import random_look
 from ...exprgen_addon.studio.look import Look
 from ...networks.characters.profile import RigProfile
-from ...networks.errors import UsageError
+from ...networks.errors import InputError, UsageError
 from ...networks.training.shared.mouth_set import MouthSet, shares_of
 from ...networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, NEUTRAL
 from .begun import begin
@@ -141,7 +141,7 @@ def build_mouths(out: Path, s: MouthSettings, say=print) -> Path:
     """Render all mouths into `out`, register them and write the set; returns its file.
 
     Raises:
-        UsageError, InputError: as `begin`.
+        UsageError: as `begin`. InputError: likewise, or no face is found in any picture.
     """
     from ...networks.tracking.face_detector import FaceDetector
     from .assemble import build_once
@@ -159,6 +159,14 @@ def build_mouths(out: Path, s: MouthSettings, say=print) -> Path:
                 if seen := _registered(detector, folder, i):
                     rows.append((*seen[:3], [out_there, *seen[3]], split, number))
             say(f"{number + 1} of {s.people} people, {len(rows)} mouths")
+    return _as_set(rows, out)
+
+
+def _as_set(rows: list[tuple], out: Path) -> Path:
+    """The rows of all mouths as the set's file."""
+    if not rows:
+        fix = f"give another --out, and pictures of {MouthSettings.size} pixels or more (--size)"
+        raise InputError("no face was found in its pictures", file=out, fix=fix)
     faces, parts, landmarks, truth, splits, people = zip(*rows, strict=True)
     return MouthSet(
         faces=np.stack(faces),

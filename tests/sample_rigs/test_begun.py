@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("bpy")
 
 from exprgen.networks.errors import InputError, UsageError
-from exprgen.sample_rigs.build import headset, mouths, people
+from exprgen.networks.tracking import face_detector
+from exprgen.sample_rigs.build import assemble, headset, mouths, people
 from exprgen.sample_rigs.build.begun import BEGUN, begin
 from exprgen.sample_rigs.build.talkers import clips
 
@@ -66,6 +68,26 @@ def test_each_kind_of_set_refuses_other_settings(tmp_path, build, settings):
     begin(tmp_path, replace(settings, seed=7), MADE, note=note)
     with pytest.raises(UsageError, match="begun with --seed 7"):
         build(tmp_path, settings)
+
+
+def test_mouths_without_a_face_are_refused(tmp_path, monkeypatch):
+    class Blind:
+        """A detector that finds no face."""
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr(face_detector, "FaceDetector", Blind)
+    monkeypatch.setattr(mouths, "_registered", lambda detector, folder, i: None)
+    monkeypatch.setattr(mouths, "_render", lambda *_: np.zeros(2))
+    monkeypatch.setattr(assemble, "build_once", lambda *_: None)
+    with pytest.raises(InputError, match="no face was found in its pictures") as raised:
+        mouths.build_mouths(tmp_path, mouths.MouthSettings(count=2, people=1), say=lambda _: None)
+    assert raised.value.file == str(tmp_path)
+    assert not (tmp_path / "mouths.npz").exists()
 
 
 def test_each_split_of_talkers_has_settings_of_its_own(tmp_path):

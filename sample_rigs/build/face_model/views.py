@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ import numpy as np
 from ....exprgen_addon.studio.ced_poses import random_look
 from ....networks.characters.key_poses import POSES, arkit_weights, label
 from ....networks.characters.profile import arkit_to_unit
+from ....networks.errors import ExprGenError, InputError
 from ....networks.face_model.measure import whole_points
 from ....networks.face_model.model import face_model
 from ....networks.files import written_whole
@@ -64,7 +66,11 @@ class ViewSettings:
 
 
 def build_views(out: Path, s: ViewSettings, say=print) -> list[Path]:
-    """The files of all people, made where they are missing."""
+    """The files of all people, made where they are missing.
+
+    Raises:
+        InputError: no face is found in any picture of somebody.
+    """
     from ....networks.tracking.face_detector import FaceDetector
 
     out.mkdir(parents=True, exist_ok=True)
@@ -122,6 +128,9 @@ def _of_person(folder: Path, s: ViewSettings, number: int, detector) -> dict[str
             if faces := detector.detect(picture):
                 grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
                 rows.append((grey, faces[0].landmarks, weights, kind, orbit, true.points()))
+    if not rows:
+        fix = "give more --pictures, or another --seed"
+        raise InputError("no face was found in its pictures", file=folder / config.name, fix=fix)
     names = ("pictures", "landmarks", "arkit", "label", "orbit", "points")
     kinds = (np.uint8, np.float32, np.float32, np.int64, np.float32, np.float32)
     columns = zip(names, zip(*rows, strict=True), kinds, strict=True)
@@ -185,7 +194,11 @@ def main() -> None:
     for name in ("people", "pictures", "first", "seed"):
         parser.add_argument(f"--{name}", type=int, default=getattr(ViewSettings, name))
     given = vars(parser.parse_args())
-    build_views(given.pop("out"), ViewSettings(**given))
+    try:
+        build_views(given.pop("out"), ViewSettings(**given))
+    except ExprGenError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":
