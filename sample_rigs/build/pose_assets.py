@@ -24,6 +24,8 @@ DIGITS = 7
 """Decimals that a stored value is rounded to: what 32-bit floats of this size hold."""
 
 CATALOGS = "blender_assets.cats.txt"
+PARENT = "Expressions"
+"""The catalog in which those of the expressions lie."""
 _SPACE = uuid.UUID("6f0a3c1e-8d54-4c4e-9a55-0b6a5f0d7e21")
 """Any fixed number: it makes the catalogs' identifiers the same in every build."""
 
@@ -102,9 +104,10 @@ def stored_values(profile: RigProfile, pose: KeyPose, collection) -> dict[str, f
 
 
 def write_catalogs(folder: Path) -> Path:
-    """The catalog file that Blender's asset browser looks for beside the .blend files."""
+    """The catalog file that Blender's asset browser looks for beside the .blend files. A parent
+    that is not in it Blender adds when it reads it, and shows the file as unsaved from then on."""
     path = folder / CATALOGS
-    lines = ["VERSION 1", ""]
-    lines += [f"{catalog_id(e)}:Expressions/{e}:{e}" for e in EXPRESSIONS]
+    lines = ["VERSION 1", "", f"{catalog_id(PARENT)}:{PARENT}:{PARENT}"]
+    lines += [f"{catalog_id(e)}:{PARENT}/{e}:{e}" for e in EXPRESSIONS]
     write_text(path, "\n".join(lines) + "\n")
     return path

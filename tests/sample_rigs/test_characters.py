@@ -298,10 +298,16 @@ def test_an_asset_sets_the_whole_face(character):
     assert shown == pytest.approx(again, abs=1e-6)
 
 
-def test_catalogs_name_every_expression():
+def test_catalogs_name_every_expression_and_all_that_they_lie_in(tmp_path):
     text = (SAMPLE_RIGS / pose_assets.CATALOGS).read_text(encoding="utf-8")
     for expression in EXPRESSIONS:
         assert f"{pose_assets.catalog_id(expression)}:Expressions/{expression}:" in text
+    rows = [line.split(":") for line in text.splitlines() if ":" in line]
+    paths = {path for _, path, _ in rows}
+    parents = {path.rpartition("/")[0] for path in paths} - {""}
+    assert parents <= paths, "Blender would add them, and show the file as unsaved"
+    assert len({identifier for identifier, _, _ in rows}) == len(rows)
+    assert pose_assets.write_catalogs(tmp_path).read_text(encoding="utf-8") == text
 
 
 def fix_values(profile):
