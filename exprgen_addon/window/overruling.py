@@ -94,6 +94,33 @@ def take_back(settings, clip: Clip, span: tuple[float, float]) -> bool:
     return removed
 
 
+def other_clips(settings, clip: Clip) -> list[str]:
+    """References, other than this clip, of which something is said; each once."""
+    entries = [e for e in settings.overruled if e.reference and not _is_of(e, clip)]
+    names = dict.fromkeys(e.reference for e in entries if _word(e) is not None)
+    return [name for name in names if not same_reference(name, clip.source)]
+
+
+def clip_name(reference: str) -> str:
+    """A reference as a person calls it, without its size."""
+    name, _, size = reference.rpartition(":")
+    return name if name and size.isdecimal() else reference
+
+
+def carry_over(settings, clip: Clip, source: str) -> int:
+    """Say of a clip what was said of another reference, which a person knows to be the same footage
+    encoded anew: at the same seconds, and of a face in the same place. How many words it were."""
+    entries = [e for e in settings.overruled if e.reference == source and _same_face(e, clip)]
+    words = [w for w in map(_word, entries) if w is not None and _reaches(clip, w[0])]
+    for start, end, weights in words:
+        overrule(settings, clip, (start, end), weights)
+    return len(words)
+
+
+def _reaches(clip: Clip, seconds: float) -> bool:
+    return clip.track is not None and clip.track.times[0] <= seconds <= clip.track.times[-1]
+
+
 def as_text(words: Sequence[Overruling]) -> str:
     """Words as a text that is the same for the same words."""
     return json_text([[round(start, 3), round(end, 3), *w] for start, end, w in words])

@@ -88,4 +88,42 @@ class EXPRGEN_OT_overrule(bpy.types.Operator):
         return overruling.mixture(self.said, self.said, 0.0)
 
 
-classes = (EXPRGEN_OT_overrule,)
+_clips: list[tuple[str, str, str]] = []
+
+
+def _other_clips(self, context) -> list[tuple[str, str, str]]:
+    """Other clips of which something is said, for a menu; kept, since Blender keeps no words."""
+    settings = context.scene.exprgen
+    names = overruling.other_clips(settings, references.clip_of(settings))
+    tip = "Say of this clip what you said of that one, which is the same footage"
+    _clips[:] = [(name, overruling.clip_name(name), tip) for name in names]
+    return _clips
+
+
+class EXPRGEN_OT_words_from(bpy.types.Operator):
+    """Say of this clip's phrases what you said of another one's, at the same seconds: for footage
+    that was encoded anew under another name"""
+
+    bl_idname = "exprgen.words_from"
+    bl_label = "Words of Another Clip"
+    bl_options = {"REGISTER", "UNDO"}
+
+    source: EnumProperty(name="Clip", items=_other_clips)
+
+    @classmethod
+    def poll(cls, context):
+        return EXPRGEN_OT_overrule.poll.__func__(cls, context)
+
+    def execute(self, context):
+        settings = context.scene.exprgen
+        count = overruling.carry_over(settings, references.clip_of(settings), self.source)
+        if not count:
+            self.report({"ERROR"}, "None of it is of this face, or within this clip")
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"{count} phrases said as in {overruling.clip_name(self.source)}")
+        review.follow(context.scene)
+        job_timer.redraw(viewport=True)
+        return {"FINISHED"}
+
+
+classes = (EXPRGEN_OT_overrule, EXPRGEN_OT_words_from)

@@ -77,6 +77,10 @@ def _draw_phrases(layout, scene: bpy.types.Scene, phrases: tuple[Phrase, ...]) -
         text = reading_text(phrase)
         choice = row.operator_menu_enum("exprgen.overrule", "said", text=text, icon=icon)
         choice.start, choice.end = phrase.start, phrase.end
+    settings = scene.exprgen
+    said = any(p.by_hand for p in phrases)
+    if not said and overruling.other_clips(settings, references.clip_of(settings)):
+        layout.operator_menu_enum("exprgen.words_from", "source", icon="PASTEDOWN")
 
 
 def heading_text(first: int, shown: int, count: int, waits: bool) -> str:

@@ -163,6 +163,43 @@ def test_it_goes_with_the_clip_under_another_name(scene, tmp_path):
     assert retarget_settings(scene.exprgen).phrases == ()
 
 
+def test_a_person_carries_it_over_to_footage_that_was_encoded_anew(scene, tmp_path):
+    overrule(scene, phrases(scene)[1], "sadness")
+    was = scene.exprgen.reference
+    again = tmp_path / "again.mov"
+    again.write_bytes(b"the same, encoded anew")
+    scene.exprgen.reference, track = str(again), scene.exprgen.track
+    scene.exprgen.track = track
+    assert not any(p.by_hand for p in phrases(scene)), "nobody has said that it is the same"
+    clip = references.clip_of(scene.exprgen)
+    (source,) = overruling.other_clips(scene.exprgen, clip)
+    assert overruling.clip_name(source) == "clip.mp4"
+    assert bpy.ops.exprgen.words_from(source=source) == {"FINISHED"}
+    assert [(p.expression, p.by_hand) for p in phrases(scene)][1] == ("sadness", True)
+    overrule(scene, phrases(scene)[1], "fear")
+    scene.exprgen.reference, scene.exprgen.track = was, track
+    assert phrases(scene)[1].expression == "sadness", "and each has its own from then on"
+
+
+def test_words_of_another_face_or_behind_the_end_are_not_carried(scene, tmp_path):
+    stamped(scene, tmp_path)
+    overrule(scene, phrases(scene)[1], "sadness")
+    (entry,) = scene.exprgen.overruled
+    track, source = scene.exprgen.track, entry.reference
+    again = tmp_path / "again.mov"
+    again.write_bytes(b"encoded anew")
+    scene.exprgen.reference = str(again)
+    scene.exprgen.track = track
+    stamped(scene, tmp_path, middle=480.0)
+    assert overruling.carry_over(scene.exprgen, references.clip_of(scene.exprgen), source) == 0
+    stamped(scene, tmp_path)
+    end, entry.start, entry.end = entry.start, 900.0, 901.0
+    assert overruling.carry_over(scene.exprgen, references.clip_of(scene.exprgen), source) == 0
+    assert len(scene.exprgen.overruled) == 1
+    entry.start, entry.end = end, end + 1.0
+    assert overruling.carry_over(scene.exprgen, references.clip_of(scene.exprgen), source) == 1
+
+
 def test_of_two_people_in_a_clip_it_is_of_one(scene, tmp_path):
     stamped(scene, tmp_path, middle=160.0)
     overrule(scene, phrases(scene)[1], "sadness")
