@@ -8,7 +8,7 @@ from zlib import crc32
 
 import numpy as np
 
-from ..errors import UsageError
+from ..errors import InputError, UsageError
 from ..files import write_text
 from ..models.weights_file import weights_path
 from ..models.weights_io import load_network
@@ -54,11 +54,18 @@ def pick(
 
 def recognition(emit: Emit, hed: str, ced: str, parts: list, posed: str = "") -> dict:
     """HCNN and the judges on human parts, SCNN and the judges on every character's validation part:
-    {"recognition": [...], "pose_intensity": {...}}."""
+    {"recognition": [...], "pose_intensity": {...}}.
+
+    Raises:
+        InputError: a folder holds nothing that was prepared.
+    """
     folder = weights_folder()
     measured = []
     people = {name: human_part(hed, name) for name in parts} if hed else {}
     drawn = {n: character_part(ced, f"{n}/val") for n in characters(Path(ced))} if ced else {}
+    if ced and not drawn:
+        fix = "make them with `exprgen capture` and `exprgen train ced`"
+        raise InputError("holds no prepared character pictures", file=ced, fix=fix)
     work = [(weights_path("hcnn", folder=folder), p, "hcnn") for p in people.values()]
     work += [(weights_path("scnn", folder=folder), p, "scnn") for p in drawn.values()]
     for number, (path, part, network) in enumerate(work):

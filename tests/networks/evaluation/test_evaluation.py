@@ -586,3 +586,11 @@ def test_recognition_step_measures_all_there_is(hed, tmp_path, monkeypatch):
     page = write_html(made, tmp_path / "evaluation.html").read_text()
     assert "expected calibration error" in page
     assert counts["JUDGE", "ferplus/val"] == counts["HCNN", "ferplus/val"]
+
+
+def test_a_folder_without_prepared_pictures_is_refused(tmp_path):
+    from exprgen.networks.evaluation.steps import recognition
+
+    with pytest.raises(InputError, match="holds no prepared character pictures") as raised:
+        recognition(lambda message: None, "", str(tmp_path), [])
+    assert raised.value.file == str(tmp_path)
