@@ -22,8 +22,9 @@ Lost = list[tuple[str, InputError]]
 
 def perceive(images: list[str], kind: str, emit: Emit, stop: threading.Event, lost: Lost) -> dict:
     """The seven probabilities of pictures: {"pictures": [{"file", "as", "face", "expression",
-    "probabilities", "valence", "arousal", "problem"}], "partial"}; expression and probabilities are
-    null where no face was found, and valence and arousal (-1..1) are there for people alone;
+    "probabilities", "valence", "arousal", "sure", "problem"}], "partial"}; expression and
+    probabilities are null where no face was found, and valence and arousal (-1..1) are there for
+    people alone; sure (.5 to 1) is how surely it was one of "as", where nobody has said which;
     problem is there where a picture can't be read.
 
     Args:
@@ -69,7 +70,7 @@ def _perceive_one(path: Path, kind: str, detector, runners: dict) -> dict:
         face = warp_face(picture, centred_affine(picture.shape[1], picture.shape[0]))
     else:
         return _no_face(path, kind)
-    chosen = kind_of(face) if kind == "auto" else kind
+    chosen, sure = kind_of(face) if kind == "auto" else (kind, None)
     if chosen not in runners:
         runners[chosen] = classifier_of(chosen)
     measured = ()
@@ -87,6 +88,7 @@ def _perceive_one(path: Path, kind: str, detector, runners: dict) -> dict:
             e: round(float(p), 5) for e, p in zip(EXPRESSIONS, probabilities, strict=True)
         },
         **felt,
+        **({} if sure is None else {"sure": round(sure, 4)}),
     }
 
 
@@ -95,8 +97,9 @@ def _no_face(path: Path, kind: str) -> dict:
     return {"file": str(path), "as": kind, "face": False, **nothing}
 
 
-def kind_of(face: np.ndarray) -> str:
-    """ "human" or "character" for a registered face (256, 256) uint8, when nobody says which.
+def kind_of(face: np.ndarray) -> tuple[str, float]:
+    """("human" or "character", how surely, .5 to 1) of a registered face (256, 256) uint8, when
+    nobody says which.
 
     Raises:
         ModelError: the kind network's weights are missing or damaged.
@@ -105,8 +108,8 @@ def kind_of(face: np.ndarray) -> str:
     from ..models.layouts import KINDS
 
     reader = _kind_reader(weights_folder())
-    chance = reader(grey_faces(face[None], reader.size))
-    return KINDS[int(chance[0] > 0.5)]
+    chance = float(reader(grey_faces(face[None], reader.size))[0])
+    return KINDS[int(chance > 0.5)], max(chance, 1.0 - chance)
 
 
 @cache

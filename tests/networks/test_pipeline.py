@@ -463,6 +463,22 @@ def test_perceive_gives_seven_probabilities(tmp_path, capfd):
     assert "no face found" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize(("sure", "told"), [(0.9, True), (0.99, False), (None, False)])
+def test_a_guess_of_person_or_character_is_told(sure, told):
+    from exprgen.exprgen_addon.command_line.verbs.perceive import _picture_lines
+
+    picture = {
+        "file": "a.png",
+        "as": "character",
+        "expression": "joy",
+        "probabilities": dict.fromkeys(EXPRESSIONS, 1 / 7),
+        **({} if sure is None else {"sure": sure}),
+    }
+    _, line = _picture_lines([picture])
+    assert line.endswith("joy (taken for a character, 90% sure: else give --as human)") == told
+    assert line.endswith("joy (character)") != told
+
+
 def test_perceive_tells_phrases_of_a_live_link_take_as_of_footage(tmp_path, capfd, monkeypatch):
     coefficients = np.zeros((60, len(ARKIT_CHANNELS)), np.float32)
     for side in ("Left", "Right"):

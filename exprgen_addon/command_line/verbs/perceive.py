@@ -13,6 +13,8 @@ from ..verb_steps import check_references, exit_code, run_job, running_worker
 
 NAME, ORDER = "perceive", 6
 HELP = "What faces express: seven probabilities of each picture, phrases of a clip"
+SURE = 0.95
+"""That a picture is a person's or a character's: below this it is told to be a guess."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="of clips each frame too: the seven, valence and arousal over time",
     )
-    parser.add_argument("--as", dest="kind", choices=("auto", "human", "character"), default="auto")
+    parser.add_argument(
+        "--as",
+        dest="kind",
+        choices=("auto", "human", "character"),
+        default="auto",
+        help="of pictures, whose readers look at them; auto: as each looks, and where that is a "
+        "guess it is told (default: %(default)s)",
+    )
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
@@ -67,10 +76,19 @@ def _picture_lines(pictures: list[dict]) -> list[str]:
             lines.append(f"{name:<28}  {picture.get('problem', 'no face found')}")
             continue
         numbers = [f"{picture['probabilities'][e]:>9.3f}" for e in EXPRESSIONS]
-        kind = "person" if picture["as"] == "human" else "character"
-        named = f"  {picture['expression']} ({kind})"
+        named = f"  {picture['expression']} ({_kind_words(picture)})"
         lines.append(f"{name:<28}" + "".join(numbers) + named + affect_words(picture))
     return lines
+
+
+def _kind_words(picture: dict) -> str:
+    """Person or character; and where that was guessed without being sure, how to say otherwise."""
+    kind = "person" if picture["as"] == "human" else "character"
+    sure = picture.get("sure", 1.0)
+    if sure >= SURE:
+        return kind
+    other = "character" if picture["as"] == "human" else "human"
+    return f"taken for a {kind}, {sure:.0%} sure: else give --as {other}"
 
 
 def _shortened(file: str) -> str:
