@@ -77,9 +77,11 @@ less on: tears squeeze them (FACS: AU 6 and 7), and a mouth that hangs under eye
 afraid and no sadder for being drawn down."""
 SQUEEZED = (0.5, 0.25)
 """Shares of the open eye from which on, and from which on wholly, eyes are held squeezed."""
-KNIT, KNIT_TOGETHER = 0.5, 0.25
-"""Shares of how far emphasis slants brows by which they then come down, and together: weeping knits
-them (FACS: AU 4 beside 1), and inner ends that are only raised float over shut eyes."""
+KNIT, LEAST_KNIT, KNIT_TOGETHER = 0.5, 0.2, 0.25
+"""Shares of how far emphasis slants brows by which they then come down, as far as their outer ends
+can, or by the second, since without a slant they would scowl; and by which they come together:
+weeping knits them (FACS: AU 4 beside 1), and inner ends that are only raised float over shut eyes.
+"""
 CONTRADICTS = 0.6
 """Share of an emphasised pose that brows leave out which are so firmly held the other way."""
 BROWS = np.array([r.region == "brow" for r in RELATIONS.values()])
@@ -216,7 +218,8 @@ def carried_on(
     step = amount * np.maximum(shown, against) * more
     open_ = (own + rest)[:, LID_GAPS].mean(1) / max(float(rest[LID_GAPS].mean()), 1e-3)
     step = _unraised(_unturned(step, own, open_), own, firm)
-    return values + _knit(step, open_, 1.0 - sure(trust))
+    weeping = (1.0 - sure(trust)) * ramp(open_, *SQUEEZED)
+    return values + _knit(step, own - geometry.low, weeping)
 
 
 def _unturned(step: np.ndarray, own: np.ndarray, open_: np.ndarray) -> np.ndarray:
@@ -234,15 +237,15 @@ def _unturned(step: np.ndarray, own: np.ndarray, open_: np.ndarray) -> np.ndarra
     return step + back
 
 
-def _knit(step: np.ndarray, open_: np.ndarray, unseen: float) -> np.ndarray:
-    """Such steps whose slanted brows are low and together over eyes that are not held `open_` (N,),
-    as far as how low the actor's are was `unseen`, 0..1."""
-    weeping = unseen * ramp(open_, *SQUEEZED)
+def _knit(step: np.ndarray, room: np.ndarray, weeping: np.ndarray) -> np.ndarray:
+    """Such steps whose slanted brows are low and together as far as the actor is `weeping` (N,),
+    0..1; room (N, K): how far relations could go down from where they are held."""
     out = step.copy()
     for (inner, _, outer), whole in BROW_PLACES:
-        slant = weeping * np.maximum(step[:, inner] - step[:, outer], 0.0)
-        out[:, whole] -= KNIT * slant[:, None]
-        out[:, APART] -= KNIT_TOGETHER / len(SIDES) * slant
+        slant = np.maximum(step[:, inner] - step[:, outer], 0.0)
+        down = np.clip((room + step)[:, outer], LEAST_KNIT * slant, KNIT * slant)
+        out[:, whole] -= (weeping * down)[:, None]
+        out[:, APART] -= KNIT_TOGETHER / len(SIDES) * weeping * slant
     return out
 
 
