@@ -22,6 +22,9 @@ SMILE = 0.04
 LID_LIFTED, CHEEK_LIFTED = 0.04, 0.6
 """Eye distances by which a whole smile lifts lower lids at least, and the coefficient of its cheeks
 at least."""
+OPEN_EYED = (1.15, 0.95)
+"""Shares of the open eye from which on, down to where it does so wholly, a smile lifts them: one
+muscle raises cheeks and squeezes eyes, and who laughs with eyes wide is amazed."""
 CHEEKS = [ARKIT_INDEX[f"cheekSquint{side}"] for side in ("Left", "Right")]
 LIP_LEFT, LESS_WIDE = 0.7, 0.25
 """Shares of an upper lip's rise, and of a width, that a smile leaves out."""
@@ -79,7 +82,8 @@ def smiling(
     up, the lips open downwards instead, and less in width. Where lips touch, a smile that is
     pressed lifts the whole mouth with the chin, and its line stays straight; on a drawn face the
     curve is the smile, so the corners go up and the middle hardly. Cheeks push the lower lids up
-    (AU 6), which a tracker hardly sees: its coefficient of cheeks is 0 in every smile.
+    (AU 6), which a tracker hardly sees: its coefficient of cheeks is 0 in every smile; not where
+    eyes are held open wide.
 
     In speech lips that part do so downwards as well, by less, unless the lip is a sneer's: a drawn
     one is thin and lies on the teeth, a whole row of which would be bared, and a spoken "a" laugh.
@@ -98,7 +102,9 @@ def smiling(
     moved[:, WIDTH] -= LESS_WIDE * share * np.maximum(moved[:, WIDTH], 0.0)
     said = np.array(arkit)
     said[:, UPPER_UP] *= ((1.0 - smiled) * (1.0 - spoken))[:, None]
-    lower, glad = [INDEX[f"lower_lid_{side}"] for side in SIDES], np.maximum(share, closed)[:, None]
+    lower, open_ = [INDEX[f"lower_lid_{side}"] for side in SIDES], actor.lids.mean(1)
+    squeezed = ramp(slow(times, open_, FEELING_HERTZ), *OPEN_EYED)
+    glad = (squeezed * np.maximum(share, closed))[:, None]
     moved[:, lower] += glad * np.maximum(LID_LIFTED - moved[:, lower], 0.0)
     said[:, CHEEKS] += glad * np.maximum(CHEEK_LIFTED - said[:, CHEEKS], 0.0)
     return replace(actor, moved=moved), said

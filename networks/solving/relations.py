@@ -114,7 +114,7 @@ LIP_GAPS = [INDEX[f"lip_gap_{p}"] for p in _LIP_INNER]
 LID_GAPS = [INDEX[f"lid_gap_{s}"] for s in SIDES]
 UPPER_LIP, LOWER_LIP = ([INDEX[f"{lip}_lip_{p}"] for p in _LIP_INNER] for lip in ("upper", "lower"))
 FORWARD = [INDEX[f"{lip}_lip_forward"] for lip in ("upper", "lower")]
-JAW, WIDTH = INDEX["jaw_height"], INDEX["mouth_width"]
+JAW, WIDTH, APART = INDEX["jaw_height"], INDEX["mouth_width"], INDEX["brow_apart"]
 
 SIZES = ("mouth", "lower_face", "eye", "brow", "nose")
 """What a character's proportions are compared by: the mouth's width; for what lips and jaw do up

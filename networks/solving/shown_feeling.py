@@ -13,7 +13,8 @@ from ..settings import RetargetSettings
 from ..tracking.lost_frames import ramp
 from ..vocabulary import EXPRESSIONS, NEUTRAL
 from .actor import ActorRelations
-from .relations import INDEX, RELATIONS, SIDES, WIDTH
+from .actor_neutral import sure
+from .relations import APART, INDEX, LID_GAPS, RELATIONS, SIDES, WIDTH
 from .smoothing import FEELING_HERTZ, slow
 from .targets import INNER_BROWS, Geometry, kind_of
 
@@ -60,7 +61,7 @@ sneer or a raised brow means nothing of the side that stays as it is."""
 OPPOSED = 3.0
 """Factor on how far a change of a control goes against the actor: a third of it is enough to leave
 the change out."""
-BENT = [INDEX[f"mouth_bend_{side}"] for side in SIDES]
+BENT, ENDS = ([INDEX[f"mouth_{kind}_{side}"] for side in SIDES] for kind in ("bend", "corner"))
 AGAINST = {"mouth_bend": 1.0, "mouth_corner": 1.0, "brow": 1.0}
 """Region, or name without side -> how far the slow part of a relation may then be turned."""
 FIRM = 0.04
@@ -69,7 +70,18 @@ neutral was seen: a scowl is the actor's own, whatever is read."""
 UNTURNED, UNTURNED_SHARE = (0.02, 0.06), 0.5
 """Eye distances by which corners are held from which on, and from which on wholly, emphasis brings
 them back to rest and leaves out so much of what is beyond: a wince of tears is a straight mouth,
-not the opposite of what the actor does."""
+not the opposite of what the actor does;"""
+AWAKE, AWAKE_HELD = (0.6, 0.9), 0.02
+"""and all of it as far as eyes are held open, by shares of a character's open eye, and from so much
+less on: tears squeeze them (FACS: AU 6 and 7), and a mouth that hangs under eyes that stare is
+afraid and no sadder for being drawn down."""
+SQUEEZED = (0.5, 0.25)
+"""Shares of the open eye from which on, and from which on wholly, eyes are held squeezed."""
+KNIT, LEAST_KNIT, KNIT_TOGETHER = 0.5, 0.2, 0.25
+"""Shares of how far emphasis slants brows by which they then come down, as far as their outer ends
+can, or by the second, since without a slant they would scowl; and by which they come together:
+weeping knits them (FACS: AU 4 beside 1), and inner ends that are only raised float over shut eyes.
+"""
 CONTRADICTS = 0.6
 """Share of an emphasised pose that brows leave out which are so firmly held the other way."""
 BROWS = np.array([r.region == "brow" for r in RELATIONS.values()])
@@ -204,14 +216,37 @@ def carried_on(
     firm = trust * BROWS * np.clip(np.abs(own) / FIRM, 0.0, 1.0)
     against = certain[:, None] * (1.0 - firm) * _shares(AGAINST)
     step = amount * np.maximum(shown, against) * more
-    return values + _unraised(_unturned(step, own), own, firm)
+    open_ = (own + rest)[:, LID_GAPS].mean(1) / max(float(rest[LID_GAPS].mean()), 1e-3)
+    step = _unraised(_unturned(step, own, open_), own, firm)
+    weeping = (1.0 - sure(trust)) * ramp(open_, *SQUEEZED)
+    return values + _knit(step, own - geometry.low, weeping)
 
 
-def _unturned(step: np.ndarray, own: np.ndarray) -> np.ndarray:
+def _unturned(step: np.ndarray, own: np.ndarray, open_: np.ndarray) -> np.ndarray:
     """Steps (N, K) from where relations are held (N, K, from rest) that take corners hardly
-    further than back to rest."""
+    further than back to rest, and no further where the eyes are held `open_` (N,)."""
     turned = np.where(step * own < 0.0, np.maximum(np.abs(step) - np.abs(own), 0.0), 0.0)
-    return step + UNTURNED_SHARE * CORNERS * ramp(np.abs(own), *UNTURNED) * np.sign(own) * turned
+    awake = ramp(open_, *AWAKE)[:, None]
+    share = UNTURNED_SHARE + (1.0 - UNTURNED_SHARE) * awake
+    held = ramp(np.abs(own) + AWAKE_HELD * awake, *UNTURNED)
+    back = share * CORNERS * held * np.sign(own) * turned
+    # A bend is a corner's height over the middle: a mouth that hangs has the one and not the other.
+    for corner, bent in zip(ENDS, BENT, strict=True):
+        less = np.clip(back[:, bent], 0.0, np.maximum(-step[:, corner], 0.0))
+        back[:, corner] = np.where(less > 0.0, np.maximum(back[:, corner], less), back[:, corner])
+    return step + back
+
+
+def _knit(step: np.ndarray, room: np.ndarray, weeping: np.ndarray) -> np.ndarray:
+    """Such steps whose slanted brows are low and together as far as the actor is `weeping` (N,),
+    0..1; room (N, K): how far relations could go down from where they are held."""
+    out = step.copy()
+    for (inner, _, outer), whole in BROW_PLACES:
+        slant = np.maximum(step[:, inner] - step[:, outer], 0.0)
+        down = np.clip((room + step)[:, outer], LEAST_KNIT * slant, KNIT * slant)
+        out[:, whole] -= (weeping * down)[:, None]
+        out[:, APART] -= KNIT_TOGETHER / len(SIDES) * weeping * slant
+    return out
 
 
 def _unraised(step: np.ndarray, own: np.ndarray, firm: np.ndarray) -> np.ndarray:

@@ -83,6 +83,7 @@ SIDEWAYS = [
 FULL_AND_FORWARD = [i for i, n in enumerate(RELATIONS) if n.endswith(("lip_forward", "lip_full"))]
 FULL = [INDEX["upper_lip_full"], INDEX["lower_lip_full"]]
 BENDS = [i for i, n in enumerate(RELATIONS) if n.startswith(("mouth_corner_", "mouth_bend_"))]
+BENT_UP = [i for i, n in enumerate(RELATIONS) if n.startswith("mouth_bend_")]
 INNER_BROWS = [i for i, n in enumerate(RELATIONS) if n.startswith("brow_inner_")]
 MOUTH = [i for i, r in enumerate(RELATIONS.values()) if r.region == "mouth"]
 TOUCH = 8.0
@@ -142,7 +143,10 @@ is seen between them; the landmarks are on their rims."""
 HEAVY, HEAVY_CALM = 0.6, 0.2
 """How much further than the actor's lids that are held half shut come down: large eyes stare
 through a scowl that narrows small ones to slits; the latter without a scowl, where lids that are
-lowered a little, or squeezed by a laugh, would look asleep."""
+lowered a little would look asleep."""
+SMILED = (0.02, 0.06)
+"""Eye distances by which corners are bent up from which on lids come down less further, and from
+which on no further: cheeks push them together, and a smile would tire."""
 SLITS, HELD_NARROW = 0.22, (0.4, 0.6)
 """Share of the open eye as which lids are seen that are held so narrow, by shares that they are
 down, and don't touch: less is no slit but a shut eye, before lashes most of all."""
@@ -440,10 +444,12 @@ def lip_openings(actor: ActorRelations, geometry: Geometry, scale: np.ndarray) -
 
 def heavier(times: np.ndarray, actor: ActorRelations, held: np.ndarray) -> np.ndarray:
     """Shares of the open eye (N, 2), what is `held_down` (N, 2) half held further, most of all
-    under brows that scowl; blinks as they are, and eyes between them: who blinks often isn't
-    sleepy."""
+    under brows that scowl, and no further in a smile; blinks as they are, and eyes between them:
+    who blinks often isn't sleepy."""
     scowl = -slow(times, actor.moved[:, INNER_BROWS].mean(1), FEELING_HERTZ) / SCOWL
-    heavy = HEAVY_CALM + (HEAVY - HEAVY_CALM) * np.clip(scowl, 0.0, 1.0)
+    smile = ramp(slow(times, actor.moved[:, BENT_UP].mean(1), FEELING_HERTZ), *SMILED)
+    calm = HEAVY_CALM * (1.0 - smile)
+    heavy = calm + (HEAVY - calm) * np.clip(scowl, 0.0, 1.0)
     lids = actor.lids * (1.0 - heavy[:, None] * held)
     return np.maximum(lids, np.where(actor.lids > 0.0, SLITS * _narrow(held), 0.0))
 

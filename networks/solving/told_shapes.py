@@ -14,7 +14,18 @@ from .actor import ActorRelations
 from .actor_neutral import sure
 from .drawn_shapes import CURVES, FROWN, raised
 from .mouth_motion import quick
-from .relations import FORWARD, INDEX, JAW, LIP_GAPS, LOWER_LIP, RELATIONS, SIDES, UPPER_LIP, WIDTH
+from .relations import (
+    APART,
+    FORWARD,
+    INDEX,
+    JAW,
+    LIP_GAPS,
+    LOWER_LIP,
+    RELATIONS,
+    SIDES,
+    UPPER_LIP,
+    WIDTH,
+)
 from .smoothing import FEELING_HERTZ, slow, without_dips
 from .targets import FULL, FULL_AND_FORWARD, Geometry, kind_of
 
@@ -37,6 +48,10 @@ TEETH_PART = 0.6
 SINKS, PEAKS = 2.0, 4.0
 """Factor on how far chins hang lower where speech would lift them over their rest, and the power
 whose mean stands for the highest of them."""
+FOLLOWS = 0.5
+"""Share of what heights that are told one by one leave of an opening that is the lower lip's alone:
+else half of it would lift the upper one, and bare a row of teeth over a chin that hangs; all of it
+would hide the teeth."""
 OPEN_FROM, OPEN_WHOLE = 0.3, 0.5
 """Lip gap, eye distances, from which on a mouth is wide open, and where it is wholly so."""
 PUSHED_FROM, PUSHED_WHOLE = 0.01, 0.03
@@ -48,7 +63,6 @@ DEEPER = 1.0
 """Share by which frowns are made deeper, and half of it closer, where there is room."""
 TOUCH_HERTZ = 3.0
 """Lips get thin as they touch and not in a jump."""
-APART = INDEX["brow_apart"]
 LEVEL_KEPT = 0.5
 """Share of their slow part that is kept where the actor's neutral was seen."""
 
@@ -152,7 +166,7 @@ def _levelled(
     nods, or a neutral that was never seen, shifts them all together. `trust` (0..1) is the
     neutral's. As far as it was not seen a wide mouth is a build's, unless its corners go up. Quick
     motion, and all differences between heights, stay the actor's. The chin is as low as either
-    says, as far as lips that are apart let it be.
+    says, as far as lips that are apart let it be, and the lower lip follows it.
     """
     held = slow(times, said, FEELING_HERTZ)
     own, out = slow(times, values, FEELING_HERTZ), values.copy()
@@ -162,6 +176,9 @@ def _levelled(
     apart = np.maximum((own - rest)[:, LIP_GAPS].mean(1), 0.0)
     low = np.minimum(own[:, JAW], held[:, JAW]).clip(held[:, JAW] - TEETH_PART * apart)
     out[:, JAW] = values[:, JAW] + low - own[:, JAW]
+    left = slow(times, out, FEELING_HERTZ) - rest
+    between = left[:, UPPER_LIP].mean(1) - left[:, LOWER_LIP].mean(1)
+    out[:, LOWER_LIP] -= FOLLOWS * np.maximum(apart - between, 0.0)[:, None]
     return out
 
 

@@ -23,6 +23,7 @@ from exprgen.networks.solving.relations import (
 from exprgen.networks.solving.smoothing import slow, without_dips
 from exprgen.networks.solving.targets import (
     ASIDE,
+    BENT_UP,
     INNER_BROWS,
     Geometry,
     _centred,
@@ -170,6 +171,9 @@ def test_eyes_that_blink_often_are_not_heavy_and_those_under_a_scowl_are(mira):
     calm, scowling = (shown_lids(replace(held, moved=m)) for m in (actor.moved, low))
     assert (calm < held.lids).all()
     assert (scowling < calm - 0.05).all()
+    smile = actor.moved.copy()
+    smile[:, BENT_UP] += 0.1
+    assert shown_lids(replace(held, moved=smile)) == pytest.approx(held.lids)
 
 
 def test_eyes_that_are_held_narrow_are_slits_and_shut_ones_shut(mira):

@@ -271,6 +271,12 @@ def test_a_smile_opens_downwards_and_only_a_smile_does(actor_model):
     cheek, lid = ARKIT_INDEX["cheekSquintLeft"], INDEX["lower_lid_left"]
     assert said[60, cheek] > track.arkit[60, cheek] + 0.1
     assert glad.moved[60, lid] > actor.moved[60, lid]
+    amazed = np.zeros((80, 7))
+    amazed[:, EXPRESSIONS.index("joy")] = 1.0
+    wide = replace(actor, lids=np.full((80, 2), 1.2))
+    wide, said_wide = smiling(track.times, wide, track.arkit, amazed)
+    assert said_wide[60, cheek] == pytest.approx(track.arkit[60, cheek])
+    assert wide.moved[60, lid] == actor.moved[60, lid]
     upper = INDEX["upper_lip_middle"]
     assert glad.moved[60, upper] < 0.75 * actor.moved[60, upper]
     assert (glad.moved[:, LIP_GAPS] == actor.moved[:, LIP_GAPS]).all()
@@ -408,6 +414,9 @@ def test_a_wide_mouth_lets_its_chin_hang():
     said[:, INDEX["jaw_height"]] -= 0.1
     shown = _levelled(times, laugh, said, rest, 1.0) - rest
     assert (shown[:, INDEX["jaw_height"]] < -0.25).all()
+    upper, lower = INDEX["upper_lip_middle"], INDEX["lower_lip_middle"]
+    assert shown[:, upper] == pytest.approx(0.0, abs=1e-9)
+    assert shown[:, lower] == pytest.approx(-0.2)  # half of what nothing else tells
 
 
 def test_emphasis_goes_as_far_as_the_actor_shows_of_it(actor_model):
@@ -472,24 +481,55 @@ def test_anger_and_disgust_make_each_other_certain_and_others_do_not():
 
 
 def test_emphasis_straightens_a_mouth_and_hardly_turns_it():
-    """The wince of tears is drawn wide like a smile; what corners hardly do is the feeling's."""
+    """The wince of tears is drawn wide like a smile; what corners hardly do is the feeling's, and
+    a mouth that hangs under open eyes is only straightened."""
     profile, times = find_character("tobi"), np.arange(60) / 25
     model = load_response(profile)
-    geometry, bend = Geometry.of(model, profile), INDEX["mouth_bend_left"]
+    geometry = Geometry.of(model, profile)
+    bend, corner = INDEX["mouth_bend_left"], INDEX["mouth_corner_left"]
     sad = np.zeros((60, len(model.controls)))
     sad[:, [model.controls.index(f"mouthFrown{s}") for s in ("Left", "Right")]] = 1.0
     meant = (geometry.response.predict(sad) - geometry.response.rest)[30, bend]
     whole, certain = (lambda regions: np.ones((60, len(regions)))), np.ones(60)
 
-    def shown(held):
+    def shown(held, eyes):
         values = np.tile(geometry.response.rest, (60, 1))
         values[:, bend] += held
+        values[:, LID_GAPS] *= eyes
         felt = carried_on(times, values, geometry, sad, whole, certain, 0.0)
-        return (felt - geometry.response.rest)[30, bend]
+        return (felt - geometry.response.rest)[30, [bend, corner]]
 
     assert meant < -0.05
-    assert shown(0.0) == pytest.approx(meant)
-    assert 0.6 * meant < shown(0.1) < 0.0
+    assert shown(0.0, 0.2)[0] == pytest.approx(meant)
+    assert 0.6 * meant < shown(0.1, 0.2)[0] < 0.4 * meant
+    assert shown(0.1, 1.0)[0] == pytest.approx(0.0, abs=1e-6)
+    assert 0.6 * shown(0.1, 0.2)[1] < shown(0.1, 1.0)[1] <= 0.0  # its corners hang less as well
+
+
+@pytest.mark.parametrize(("name", "down"), [("mira", 0.5), ("tobi", 0.2)])
+def test_weeping_knits_brows_over_squeezed_eyes_whose_rest_was_not_seen(name, down):
+    """Tobi's outer ends hardly go down: his whole brows don't, or they would be level."""
+    profile, times = find_character(name), np.arange(60) / 25
+    model = load_response(profile)
+    geometry = Geometry.of(model, profile)
+    inner, outer = INDEX["brow_inner_left"], INDEX["brow_outer_left"]
+    apart, rises = INDEX["brow_apart"], geometry.response.reach()[:, 1, inner]
+    sad = np.zeros((60, len(model.controls)))
+    sad[:, rises.argmax()] = 1.0
+    whole, certain = (lambda regions: np.ones((60, len(regions)))), np.ones(60)
+
+    def shown(eyes, trust=0.0):
+        values = np.tile(geometry.response.rest, (60, 1))
+        values[:, LID_GAPS] *= eyes
+        felt = carried_on(times, values, geometry, sad, whole, certain, trust)
+        return (felt - geometry.response.rest)[30]
+
+    open_, weeping, seen = shown(1.0), shown(0.1), shown(0.1, trust=1.0)
+    slant = open_[inner] - open_[outer]
+    assert weeping[inner] - weeping[outer] == pytest.approx(slant)
+    assert weeping[outer] == pytest.approx(open_[outer] - down * slant, abs=0.005)
+    assert weeping[apart] < open_[apart] - 0.01
+    assert seen[inner] == pytest.approx(shown(1.0, trust=1.0)[inner])
 
 
 def test_brows_rise_as_a_whole_only_with_the_actor():
