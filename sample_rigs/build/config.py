@@ -85,6 +85,8 @@ class Mouth:
     teeth_tall: how tall the upper and the lower row are, relative to people's.
     sealed: whether the lips touch all along at rest.
     overlap: how far sealed lips lie over each other, metres.
+    teeth_corners: how dark the rows are behind the corners of the mouth, share: the buccal
+        corridor, which keeps a grin from being one white block.
     teeth_glow: emission of the teeth, which shadow does not darken.
     teeth_shaded: whether they fade into the hollow where lips leave little light on them.
     """
@@ -99,6 +101,7 @@ class Mouth:
     teeth_bared: float = 0.0
     teeth_open: float = 0.0
     teeth_tall: tuple[float, float] = (1.6, 0.4)
+    teeth_corners: float = 0.0
     teeth_glow: float = 0.22
     teeth_shaded: bool = False
     sealed: bool = False
@@ -182,6 +185,7 @@ READABLE = Mouth(
     teeth_bared=0.0016,
     teeth_open=0.0032,
     teeth_tall=(1.75, 0.58),
+    teeth_corners=0.9,
     teeth_glow=0.2,
     teeth_shaded=True,
     sealed=True,

@@ -31,6 +31,10 @@ NOTCH, ROUNDING, PAPILLA = 1.5, 1.0, 1.6
 DARK = (0.7, 0.3, 0.42)
 """How dark teeth are between two of them, at the gum and at the ends of a row: white ones are one
 block to who sees them from afar."""
+CORRIDOR = (0.62, 1.0)
+"""From where on, across from the midline, the rows darken towards the corners of the mouth and
+where they are as dark as they get, shares of the way to the corner of a mouth at rest: a smile
+draws it further out."""
 SHORTER = 0.25
 """How much shorter the last tooth is than the first."""
 BEHIND = {"upper": 0.0068, "lower": 0.0108}
@@ -119,6 +123,7 @@ def _row(head: StyledHead, mouth: Mouth, row: str, style: config.Mouth) -> Part:
     columns, notch, outer = _columns(np.array(WIDTHS[row]) * 1e-3 * size)
     x, slope = _along(columns, bend)
     front = inner[0, 1] + BEHIND[row]
+    corner = style.teeth_corners * smooth(*CORRIDOR, np.abs(x) / (size * MOUTH))
     vertices, gum, dark = [], [], []
     for number, (height, depth) in enumerate(ROWS):
         tall = height * whole * (1.0 - SHORTER * outer * (number >= GUM_ROWS))
@@ -132,7 +137,8 @@ def _row(head: StyledHead, mouth: Mouth, row: str, style: config.Mouth) -> Part:
         place[:, 2] += up * (tall * 1e-3 * size + SHARE[row]) + ARC * outer * size
         vertices.append(place)
         gum.append(np.full(len(x), float(number < GUM_ROWS)))
-        dark.append(_shade(height, notch * (number >= GUM_ROWS), outer))
+        shade = _shade(height, notch * (number >= GUM_ROWS), outer)
+        dark.append(1.0 - (1.0 - shade) * (1.0 - corner))
     wide, rows = len(x), len(ROWS)
     i, j = np.meshgrid(np.arange(rows - 1), np.arange(wide - 1), indexing="ij")
     a = (i * wide + j).ravel()

@@ -105,8 +105,9 @@ def seen_rows(studio, **channels):
     return top - edge, edge - np.clip(lower.max(), low, edge), np.clip(lower.max(), low, edge) - low
 
 
-def shown_of_teeth(studio, **channels):
-    """Red, linear, of the front of the upper row with some ARKit channels at these weights."""
+def shown_of_teeth(studio, across=(0.0, 6.0), **channels):
+    """Red, linear, of the front of the upper row with some ARKit channels at these weights, between
+    two distances from the midline, millimetres."""
     upper, _ = teeth_at(studio, **channels)
     head, points = head_and_teeth(studio)
     colours = head.evaluated_get(studio.depsgraph).data.color_attributes["Color"].data
@@ -114,7 +115,8 @@ def shown_of_teeth(studio, **channels):
     colours.foreach_get("color", flat)
     red = flat.reshape(-1, 4)[points[: len(upper)], 0]
     # The lower third of the row, without what is behind its faces.
-    front = (np.abs(upper[:, 0]) < 6.0) & (upper[:, 2] < upper[:, 2].min() + 4.0)
+    aside = np.abs(upper[:, 0])
+    front = (across[0] <= aside) & (aside < across[1]) & (upper[:, 2] < upper[:, 2].min() + 4.0)
     return float(np.median(red[front]))
 
 
@@ -125,6 +127,16 @@ def test_teeth_lie_in_the_lips_shadow(studio):
     assert shown_of_teeth(studio, **parted, jawOpen=0.05) < 0.3
     assert shown_of_teeth(studio, **grin) > 0.6
     assert shown_of_teeth(studio, **wide) > 0.6
+
+
+def test_the_corners_of_a_laugh_are_dark(studio):
+    laugh = both_sides(mouthSmile=1.0, mouthUpperUp=0.3, mouthLowerDown=0.2) | {"jawOpen": 0.5}
+    places = dict(zip(LANDMARK_NAMES[LIPS], lips_at(studio, **laugh), strict=True))
+    corner = np.abs([place[0] for place in places.values()]).max()
+    middle = shown_of_teeth(studio, (0.0, 0.4 * corner), **laugh)
+    aside = shown_of_teeth(studio, (0.75 * corner, corner), **laugh)
+    assert middle > 0.6
+    assert aside < 0.35 * middle
 
 
 def test_a_smile_shows_the_upper_teeth_down_to_the_lower_lip(studio):
