@@ -42,6 +42,7 @@ class RetargetSettings:
         leave free.
     emphasis_parts: part of EMPHASIS_PARTS -> its own emphasis.
     emphasis_spans: (start, end, emphasis) in seconds; over all parts, the later over the earlier.
+    emphasis_part_spans: (part, start, end, emphasis); over `emphasis_spans`, in that part alone.
     emphasis_curve: (time, emphasis) samples, in order of time, instead of the one number;
         emphasis_part_curves: part -> such samples, instead of the part's own.
     phrases: (start, end, weights) in seconds: what is felt there by a person's word, as weights of
@@ -61,6 +62,7 @@ class RetargetSettings:
     emphasis: float = 0.9
     emphasis_parts: dict[str, float] = field(default_factory=dict)
     emphasis_spans: tuple[tuple[float, float, float], ...] = ()
+    emphasis_part_spans: tuple[tuple[str, float, float, float], ...] = ()
     emphasis_curve: tuple[tuple[float, float], ...] = ()
     emphasis_part_curves: dict[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     phrases: tuple[Overruling, ...] = ()
@@ -111,14 +113,16 @@ class RetargetSettings:
             )
 
     def _check_emphasis(self) -> None:
-        named = {*self.emphasis_parts, *self.emphasis_part_curves}
+        spanned = {part for part, *_ in self.emphasis_part_spans}
+        named = {*self.emphasis_parts, *self.emphasis_part_curves, *spanned}
         unknown = named - set(EMPHASIS_PARTS)
         if unknown:
             raise UsageError(
                 f"unknown part {min(unknown)!r} of emphasis",
                 fix=f"use one of {', '.join(EMPHASIS_PARTS)}",
             )
-        for start, end, _ in self.emphasis_spans:
+        spans = self.all_emphasis_spans
+        for start, end, _ in spans:
             if end <= start:
                 raise UsageError(
                     f"the span {start:g}:{end:g} of emphasis is empty",
@@ -129,7 +133,7 @@ class RetargetSettings:
             times = [t for t, _ in curve]
             if times != sorted(set(times)):
                 raise UsageError("the curve of emphasis runs backwards", fix="sort it by time")
-        amounts = [*self.emphasis_parts.values(), *(v for *_, v in self.emphasis_spans)]
+        amounts = [*self.emphasis_parts.values(), *(v for *_, v in spans)]
         amounts += [v for curve in curves for _, v in curve]
         if not all(0.0 <= v <= 1.0 for v in amounts):
             raise UsageError("emphasis must lie in 0..1", fix="give numbers from 0 to 1")
@@ -159,10 +163,16 @@ class RetargetSettings:
                 own[part] = np.interp(times, *np.transpose(curve))
         out = np.stack([own.get(of.get(region, ""), whole) for region in regions], axis=1)
         for start, end, value in self.emphasis_spans:
-            inside = np.minimum(times - start, end - times) / SPAN_EDGE + 0.5
-            share = np.clip(inside, 0.0, 1.0)[:, None]
-            out += share * (value - out)
+            out += _within(times, start, end)[:, None] * (value - out)
+        for part, start, end, value in self.emphasis_part_spans:
+            its = [i for i, region in enumerate(regions) if of.get(region) == part]
+            out[:, its] += _within(times, start, end)[:, None] * (value - out[:, its])
         return out
+
+    @property
+    def all_emphasis_spans(self) -> tuple[tuple[float, float, float], ...]:
+        """(start, end, emphasis) of the spans of all parts and of single ones."""
+        return (*self.emphasis_spans, *(span for _, *span in self.emphasis_part_spans))
 
     def to_json(self) -> dict:
         return asdict(self)
@@ -179,3 +189,8 @@ class RetargetSettings:
         except FieldError as error:
             known = ", ".join(f.name for f in fields(RetargetSettings))
             raise UsageError(f"setting {error}", fix=f"use {known}") from error
+
+
+def _within(times: np.ndarray, start: float, end: float) -> np.ndarray:
+    """(N,) share in which a span holds at times (N,); it comes and goes in SPAN_EDGE."""
+    return np.clip(np.minimum(times - start, end - times) / SPAN_EDGE + 0.5, 0.0, 1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ...networks.errors import UsageError
 from ...networks.phrases import Overruling, weights_of
@@ -88,9 +89,10 @@ def take_options(sub: argparse.ArgumentParser) -> None:
         type=_emphasis,
         action="append",
         default=[],
-        metavar="X|START:END=X|PART=X",
-        help="0..1, pull towards key poses of the perceived expression; for seconds of the clip or "
-        f"for {', '.join(EMPHASIS_PARTS)}; may be given again (default: {defaults.emphasis})",
+        metavar="X|START:END=X|PART=X|PART@START:END=X",
+        help="0..1, pull towards key poses of the perceived expression; for seconds of the clip, "
+        f"for {', '.join(EMPHASIS_PARTS)}, or for both, such as brows@4:6=0.3; may be given again, "
+        f"what is narrower counts (default: {defaults.emphasis})",
     )
     solving.add_argument(
         "--phrase",
@@ -200,14 +202,38 @@ def _calibration(text: str) -> str | float:
         raise argparse.ArgumentTypeError(f"{text!r} is not auto, none or seconds") from None
 
 
-def _emphasis(text: str) -> tuple[str, float]:
+@dataclass(frozen=True)
+class Emphasis:
+    """One word of --emphasis: how much, in which part ("": all) and which seconds (None: all)."""
+
+    amount: float
+    part: str = ""
+    span: tuple[float, float] | None = None
+
+
+def _emphasis(text: str) -> Emphasis:
+    """X, PART=X, START:END=X or PART@START:END=X."""
     where, _, number = text.rpartition("=")
+    part, at, seconds = where.rpartition("@")
+    if not at and ":" not in where:
+        part, seconds = where, ""
     try:
-        if ":" in where:
-            _range(where)
-        return where, number_of(number)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not X, START:END=X or PART=X") from None
+        amount = number_of(number)
+        if at and not part:
+            raise ValueError
+        span = _range(seconds) if at or seconds else None
+    except (ValueError, argparse.ArgumentTypeError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not X, START:END=X, PART=X or PART@START:END=X, such as brows@4:6=0.3"
+        ) from None
+    if part and part not in EMPHASIS_PARTS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: no part {part!r}; use one of {', '.join(EMPHASIS_PARTS)}"
+        )
+    if span is None:
+        return Emphasis(amount, part)
+    start, end = span
+    return Emphasis(amount, part, (start or 0.0, LONGEST if end is None else end))
 
 
 def _phrase(text: str) -> Overruling:
@@ -222,14 +248,15 @@ def _phrase(text: str) -> Overruling:
     return (start or 0.0, LONGEST_PHRASE if end is None else end, weights)
 
 
-def _emphasis_settings(given: list[tuple[str, float]]) -> dict:
+def _emphasis_settings(given: list[Emphasis]) -> dict:
     """The settings of emphasis that the words mean."""
-    spans = [(*_range(where), x) for where, x in given if ":" in where]
-    whole = [x for where, x in given if not where]
+    lasting, spans = ([e for e in given if (e.span is None) == lasts] for lasts in (True, False))
+    whole = [e.amount for e in lasting if not e.part]
     return {
         "emphasis": whole[-1] if whole else RetargetSettings().emphasis,
-        "emphasis_parts": {where: x for where, x in given if where and ":" not in where},
-        "emphasis_spans": tuple((a or 0.0, LONGEST if b is None else b, x) for a, b, x in spans),
+        "emphasis_parts": {e.part: e.amount for e in lasting if e.part},
+        "emphasis_spans": tuple((*e.span, e.amount) for e in spans if not e.part),
+        "emphasis_part_spans": tuple((e.part, *e.span, e.amount) for e in spans if e.part),
     }
 
 

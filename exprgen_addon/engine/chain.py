@@ -20,6 +20,31 @@ class Link:
     helps: bool = False
 
 
+class Nothing(Messages):
+    """A job that is done as it begins: what a chain ends with whose links only help."""
+
+    def __init__(self):
+        super().__init__()
+        self.result = {}
+
+    @property
+    def pids(self) -> list[int]:
+        return []
+
+    @property
+    def log(self) -> list[str]:
+        return []
+
+    def messages(self) -> list[dict]:
+        return []
+
+    def stop(self) -> None:
+        """There is nothing to stop."""
+
+    def kill(self) -> None:
+        """There is nothing to end."""
+
+
 class Chain(Messages):
     """Begins each job when the one before has ended; the last one's result is its own. One that was
     stopped, came to a part only, or failed and does not merely help, ends the chain with what it

@@ -79,12 +79,17 @@ def ask_all(command: str, stage: str, requests: Sequence[dict]) -> Callable[[], 
 def measured_first(profiles: Sequence[RigProfile], begin: Callable[[], jobs.Messages]):
     """A task's `begin` before which the response of those characters is measured that have none of
     their rig as it is now, where it can be kept; without it their relations are not solved."""
-    todo = [p.path for p in profiles if p.landmarks and not is_measured(p)]
-    todo = [path for path in todo if os.access(path.parent, os.W_OK)]
+    todo = [p.path for p in unmeasured(profiles) if os.access(p.path.parent, os.W_OK)]
     if not todo:
         return begin
     measure = command("response", "--changed", *todo)
     return lambda: Chain([Link("", measure, helps=True), Link("", begin)])
+
+
+def unmeasured(profiles: Sequence[RigProfile]) -> list[RigProfile]:
+    """Those with landmarks whose response is not there, or of another rig, landmarks or controls
+    than they have now."""
+    return [p for p in profiles if p.landmarks and not is_measured(p)]
 
 
 def command(*words) -> Callable[[], jobs.Command]:

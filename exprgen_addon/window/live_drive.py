@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import bpy
 
+from ...networks.characters.profile import RigProfile
 from ...networks.errors import ExprGenError
 from ...networks.track import RigTrack
 from ..characters.in_scene import Character
@@ -37,7 +39,8 @@ class State:
     """A session and what it changes. title: what drives; before: (collection, control) -> the
     values of its properties before the session; recording_from: the scene's frame at which the
     recording began, None while none runs; tape: the recording on the disk; kept: what was said of
-    the last take; error, said: of the last session, for the panel."""
+    the last take; doubt: why what is shown is less than it could be; error, said: of the last
+    session, for the panel."""
 
     scene: str = ""
     title: str = ""
@@ -48,6 +51,7 @@ class State:
     recording_from: float | None = None
     tape: LiveTape | None = None
     kept: str = ""
+    doubt: str = ""
     error: ExprGenError | None = None
     said: str = ""
     told: float = 0.0
@@ -94,7 +98,7 @@ def start(scene: bpy.types.Scene, source: dict, title: str) -> None:
         "settings": settings.to_json(),
         "acknowledged": True,
     }
-    state = State(scene=scene.name, title=title, worker=worker)
+    state = State(scene=scene.name, title=title, worker=worker, doubt=_doubt(profiles))
     state.session = Live(request, worker)
     state.cast = [(c, profiles.index(c.profile)) for c in cast.driven]
     state.before = {
@@ -104,6 +108,18 @@ def start(scene: bpy.types.Scene, source: dict, title: str) -> None:
     }
     if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
         bpy.app.timers.register(_tick, first_interval=INTERVAL)
+
+
+def _doubt(profiles: Sequence[RigProfile]) -> str:
+    """A warning of those whose geometry is not known as it is now, whatever the reason; else ""."""
+    names = ", ".join(p.title for p in job_timer.unmeasured(profiles))
+    if not names:
+        return ""
+    return (
+        f"How controls move {names} is not measured as rig and landmarks are now: lips, lids and "
+        "brows may be off. See that the profile's folder can be written and that its .blend is "
+        "there, then press Start again"
+    )
 
 
 def end(said: str = "", error: ExprGenError | None = None) -> None:

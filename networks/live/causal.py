@@ -16,7 +16,7 @@ from ..solving.contact import (
     together,
 )
 from ..solving.smoothing import JUMP_UNITS, SIGMA_SECONDS
-from ..solving.tongue import EASE_SECONDS, readings, way_out
+from ..solving.tongue import EASE_SECONDS, LASTS_SECONDS, may_last, readings, way_out
 from ..tracking.lost_frames import HOLD_SECONDS, RELAX_SECONDS, RETURN_SECONDS, ease
 
 LEAST_HERTZ = 0.2
@@ -117,10 +117,17 @@ class Tongue:
     def __init__(self, strength: float):
         self._steady = OneEuro(strength, JUMP_UNITS)
         self._shown, self._amount, self._time = False, 0.0, -np.inf
+        self._since: float | None = None
 
     def __call__(self, time: float, mouth: np.ndarray) -> float:
-        reading, comes, goes = readings(self._steady(time, mouth)[None])
-        self._shown = bool(not goes[0] and (comes[0] or self._shown))
+        steady = self._steady(time, mouth)[None]
+        reading, comes, goes = readings(steady)
+        if not may_last(steady)[0]:
+            self._since = None
+        elif self._since is None:
+            self._since = time
+        lasts = self._since is not None and time - self._since >= LASTS_SECONDS
+        self._shown = bool(not goes[0] and (comes[0] or lasts or self._shown))
         goal = float(way_out(np.array([self._shown]), reading)[0])
         step, self._time = min(time - self._time, 1.0), time
         self._amount += (1.0 - np.exp(-step / EASE_SECONDS)) * (goal - self._amount)

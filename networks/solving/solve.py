@@ -60,7 +60,7 @@ def solve(
 
     face_track = felt(face_track, settings.phrases)
     _tell_unheard(face_track, settings.phrases, emit)
-    _tell_unreached(face_track, settings.emphasis_spans, emit)
+    _tell_unreached(face_track, settings.all_emphasis_spans, emit)
     face_track = through_calm(face_track)
     # Told before the work is done.
     followers = [_follower(face_track, primary, p) for p in secondaries]

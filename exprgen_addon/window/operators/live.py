@@ -19,7 +19,9 @@ from ....networks.errors import ExprGenError, InputError, UsageError
 from ....networks.track import RigTrack
 from ...characters import casting
 from ...characters.in_scene import collections_in
+from ...engine.chain import Nothing
 from ...engine.live_tape import read_tape
+from ...engine.task_queue import Task
 from ...keying.key_options import KeyOptions
 from ...keying.keyframes import apply_tracks
 from ...keying.sound import hear
@@ -29,6 +31,7 @@ from .. import job_timer, live_drive, live_tapes, review
 from ..applying import cast_of, describe, with_gain
 
 TAKE = "Live"
+TITLE = "Start Live"
 NOT_LIVE = "Nothing drives the characters: press Start first"
 
 
@@ -119,13 +122,18 @@ class EXPRGEN_OT_live_start(bpy.types.Operator):
         return not reason
 
     def execute(self, context):
-        live = context.window_manager.exprgen_live
+        live, scene = context.window_manager.exprgen_live, context.scene
         try:
-            live_drive.start(context.scene, live.request, live.title)
+            begin = job_timer.measured_first(cast_of(scene).profiles, Nothing)
+            if begin is not Nothing:  # rig, landmarks or controls have changed, as Apply sees to it
+                return job_timer.start(_starting(scene.name, live.request, live.title, begin), self)
+            _start(scene.name, live.request, live.title)
         except ExprGenError as error:
             live_drive.end(error=error)
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
+        if live_drive.state.doubt:
+            self.report({"WARNING"}, live_drive.state.doubt)
         return {"FINISHED"}
 
 
@@ -268,6 +276,32 @@ class EXPRGEN_OT_live_discard(bpy.types.Operator):
             return {"CANCELLED"}
         live_tapes.discard(Path(self.tape))
         return {"FINISHED"}
+
+
+def _starting(scene: str, source: dict, title: str, begin) -> Task:
+    """What measures characters first, and starts the session when they are."""
+
+    def finish(result: dict) -> str:
+        _start(scene, source, title)
+        return live_drive.state.doubt
+
+    return Task(TITLE, begin, finish)
+
+
+def _start(scene: str, source: dict, title: str) -> None:
+    """Start a session in the scene of this name.
+
+    Raises:
+        ExprGenError: as `live_drive.start`; the scene is gone.
+    """
+    found = bpy.data.scenes.get(scene)
+    if found is None:
+        raise UsageError(f"the scene {scene!r} is gone")
+    try:
+        live_drive.start(found, source, title)
+    except ExprGenError:
+        live_drive.end()
+        raise
 
 
 def _keep_take(operator: bpy.types.Operator) -> set[str]:

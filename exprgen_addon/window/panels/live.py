@@ -5,7 +5,16 @@ from __future__ import annotations
 import bpy
 
 from .. import live_drive, live_tapes
-from .drawing import Part, button, draw_error, draw_wrapped, split_column
+from ..operators.live import TITLE
+from .drawing import (
+    Part,
+    button,
+    draw_error,
+    draw_job,
+    draw_outcome,
+    draw_wrapped,
+    split_column,
+)
 
 
 class EXPRGEN_PT_live(Part, bpy.types.Panel):
@@ -36,7 +45,9 @@ class EXPRGEN_PT_live(Part, bpy.types.Panel):
         else:
             column.prop(live, "port")
             column.prop(live, "address")
-        button(layout, "exprgen.live_start", 1.3, icon="PLAY")
+        if not draw_job(layout, TITLE, 1.3):
+            button(layout, "exprgen.live_start", 1.3, icon="PLAY")
+        draw_outcome(layout, TITLE)
         if drive.error is not None:
             draw_error(layout, drive.error)
         elif drive.said:
@@ -63,6 +74,8 @@ def _draw_session(layout, drive: live_drive.State) -> None:
         draw_wrapped(layout, "Look at the camera, with a calm face", "USER")
     elif newest.state == "lost":
         layout.label(text="No face is seen", icon="HIDE_ON")
+    if drive.doubt:
+        draw_wrapped(layout, drive.doubt, "ERROR")
     row = layout.row(align=True)
     row.scale_y = 1.3
     name = "Keep the Take" if drive.recording else "Record"

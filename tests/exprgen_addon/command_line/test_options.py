@@ -1,12 +1,13 @@
 """Options: what is no number, counts nothing or is no file is refused before any work."""
 
+import argparse
 import os
 
 import pytest
 
 pytest.importorskip("bpy")
 
-from exprgen.exprgen_addon.command_line import main
+from exprgen.exprgen_addon.command_line import main, options
 from exprgen.exprgen_addon.keying.key_options import KeyOptions
 from exprgen.networks.errors import EXIT_INPUT, EXIT_USAGE, UsageError
 
@@ -24,6 +25,32 @@ def test_what_is_no_number_is_refused(option, number, capfd):
     said = capfd.readouterr().err
     assert "Traceback" not in said
     assert number in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["brows@4:6", "@4:6=0.3", "brows@=0.3", "brows@4=0.3", "ears@4:6=0.3", "ears=0.3",
+     "brows@6:4=0.3", "brows@4:6=1.3", "brows:4:6=0.3", "4:6@brows=0.3"],
+)  # fmt: skip
+def test_what_is_no_emphasis_is_refused(words, capfd):
+    assert main.main([*RETARGET, f"--emphasis={words}"]) == EXIT_USAGE
+    said = capfd.readouterr().err
+    assert "Traceback" not in said
+    assert "emphasis" in said
+
+
+def test_emphasis_of_all_of_parts_of_seconds_and_of_parts_in_seconds():
+    parser = argparse.ArgumentParser()
+    options.retarget_options(parser)
+    given = ["0.8", "eyes=0.5", "10:12=0.6", ":2=0", "brows@4:6=0.3", "mouth@8:=1"]
+    words = [f"--emphasis={word}" for word in given]
+    settings = options.settings_of(parser.parse_args([*RETARGET[1:], *words]))
+    assert settings.emphasis == 0.8
+    assert settings.emphasis_parts == {"eyes": 0.5}
+    assert settings.emphasis_spans == ((10.0, 12.0, 0.6), (0.0, 2.0, 0.0))
+    assert settings.emphasis_part_spans == (
+        ("brows", 4.0, 6.0, 0.3), ("mouth", 8.0, options.LONGEST, 1.0),
+    )  # fmt: skip
 
 
 def test_a_frame_that_blender_has_not_is_refused():

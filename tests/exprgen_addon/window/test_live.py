@@ -13,9 +13,12 @@ import exprgen
 from exprgen.exprgen_addon.characters import in_scene
 from exprgen.exprgen_addon.engine import engine_python
 from exprgen.exprgen_addon.keying.take_list import find_take
-from exprgen.exprgen_addon.window import live_drive, live_tapes, take_pieces
+from exprgen.exprgen_addon.studio.response import measure_response
+from exprgen.exprgen_addon.window import job_timer, live_drive, live_tapes, take_pieces
 from exprgen.networks.characters.profile import find_character
+from exprgen.networks.characters.response import is_measured, response_path
 from exprgen.networks.errors import ExprGenError
+from exprgen.tests.support import synthetic
 from exprgen.tests.support.phone import free_port, phone
 
 
@@ -114,6 +117,40 @@ def test_a_pose_comes_back_when_it_stops_or_the_worker_dies(scene, port):
     assert pose(scene) == pytest.approx(before, abs=1e-6)
     assert "ended unexpectedly" in str(live_drive.state.error)
     assert not bpy.data.actions
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """A character whose .blend is another than its response was measured on."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    made = synthetic.with_landmarks(synthetic.build(tmp_path, "carl"))
+    made.save(made.path)
+    measure_response(made).save(response_path(made))
+    with open(made.blend, "ab") as f:
+        f.write(b" ")
+    exprgen.register()
+    try:
+        in_scene.append_characters([made], bpy.context.scene)
+        yield made
+    finally:
+        exprgen.unregister()
+
+
+def test_a_rig_that_has_changed_is_measured_before_it_is_driven(changed, port):
+    assert not is_measured(changed)
+    start(port)
+    assert is_measured(changed)
+    assert not live_drive.state.doubt
+    assert bpy.ops.exprgen.live_stop() == {"FINISHED"}
+
+
+def test_who_cannot_be_measured_is_driven_with_a_warning(changed, port, monkeypatch):
+    monkeypatch.setattr(job_timer.os, "access", lambda path, mode: False)  # root may write anywhere
+    start(port)
+    assert not is_measured(changed)
+    assert "carl is not measured" in live_drive.state.doubt.lower()
+    assert bpy.ops.exprgen.live_stop() == {"FINISHED"}
+    assert not live_drive.state.doubt
 
 
 def test_a_port_that_is_taken_is_a_clear_line(scene):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from exprgen.networks.characters.profile import find_character, sample_characters, to_unit
+from exprgen.networks.live.causal import Tongue
 from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving.tongue import with_tongue
 from exprgen.networks.track import RigTrack
@@ -60,6 +61,22 @@ def test_it_neither_flickers_nor_comes_half_way():
     assert units[:12].max() < 0.05, "not by half a reading alone"
     assert units[32:42].min() > 0.4, "once out it stays until it is clearly in"
     assert units[-8:].max() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("reading", "frames", "comes"),
+    [((0.8, 0.02, 0.36, 0.3), 15, True), ((0.8, 0.02, 0.36, 0.3), 6, False),
+     ((0.88, 0.02, 0.25, 0.3), 60, False), ((0.6, 0.02, 0.5, 0.3), 60, False)],
+)  # fmt: skip
+def test_less_sure_it_has_to_last_and_to_fill_the_mouth(reading, frames, comes):
+    units = tongue(readings((IN, 20), (reading, frames), (IN, 20)))
+    assert (units.max() > 0.5) == comes
+    assert max(units[:15].max(), units[-12:].max()) < 0.1
+    live, rate = Tongue(0.0), 30.0
+    mouths = readings((IN, 20), (reading, frames), (IN, 20))
+    amounts = np.array([live(i / rate, mouth) for i, mouth in enumerate(mouths)])
+    assert (amounts.max() > 0.5) == comes
+    assert max(amounts[:20].max(), amounts[-3:].max()) < 0.1
 
 
 def test_nobody_looked_or_pictures_leave_it_as_it_is():
