@@ -490,12 +490,18 @@ def _in_whole_passes(seen: list[TrackedFace]) -> list[TrackedFace]:
 
 
 def perceive_clips(
-    files: list[str], emit: Emit, stop: threading.Event, lost: Lost, each_frame: bool = False
+    files: list[str],
+    emit: Emit,
+    stop: threading.Event,
+    lost: Lost,
+    each_frame: bool = False,
+    face: str = "largest",
 ) -> dict:
     """What is felt in clips, or in tracks of clips: {"clips": see `clips.told`, "partial"}.
 
     Args:
         lost: takes the clips that can't be read, or show no face. each_frame: see `clips.told`.
+        face: which of several in a clip, see AnalyseRequest.
 
     Raises:
         ModelError: as `analyse`.
@@ -507,7 +513,7 @@ def perceive_clips(
         if stop.is_set():
             return {"clips": clips, "partial": True}
         try:
-            track, less = _track_of(file, emit, stop)
+            track, less = _track_of(file, face, emit, stop)
             left -= len(track) if each_frame else 0
             if left < 0:
                 what = f"has more frames than the {MOST_FRAMES} that can be told at once"
@@ -520,14 +526,14 @@ def perceive_clips(
     return {"clips": clips, "partial": partial}
 
 
-def _track_of(file: str, emit: Emit, stop: threading.Event) -> tuple[FaceTrack, bool]:
+def _track_of(file: str, face: str, emit: Emit, stop: threading.Event) -> tuple[FaceTrack, bool]:
     """The track of a clip, or the one that a file holds, and whether it is partial."""
     from .perception.clips import TRACK
 
     if Path(file).suffix.lower() == TRACK:
         return FaceTrack.load(file), False
     with scratch_folder() as folder:
-        request = AnalyseRequest((file,), str(folder / "face.npz"))
+        request = AnalyseRequest((file,), str(folder / "face.npz"), face=face)
         partial = analyse(request, emit, stop).partial
         return FaceTrack.load(request.out), partial
 

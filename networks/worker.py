@@ -186,9 +186,9 @@ def live(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 
 @command
 def perceive(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
-    """{"images": [...], "clips": [...], "as": "auto"|"human"|"character", "frames": bool} ->
-    {"pictures": [...], "clips": [...]}, each where it was asked for. What can't be read is left out
-    with a warning, as long as something can."""
+    """{"images": [...], "clips": [...], "as": "auto"|"human"|"character", "frames": bool,
+    "face": which of several in a clip} -> {"pictures": [...], "clips": [...]}, each where it was
+    asked for. What can't be read is left out with a warning, as long as something can."""
     from . import pipeline
     from .perception import pictures
 
@@ -197,7 +197,8 @@ def perceive(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
     if images := arguments.get("images"):
         told |= pictures.perceive(images, arguments.get("as", "auto"), emit, stop, lost)
     if clips := arguments.get("clips"):
-        found = pipeline.perceive_clips(clips, emit, stop, lost, bool(arguments.get("frames")))
+        each_frame, face = bool(arguments.get("frames")), arguments.get("face", "largest")
+        found = pipeline.perceive_clips(clips, emit, stop, lost, each_frame, face)
         told |= {**found, "partial": told["partial"] or found["partial"]}
     if lost and len(lost) == len(told.get("pictures", ())) + len(told.get("clips", ())):
         raise lost[0][1]

@@ -35,13 +35,14 @@ def reference_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "reference", nargs="+", metavar="REFERENCE", help="a clip, pictures, or a folder of them"
     )
-    sub.add_argument(
-        "--face",
-        default=FACE,
-        metavar="WHICH",
-        help="largest, left, right, or a number from the left, from 0 (default: %(default)s)",
-    )
+    face_option(sub)
     range_option(sub)
+
+
+def face_option(sub: argparse.ArgumentParser, of: str = "") -> None:
+    """Which of several people is followed; `of` says of what, where not of all that is given."""
+    what = "largest, left, right, or a number from the left, from 0 (default: %(default)s)"
+    sub.add_argument("--face", default=FACE, metavar="WHICH", help=of + what)
 
 
 def range_option(sub: argparse.ArgumentParser) -> None:

@@ -479,6 +479,15 @@ def test_a_guess_of_person_or_character_is_told(sure, told):
     assert line.endswith("joy (character)") != told
 
 
+@needs_landmarks
+def test_perceive_of_a_clip_asks_whom_to_follow(tmp_path, capfd):
+    path = write_clip(tmp_path / "noise.mp4", frames=4)
+    assert main.main(["perceive", str(path), "--face", "left"]) == EXIT_INPUT
+    assert "no face was found" in capfd.readouterr().err
+    assert main.main(["perceive", str(path), "--face", "elbow"]) != EXIT_OK
+    assert "unknown choice of face 'elbow'" in capfd.readouterr().err
+
+
 def test_perceive_tells_phrases_of_a_live_link_take_as_of_footage(tmp_path, capfd, monkeypatch):
     coefficients = np.zeros((60, len(ARKIT_CHANNELS)), np.float32)
     for side in ("Left", "Right"):

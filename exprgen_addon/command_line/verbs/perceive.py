@@ -9,6 +9,7 @@ from ....networks.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from ....networks.footage.live_link import ENDING as LIVE_LINK
 from ....networks.vocabulary import EXPRESSIONS
 from ..console import Console, from_here
+from ..options import face_option
 from ..verb_steps import check_references, exit_code, run_job, running_worker
 
 NAME, ORDER = "perceive", 6
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="of clips each frame too: the seven, valence and arousal over time",
     )
+    face_option(parser, of="of clips: ")
     parser.add_argument(
         "--as",
         dest="kind",
@@ -50,6 +52,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         "clips": [f for f in files if _is_clip(f)],
         "as": args.kind,
         "frames": args.frames,
+        "face": args.face,
     }
     with running_worker(console) as worker:
         result = run_job(worker, "perceive", request, console)
