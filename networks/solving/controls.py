@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..characters.profile import Control, RigProfile, arkit_to_unit, from_unit
+from ..characters.profile import Control, KeyPose, RigProfile, arkit_to_unit, from_unit
 from ..characters.told_poses import guiding_poses
 from ..errors import UsageError
 from ..perception.prior import EVEN_STILLS, unprejudiced
@@ -19,6 +19,7 @@ from ..tracking.lost_frames import fill_lost
 from .blinks import blend_blink, for_one_eye
 from .emphasis import SHARPEN, SHARPEN_STILLS, emphasise
 from .head_and_gaze import directed_by_tracker
+from .marked_poses import as_pictures
 from .neutral import Neutral, find_neutral, neutral_offset, subtract_neutral
 from .smoothing import smooth, smooth_units
 
@@ -55,8 +56,8 @@ def solve_controls(
     perceived = _perceived(face_track)
     calm = 1.0 - neutral.trust
     amount = settings.emphasis_at(face_track.times, [c.region for c in controls])
-    poses = guiding_poses(profile)
-    units = emphasise(units, perceived, controls, poses, amount, calm, _sharpening(face_track))
+    poses, sharpen = _guiding(face_track, profile), _sharpening(face_track)
+    units = emphasise(units, perceived, controls, poses, amount, calm, sharpen)
     if not stills:
         units = smooth_units(face_track, controls, units, settings)
     units = units * [settings.gain.get(c.region, 1.0) for c in controls]
@@ -87,7 +88,7 @@ def follow_controls(
     neutral = find_neutral(face_track, settings.calibration)
     perceived = _perceived(face_track)[rows]
     amount = settings.emphasis_at(face_track.times[rows], [c.region for c in controls])
-    poses, sharpen = guiding_poses(profile), _sharpening(face_track)
+    poses, sharpen = _guiding(face_track, profile), _sharpening(face_track)
     units = emphasise(units, perceived, controls, poses, amount, sharpen=sharpen)
     return _assemble(face_track, profile, units, settings, neutral)
 
@@ -142,6 +143,12 @@ def _perceived(track: FaceTrack) -> np.ndarray:
     if track.meta.get("stills"):
         return unprejudiced(track.expression, track.meta.get("prior") or (), EVEN_STILLS)
     return smooth(track.times, track.expression, 1.0, JUMP_PERCEIVED)
+
+
+def _guiding(track: FaceTrack, profile: RigProfile) -> tuple[KeyPose, ...]:
+    """The key poses that guide a character in such footage."""
+    poses = guiding_poses(profile)
+    return as_pictures(profile.expression_controls, poses) if track.meta.get("stills") else poses
 
 
 def _sharpening(track: FaceTrack) -> float:
