@@ -1,7 +1,9 @@
 """A character's response, measured by posing it without rendering; needs bpy.
 
 See `networks.characters.response` for what a response is. A pose costs 7 to 30 ms, so the halves
-of all controls take seconds; pairs are many, and only those that move a common point are tried.
+of all controls take seconds; pairs are many, and only those that move a common point are tried,
+and those of which one moves next to nothing alone but something beside the other: a mouth that
+closes over an open jaw. Those are looked for in groups.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from ...networks.characters.response import (
     AMOUNTS,
     POINTS,
     PROBES,
+    WAY,
     ResponseModel,
     accuracy,
     is_measured,
@@ -36,9 +39,16 @@ TOGETHER = 0.02
 """Eye distances that both halves of a pair must move a common point to be tried together."""
 BEND = 0.004
 """Least bend of a pair that is kept, eye distances; smaller ones are not seen."""
+GROUP = 8
+"""Halves that are set at once to see whether one that moves nothing alone moves something then;
+only where it does they are parted, down to the single one."""
+STRONG = 0.03
+"""Bend of a pair, eye distances, from which on it is seen how it grows: with the product of both
+amounts, or with the lesser one."""
 MOST_PAIRS = 600
-TRIED = 60
-"""Poses, drawn as for a capture, on which the model is tried."""
+TRIED, DENSE = 60, 40
+"""Poses on which the model is tried: drawn as for a capture, and with all controls at random at
+once, which no face does and where more than two meet."""
 
 Progress = Callable[[int, int], None]
 Stop = Callable[[], bool]
@@ -88,11 +98,12 @@ def measure_response(
 
 def _measure(bench: _Bench, stop: Stop) -> ResponseModel:
     halves = halves_of(bench.controls)
-    bench.expect(len(halves) * len(AMOUNTS) + TRIED)
+    bench.expect(len(halves) * len(AMOUNTS) + TRIED + DENSE)
     curves = np.array([[bench.moved({h: a}) for a in AMOUNTS] for h in map(tuple, halves)])
     full = np.abs(curves[:, -1]).max(-1)
     pairs = _pairs(bench.controls, halves, full)
     bench.expect(len(pairs))
+    pairs += _woken_pairs(bench, halves, full, stop)
     kept, bends = [], []
     for a, b in pairs:
         if stop():
@@ -103,6 +114,10 @@ def _measure(bench: _Bench, stop: Stop) -> ResponseModel:
             kept.append((a, b))
             bends.append(bend)
     strongest = np.argsort([-np.abs(b).max() for b in bends])[:MOST_PAIRS]
+    kept = np.array(kept, int).reshape(-1, 2)[strongest]
+    bends = np.array(bends).reshape(-1, *bench.rest.shape)[strongest]
+    lesser = _lesser_parts(bench, halves, curves, kept, bends, stop)
+    grows = np.abs(lesser).max((1, 2)) > 0.0
     model = ResponseModel(
         character=bench.profile.name,
         controls=tuple(c.name for c in bench.controls),
@@ -113,19 +128,54 @@ def _measure(bench: _Bench, stop: Stop) -> ResponseModel:
         halves=halves,
         amounts=np.array(AMOUNTS),
         curves=curves,
-        pairs=np.array(kept, int).reshape(-1, 2)[strongest],
-        bends=np.array(bends).reshape(-1, *bench.rest.shape)[strongest],
+        pairs=kept,
+        bends=bends - lesser,
+        lesser=kept[grows],
+        lesser_bends=lesser[grows],
     )
     return replace(model, meta=_tried(bench, model))
 
 
+def _lesser_parts(bench: _Bench, halves, curves, pairs, bends, stop: Stop) -> np.ndarray:
+    """(Q, P, 3) the parts of bends (Q, P, 3) that grow with the lesser amount of both halves.
+
+    With both half-way a bend that grows with the product is a quarter, such a part a half.
+    """
+    middle = AMOUNTS.index(0.5)
+    strong = np.flatnonzero(np.abs(bends).max((1, 2)) > STRONG)
+    bench.expect(len(strong))
+    out = np.zeros_like(bends)
+    for q in strong:
+        if stop():
+            break
+        a, b = pairs[q]
+        bend = bench.moved({tuple(halves[a]): 0.5, tuple(halves[b]): 0.5})
+        part = 4.0 * (bend - curves[a, middle] - curves[b, middle]) - bends[q]
+        if np.abs(part).max() > STRONG:
+            out[q] = part
+    return out
+
+
 def _tried(bench: _Bench, model: ResponseModel) -> dict:
-    """How well the model predicts poses drawn at random, and the scale."""
+    """How well the model predicts poses that it was not measured at, and the scale."""
     samples = draw_samples(bench.profile, 7, range(TRIED))
     columns = [bench.profile.names.index(n) for n in model.controls]
     units = to_unit(bench.controls, samples.values[:, columns])
-    points = np.array([bench.rest + bench.moved_by(row) for row in units])
-    return {"accuracy": accuracy(model, units, points), "scale": round(bench.scale, 6)}
+    low, high = (np.zeros(len(model.controls)) for _ in range(2))
+    for control, sign in model.halves:
+        (high if sign > 0 else low)[control] = sign
+    dense = np.random.default_rng(7).uniform(low, high, (DENSE, len(low)))
+    return {
+        "accuracy": _met(bench, model, units),
+        "dense": _met(bench, model, dense),
+        "scale": round(bench.scale, 6),
+        "way": WAY,
+    }
+
+
+def _met(bench: _Bench, model: ResponseModel, units: np.ndarray) -> dict:
+    """The `accuracy` at unit values (N, C), posed."""
+    return accuracy(model, units, np.array([bench.rest + bench.moved_by(u) for u in units]))
 
 
 def halves_of(controls: Sequence[Control]) -> np.ndarray:
@@ -153,6 +203,60 @@ def _pairs(controls, halves: np.ndarray, full: np.ndarray) -> list[tuple[int, in
         and not (eyes[a] and eyes[b])
         and (moves[a] & moves[b]).any()
     ]
+
+
+def _woken_pairs(bench: _Bench, halves: np.ndarray, full: np.ndarray, stop: Stop) -> list:
+    """Pairs of halves of which one moves less than TOGETHER alone, and by BEND more or less beside
+    the other.
+
+    Args:
+        full: (H, P) how far each half moves each point.
+    """
+    quiet = np.flatnonzero((full <= TOGETHER).all(1))
+    count = -(-len(halves) // GROUP)
+    groups = [tuple(range(k, len(halves), count)) for k in range(count)]
+    bench.expect(len(groups) * len(quiet))
+    waking = _Waking(bench, halves)
+    found = set()
+    for one in map(int, quiet):
+        for group in groups:
+            if stop():
+                return sorted(found)
+            found |= {(min(one, h), max(one, h)) for h in waking.partners(one, group)}
+    return sorted(found)
+
+
+class _Waking:
+    """Which halves of a group change what one half does."""
+
+    def __init__(self, bench: _Bench, halves: np.ndarray):
+        self._bench, self._halves = bench, [tuple(h) for h in halves]
+        self._known: dict[tuple[int, ...], np.ndarray] = {}
+
+    def partners(self, one: int, group: tuple[int, ...]) -> list[int]:
+        """The group is halved as long as `one` does another thing beside it than alone."""
+        control = self._halves[one][0]
+        group = tuple(h for h in group if self._halves[h][0] != control)
+        if not group or not self._is_woken(one, group):
+            return []
+        if len(group) == 1:
+            return list(group)
+        middle = len(group) // 2
+        return self.partners(one, group[:middle]) + self.partners(one, group[middle:])
+
+    def _is_woken(self, one: int, group: tuple[int, ...]) -> bool:
+        beside = self._moved((one, *group)) - self._moved(group)
+        return bool(np.abs(beside - self._moved((one,))).max() > BEND)
+
+    def _moved(self, group: tuple[int, ...]) -> np.ndarray:
+        """With all of a group at full; of two halves of one control the first."""
+        if group not in self._known:
+            amounts: dict[tuple[int, int], float] = {}
+            for half in map(self._halves.__getitem__, group):
+                if all(control != half[0] for control, _ in amounts):
+                    amounts[half] = 1.0
+            self._known[group] = self._bench.moved(amounts)
+        return self._known[group]
 
 
 class _Bench:

@@ -130,12 +130,13 @@ def _landmarks(profile: RigProfile) -> Step:
 
 def _landmark_detail(profile: RigProfile) -> str:
     try:
-        known = load_response(profile).meta["accuracy"]["r2"]
+        meta = load_response(profile).meta
     except InputError:
         return "49 landmarks; how controls move them is not measured yet: Apply does so"
     if not is_measured(profile):
-        return "49 landmarks; how controls move them is of an earlier rig: Apply measures it anew"
-    return f"49 landmarks; how controls move them is known to {known:.1%}"
+        return "49 landmarks; how controls move them is of an earlier state: Apply measures it anew"
+    known, dense = meta["accuracy"]["r2"], meta["dense"]["r2"]
+    return f"49 landmarks; how controls move them is known to {known:.1%}, all at once {dense:.0%}"
 
 
 def _poses(profile: RigProfile) -> Step:

@@ -8,7 +8,8 @@ The model: every control has up to two *halves*, from rest to its maximum and fr
 minimum. A half's displacement is a curve through samples at several amounts, so a lid that turns
 over an eyeball is no straight line. Two halves at once move the points by the sum of both, and by a
 *bend* that grows with the product of their amounts: an open jaw takes the lower lip along, and what
-the lip does is turned with it.
+the lip does is turned with it. Some bends grow with the lesser of both amounts instead: what
+closes a mouth does so as far as the jaw is open.
 """
 
 from __future__ import annotations
@@ -34,6 +35,11 @@ FAR = 1e3
 """Eye distances from between the eyes at which a point may lie."""
 AMOUNTS = (0.25, 0.5, 0.75, 1.0)
 """Shares of a half's reach at which it is measured."""
+WAY = 2
+"""How responses are measured now; one that was measured another way serves until it is measured
+anew. 2: pairs of which one moves nothing alone too."""
+EVEN = 0.1
+"""Difference of two amounts within which it is both of them that hold the lesser one back."""
 GRAIN = 1e-4
 """Eye distances between two numbers that the file can tell apart."""
 
@@ -103,7 +109,8 @@ class LinearResponse:
 
     rest (K,); halves (H, 2): control, sign; amounts (A,); curves (H, A, K) displacement of each
     half at each amount; pairs (Q, 2) of halves; bends (Q, K) beyond the sum, with both at full;
-    count: C, the number of controls.
+    count: C, the number of controls; lesser (R, 2) of halves, lesser_bends (R, K): what grows with
+    the lesser amount of both.
     """
 
     rest: np.ndarray
@@ -113,6 +120,8 @@ class LinearResponse:
     pairs: np.ndarray
     bends: np.ndarray
     count: int
+    lesser: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
+    lesser_bends: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
     def predict(self, units: np.ndarray) -> np.ndarray:
         """(N, K) measures at unit values (N, C)."""
@@ -121,7 +130,10 @@ class LinearResponse:
         for knot, share in enumerate(self._shares(amount)):
             out += share @ self.curves[:, knot]
         product = amount[:, self.pairs[:, 0]] * amount[:, self.pairs[:, 1]]
-        return out + product @ self.bends
+        out += product @ self.bends
+        if len(self.lesser):
+            out += amount[:, self.lesser].min(-1) @ self.lesser_bends
+        return out
 
     def slopes(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """((N, K, C), (N, K, C)) how the measures change with each unit value, upwards on the
@@ -130,6 +142,11 @@ class LinearResponse:
         amount = self._amounts(units)
         slopes = np.einsum("nha,hak->nhk", self._pieces(amount), self._steps, optimize=True)
         slopes += np.tensordot(amount, self._bends_by_half, axes=1)
+        for (a, b), bend in zip(self.lesser, self.lesser_bends, strict=True):
+            # Softened where both are even, so that a step doesn't swing to and fro.
+            share = np.clip(0.5 + (amount[:, b] - amount[:, a]) / (2 * EVEN), 0.0, 1.0)[:, None]
+            slopes[:, a] += share * bend
+            slopes[:, b] += (1.0 - share) * bend
         out = np.zeros((2, len(units), self.curves.shape[2], self.count))
         for half, (control, sign) in enumerate(self.halves):
             out[int(sign < 0), :, :, control] = sign * slopes[:, half]
@@ -146,7 +163,8 @@ class LinearResponse:
         def longer(values: np.ndarray) -> np.ndarray:
             return np.concatenate([values, values @ sums.T], axis=-1)
 
-        seen = {name: longer(getattr(self, name)) for name in ("rest", "curves", "bends")}
+        names = ("rest", "curves", "bends", *(("lesser_bends",) if len(self.lesser) else ()))
+        seen = {name: longer(getattr(self, name)) for name in names}
         return replace(self, **seen)
 
     def reach(self) -> np.ndarray:
@@ -207,9 +225,10 @@ class ResponseModel:
     rest; in eye distances (between the eyes' centres at rest).
 
     character: the profile's name. controls: names, see `moving_controls`. points: names, see
-    POINTS. digest, rig: see `profile_digest`, `rig_digest`. rest (P, 3); halves, amounts, pairs as
-    in LinearResponse; curves (H, A, P, 3), bends (Q, P, 3). meta: how well it predicts (`accuracy`:
-    see `accuracy`), scale (metres an eye distance).
+    POINTS. digest, rig: see `profile_digest`, `rig_digest`. rest (P, 3); halves, amounts, pairs,
+    lesser as in LinearResponse; curves (H, A, P, 3), bends (Q, P, 3), lesser_bends (R, P, 3).
+    meta: how well it predicts poses as drawn for a capture (`accuracy`: see `accuracy`) and with
+    all controls at random at once (`dense`), scale (metres an eye distance), way (see WAY).
     """
 
     character: str
@@ -224,6 +243,8 @@ class ResponseModel:
     pairs: np.ndarray
     bends: np.ndarray
     meta: dict = field(default_factory=dict)
+    lesser: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
+    lesser_bends: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 3)))
 
     def predict(self, units: np.ndarray) -> np.ndarray:
         """(N, 49, 3) the landmarks at unit values (N, C) of `controls`."""
@@ -240,6 +261,8 @@ class ResponseModel:
             curves=self.curves.reshape(*self.curves.shape[:2], -1) @ weights.T,
             pairs=self.pairs,
             bends=self.bends.reshape(len(self.bends), self.rest.size) @ weights.T,
+            lesser=self.lesser,
+            lesser_bends=self.lesser_bends.reshape(len(self.lesser), self.rest.size) @ weights.T,
             count=len(self.controls),
         )
 
@@ -262,6 +285,8 @@ class ResponseModel:
             "halves": self.halves.astype(np.int16),
             "amounts": self.amounts,
             "pairs": self.pairs.astype(np.int16),
+            "lesser": self.lesser.astype(np.int16),
+            "lesser_bends": _grains(self.lesser_bends.reshape(-1, *self.rest.shape)),
             **{name: _grains(getattr(self, name)) for name in ("curves", "bends")},
         }
         save_arrays(path, KIND, meta, arrays)
@@ -288,11 +313,13 @@ def load_response(profile: RigProfile) -> ResponseModel:
 
 
 def is_measured(profile: RigProfile) -> bool:
-    """Its response is there, of its landmarks and controls and of its rig as it is now."""
+    """Its response is there, of its landmarks and controls and of its rig as it is now, measured
+    as one is now."""
     try:
-        return load_response(profile).rig == rig_digest(profile)
+        model = load_response(profile)
     except InputError:
         return False
+    return model.rig == rig_digest(profile) and model.meta.get("way") == WAY
 
 
 @dataclass(frozen=True)
@@ -308,6 +335,8 @@ class _Names:
 
 def _check_arrays(path: Path, names: _Names, arrays: dict) -> None:
     points, controls, fix = len(names.points), len(names.controls), "measure it again"
+    arrays.setdefault("lesser", np.zeros((0, 2), np.int16))  # not in files of before
+    arrays.setdefault("lesser_bends", np.zeros((0, points, 3), np.int16))
     for field_names, columns in (
         (("rest",), {"rest": Column((points, 3), np.floating, -FAR, FAR)}),
         (("amounts",), {"amounts": Column((ROWS,), np.floating, 0.0, 1.0)}),
@@ -318,6 +347,10 @@ def _check_arrays(path: Path, names: _Names, arrays: dict) -> None:
         (("pairs", "bends"), {
             "pairs": Column((ROWS, 2), np.integer, 0, len(arrays.get("halves", ())) - 1),
             "bends": Column((ROWS, points, 3), np.int16),
+        }),
+        (("lesser", "lesser_bends"), {
+            "lesser": Column((ROWS, 2), np.integer, 0, len(arrays.get("halves", ())) - 1),
+            "lesser_bends": Column((ROWS, points, 3), np.int16),
         }),
     ):  # fmt: skip
         check_columns(path, {n: arrays[n] for n in field_names if n in arrays}, columns, fix)
@@ -347,6 +380,8 @@ def _read(path: Path, meta: dict, arrays: dict) -> ResponseModel:
         pairs=arrays["pairs"].astype(int).reshape(-1, 2),
         bends=arrays["bends"] * GRAIN,
         meta=meta,
+        lesser=arrays["lesser"].astype(int).reshape(-1, 2),
+        lesser_bends=arrays["lesser_bends"] * GRAIN,
     )
 
 

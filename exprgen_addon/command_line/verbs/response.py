@@ -50,11 +50,13 @@ def _measured(profile: RigProfile, console: Console) -> tuple[dict, str]:
     path = response_path(profile)
     if not console.interrupted:
         model.save(path)
-    found = model.meta["accuracy"]
+    found, dense = model.meta["accuracy"], model.meta["dense"]
     result = {"character": profile.name, "response": str(path), "pairs": len(model.pairs), **found}
+    result["dense"] = dense
     text = (
-        f"{len(model.controls)} controls of {profile.name} measured; of {found['poses']} random "
-        f"poses {found['r2']:.2%} is predicted\n{path}"
+        f"{len(model.controls)} controls of {profile.name} measured; of the motion in "
+        f"{found['poses']} poses as a capture draws them {found['r2']:.2%} is predicted, in "
+        f"{dense['poses']} with all controls at random at once {dense['r2']:.2%}\n{path}"
     )
     return result, text
 

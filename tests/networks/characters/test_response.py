@@ -7,6 +7,7 @@ import pytest
 
 from exprgen.networks.characters.profile import find_character, from_unit, sample_characters
 from exprgen.networks.characters.response import (
+    AMOUNTS,
     POINTS,
     LinearResponse,
     ResponseModel,
@@ -48,11 +49,31 @@ def test_curves_are_met_at_their_samples_and_halves_are_apart():
     )
 
 
-def test_slopes_are_the_prediction_s_own():
-    model, rng = bent(), np.random.default_rng(0)
+def with_lesser() -> LinearResponse:
+    """The same with a bend that grows with the lesser amount of two halves."""
+    return replace(
+        bent(), lesser=np.array([(0, 3), (2, 3)]), lesser_bends=np.array([(0.0, 0.8), (-0.5, 0.0)])
+    )
+
+
+def test_a_bend_may_grow_with_the_lesser_amount():
+    units = np.array(
+        [(1, 0, 1), (0.5, 0, 0.5), (0.5, 0, 1), (1, 0, 0.5), (0, -1, 0.5), (0, 1, 0.5)]
+    )
+    more = with_lesser().predict(units) - bent().predict(units)
+    assert np.allclose(more, [(0, 0.8), (0, 0.4), (0, 0.4), (0, 0.4), (-0.25, 0), (0, 0)])
+    sums = np.array([[1.0, 1.0]])
+    longer = with_lesser().with_sums(sums).predict(units)
+    assert np.allclose(longer[:, 2], with_lesser().predict(units).sum(1))
+
+
+@pytest.mark.parametrize("model", [bent(), with_lesser()])
+def test_slopes_are_the_prediction_s_own(model):
+    rng = np.random.default_rng(0)
     # The middle of a curve's piece, where it is straight around.
     units = rng.choice([0.25, 0.75], (40, 3))
     units[:, 1] *= rng.choice([-1, 1], 40)
+    units[:, 2] -= 0.15  # of a straight one: no two amounts are even
     jacobian, step = model.jacobian(units), 1e-4
     for c in range(3):
         moved = units.copy()
@@ -110,6 +131,91 @@ def test_an_open_jaw_takes_the_chin_and_the_lower_lip_down(name):
     assert chin[1, POINTS.index("chin"), 1] < chin[0, POINTS.index("chin"), 1] - 0.2
 
 
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_mouth_closes_over_an_open_jaw(name):
+    """What closes it moves nothing alone, where a rig has the like: the pair has to be known."""
+    profile = find_character(name)
+    model = load_response(profile)
+    jaw = next(c for c in profile.controls if c.channels.get("jawOpen", 0) >= 0.99)
+    closing = [c for c in profile.controls if c.channels.get("mouthClose", 0) >= 0.99]
+    if not closing:
+        pytest.skip("no control closes it")
+    units = np.zeros((3, len(model.controls)))
+    units[1:, model.controls.index(jaw.name)] = 1.0
+    units[2, model.controls.index(closing[0].name)] = 1.0
+    points = model.predict(units)
+    gap = (
+        points[:, POINTS.index("lip_top_inner_2"), 1]
+        - points[:, POINTS.index("lip_bottom_inner_2"), 1]
+    )
+    assert gap[2] - gap[0] < 0.5 * (gap[1] - gap[0])
+
+
+class Gated:
+    """Stands in for a posed character of 30 controls: the last three move nothing alone, one of
+    them something over the fifth control, one over the sixth and the twentieth, one never."""
+
+    gates = {(4, 27): 0.5, (5, 28): 0.2, (19, 28): -0.3}
+
+    def __init__(self):
+        self.poses = 0
+
+    def expect(self, poses: int) -> None:
+        """Its progress is nobody's."""
+
+    def moved(self, amounts) -> np.ndarray:
+        self.poses += 1
+        units = np.zeros(30)
+        for (control, sign), amount in amounts.items():
+            units[control] = sign * amount
+        out = np.zeros((30, 3))
+        out[:27, 0] = 0.1 * units[:27]
+        for (gate, gated), way in self.gates.items():
+            out[gate, 1] += way * units[gate] * units[gated]
+        return out
+
+
+def test_pairs_are_found_of_which_one_moves_nothing_alone():
+    pytest.importorskip("bpy")
+    from exprgen.exprgen_addon.studio.response import _woken_pairs
+
+    bench = Gated()
+    halves = np.array([(c, s) for c in range(30) for s in ((1, -1) if c == 4 else (1,))])
+    full = np.array([np.abs(bench.moved({tuple(h): 1.0})).max(-1) for h in halves])
+    bench.poses = 0
+    pairs = _woken_pairs(bench, halves, full, lambda: False)
+    found = {(*halves[a], *halves[b]) for a, b in pairs}
+    assert found == {(4, 1, 27, 1), (4, -1, 27, 1), (5, 1, 28, 1), (19, 1, 28, 1)}
+    assert bench.poses < 3 * len(halves), "not each with each"
+    assert _woken_pairs(bench, halves, full, lambda: True) == []
+
+
+def test_it_is_seen_what_a_bend_grows_with():
+    pytest.importorskip("bpy")
+    from exprgen.exprgen_addon.studio.response import _lesser_parts
+
+    class Bending:
+        """Two controls of one bend each over a third: by the product, and by the lesser amount."""
+
+        def expect(self, poses: int) -> None:
+            """Its progress is nobody's."""
+
+        def moved(self, amounts) -> np.ndarray:
+            a, b, c = (amounts.get((i, 1), 0.0) for i in range(3))
+            return np.array([[a, 0.3 * a * c, 0], [0, 0.4 * min(b, c), c]])
+
+    bench, halves = Bending(), np.array([(i, 1) for i in range(3)])
+    curves = np.array([[bench.moved({tuple(h): a}) for a in AMOUNTS] for h in halves])
+    pairs = np.array([(0, 2), (1, 2)])
+    bends = np.array([
+        bench.moved({tuple(halves[a]): 1.0, tuple(halves[b]): 1.0}) - curves[a, -1] - curves[b, -1]
+        for a, b in pairs
+    ])  # fmt: skip
+    parts = _lesser_parts(bench, halves, curves, pairs, bends, lambda: False)
+    assert np.allclose(parts[0], 0.0)
+    assert np.allclose(parts[1], [[0, 0, 0], [0, 0.4, 0]])
+
+
 def test_measured_by_posing(tmp_path):
     pytest.importorskip("bpy")
     from exprgen.exprgen_addon.studio.face_studio import FaceStudio
@@ -135,6 +241,13 @@ def test_measured_by_posing(tmp_path):
     assert ensure_response(made) == ""
     assert response_path(made).stat().st_mtime_ns == written
     assert is_measured(made)
+    assert model.meta["dense"]["r2"] > 0.99
+    replace(model, meta=model.meta | {"way": 1}).save(response_path(made))
+    assert load_response(made).predict(units).shape == (4, 49, 3), "it serves until"
+    assert not is_measured(made), "it is measured as it is now"
+    assert ensure_response(made) == ""
+    assert is_measured(made)
+    written = response_path(made).stat().st_mtime_ns
     with open(made.blend, "ab") as f:
         f.write(b" ")
     assert not is_measured(made)

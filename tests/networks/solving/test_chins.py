@@ -149,7 +149,9 @@ def test_a_jaw_hangs_behind_lips_that_touch_for_a_sound(mira, monkeypatch):
     low, apart, _ = chin_and_lips(mira, hanging)
     monkeypatch.setattr(targets, "BEHIND", 1.0)
     before, _, _ = chin_and_lips(mira, hanging)
-    assert (low[said] > before[said] + 0.01).all()
+    # What closes lips over an open jaw lets it hang too, so that little is left to be held back.
+    assert (low[said] > before[said] + 0.002).all()
+    assert low[said].min() > 0.07
     assert apart[said].max() < 0.01
 
 
