@@ -149,9 +149,9 @@ def test_a_jaw_hangs_behind_lips_that_touch_for_a_sound(mira, monkeypatch):
     low, apart, _ = chin_and_lips(mira, hanging)
     monkeypatch.setattr(targets, "BEHIND", 1.0)
     before, _, _ = chin_and_lips(mira, hanging)
-    # What closes lips over an open jaw lets it hang too, so that little is left to be held back.
-    assert (low[said] > before[said] + 0.002).all()
-    assert low[said].min() > 0.07
+    # What closes lips over an open jaw lets most of it hang too; the rest is held back less.
+    assert (low[said] > before[said] + 0.001).all()
+    assert low[said].min() > 0.6 * 0.12
     assert apart[said].max() < 0.01
 
 
@@ -214,7 +214,7 @@ def test_a_pursed_mouth_goes_aside_by_more_than_an_error():
     assert not np.delete(kept, side, axis=1).any()
 
 
-def test_a_jaw_that_hangs_behind_a_sound_is_seen_and_less_where_lips_are_pursed(monkeypatch):
+def test_a_jaw_that_hangs_behind_a_sound_is_seen_with_pursed_lips_too(monkeypatch):
     profile = find_character("anselm")
     model = load_response(profile)
     anselm = profile, model, Geometry.of(model, profile)
@@ -226,7 +226,10 @@ def test_a_jaw_that_hangs_behind_a_sound_is_seen_and_less_where_lips_are_pursed(
     gaps = np.where(met[:, None], 0.0, 0.12) * np.ones(3)
     spoken = replace(actor, moved=moved, lip_gaps=gaps, lips_meet=met)
     round_ = replace(spoken, pursed=np.ones(FRAMES))
-    hangs = [chin_and_lips(anselm, one)[0][met].mean() for one in (spoken, round_)]
+    for one in (spoken, round_):
+        low, apart, _ = chin_and_lips(anselm, one)
+        assert low[met].mean() > low[~met].mean()
+        assert apart[met].max() < 0.01
     monkeypatch.setattr("exprgen.networks.solving.perform.PURSED_BEHIND", 0.0)
-    hangs.append(chin_and_lips(anselm, round_)[0][met].mean())
-    assert hangs[0] > hangs[1] > hangs[2] + 0.001
+    less = chin_and_lips(anselm, round_)[0]
+    assert low[met].mean() > less[met].mean() + 0.001
