@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from queue import Empty, Queue
 
 import numpy as np
 
-from ...networks.characters.profile import RigProfile, find_character, to_unit
+from ...networks.characters.profile import RigProfile, find_character, titles_of, to_unit
 from ...networks.errors import ExprGenError, UsageError
 from ...networks.files import scratch_folder, sweep
 from ...networks.records import json_text
@@ -171,17 +171,6 @@ def choose_pictures(profile: RigProfile, values: np.ndarray, fps: float) -> np.n
             last = i
         shown[i] = last
     return shown
-
-
-def titles_of(profiles: Sequence[RigProfile]) -> list[str]:
-    """What stands over each character: its title, with its name or number where several share it,
-    as two files do whose meshes are called the same."""
-    titles = [p.title for p in profiles]
-    for told in ([f"{p.title} ({p.name})" for p in profiles], [f"{p.title} {n}" for n, p in
-                 enumerate(profiles, start=1)]):  # fmt: skip
-        count = Counter(titles)
-        titles = [t if count[t] == 1 else more for t, more in zip(titles, told, strict=True)]
-    return titles
 
 
 def _expression_at(track: FaceTrack, times: np.ndarray) -> np.ndarray:

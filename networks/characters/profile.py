@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -176,6 +176,18 @@ class RigProfile:
             if pose["clarity"] == 1.0:  # likewise
                 del pose["clarity"]
         write_text(path, json_text(data, indent=1) + "\n")
+
+
+def titles_of(profiles: Sequence[RigProfile]) -> list[str]:
+    """What each character is called beside the others: its title, with its name or number
+    where several share it, as two files do whose meshes are called the same."""
+    titles = [p.title for p in profiles]
+    named = [f"{p.title} ({p.name})" for p in profiles]
+    numbered = [f"{p.title} {n}" for n, p in enumerate(profiles, start=1)]
+    for told in (named, numbered):
+        count = Counter(titles)
+        titles = [t if count[t] == 1 else more for t, more in zip(titles, told, strict=True)]
+    return titles
 
 
 def to_unit(controls: tuple[Control, ...], values: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..characters.coverage import plays_by_channels
-from ..characters.profile import RigProfile, to_unit
+from ..characters.profile import RigProfile, titles_of, to_unit
 from ..models.playable import by_channels, network_of, refinement
 from ..perception.look_times import FACES_A_PASS, UNITS_EVERY, looked_at
 from ..perception.needed_weights import (
@@ -65,9 +65,10 @@ def solve(
     # Told before the work is done.
     followers = [_follower(face_track, primary, p) for p in secondaries]
     units = primary_units(face_track, primary, emit)
-    for profile in (primary, *secondaries):
+    cast = (primary, *secondaries)
+    for profile, title in zip(cast, titles_of(cast), strict=True):
         if gain := refinement(profile, primary):
-            text = f"{profile.title} is solved by its channels; {gain}"
+            text = f"{title} is solved by its channels; {gain}"
             emit({"type": "log", "level": "info", "text": text})
     # Solved whole, since the C-MLPs need the expression even where it is not to be keyed.
     whole = replace(settings, outputs=OUTPUTS)

@@ -281,6 +281,17 @@ def placed(profile: RigProfile, name: str) -> RigProfile:
     return dataclasses.replace(profile, name=name, landmarks=dict.fromkeys(LANDMARK_NAMES, anchor))
 
 
+def test_characters_of_one_title_are_told_apart_in_what_is_said(profiles):
+    """Two files whose meshes are called the same: what is said of each tells which."""
+    said = []
+    cast = [dataclasses.replace(placed(profiles[1], n), title="Head") for n in ("kim", "lee")]
+    solve.solve(
+        synthetic.face_track(frames=30), profiles[0], cast, RetargetSettings(), emit=said.append
+    )
+    texts = [m["text"] for m in said if m["type"] == "log" and "by its channels" in m["text"]]
+    assert [t.split(" is solved")[0] for t in texts] == ["Head (kim)", "Head (lee)"]
+
+
 def test_channels_do_where_there_is_no_network(profiles):
     """Secondary or primary: the tracker's coefficients through the channels, and it is said."""
     track, said = synthetic.face_track(frames=90), []
@@ -289,7 +300,7 @@ def test_channels_do_where_there_is_no_network(profiles):
     lead, follower = solve.solve(track, profiles[0], [kim], settings, emit=said.append)
     assert [lead.meta["solved_by"], follower.meta["solved_by"]] == ["network", "channels"]
     texts = [m["text"] for m in said if m["type"] == "log"]
-    assert any("Ann is solved by its channels; a trained C-MLP" in text for text in texts)
+    assert any("Ann (kim) is solved by its channels; a trained C-MLP" in text for text in texts)
     smile = follower.values[:, follower.controls.index("smile")]
     assert np.corrcoef(smile, track.arkit[:, ARKIT_INDEX["mouthSmileLeft"]])[0, 1] > 0.95
     alone, other = solve.solve(track, kim, [lee], settings)
