@@ -16,7 +16,7 @@ from .actor import ActorRelations
 from .actor_neutral import sure
 from .relations import APART, INDEX, LID_GAPS, RELATIONS, SIDES, WIDTH
 from .smoothing import FEELING_HERTZ, slow
-from .targets import INNER_BROWS, Geometry, kind_of
+from .targets import BENT_UP, INNER_BROWS, Geometry, kind_of
 
 STIRRED = 0.01
 """Eye distances from which on an actor's slow motion has a direction."""
@@ -61,7 +61,7 @@ sneer or a raised brow means nothing of the side that stays as it is."""
 OPPOSED = 3.0
 """Factor on how far a change of a control goes against the actor: a third of it is enough to leave
 the change out."""
-BENT, ENDS = ([INDEX[f"mouth_{kind}_{side}"] for side in SIDES] for kind in ("bend", "corner"))
+ENDS = [INDEX[f"mouth_corner_{side}"] for side in SIDES]
 AGAINST = {"mouth_bend": 1.0, "mouth_corner": 1.0, "brow": 1.0}
 """Region, or name without side -> how far the slow part of a relation may then be turned."""
 FIRM = 0.04
@@ -122,7 +122,7 @@ def emphasis_of(
 def room_to_smile(times: np.ndarray, moved: np.ndarray) -> np.ndarray:
     """(N,) 1..0 how much room an actor's own smile leaves for more; moved (N, K): see
     `ActorRelations`."""
-    held = slow(times, moved[:, WIDTH] + moved[:, BENT].mean(1), FEELING_HERTZ)
+    held = slow(times, moved[:, WIDTH] + moved[:, BENT_UP].mean(1), FEELING_HERTZ)
     return 1.0 - ramp(held, *FULL_SMILE)
 
 
@@ -231,7 +231,7 @@ def _unturned(step: np.ndarray, own: np.ndarray, open_: np.ndarray) -> np.ndarra
     held = ramp(np.abs(own) + AWAKE_HELD * awake, *UNTURNED)
     back = share * CORNERS * held * np.sign(own) * turned
     # A bend is a corner's height over the middle: a mouth that hangs has the one and not the other.
-    for corner, bent in zip(ENDS, BENT, strict=True):
+    for corner, bent in zip(ENDS, BENT_UP, strict=True):
         less = np.clip(back[:, bent], 0.0, np.maximum(-step[:, corner], 0.0))
         back[:, corner] = np.where(less > 0.0, np.maximum(back[:, corner], less), back[:, corner])
     return step + back

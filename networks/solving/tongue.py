@@ -11,6 +11,7 @@ from ..track import FaceTrack, RigTrack
 from ..vocabulary import MOUTH
 from .controls import selected_rows
 from .smoothing import JUMP_UNITS, SIGMA_SECONDS, smooth
+from .worst_frames import runs
 
 CHANNEL = "tongueOut"
 COMES, GOES = 0.9, 0.45
@@ -109,9 +110,8 @@ def may_last(mouth: np.ndarray) -> np.ndarray:
 
 def lasting(times: np.ndarray, flags: np.ndarray) -> np.ndarray:
     """(N,) bool: where flags (N,) are set for LASTS_SECONDS or more on end."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
     out = np.zeros(len(flags), bool)
-    for start, end in edges.reshape(-1, 2):
+    for start, end in runs(flags):
         out[start:end] = times[end - 1] - times[start] >= LASTS_SECONDS
     return out
 
