@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 
@@ -100,10 +101,9 @@ def _measure(bench: _Bench, stop: Stop) -> ResponseModel:
     halves = halves_of(bench.controls)
     bench.expect(len(halves) * len(AMOUNTS) + TRIED + DENSE)
     curves = np.array([[bench.moved({h: a}) for a in AMOUNTS] for h in map(tuple, halves)])
-    full = np.abs(curves[:, -1]).max(-1)
-    pairs = _pairs(bench.controls, halves, full)
+    pairs = _pairs(bench.controls, halves, np.abs(curves[:, -1]).max(-1))
+    pairs += _woken_pairs(bench, halves, curves[:, -1], stop)
     bench.expect(len(pairs))
-    pairs += _woken_pairs(bench, halves, full, stop)
     kept, bends = [], []
     for a, b in pairs:
         if stop():
@@ -205,33 +205,34 @@ def _pairs(controls, halves: np.ndarray, full: np.ndarray) -> list[tuple[int, in
     ]
 
 
-def _woken_pairs(bench: _Bench, halves: np.ndarray, full: np.ndarray, stop: Stop) -> list:
+def _woken_pairs(bench: _Bench, halves: np.ndarray, alone: np.ndarray, stop: Stop) -> list:
     """Pairs of halves of which one moves less than TOGETHER alone, and by BEND more or less beside
     the other.
 
     Args:
-        full: (H, P) how far each half moves each point.
+        alone: (H, P, 3) what each half does at full.
     """
-    quiet = np.flatnonzero((full <= TOGETHER).all(1))
+    quiet = np.flatnonzero((np.abs(alone) <= TOGETHER).all((1, 2)))
     count = -(-len(halves) // GROUP)
     groups = [tuple(range(k, len(halves), count)) for k in range(count)]
-    bench.expect(len(groups) * len(quiet))
-    waking = _Waking(bench, halves)
+    planned, before = len(groups) * len(quiet), bench.done
+    bench.expect(planned)
+    waking = _Waking(bench, halves, alone)
     found = set()
-    for one in map(int, quiet):
-        for group in groups:
-            if stop():
-                return sorted(found)
-            found |= {(min(one, h), max(one, h)) for h in waking.partners(one, group)}
+    for one, group in product(map(int, quiet), groups):
+        if stop():
+            break
+        found |= {(min(one, h), max(one, h)) for h in waking.partners(one, group)}
+    bench.expect(bench.done - before - planned)  # how many are parted nobody knew
     return sorted(found)
 
 
 class _Waking:
     """Which halves of a group change what one half does."""
 
-    def __init__(self, bench: _Bench, halves: np.ndarray):
+    def __init__(self, bench: _Bench, halves: np.ndarray, alone: np.ndarray):
         self._bench, self._halves = bench, [tuple(h) for h in halves]
-        self._known: dict[tuple[int, ...], np.ndarray] = {}
+        self._known: dict[tuple[int, ...], np.ndarray] = {(h,): m for h, m in enumerate(alone)}
 
     def partners(self, one: int, group: tuple[int, ...]) -> list[int]:
         """The group is halved as long as `one` does another thing beside it than alone."""
@@ -264,7 +265,7 @@ class _Bench:
 
     def __init__(self, studio: FaceStudio, progress: Progress):
         self._studio, self._progress = studio, progress
-        self._done = self._total = 0
+        self.done = self._total = 0
         self.profile = studio.profile
         self.controls = moving_controls(self.profile)
         self._axes = studio.axes()
@@ -291,8 +292,8 @@ class _Bench:
         """(P, 3) displacement at unit values (C,)."""
         names = [c.name for c in self.controls]
         self._studio.pose(full_values(self.profile, names, from_unit(self.controls, units)))
-        self._done += 1
-        self._progress(self._done, max(self._total, self._done))
+        self.done += 1
+        self._progress(self.done, max(self._total, self.done))
         return self._points() - self.rest
 
     def _points(self) -> np.ndarray:

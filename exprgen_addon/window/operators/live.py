@@ -282,7 +282,11 @@ def _starting(scene: str, source: dict, title: str, begin) -> Task:
     """What measures characters first, and starts the session when they are."""
 
     def finish(result: dict) -> str:
-        _start(scene, source, title)
+        try:
+            _start(scene, source, title)
+        except ExprGenError:
+            live_drive.end()
+            raise
         return live_drive.state.doubt
 
     return Task(TITLE, begin, finish)
@@ -297,11 +301,7 @@ def _start(scene: str, source: dict, title: str) -> None:
     found = bpy.data.scenes.get(scene)
     if found is None:
         raise UsageError(f"the scene {scene!r} is gone")
-    try:
-        live_drive.start(found, source, title)
-    except ExprGenError:
-        live_drive.end()
-        raise
+    live_drive.start(found, source, title)
 
 
 def _keep_take(operator: bpy.types.Operator) -> set[str]:

@@ -158,13 +158,13 @@ class Gated:
     gates = {(4, 27): 0.5, (5, 28): 0.2, (19, 28): -0.3}
 
     def __init__(self):
-        self.poses = 0
+        self.done = self.expected = 0
 
     def expect(self, poses: int) -> None:
-        """Its progress is nobody's."""
+        self.expected += poses
 
     def moved(self, amounts) -> np.ndarray:
-        self.poses += 1
+        self.done += 1
         units = np.zeros(30)
         for (control, sign), amount in amounts.items():
             units[control] = sign * amount
@@ -181,13 +181,14 @@ def test_pairs_are_found_of_which_one_moves_nothing_alone():
 
     bench = Gated()
     halves = np.array([(c, s) for c in range(30) for s in ((1, -1) if c == 4 else (1,))])
-    full = np.array([np.abs(bench.moved({tuple(h): 1.0})).max(-1) for h in halves])
-    bench.poses = 0
-    pairs = _woken_pairs(bench, halves, full, lambda: False)
+    alone = np.array([bench.moved({tuple(h): 1.0}) for h in halves])
+    bench.done = 0
+    pairs = _woken_pairs(bench, halves, alone, lambda: False)
     found = {(*halves[a], *halves[b]) for a, b in pairs}
     assert found == {(4, 1, 27, 1), (4, -1, 27, 1), (5, 1, 28, 1), (19, 1, 28, 1)}
-    assert bench.poses < 3 * len(halves), "not each with each"
-    assert _woken_pairs(bench, halves, full, lambda: True) == []
+    assert bench.done < 3 * len(halves), "not each with each"
+    assert bench.expected == bench.done
+    assert _woken_pairs(bench, halves, alone, lambda: True) == []
 
 
 def test_it_is_seen_what_a_bend_grows_with():
