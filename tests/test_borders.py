@@ -18,7 +18,7 @@ BLENDER = ("bpy", "mathutils", "bmesh", "bl_ui", "gpu", "gpu_extras", "addon_uti
 
 NETWORKS = (
     "vocabulary errors names records reading messages arrays owners files locks cores packages "
-    "memory phrases settings progress track",
+    "memory spans phrases settings progress track",
     "characters footage tracking models inference perception face_model head_rig solving live "
     "training evaluation",
     "pipeline worker",

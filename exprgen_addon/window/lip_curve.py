@@ -14,7 +14,7 @@ import numpy as np
 from gpu_extras.batch import batch_for_shader
 
 from ...networks.solving.review import TOUCH, Shown
-from ...networks.solving.worst_frames import runs
+from ...networks.spans import runs
 from . import job_timer, perception_curve, references, review
 from .perception_curve import HEIGHT, MARGIN, POINTS, box, free_width
 

@@ -24,6 +24,7 @@ from ..files import unwritable, written_whole
 from ..messages import Sender
 from ..reading import read_object
 from ..records import FieldError, as_record
+from ..spans import runs
 from ..track import turns_of
 from ..vocabulary import EXPRESSION_COLOURS, EXPRESSIONS, NEUTRAL
 from .pictures import read_image
@@ -192,7 +193,7 @@ class Board:
             fixed = np.round(points * 16).astype(np.int32)  # sub-pixel: curves glide, not jump
             colour = EXPRESSION_COLOURS[EXPRESSIONS[k]]
             cv2.polylines(frame, [fixed], False, colour, 1, cv2.LINE_AA, shift=4)
-        for a, b in _runs(~self.plan.seen[window]):
+        for a, b in runs(~self.plan.seen[window]):
             cv2.line(frame, (int(x[a]), low + 5), (int(x[b - 1]) + 1, low + 5), WARNING, 3)
         best = int(np.argmax(self.plan.expression[i]))
         y = round(low + float(self.plan.expression[i, best]) * (high - low))
@@ -340,12 +341,6 @@ def _tag(frame, words: str, x: int, y: int) -> None:
     (w, h), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)
     cv2.rectangle(frame, (x - 5, y - h - 5), (x + w + 5, y + 6), WARNING, -1)
     _text(frame, words, x, y, (20, 20, 20), 0.45)
-
-
-def _runs(flags: np.ndarray) -> Iterator[tuple[int, int]]:
-    """[start, end) of every run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(int), [0]])))
-    return zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
 
 
 def _even(n: int) -> int:

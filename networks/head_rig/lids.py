@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..spans import runs
 from .mesh_graph import edges_of, smoothed, springs
 from .registration import Head
 from .sides import EYES, LID_LOWER, LID_UPPER, NOWHERE, named
@@ -181,8 +182,7 @@ def _openings(eye: Eye, triangles, longitudes, latitudes) -> tuple[np.ndarray, n
 
 def _longest(mask: np.ndarray) -> np.ndarray:
     """Where the longest run of True is."""
-    runs = np.split(np.arange(len(mask)), np.flatnonzero(np.diff(mask.astype(int))) + 1)
-    return max((r for r in runs if mask[r[0]]), key=len)
+    return np.arange(*max(runs(mask), key=lambda run: run[1] - run[0]))
 
 
 def _within(eye: Eye, triangles, longitudes: np.ndarray, latitudes: np.ndarray) -> np.ndarray:

@@ -16,13 +16,14 @@ import numpy as np
 
 from ..characters.profile import RigProfile
 from ..settings import RetargetSettings
+from ..spans import runs
 from ..track import FaceTrack
 from ..vocabulary import EXPRESSIONS, NEUTRAL
 from .actor import ActorRelations
 from .likeness import likeness
 from .relations import INDEX, LID_GAPS, LIP_GAPS, SIDES
 from .targets import Geometry, lip_openings, scales
-from .worst_frames import faults, reasons, runs, worst_rows
+from .worst_frames import faults, reasons, worst_rows
 
 LIPS_OPEN, LIPS_SHUT = "lips open", "lips shut"
 LIDS_OPEN, LIDS_SHUT = "lids open", "lids shut"

@@ -7,11 +7,11 @@ import numpy as np
 from ..characters.control_names import channels_of
 from ..characters.profile import Control, RigProfile, from_unit, to_unit
 from ..settings import RetargetSettings
+from ..spans import runs
 from ..track import FaceTrack, RigTrack
 from ..vocabulary import MOUTH
 from .controls import selected_rows
 from .smoothing import JUMP_UNITS, SIGMA_SECONDS, smooth
-from .worst_frames import runs
 
 CHANNEL = "tongueOut"
 COMES, GOES = 0.9, 0.45

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..phrases import phrase_at
+from ..spans import runs
 from ..track import FaceTrack
 from ..vocabulary import EXPRESSIONS
 
@@ -111,12 +112,6 @@ def reasons(track: FaceTrack, rows: list[int]) -> list[str]:
             within = ((starts <= seconds) & (seconds <= ends)).any()
             out.append(_rivals(track, row, row + 1) + ("" if within else " (a quick change)"))
     return out
-
-
-def runs(mask: np.ndarray) -> list[tuple[int, int]]:
-    """(first, one past the last) of every stretch of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], np.asarray(mask, bool), [False]])))
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
 def _lost(track: FaceTrack, first: int, end: int) -> Warning:

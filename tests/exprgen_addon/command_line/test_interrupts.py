@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are sent as POS
 MAIN = "from exprgen.exprgen_addon.command_line.main import main; print('on', flush=True); main()"
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("delay", [0.02, 0.3, 1.0])  # 0: before there is a command
 def test_a_training_in_its_first_second(delay, tmp_path):
     words = ["train", "hcnn", "--data", "drawn:70", "--out", str(tmp_path / "h.safetensors")]
     process = subprocess.Popen(
