@@ -12,6 +12,9 @@ EXPRESSIONS = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surpris
 
 NEUTRAL = EXPRESSIONS.index("neutral")
 
+LARGEST = "largest"
+"""Which of several faces is followed, unless something else is said."""
+
 LEAST_CHANCE = 1e-3
 """No reader's chance of an expression counts as less where logarithms of chances are joined: the
 reader over time learned from opinions cut off there."""

@@ -10,7 +10,7 @@ from ...networks.errors import UsageError
 from ...networks.phrases import Overruling, weights_of
 from ...networks.records import number_of
 from ...networks.settings import EMPHASIS_PARTS, RetargetSettings
-from ...networks.vocabulary import EXPRESSIONS, OUTPUTS, REGIONS
+from ...networks.vocabulary import EXPRESSIONS, LARGEST, OUTPUTS, REGIONS
 from ..keying.key_options import KeyOptions, check_fps
 
 LONGEST = 1e6
@@ -27,10 +27,6 @@ def retarget_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--tracks", metavar="DIR", help="also keep the solved tracks (.npz) there")
 
 
-FACE = "largest"
-"""Which of several faces is followed, unless something else is said."""
-
-
 def reference_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "reference", nargs="+", metavar="REFERENCE", help="a clip, pictures, or a folder of them"
@@ -42,7 +38,7 @@ def reference_options(sub: argparse.ArgumentParser) -> None:
 def face_option(sub: argparse.ArgumentParser, of: str = "") -> None:
     """Which of several people is followed; `of` says of what, where not of all that is given."""
     what = "largest, left, right, or a number from the left, from 0 (default: %(default)s)"
-    sub.add_argument("--face", default=FACE, metavar="WHICH", help=of + what)
+    sub.add_argument("--face", default=LARGEST, metavar="WHICH", help=of + what)
 
 
 def range_option(sub: argparse.ArgumentParser) -> None:

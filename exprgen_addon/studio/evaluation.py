@@ -412,7 +412,7 @@ def _intensity(
 def _clip(plan: Plan, run: Run, counter, stop) -> dict | None:
     """What actor and primary express over the time of a clip, side by side."""
     primary, path = plan.profiles[0], plan.out / "clip.npz"
-    analyse(plan, run, [plan.clips[0]], path)
+    analyse(plan, run, [plan.clips[0]], path, plan.face)
     face_track = clip_track(path, plan.clips[0])
     lead = replace(plan, profiles=plan.profiles[:1])
     track = solve(lead, run, path, plan.out / "tracks_clip", RetargetSettings())[primary.name]

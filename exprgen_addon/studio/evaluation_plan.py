@@ -16,6 +16,7 @@ from ...networks.reading import read_object
 from ...networks.records import json_text, number_of
 from ...networks.settings import RetargetSettings
 from ...networks.track import FaceTrack, RigTrack
+from ...networks.vocabulary import LARGEST
 from .look import Look
 
 Run = Callable[[str, dict], dict]
@@ -40,7 +41,8 @@ class Plan:
     the human faces were prepared from; posed: prepared faces of people who posed. talkers: folder
     of clips with their truth. parts: of the human data. each: pictures an expression.
     agreement: least share of people's votes. clips: footage of performances, in which what is felt
-    is told; over the time of the first what actor and primary express is compared too. windows: of
+    is told; over the time of the first what actor and primary express is compared too. face: whom
+    of several people in them is followed, as of `analyse`. windows: of
     each clip on strips for blind rating, 0 for none; window_starts: clip's file name -> seconds at
     which its windows begin instead. methods: of METHODS, by which they are solved. sheet_each:
     pictures an expression and group on the blind sheets, 0 for no sheets. only: of SECTIONS. folds:
@@ -56,6 +58,7 @@ class Plan:
     source: str | None = None
     ced: str | None = None
     clips: tuple[str, ...] = ()
+    face: str = LARGEST
     windows: int = 3
     window_starts: dict[str, tuple[float, ...]] = field(default_factory=dict)
     methods: tuple[str, ...] = METHODS
@@ -139,10 +142,10 @@ def chosen_windows(words: list[str]) -> dict:
     return out
 
 
-def analyse(plan: Plan, run: Run, reference: list[str], out: Path) -> None:
+def analyse(plan: Plan, run: Run, reference: list[str], out: Path, face: str = LARGEST) -> None:
     """A FaceTrack with the primary's units; always anew, since weights may have changed."""
     request = {"reference": [str(Path(p).resolve()) for p in reference], "out": str(out)}
-    run("analyse", {**request, "face": "largest", "profiles": [str(plan.profiles[0].path)]})
+    run("analyse", {**request, "face": face, "profiles": [str(plan.profiles[0].path)]})
 
 
 def clip_track(path: Path, clip: str) -> FaceTrack:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...networks.errors import InputError
 from ...networks.footage.acted import SUFFIX
+from ...networks.vocabulary import LARGEST
 from .evaluation_plan import Plan, Run, folder_at
 
 
@@ -22,10 +23,12 @@ def measure_feelings(plan: Plan, run: Run, counter, stop: Callable[[], bool]) ->
     folder, progress = folder_at(plan.out / "feelings"), counter("feelings")
     names = [f"{clip.parent.name}_{clip.stem}" for clip in acted]
     tracks = [str(folder / f"{n}.npz") for n in (*names, *(f"clip {c.stem}" for c in others))]
-    for number, (clip, track) in enumerate(zip([*acted, *others], tracks, strict=True), start=1):
+    faces = [LARGEST] * len(acted) + [plan.face] * len(others)
+    todo = zip([*acted, *others], tracks, faces, strict=True)
+    for number, (clip, track, face) in enumerate(todo, start=1):
         if stop():
             return {}
-        run("analyse", {"reference": [str(clip)], "out": track})
+        run("analyse", {"reference": [str(clip)], "out": track, "face": face})
         progress(number, len(tracks))
     of_acted, of_others = tracks[: len(acted)], tracks[len(acted) :]
     figures = {}

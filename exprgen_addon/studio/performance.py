@@ -99,7 +99,7 @@ def _tracks(plan: Plan, run: Run, clip: str) -> tuple[str, FaceTrack, dict]:
         path.is_file() and known.is_file() and read_object(known, "remove it").get("of") == mark
     ):
         known.unlink(missing_ok=True)  # a kill may leave the new track with the old mark
-        analyse(plan, run, [clip], path)
+        analyse(plan, run, [clip], path, plan.face)
         write_text(known, json_text({"of": mark}))
     face_track = clip_track(path, clip)
     ours = solve(plan, run, path, folder / EXPRGEN, RetargetSettings())
@@ -137,7 +137,7 @@ def _mark(plan: Plan, run: Run, clip: str) -> str:
         raise InputError("does not exist", file=clip, fix="check the path") from error
     profiles = [str(plan.profiles[0].path)]
     weights = [w["detail"] for w in run("weights", {"profiles": profiles})["weights"]]
-    return digest([str(Path(clip).resolve()), about.st_size, about.st_mtime_ns, weights])
+    return digest([str(Path(clip).resolve()), about.st_size, about.st_mtime_ns, plan.face, weights])
 
 
 # --- measured ------------------------------------------------------------------------------------

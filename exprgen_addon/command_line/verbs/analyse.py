@@ -11,8 +11,9 @@ from ....networks.models.playable import can_lead, check_cast
 from ....networks.perception.clips import told
 from ....networks.settings import RetargetSettings
 from ....networks.track import FaceTrack
+from ....networks.vocabulary import LARGEST
 from ..console import Console, check_file
-from ..options import FACE, finite, reference_options
+from ..options import finite, reference_options
 from ..places import check_outputs
 from ..verb_steps import (
     analysis_request,
@@ -99,7 +100,7 @@ def _check_headset(args: argparse.Namespace) -> None:
     if args.calibrate and not args.headset:
         fix = "give --calibrate to `exprgen retarget` or `exprgen apply`, or --headset here"
         raise UsageError("--calibrate is of --headset", fix=fix)
-    if args.headset and (args.face != FACE or args.primary):
+    if args.headset and (args.face != LARGEST or args.primary):
         fix = "leave them out: a headset sees one face, and no network looks at it"
         raise UsageError("--face and --primary are not of --headset", fix=fix)
 

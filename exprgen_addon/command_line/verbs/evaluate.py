@@ -8,7 +8,7 @@ from pathlib import Path
 from ....networks.characters.profile import find_character, sample_characters
 from ....networks.errors import EXIT_INTERRUPTED
 from ..console import Console, check_folder
-from ..options import finite, processes, seed
+from ..options import face_option, finite, processes, seed
 from ..places import check_outputs
 from ..verb_steps import (
     check_references,
@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="footage of a performance, in which what is felt is told too; may be given again (the "
         "first is for the section clip too)",
     )
+    face_option(parser, "of several people in clips: ")
     parser.add_argument(
         "--windows",
         action="append",
@@ -111,6 +112,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         source=args.source,
         ced=args.ced,
         clips=tuple(args.clip),
+        face=args.face,
         **planning.chosen_windows(args.windows),
         methods=tuple(args.method or planning.METHODS),
         parts=tuple(args.part or planning.PARTS),

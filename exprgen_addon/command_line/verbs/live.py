@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ....networks.errors import EXIT_INTERRUPTED, EXIT_OK, InputError, UsageError
 from ....networks.models.playable import check_cast
 from ....networks.settings import RetargetSettings
+from ....networks.vocabulary import LARGEST
 from ..console import Console, check_file
 from ..live_recording import Recording, live_recording
 from ..options import character_options, finite, whole
@@ -55,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     character_options(parser)
     parser.add_argument("--loop", action="store_true", help="of --clip: begin anew at its end")
     parser.add_argument(
-        "--face", default="largest", metavar="WHICH", help="as of analyse (default: %(default)s)"
+        "--face", default=LARGEST, metavar="WHICH", help="as of analyse (default: %(default)s)"
     )
     parser.add_argument(
         "--calibrate",

@@ -9,9 +9,10 @@ from pathlib import Path
 from ....networks.errors import UsageError
 from ....networks.face_model.steps import METHODS, check_angle
 from ....networks.files import all_or_none, scratch_folder
+from ....networks.vocabulary import LARGEST
 from ...keying.key_options import KeyOptions, check_fps
 from ..console import Console, check_file, check_folder, quiet
-from ..options import FACE, finite, reference_options
+from ..options import finite, reference_options
 from ..places import check_outputs
 from ..verb_steps import (
     analysis_request,
@@ -85,7 +86,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 def _check_track(args: argparse.Namespace) -> None:
     """Refuse what only an analysis heeds where there is a track."""
-    if args.track and (args.range != (None, None) or args.face != FACE):
+    if args.track and (args.range != (None, None) or args.face != LARGEST):
         raise UsageError(
             "--range and --face are of an analysis, and --track is one",
             fix="leave them out, or --track",

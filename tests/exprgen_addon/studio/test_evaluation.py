@@ -104,6 +104,23 @@ def test_what_is_felt_in_clips_without_truth_is_told(plan, tmp_path):
     assert "neutral 100%; 0.00 changes a second" in evaluating.summary(figures)
 
 
+def test_one_of_several_people_in_clips_is_measured(plan, tmp_path):
+    """Not of pictures that have been prepared, nor of talkers, who are alone."""
+    (tmp_path / "a.mp4").write_bytes(b"a clip")
+    asked = []
+
+    def noting(command, arguments):
+        if command == "analyse":
+            asked.append((Path(arguments["reference"][0]).suffix, arguments["face"]))
+        return answer(command, arguments)
+
+    sections = ("feelings", "clip", "transfer")
+    plan = replace(plan, clips=(str(tmp_path / "a.mp4"),), face="left", only=sections)
+    measure(plan, run=noting)
+    assert asked.count((".mp4", "left")) == 2
+    assert {face for suffix, face in asked if suffix != ".mp4"} == {"largest"}
+
+
 def test_transfer_is_rendered_read_and_reported(plan):
     figures = measure(plan)
     groups = figures["transfer"]["groups"]
