@@ -12,9 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..tracking.lost_frames import classify_losses, fill_lost
+from ..tracking.lost_frames import classify_losses, fill_lost, ramp
 from ..tracking.registration import EYE_DISTANCE
-from .contact import LIPS_NEVER, LIPS_PARTED, SLIT_PARTED, SLIT_TELLS, lips_shut, still_shut
+from .contact import (
+    LIPS_NEVER,
+    LIPS_PARTED,
+    SLIT_HOLDS,
+    SLIT_OPENS,
+    SLIT_PARTED,
+    SLIT_TELLS,
+    lips_shut,
+    still_shut,
+)
 from .head_and_gaze import head_angles
 from .kept_faces import KeptFaces, has_pictures
 
@@ -76,7 +85,8 @@ def lips_seen(kept: KeptFaces, gap: np.ndarray, chance: np.ndarray | None) -> Li
         return LipsSeen(tracked, np.full(len(gap), LIPS_PARTED))
     slit = slit_seen(kept, gap, chance)
     shut = still_shut(kept.track.times, tracked, slit)
-    least = np.where(tracked, SLIT_PARTED, LIPS_PARTED)
+    by_slit = SLIT_PARTED * ramp(slit, SLIT_HOLDS, SLIT_OPENS)
+    least = np.where(tracked, by_slit, LIPS_PARTED)
     return LipsSeen(shut, np.maximum(least, SLIT_TELLS * slit))
 
 
