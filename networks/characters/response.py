@@ -177,6 +177,12 @@ class LinearResponse:
         seen = {name: longer(getattr(self, name)) for name in names}
         return replace(self, **seen)
 
+    def beside(self, other: LinearResponse) -> LinearResponse:
+        """The same with the measures of `other`, the same character's, after its own."""
+        names = ("rest", "curves", "bends", "lesser_bends")
+        both = {n: (getattr(self, n), getattr(other, n)) for n in names}
+        return replace(self, **{n: np.concatenate(v, axis=-1) for n, v in both.items()})
+
     def useful(self, units: np.ndarray) -> np.ndarray:
         """Unit values (N, C) in which what moves nothing alone goes only as far as what wakes it
         lets it: what closes lips over an open jaw is at rest with the jaw."""

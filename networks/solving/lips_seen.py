@@ -70,11 +70,13 @@ FACING = np.radians(30.0)
 
 @dataclass(frozen=True)
 class LipsSeen:
-    """Lips over N frames. shut (N,) bool: they touch. least (N,): how far they are apart at least
-    where they do not, eye distances."""
+    """Lips over N frames. shut (N,) bool: they touch. least, most (N,): how far they are apart
+    where they do not, eye distances; no more than pictures tell where they touch as tracked, for
+    what is left of a gap there is its neighbours'."""
 
     shut: np.ndarray
     least: np.ndarray
+    most: np.ndarray
 
 
 def lips_seen(kept: KeptFaces, gap: np.ndarray, chance: np.ndarray | None) -> LipsSeen:
@@ -82,12 +84,12 @@ def lips_seen(kept: KeptFaces, gap: np.ndarray, chance: np.ndarray | None) -> Li
     a chance of a touch nothing was filmed, and the gap alone tells."""
     tracked = lips_shut(gap, chance)
     if chance is None:
-        return LipsSeen(tracked, np.full(len(gap), LIPS_PARTED))
+        return LipsSeen(tracked, np.full(len(gap), LIPS_PARTED), np.full(len(gap), np.inf))
     slit = slit_seen(kept, gap, chance)
     shut = still_shut(kept.track.times, tracked, slit)
     by_slit = SLIT_PARTED * ramp(slit, SLIT_HOLDS, SLIT_OPENS)
-    least = np.where(tracked, by_slit, LIPS_PARTED)
-    return LipsSeen(shut, np.maximum(least, SLIT_TELLS * slit))
+    least = np.maximum(np.where(tracked, by_slit, LIPS_PARTED), SLIT_TELLS * slit)
+    return LipsSeen(shut, least, np.where(tracked, least, np.inf))
 
 
 def slit_seen(kept: KeptFaces, gap: np.ndarray, chance: np.ndarray) -> np.ndarray:
