@@ -65,8 +65,11 @@ WEIGHTS = {
 }
 """How much each relation binds, by name without side or place."""
 SEAM = 6.0
-"""The same for how much further aside the lower lip goes than the upper one, where they touch: a
-jaw that carries it off would part them at a corner, though their landmarks are at one height."""
+"""The same for how much further aside the lower lip goes than the upper one, where they touch in
+a mouth that is to go aside: a jaw that carries it off would part them at a corner, though their
+landmarks are at one height."""
+FAR_ASIDE = (0.04, 0.1)
+"""Eye distances that the mouth is aside from which on it binds, and from which on wholly."""
 CHIN_APART = 15.0
 """The same for how low the chin hangs beside the lips' opening, less by the share of its own motion
 by which a character's jaw parts the lips further: a cartoon's chin can't be told from its mouth."""
@@ -231,9 +234,9 @@ def bound_targets(
     apart = CHIN_APART / WEIGHTS["jaw_height"] * alone * weights[:, JAW]
     apart = apart * (1.0 + (BEHIND - 1.0) * alone * touching) * (1.0 - (1.0 - MEETING) * held)
     straight = np.broadcast_to(geometry.seam.rest, (len(values), 1))
-    return Targets(
-        np.c_[values, straight, values @ _chin_apart()], np.c_[weights, SEAM * touching, apart]
-    )
+    aside = np.abs((values - geometry.response.rest)[:, INDEX["mouth_side"]])
+    seam = SEAM * touching * ramp(aside, *FAR_ASIDE)
+    return Targets(np.c_[values, straight, values @ _chin_apart()], np.c_[weights, seam, apart])
 
 
 def _chin_alone(bound: LinearResponse) -> float:
