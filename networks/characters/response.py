@@ -40,6 +40,13 @@ WAY = 2
 anew. 2: pairs of which one moves nothing alone too."""
 EVEN = 0.1
 """Difference of two amounts within which it is both of them that hold the lesser one back."""
+QUIET, WAKES = 0.004, 0.03
+"""Eye distances up to which a half moves nothing alone, and by which it does beside one that wakes
+it."""
+AWAKE = 0.03
+"""Amount of the one that wakes it from which on such a half may go all the way, where what both do
+grows with the product of their amounts; next to nothing is lost below. Where it grows with the
+lesser one it goes as far as the other does, since more changes nothing."""
 GRAIN = 1e-4
 """Eye distances between two numbers that the file can tell apart."""
 
@@ -110,7 +117,8 @@ class LinearResponse:
     rest (K,); halves (H, 2): control, sign; amounts (A,); curves (H, A, K) displacement of each
     half at each amount; pairs (Q, 2) of halves; bends (Q, K) beyond the sum, with both at full;
     count: C, the number of controls; lesser (R, 2) of halves, lesser_bends (R, K): what grows with
-    the lesser amount of both.
+    the lesser amount of both. woken (W, 2) of halves: one that moves nothing alone, and one beside
+    which it does; awake (W,): the amount of the second from which on the first may go all the way.
     """
 
     rest: np.ndarray
@@ -122,6 +130,8 @@ class LinearResponse:
     count: int
     lesser: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
     lesser_bends: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    woken: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
+    awake: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def predict(self, units: np.ndarray) -> np.ndarray:
         """(N, K) measures at unit values (N, C)."""
@@ -166,6 +176,23 @@ class LinearResponse:
         names = ("rest", "curves", "bends", *(("lesser_bends",) if len(self.lesser) else ()))
         seen = {name: longer(getattr(self, name)) for name in names}
         return replace(self, **seen)
+
+    def beside(self, other: LinearResponse) -> LinearResponse:
+        """The same with the measures of `other`, the same character's, after its own."""
+        names = ("rest", "curves", "bends", "lesser_bends")
+        both = {n: (getattr(self, n), getattr(other, n)) for n in names}
+        return replace(self, **{n: np.concatenate(v, axis=-1) for n, v in both.items()})
+
+    def useful(self, units: np.ndarray) -> np.ndarray:
+        """Unit values (N, C) in which what moves nothing alone goes only as far as what wakes it
+        lets it: what closes lips over an open jaw is at rest with the jaw."""
+        amount, out = self._amounts(units), np.array(units, float)
+        for half in np.unique(self.woken[:, 0]):
+            own = self.woken[:, 0] == half
+            room = (amount[:, self.woken[own, 1]] / self.awake[own]).max(1).clip(max=1.0)
+            control, sign = self.halves[half]
+            out[:, control] = np.where(amount[:, half] > room, sign * room, out[:, control])
+        return out
 
     def reach(self) -> np.ndarray:
         """(C, 2, K) displacement of each control alone, at its minimum and at its maximum."""
@@ -264,7 +291,22 @@ class ResponseModel:
             lesser=self.lesser,
             lesser_bends=self.lesser_bends.reshape(len(self.lesser), self.rest.size) @ weights.T,
             count=len(self.controls),
+            **self._wakings(),
         )
+
+    def _wakings(self) -> dict[str, np.ndarray]:
+        """`woken` and `awake` of a LinearResponse: told by all points, for what one measure doesn't
+        see may be seen all the same."""
+        quiet = np.abs(self.curves).max((1, 2, 3), initial=0.0) <= QUIET
+        woken, awake = [], []
+        kinds = (self.lesser, self.lesser_bends, 1.0), (self.pairs, self.bends, AWAKE)
+        for pairs, bends, enough in kinds:
+            strong = np.abs(bends).max((1, 2), initial=0.0) >= WAKES
+            both = [*pairs[strong], *pairs[strong, ::-1]]
+            one_sided = [p for p in both if quiet[p[0]] and not quiet[p[1]]]
+            woken += one_sided
+            awake += [enough] * len(one_sided)
+        return {"woken": np.array(woken, int).reshape(-1, 2), "awake": np.array(awake)}
 
     def fits(self, profile: RigProfile) -> bool:
         """It was measured on this profile's landmarks and controls."""

@@ -64,7 +64,7 @@ LEARN_SHARE = 0.3
 """Of what they say anew in what is believed: a reach must not change at a blow."""
 UNLIKELY = 0.05
 """Probability below which an expression is not looked at: sharpened it would be next to nothing."""
-AIMS = 2
+AIMS = 3
 """How often a frame's response is made linear anew; it starts from the frame before."""
 
 

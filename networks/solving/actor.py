@@ -143,7 +143,7 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
         reach=reach,
         quick=quick_reach(moved - slow(track.times, moved)),
         facing=facing,
-        lip_gaps=parted(gaps, mouth.shut, mouth.least),
+        lip_gaps=parted(gaps, mouth.shut, mouth.least, mouth.most),
         lips_meet=mouth.shut,
         pursed=_pursed(track, settings),
         lids=_lids(track, moved, neutral, found.trust),

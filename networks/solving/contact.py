@@ -30,8 +30,9 @@ closure for less than this is one too, if so much of a slit is seen in it."""
 LIPS_PARTED = 0.045
 """Eye distances that parted lips are apart at least: less is not seen on a drawn face."""
 SLIT_PARTED, SLIT_TELLS = 0.035, 1.6
-"""The same of lips that only a slit tells to be parted, and how far they are apart for each eye
-distance of darkness between them, by drawn talkers whose lips are known."""
+"""The same of lips that only a slit tells to be parted, from SLIT_OPENS on, and less of a lesser
+one; and how far they are apart for each eye distance of darkness between them, by drawn talkers
+whose lips are known."""
 LIPS_BIAS = (-0.02, 0.04)
 """How far a tracked gap of closed lips may be from zero."""
 PURSED = (0.35, 0.75)
@@ -127,12 +128,16 @@ def opening(values: np.ndarray, shut: np.ndarray, meet: float) -> np.ndarray:
 
 
 def parted(
-    gaps: np.ndarray, shut: np.ndarray | bool, least: np.ndarray | float = LIPS_PARTED
+    gaps: np.ndarray,
+    shut: np.ndarray | bool,
+    least: np.ndarray | float = LIPS_PARTED,
+    most: np.ndarray | float = np.inf,
 ) -> np.ndarray:
     """Lip gaps (..., 3), counted from contact: none where lips are `shut` (...), and where they are
-    not at least so much that it is seen, or as much as is seen, `least` (...)."""
-    least = np.asarray(least)[..., None]
-    return np.where(np.asarray(shut)[..., None], 0.0, np.maximum(gaps, least))
+    not at least so much that it is seen, or as much as is seen, `least` (...), and at most `most`
+    (...)."""
+    least, most = (np.asarray(limit)[..., None] for limit in (least, most))
+    return np.where(np.asarray(shut)[..., None], 0.0, np.clip(gaps, least, most))
 
 
 def together(shares: np.ndarray, winks: np.ndarray | float = 0.0) -> np.ndarray:

@@ -50,7 +50,11 @@ class Fit:
         return replace(self, **{name: getattr(self, name)[-1:] for name in of_frames})
 
     def solve(self, aims: int = AIMS, start: np.ndarray | None = None) -> np.ndarray:
-        """The unit values (N, C). start (N, C): something near them; the prior by default."""
+        """The unit values (N, C). start (N, C): something near them; the prior by default.
+
+        What moves nothing alone ends no further than what wakes it lets it. On the way it is free:
+        it must be there before the other one can be.
+        """
         free = np.isfinite(self.hold)
         begin = self.prior if start is None else start
         units = np.where(free, np.clip(begin, self.low, self.high), self.prior)
@@ -61,7 +65,7 @@ class Fit:
             step = np.zeros_like(units)
             step[:, free] = self._step(units, np.flatnonzero(free))
             cost = _best_step(self, units, step, cost)
-        return units
+        return np.where(free, self.response.useful(units), units)
 
     def cost(self, units: np.ndarray) -> np.ndarray:
         """(N,) what is minimised."""

@@ -12,9 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..tracking.lost_frames import classify_losses, fill_lost
+from ..tracking.lost_frames import classify_losses, fill_lost, ramp
 from ..tracking.registration import EYE_DISTANCE
-from .contact import LIPS_NEVER, LIPS_PARTED, SLIT_PARTED, SLIT_TELLS, lips_shut, still_shut
+from .contact import (
+    LIPS_NEVER,
+    LIPS_PARTED,
+    SLIT_HOLDS,
+    SLIT_OPENS,
+    SLIT_PARTED,
+    SLIT_TELLS,
+    lips_shut,
+    still_shut,
+)
 from .head_and_gaze import head_angles
 from .kept_faces import KeptFaces, has_pictures
 
@@ -61,11 +70,13 @@ FACING = np.radians(30.0)
 
 @dataclass(frozen=True)
 class LipsSeen:
-    """Lips over N frames. shut (N,) bool: they touch. least (N,): how far they are apart at least
-    where they do not, eye distances."""
+    """Lips over N frames. shut (N,) bool: they touch. least, most (N,): how far they are apart
+    where they do not, eye distances; no more than pictures tell where they touch as tracked, for
+    what is left of a gap there is its neighbours'."""
 
     shut: np.ndarray
     least: np.ndarray
+    most: np.ndarray
 
 
 def lips_seen(kept: KeptFaces, gap: np.ndarray, chance: np.ndarray | None) -> LipsSeen:
@@ -73,11 +84,12 @@ def lips_seen(kept: KeptFaces, gap: np.ndarray, chance: np.ndarray | None) -> Li
     a chance of a touch nothing was filmed, and the gap alone tells."""
     tracked = lips_shut(gap, chance)
     if chance is None:
-        return LipsSeen(tracked, np.full(len(gap), LIPS_PARTED))
+        return LipsSeen(tracked, np.full(len(gap), LIPS_PARTED), np.full(len(gap), np.inf))
     slit = slit_seen(kept, gap, chance)
     shut = still_shut(kept.track.times, tracked, slit)
-    least = np.where(tracked, SLIT_PARTED, LIPS_PARTED)
-    return LipsSeen(shut, np.maximum(least, SLIT_TELLS * slit))
+    by_slit = SLIT_PARTED * ramp(slit, SLIT_HOLDS, SLIT_OPENS)
+    least = np.maximum(np.where(tracked, by_slit, LIPS_PARTED), SLIT_TELLS * slit)
+    return LipsSeen(shut, least, np.where(tracked, least, np.inf))
 
 
 def slit_seen(kept: KeptFaces, gap: np.ndarray, chance: np.ndarray) -> np.ndarray:

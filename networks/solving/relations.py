@@ -133,6 +133,15 @@ def relation_weights() -> np.ndarray:
     return out.reshape(len(NAMES), -1)
 
 
+def seam_weights() -> np.ndarray:
+    """(1, P * 3) likewise: how much further aside the lower lip lies than the upper one."""
+    out = np.zeros((len(POINTS), 3))
+    for top, bottom in _LIP_INNER.values():
+        out[POINTS.index(f"lip_top_inner_{top}"), 0] -= 1.0 / len(_LIP_INNER)
+        out[POINTS.index(f"lip_bottom_inner_{bottom}"), 0] += 1.0 / len(_LIP_INNER)
+    return out.reshape(1, -1)
+
+
 def measure(points: np.ndarray) -> np.ndarray:
     """(N, K) the relations of points (N, P, 3) in a face's own frame."""
     points = np.asarray(points, float)

@@ -30,6 +30,7 @@ from .relations import (
     by_size,
     neutral_sizes,
     relation_weights,
+    seam_weights,
 )
 from .smoothing import FEELING_HERTZ, slow, without_dips
 
@@ -63,6 +64,12 @@ WEIGHTS = {
     "nose_width": 0.3,
 }
 """How much each relation binds, by name without side or place."""
+SEAM = 6.0
+"""The same for how much further aside the lower lip goes than the upper one, where they touch in
+a mouth that is to go aside: a jaw that carries it off would part them at a corner, though their
+landmarks are at one height."""
+FAR_ASIDE = (0.04, 0.1)
+"""Eye distances that the mouth is aside from which on it binds, and from which on wholly."""
 CHIN_APART = 15.0
 """The same for how low the chin hangs beside the lips' opening, less by the share of its own motion
 by which a character's jaw parts the lips further: a cartoon's chin can't be told from its mouth."""
@@ -104,7 +111,7 @@ Landmarks on the seam move less than the rims: for them a share of SLIT is enoug
 OVERLOOKED, SURELY = (0.05, 0.1), 3.0
 """An opening, eye distances, up to which parted lips are easily overlooked, and from which on they
 are not; and factor on the weight of the first, which other relations would narrow by a third."""
-HIDDEN = 0.035
+HIDDEN = 0.02
 """Eye distances of it that pursed lips hide from the front: their rims come before the seam, and
 they look shut where others are seen apart."""
 ON_RIMS = 0.05
@@ -160,7 +167,7 @@ large, and all of it reads as surprise."""
 @dataclass(frozen=True)
 class Targets:
     """What a character's relations should be. values, weights: (N, K); with what `bound_targets`
-    adds, (N, K + 1)."""
+    adds, (N, K + 2)."""
 
     values: np.ndarray
     weights: np.ndarray
@@ -171,7 +178,8 @@ class Geometry:
     """What of a character's response decides its targets.
 
     response: its controls seen through the relations. low, high (K,): how far it can move each
-    relation, up and down from rest. lips, lids: the gaps (3,), (2,) at which they touch.
+    relation, up and down from rest. lips, lids: the gaps (3,), (2,) at which they touch. seam: its
+    controls seen through how far the lower lip goes aside of the upper one.
     """
 
     response: LinearResponse
@@ -179,13 +187,14 @@ class Geometry:
     high: np.ndarray
     lips: np.ndarray
     lids: np.ndarray
+    seam: LinearResponse
 
     @cached_property
     def bound(self) -> LinearResponse:
-        """The response with one measure more: the chin's height over where the lips' opening would
-        put it. Lips and chin each follow the actor with errors of their own, and what one sees of a
-        jaw behind them is the difference."""
-        return self.response.with_sums(_chin_apart()[None])
+        """The response with two measures more: `seam`, and the chin's height over where the lips'
+        opening would put it. Lips and chin each follow the actor with errors of their own, and what
+        one sees of a jaw behind them is the difference."""
+        return self.response.beside(self.seam).with_sums(np.append(_chin_apart(), 0.0)[None])
 
     @staticmethod
     def of(model: ResponseModel, profile: RigProfile) -> Geometry:
@@ -197,7 +206,7 @@ class Geometry:
         low, high = _halfway(moved, response)
         closing = arkit_to_unit(controls, np.isin(ARKIT_CHANNELS, CLOSES).astype(float))
         lips, lids = _touching_lips(response, closing), _touching_lids(response, poses)
-        return Geometry(response, low, high, lips, lids)
+        return Geometry(response, low, high, lips, lids, model.through(seam_weights()))
 
 
 def _chin_apart() -> np.ndarray:
@@ -214,7 +223,7 @@ def bound_targets(
     touching: np.ndarray,
     held: np.ndarray,
 ) -> Targets:
-    """Targets (N, K) and their weights with those of `Geometry.bound`'s measure beside them.
+    """Targets (N, K) and their weights with those of `Geometry.bound`'s measures beside them.
 
     Args:
         touching: (N,) 0..1, how far the lips touch, less where they are pursed.
@@ -224,7 +233,10 @@ def bound_targets(
     alone = _chin_alone(geometry.bound)
     apart = CHIN_APART / WEIGHTS["jaw_height"] * alone * weights[:, JAW]
     apart = apart * (1.0 + (BEHIND - 1.0) * alone * touching) * (1.0 - (1.0 - MEETING) * held)
-    return Targets(np.c_[values, values @ _chin_apart()], np.c_[weights, apart])
+    straight = np.broadcast_to(geometry.seam.rest, (len(values), 1))
+    aside = np.abs((values - geometry.response.rest)[:, INDEX["mouth_side"]])
+    seam = SEAM * touching * ramp(aside, *FAR_ASIDE)
+    return Targets(np.c_[values, straight, values @ _chin_apart()], np.c_[weights, seam, apart])
 
 
 def _chin_alone(bound: LinearResponse) -> float:

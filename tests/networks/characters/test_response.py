@@ -67,6 +67,68 @@ def test_a_bend_may_grow_with_the_lesser_amount():
     assert np.allclose(longer[:, 2], with_lesser().predict(units).sum(1))
 
 
+def test_measures_of_two_kinds_lie_beside_each_other():
+    units = np.random.default_rng(2).uniform(-1, 1, (5, 3))
+    other = with_lesser()
+    both = other.beside(replace(other, rest=other.rest + 1.0)).predict(units)
+    assert np.allclose(both[:, :2], other.predict(units))
+    assert np.allclose(both[:, 2:], other.predict(units) + 1.0)
+
+
+def with_a_quiet_half(sign: int = 1, *, lesser: bool) -> ResponseModel:
+    """Points of three controls: one that opens, one (upwards or downwards) that moves nothing alone
+    and takes back what the first does, one that moves another point, and the second with it a
+    little."""
+    bends = np.zeros((2, 2, 3))
+    bends[0, 0, 1], bends[1, 1, 0] = 0.4, 0.01
+    curves = np.zeros((3, 1, 2, 3))
+    curves[0, 0, 0, 1], curves[2, 0, 1, 0] = -0.4, 0.5
+    pairs = np.array([(0, 1), (1, 2)])
+    strong = {"lesser": pairs[:1], "lesser_bends": bends[:1], "pairs": pairs[1:]}
+    return ResponseModel(
+        character="any",
+        controls=("opens", "closes", "other"),
+        points=("lip", "cheek"),
+        digest="",
+        rig="",
+        rest=np.zeros((2, 3)),
+        halves=np.array([(0, 1), (1, sign), (2, 1)]),
+        amounts=np.array([1.0]),
+        curves=curves,
+        **(strong if lesser else {"pairs": pairs}),
+        bends=bends[1:] if lesser else bends,
+    )
+
+
+@pytest.mark.parametrize("lesser", [True, False])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_moves_nothing_alone_goes_as_far_as_what_wakes_it(lesser, sign):
+    """All the way where that does not matter to what is seen, and continuously."""
+    model = with_a_quiet_half(sign, lesser=lesser)
+    seen = model.through(np.eye(6))
+    opens = np.linspace(0.0, 1.0, 201)
+    units = np.c_[opens, np.full(201, sign * 0.7), np.ones(201)]
+    useful = seen.useful(units)
+    assert useful[0].tolist() == [0.0, 0.0, 1.0]
+    assert useful[-1].tolist() == units[-1].tolist()
+    assert np.abs(useful - units)[:, [0, 2]].max() == 0.0
+    assert np.abs(np.diff(useful[:, 1])).max() < 0.2
+    assert np.abs(seen.predict(useful) - seen.predict(units)).max() < 0.011
+    other = units * (1, -1, 1)  # the side that it has no half on
+    assert seen.useful(other).tolist() == other.tolist()
+
+
+def test_what_wakes_little_or_moves_something_alone_is_left_as_it_is():
+    model = with_a_quiet_half(lesser=True)
+    units = np.array([[0.0, 0.7, 1.0]])
+    curves = model.curves.copy()
+    curves[1, 0, 1, 2] = 0.01
+    loud = replace(model, curves=curves)
+    little = replace(model, lesser_bends=0.05 * model.lesser_bends)
+    for one in (loud, little):
+        assert one.through(np.eye(6)).useful(units).tolist() == units.tolist()
+
+
 @pytest.mark.parametrize("model", [bent(), with_lesser()])
 def test_slopes_are_the_prediction_s_own(model):
     rng = np.random.default_rng(0)

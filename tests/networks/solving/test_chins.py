@@ -52,7 +52,8 @@ def test_what_binds_beside_the_relations_is_the_chin_over_the_opening(mira):
     units = np.zeros((2, len(model.controls)))
     units[1, model.controls.index("jaw_open")] = 0.6
     shown = geometry.bound.predict(units)
-    assert shown[:, :-1] == pytest.approx(geometry.response.predict(units))
+    assert shown[:, :-2] == pytest.approx(geometry.response.predict(units))
+    assert shown[:, -2:-1] == pytest.approx(geometry.seam.predict(units))
     assert shown[:, -1] == pytest.approx(shown[:, JAW] + shown[:, LIP_GAPS].mean(1))
 
 
@@ -233,3 +234,23 @@ def test_a_jaw_that_hangs_behind_a_sound_is_seen_with_pursed_lips_too(monkeypatc
     monkeypatch.setattr("exprgen.networks.solving.perform.PURSED_BEHIND", 0.0)
     less = chin_and_lips(anselm, round_)[0]
     assert low[met].mean() > less[met].mean() + 0.001
+
+
+@pytest.mark.parametrize("name", ["mira", "tobi", "anselm", "rosa"])
+def test_a_jaw_that_goes_aside_does_not_part_lips_that_touch(name):
+    """It would carry the lower lip off, and a corner of a mouth that is aside shows a dark slit."""
+    profile = find_character(name)
+    model = load_response(profile)
+    cast = profile, model, Geometry.of(model, profile)
+    actor = still_actor(cast)
+    moved = actor.moved.copy()
+    for relation, amount in (("mouth_side", 0.2), ("jaw_side", 0.12)):
+        moved[:, INDEX[relation]] += amount
+    met, gaps = np.ones(FRAMES, bool), np.zeros((FRAMES, 3))
+    aside = replace(actor, moved=moved, lips_meet=met, lip_gaps=gaps)
+    _, apart, solved = chin_and_lips(cast, aside)
+    sheared = (cast[2].seam.predict(solved) - cast[2].seam.rest)[20:80]
+    assert np.abs(sheared).max() < 0.04
+    shown = cast[2].response.predict(solved) - cast[2].response.rest
+    assert shown[20:80, INDEX["mouth_side"]].min() > 0.08
+    assert np.abs(apart[20:80]).max() < 0.02

@@ -9,6 +9,7 @@ import pytest
 from exprgen.networks.characters.profile import find_character
 from exprgen.networks.characters.response import load_response
 from exprgen.networks.solving.contact import (
+    SLIT_HOLDS,
     SLIT_OPENS,
     SLIT_PARTED,
     SLIT_SECONDS,
@@ -103,6 +104,23 @@ def test_a_round_hole_is_seen_whatever_the_tones(closed, look, height):
     told = lips_seen(KeptFaces(track), np.full(FRAMES, 0.004), np.full(FRAMES, 0.98))
     assert (told.shut == ~here).all()
     assert told.least[here] == pytest.approx(np.maximum(SLIT_TELLS * slit[here], SLIT_PARTED))
+    assert told.most[here] == pytest.approx(told.least[here])
+
+
+def test_a_slit_that_is_hardly_seen_hardly_opens_the_lips(closed, monkeypatch):
+    """Where lips touch as tracked a gap beside it is its neighbours'."""
+    track, gap, chance = closed[0], np.full(FRAMES, 0.004), np.full(FRAMES, 0.98)
+    slit = np.zeros(FRAMES)
+    slit[OPEN] = np.linspace(SLIT_HOLDS, SLIT_OPENS, len(slit[OPEN]))
+    gap[:10], chance[:10] = 0.2, 0.0  # open as tracked
+    monkeypatch.setattr("exprgen.networks.solving.lips_seen.slit_seen", lambda *_: slit)
+    told = lips_seen(KeptFaces(track), gap, chance)
+    assert not told.shut[OPEN][1:].any()
+    opened = parted(np.full((FRAMES, 3), 0.03), told.shut, told.least, told.most)[:, 0]
+    assert opened[OPEN][1] < 0.02
+    assert opened[OPEN][-1] == pytest.approx(SLIT_PARTED)
+    assert (np.diff(opened[OPEN][1:]) > 0).all()
+    assert np.isinf(told.most[:10]).all()
 
 
 def test_a_higher_hole_is_more_of_a_slit_and_parts_the_lips_further(closed):
