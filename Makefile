@@ -3,7 +3,7 @@
 # make test   lint, format and every test; 5 to 10 minutes
 # make release     Blender's installable zips -> dist/, one a platform, 120 to 160 MB, nothing else needed
 # make extension   the same without packages, 32 MB; uses a Python that has them
-# make pictures    the pictures of faces in docs/, as today's characters show them; about 10 minutes
+# make pictures    the pictures of faces in docs/, as today's characters show them; 6 minutes on two cores
 # They set up what they need: a virtual environment at .venv with the `exprgen` command and pinned
 # packages, and the face landmark model, checked by its SHA-256. Both can be interrupted and rerun.
 
