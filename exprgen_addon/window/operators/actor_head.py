@@ -106,6 +106,8 @@ class EXPRGEN_OT_take_actor_head(bpy.types.Operator):
         if scene.camera is None:  # so that the numpad's 0 shows head and footage at once
             cameras = (o for head in heads for o in head.all_objects if o.type == "CAMERA")
             scene.camera = next(cameras, None)
+        # It came as it looked in the frame that its own file was saved at.
+        scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
         return {"FINISHED"}
 
 

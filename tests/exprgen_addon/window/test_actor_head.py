@@ -34,7 +34,8 @@ def scene(tmp_path_factory):
         exprgen.unregister()
 
 
-def test_the_head_comes_into_the_scene(scene):
+def test_the_head_comes_into_the_scene_as_the_actor_looks_in_the_present_frame(scene):
+    scene.frame_set(scene.frame_current + 5)
     assert bpy.ops.exprgen.actor_head(texture=True) == {"FINISHED"}
     (collection,) = [c for c in scene.collection.children if TAG in c]
     head = next(o for o in collection.all_objects if o.type == "MESH" and o.data.shape_keys)
@@ -43,7 +44,6 @@ def test_the_head_comes_into_the_scene(scene):
     assert scene.camera == camera, "there was none: the footage is one key away"
     image = camera.data.background_images[0].image
     assert bpy.path.abspath(image.filepath).endswith("reference_00001.jpg")
-    scene.frame_set(scene.frame_current + 5)
     assert head.data.shape_keys.key_blocks["mouthSmileLeft"].value > 0.2
 
 
