@@ -6,9 +6,11 @@ the actor and nothing of any character; a RigTrack holds one character's control
 
 from __future__ import annotations
 
+import itertools
 import math
 import shutil
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from .arrays import ANY, LARGE, ROWS, Column, check_columns, read_archive
 from .errors import InputError
 from .files import partial_name, written_whole
 from .names import as_name, is_name
-from .phrases import Phrase
+from .phrases import SAME_MOMENT, Phrase
 from .reading import parse_json
 from .records import FieldError, as_record, as_type, json_text
 from .vocabulary import (
@@ -117,6 +119,15 @@ class FaceMeta:
     pooled_by: str | None = ""
     coefficients: bool | None = False
     sound: float | None = None
+    cuts: tuple[float, ...] | None = ()
+
+
+def shots_of(times: np.ndarray, cuts: Sequence[float]) -> list[slice]:
+    """The frames at times (N,) between cuts, which lie at the seconds of the first frames after
+    them; all frames where there is none."""
+    firsts = np.searchsorted(times, np.asarray(cuts, float) - SAME_MOMENT)
+    edges = np.unique([0, *firsts, len(times)]).tolist()
+    return [slice(first, end) for first, end in itertools.pairwise(edges)]
 
 
 def turns_of(meta: dict, row: int) -> int:
@@ -154,7 +165,8 @@ class FaceTrack:
     were not),
     coefficients (bool: a take of coefficients alone, without pictures or landmarks), sound (seconds
     at which the clip's sound begins, see `footage.sound`; absent where it has none, or from before
-    that was kept).
+    that was kept), cuts (seconds of the first frames after cuts, see `tracking.cuts`; absent where
+    there is none, or from before they were found).
     `rig_units` caches 3D-CNN outputs: key "<character>:<weights digest>" -> (N, M) unit values.
     """
 
@@ -192,6 +204,16 @@ class FaceTrack:
     def found(self) -> np.ndarray:
         """(N,) bool: the face was seen in this frame."""
         return self.state == TRACKED
+
+    @property
+    def cuts(self) -> tuple[float, ...]:
+        """Seconds of the first frames after cuts."""
+        return tuple(self.meta.get("cuts") or ())
+
+    @property
+    def shots(self) -> list[slice]:
+        """The frames between cuts."""
+        return shots_of(self.times, self.cuts)
 
     def face_jpeg(self, frame: int) -> bytes:
         """The registered face of one frame as JPEG bytes; empty where none was found."""

@@ -41,7 +41,7 @@ class FeltOverTime:
         """The track with phrases, speech and affect."""
         if track.meta.get("stills"):
             return self._with_affect(track, track.expression)
-        neutral, seen = find_neutral(track, "auto"), (track.arkit, track.found)
+        neutral, seen = find_neutral(track, "auto"), (track.arkit, track.found, track.shots)
         speaking = self._reader.speech(track.times, *seen) if self._reader else None
         opinions = opinions_of(track, neutral.weights, neutral.trust, speaking, self.against)
         said = opinions["whole"]
@@ -54,5 +54,6 @@ class FeltOverTime:
             return track
         affect = self._affect(said, track.arkit)
         if not track.meta.get("stills"):
-            affect = slow(track.times, affect).astype(np.float32)
+            parts = [slow(track.times[shot], affect[shot]) for shot in track.shots]
+            affect = np.concatenate(parts).astype(np.float32)
         return replace(track, affect=affect)

@@ -178,7 +178,7 @@ def _look_again(face_track: FaceTrack, primary: RigProfile, emit: Emit) -> np.nd
         units[frames] = runner.units(*given)[primary.name]
         progress.show(first + len(frames))
     progress.show(len(seen), last=True)
-    units = fill_unread(times, found, looked, units)
+    units = fill_unread(times, found, looked, units, face_track.shots)
     filled = fill_lost(times, face_track.state, units, stills=stills)
     return filled.astype(np.float32)
 
