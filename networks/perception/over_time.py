@@ -7,7 +7,7 @@ frame in its place.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -43,36 +43,18 @@ class OverTime:
         opinions: Mapping[str, np.ndarray],
         arkit: np.ndarray,
         found: np.ndarray,
-        shots: Sequence[slice] = (slice(None),),
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(N, 7) chances and (N,) speech, 0..1, of frames; see `time_inputs`. shots: the frames
-        between cuts, end to end, each of which is looked at by itself."""
-        parts = [
-            self._in_one_shot(
-                times[shot], {n: o[shot] for n, o in opinions.items()}, arkit[shot], found[shot]
-            )
-            for shot in shots
-        ]
-        said, speaking = zip(*parts, strict=True)
-        return np.concatenate(said), np.concatenate(speaking)
-
-    def _in_one_shot(self, times, opinions, arkit, found) -> tuple[np.ndarray, np.ndarray]:
+        """(N, 7) chances and (N,) speech, 0..1, of frames; see `time_inputs`."""
         said, speaking = self._reader(time_inputs(times, opinions, arkit, found))
         at = moments(times)
         columns = [np.interp(times, at, column) for column in said.T]
         speaking = np.interp(times, at, speaking).astype(np.float32)
         return np.stack(columns, axis=1).astype(np.float32), speaking
 
-    def speech(
-        self,
-        times: np.ndarray,
-        arkit: np.ndarray,
-        found: np.ndarray,
-        shots: Sequence[slice] = (slice(None),),
-    ) -> np.ndarray:
+    def speech(self, times: np.ndarray, arkit: np.ndarray, found: np.ndarray) -> np.ndarray:
         """(N,) how far the mouth speaks, 0..1, which the readers have no say in."""
         nobody = np.full((len(times), len(EXPRESSIONS)), 1.0 / len(EXPRESSIONS))
-        return self(times, {"whole": nobody}, arkit, found, shots)[1]
+        return self(times, {"whole": nobody}, arkit, found)[1]
 
 
 def phrased(track: FaceTrack, said: np.ndarray, speaking: np.ndarray | None = None) -> FaceTrack:

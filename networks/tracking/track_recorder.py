@@ -275,14 +275,18 @@ class TrackRecorder:
         if not self.stills:
             state = classify_losses(times, found)
         self._fill_landmarks(times, state)
-        lids = columns.pop("lids")
-        columns["blink"] = blink_amounts(lids, columns["arkit"], found, stills=self.stills)
+        lids, shots = columns.pop("lids"), shots_of(times, cuts)
+        parts = [(lids[s], columns["arkit"][s], found[s]) for s in shots]
+        blinks = [blink_amounts(*part, stills=self.stills) for part in parts]
+        columns["blink"] = np.concatenate(blinks)
         if not self.stills:
-            columns["gaze"] = bridge_closed_eyes(times, found, columns["gaze"], columns["blink"])
+            seen = times, found, columns["gaze"], columns["blink"]
+            bridged = [bridge_closed_eyes(*(column[s] for column in seen)) for s in shots]
+            columns["gaze"] = np.concatenate(bridged)
             columns["head_pose"] = _fill_poses(times, state, columns["head_pose"])
         rests = {"geometry": np.median(columns["geometry"][found], axis=0)}
         rests |= dict.fromkeys(_CHANCES, _NEUTRAL)
-        read, shots = dict.fromkeys(_READ, columns.pop("read")), shots_of(times, cuts)
+        read = dict.fromkeys(_READ, columns.pop("read"))
         read |= dict.fromkeys(self._units, columns.pop("posed"))
         for name, where in read.items():
             columns[name] = fill_unread(times, found, where, columns[name], shots)
