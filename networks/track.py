@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -129,12 +129,28 @@ def cuts_of(meta: dict) -> tuple[float, ...]:
     return tuple(meta.get("cuts") or ())
 
 
-def shots_of(times: np.ndarray, cuts: Sequence[float]) -> list[slice]:
-    """The frames at times (N,) between cuts, which lie at the seconds of the first frames after
-    them; all frames where there is none."""
-    firsts = np.searchsorted(times, np.asarray(cuts, float) - SAME_MOMENT)
+def shots_of(times: np.ndarray, cuts: Sequence[float], same: float = SAME_MOMENT) -> list[slice]:
+    """The frames at times (N,) between cuts, which lie at the first frames after them; all frames
+    where there is none. Both are in one unit, in which two moments may differ by `same` and be
+    one."""
+    firsts = np.searchsorted(times, np.asarray(cuts, float) - same)
     edges = np.unique([0, *firsts, len(times)]).tolist()
     return [slice(first, end) for first, end in itertools.pairwise(edges)]
+
+
+def each_shot(
+    times: np.ndarray, moments: np.ndarray, cuts: Sequence[float], same: float = SAME_MOMENT
+) -> Iterator[tuple[slice, slice]]:
+    """Which frames, at times (N,), tell what is there at moments (K,), increasing: of each shot its
+    frames, and those moments that are before its end. All are in one unit, in which two moments may
+    differ by `same` and be one."""
+    firsts, rows = np.unique(np.searchsorted(times, np.asarray(cuts, float) - same), True)
+    inner = (firsts > 0) & (firsts < len(times))
+    ends = np.searchsorted(moments, np.asarray(cuts, float)[rows[inner]] - same)
+    frames = itertools.pairwise([0, *firsts[inner].tolist(), len(times)])
+    told = itertools.pairwise([0, *ends.tolist(), len(moments)])
+    for (first, last), (start, end) in zip(frames, told, strict=True):
+        yield slice(first, last), slice(start, end)
 
 
 def turns_of(meta: dict, row: int) -> int:

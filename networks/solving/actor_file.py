@@ -66,7 +66,9 @@ class Actor:
 
     def seen(self, source: str, neutral, seconds: float, reach) -> Actor:
         """With a clip added, or a shot of one, in place of an earlier look at it."""
-        rows = [i for i, s in enumerate(self.sources) if not (_is_of(s, source) or _is_of(source, s))]
+        rows = [
+            i for i, s in enumerate(self.sources) if not (_is_of(s, source) or _is_of(source, s))
+        ]
         old = self._of(rows)
         return Actor(
             (*old.sources, source),
