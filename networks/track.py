@@ -153,6 +153,18 @@ def each_shot(
         yield slice(first, last), slice(start, end)
 
 
+def columns_at(
+    moments: np.ndarray, times: np.ndarray, columns: np.ndarray, cuts: Sequence[float]
+) -> np.ndarray:
+    """Columns (N, M) at times (N,) -> (K, M) at moments (K,), increasing: on the line between two
+    frames, but for cuts, before which they stay as they are."""
+    parts = [
+        np.stack([np.interp(moments[to], times[rows], column) for column in columns[rows].T], -1)
+        for rows, to in each_shot(times, moments, cuts)
+    ]
+    return np.concatenate(parts)
+
+
 def turns_of(meta: dict, row: int) -> int:
     """Quarters counterclockwise by which a row's frame has to be turned as the tracker saw it."""
     turns = meta.get("turns") or 0

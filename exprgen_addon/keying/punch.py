@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...networks.errors import InputError, UsageError
-from ...networks.track import RigTrack, each_shot
+from ...networks.track import RigTrack, columns_at
 from ..characters.in_scene import Character
 from .fcurves import sample
 from .parts import PARTS, only_parts
@@ -71,11 +71,8 @@ def cut(track: RigTrack, start: float, end: float) -> RigTrack:
     times = np.unique(np.concatenate([[start], track.times[inner], [end]]))
     nearest = np.abs(track.times[None] - times[:, None]).argmin(1)
 
-    shots = list(each_shot(track.times, times, track.cuts))
-
     def at(columns: np.ndarray) -> np.ndarray:
-        parts = [_on_the_way(times[m], track.times[rows], columns[rows]) for rows, m in shots]
-        return np.concatenate(parts).astype(np.float32)
+        return columns_at(times, track.times, columns, track.cuts).astype(np.float32)
 
     return replace(
         track,
@@ -85,11 +82,6 @@ def cut(track: RigTrack, start: float, end: float) -> RigTrack:
         affect=None if track.affect is None else at(track.affect),
         state=track.state[nearest],
     )
-
-
-def _on_the_way(moments: np.ndarray, times: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Columns (N, M) at times (N,) -> (K, M) at moments (K,)."""
-    return np.stack([np.interp(moments, times, column) for column in columns.T], axis=-1)
 
 
 def _blended(track: RigTrack, character: Character, punch: Punch, frames: np.ndarray) -> RigTrack:

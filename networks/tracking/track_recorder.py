@@ -20,7 +20,7 @@ from ..errors import InputError
 from ..files import new_spool, unwritable
 from ..footage.clock import own_rate
 from ..names import as_name
-from ..track import RESTING, TRACKED, FaceTrack, Spooled, check_span, shots_of
+from ..track import RESTING, TRACKED, FaceTrack, Spooled, check_span, cuts_of, shots_of
 from ..vocabulary import (
     ARKIT_CHANNELS,
     ARKIT_INDEX,
@@ -138,6 +138,11 @@ class TrackRecorder:
 
     def __len__(self) -> int:
         return self._frames
+
+    @property
+    def cuts(self) -> tuple[float, ...]:
+        """Seconds of the first frames after cuts, known when it is finished."""
+        return cuts_of(self._meta)
 
     def close(self) -> None:
         """Remove the spool; what is not finished by then is lost."""
