@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from exprgen.networks.solving.head_and_gaze import rotation_of
 from exprgen.networks.track import FaceTrack
 from exprgen.networks.tracking.cuts import AROUND, find_cuts, look_of
 from exprgen.networks.tracking.track_recorder import TrackRecorder
@@ -61,6 +62,28 @@ def places(*steps):
 def test_a_cut_between_two_people_is_found_at_its_frame():
     two = [0] * CUT + [1] * (FRAMES - CUT)
     assert cuts_of(faces(two), places((CUT, 6.0))) == [CUT / FPS]
+
+
+@pytest.mark.parametrize(("by", "found"), [(0.9, True), (0.05, False)])
+def test_people_who_are_framed_alike_are_told_apart_by_a_sudden_small_step(by, found):
+    """A picture that changes at once before a head that keeps still is a hand or a lamp."""
+    two, still = [0] * CUT + [1] * (FRAMES - CUT), 0.1 * places()
+    still[CUT:] += by
+    assert cuts_of(faces(two), still) == ([CUT / FPS] if found else [])
+
+
+def test_a_head_that_is_under_way_and_a_picture_that_changes_are_no_cut():
+    two, at = [0] * CUT + [1] * (FRAMES - CUT), np.arange(FRAMES) * 0.9
+    assert cuts_of(faces(two), at) == []
+
+
+def test_a_turn_of_the_head_is_a_step_too():
+    two = [0] * CUT + [1] * (FRAMES - CUT)
+    looks = np.array([look_of(p) for p in faces(two)])
+    pose = poses(np.zeros(FRAMES))
+    pose[CUT:, :3, :3] = rotation_of(0.0, 0.1, 0.0)
+    times = np.arange(FRAMES) / FPS
+    assert find_cuts(times, np.ones(FRAMES, bool), looks, pose) == [CUT / FPS]
 
 
 def test_each_cut_of_several_is_found():
