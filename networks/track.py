@@ -153,6 +153,12 @@ def each_shot(
         yield slice(first, last), slice(start, end)
 
 
+def same_shot(times: np.ndarray, moment: float, cuts: Sequence[float]) -> np.ndarray:
+    """(N,) bool: the times (N,) that no cut parts from a moment."""
+    cuts = np.sort(np.asarray(cuts, float)) - SAME_MOMENT
+    return np.searchsorted(cuts, times, "right") == np.searchsorted(cuts, moment, "right")
+
+
 def columns_at(
     moments: np.ndarray, times: np.ndarray, columns: np.ndarray, cuts: Sequence[float]
 ) -> np.ndarray:

@@ -23,7 +23,7 @@ place;"""
 OTHER, STEP, SUDDEN = 0.25, 0.5, 1.5
 """and how much less where it jumps less, since two people may be framed alike: by so many
 centimetres at least, and so many times its steps in the frames beside. Pictures of one person whose
-head moves on reach 0.18; with a lamp switched on before a head that keeps still 0.5."""
+head moves on reach 0.18; with a lamp switched on before a head that keeps still 0.62."""
 REACH = 10.0
 """Centimetres from a head's middle to the points of its face, which a turn moves."""
 MISSING = 1.5

@@ -14,7 +14,7 @@ from exprgen.tests.support import synthetic
 bpy = pytest.importorskip("bpy")
 
 from exprgen.exprgen_addon.characters import in_scene
-from exprgen.exprgen_addon.keying import keyframes, punch, takes
+from exprgen.exprgen_addon.keying import corrections, keyframes, punch, takes
 from exprgen.exprgen_addon.keying.key_options import KeyOptions
 
 
@@ -262,6 +262,25 @@ def test_a_range_that_ends_in_a_cut_ends_with_the_pose_before_it(profiles):
     np.testing.assert_array_equal(after.values[0], track.values[CUT - 1])
     np.testing.assert_array_equal(after.values[1], track.values[CUT])
     assert before.cuts == after.cuts == track.cuts
+
+
+def test_a_correction_stays_in_its_shot(addon, scene, profiles):
+    track, ann = cut_track(profiles[0]), in_scene.characters_in(scene)[0]
+    apply(scene, track)
+    smile = fcurve_of(ann.bindings["smile"][0])
+    was = np.array([smile.evaluate(f) for f in range(1, 61)])
+    corrections.add_correction(ann, scene, CUT - 1.0, (CUT - 2) / 30, 0.4, {"smile": 0.3})
+    smile = fcurve_of(ann.bindings["smile"][0])
+    now = np.array([smile.evaluate(f) for f in range(1, 61)])
+    np.testing.assert_allclose(now[CUT:], was[CUT:], atol=1e-6)
+    assert now[CUT - 1] > was[CUT - 1] + 0.2
+    assert smile.evaluate(CUT + 0.9) == pytest.approx(now[CUT - 1], abs=1e-6), "it holds still"
+    again = corrections.correct(track, ann)
+    np.testing.assert_allclose(again.values[:, track.controls.index("smile")], now, atol=1e-3)
+    corrections.remove_correction(ann, scene, 0, CUT - 1.0)
+    smile = fcurve_of(ann.bindings["smile"][0])
+    np.testing.assert_allclose([smile.evaluate(f) for f in range(1, 61)], was, atol=1e-5)
+    assert smile.evaluate(CUT + 0.9) == pytest.approx(was[CUT - 1], abs=1e-5)
 
 
 def test_a_track_keeps_its_cuts_apart_where_one_shot_is_all_of_it(scene, profiles):
