@@ -19,6 +19,8 @@ EDGE = 0.4
 """Seconds in which one phrase passes into the next: a face takes about so long to change."""
 NEAR = 0.4
 """Seconds by which an edge may have moved in another analysis and still be the same one."""
+SAME_MOMENT = 1e-6
+"""Seconds by which two moments may differ and be the same."""
 SHORTEST = 1e-3
 """Seconds below which nothing is left of a phrase that is cut."""
 
@@ -74,30 +76,45 @@ class Phrase:
         }
 
 
-def phrase_curve(times: np.ndarray, phrases: Sequence[Phrase]) -> np.ndarray:
+def phrase_curve(
+    times: np.ndarray, phrases: Sequence[Phrase], cuts: Sequence[float] = ()
+) -> np.ndarray:
     """(N, 7) what phrases say at times (N,) seconds: each its own reading, passing smoothly into
     the next in `EDGE` seconds around their common edge; rows sum to 1.
 
     Args:
         phrases: at least one, in order of time, each beginning where the one before ends.
+        cuts: seconds of the first frames after cuts; a phrase that begins there does so at once.
     """
-    curve = _passing(times, phrases, [p.reading for p in phrases])
+    curve = _passing(times, phrases, [p.reading for p in phrases], cuts)
     curve = np.clip(curve, 0.0, None)
     return curve / curve.sum(1, keepdims=True)
 
 
-def affect_said(times: np.ndarray, affect: np.ndarray, phrases: Sequence[Phrase]) -> np.ndarray:
+def affect_said(
+    times: np.ndarray,
+    affect: np.ndarray,
+    phrases: Sequence[Phrase],
+    cuts: Sequence[float] = (),
+) -> np.ndarray:
     """Valence and arousal (N, 2) with those of what a person says where a person says so: the
-    places of CIRCUMPLEX, between them of a mixture."""
+    places of CIRCUMPLEX, between them of a mixture. cuts: see `phrase_curve`."""
     places = np.array([np.asarray(p.reading) @ np.array(CIRCUMPLEX) for p in phrases])
     by_hand = np.array([[float(p.by_hand)] for p in phrases])
-    share = _passing(times, phrases, by_hand)
-    said = _passing(times, phrases, by_hand * places)
+    share = _passing(times, phrases, by_hand, cuts)
+    said = _passing(times, phrases, by_hand * places, cuts)
     return (np.asarray(affect, float) * (1.0 - share) + said).astype(np.float32)
 
 
-def _passing(times: np.ndarray, phrases: Sequence[Phrase], values) -> np.ndarray:
-    """(N, K) values (K,) of phrases at times (N,), passing smoothly at their edges."""
+def begins_at(phrase: Phrase, cuts: Sequence[float]) -> bool:
+    """Whether a phrase begins at one of the cuts."""
+    return any(abs(phrase.start - cut) <= SAME_MOMENT for cut in cuts)
+
+
+def _passing(
+    times: np.ndarray, phrases: Sequence[Phrase], values, cuts: Sequence[float]
+) -> np.ndarray:
+    """(N, K) values (K,) of phrases at times (N,), passing smoothly at their edges but for cuts."""
     times, values = np.asarray(times, float), np.asarray(values, float)
     curve = np.tile(values[0], (len(times), 1))
     for (before, after), step in zip(
@@ -105,6 +122,8 @@ def _passing(times: np.ndarray, phrases: Sequence[Phrase], values) -> np.ndarray
     ):
         width = min(EDGE, before.seconds, after.seconds)
         x = np.clip((times - after.start) / max(width, SHORTEST) + 0.5, 0.0, 1.0)
+        if begins_at(after, cuts):
+            x = (times >= after.start - SAME_MOMENT).astype(float)
         curve += (x * x * (3.0 - 2.0 * x))[:, None] * step
     return curve
 

@@ -81,7 +81,8 @@ class AnalyseRequest:
 class Analysis:
     """What `analyse` did. partial: less than the reference promised, and `reason` why; stopped: by
     request; without_face: names of pictures in which no face was found; stages: seconds of work
-    (not of waiting) of each stage; rate: frames a second, all stages."""
+    (not of waiting) of each stage; rate: frames a second, all stages; cuts: seconds of the first
+    frames after cuts."""
 
     track: str
     frames: int
@@ -95,6 +96,7 @@ class Analysis:
     seconds: float
     rate: float
     stages: dict[str, float] = field(default_factory=dict)
+    cuts: list[float] = field(default_factory=list)
 
     def to_json(self) -> dict:
         return asdict(self)
@@ -261,6 +263,7 @@ def _analyse(request: AnalyseRequest, emit: Emit, stop: threading.Event) -> Anal
                 seconds=round(time.monotonic() - began, 2),
                 rate=round(len(recorder) / max(spent, 1e-6), 1),
                 stages={name: round(s, 2) for name, s in watch.seconds.items()},
+                cuts=[round(c, 3) for c in recorder.cuts],
             )
 
 

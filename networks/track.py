@@ -6,9 +6,10 @@ the actor and nothing of any character; a RigTrack holds one character's control
 
 from __future__ import annotations
 
+import itertools
 import math
-import shutil
 import zipfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from .arrays import ANY, LARGE, ROWS, Column, check_columns, read_archive
 from .errors import InputError
 from .files import partial_name, written_whole
 from .names import as_name, is_name
-from .phrases import Phrase
+from .phrases import SAME_MOMENT, Phrase
 from .reading import parse_json
 from .records import FieldError, as_record, as_type, json_text
 from .vocabulary import (
@@ -47,6 +48,8 @@ PICTURES_A_SECOND = 24.0
 """Of separate pictures, of which each fills a frame of the scene: so many take a second's place."""
 STILL_SECONDS = 1.0
 """Between the times of separate pictures, which fill a frame of the scene each."""
+BLOCK = 1 << 20
+"""Bytes that are copied at once."""
 
 ANALYSE_AGAIN = "analyse the footage again"
 SOLVE = "solve it again"
@@ -117,6 +120,55 @@ class FaceMeta:
     pooled_by: str | None = ""
     coefficients: bool | None = False
     sound: float | None = None
+    cuts: tuple[float, ...] | None = ()
+    shot_of: str | None = ""
+
+
+def cuts_of(meta: dict) -> tuple[float, ...]:
+    """Seconds of the first frames after cuts, by a track's meta data."""
+    return tuple(meta.get("cuts") or ())
+
+
+def shots_of(times: np.ndarray, cuts: Sequence[float], same: float = SAME_MOMENT) -> list[slice]:
+    """The frames at times (N,) between cuts, which lie at the first frames after them; all frames
+    where there is none. Both are in one unit, in which two moments may differ by `same` and be
+    one."""
+    firsts = np.searchsorted(times, np.asarray(cuts, float) - same)
+    edges = np.unique([0, *firsts, len(times)]).tolist()
+    return [slice(first, end) for first, end in itertools.pairwise(edges)]
+
+
+def each_shot(
+    times: np.ndarray, moments: np.ndarray, cuts: Sequence[float], same: float = SAME_MOMENT
+) -> Iterator[tuple[slice, slice]]:
+    """Which frames, at times (N,), tell what is there at moments (K,), increasing: of each shot its
+    frames, and those moments that are before its end. All are in one unit, in which two moments may
+    differ by `same` and be one."""
+    firsts, rows = np.unique(np.searchsorted(times, np.asarray(cuts, float) - same), True)
+    inner = (firsts > 0) & (firsts < len(times))
+    ends = np.searchsorted(moments, np.asarray(cuts, float)[rows[inner]] - same)
+    frames = itertools.pairwise([0, *firsts[inner].tolist(), len(times)])
+    told = itertools.pairwise([0, *ends.tolist(), len(moments)])
+    for (first, last), (start, end) in zip(frames, told, strict=True):
+        yield slice(first, last), slice(start, end)
+
+
+def same_shot(times: np.ndarray, moment: float, cuts: Sequence[float]) -> np.ndarray:
+    """(N,) bool: the times (N,) that no cut parts from a moment."""
+    cuts = np.sort(np.asarray(cuts, float)) - SAME_MOMENT
+    return np.searchsorted(cuts, times, "right") == np.searchsorted(cuts, moment, "right")
+
+
+def columns_at(
+    moments: np.ndarray, times: np.ndarray, columns: np.ndarray, cuts: Sequence[float]
+) -> np.ndarray:
+    """Columns (N, M) at times (N,) -> (K, M) at moments (K,), increasing: on the line between two
+    frames, but for cuts, before which they stay as they are."""
+    parts = [
+        np.stack([np.interp(moments[to], times[rows], column) for column in columns[rows].T], -1)
+        for rows, to in each_shot(times, moments, cuts)
+    ]
+    return np.concatenate(parts)
 
 
 def turns_of(meta: dict, row: int) -> int:
@@ -154,7 +206,9 @@ class FaceTrack:
     were not),
     coefficients (bool: a take of coefficients alone, without pictures or landmarks), sound (seconds
     at which the clip's sound begins, see `footage.sound`; absent where it has none, or from before
-    that was kept).
+    that was kept), cuts (seconds of the first frames after cuts, see `tracking.cuts`; absent where
+    there is none, or from before they were found), shot_of (of a shot that was taken out of a clip:
+    which clip, see `solving.actor_file`).
     `rig_units` caches 3D-CNN outputs: key "<character>:<weights digest>" -> (N, M) unit values.
     """
 
@@ -192,6 +246,35 @@ class FaceTrack:
     def found(self) -> np.ndarray:
         """(N,) bool: the face was seen in this frame."""
         return self.state == TRACKED
+
+    @property
+    def cuts(self) -> tuple[float, ...]:
+        """Seconds of the first frames after cuts."""
+        return cuts_of(self.meta)
+
+    @property
+    def shots(self) -> list[slice]:
+        """The frames between cuts."""
+        return shots_of(self.times, self.cuts)
+
+    def part(self, rows: slice) -> FaceTrack:
+        """Some frames on end, of which there is at least one, as a clip of its own."""
+        start, end, _ = rows.indices(len(self))
+        columns = (*_FACE_COLUMNS, *_LATER_COLUMNS)
+        arrays = {n: a[start:end] for n in columns if (a := getattr(self, n)) is not None}
+        first = int(self.face_offsets[start - 1]) if start else 0
+        arrays["face_offsets"] = arrays["face_offsets"] - first
+        arrays["face_bytes"] = self.face_bytes[first : int(self.face_offsets[end - 1])]
+        span = float(self.times[start]), float(self.times[end]) if end < len(self) else math.inf
+        inside = [c for c in self.cuts if span[0] + SAME_MOMENT < c < span[1] - SAME_MOMENT]
+        meta = {name: value for name, value in self.meta.items() if name != "cuts"}
+        return replace(
+            self,
+            **arrays,
+            meta=meta | ({"cuts": inside} if inside else {}),
+            rig_units={key: units[start:end] for key, units in self.rig_units.items()},
+            phrases=None if self.phrases is None else _phrases_within(self.phrases, *span),
+        )
 
     def face_jpeg(self, frame: int) -> bytes:
         """The registered face of one frame as JPEG bytes; empty where none was found."""
@@ -235,6 +318,12 @@ class FaceTrack:
         return FaceTrack(**arrays, meta=meta, rig_units=rig_units, phrases=phrases)
 
 
+def _phrases_within(phrases: tuple[Phrase, ...], start: float, end: float) -> tuple[Phrase, ...]:
+    """What of phrases lies between two moments."""
+    cut = [replace(p, start=max(p.start, start), end=min(p.end, end)) for p in phrases]
+    return tuple(p for p in cut if p.end - p.start > SAME_MOMENT)
+
+
 def _phrase_arrays(phrases: tuple[Phrase, ...]) -> dict[str, np.ndarray]:
     """Phrases as a FaceTrack's file holds them."""
     spans = np.array([(p.start, p.end) for p in phrases], np.float64)
@@ -265,7 +354,7 @@ class RigTrack:
     times (N,) seconds; controls: M names of the character's profile; values (N, M) float32;
     state (N,) as in FaceTrack; expression (N, 7) the perceived expression of the actor; affect
     (N, 2) its valence and arousal, None where nobody has looked; character: the profile's name;
-    meta: settings that made it.
+    meta: settings that made it, and what it has of its FaceTrack's, its cuts too.
     """
 
     character: str
@@ -279,6 +368,11 @@ class RigTrack:
 
     def __len__(self) -> int:
         return len(self.times)
+
+    @property
+    def cuts(self) -> tuple[float, ...]:
+        """Seconds of the first frames after cuts."""
+        return cuts_of(self.meta)
 
     def save(self, path: str | Path) -> Path:
         """Write it; where it lies then, see `save_arrays`."""
@@ -322,10 +416,19 @@ class Spooled:
     file: Path
     shape: tuple[int, ...]
     dtype: np.dtype
+    skipped: int = 0
+    """Bytes of the file that come before it."""
 
     @property
     def nbytes(self) -> int:
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+    def __getitem__(self, rows: slice) -> Spooled:
+        """Some rows on end, where they are."""
+        start, end, _ = rows.indices(self.shape[0])
+        row = math.prod(self.shape[1:]) * np.dtype(self.dtype).itemsize
+        shape = (max(end - start, 0), *self.shape[1:])
+        return replace(self, shape=shape, skipped=self.skipped + start * row)
 
 
 def save_arrays(
@@ -379,7 +482,9 @@ def _write_member(archive: zipfile.ZipFile, name: str, array: np.ndarray | Spool
         }
         np.lib.format.write_array_header_1_0(f, description)
         with open(array.file, "rb") as source:
-            shutil.copyfileobj(source, f, 1 << 20)
+            source.seek(array.skipped)
+            for left in range(array.nbytes, 0, -BLOCK):
+                f.write(source.read(min(left, BLOCK)))
 
 
 def load_arrays(

@@ -79,7 +79,8 @@ def take_options(sub: argparse.ArgumentParser) -> None:
         type=_calibration,
         default=defaults.calibration,
         metavar="auto|none|SECONDS",
-        help="the actor's neutral: found, unused, or at this time (default: %(default)s)",
+        help="the actor's neutral: found, unused, or at this time, which tells that of its shot "
+        "(default: %(default)s)",
     )
     solving.add_argument(
         "--emphasis",

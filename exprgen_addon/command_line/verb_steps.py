@@ -15,6 +15,9 @@ from ..engine.jobs import Job
 from ..engine.worker_process import WorkerProcess
 from .console import Console, check_folder, from_here
 
+CUTS_TOLD = 8
+"""Cuts that a line names, at most; `--json` has them all."""
+
 
 def chosen_profiles(args: argparse.Namespace) -> list[RigProfile]:
     profiles = [find_character(name) for name in [args.primary, *args.secondary]]
@@ -129,14 +132,25 @@ def exit_code(result: dict, console: Console) -> int:
 
 def analysis_summary(analysis: dict) -> dict:
     names = ("frames", "found", "partial", "reason", "stopped", "without_face", "rate", "stages")
-    return {name: analysis[name] for name in names if name in analysis}
+    return {name: analysis[name] for name in (*names, "cuts") if name in analysis}
 
 
 def analysis_text(result: dict) -> str:
     lines = [f"{result['found']} of {result['frames']} frames show the face"]
+    lines += shots_lines(result.get("cuts", ()))
     if result.get("partial"):
         lines.append(f"PARTIAL: {from_here(result.get('reason') or 'not all of it could be read')}")
     return "\n".join(lines)
+
+
+def shots_lines(cuts: Sequence[float]) -> list[str]:
+    """How many shots a clip has that is cut at these seconds, and the first cuts; nothing of one
+    without cuts."""
+    if not cuts:
+        return []
+    told = ", ".join(f"{c:.2f}" for c in cuts[:CUTS_TOLD])
+    more = ", ..." if len(cuts) > CUTS_TOLD else ""
+    return [f"{len(cuts) + 1} shots, each taken by itself: cut at {told}{more} s"]
 
 
 def no_characters() -> InputError:

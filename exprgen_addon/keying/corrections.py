@@ -1,9 +1,9 @@
 """Corrections: poses that an animator set by hand, which outlive the next apply.
 
 A correction is not a key but what the hand-set pose adds to the solved one, in unit values, at a
-moment of the reference, fading in and out around it. `apply` adds it to whatever the solver says,
-so other settings, a better network or another frame rate keep it; and it can be weakened, widened
-or taken back. Its keys are generated ones like the rest.
+moment of the reference, fading in and out around it, but not into another shot. `apply` adds it to
+whatever the solver says, so other settings, a better network or another frame rate keep it; and it
+can be weakened, widened or taken back. Its keys are generated ones like the rest.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ...networks.characters.profile import from_unit, to_unit
 from ...networks.errors import UsageError
 from ...networks.reading import parse_json
 from ...networks.records import as_type, json_text
-from ...networks.track import RigTrack
+from ...networks.track import RigTrack, same_shot
 from ..characters.in_scene import Character
 from .fcurves import curve_of, sample
 from .generated import same_reference
@@ -58,6 +58,7 @@ def correct(track: RigTrack, character: Character, source: str = "") -> RigTrack
     units = to_unit(controls, track.values.astype(float))
     for entry in entries:
         share = entry.strength * weights(track.times, entry.time, entry.radius)
+        share *= same_shot(track.times, entry.time, track.cuts)
         for name, offset in offsets_of(entry).items():
             if name in track.controls:
                 units[:, track.controls.index(name)] += share * offset
@@ -180,13 +181,14 @@ def _add_to_keys(character, scene, frame: float, entry, offsets: dict[str, float
             if curve is None or not len(curve.keyframe_points):
                 continue
             first, last = (curve.keyframe_points[i].co[0] for i in (0, -1))
+            how, (after, end) = _between_cuts(curve, frame)
             inside = (frames >= first - 1e-3) & (frames <= last + 1e-3)
+            inside &= (frames > after + 1e-3) & (frames <= end + 1e-3)
             if not inside.any():
                 continue
             at = frames[inside]
             units = to_unit((control,), sample(prop, at)[:, None])[:, 0]
             values = from_unit((control,), np.clip(units + share[inside] * offset, -1, 1)[:, None])
-            how = curve.keyframe_points[0].interpolation
             actions.setdefault(prop.owner.animation_data.action, []).append(
                 Curve(
                     owner=prop.owner,
@@ -199,11 +201,24 @@ def _add_to_keys(character, scene, frame: float, entry, offsets: dict[str, float
                     slopes=np.gradient(values[:, 0] * prop.scale, at)
                     if len(at) > 1
                     else np.zeros(1),
+                    held=np.abs(at - end) < 1e-3,
                 )
             )
     check_owners({c.owner: None for curves in actions.values() for c in curves})
     for action, curves in actions.items():
         write_curves(curves, action, character.collection.name)
+
+
+def _between_cuts(curve, frame: float) -> tuple[str, tuple[float, float]]:
+    """How a curve's keys go on, and the last frames of the shot before and of the one that a frame
+    is in: a key that holds among others that don't is the last before a cut."""
+    held = [(k.co[0], k.interpolation == "CONSTANT") for k in curve.keyframe_points]
+    ends = [at for at, holds in held if holds]
+    if len(ends) == len(held):
+        return "CONSTANT", (-np.inf, np.inf)
+    how = next(k.interpolation for k in curve.keyframe_points if k.interpolation != "CONSTANT")
+    before = max((at for at in ends if at < frame - 1e-3), default=-np.inf)
+    return how, (before, min((at for at in ends if at >= frame - 1e-3), default=np.inf))
 
 
 def _without_key(curve, frame: float) -> float:

@@ -4,6 +4,8 @@
 everything in bulk. So a failure happens before the scene is changed, and one operator call is one
 undo step (house rule 7).
 
+A pose holds until a cut of the footage, and the next begins at once: nothing is between them.
+
 All characters of a take share one action, called "ExprGen <take>" at first and known by its tag, so
 that it may be renamed. It holds a slot for each animated
 datablock of each character, named after the character: an object's pose and its mesh's shape keys
@@ -15,14 +17,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import bpy
 import numpy as np
 
 from ...networks.errors import InputError
-from ...networks.track import RigTrack, still_places
+from ...networks.track import RigTrack, each_shot, shots_of, still_places
 from ..characters.in_scene import Character
 from .affect import GROUP, affect_owner, affect_paths, ensure_properties
 from .generated import Generated, generated_in, remember, same_reference
@@ -48,7 +50,8 @@ _SAME_FRAME = 0.01  # keys nearer than this (in frames) are on one frame
 
 @dataclass(frozen=True)
 class Curve:
-    """The keys of one property: K frames, values and slopes (per frame), ready to be written."""
+    """The keys of one property: K frames, values and slopes (per frame), ready to be written; held
+    (K,) bool: those that stay as they are until the next, whatever the interpolation."""
 
     owner: bpy.types.ID
     data_path: str
@@ -58,6 +61,7 @@ class Curve:
     frames: np.ndarray
     values: np.ndarray
     slopes: np.ndarray
+    held: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -189,13 +193,13 @@ def compute_curves(
         frames = options.start_frame + still_places(track.times)
         values = track.values.astype(float)
     else:
-        frames, values = to_frames(track.times, track.values, fps, options)
-    curves = []
+        frames, values = to_frames(track.times, track.values, fps, options, track.cuts)
+    shots, curves = _shots(frames, track, fps, options), []
     for column, name in enumerate(track.controls):
         control = character.profile.control(name)
-        span = control.maximum - control.minimum
-        kept, slopes = fit_keys(
-            frames, values[:, column], options.reduce * span, options.interpolation
+        bound = options.reduce * (control.maximum - control.minimum)
+        kept, slopes, held = _fit_shots(
+            frames, values[:, column], bound, options.interpolation, shots
         )
         curves += [
             Curve(
@@ -207,6 +211,7 @@ def compute_curves(
                 frames=frames[kept],
                 values=values[kept, column] * p.scale,
                 slopes=slopes * p.scale,
+                held=held,
             )
             for p in character.bindings[name]
         ]
@@ -222,21 +227,28 @@ def _affect_curves(
         return []
     frames, values = options.start_frame + still_places(track.times), track.affect.astype(float)
     if not track.meta.get("stills"):
-        frames, values = to_frames(track.times, track.affect, fps, options)
-    curves = []
+        frames, values = to_frames(track.times, track.affect, fps, options, track.cuts)
+    shots, curves = _shots(frames, track, fps, options), []
     for column, path in enumerate(affect_paths()):
         bound = 2.0 * options.reduce
-        kept, slopes = fit_keys(frames, values[:, column], bound, options.interpolation)
-        keys = frames[kept], values[kept, column], slopes
+        kept, slopes, held = _fit_shots(
+            frames, values[:, column], bound, options.interpolation, shots
+        )
+        keys = frames[kept], values[kept, column], slopes, held
         curves.append(Curve(owner, path, -1, GROUP, options.interpolation, *keys))
     return curves
 
 
 def to_frames(
-    times: np.ndarray, values: np.ndarray, fps: float, options: KeyOptions
+    times: np.ndarray,
+    values: np.ndarray,
+    fps: float,
+    options: KeyOptions,
+    cuts: Sequence[float] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Times (N,) seconds and values (N, M) -> frames (K,) and values (K, M) at those frames."""
-    exact = options.start_frame + np.asarray(times, float) * fps
+    """Times (N,) seconds and values (N, M) -> frames (K,) and values (K, M) at those frames; cuts:
+    seconds of the first frames after cuts, before which a value stays."""
+    exact = _frames_of(times, fps, options)
     values = np.asarray(values, float)
     if options.subframes:
         return exact, values
@@ -245,12 +257,44 @@ def to_frames(
     if last < first:  # all of it lies between two whole frames
         first = last = round(float(exact[len(exact) // 2]))
     frames = np.arange(first, last + 1, dtype=float)
-    right = np.clip(np.searchsorted(exact, frames), 1, max(len(exact) - 1, 1))
+    shots = each_shot(exact, frames, _frames_of(cuts, fps, options), _SAME_FRAME)
+    told = [_between(exact[rows], values[rows], frames[at]) for rows, at in shots]
+    return frames, np.concatenate(told)
+
+
+def _frames_of(seconds: Sequence[float], fps: float, options: KeyOptions) -> np.ndarray:
+    """Scene frames, whole or not, of seconds of the reference."""
+    return options.start_frame + np.asarray(seconds, float) * fps
+
+
+def _between(exact: np.ndarray, values: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Values (N, M) at places (N,) -> (K, M) at frames, on the line between two; as the first or
+    the last beyond them."""
     if len(exact) == 1:
-        return frames, np.repeat(values, len(frames), axis=0)
+        return np.repeat(values, len(frames), axis=0)
+    right = np.clip(np.searchsorted(exact, frames), 1, len(exact) - 1)
     left = right - 1
     part = np.clip((frames - exact[left]) / (exact[right] - exact[left]), 0.0, 1.0)[:, None]
-    return frames, values[left] * (1 - part) + values[right] * part
+    return values[left] * (1 - part) + values[right] * part
+
+
+def _shots(frames: np.ndarray, track: RigTrack, fps: float, options: KeyOptions) -> list[slice]:
+    """The keys at scene frames (K,) of each shot of a track."""
+    return shots_of(frames, _frames_of(track.cuts, fps, options), _SAME_FRAME)
+
+
+def _fit_shots(
+    frames: np.ndarray, values: np.ndarray, bound: float, interpolation: str, shots: list[slice]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`fit_keys` in each shot by itself; with it (K,) bool, the keys that hold until a cut."""
+    kept, slopes, held = [], [], []
+    for rows in shots:
+        chosen, steep = fit_keys(frames[rows], values[rows], bound, interpolation)
+        kept.append(rows.start + chosen)
+        slopes.append(steep)
+        held.append(np.arange(len(chosen)) == len(chosen) - 1)
+    held[-1][:] = False
+    return np.concatenate(kept), np.concatenate(slopes), np.concatenate(held)
 
 
 def fit_keys(
@@ -390,16 +434,19 @@ def _columns(curve: Curve) -> dict[str, np.ndarray]:
     def pairs(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.stack([x, y], axis=1).astype(np.float32).ravel()
 
+    held = np.zeros(n, bool) if curve.held is None else curve.held
+
     def all_of(enum: str, value: str) -> np.ndarray:
         return np.full(n, enum_number(enum, value), np.int32)
 
+    between = all_of("interpolation", curve.interpolation)
     return {
         "co": pairs(frames, values),
         "handle_left": pairs(frames - left, values - slopes * left),
         "handle_right": pairs(frames + right, values + slopes * right),
         "handle_left_type": all_of("handle_left_type", "ALIGNED"),
         "handle_right_type": all_of("handle_right_type", "ALIGNED"),
-        "interpolation": all_of("interpolation", curve.interpolation),
+        "interpolation": np.where(held, enum_number("interpolation", "CONSTANT"), between),
         "type": all_of("type", "GENERATED"),
     }
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...networks.errors import InputError, UsageError
-from ...networks.track import RigTrack
+from ...networks.track import RigTrack, columns_at
 from ..characters.in_scene import Character
 from .fcurves import sample
 from .parts import PARTS, only_parts
@@ -72,8 +72,7 @@ def cut(track: RigTrack, start: float, end: float) -> RigTrack:
     nearest = np.abs(track.times[None] - times[:, None]).argmin(1)
 
     def at(columns: np.ndarray) -> np.ndarray:
-        found = [np.interp(times, track.times, column) for column in columns.T]
-        return np.stack(found, axis=-1).astype(np.float32)
+        return columns_at(times, track.times, columns, track.cuts).astype(np.float32)
 
     return replace(
         track,

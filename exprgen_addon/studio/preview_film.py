@@ -28,7 +28,7 @@ from ...networks.characters.profile import RigProfile, find_character, titles_of
 from ...networks.errors import ExprGenError, UsageError
 from ...networks.files import scratch_folder, sweep
 from ...networks.records import json_text
-from ...networks.track import TRACKED, FaceTrack, RigTrack
+from ...networks.track import TRACKED, FaceTrack, RigTrack, columns_at
 from ..engine.other_blender import package_code
 from ..engine.worker_process import SILENCE, Silence, answers, lines_of
 from .face_studio import CED, full_values
@@ -151,8 +151,8 @@ def frame_times(
 
 def at_times(profile: RigProfile, track: RigTrack, times: np.ndarray) -> np.ndarray:
     """A track's values at other times (F, C): all of the profile's controls, native values."""
-    columns = [np.interp(times, track.times, column) for column in track.values.T]
-    return full_values(profile, track.controls, np.stack(columns, axis=-1))
+    values = columns_at(times, track.times, track.values, track.cuts)
+    return full_values(profile, track.controls, values)
 
 
 def choose_pictures(profile: RigProfile, values: np.ndarray, fps: float) -> np.ndarray:
@@ -174,8 +174,7 @@ def choose_pictures(profile: RigProfile, values: np.ndarray, fps: float) -> np.n
 
 
 def _expression_at(track: FaceTrack, times: np.ndarray) -> np.ndarray:
-    columns = [np.interp(times, track.times, column) for column in track.expression.T]
-    return np.stack(columns, axis=-1).round(4)
+    return columns_at(times, track.times, track.expression, track.cuts).round(4)
 
 
 def _seen_at(track: FaceTrack, times: np.ndarray) -> np.ndarray:

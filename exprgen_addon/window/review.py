@@ -19,6 +19,7 @@ from ...networks.records import json_text
 from ...networks.settings import RetargetSettings
 from ...networks.solving import review
 from ...networks.solving.actor import ActorRelations, actor_relations
+from ...networks.solving.shots import shots_in
 from ...networks.solving.targets import Geometry
 from ...networks.track import FaceTrack
 from ..characters.in_scene import Character, active_collection, characters_in, collections_in
@@ -45,7 +46,7 @@ class Review:
 
 
 _kept: tuple[str, Review] | None = None
-_actor: tuple[tuple, ActorRelations] | None = None
+_actor: tuple[tuple, list[tuple[slice, ActorRelations]]] | None = None
 _acted: tuple[FaceTrack, np.ndarray] | None = None
 
 
@@ -166,11 +167,11 @@ def _look(scene, found: references.Seen, settings: RetargetSettings, keyed) -> R
         frames = np.array([references.frame_of_row(scene, found, r) for r in rows])
         first, last = _span(keyed)
         rows = rows[(frames >= first - 0.5) & (frames <= last + 0.5)]
-        actor = _actor_of(track, settings).at(rows)
+        shots = [(at, actor.at(own)) for at, actor, own in _in_shots(track, settings, rows)]
         acted = _acted_in(track)[rows] if scene.exprgen.show_mimicry else None
-        for character in keyed:
+        for character in keyed if shots else ():
             try:
-                one = _shown(character, frames[rows], actor, settings)
+                one = _shown(character, frames[rows], shots, settings)
                 if acted is not None:
                     one = _compared(one, character, frames[rows], acted, track.found[rows])
                 shown[character.collection.name] = one
@@ -189,13 +190,23 @@ def _span(keyed: list[Character]) -> tuple[float, float]:
     return min(s[0] for s in spans), max(s[1] for s in spans)
 
 
-def _actor_of(track, settings: RetargetSettings) -> ActorRelations:
-    """The actor's relations, made once."""
+def _actors_in(track, settings: RetargetSettings) -> list[tuple[slice, ActorRelations]]:
+    """Of each shot its rows and the relations of who acts in it, made once."""
     global _actor
     key = (id(track), json_text(settings.to_json()))
     if _actor is None or _actor[0] != key:
-        _actor = (key, actor_relations(track, settings))
+        shots = shots_in(track, settings)
+        _actor = (key, [(s.rows, actor_relations(s.track, s.settings)) for s in shots])
     return _actor[1]
+
+
+def _in_shots(track, settings: RetargetSettings, rows: np.ndarray):
+    """(which of the rows lie in a shot, who acts in it, which of its frames they are), of each shot
+    that has some."""
+    for shot, actor in _actors_in(track, settings):
+        at = np.flatnonzero((rows >= shot.start) & (rows < shot.stop))
+        if len(at):
+            yield at, actor, rows[at] - shot.start
 
 
 def _acted_in(track: FaceTrack) -> np.ndarray:
@@ -204,7 +215,8 @@ def _acted_in(track: FaceTrack) -> np.ndarray:
     if _acted is None or _acted[0] is not track:
         from ...networks.evaluation.mimicry import actor_played
 
-        _acted = (track, actor_played(track))
+        played = [actor_played(track.part(rows)) for rows in track.shots]
+        _acted = (track, np.concatenate(played))
     return _acted[1]
 
 
@@ -226,13 +238,21 @@ def _units(character: Character, frames: np.ndarray) -> tuple[ResponseModel, np.
 
 
 def _shown(
-    character: Character, frames: np.ndarray, actor: ActorRelations, settings: RetargetSettings
+    character: Character,
+    frames: np.ndarray,
+    shots: list[tuple[np.ndarray, ActorRelations]],
+    settings: RetargetSettings,
 ) -> review.Shown:
-    """What a character's keys let it show; by the name of its collection."""
+    """What a character's keys let it show; by the name of its collection. shots: which of the
+    frames lie in each, and the relations of who acts in it."""
     profile = character.profile
     model, units = _units(character, frames)
     geometry = Geometry.of(model, profile)
-    one = review.shown_by(profile, model.controls, units, actor, geometry, settings)
+    shown = [
+        review.shown_by(profile, model.controls, units[at], actor, geometry, settings)
+        for at, actor in shots
+    ]
+    one = review.joined(shown)
     return replace(one, name=character.collection.name)
 
 

@@ -254,7 +254,11 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         description="The actor's neutral face, which becomes the character's",
     )
     neutral_time: FloatProperty(
-        name="Time", min=0.0, precision=2, description="Seconds at which the actor is neutral"
+        name="Time",
+        min=0.0,
+        precision=2,
+        description="Seconds at which the actor is neutral; the other shots of a clip that is cut "
+        "find theirs",
     )
     emphasis: _part(
         "Emphasis",

@@ -18,8 +18,9 @@ TRACK = ".npz"
 
 
 def told(file: str | Path, track: FaceTrack, each_frame: bool = False) -> dict:
-    """{"file", "seconds", "frames", "found", "phrases"} of a clip's track; each phrase as
-    `Phrase.to_json`, with "valence" and "arousal" where they were read.
+    """{"file", "seconds", "frames", "found", "cuts", "phrases"} of a clip's track; cuts: seconds of
+    the first frames after them; each phrase as `Phrase.to_json`, with "valence" and "arousal" where
+    they were read.
 
     Args:
         each_frame: "curves" too, see `_curves`.
@@ -31,6 +32,7 @@ def told(file: str | Path, track: FaceTrack, each_frame: bool = False) -> dict:
         "seconds": round(float(track.times[-1] - track.times[0]), 3),
         "frames": len(track),
         "found": int(track.found.sum()),
+        "cuts": [round(c, 3) for c in track.cuts],
         "phrases": [_phrase(track, p) for p in track.phrases or ()],
     }
 
@@ -42,6 +44,7 @@ def untold(file: str | Path, problem: str) -> dict:
         "seconds": None,
         "frames": 0,
         "found": 0,
+        "cuts": [],
         "phrases": [],
         "problem": problem,
     }

@@ -64,8 +64,8 @@ def phrased(track: FaceTrack, said: np.ndarray, speaking: np.ndarray | None = No
     Args:
         said: (N, 7) chances. speaking: (N,) 0..1, where it is known.
     """
-    phrases = find_phrases(track.times, said, track.found)
-    curve = phrase_curve(track.times, phrases).astype(np.float32)
+    phrases = find_phrases(track.times, said, track.found, track.shots)
+    curve = phrase_curve(track.times, phrases, track.cuts).astype(np.float32)
     return replace(
         track, expression=curve, readings=track.momentary, phrases=phrases, speaking=speaking
     )

@@ -9,11 +9,13 @@ what follows is not known, `Feeling` is the same model's belief about now (forwa
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from ..phrases import Overruling, Phrase, affect_said, overruled, phrase_curve
+from ..phrases import Overruling, Phrase, affect_said, begins_at, overruled, phrase_curve
 from ..track import FaceTrack
 from ..vocabulary import EXPRESSIONS, NEUTRAL
 
@@ -74,14 +76,14 @@ def felt(track: FaceTrack, words: tuple[Overruling, ...] = ()) -> FaceTrack:
         return track
     phrases = track.phrases
     if phrases is None:
-        phrases = find_phrases(track.times, track.momentary, track.found)
+        phrases = find_phrases(track.times, track.momentary, track.found, track.shots)
     elif not words:
         return track
     phrases = overruled(phrases, words)
-    curve = phrase_curve(track.times, phrases).astype(np.float32)
+    curve = phrase_curve(track.times, phrases, track.cuts).astype(np.float32)
     affect = track.affect
     if words and affect is not None:
-        affect = affect_said(track.times, affect, phrases)
+        affect = affect_said(track.times, affect, phrases, track.cuts)
     return replace(
         track, expression=curve, readings=track.momentary, phrases=phrases, affect=affect
     )
@@ -89,16 +91,19 @@ def felt(track: FaceTrack, words: tuple[Overruling, ...] = ()) -> FaceTrack:
 
 def through_calm(track: FaceTrack) -> FaceTrack:
     """A clip's track whose `expression` goes on with a feeling through calm that only passes, until
-    the next one begins; its phrases stay. Calm that a person has named stays calm."""
+    the next one begins; its phrases stay. Calm that a person has named stays calm, and so does calm
+    before or after a cut."""
     if not track.phrases:
         return track
     phrases = list(track.phrases)
     for i, (before, calm, after) in enumerate(zip(phrases, phrases[1:], phrases[2:], strict=False)):
-        if _passes(calm) and not (_is_calm(before) or _is_calm(after)):
+        cut = begins_at(calm, track.cuts) or begins_at(after, track.cuts)
+        if _passes(calm) and not (cut or _is_calm(before) or _is_calm(after)):
             phrases[i + 1] = replace(calm, reading=before.reading)
     if phrases == list(track.phrases):
         return track
-    return replace(track, expression=phrase_curve(track.times, phrases).astype(np.float32))
+    curve = phrase_curve(track.times, phrases, track.cuts).astype(np.float32)
+    return replace(track, expression=curve)
 
 
 def _passes(phrase: Phrase) -> bool:
@@ -109,13 +114,27 @@ def _is_calm(phrase: Phrase) -> bool:
     return phrase.expression == EXPRESSIONS[NEUTRAL]
 
 
-def find_phrases(times: np.ndarray, readings: np.ndarray, found: np.ndarray) -> tuple[Phrase, ...]:
+def find_phrases(
+    times: np.ndarray,
+    readings: np.ndarray,
+    found: np.ndarray,
+    shots: Sequence[slice] = (slice(None),),
+) -> tuple[Phrase, ...]:
     """The phrases of a clip, which lie end to end from its first to its last frame.
 
     Args:
         times: (N,) seconds, increasing. readings: (N, 7) chances of single frames. found: (N,)
             bool: the face was seen; what is said of other frames counts nothing.
+        shots: the frames between cuts, end to end; each is taken as a clip of its own, so that no
+            phrase goes over a cut.
     """
+    parts = (_in_one_shot(times[shot], readings[shot], found[shot]) for shot in shots)
+    phrases = list(itertools.chain.from_iterable(parts))
+    joined = [replace(p, end=after.start) for p, after in itertools.pairwise(phrases)]
+    return (*joined, phrases[-1])
+
+
+def _in_one_shot(times, readings, found) -> tuple[Phrase, ...]:
     times = np.asarray(times, float)
     grid, evidence = _on_grid(times, np.asarray(readings, float), np.asarray(found, bool))
     if not np.any(found):

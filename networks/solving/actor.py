@@ -9,7 +9,7 @@ import numpy as np
 from ..settings import RetargetSettings
 from ..track import FaceTrack
 from ..tracking.lost_frames import fill_lost
-from .actor_file import NOBODY, footage_name, load_actor
+from .actor_file import NOBODY, clip_name, footage_name, load_actor
 from .actor_neutral import NAMED, estimate_neutral, neutral_from, sure
 from .brows_seen import HEIGHTS, with_brows_seen
 from .coefficients import coefficient_relations
@@ -119,8 +119,8 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
     values = with_brows_seen(seen, _relations_of(track))
     own = estimate_neutral(track, values, settings.calibration)
     known = load_actor(settings.actor) if settings.actor else NOBODY
-    footage = footage_name(track)
-    found = own.beside(known.without(footage), settings.actor)
+    others = known.without(clip_name(track))
+    found = own.beside(others, settings.actor)
     neutral = found.relations
     bias = lips_bias(values[:, LIP_GAPS].mean(1), track.found)
     # Whether lips touch is told by the frame itself: smoothing would open a quick "p".
@@ -132,9 +132,10 @@ def actor_relations(track: FaceTrack, settings: RetargetSettings) -> ActorRelati
     moved = evened(track.times, _smoothed(track.times, raw, settings), facing)
     reach = np.percentile(moved[track.found] if track.found.any() else moved, (2, 98), axis=0)
     if settings.actor:
-        known = known.seen(footage, own.relations, own.seconds, reach)
-        known.save(settings.actor)
-        reach = np.stack([known.reach[:, 0].min(0), known.reach[:, 1].max(0)])
+        shown = footage_name(track), own.relations, own.seconds, reach
+        known.seen(*shown).save(settings.actor)
+        reach = others.seen(*shown).reach
+        reach = np.stack([reach[:, 0].min(0), reach[:, 1].max(0)])
     mouth = lips_seen(kept, gap, chance)
     gaps = moved[:, LIP_GAPS] + neutral[LIP_GAPS] - bias
     return ActorRelations(

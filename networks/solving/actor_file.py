@@ -27,6 +27,8 @@ _COLUMNS = {
     "seconds": Column((ROWS,), np.floating, 0.0, 1e6),
     "reach": Column((ROWS, 2, len(NAMES)), np.floating, -1e3, 1e3),
 }
+FROM = ", shot from "
+"""Between the name of a clip and the moment, in what tells its shots from each other."""
 MOST_SECONDS = 5.0
 """Seconds of neutral frames from which on a clip has the full say."""
 
@@ -54,14 +56,20 @@ class Actor:
     reach: np.ndarray
 
     def without(self, source: str) -> Actor:
-        """What other footage showed."""
-        rows = [i for i, s in enumerate(self.sources) if s != source]
+        """What other footage showed: neither the source, nor shots of it."""
+        rows = [i for i, s in enumerate(self.sources) if not _is_of(s, source)]
+        return self._of(rows)
+
+    def _of(self, rows: list[int]) -> Actor:
         names = tuple(self.sources[i] for i in rows)
         return Actor(names, self.neutral[rows], self.seconds[rows], self.reach[rows])
 
     def seen(self, source: str, neutral, seconds: float, reach) -> Actor:
-        """With a clip added, in place of an earlier look at it."""
-        old = self.without(source)
+        """With a clip added, or a shot of one, in place of an earlier look at it."""
+        rows = [
+            i for i, s in enumerate(self.sources) if not (_is_of(s, source) or _is_of(source, s))
+        ]
+        old = self._of(rows)
         return Actor(
             (*old.sources, source),
             np.concatenate([old.neutral, [neutral]]),
@@ -89,8 +97,20 @@ NOBODY = Actor((), np.zeros((0, len(NAMES))), np.zeros(0), np.zeros((0, 2, len(N
 """An actor of whom nothing is known."""
 
 
+def _is_of(name: str, source: str) -> bool:
+    """Whether a name is that source's, or a shot's of it."""
+    return name == source or name.startswith(source + FROM)
+
+
+def clip_name(track: FaceTrack) -> str:
+    """What tells a clip, be it one of which a shot is, from another one of the same actor."""
+    return track.meta.get("shot_of") or footage_name(track)
+
+
 def footage_name(track: FaceTrack) -> str:
-    """What tells a clip from another one of the same actor."""
+    """What tells a clip, or a shot of one, from another one of the same actor."""
+    if whole := track.meta.get("shot_of"):
+        return f"{whole}{FROM}{track.times[0]:.2f} s"
     last = f"{track.times[-1]:.2f}" if len(track) else "0"
     return f"{track.meta.get('source', '')}, {len(track)} frames to {last} s"
 

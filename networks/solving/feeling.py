@@ -41,18 +41,25 @@ class FeltOverTime:
         """The track with phrases, speech and affect."""
         if track.meta.get("stills"):
             return self._with_affect(track, track.expression)
-        neutral, seen = find_neutral(track, "auto"), (track.arkit, track.found)
-        speaking = self._reader.speech(track.times, *seen) if self._reader else None
-        opinions = opinions_of(track, neutral.weights, neutral.trust, speaking, self.against)
-        said = opinions["whole"]
-        if self._reader is not None:
-            said, speaking = self._reader(track.times, opinions, *seen)
+        read = [self._read(track.part(rows)) for rows in track.shots]
+        said = np.concatenate([chances for chances, _ in read])
+        speaking = np.concatenate([how for _, how in read]) if self._reader else None
         return self._with_affect(phrased(track, said, speaking), said)
+
+    def _read(self, shot: FaceTrack) -> tuple[np.ndarray, np.ndarray | None]:
+        """(N, 7) chances and (N,) speech, where it is known, of a clip without cuts."""
+        neutral, seen = find_neutral(shot, "auto"), (shot.arkit, shot.found)
+        speaking = self._reader.speech(shot.times, *seen) if self._reader else None
+        opinions = opinions_of(shot, neutral.weights, neutral.trust, speaking, self.against)
+        if self._reader is None:
+            return opinions["whole"], None
+        return self._reader(shot.times, opinions, *seen)
 
     def _with_affect(self, track: FaceTrack, said: np.ndarray) -> FaceTrack:
         if self._affect is None:
             return track
         affect = self._affect(said, track.arkit)
         if not track.meta.get("stills"):
-            affect = slow(track.times, affect).astype(np.float32)
+            parts = [slow(track.times[rows], affect[rows]) for rows in track.shots]
+            affect = np.concatenate(parts).astype(np.float32)
         return replace(track, affect=affect)

@@ -10,7 +10,7 @@ Arithmetic on numpy arrays, linear in the frames: quick enough between two redra
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -127,6 +127,14 @@ def shown_by(
         brows=off.mean(1) * (way.mean() > 2e-2),
         mouth=float(rest[INDEX["mouth_width"]]),
         near=likeness(units, profile, controls, geometry),
+    )
+
+
+def joined(parts: Sequence[Shown]) -> Shown:
+    """What a character shows in the shots of a clip, as one over all of their frames."""
+    columns = ("lips", "lips_wanted", "lips_meet", "lids", "lids_wanted", "brows", "near")
+    return replace(
+        parts[0], **{name: np.concatenate([getattr(p, name) for p in parts]) for name in columns}
     )
 
 

@@ -48,15 +48,14 @@ def solve(
     channels, and treated as a primary's: `emit` and the track's meta tell.
     Head, eyes and blinks of each come straight from the tracker. In a clip each then performs the
     actor's relations on its own geometry, with that as its prior (see perform.py), and puts its
-    tongue out where the actor's was seen (see tongue.py).
+    tongue out where the actor's was seen (see tongue.py). Of a clip that is cut each shot is played
+    by itself (see shots.py).
 
     Raises:
         ModelError: weights are missing, damaged or another character's.
         UsageError: the range holds no frame.
     """
-    from .controls import solve_controls
-    from .perform import performer
-    from .tongue import with_tongue
+    from .shots import joined, shots_in_range
 
     face_track = felt(face_track, settings.phrases)
     _tell_unheard(face_track, settings.phrases, emit)
@@ -72,25 +71,62 @@ def solve(
             emit({"type": "log", "level": "info", "text": text})
     # Solved whole, since the C-MLPs need the expression even where it is not to be keyed.
     whole = replace(settings, outputs=OUTPUTS)
-    looked = not _told_by_channels(face_track, primary, primary)
-    seen = channels_in(units, primary) if looked else None
-    perform = performer(face_track, whole, emit, seen)
-    lead = perform(solve_controls(face_track, primary, units, whole), primary)
-    final = expression_units(lead, primary)
-    tracks = [lead]
-    tracks += [
-        perform(follow(final, whole), profile)
-        for profile, follow in zip(secondaries, followers, strict=True)
-    ]
-    meta = {k: face_track.meta.get(k) for k in PASSED_ON}
+    shots, once = shots_in_range(face_track, whole), _once(emit)
+    _tell_named(face_track, whole, emit)
+    parts = [_played(s.track, units[s.rows], cast, followers, s.settings, once) for s in shots]
+    meta = {k: face_track.meta.get(k) for k in PASSED_ON} | {"settings": whole.to_json()}
+    meta |= {"cuts": [*face_track.cuts]} if face_track.cuts else {}
     told = []
-    for track, profile in zip(tracks, (primary, *secondaries), strict=True):
+    for profile, shown in zip(cast, map(joined, zip(*parts, strict=True)), strict=True):
         by = _told_by_channels(face_track, profile, primary)
         way = CHANNELS if by else NETWORK
-        shown = with_tongue(track, face_track, profile, whole)
         shown = replace(shown, meta={**shown.meta, **meta, "solved_by": way})
         told.append(_with_outputs(shown, profile, settings))
     return told
+
+
+def _played(
+    shot: FaceTrack,
+    units: np.ndarray,
+    cast: Sequence[RigProfile],
+    followers: Sequence[Follow],
+    settings: RetargetSettings,
+    emit: Emit,
+) -> list[RigTrack]:
+    """What everyone does in a shot. units (N, M): the primary's, see `primary_units`."""
+    from .controls import solve_controls
+    from .perform import performer
+    from .tongue import with_tongue
+
+    primary, *secondaries = cast
+    looked = not _told_by_channels(shot, primary, primary)
+    seen = channels_in(units, primary) if looked else None
+    perform = performer(shot, settings, emit, seen)
+    lead = perform(solve_controls(shot, primary, units, settings), primary)
+    final = expression_units(lead, primary)
+    followed = zip(secondaries, followers, strict=True)
+    tracks = [lead, *(perform(follow(shot, final, settings), p) for p, follow in followed)]
+    return [with_tongue(t, shot, p, settings) for t, p in zip(tracks, cast, strict=True)]
+
+
+def _once(emit: Emit) -> Emit:
+    """Tells nothing twice: what is lacking is lacking in every shot."""
+    told: list[dict] = []
+
+    def tell(message: dict) -> None:
+        if message not in told:
+            told.append(message)
+            emit(message)
+
+    return tell
+
+
+def _tell_named(face_track: FaceTrack, settings: RetargetSettings, emit: Emit) -> None:
+    """Say how far a second that is called neutral counts in a clip that is cut."""
+    if face_track.cuts and not isinstance(settings.calibration, str):
+        second = f"{settings.calibration:g} s"
+        text = f"{second} tells the neutral of its own shot; the clip's other shots find theirs"
+        emit({"type": "log", "level": "info", "text": text})
 
 
 def _tell_unheard(face_track: FaceTrack, words: Sequence[Overruling], emit: Emit) -> None:
@@ -125,8 +161,8 @@ def _told_by_channels(face_track: FaceTrack, profile: RigProfile, primary: RigPr
     return by_channels(profile, primary) or (blind and plays_by_channels(profile))
 
 
-Follow = Callable[[np.ndarray, RetargetSettings], RigTrack]
-"""The primary's final expression (N, M) and the settings -> what a secondary does."""
+Follow = Callable[[FaceTrack, np.ndarray, RetargetSettings], RigTrack]
+"""A shot, the primary's final expression (N, M) in it and the settings -> what a secondary does."""
 
 
 def _follower(face_track: FaceTrack, primary: RigProfile, profile: RigProfile) -> Follow:
@@ -134,10 +170,11 @@ def _follower(face_track: FaceTrack, primary: RigProfile, profile: RigProfile) -
     from .controls import follow_controls, solve_controls
 
     if _told_by_channels(face_track, profile, primary):
-        units = channel_units(face_track, profile)
-        return lambda final, settings: solve_controls(face_track, profile, units, settings)
+        return lambda shot, final, settings: solve_controls(
+            shot, profile, channel_units(shot, profile), settings
+        )
     mapping = load_mapping(primary, profile)
-    return lambda final, settings: follow_controls(face_track, profile, mapping(final), settings)
+    return lambda shot, final, settings: follow_controls(shot, profile, mapping(final), settings)
 
 
 def primary_units(
@@ -178,7 +215,7 @@ def _look_again(face_track: FaceTrack, primary: RigProfile, emit: Emit) -> np.nd
         units[frames] = runner.units(*given)[primary.name]
         progress.show(first + len(frames))
     progress.show(len(seen), last=True)
-    units = fill_unread(times, found, looked, units)
+    units = fill_unread(times, found, looked, units, face_track.shots)
     filled = fill_lost(times, face_track.state, units, stills=stills)
     return filled.astype(np.float32)
 

@@ -20,7 +20,7 @@ from ..errors import InputError
 from ..files import new_spool, unwritable
 from ..footage.clock import own_rate
 from ..names import as_name
-from ..track import RESTING, TRACKED, FaceTrack, Spooled, check_span
+from ..track import RESTING, TRACKED, FaceTrack, Spooled, check_span, cuts_of, shots_of
 from ..vocabulary import (
     ARKIT_CHANNELS,
     ARKIT_INDEX,
@@ -32,6 +32,7 @@ from ..vocabulary import (
     REGISTERED_SIZE,
 )
 from ..vocabulary import MEDIAPIPE_LANDMARKS as POINTS
+from .cuts import LOOK, find_cuts, look_of
 from .face_finder import SMALLEST
 from .face_tracker import TrackedFace
 from .lost_frames import BRIDGE_SECONDS, classify_losses, fill_lost, loss_weights
@@ -60,6 +61,7 @@ _SPOOLED = {
     "posed": ((), np.bool_),
     "times": ((), np.float64),
     "found": ((), np.bool_),
+    "look": ((LOOK, LOOK), np.uint8),
     "face_lengths": ((), np.int64),
 }
 _NEUTRAL = np.eye(len(EXPRESSIONS))[NEUTRAL]
@@ -137,6 +139,11 @@ class TrackRecorder:
     def __len__(self) -> int:
         return self._frames
 
+    @property
+    def cuts(self) -> tuple[float, ...]:
+        """Seconds of the first frames after cuts, known when it is finished."""
+        return cuts_of(self._meta)
+
     def close(self) -> None:
         """Remove the spool; what is not finished by then is lost."""
         with contextlib.suppress(OSError):  # on a full disk what was not yet written fails here
@@ -173,7 +180,7 @@ class TrackRecorder:
             jpeg = encode_face(tracked.face)
             row |= {"landmarks": seen.landmarks, "head_pose": seen.head_pose, "arkit": seen.arkit}
             row |= {n: getattr(tracked, n) for n in ("gaze", "lids", "confidence", "geometry")}
-            row |= {"found": True, "face_lengths": len(jpeg)}
+            row |= {"found": True, "face_lengths": len(jpeg), "look": look_of(tracked.face)}
             if expression is not None:
                 row |= {"expression": expression, "read": True}
             row["posed"] = bool(rig_units)
@@ -265,21 +272,29 @@ class TrackRecorder:
         columns = {n: self._column(n) for n in small}
         times, found = columns["times"], columns.pop("found")
         self._meta |= self._told(times)
+        looks, cuts = columns.pop("look"), []
+        if not self.stills:
+            cuts = find_cuts(times, found, looks, columns["head_pose"])
+        self._meta |= {"cuts": cuts} if cuts else {}
         state = np.where(found, TRACKED, RESTING).astype(np.uint8)
         if not self.stills:
             state = classify_losses(times, found)
         self._fill_landmarks(times, state)
-        lids = columns.pop("lids")
-        columns["blink"] = blink_amounts(lids, columns["arkit"], found, stills=self.stills)
+        lids, shots = columns.pop("lids"), shots_of(times, cuts)
+        parts = [(lids[s], columns["arkit"][s], found[s]) for s in shots]
+        blinks = [blink_amounts(*part, stills=self.stills) for part in parts]
+        columns["blink"] = np.concatenate(blinks)
         if not self.stills:
-            columns["gaze"] = bridge_closed_eyes(times, found, columns["gaze"], columns["blink"])
+            seen = times, found, columns["gaze"], columns["blink"]
+            bridged = [bridge_closed_eyes(*(column[s] for column in seen)) for s in shots]
+            columns["gaze"] = np.concatenate(bridged)
             columns["head_pose"] = _fill_poses(times, state, columns["head_pose"])
         rests = {"geometry": np.median(columns["geometry"][found], axis=0)}
         rests |= dict.fromkeys(_CHANCES, _NEUTRAL)
         read = dict.fromkeys(_READ, columns.pop("read"))
         read |= dict.fromkeys(self._units, columns.pop("posed"))
         for name, where in read.items():
-            columns[name] = fill_unread(times, found, where, columns[name])
+            columns[name] = fill_unread(times, found, where, columns[name], shots)
         for name in ("gaze", "blink", "arkit", "geometry", "mouth", *_READ, *self._units):
             rest = rests.get(name, 0.0)
             columns[name] = fill_lost(times, state, columns[name], rest, stills=self.stills)
@@ -341,16 +356,28 @@ class TrackRecorder:
 
 
 def fill_unread(
-    times: np.ndarray, found: np.ndarray, read: np.ndarray, values: np.ndarray
+    times: np.ndarray,
+    found: np.ndarray,
+    read: np.ndarray,
+    values: np.ndarray,
+    shots: Sequence[slice] = (slice(None),),
 ) -> np.ndarray:
     """Readings (N, K) of frames in which a face was found and not read, on the straight line
-    between the readings around them; `values` where nothing was read at all."""
+    between the readings around them; `values` where nothing was read at all.
+
+    Args:
+        shots: the frames between cuts, end to end: what was read in one tells nothing of the next,
+            unless nothing was read there.
+    """
     if not read.any() or read[found].all():
         return values
     filled = np.array(values)
-    missing = found & ~read
-    for column in range(values.shape[1]):
-        filled[missing, column] = np.interp(times[missing], times[read], values[read, column])
+    rows = np.arange(len(times))
+    for shot in (rows[shot] for shot in shots):
+        missing = shot[found[shot] & ~read[shot]]
+        told = shot[read[shot]] if read[shot].any() else rows[read]
+        for column in range(values.shape[1]):
+            filled[missing, column] = np.interp(times[missing], times[told], values[told, column])
     return filled
 
 

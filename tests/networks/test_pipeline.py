@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from exprgen.exprgen_addon.command_line import main
+from exprgen.exprgen_addon.command_line.verb_steps import shots_lines
 from exprgen.networks import pipeline
 from exprgen.networks.characters.coverage import missing_parts
 from exprgen.networks.characters.profile import (
@@ -43,6 +44,8 @@ from exprgen.networks.track import FaceTrack
 from exprgen.networks.tracking import landmark_model
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, LANDMARK_NAMES
 from exprgen.tests.support import synthetic, tiny_weights
+from exprgen.tests.support.drawn_face import draw, scene
+from exprgen.tests.support.drawn_face import write_clip as write_pictures
 
 av = pytest.importorskip("av")
 
@@ -539,6 +542,47 @@ def bad_files(folder: Path) -> list[str]:
 
 
 @needs_landmarks
+def two_people(path: Path, cut: bool) -> Path:
+    """Someone drawn who talks and sways, and after 28 frames someone else, or nobody else."""
+    pictures = []
+    for i in range(56):
+        other = i >= 28 and cut
+        where = (200 - i % 5, 140, 0.7) if other else (130 + i % 7, 105, 1.0)
+        skin = (96, 66, 50) if other else (224, 180, 152)
+        blinks = 0.0 if i in (10, 11, 12, 40, 41) else 1.0
+        talks = 0.1 * (i % 4)
+        pictures.append(draw(scene(), *where, mouth=talks, lids=blinks, skin=skin))
+    return write_pictures(path, pictures)
+
+
+@needs_landmarks
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_cut_between_two_drawn_people_is_found_and_told(tmp_path, capfd, cut):
+    path, track = two_people(tmp_path / "clip.mp4", cut), tmp_path / "face.npz"
+    found = [pytest.approx(1.12, abs=1e-3)] if cut else []
+    assert main.main(["analyse", str(path), "--out", str(track), "--json"]) == EXIT_OK
+    result = json.loads(capfd.readouterr().out)
+    assert result["cuts"] == found
+    assert list(FaceTrack.load(track).cuts) == found
+    assert [p["start"] for p in result["phrases"]][:: max(len(result["phrases"]) - 1, 1)] == (
+        [0.0, *found] if cut else [0.0]
+    )
+    assert main.main(["perceive", str(track), "--json"]) == EXIT_OK
+    assert json.loads(capfd.readouterr().out)["clips"][0]["cuts"] == found
+    for words in (["perceive", str(track)], ["analyse", str(path), "--out", str(track)]):
+        assert main.main(words) == EXIT_OK
+        assert ("2 shots" in capfd.readouterr().out) is cut
+
+
+def test_a_line_names_a_few_of_many_cuts():
+    assert shots_lines(()) == []
+    (line,) = shots_lines([1.0, 2.5])
+    assert line == "3 shots, each taken by itself: cut at 1.00, 2.50 s"
+    (line,) = shots_lines([float(i) for i in range(40)])
+    assert line.startswith("41 shots")
+    assert line.endswith("6.00, 7.00, ... s")
+
+
 def test_perceive_leaves_out_what_cant_be_read_and_goes_on(tmp_path, capfd, monkeypatch):
     """Each is named by the path that was given: two folders may hold files of one name."""
     monkeypatch.chdir(tmp_path)

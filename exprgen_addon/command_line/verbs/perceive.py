@@ -10,7 +10,7 @@ from ....networks.footage.live_link import ENDING as LIVE_LINK
 from ....networks.vocabulary import EXPRESSIONS
 from ..console import Console, from_here
 from ..options import face_option
-from ..verb_steps import check_references, exit_code, run_job, running_worker
+from ..verb_steps import check_references, exit_code, run_job, running_worker, shots_lines
 
 NAME, ORDER = "perceive", 6
 HELP = "What faces express: seven probabilities of each picture, phrases of a clip"
@@ -104,6 +104,7 @@ def clip_lines(clip: dict) -> list[str]:
     if "problem" in clip:
         return [f"{from_here(clip['file'])}: {clip['problem']}"]
     lines = [f"{from_here(clip['file'])}, {clip['seconds']:.1f} s"]
+    lines += shots_lines(clip.get("cuts", ()))
     for p in clip["phrases"]:
         span = f"{p['start']:8.2f} -{p['end']:7.2f} s"
         first = f"{p['expression']} {p['confidence']:.0%}"

@@ -103,6 +103,8 @@ class EXPRGEN_OT_analyse(bpy.types.Operator):
                 task.holds = lambda: True  # to be told beside the other one
                 return "not kept: the reference was changed meanwhile"
             said = f"{result['found']} of {result['frames']} frames show the face"
+            if cuts := result.get("cuts"):
+                said += f", in {len(cuts) + 1} shots"
             if result["partial"]:
                 said += f"; {result['reason'] or 'stopped before its end'}"
             if result["partial"] and references.is_whole(out):

@@ -14,7 +14,7 @@ from exprgen.tests.support import synthetic
 bpy = pytest.importorskip("bpy")
 
 from exprgen.exprgen_addon.characters import in_scene
-from exprgen.exprgen_addon.keying import keyframes, takes
+from exprgen.exprgen_addon.keying import corrections, keyframes, punch, takes
 from exprgen.exprgen_addon.keying.key_options import KeyOptions
 
 
@@ -198,6 +198,102 @@ def test_an_action_made_by_hand_is_kept(scene, profiles):
     assert rig.animation_data.action == own
     assert fcurve_of(character.bindings["brow"][0]) is not None
     assert len(own.layers[0].strips[0].channelbags[0].fcurves) > 3
+
+
+CUT = 31
+"""First frame of the second shot of `cut_track`, of sixty at 30 a second."""
+
+
+def cut_track(made, **more):
+    """A track whose every control is low before a cut and high after it, and moves a little."""
+    track = synthetic.rig_track(made, **more)
+    low, high = (np.array([getattr(c, n) for c in made.controls]) for n in ("minimum", "maximum"))
+    after = (np.arange(len(track)) >= CUT)[:, None]
+    unit = (track.values - low) / (high - low) * 0.2 + 0.8 * after
+    meta = {"cuts": [float(track.times[CUT])]}
+    affect = np.where(after, 0.8, -0.8) * np.ones((1, 2), np.float32)
+    return dataclasses.replace(
+        track.with_values(low + unit * (high - low)), meta=meta, affect=affect.astype(np.float32)
+    )
+
+
+@pytest.mark.parametrize("interpolation", ["LINEAR", "BEZIER"])
+@pytest.mark.parametrize("reduce", [0.0, 0.03])
+@pytest.mark.parametrize(("fps", "subframes"), [(30.0, False), (24.0, False), (24.0, True)])
+def test_a_pose_holds_until_a_cut_and_the_next_is_there_at_once(
+    scene, profiles, interpolation, reduce, fps, subframes
+):
+    keyframes.set_scene_fps(scene, fps)
+    track = cut_track(profiles[0])
+    options = {"interpolation": interpolation, "reduce": reduce, "subframes": subframes}
+    apply(scene, track, affect=True, **options)
+    character = in_scene.characters_in(scene)[0]
+    cut = 1.0 + track.cuts[0] * fps
+    first = cut if subframes else np.ceil(cut - 1e-3)
+    for name in track.controls:
+        control = character.profile.control(name)
+        span = control.maximum - control.minimum
+        for prop in character.bindings[name]:
+            fcurve = fcurve_of(prop)
+            drawn = np.array(
+                [fcurve.evaluate(f) for f in (first - 0.6, first - 0.05, first + 1e-3)]
+            )
+            unit = (drawn / prop.scale - control.minimum) / span
+            assert (unit[:2] < 0.2 + reduce + 1e-3).all(), (name, unit)
+            assert unit[2] > 0.8 - reduce - 1e-3, (name, unit)
+            assert unit[1] == pytest.approx(unit[0], abs=0.1)
+            held = [k for k in fcurve.keyframe_points if k.interpolation == "CONSTANT"]
+            assert len(held) == 1, "only the pose before the cut stays"
+            assert held[0].co[0] < first
+    rig = character.bindings["brow"][0].owner
+    for curve in keyframes.bag_of(
+        rig.animation_data.action, rig.animation_data.action_slot
+    ).fcurves:
+        if "exprgen_" in curve.data_path:
+            assert curve.evaluate(first - 0.05) == pytest.approx(-0.8)
+            assert curve.evaluate(first + 1e-3) == pytest.approx(0.8)
+
+
+def test_a_range_that_ends_in_a_cut_ends_with_the_pose_before_it(profiles):
+    track = cut_track(profiles[0])
+    cut = track.cuts[0]
+    before, after = punch.cut(track, 0.5, cut - 0.01), punch.cut(track, cut - 0.01, 1.5)
+    np.testing.assert_array_equal(before.values[-1], track.values[CUT - 1])
+    np.testing.assert_array_equal(after.values[0], track.values[CUT - 1])
+    np.testing.assert_array_equal(after.values[1], track.values[CUT])
+    assert before.cuts == after.cuts == track.cuts
+
+
+def test_a_correction_stays_in_its_shot(addon, scene, profiles):
+    track, ann = cut_track(profiles[0]), in_scene.characters_in(scene)[0]
+    apply(scene, track)
+    smile = fcurve_of(ann.bindings["smile"][0])
+    was = np.array([smile.evaluate(f) for f in range(1, 61)])
+    corrections.add_correction(ann, scene, CUT - 1.0, (CUT - 2) / 30, 0.4, {"smile": 0.3})
+    smile = fcurve_of(ann.bindings["smile"][0])
+    now = np.array([smile.evaluate(f) for f in range(1, 61)])
+    np.testing.assert_allclose(now[CUT:], was[CUT:], atol=1e-6)
+    assert now[CUT - 1] > was[CUT - 1] + 0.2
+    assert smile.evaluate(CUT + 0.9) == pytest.approx(now[CUT - 1], abs=1e-6), "it holds still"
+    again = corrections.correct(track, ann)
+    np.testing.assert_allclose(again.values[:, track.controls.index("smile")], now, atol=1e-3)
+    corrections.remove_correction(ann, scene, 0, CUT - 1.0)
+    smile = fcurve_of(ann.bindings["smile"][0])
+    np.testing.assert_allclose([smile.evaluate(f) for f in range(1, 61)], was, atol=1e-5)
+    assert smile.evaluate(CUT + 0.9) == pytest.approx(was[CUT - 1], abs=1e-5)
+
+
+def test_a_track_keeps_its_cuts_apart_where_one_shot_is_all_of_it(scene, profiles):
+    """Cuts before the first or after the last frame of a track hold nothing."""
+    track = synthetic.rig_track(profiles[0])
+    apply(scene, dataclasses.replace(track, meta={"cuts": [-1.0, 0.0, 9.0]}))
+    fcurve = fcurve_of(in_scene.characters_in(scene)[0].bindings["smile"][0])
+    assert {k.interpolation for k in fcurve.keyframe_points} == {"LINEAR"}
+    np.testing.assert_allclose(keys_of_curve(fcurve), track.values[:, 0], atol=1e-6)
+
+
+def keys_of_curve(fcurve) -> np.ndarray:
+    return np.array([k.co[1] for k in fcurve.keyframe_points])
 
 
 def test_stills_get_a_frame_each(scene, profiles):
