@@ -14,7 +14,9 @@ HELP = "Run a training; `exprgen train NAME --help` shows its options"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What follows the verb."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = "trainings:\n" + "\n".join(f"  {n:<14}{t}" for n, t in trainings().items())
+    told = trainings()
+    width = max(map(len, told), default=0) + 2
+    parser.epilog = "trainings:\n" + "\n".join(f"  {n:<{width}}{t}" for n, t in told.items())
     parser.add_argument("name", metavar="NAME")
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="...")
 

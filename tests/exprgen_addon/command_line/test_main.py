@@ -335,6 +335,7 @@ def test_trainings_are_listed(run):
     lines = {line.split()[0]: line for line in out.splitlines() if line.startswith("  ")}
     assert {"cmlp", "hed", "rig", "scnn"} <= lines.keys()
     assert "primary to secondary" in lines["cmlp"]
+    assert {"against_neutral", "face_regression", "headset_character"} <= lines.keys()  # long ones
 
 
 @pytest.mark.parametrize(
