@@ -43,9 +43,11 @@ def head_angles(poses: np.ndarray, neutral: np.ndarray | None = None) -> np.ndar
     rotation = rotation / np.cbrt(np.linalg.det(rotation))[:, None, None]
     if neutral is not None:
         rotation = neutral.T @ rotation
-    yaw = np.arctan2(rotation[:, 0, 2], rotation[:, 2, 2])
-    pitch = np.arcsin(np.clip(-rotation[:, 1, 2], -1.0, 1.0))
-    roll = -np.arctan2(rotation[:, 1, 0], rotation[:, 1, 1])
+    # In rows of their own: of columns numpy's last bit depends on where in memory they lie.
+    rows = np.ascontiguousarray(rotation.transpose(1, 2, 0))
+    yaw = np.arctan2(rows[0, 2], rows[2, 2])
+    pitch = np.arcsin(np.clip(-rows[1, 2], -1.0, 1.0))
+    roll = -np.arctan2(rows[1, 0], rows[1, 1])
     return np.stack([pitch, yaw, roll], axis=1)
 
 
