@@ -63,6 +63,8 @@ def measure_performance(plan: Plan, run: Run, counter, stop) -> dict | None:
         "lacks": character -> columns it has nothing of, "strips": {"sheets", "key"}}}; see
         `evaluation.performance.compare` and `summarise` for the figures.
     """
+    for clip in plan.clips:
+        truth_of(clip)  # one that can't be read is told before the work
     clips = {}
     for clip in plan.clips:
         clips[Path(clip).name] = _tracks(plan, run, clip)

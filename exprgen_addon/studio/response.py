@@ -76,7 +76,7 @@ def ensure_response(
         if not stop():
             model.save(response_path(profile))
     except (InputError, OutputError) as error:
-        return f"no response of {profile.name}: {error.problem}"
+        return f"no response of {profile.name}: {error}"
     return ""
 
 

@@ -17,6 +17,8 @@ from ..vocabulary import ARKIT_CHANNELS, LANDMARK_NAMES
 
 KIND = "exprgen.clip_truth"
 SUFFIX = ".truth.npz"
+_REMAKE = "make it again, or remove it: the clip is then measured without"
+"""What to do about one that can't be read."""
 _EXTRA = "extra:"
 
 BILABIALS = frozenset("pbm")
@@ -96,13 +98,13 @@ class ClipTruth:
         Raises:
             InputError: it is none, of another order of channels, or a field is of the wrong shape.
         """
-        meta, arrays = load_arrays(path, KIND)
+        meta, arrays = load_arrays(path, KIND, _REMAKE)
         if meta.pop("channels", None) != list(ARKIT_CHANNELS):
-            raise InputError("is of another order of channels", file=path, fix="make it again")
+            raise InputError("is of another order of channels", file=path, fix=_REMAKE)
         try:
             phonemes = as_type(tuple[str, ...], meta.pop("phonemes", ()), "phonemes")
         except FieldError as error:
-            raise InputError(f"is wrong: {error}", file=path, fix="make it again") from error
+            raise InputError(f"is wrong: {error}", file=path, fix=_REMAKE) from error
         _check(path, arrays, phonemes)
         extra = {n.removeprefix(_EXTRA): arrays.pop(n) for n in list(arrays) if n[:6] == _EXTRA}
         return ClipTruth(**arrays, phonemes=phonemes, extra=extra, meta=meta)
@@ -125,7 +127,7 @@ def truth_path(clip: str | Path) -> Path:
 
 def _check(path, arrays: dict, phonemes: tuple) -> None:
     for reason in _faults(arrays, phonemes):
-        raise InputError(reason, file=path, fix="make it again")
+        raise InputError(reason, file=path, fix=_REMAKE)
 
 
 def _faults(arrays: dict, phonemes: tuple):

@@ -6,7 +6,7 @@ import argparse
 
 from ....networks.characters.profile import RigProfile, find_character
 from ....networks.characters.response import response_path
-from ....networks.errors import EXIT_INTERRUPTED, EXIT_OK
+from ....networks.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PARTIAL
 from ..console import Console
 from ..verb_steps import measure_changed
 
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Measure characters' responses and keep them beside their profiles."""
-    profiles = [find_character(name) for name in args.character]
+    profiles, notes = [find_character(name) for name in args.character], []
     console.catch_interrupts()
     if args.changed:
         notes = measure_changed(profiles, console)
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     results, texts = zip(*found, strict=True)
     told = results[0] if len(results) == 1 else {"characters": list(results)}
     console.result(told, "\n".join(texts))
-    return EXIT_OK
+    return EXIT_PARTIAL if any(notes) else EXIT_OK
 
 
 def _measured(profile: RigProfile, console: Console) -> tuple[dict, str]:

@@ -119,6 +119,20 @@ def test_performances_are_measured_shown_and_rated(plan, monkeypatch, tmp_path):
         measure(replace(plan, only=(), ratings=(str(answers),)))
 
 
+def test_a_truth_that_cannot_be_read_is_told_before_the_work(plan):
+    truth_path(plan.clips[0]).write_bytes(b"PK")
+
+    def run(command, arguments):
+        assert arguments.get("step") is None and command not in ("analyse", "solve"), "no work"
+        return answer(command, arguments)
+
+    with pytest.raises(InputError) as told:
+        measure(plan, run)
+    assert Path(told.value.file).name == "talk.truth.npz"
+    assert "measured without" in told.value.fix
+    assert not (plan.out / "performance").exists()
+
+
 def _short(made):
     return lambda **options: made(**{**options, "frames": FRAMES, "fps": 25.0})
 

@@ -18,7 +18,7 @@ from exprgen.networks.characters.response import (
     response_path,
     rig_digest,
 )
-from exprgen.networks.errors import InputError
+from exprgen.networks.errors import EXIT_OK, EXIT_PARTIAL, InputError
 from exprgen.tests.support import synthetic
 
 SAMPLES = [p.name for p in sample_characters()]
@@ -318,6 +318,26 @@ def test_measured_by_posing(tmp_path):
     assert response_path(made).stat().st_mtime_ns == written
     assert ensure_response(made) == ""
     assert is_measured(made)
+
+
+def test_one_that_cannot_be_measured_or_kept_is_told_by_the_exit_code(tmp_path, capsys):
+    pytest.importorskip("bpy")
+    from exprgen.exprgen_addon.command_line.main import main
+
+    bare = synthetic.build(tmp_path, "figure")
+    bare.save(bare.path)
+    assert main(["response", "--changed", str(bare.path)]) == EXIT_PARTIAL
+    assert "has no landmarks" in capsys.readouterr().err
+    made = synthetic.with_landmarks(bare)
+    made.save(made.path)
+    response_path(made).unlink(missing_ok=True)
+    response_path(made).mkdir()
+    assert main(["response", "--changed", str(made.path)]) == EXIT_PARTIAL
+    said = capsys.readouterr().err
+    assert response_path(made).name in said
+    assert "Fix:" in said
+    response_path(made).rmdir()
+    assert main(["response", "--changed", str(made.path)]) == EXIT_OK
 
 
 def test_accuracy_of_a_perfect_and_of_a_useless_prediction():
