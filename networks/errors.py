@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 EXIT_OK = 0
@@ -94,3 +96,14 @@ class OutputError(ExprGenError):
     """The result can't be written where it was asked for."""
 
     exit_code = EXIT_OUTPUT
+
+
+def exit_code_of(work: Callable[[], object]) -> int:
+    """Do what a module does that is run by itself: EXIT_OK, or the code of the error that ended it
+    and that is told on stderr."""
+    try:
+        work()
+    except ExprGenError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return EXIT_OK

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ExprGenError, InputError, UsageError
+from ..errors import InputError, UsageError, exit_code_of
 from ..face_model.cascade import face_regression
 from ..face_model.consistency import (
     CONSISTENCY,
@@ -141,12 +141,7 @@ def main(args: list[str] | None = None) -> int:
         "--alone", action="store_true", help="faces as the cascade alone tells them"
     )
     given = parser.parse_args(args)
-    try:
-        _print_table(given)
-    except ExprGenError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return exit_code_of(lambda: _print_table(given))
 
 
 def _print_table(given: argparse.Namespace) -> None:

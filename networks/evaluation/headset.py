@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ExprGenError
+from ..errors import exit_code_of
 from ..models.headset import HeadsetNetwork
 from ..models.weights_io import load_network
 from ..training.headset import (
@@ -296,16 +296,14 @@ def main(args: list[str] | None = None) -> int:
     for name in ("images", "alone", "adapted", "changed", "strangers"):
         parser.add_argument(f"--{name}", type=int, default=getattr(Sizes, name))
     given = parser.parse_args(args)
+    return exit_code_of(lambda: _print_report(given))
+
+
+def _print_report(given: argparse.Namespace) -> None:
     own = {n: getattr(given, n) for n in ("images", "alone", "adapted", "changed", "strangers")}
-    try:
-        people = load_people(given.data)
-        many = {"people": tuple(given.people), "characters": tuple(given.characters)}
-        for line in report(given, people, Sizes(**many, **own)):
-            print(line, flush=True)
-    except ExprGenError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    many = {"people": tuple(given.people), "characters": tuple(given.characters)}
+    for line in report(given, load_people(given.data), Sizes(**many, **own)):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,11 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ..arrays import ZIP_ERRORS, check_members, read_member
-from ..errors import ExprGenError, ModelError
+from ..errors import ExprGenError, ModelError, exit_code_of
 from ..files import HIDDEN, sweep
 from ..locks import Lock
 from ..owners import token
@@ -279,12 +280,8 @@ def _reason(error: Exception) -> str:
 
 def main() -> int:
     """Fetch every model that is missing; prints where it is. Returns the process's exit code."""
-    try:
-        print(fetch_landmark_model(say=lambda line: print(line, file=sys.stderr)))
-    except ExprGenError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    say = partial(print, file=sys.stderr)
+    return exit_code_of(lambda: print(fetch_landmark_model(say=say)))
 
 
 if __name__ == "__main__":

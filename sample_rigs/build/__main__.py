@@ -26,7 +26,7 @@ from pathlib import Path
 
 import bpy
 
-from ...networks.errors import ExprGenError
+from ...networks.errors import ExprGenError, exit_code_of
 from ...networks.files import all_or_none, scratch_folder, spool_folder
 from .assemble import build_character, make_profile
 from .blip import NAME as BLIP
@@ -131,11 +131,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.name in FILMED and not given.out:
         parser.error(f"{given.name} needs --out, a folder for the pictures")
-    try:
-        _make(given, names)
-    except ExprGenError as error:
-        print(f"error: {error}", file=sys.stderr)
-        _leave(error.exit_code)
+    if failed := exit_code_of(lambda: _make(given, names)):
+        _leave(failed)
 
 
 def _options() -> dict[str, dict]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ from ...networks.characters.profile import (
     RigProfile,
     find_character,
 )
-from ...networks.errors import ExprGenError, InputError
+from ...networks.errors import InputError, exit_code_of
 from ...networks.files import scratch_folder, write_bytes
 from ...networks.footage.acted import NO_PHONEME, ActedTruth, acted_path
 from ...networks.settings import RetargetSettings
@@ -336,17 +336,16 @@ def main(args: list[str] | None = None) -> int:
     given = parser.parse_args(args)
     if unknown := set(given.names) - set(PICTURES):
         parser.error(f"no picture is called {min(unknown)}: name some of {', '.join(PICTURES)}")
-    try:
-        with scratch_folder() as folder:
-            desk = Desk(folder)
-            for name in given.names or PICTURES:
-                path = given.out / f"{name}.jpg"
-                write_bytes(path, jpeg(PICTURES[name](desk)))
-                print(path, flush=True)
-    except ExprGenError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return exit_code_of(lambda: _write(given.names or PICTURES, given.out))
+
+
+def _write(names: Iterable[str], out: Path) -> None:
+    with scratch_folder() as folder:
+        desk = Desk(folder)
+        for name in names:
+            path = out / f"{name}.jpg"
+            write_bytes(path, jpeg(PICTURES[name](desk)))
+            print(path, flush=True)
 
 
 if __name__ == "__main__":

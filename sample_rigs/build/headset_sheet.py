@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...networks.errors import ExprGenError
+from ...networks.errors import exit_code_of
 from ...networks.face_model.model import face_model
 from ...networks.files import write_bytes
 from ...networks.inference.headset import HeadsetReader
@@ -89,8 +89,6 @@ def sheet(
 
 
 def main(args: list[str] | None = None) -> int:
-    import cv2
-
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of simulated captures")
     parser.add_argument("--network", required=True, help="weight file")
@@ -98,17 +96,18 @@ def main(args: list[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=6)
     parser.add_argument("--others", type=int, default=4)
     given = parser.parse_args(args)
-    try:
-        people = load_people(given.data)
-        seen = parted([p for p in people if p.split == VALIDATION])[1]
-        others = [p for p in people if p.split != VALIDATION][: given.others]
-        picture = sheet(seen, others, opened(HeadsetReader, given.network, "headset"), given.rows)
-        write_bytes(given.out, cv2.imencode(given.out.suffix or ".png", picture)[1].tobytes())
-    except ExprGenError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    return exit_code_of(lambda: _write(given))
+
+
+def _write(given: argparse.Namespace) -> None:
+    import cv2
+
+    people = load_people(given.data)
+    seen = parted([p for p in people if p.split == VALIDATION])[1]
+    others = [p for p in people if p.split != VALIDATION][: given.others]
+    picture = sheet(seen, others, opened(HeadsetReader, given.network, "headset"), given.rows)
+    write_bytes(given.out, cv2.imencode(given.out.suffix or ".png", picture)[1].tobytes())
     print(given.out)
-    return 0
 
 
 if __name__ == "__main__":

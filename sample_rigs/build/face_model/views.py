@@ -24,7 +24,7 @@ import numpy as np
 from ....exprgen_addon.studio.ced_poses import random_look
 from ....networks.characters.key_poses import POSES, arkit_weights, label
 from ....networks.characters.profile import arkit_to_unit
-from ....networks.errors import ExprGenError, InputError
+from ....networks.errors import InputError, exit_code_of
 from ....networks.face_model.measure import whole_points
 from ....networks.face_model.model import face_model
 from ....networks.files import written_whole
@@ -194,11 +194,8 @@ def main() -> None:
     for name in ("people", "pictures", "first", "seed"):
         parser.add_argument(f"--{name}", type=int, default=getattr(ViewSettings, name))
     given = vars(parser.parse_args())
-    try:
-        build_views(given.pop("out"), ViewSettings(**given))
-    except ExprGenError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    if failed := exit_code_of(lambda: build_views(given.pop("out"), ViewSettings(**given))):
+        sys.exit(failed)
 
 
 if __name__ == "__main__":
