@@ -34,6 +34,7 @@ from .settings import RetargetSettings
 from .solving.feeling import FeltOverTime
 from .solving.solve import solve
 from .track import BRIDGED, TRACKED, FaceTrack
+from .vocabulary import LARGEST
 
 if TYPE_CHECKING:
     from .perception.joint_opinion import PerceptionRunner
@@ -64,7 +65,7 @@ class AnalyseRequest:
 
     reference: tuple[str, ...]
     out: str
-    face: str = "largest"
+    face: str = LARGEST
     start: float | None = None
     end: float | None = None
     profiles: tuple[str, ...] = ()
@@ -195,7 +196,7 @@ def _taken(
     from .solving.coefficients import face_track_of
 
     source = Path(request.reference[0]).name
-    meta = {"source": source, "fps": take.fps, "stamp": stamp(request.reference), "face": "largest"}
+    meta = {"source": source, "fps": take.fps, "stamp": stamp(request.reference), "face": LARGEST}
     meta |= {"partial": True} if partial else {}
     track = face_track_of(take, perceived_in(take.coefficients), meta)
     if seen is not None:
@@ -498,7 +499,7 @@ def perceive_clips(
     stop: threading.Event,
     lost: Lost,
     each_frame: bool = False,
-    face: str = "largest",
+    face: str = LARGEST,
 ) -> dict:
     """What is felt in clips, or in tracks of clips: {"clips": see `clips.told`, "partial"}.
 

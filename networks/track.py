@@ -26,6 +26,7 @@ from .vocabulary import (
     ARKIT_CHANNELS,
     EXPRESSIONS,
     GEOMETRIC_FEATURES,
+    LARGEST,
     MEDIAPIPE_LANDMARKS,
     MOUTH,
     POOLED,
@@ -111,7 +112,7 @@ class FaceMeta:
     size: tuple[int, int] = (0, 0)
     fps: float | None = 0.0
     partial: bool | None = False
-    face: str | float | None = "largest"
+    face: str | float | None = LARGEST
     stills: bool | None = False
     names: tuple[str, ...] | None = ()
     prior: tuple[float, ...] | None = ()

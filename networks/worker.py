@@ -69,6 +69,7 @@ from .memory import give_back
 from .messages import keep_alive, read_messages
 from .progress import Stop
 from .records import json_text
+from .vocabulary import LARGEST
 
 NICE_VARIABLE = "EXPRGEN_NICE"
 """How far the process steps back behind others (POSIX niceness), so that a window stays quick."""
@@ -197,7 +198,7 @@ def perceive(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
     if images := arguments.get("images"):
         told |= pictures.perceive(images, arguments.get("as", "auto"), emit, stop, lost)
     if clips := arguments.get("clips"):
-        each_frame, face = bool(arguments.get("frames")), arguments.get("face", "largest")
+        each_frame, face = bool(arguments.get("frames")), arguments.get("face", LARGEST)
         found = pipeline.perceive_clips(clips, emit, stop, lost, each_frame, face)
         told |= {**found, "partial": told["partial"] or found["partial"]}
     if lost and len(lost) == len(told.get("pictures", ())) + len(told.get("clips", ())):

@@ -25,7 +25,7 @@ from bpy.props import (
 
 from ...networks.errors import ExprGenError
 from ...networks.settings import EMPHASIS_PARTS, RetargetSettings
-from ...networks.vocabulary import EXPRESSIONS, OUTPUTS, REGIONS
+from ...networks.vocabulary import EXPRESSIONS, LARGEST, OUTPUTS, REGIONS
 from ..characters.in_scene import CHARACTER_TAG, active_collection, character_of, select_rig
 from ..keying.fcurves import find_curve
 from ..keying.key_options import INTERPOLATION_ITEMS, KeyOptions
@@ -188,7 +188,7 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
     face: EnumProperty(
         name="Face",
         items=[
-            ("largest", "Largest", "The largest face in the picture"),
+            (LARGEST, "Largest", "The largest face in the picture"),
             ("left", "Left", "The face furthest to the picture's left"),
             ("right", "Right", "The face furthest to the picture's right"),
             ("number", "By Number", "Counted from the left"),

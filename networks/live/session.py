@@ -36,6 +36,7 @@ from ..perception.needed_weights import load_runner
 from ..progress import Emit, Stop, Stopwatch
 from ..settings import RetargetSettings
 from ..solving.feeling import FeltOverTime
+from ..vocabulary import LARGEST
 from .calibration import LEAST_FRAMES, SECONDS
 from .face_port import LOCAL, FacePort
 from .seen import Said, Seen, seen_by_camera, seen_by_phone
@@ -70,7 +71,7 @@ class LiveRequest:
     port: int | None = None
     loop: bool = False
     address: str = LOCAL
-    face: str = "largest"
+    face: str = LARGEST
     calibrate: float = SECONDS
     settings: dict = field(default_factory=dict)
     out: str = ""

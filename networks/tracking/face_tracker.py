@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import UsageError
 from ..footage.frames import Frame
+from ..vocabulary import LARGEST
 from .face_detector import FaceDetector, FaceObservation, same_face, scaled
 from .face_finder import SMALLEST, FaceFinder
 from .face_measures import confidence, gaze_angles, lid_openings, roll
@@ -21,7 +22,7 @@ from .registration import cut_face, geometric_features, registering_affine, warp
 from .view import BORDER_GREY, View, around
 
 MAX_FACES = 8  # in one picture
-CHOICES = ("largest", "left", "right")
+CHOICES = (LARGEST, "left", "right")
 SEARCH_EVERY = 8  # lost frames between two thorough searches
 LOOK_ROUND = 0.25  # seconds between two looks at who else is there
 SURPRISE = 0.2  # widths off the expected place that are a reason for another look
@@ -125,7 +126,7 @@ class FaceTracker:
         UsageError: not a choice. ModelError: see FaceDetector.
     """
 
-    def __init__(self, face: str = "largest", *, stills: bool = False):
+    def __init__(self, face: str = LARGEST, *, stills: bool = False):
         self._choice = _parse_choice(face)
         self.face, self.stills = str(face), stills
         self.turns = 0
@@ -227,7 +228,7 @@ class FaceTracker:
             return None
         if isinstance(self._choice, int):
             return faces[self._choice] if self._choice < len(faces) else None
-        if self._choice == "largest":
+        if self._choice == LARGEST:
             return max(faces, key=lambda face: face.area)
         return faces[0 if self._choice == "left" else -1]
 

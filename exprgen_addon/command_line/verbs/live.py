@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 from ....networks.errors import EXIT_INTERRUPTED, EXIT_OK, InputError, UsageError
 from ....networks.models.playable import check_cast
 from ....networks.settings import RetargetSettings
-from ....networks.vocabulary import LARGEST
 from ..console import Console, check_file
 from ..live_recording import Recording, live_recording
-from ..options import character_options, finite, whole
+from ..options import character_options, face_option, finite, whole
 from ..places import check_outputs
 from ..verb_steps import check_references, chosen_profiles, measure_changed, running_worker
 
@@ -55,9 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     character_options(parser)
     parser.add_argument("--loop", action="store_true", help="of --clip: begin anew at its end")
-    parser.add_argument(
-        "--face", default=LARGEST, metavar="WHICH", help="as of analyse (default: %(default)s)"
-    )
+    face_option(parser)
     parser.add_argument(
         "--calibrate",
         type=finite,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ....networks.errors import UsageError
 from ....networks.files import write_text
-from ....networks.vocabulary import LARGEST
 from ..console import Console, check_file
+from ..options import face_option
 from ..places import check_outputs
 from ..verb_steps import check_references, exit_code, run_job, running_worker, tracks_folder
 
@@ -22,9 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("attempt", metavar="ATTEMPT", help="likewise, of whoever mimics it")
     parser.add_argument("--sheet", metavar="FILE.png", help="faces side by side, score, words")
     parser.add_argument("--curve", metavar="FILE.csv", help="the score over time")
-    parser.add_argument(
-        "--face", default=LARGEST, metavar="WHICH", help="as in `analyse` (default: %(default)s)"
-    )
+    face_option(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
