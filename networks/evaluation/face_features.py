@@ -9,6 +9,7 @@ import numpy as np
 
 from ..footage.truth import ClipTruth
 from ..track import FaceTrack
+from ..tracking.registration import rotations_of
 from ..vocabulary import LANDMARK_NAMES, LANDMARKS
 
 POINTS = (*LANDMARK_NAMES, "chin")
@@ -50,9 +51,7 @@ def actor_points(track: FaceTrack) -> np.ndarray:
     z out of the face; in pixels, from the middle of `_STEADY`, what of a face moves least."""
     mesh = [*LANDMARKS.values(), CHIN]
     points = np.asarray(track.landmarks[:, mesh], float) * (1.0, -1.0, -1.0)
-    turn = np.asarray(track.head_pose[:, :3, :3], float)
-    turn = turn / np.cbrt(np.linalg.det(turn))[:, None, None]
-    return (points - _mean(points, *_STEADY)[:, None]) @ turn
+    return (points - _mean(points, *_STEADY)[:, None]) @ rotations_of(track.head_pose)
 
 
 def true_points(truth: ClipTruth, times: np.ndarray) -> np.ndarray:

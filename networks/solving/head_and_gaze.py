@@ -7,6 +7,7 @@ import numpy as np
 from ..settings import RetargetSettings
 from ..track import FaceTrack
 from ..tracking.lost_frames import fill_lost, ramp
+from ..tracking.registration import rotations_of
 from .neutral import Neutral, weighted_median
 from .smoothing import smooth
 
@@ -39,8 +40,7 @@ def head_angles(poses: np.ndarray, neutral: np.ndarray | None = None) -> np.ndar
         poses: (N, 4, 4) face -> camera, x to the subject's left, y up, z to the camera.
         neutral: (3, 3) rotation from which they are counted; by default facing the camera.
     """
-    rotation = np.asarray(poses, float)[:, :3, :3]
-    rotation = rotation / np.cbrt(np.linalg.det(rotation))[:, None, None]
+    rotation = rotations_of(poses)
     if neutral is not None:
         rotation = neutral.T @ rotation
     # In rows of their own: of columns numpy's last bit depends on where in memory they lie.

@@ -1,14 +1,16 @@
 """Cuts: where a clip goes over to another person or another take from one frame to the next.
 
 At a cut the picture of the face becomes another one at once and stays so, and the head is elsewhere
-or turned otherwise. A quick turn changes the picture about as much in the frames beside it; a hand,
-a lamp or a flash moves no head, and after a flash the face looks as before.
+or turned otherwise. A quick turn changes the picture about as much in the frames beside it; a lamp
+or a flash moves no head, nor do most hands, and after a flash the face looks as before.
 """
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
+
+from .registration import rotations_of
 
 LOOK = 16
 """Pixels a side of the picture of a registered face by which cuts are found."""
@@ -61,7 +63,7 @@ def _head_steps(head_pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     and by which the points of its face do, which it turns too."""
     pose = np.asarray(head_pose, float)
     jumps = np.linalg.norm(np.diff(pose[:, :3, 3], axis=0), axis=1)
-    turns = pose[:, :3, :3] / np.cbrt(np.linalg.det(pose[:, :3, :3]))[:, None, None]
+    turns = rotations_of(pose)
     cosines = 0.5 * (np.einsum("nij,nij->n", turns[1:], turns[:-1]) - 1.0)
     return jumps, jumps + REACH * np.arccos(np.clip(cosines, -1.0, 1.0))
 

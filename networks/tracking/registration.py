@@ -288,3 +288,9 @@ def similarity_3d(points: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, np.
     turn = (u * flip[:, None]) @ vt
     scale = (s * flip).sum(1) / np.maximum((points**2).sum((1, 2)), 1e-12)
     return turn, scale
+
+
+def rotations_of(poses: np.ndarray) -> np.ndarray:
+    """(N, 3, 3) how heads are turned by their poses (N, 4, 4), which scale them too."""
+    turns = np.asarray(poses, float)[:, :3, :3]
+    return turns / np.cbrt(np.linalg.det(turns))[:, None, None]
