@@ -30,6 +30,7 @@ from .affect import GROUP, affect_owner, affect_paths, ensure_properties
 from .generated import Generated, generated_in, remember, same_reference
 from .key_columns import ENUMS, enum_number, read_keys, write_keys
 from .key_options import KeyOptions
+from .reduction import Gaps, fit_curves, fit_shots
 from .take_actions import (
     action_for,
     assign,
@@ -195,12 +196,11 @@ def compute_curves(
     else:
         frames, values = to_frames(track.times, track.values, fps, options, track.cuts)
     shots, curves = _shots(frames, track, fps, options), []
-    for column, name in enumerate(track.controls):
-        control = character.profile.control(name)
-        bound = options.reduce * (control.maximum - control.minimum)
-        kept, slopes, held = _fit_shots(
-            frames, values[:, column], bound, options.interpolation, shots
-        )
+    controls = [character.profile.control(name) for name in track.controls]
+    bounds = options.reduce * np.array([c.maximum - c.minimum for c in controls])
+    gaps = Gaps.of(character.profile, track.controls) if options.reduce else None
+    fitted = fit_curves(frames, values, bounds, options.interpolation, shots, gaps)
+    for column, (control, keys) in enumerate(zip(controls, fitted, strict=True)):
         curves += [
             Curve(
                 owner=p.owner,
@@ -208,12 +208,12 @@ def compute_curves(
                 index=p.index,
                 group=control.region.capitalize(),
                 interpolation=options.interpolation,
-                frames=frames[kept],
-                values=values[kept, column] * p.scale,
-                slopes=slopes * p.scale,
-                held=held,
+                frames=frames[keys.kept],
+                values=values[keys.kept, column] * p.scale,
+                slopes=keys.slopes * p.scale,
+                held=keys.held,
             )
-            for p in character.bindings[name]
+            for p in character.bindings[control.name]
         ]
     return curves + (_affect_curves(track, character, fps, options) if options.affect else [])
 
@@ -231,10 +231,8 @@ def _affect_curves(
     shots, curves = _shots(frames, track, fps, options), []
     for column, path in enumerate(affect_paths()):
         bound = 2.0 * options.reduce
-        kept, slopes, held = _fit_shots(
-            frames, values[:, column], bound, options.interpolation, shots
-        )
-        keys = frames[kept], values[kept, column], slopes, held
+        fitted = fit_shots(frames, values[:, column], bound, options.interpolation, shots)
+        keys = frames[fitted.kept], values[fitted.kept, column], fitted.slopes, fitted.held
         curves.append(Curve(owner, path, -1, GROUP, options.interpolation, *keys))
     return curves
 
@@ -281,49 +279,6 @@ def _between(exact: np.ndarray, values: np.ndarray, frames: np.ndarray) -> np.nd
 def _shots(frames: np.ndarray, track: RigTrack, fps: float, options: KeyOptions) -> list[slice]:
     """The keys at scene frames (K,) of each shot of a track."""
     return shots_of(frames, _frames_of(track.cuts, fps, options), _SAME_FRAME)
-
-
-def _fit_shots(
-    frames: np.ndarray, values: np.ndarray, bound: float, interpolation: str, shots: list[slice]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`fit_keys` in each shot by itself; with it (K,) bool, the keys that hold until a cut."""
-    kept, slopes, held = [], [], []
-    for rows in shots:
-        chosen, steep = fit_keys(frames[rows], values[rows], bound, interpolation)
-        kept.append(rows.start + chosen)
-        slopes.append(steep)
-        held.append(np.arange(len(chosen)) == len(chosen) - 1)
-    held[-1][:] = False
-    return np.concatenate(kept), np.concatenate(slopes), np.concatenate(held)
-
-
-def fit_keys(
-    frames: np.ndarray, values: np.ndarray, bound: float, interpolation: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Choose the keys of one curve: (indices kept (K,), slope at each, value per frame).
-
-    Keys are added where the curve through those chosen so far misses by most, until it misses none
-    of `values` by more than `bound` (in the values' unit). 0 keeps all.
-    """
-    n = len(frames)
-    if bound <= 0.0 or n < 3:
-        return np.arange(n), _slopes(frames, values)
-    chosen = np.zeros(n, bool)
-    chosen[[0, -1]] = True
-    while True:
-        kept = np.flatnonzero(chosen)
-        slopes = _slopes(frames[kept], values[kept])
-        error = np.abs(
-            _evaluate(frames, frames[kept], values[kept], slopes, interpolation) - values
-        )
-        error[kept] = 0.0
-        if error.max() <= bound:
-            return kept, slopes
-        # The worst frame of every stretch that misses, all at once: few rounds are needed.
-        stretch = np.searchsorted(kept, np.arange(n), side="right")
-        worst = np.zeros(len(kept) + 1)
-        np.maximum.at(worst, stretch, error)
-        chosen[(error > bound) & (error == worst[stretch])] = True
 
 
 def write_curves(
@@ -423,7 +378,7 @@ def _columns(curve: Curve) -> dict[str, np.ndarray]:
     """Generated keys as `foreach_set` wants them.
 
     Handles reach a third of the way to the neighbours: Blender's curve is then exactly the cubic
-    that `_evaluate` predicts.
+    that `reduction.evaluate` predicts.
     """
     frames, values, slopes = curve.frames, curve.values, curve.slopes
     n = len(frames)
@@ -484,44 +439,3 @@ def _merged(
 
 
 _DEFAULT_FLOATS = {"amplitude": 0.8, "back": 1.70158, "period": 4.1}
-
-
-def _slopes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Slopes (K,) of a smooth curve that never leaves the range of neighbouring keys.
-
-    Flat at peaks and valleys, else the weighted harmonic mean of the slopes on both sides
-    (Fritsch and Butland 1984), so values stay inside a control's limits.
-    """
-    if len(x) < 2:
-        return np.zeros(len(x))
-    gaps = np.diff(x)
-    chords = np.diff(y) / gaps
-    slopes = np.empty(len(x))
-    slopes[0], slopes[-1] = chords[0], chords[-1]
-    before, after = chords[:-1], chords[1:]
-    same_way = before * after > 0
-    a, b = 2 * gaps[1:] + gaps[:-1], gaps[1:] + 2 * gaps[:-1]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = (a + b) / (a / before + b / after)
-    slopes[1:-1] = np.where(same_way, mean, 0.0)
-    return slopes
-
-
-def _evaluate(
-    at: np.ndarray, x: np.ndarray, y: np.ndarray, slopes: np.ndarray, interpolation: str
-) -> np.ndarray:
-    """The curve through keys (x, y) at frames `at`, as Blender will draw it."""
-    right = np.clip(np.searchsorted(x, at, side="right"), 1, len(x) - 1)
-    left = right - 1
-    gap = x[right] - x[left]
-    t = np.clip((at - x[left]) / gap, 0.0, 1.0)
-    if interpolation == "CONSTANT":
-        return np.where(t < 1.0, y[left], y[right])
-    if interpolation == "LINEAR":
-        return y[left] * (1 - t) + y[right] * t
-    return (
-        y[left] * (1 + 2 * t) * (1 - t) ** 2
-        + gap * slopes[left] * t * (1 - t) ** 2
-        + y[right] * t**2 * (3 - 2 * t)
-        + gap * slopes[right] * t**2 * (t - 1)
-    )
