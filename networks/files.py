@@ -130,6 +130,23 @@ def make_output_folder(path: str | Path) -> None:
     _made_folders.extend(p.absolute() for p in reversed(missing))
 
 
+def output_folder(path: str | Path) -> Path:
+    """The same; the folder.
+
+    Raises:
+        OutputError: it is a file, or can't be made.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise OutputError("is a file, not a folder", file=path, fix="choose a folder")
+    try:
+        make_output_folder(path)
+    except OSError as error:
+        reason, fix = f"can't be made ({error.strerror})", "choose a writable place"
+        raise OutputError(reason, file=path, fix=fix) from error
+    return path
+
+
 @contextlib.contextmanager
 def made_folders() -> Iterator[None]:
     """Within, a command makes folders; where it fails, those that stayed empty go again."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from ...networks.errors import ExprGenError, OutputError, UsageError
-from ...networks.files import HIDDEN, make_output_folder, sweep, unwritable
+from ...networks.files import HIDDEN, output_folder, sweep, unwritable
 from ...networks.owners import token
 from ...networks.records import json_text
 from .ending import LastResort
@@ -360,15 +360,7 @@ def check_folder(path: str | Path) -> Path:
     Raises:
         OutputError: it is a file, or can't be made or written into.
     """
-    path = Path(path)
-    if path.exists() and not path.is_dir():
-        raise OutputError("is a file, not a folder", file=path, fix="choose a folder")
-    try:
-        make_output_folder(path)
-    except OSError as error:
-        raise OutputError(
-            f"can't be made ({error.strerror})", file=path, fix="choose a writable place"
-        ) from error
+    path = output_folder(path)
     _try_folder(path, path)
     return path
 

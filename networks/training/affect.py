@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..files import output_folder
 from ..inference.affect_reader import AffectReader as Read
 from ..inference.affect_reader import affect_inputs
 from ..models.affect_reader import AffectReader, affect_reader
@@ -100,7 +101,7 @@ def _looked_at(data: FaceSet, rows: np.ndarray, kept: Path) -> np.ndarray:
         given = np.stack(data.faces[some]), data.geometry[some], data.arkit[some]
         parts.append(runner(*given)["expression"])
         say(f"{sum(map(len, parts))}/{len(rows)} photographs")
-    kept.mkdir(parents=True, exist_ok=True)
+    output_folder(kept)
     save_arrays(path, KEPT_KIND, {}, {"said": np.concatenate(parts)})
     return np.concatenate(parts)
 

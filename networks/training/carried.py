@@ -20,7 +20,7 @@ import numpy as np
 
 from ..arrays import read_array
 from ..errors import InputError
-from ..files import write_bytes, write_text
+from ..files import output_folder, write_bytes, write_text
 from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS
 from . import hed
 from .shared import carrying
@@ -114,7 +114,7 @@ def _write_pictures(s: CarriedSettings, folder: Path) -> None:
     if not all(map(len, pools.values())):
         what = "has too few calm faces, or smiles that show teeth, to carry"
         raise InputError(what, file=s.data, fix="prepare the human expression set")
-    folder.mkdir(parents=True, exist_ok=True)
+    output_folder(folder)
     rng, rows = np.random.default_rng(s.seed), []
     for number in range(s.count):
         rows.append(_made(data, points, pools, number, rng, folder))

@@ -29,7 +29,7 @@ from ..face_model.affect import (
     affect_inputs,
 )
 from ..face_model.model import FaceModel, face_model
-from ..files import write_text
+from ..files import output_folder, write_text
 from ..perception.affect import affect_reader
 from ..perception.needed_weights import load_runner
 from ..track import load_arrays, save_arrays
@@ -103,7 +103,7 @@ def train(s: FaceAffectSettings) -> dict[str, float]:
     """
     _check(s)
     kept = Path(s.kept or Path(s.out).with_name(f"{Path(s.out).stem}_faces"))
-    kept.mkdir(parents=True, exist_ok=True)
+    output_folder(kept)
     learn = faces_of(s, TRAIN, s.faces, kept)
     if len(learn.inputs) < s.ways:
         raise UsageError(

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
+from ..files import output_folder
 from ..inference.time_reader import TimeReader as Read
 from ..inference.time_reader import moments, time_inputs
 from ..models.layouts import TIME_OPINIONS, TIME_REACH, TIME_READERS, TIME_STANDS_IN
@@ -130,7 +131,7 @@ class Readers:
         if path.is_file():
             return load_arrays(path, KEPT_KIND)[1]
         said = self._read(part)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        output_folder(self._folder)
         save_arrays(path, KEPT_KIND, {}, said)
         return said
 

@@ -32,7 +32,7 @@ from numpy.lib.format import open_memmap
 
 from ..arrays import read_array
 from ..errors import InputError, OutputError, UsageError
-from ..files import IMAGE_SUFFIXES, write_text
+from ..files import IMAGE_SUFFIXES, output_folder, write_text
 from ..footage.pictures import decode_image, read_bytes
 from ..reading import read_json, read_text
 from ..records import json_text
@@ -209,8 +209,7 @@ def build(source: str | Path, out: str | Path, *, processes: int = 2, limit: int
         raise UsageError("processes and limit count things.", fix="give positive numbers")
     items = list_items(source)
     items = items[:limit] if limit else items
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
+    out = output_folder(out)
     _prepare(items, out)
     todo = np.flatnonzero(~read_array(out / "done.npy", fix=FIX))
     chunks = [todo[i : i + CHUNK].tolist() for i in range(0, len(todo), CHUNK)]

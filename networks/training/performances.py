@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from ..errors import InputError, UsageError
+from ..files import output_folder
 from ..footage.acted import FIX, SUFFIX, ActedTruth
 from ..footage.media import open_reference
 from ..solving.head_and_gaze import head_angles
@@ -87,8 +88,7 @@ def prepare(source: str | Path, out: str | Path, label: str = "") -> dict[str, i
         raise UsageError(
             f"a label holds letters, _ and - alone: {label[:60]!r}", fix="such as --label low_"
         )
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
+    out = output_folder(out)
     refused: list[InputError] = []
     found = find_performances(source)
     todo = [p for p in found if not _part(out, p, label).exists()]

@@ -27,7 +27,7 @@ from pathlib import Path
 import bpy
 
 from ...networks.errors import ExprGenError, exit_code_of
-from ...networks.files import all_or_none, scratch_folder, spool_folder
+from ...networks.files import all_or_none, made_folders, scratch_folder, spool_folder
 from .assemble import build_character, make_profile
 from .blip import NAME as BLIP
 from .blip import build_blip
@@ -131,7 +131,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.name in FILMED and not given.out:
         parser.error(f"{given.name} needs --out, a folder for the pictures")
-    if failed := exit_code_of(lambda: _make(given, names)):
+    if failed := exit_code_of(lambda: _make_or_nothing(given, names)):
         _leave(failed)
 
 
@@ -149,6 +149,12 @@ def _settings(given: argparse.Namespace):
     settings = FILMED[given.name]
     named = {f.name: getattr(given, f.name) for f in fields(settings)}
     return settings(**{name: value for name, value in named.items() if value is not None})
+
+
+def _make_or_nothing(given: argparse.Namespace, names: list[str]) -> None:
+    """What is asked for; folders that a failure leaves empty go again."""
+    with made_folders():
+        _make(given, names)
 
 
 def _make(given: argparse.Namespace, names: list[str]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ...networks.errors import UsageError
-from ...networks.files import write_text
+from ...networks.files import output_folder, write_text
 from ...networks.reading import read_json
 
 BEGUN = "settings.json"
@@ -37,8 +37,9 @@ def begin(
     Raises:
         UsageError: what is there was made with other settings, or with nobody knows which.
         InputError: the file that says with which is damaged.
+        OutputError: the folder can't be made.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    output_folder(out)
     path = out / note
     own = {name: value for name, value in asdict(settings).items() if name not in growing}
     if not path.exists():

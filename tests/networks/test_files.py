@@ -2,8 +2,14 @@
 
 import pytest
 
-from exprgen.networks.errors import InputError
-from exprgen.networks.files import all_or_none, drop_unfinished, made_folders, make_output_folder
+from exprgen.networks.errors import InputError, OutputError
+from exprgen.networks.files import (
+    all_or_none,
+    drop_unfinished,
+    made_folders,
+    make_output_folder,
+    output_folder,
+)
 
 
 def test_what_belongs_together_is_written_together(tmp_path):
@@ -48,6 +54,15 @@ def test_an_end_by_force_puts_back_too(tmp_path):
         path.write_text("half")
         drop_unfinished()
         assert path.read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_that_says_so(tmp_path):
+    (tmp_path / "file").touch()
+    assert output_folder(tmp_path / "a" / "b").is_dir()
+    with pytest.raises(OutputError, match="is a file, not a folder"):
+        output_folder(tmp_path / "file")
+    with pytest.raises(OutputError, match="can't be made"):
+        output_folder(tmp_path / "file" / "b")
 
 
 def test_empty_folders_of_what_failed_go_again(tmp_path):

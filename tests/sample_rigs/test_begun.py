@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("bpy")
 
-from exprgen.networks.errors import InputError, UsageError
+from exprgen.networks.errors import InputError, OutputError, UsageError
 from exprgen.networks.tracking import face_detector
 from exprgen.sample_rigs.build import assemble, headset, mouths, people
 from exprgen.sample_rigs.build.begun import BEGUN, begin
@@ -33,6 +33,20 @@ def test_it_may_grow_and_be_nothing_else(tmp_path):
         begin(out, Settings(size=32), MADE, growing=("count",))
     with pytest.raises(UsageError, match="begun with --count None"):
         begin(out, Settings(), MADE)
+
+
+def test_a_place_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "set"):
+        with pytest.raises(OutputError, match=r"file.*Fix: choose"):
+            begin(place, Settings(), MADE)
+
+
+def test_a_recording_that_cannot_be_read_leaves_nothing(tmp_path):
+    out = tmp_path / "set"
+    with pytest.raises(InputError, match="none"):
+        clips.build_talkers(out, clips.TalkerSettings(rom=str(tmp_path / "none.csv")))
+    assert not out.exists()
 
 
 def test_what_an_older_note_does_not_tell_is_told(tmp_path):

@@ -13,7 +13,7 @@ import numpy as np
 
 from ....networks.characters.key_poses import POSES, arkit_weights
 from ....networks.face_model.model import FACE_MODEL, FaceModel
-from ....networks.files import written_whole
+from ....networks.files import output_folder, written_whole
 from ....networks.vocabulary import ARKIT_INDEX, LANDMARKS
 from . import anchors, heads, tensor
 from .canonical import canonical_points
@@ -41,7 +41,7 @@ class FaceSettings:
 
 def build_face(out: Path, s: FaceSettings, say=print, file: Path = FACE_MODEL) -> Path:
     """Make the model's file; returns it."""
-    out.mkdir(parents=True, exist_ok=True)
+    output_folder(out)
     found = _hits(out, s, say)
     rests = _kept(out / "rests.npy", lambda: _rests(s, say))
     moves = np.stack([_kept(out / f"moves_{n:03d}.npy", lambda n=n: _moves(s, n, say))

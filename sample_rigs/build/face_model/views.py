@@ -27,7 +27,7 @@ from ....networks.characters.profile import arkit_to_unit
 from ....networks.errors import InputError, exit_code_of
 from ....networks.face_model.measure import whole_points
 from ....networks.face_model.model import face_model
-from ....networks.files import written_whole
+from ....networks.files import output_folder, written_whole
 from ....networks.vocabulary import ARKIT_INDEX, EXPRESSIONS, NEUTRAL
 from ..mouths import mouth_pose
 from .heads import identity, in_frame, origin_of, shaped, styled, turned
@@ -73,7 +73,7 @@ def build_views(out: Path, s: ViewSettings, say=print) -> list[Path]:
     """
     from ....networks.tracking.face_detector import FaceDetector
 
-    out.mkdir(parents=True, exist_ok=True)
+    output_folder(out)
     paths = []
     with FaceDetector() as detector:
         for number in range(s.first, s.first + s.people):

@@ -247,8 +247,10 @@ def build_talkers(out: Path, s: TalkerSettings, say=print) -> list[Path]:
     """Make all clips in `out`; returns their paths.
 
     Raises:
-        UsageError, InputError: as `begin`.
+        UsageError, OutputError: as `begin`. InputError: likewise, or the recording can't be read.
     """
+    if s.rom:
+        seconds(s.rom)  # one that can't be read is told before anything is begun
     kind = "rom" if s.rom else s.split
     begin(out, s, f"{kind}_*.mp4", growing=("clips", "processes"), note=f"{kind}.{BEGUN}")
     clips = []

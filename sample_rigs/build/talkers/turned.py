@@ -11,6 +11,7 @@ and `p00_yaw60.truth.npz`, which is the same from every side. Pictures are drawn
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from ....exprgen_addon.studio.look import Look
+from ....networks.errors import exit_code_of
+from ....networks.files import output_folder
 from ....networks.footage.frames import Frame
 from ....networks.footage.truth import SUFFIX
 from ....networks.vocabulary import ARKIT_INDEX, EXPRESSIONS
@@ -65,7 +68,7 @@ class TurnedSettings:
 
 def build_turned(out: Path, s: TurnedSettings, say=print) -> None:
     """Make the tracks and truths that are missing in `out`."""
-    out.mkdir(parents=True, exist_ok=True)
+    output_folder(out)
     for n in range(s.first, s.first + s.people):
         missing = [v for v in s.views if not (out / f"p{n:02d}_{v}.npz").exists()]
         if missing:
@@ -158,7 +161,8 @@ def main() -> None:
     parser.add_argument("--views", nargs="+", choices=VIEWS, default=TurnedSettings.views)
     parser.add_argument("--split", default=TurnedSettings.split)
     given = vars(parser.parse_args())
-    build_turned(given.pop("out"), TurnedSettings(**given))
+    if failed := exit_code_of(lambda: build_turned(given.pop("out"), TurnedSettings(**given))):
+        sys.exit(failed)
 
 
 if __name__ == "__main__":
