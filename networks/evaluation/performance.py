@@ -36,7 +36,10 @@ TOUCH = 0.02
 ACTOR_SHUT, ACTOR_LOOKS = 0.3, 0.6
 """A filmed or true lid is shut below the first share of its open gap, open above the second."""
 LIDS_MEET = 0.01
-"""Gap of a character's lids below which nothing of the eye is seen between them."""
+"""Gap of a character's lids below which nothing of the eye is seen between them,"""
+LIDS_ON_RIMS = 0.05
+"""or so much over that of lids that a control shuts, if it is at most this share of the open eye's:
+their landmarks lie on rims that stay apart where thick lids meet."""
 LEAST_REACH = 0.03
 """Range below which a character does not have a feature."""
 LEAST_MOTION = 0.003
@@ -96,11 +99,13 @@ _BROWS_OF_PARTS = {
 @dataclass(frozen=True)
 class Build:
     """What a character's face can do: unit, see `unit`; contact: the lip gap of its landmarks at
-    rest; has: names of the features that some control of it moves."""
+    rest; has: names of the features that some control of it moves; shut: name of a lid -> the gap
+    below which it is shut."""
 
     unit: float
     contact: float
     has: frozenset[str]
+    shut: dict[str, float]
 
     @staticmethod
     def of(poses: np.ndarray) -> Build:
@@ -111,13 +116,20 @@ class Build:
         has = {name for name, values in seen.items() if np.ptp(values) >= LEAST_REACH}
         if one_eyed(poses[:1]):
             has -= {"lid_left", "lid_right"}
-        return Build(scale, float(seen["gap"][0]), frozenset(has))
+        shut = {name: _meeting(seen[name]) for name in _LIDS if name in has}
+        return Build(scale, float(seen["gap"][0]), frozenset(has), shut)
 
     @property
     def lacks(self) -> list[str]:
         """The columns of COLUMNS of which the character has nothing."""
         has = {*self.has, "opening", *(f"{n}_tracked" for n in _BROWS_OF_PARTS if n in self.has)}
         return [name for name, parts in COLUMNS.items() if not has & set(parts)]
+
+
+def _meeting(gaps: np.ndarray) -> float:
+    """The gap below which a lid is shut, by its gaps (K,) at rest and at each control's limits."""
+    least = max(float(gaps.min()), 0.0)
+    return LIDS_MEET + (least if least < LIDS_ON_RIMS * gaps[0] else 0.0)
 
 
 @dataclass(frozen=True)
@@ -216,7 +228,7 @@ def character_performance(points: np.ndarray, opening: np.ndarray, build: Build)
     kept = {name: values for name, values in seen.items() if name in (*build.has, "opening")}
     kept |= {f"{name}_tracked": kept[name] for name in _BROWS_OF_PARTS if name in kept}
     near = seen["gap"] - build.contact < TOUCH
-    shut = {name: kept[name] < LIDS_MEET for name in _LIDS if name in kept}
+    shut = {name: kept[name] < gap for name, gap in build.shut.items()}
     looks = {name: ~closed for name, closed in shut.items()}
     return Performance(kept, seen["opening"] < SLIT, seen["opening"] > OPEN, near, shut, looks)
 

@@ -209,6 +209,22 @@ def test_blinks_are_met_missed_or_false():
     assert told(np.roll(blink, 10))["false"] > 0.0
 
 
+def test_thick_lids_meet_where_their_rims_are_still_apart():
+    lid = features(face(), unit(face()))["lids"][0]
+    blink = np.zeros(FRAMES)
+    blink[40:44] = 1.0
+    eyes = actor(face(blink=1.05 * lid * blink))
+
+    def met(closest: float) -> float:
+        """Share of blinks that go as far as a control, which leaves landmarks so far apart."""
+        limits = np.concatenate([face(), face(blink=lid - closest)])
+        seen = shown(face(blink=(lid - closest) * blink), limits)
+        return performance.compare(eyes, seen, TIMES, SEEN)["blinks"]["met"]
+
+    assert met(0.04 * lid) == 1.0
+    assert met(0.2 * lid) == 0.0  # a slit of the eye is seen
+
+
 def test_jitter_counts_in_the_still_parts_only():
     motion = words() * (np.arange(FRAMES) > 100)
     noise = np.random.default_rng(0).normal(0, 0.002, FRAMES)
