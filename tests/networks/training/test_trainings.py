@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 from copy import deepcopy
 from dataclasses import replace
 from types import SimpleNamespace
@@ -50,31 +51,45 @@ class Line:
             torch.nn.Linear(3, 8), torch.nn.BatchNorm1d(8), torch.nn.Dropout(0.3),
             torch.nn.Linear(8, 1),
         )  # fmt: skip
-        self.asked = 0
+        self.asked = self.measured = 0
+        self.stop_at = self.stop_measuring_at = -1
 
     def train_mode(self):
         self.model.train()
 
     def loss(self, stage, rng):
         self.asked += 1
-        if self.asked == getattr(self, "stop_at", -1):
-            raise KeyboardInterrupt
         x = torch.from_numpy(rng.normal(size=(stage.batch, 3)).astype(np.float32))
-        return ((self.model(x) - x.sum(1, keepdim=True)) ** 2).mean()
+        loss = ((self.model(x) - x.sum(1, keepdim=True)) ** 2).mean()
+        if self.asked == self.stop_at:  # the statistics have seen the batch
+            signal.raise_signal(signal.SIGINT)
+        return loss
 
     def evaluate(self, model, stage):
+        self.measured += 1
+        if self.measured == self.stop_measuring_at:
+            signal.raise_signal(signal.SIGINT)
         return {"score": -float(model.eval()(torch.ones(1, 3)).detach().abs().sum())}
 
 
 STAGES = (Stage(8, 200, 10, 1e-2), Stage(8, 150, 10, 1e-2))
 
 
-@pytest.mark.parametrize("optimiser", ["adamw", "sgd", "plain"])
-def test_resumed_equals_uninterrupted(tmp_path, optimiser):
+@pytest.mark.parametrize(
+    ("optimiser", "stop"),
+    [
+        ("adamw", {"stop_at": 18}),  # Ctrl-C in the middle of a step
+        ("sgd", {"stop_at": 1}),
+        ("plain", {"stop_at": 35}),
+        ("adamw", {"stop_measuring_at": 3}),  # and while it is measured
+        ("adamw", {"stop_measuring_at": 6}),  # for the last time
+    ],
+)
+def test_resumed_equals_uninterrupted(tmp_path, optimiser, stop):
     s = LoopSettings(optimiser=optimiser, evaluate_every=7, patience=99)
     whole = run(Line(), STAGES, tmp_path / "a", s, {}, resume=False)
     broken = Line()
-    broken.stop_at = 18
+    vars(broken).update(stop)
     with pytest.raises(KeyboardInterrupt):
         run(broken, STAGES, tmp_path / "b", s, {}, resume=True)
     resumed = run(Line(), STAGES, tmp_path / "b", s, {}, resume=True)
@@ -82,6 +97,24 @@ def test_resumed_equals_uninterrupted(tmp_path, optimiser):
     assert resumed.history == whole.history
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name
+
+
+def test_what_a_second_stop_breaks_off_is_not_kept(tmp_path):
+    class Stubborn(Line):
+        def loss(self, stage, rng):
+            loss = super().loss(stage, rng)
+            if self.asked == 5:
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+            return loss
+
+    s = LoopSettings(checkpoint_seconds=0)  # after each step
+    with pytest.raises(KeyboardInterrupt):
+        run(Stubborn(), STAGES, tmp_path, s, {}, resume=False)
+    resumed = _Training(Line(), STAGES, tmp_path, s, {})
+    found = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    resumed.restore(found)
+    assert resumed.step == 4
 
 
 def test_checkpoint_of_another_training_is_refused(tmp_path):
@@ -228,11 +261,8 @@ def test_every_option_says_what_it_is(name, capsys):
     assert bare is None, "an option without words"
 
 
-def test_interrupted_command_says_130(tmp_path, monkeypatch):
-    def stop(_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(hcnn_training, "hcnn", lambda: stop(None))
+def test_interrupted_command_says_130(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(hcnn_training, "hcnn", lambda: signal.raise_signal(signal.SIGINT))
     arguments = ["--data", "drawn:14", "--out", str(tmp_path / "x.safetensors")]
     assert hcnn_training.main(arguments) == EXIT_INTERRUPTED
 
