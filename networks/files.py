@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -167,6 +168,12 @@ def write_array(path: Path, array: np.ndarray) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(part, "wb") as stream:
             np.save(stream, array)
+
+
+def start_array(file: BinaryIO, dtype, shape: tuple[int, ...]) -> None:
+    """The beginning of a .npy file; its numbers follow, row by row."""
+    header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
 
 
 def write_text(path: str | Path, text: str) -> None:

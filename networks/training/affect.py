@@ -24,13 +24,14 @@ from ..perception.needed_weights import load_runner, solving_weights
 from ..perception.over_time import OverTime
 from ..track import load_arrays, save_arrays
 from ..vocabulary import CIRCUMPLEX
-from .feeling import STRANGERS_HELP, Readers
+from .feeling import KEPT_HELP, STRANGERS_HELP, Readers
 from .shared.classifying import HUMAN_LICENCE
 from .shared.feeling_measures import affect_measures
 from .shared.hed_cache import load_hed, load_table
 from .shared.loop import say
 from .shared.options import changed_options, option, run_command
 from .shared.performance_set import load_performances
+from .shared.prepared import prepared_folder
 from .shared.sets import TRAIN, VALIDATION, FaceSet, half_of
 
 KEPT_KIND = "exprgen.affect_faces"
@@ -45,7 +46,7 @@ class AffectSettings:
     data: str = option(MISSING, "folder of performances (exprgen train performances)")
     out: str = option(MISSING)
     strangers: str = option("", STRANGERS_HELP)
-    kept: str = option("", "folder of what the readers say; by default beside the weight file")
+    kept: str = option("", KEPT_HELP)
     faces: int = option(1200, "photographs that are looked at, 0: all of the part to check on")
     ridge: float = option(0.003, "strength of the regression's ridge, as a share of the variance")
     seed: int = option(0)
@@ -61,7 +62,7 @@ class Rows:
 
 def train(s: AffectSettings) -> dict[str, float]:
     """Fit, write weights and model card; returns the measures."""
-    kept = Path(s.kept or Path(s.out).with_name(f"{Path(s.out).stem}_opinions"))
+    kept = prepared_folder(s)
     learn, check = _photographs(s, kept)
     acted, acted_check = (_acted(s, split, kept) for split in (TRAIN, VALIDATION))
     say(f"affect: {len(learn.true)} photographs and {len(acted.true)} acted frames")

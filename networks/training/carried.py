@@ -192,7 +192,7 @@ def main(args: list[str] | None = None) -> int:
         check_numbers(settings)
         return {"out": settings.out, "metrics": train(settings)}
 
-    return conclude("carried", work, given.json, "run it again to go on")
+    return conclude("carried", work, given.json, lambda: "run it again to go on")
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ from .shared.matching import (
 from .shared.mixing import balanced_chances
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.pose_reader import PoseReader, learn_reader
+from .shared.prepared import checkpoint_folder, prepared_folder
 from .shared.report import write_report
 from .shared.sets import TRAIN, VALIDATION, CharacterSet, FaceSet
 from .shared.teaching import kept_opinions
@@ -352,11 +353,11 @@ class Workshop:
 
     @property
     def folder(self) -> Path:
-        return Path(self.s.checkpoints or Path(self.s.out).with_suffix(""))
+        return checkpoint_folder(self.s)
 
     def _features(self, name: str, faces: np.ndarray, rows: np.ndarray) -> Features:
         s = self.s
-        path = self.folder / f"{name}.npy"
+        path = prepared_folder(s) / f"{name}.npy"
         return compute_features(
             path, self.hcnn, faces, rows, s.frozen_layers, s.variants, self.size, s.seed
         )
@@ -396,7 +397,7 @@ class Workshop:
         """What the teacher, or else HCNN, perceives in the human faces (len(rows), 7)."""
         if not self.s.teacher:
             return perceived(self.hcnn, features, self.s.frozen_layers)
-        return kept_opinions(faces.faces, rows, self.s.teacher, self.folder, "humans")
+        return kept_opinions(faces.faces, rows, self.s.teacher, prepared_folder(self.s), "humans")
 
     def own_pairs(self) -> Pairs:
         """The character's own pictures with the units they were posed by."""

@@ -1,8 +1,8 @@
 """Training of the reader over time on people who talk and feel, of whom the truth is known.
 
-The readers look at every face first, which takes longest; what they say is kept in a folder. Then
-windows of two seconds are learned from. In some nothing follows the moment that is asked for, so
-that the same network serves a camera.
+The readers look at every face first, which takes longest; what they say is kept until all is
+learned. Then windows of two seconds are learned from. In some nothing follows the moment that is
+asked for, so that the same network serves a camera.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.performance_set import PerformancePart, load_performances
 from .shared.performers import fold_of
+from .shared.prepared import checkpoint_folder, prepared_folder
 from .shared.sets import TRAIN, VALIDATION
 
 EVERY = 2
@@ -64,6 +65,11 @@ STRANGERS_HELP = (
     "the people, who are read by it: one who learned of them is too sure of them"
 )
 
+KEPT_HELP = (
+    "folder to keep what the readers say in, for other trainings too; without it that goes when "
+    "the training has ended"
+)
+
 
 @dataclass(frozen=True)
 class FeelingSettings:
@@ -72,7 +78,7 @@ class FeelingSettings:
     data: str = option(MISSING, "folder of performances (exprgen train performances)")
     out: str = option(MISSING)
     strangers: str = option("", STRANGERS_HELP)
-    kept: str = option("", "folder of what the readers say; by default beside the weight file")
+    kept: str = option("", KEPT_HELP)
     checkpoints: str = option("")
     resume: bool = option(False)
     windows: int = option(60_000, "windows to learn from, counted each time they are seen")
@@ -243,13 +249,12 @@ def train(s: FeelingSettings) -> Outcome:
     if s.threads:
         torch.set_num_threads(s.threads)
     torch.manual_seed(s.seed)
-    out = Path(s.out)
-    readers = Readers(Path(s.kept or out.with_name(f"{out.stem}_opinions")), s.strangers)
+    readers = Readers(prepared_folder(s), s.strangers)
     train_told, check = (_told(s.data, split, readers) for split in (TRAIN, VALIDATION))
     task = FeelingTask(time_reader(), train_told, check)
     say(f"reader over time: {len(train_told)} clips, {len(check)} to check on")
     settings = fixed(s, "kept")
-    folder = Path(s.checkpoints or out.with_suffix(""))
+    folder = checkpoint_folder(s)
     temperature = _temperature(s, train_told, folder, settings)
     outcome = _learned(s, task, folder, settings)
     outcome.model.temperature.fill_(temperature)

@@ -388,7 +388,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{len(faces)} pictures, {found:.1%} with a face, in {given.out}")
         return {"out": given.out, "metrics": {"pictures": len(faces), "with a face": found}}
 
-    return conclude("hed", work, given.json, "run it again to go on")
+    return conclude("hed", work, given.json, lambda: "run it again to go on")
 
 
 if __name__ == "__main__":

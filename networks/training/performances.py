@@ -212,7 +212,7 @@ def main(arguments: list[str] | None = None) -> int:
     def work() -> dict:
         return {"out": given.out, "metrics": prepare(given.source, given.out, given.label)}
 
-    return conclude("performances", work, given.json, "run it again to go on")
+    return conclude("performances", work, given.json, lambda: "run it again to go on")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pathlib import Path
 from ...errors import EXIT_INTERRUPTED, EXIT_OK, ExprGenError, UsageError
 from ...records import json_text, number_of
 from .distributed import leave, processes
+from .prepared import begin, drop_empty, end, left
 
 USUAL = {
     "data": "folder of the prepared human faces",
@@ -131,13 +132,27 @@ def run_command(name: str, description: str, settings: type, train, args=None) -
         check_numbers(s)
         check_ending(s)
         check_places(s)
-        made = train(s)
+        made = _trained(s, train)
         return {**written(s), "metrics": getattr(made, "metrics", made)}
 
-    code = conclude(name, work, given.json, "--resume goes on from here")
+    code = conclude(name, work, given.json, lambda: left(settings_from(settings, given)))
     if code == EXIT_OK:
         leave()
     return code
+
+
+def _trained(s, train: Callable):
+    """What a training returns; once it has ended, what it had prepared is gone."""
+    if not processes().main:
+        return train(s)
+    begin(s)
+    try:
+        made = train(s)
+    except BaseException:
+        drop_empty(s)
+        raise
+    end(s)
+    return made
 
 
 def check_numbers(settings) -> None:
@@ -208,11 +223,11 @@ def command_parser(name: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def conclude(name: str, work: Callable[[], dict], as_json: bool, again: str) -> int:
+def conclude(name: str, work: Callable[[], dict], as_json: bool, again: Callable[[], str]) -> int:
     """Run a training; with `as_json` its result, or its error, is the only thing on stdout.
 
     Args:
-        work: does it; returns what there is to tell. again: how to go on after Ctrl-C.
+        work: does it; returns what there is to tell. again: tells how to go on after Ctrl-C.
 
     Returns:
         the exit code.
@@ -227,7 +242,7 @@ def conclude(name: str, work: Callable[[], dict], as_json: bool, again: str) -> 
         told, code = {"error": error.to_message()}, error.exit_code
         del told["error"]["type"]
     except KeyboardInterrupt:
-        print(f"stopped; {again}", file=sys.stderr)
+        print(f"stopped; {again()}", file=sys.stderr)
         return EXIT_INTERRUPTED
     if as_json and processes().main:
         print(json_text(_plain(told)), file=stdout, flush=True)

@@ -265,6 +265,7 @@ def test_interrupted_command_says_130(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(hcnn_training, "hcnn", lambda: signal.raise_signal(signal.SIGINT))
     arguments = ["--data", "drawn:14", "--out", str(tmp_path / "x.safetensors")]
     assert hcnn_training.main(arguments) == EXIT_INTERRUPTED
+    assert "stopped; nothing was learned yet\n" in capsys.readouterr().err
 
 
 def test_scnn_and_fcnn(room, monkeypatch):

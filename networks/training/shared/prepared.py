@@ -1,0 +1,95 @@
+"""What a training prepares once and keeps only as long as it may be resumed.
+
+It lies in a folder of its own among the checkpoints, gigabytes of it at times. `--resume` finds
+it there; a training that begins anew, and one that has ended, leave nothing of it. Where an option
+`--kept` names a folder for it, that is the user's, and stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from ...files import remove, sweep
+from .checkpoints import FILE
+
+FOLDER = "checkpoint.prepared"
+"""Its name, which is no one else's: what lies in a folder of that name is removed."""
+
+
+def checkpoint_folder(settings) -> Path:
+    """Where a training's checkpoints go: beside its weights, unless its settings name a folder."""
+    given = getattr(settings, "checkpoints", "")
+    return Path(given or Path(settings.out).with_suffix(""))
+
+
+def prepared_folder(settings) -> Path:
+    """Where what a training prepares goes; it need not be there. All folds share it."""
+    folder = checkpoint_folder(settings)
+    if folder.name == fold_name(getattr(settings, "fold", -1)):
+        folder = folder.parent
+    return Path(_named(settings) or folder / FOLDER)
+
+
+def fold_name(fold: int) -> str:
+    """What the folder of a fold's checkpoints, and its weights, are called."""
+    return f"fold_{fold}"
+
+
+def begin(settings) -> None:
+    """Remove what an earlier training prepared, unless this one goes on where that was stopped, as
+    one without an option for it always does."""
+    if not _is_own(settings):
+        return
+    sweep(prepared_folder(settings))  # what a kill left half written
+    if not getattr(settings, "resume", True):
+        end(settings)
+
+
+def end(settings) -> None:
+    """Remove what a training has prepared, and the folder that held nothing else."""
+    if _is_own(settings):
+        remove(prepared_folder(settings))
+        drop_empty(settings)
+
+
+def drop_empty(settings) -> None:
+    """Remove the folders of what is prepared and of checkpoints beside the weights, where nothing
+    is in them."""
+    if _is_own(settings):
+        folder = prepared_folder(settings)
+        with contextlib.suppress(OSError):  # they hold something
+            folder.rmdir()
+        if folder.parent == Path(settings.out).with_suffix(""):
+            with contextlib.suppress(OSError):
+                folder.parent.rmdir()
+
+
+def left(settings) -> str:
+    """How a stopped training is gone on with, and what takes how much room until then."""
+    if not getattr(settings, "out", ""):
+        return "run it again to go on"
+    if not hasattr(settings, "resume"):
+        how = "run it again"
+    elif any(checkpoint_folder(settings).rglob(FILE)):
+        how = "--resume goes on from here"
+    else:
+        how = "nothing was learned yet"
+    folder = prepared_folder(settings)
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    if not size:
+        return how
+    stays = "which go when it has ended" if _is_own(settings) else "which stay"
+    again = "; --resume begins with what is prepared" if how.startswith("nothing") else ""
+    return f"{how}{again}: {size / 1e6:,.1f} MB in {folder}, {stays}"
+
+
+def _is_own(settings) -> bool:
+    """It is the training's own, and no folder that the user has named."""
+    return bool(getattr(settings, "out", "")) and not _named(settings)
+
+
+def _named(settings) -> str:
+    """The folder that an option --kept names, where there is such an option."""
+    named = getattr(settings, "kept", "")
+    return named if isinstance(named, str) else ""
