@@ -29,8 +29,8 @@ SPEAK_SECONDS = 15.0  # between progress lines
 class Stage:
     """A stretch of training at one picture size.
 
-    size: pixels. images: how many pictures are seen. batch: pictures a step. rate: learning rate
-    at the start of the stage.
+    size: pixels; 0 where no pictures are looked at. images: how many pictures are seen. batch:
+    pictures a step. rate: learning rate at the start of the stage.
     """
 
     size: int
@@ -121,7 +121,7 @@ def _plan(state: dict, folder: str | Path) -> tuple[Stage, ...]:
         stages = as_type(tuple[Stage, ...], state.get("plan"), "plan")
     except FieldError as error:
         raise _no_state(folder) from error
-    if not stages or any(min(g.size, g.images, g.batch) < 1 for g in stages):
+    if not stages or any(g.size < 0 or min(g.images, g.batch) < 1 for g in stages):
         raise _no_state(folder)
     return stages
 
