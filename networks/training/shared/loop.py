@@ -220,6 +220,8 @@ class _Training:
         self.save()
         self.average.load_state_dict(self.best)
         metrics = self._measure(self.stages[-1])
+        # What comes after it, such as the next fold, begins alike where no step was left to make.
+        seed_step(self.processes.seed(self.s.seed), self.step)
         return Outcome(self.average, metrics, self.history, self.step)
 
     def _step(self) -> None:

@@ -88,6 +88,7 @@ STAGES = (Stage(8, 200, 10, 1e-2), Stage(0, 150, 10, 1e-2))  # some look at no p
 def test_resumed_equals_uninterrupted(tmp_path, optimiser, stop):
     s = LoopSettings(optimiser=optimiser, evaluate_every=7, patience=99)
     whole = run(Line(), STAGES, tmp_path / "a", s, {}, resume=False)
+    after = torch.rand(3)
     broken = Line()
     vars(broken).update(stop)
     with pytest.raises(KeyboardInterrupt):
@@ -97,6 +98,8 @@ def test_resumed_equals_uninterrupted(tmp_path, optimiser, stop):
     assert resumed.history == whole.history
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name
+    run(Line(), STAGES, tmp_path / "b", s, {}, resume=True)  # nothing is left of it
+    assert torch.equal(torch.rand(3), after)
 
 
 def test_what_a_second_stop_breaks_off_is_not_kept(tmp_path):
