@@ -286,13 +286,18 @@ class Domains:
 
 
 def choose_humans(faces: FaceSet, limit: int, seed: int) -> np.ndarray:
-    """At most `limit` rows, an eighth of them for validation, rare classes preferred."""
+    """At most `limit` rows, an eighth of them for validation, rare classes preferred.
+
+    Raises:
+        InputError: there are none to learn from, or to check on.
+    """
+    faces.having(TRAIN, VALIDATION)
     rng = np.random.default_rng((seed, 3))
     chosen = []
     for split, count in ((TRAIN, limit), (VALIDATION, limit // 8)):
         rows = faces.rows(split)
         chances = balanced_chances(faces.labels[rows], 0.7)
-        count = min(count, len(rows))
+        count = min(max(count, 1), len(rows))
         chosen.append(rng.choice(rows, count, replace=False, p=chances))
     return np.sort(np.concatenate(chosen))
 

@@ -97,9 +97,9 @@ def load_groups(s: KindSettings) -> tuple[list[Group], Group | None]:
     """People and characters to learn from, and the character that is kept out.
 
     Raises:
-        InputError: no captured characters to learn from.
+        InputError: no captured characters, or no faces, to learn from or to check on.
     """
-    people = load_faces(s.data)
+    people = load_faces(s.data).having(TRAIN, VALIDATION)
     rows = np.sort(np.random.default_rng(s.seed).permutation(len(people))[: s.humans])
     groups = [Group("people", shrink(people.faces, rows, KIND_SIZE), people.split[rows], 0)]
     unseen = None

@@ -33,6 +33,7 @@ from exprgen.networks.training.shared.datasets import load_ced, synthetic_faces
 from exprgen.networks.training.shared.features import compute_features
 from exprgen.networks.training.shared.keeping import kept_in
 from exprgen.networks.training.shared.loop import LoopSettings, Stage, _Training, fit_to_time, run
+from exprgen.networks.training.shared.mixing import _pool, pools
 from exprgen.networks.training.shared.report import confusion_matrix, write_report
 from exprgen.networks.vocabulary import EXPRESSIONS
 from exprgen.networks.worker import training
@@ -606,3 +607,16 @@ def test_ced_is_prepared_and_grows(tmp_path, monkeypatch):
         ced.prepare(ced.CedSettings(str(tmp_path)))
     with pytest.raises(InputError, match="does not exist"):
         load_ced(tmp_path, "nobody")
+
+
+def test_faces_that_leave_nothing_to_learn_from_or_to_check_on_are_refused():
+    data = synthetic_faces(14)
+    alone = replace(data, name="my_faces", split=np.full(14, "train"))
+    assert len(alone.having("train")) == 14
+    for of in ("train", "val"):
+        only = replace(data, name="my_faces", split=np.full(14, of))
+        for use in (lambda s: pools(s, 0.5), lambda s: cnn_3d.choose_humans(s, 7, 0)):
+            with pytest.raises(InputError, match=r"my_faces: holds no faces of the split '[tv]"):
+                use(only)
+    with pytest.raises(InputError, match="holds no faces of the split 'train'"):
+        _pool(replace(data, split=np.full(14, "val")), 0.5, 0.5, "people")
