@@ -196,6 +196,29 @@ def write_bytes(path: str | Path, data: bytes) -> None:
         part.write_bytes(data)
 
 
+def check_writable(path: str | Path) -> None:
+    """That a file could be written, for work that takes long before it writes it. Nothing is left
+    there: the file, and the folders that it lies in, need not be there yet.
+
+    Raises:
+        OutputError: it can't be written.
+    """
+    path = Path(path)
+    probe = None
+    try:
+        if path.is_dir():
+            raise OutputError("is a folder", file=path, fix="give the name of a file")
+        folder = next(p for p in path.absolute().parents if p.exists())
+        probe = folder / f"{HIDDEN}{token()}"
+        probe.touch(exist_ok=False)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        if probe is not None:
+            with contextlib.suppress(OSError):
+                probe.unlink(missing_ok=True)
+
+
 def unwritable(path: str | Path, error: Exception) -> OutputError:
     """The error for a place that can't be written, with the reason and what helps."""
     said = str(error).strip() or "?"

@@ -15,9 +15,11 @@ from dataclasses import MISSING, asdict, field, fields
 from pathlib import Path
 
 from ...errors import EXIT_INTERRUPTED, EXIT_OK, ExprGenError, UsageError
+from ...files import check_writable
 from ...records import json_text, number_of
+from .checkpoints import FILE
 from .distributed import leave, processes
-from .prepared import begin, drop_empty, end, left
+from .prepared import begin, checkpoint_folder, drop_empty, end, left, prepared_folder
 
 USUAL = {
     "data": "folder of the prepared human faces",
@@ -132,6 +134,8 @@ def run_command(name: str, description: str, settings: type, train, args=None) -
         check_numbers(s)
         check_ending(s)
         check_places(s)
+        for place in _written_to(s):
+            check_writable(place)
         made = _trained(s, train)
         return {**written(s), "metrics": getattr(made, "metrics", made)}
 
@@ -139,6 +143,14 @@ def run_command(name: str, description: str, settings: type, train, args=None) -
     if code == EXIT_OK:
         leave()
     return code
+
+
+def _written_to(s) -> list[Path]:
+    """Files that a training writes, or such as it writes, of each folder."""
+    if not getattr(s, "out", ""):
+        return []
+    folders = checkpoint_folder(s), prepared_folder(s)
+    return [Path(s.out), *(folder / FILE for folder in folders)]
 
 
 def _trained(s, train: Callable):

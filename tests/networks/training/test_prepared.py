@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from exprgen.networks.errors import EXIT_INTERRUPTED, EXIT_OK
+from exprgen.networks.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_OUTPUT
 from exprgen.networks.models.perceptual import hcnn
 from exprgen.networks.models.weights_io import WeightsInfo, save_network
 from exprgen.networks.training import upper_look
@@ -101,3 +101,19 @@ def test_a_folder_that_the_user_names_stays(tmp_path):
     prepared.end(s)
     assert kept.is_file()
     assert f"begins with what is prepared: 0.0 MB in {kept.parent}, which stay" in left(s)
+
+
+@pytest.mark.parametrize("option", ["--out", "--checkpoints"])
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_learned(
+    words, tmp_path, monkeypatch, capsys, option
+):
+    monkeypatch.setattr(upper_look, "load_network", None)  # it does not come so far
+    (tmp_path / "a_file").touch()
+    before = files(tmp_path)
+    place = str(tmp_path / "a_file" / "folder" / "w.safetensors")
+    given = {"--out": str(tmp_path / "b" / "w.safetensors"), option: place}
+    options = [word for pair in given.items() for word in pair]
+    assert upper_look.main([*words, *options]) == EXIT_OUTPUT
+    assert "can't be written" in capsys.readouterr().err
+    assert files(tmp_path) == before
+    assert not (tmp_path / "b").exists()
