@@ -170,6 +170,24 @@ def write_array(path: Path, array: np.ndarray) -> None:
             np.save(stream, array)
 
 
+def mapped_array(path: Path, dtype, shape: tuple[int, ...]) -> np.memmap:
+    """A new .npy file of zeros, mapped. Its room is taken at once, where the system can: on a disk
+    that is full, writing through the map would be no error but the end of the process.
+
+    Raises:
+        OSError: the place can't be written, or has no room.
+    """
+    array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    if hasattr(os, "posix_fallocate"):
+        try:
+            with open(path, "rb+") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if is_full(error):
+                raise
+    return array
+
+
 def start_array(file: BinaryIO, dtype, shape: tuple[int, ...]) -> None:
     """The beginning of a .npy file; its numbers follow, row by row."""
     header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
