@@ -184,6 +184,8 @@ def mapped_array(path: Path, dtype, shape: tuple[int, ...]) -> np.memmap:
                 os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
         except OSError as error:
             if is_full(error):
+                del array
+                path.unlink(missing_ok=True)
                 raise
     return array
 
