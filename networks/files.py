@@ -186,7 +186,7 @@ def mapped_array(path: Path, dtype, shape: tuple[int, ...]) -> np.memmap:
             if is_full(error):
                 del array
                 path.unlink(missing_ok=True)
-                raise
+                raise OSError(error.errno, error.strerror, str(path)) from error
     return array
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..errors import InputError
 from ..inference.affect_reader import AffectReader as Read
 from ..inference.affect_reader import affect_inputs
 from ..models.affect_reader import AffectReader, affect_reader
@@ -30,11 +31,12 @@ from .shared.feeling_measures import affect_measures
 from .shared.hed_cache import load_hed, load_table
 from .shared.loop import say
 from .shared.options import changed_options, option, run_command
-from .shared.performance_set import load_performances
+from .shared.performance_set import PerformancePart, load_performances
 from .shared.prepared import prepared_folder
 from .shared.sets import TRAIN, VALIDATION, FaceSet, half_of
 
 KEPT_KIND = "exprgen.affect_faces"
+AGAIN = "make more performances, and prepare them with `exprgen train performances`"
 BATCH = 32
 
 
@@ -63,8 +65,9 @@ class Rows:
 def train(s: AffectSettings) -> dict[str, float]:
     """Fit, write weights and model card; returns the measures."""
     kept = prepared_folder(s)
+    parts = [load_performances(s.data, split) for split in (TRAIN, VALIDATION)]
     learn, check = _photographs(s, kept)
-    acted, acted_check = (_acted(s, split, kept) for split in (TRAIN, VALIDATION))
+    acted, acted_check = (_acted(s, some, kept) for some in parts)
     say(f"affect: {len(learn.true)} photographs and {len(acted.true)} acted frames")
     network = _fitted([learn, acted], s.ridge)
     metrics = {}
@@ -106,10 +109,10 @@ def _looked_at(data: FaceSet, rows: np.ndarray, kept: Path) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _acted(s: AffectSettings, split: str, kept: Path) -> Rows:
-    """The frames of a split's clips in which a face is seen, as they are read over time."""
+def _acted(s: AffectSettings, parts: list[PerformancePart], kept: Path) -> Rows:
+    """The frames of clips in which a face is seen, as they are read over time."""
     readers, over_time, inputs, true = Readers(kept, s.strangers), OverTime.load(), [], []
-    for part in load_performances(s.data, split):
+    for part in parts:
         if part.meta["kind"] == "clip":
             opinions = readers(part)
             said = opinions["whole"]
@@ -117,6 +120,8 @@ def _acted(s: AffectSettings, split: str, kept: Path) -> Rows:
                 said, _ = over_time(part.times, opinions, part.arkit, part.found)
             inputs.append(affect_inputs(said[part.found], part.arkit[part.found]))
             true.append(part.affect[part.found])
+    if not inputs:
+        raise InputError("holds no clips of one of the splits", file=s.data, fix=AGAIN)
     return Rows(np.concatenate(inputs), np.concatenate(true))
 
 

@@ -108,7 +108,6 @@ def train(s: FaceAffectSettings) -> dict[str, float]:
     """
     _check(s)
     kept = prepared_folder(s)
-    kept.mkdir(parents=True, exist_ok=True)
     learn = faces_of(s, TRAIN, s.faces, kept)
     if len(learn.inputs) < s.ways:
         raise UsageError(
@@ -170,6 +169,7 @@ def _part(items: list[Item], split: str, number: int, seed: int, kept: Path) -> 
     which = hashlib.sha256(repr(items).encode()).hexdigest()[:16]
     if not path.exists():
         columns = _look(items, split == VALIDATION)
+        kept.mkdir(parents=True, exist_ok=True)
         save_arrays(path, KIND, {"pictures": len(items), "of": which}, columns)
         say(f"{path.stem}: {len(columns['inputs'])} of {len(items)} with a face")
     meta, columns = load_arrays(path, KIND, AGAIN)

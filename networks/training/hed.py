@@ -31,7 +31,14 @@ import numpy as np
 
 from ..arrays import ROWS, Column, check_columns, read_array
 from ..errors import InputError, OutputError, UsageError
-from ..files import IMAGE_SUFFIXES, mapped_array, write_text, written_whole
+from ..files import (
+    IMAGE_SUFFIXES,
+    make_output_folder,
+    mapped_array,
+    unwritable,
+    write_text,
+    written_whole,
+)
 from ..footage.pictures import decode_image, read_bytes
 from ..reading import read_json, read_text
 from ..records import json_text
@@ -209,7 +216,10 @@ def build(source: str | Path, out: str | Path, *, processes: int = 2, limit: int
     items = list_items(source)
     items = items[:limit] if limit else items
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        make_output_folder(out)
+    except OSError as error:
+        raise unwritable(out, error) from error
     _prepare(items, out)
     todo = np.flatnonzero(~read_array(out / "done.npy", fix=FIX))
     chunks = [todo[i : i + CHUNK].tolist() for i in range(0, len(todo), CHUNK)]

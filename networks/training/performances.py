@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from ..errors import InputError, UsageError
+from ..files import make_output_folder, unwritable
 from ..footage.acted import FIX, SUFFIX, ActedTruth
 from ..footage.media import open_reference
 from ..solving.head_and_gaze import head_angles
@@ -88,9 +89,12 @@ def prepare(source: str | Path, out: str | Path, label: str = "") -> dict[str, i
             f"a label holds letters, _ and - alone: {label[:60]!r}", fix="such as --label low_"
         )
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
     refused: list[InputError] = []
     found = find_performances(source)
+    try:
+        make_output_folder(out)
+    except OSError as error:
+        raise unwritable(out, error) from error
     todo = [p for p in found if not _part(out, p, label).exists()]
     if len(todo) < len(found):
         print(f"{len(found) - len(todo)} of {len(found)} are there already", flush=True)

@@ -15,7 +15,7 @@ from dataclasses import MISSING, asdict, field, fields
 from pathlib import Path
 
 from ...errors import EXIT_INTERRUPTED, EXIT_OK, ExprGenError, UsageError
-from ...files import check_writable
+from ...files import check_writable, drop_empty_folders
 from ...records import json_text, number_of
 from .checkpoints import FILE
 from .distributed import leave, processes
@@ -253,8 +253,10 @@ def conclude(name: str, work: Callable[[], dict], as_json: bool, again: Callable
         print(f"error: {error}", file=sys.stderr)
         told, code = {"error": error.to_message()}, error.exit_code
         del told["error"]["type"]
+        drop_empty_folders()
     except KeyboardInterrupt:
         print(f"stopped; {again()}", file=sys.stderr)
+        drop_empty_folders()
         return EXIT_INTERRUPTED
     if as_json and processes().main:
         print(json_text(_plain(told)), file=stdout, flush=True)
