@@ -80,14 +80,21 @@ def train(s: AffectSettings) -> dict[str, float]:
 
 
 def _photographs(s: AffectSettings, kept: Path) -> tuple[Rows, Rows]:
-    """The photographs that the readers did not learn from, in two halves."""
+    """The photographs that the readers did not learn from, in two halves.
+
+    Raises:
+        InputError: one of them would be empty.
+    """
     data, table = load_hed(s.hed), load_table(s.hed)
     rows = data.rows(VALIDATION)
     if s.faces and s.faces < len(rows):
         rows = np.sort(np.random.default_rng(s.seed).choice(rows, s.faces, replace=False))
+    half = np.array([half_of(str(name)) for name in table["source"][rows]])
+    if len(np.unique(half)) < 2:
+        what = f"{len(rows)} photographs of the split 'val' are too few to learn from and check on"
+        raise InputError(what, file=s.hed, fix="give more, or a higher --faces")
     said = _looked_at(data, rows, kept)
     inputs, true = affect_inputs(said, data.arkit[rows]), data.targets[rows] @ np.array(CIRCUMPLEX)
-    half = np.array([half_of(str(name)) for name in table["source"][rows]])
     return tuple(Rows(inputs[half == k], true[half == k]) for k in (0, 1))
 
 

@@ -68,7 +68,7 @@ class RigSettings:
     checkpoints: str = option("", "folder of checkpoints and kept layers; by default beside it")
     resume: bool = option(False)
     frozen_layers: int = option(6)
-    geometry: int = option(GEOMETRY_AND_ARKIT, "second input: 0 (the paper), 9 or 61 numbers")
+    geometry: int = option(GEOMETRY_AND_ARKIT, "second input: 9 or 61 numbers; 0: none (the paper)")
     hidden: int = option(0, "width of FC-13; 0: as many as controls (the paper)")
     match: str = option("soft", "how pairs are found", ("soft", "paper"))
     refine: float = option(0.5, "share of the correction by ARKit (soft matching)")

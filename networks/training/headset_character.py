@@ -51,7 +51,7 @@ class HeadsetCharacterSettings:
     out: str = option(MISSING)
     checkpoints: str = option("")
     resume: bool = option(False)
-    anew: int = option(1, "times each frame is seen anew by the 3D augmentation layer")
+    anew: int = option(1, "times each frame is seen anew by the 3D augmentation layer; 0: none")
     images: int = option(400_000, "frames to learn from, counted each time they are seen")
     batch: int = option(256, "frames a step")
     rate: float = option(1e-3)

@@ -71,7 +71,7 @@ class PhotographSettings:
         "folder to keep what those networks give in, for other trainings too; without it that "
         "goes when the training has ended",
     )
-    looks: int = option(3, "changed forms of each photograph")
+    looks: int = option(3, "changed forms of each photograph; 0: none")
     changes: float = option(0.45)
     heads: int = option(4, "small networks whose opinions are averaged")
     hidden: int = option(40, "width of the first hidden layer of each")

@@ -11,7 +11,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, asdict, field, fields
+from dataclasses import MISSING, Field, asdict, field, fields
 from pathlib import Path
 
 from ...errors import EXIT_INTERRUPTED, EXIT_OK, ExprGenError, UsageError
@@ -168,7 +168,8 @@ def _trained(s, train: Callable):
 
 
 def check_numbers(settings) -> None:
-    """Refuse numbers below zero where the default is none, and such as nothing can count.
+    """Refuse numbers below zero where the default is none, such as nothing can count, and none of
+    what there must be: where the option's words don't say what "0:" is.
 
     Raises:
         UsageError: it names the option.
@@ -176,9 +177,17 @@ def check_numbers(settings) -> None:
     for f in fields(settings):
         value = getattr(settings, f.name)
         counts = isinstance(value, int | float) and isinstance(f.default, int | float)
-        if counts and f.default >= 0 and not 0 <= value < MOST:
+        if counts and f.default >= 0 and not (0 <= value < MOST and (value or _may_be_none(f))):
             flag = f"--{f.name.replace('_', '-')}"
             raise UsageError(f"{flag} {value} makes no sense", fix=f"such as {f.default}")
+
+
+def _may_be_none(f: Field) -> bool:
+    """0 is a number of what this option counts."""
+    counts = type(f.default) is int or f.name == "epochs"
+    if not counts or f.default < 1 or f.name == "seed":
+        return True
+    return "0:" in (f.metadata["help"] or USUAL[f.name])
 
 
 WEIGHTS = ".safetensors"

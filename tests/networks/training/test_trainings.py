@@ -620,3 +620,22 @@ def test_faces_that_leave_nothing_to_learn_from_or_to_check_on_are_refused():
                 use(only)
     with pytest.raises(InputError, match="holds no faces of the split 'train'"):
         _pool(replace(data, split=np.full(14, "val")), 0.5, 0.5, "people")
+
+
+@pytest.mark.parametrize("words", ["--batch 0", "--epochs 0", "--epochs -1", "--epochs nan"])
+def test_numbers_with_which_nothing_is_learned_are_refused(tmp_path, capsys, words):
+    out = tmp_path / "a" / "c.safetensors"
+    given = ["--data", str(tmp_path), "--out", str(out), *words.split()]
+    try:
+        code = training("coefficients")(given)
+    except SystemExit as ended:  # by the parser
+        code = ended.code
+    assert code == EXIT_USAGE
+    assert words.partition(" ")[0] in capsys.readouterr().err
+    assert not [*tmp_path.iterdir()]
+
+
+def test_an_option_is_told_before_what_follows_from_it(tmp_path):
+    save_checkpoint(tmp_path, {"loop": {"every": 3}, "windows": 3}, {})
+    with pytest.raises(UsageError, match="windows = 3, not 4"):
+        load_checkpoint(tmp_path, {"loop": {"every": 4}, "windows": 4})
