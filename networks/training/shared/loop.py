@@ -343,6 +343,11 @@ def _blend(average: nn.Module, model: nn.Module, decay: float) -> None:
             value.copy_(moving[name])
 
 
+def say_written(out: str, told: dict) -> None:
+    """What a training without a loop ends with."""
+    say(f"wrote {out}: " + ", ".join(f"{k} {v}" for k, v in told.items()))
+
+
 def say(text: str) -> None:
     """A progress line."""
     print(text, flush=True)

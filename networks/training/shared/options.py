@@ -15,7 +15,7 @@ from dataclasses import MISSING, Field, asdict, field, fields
 from pathlib import Path
 
 from ...errors import EXIT_INTERRUPTED, EXIT_OK, ExprGenError, UsageError
-from ...files import check_writable, drop_empty_folders
+from ...files import check_writable, made_folders, make_output_folder
 from ...records import json_text, number_of
 from .checkpoints import FILE
 from .distributed import leave, processes
@@ -136,6 +136,8 @@ def run_command(name: str, description: str, settings: type, train, args=None) -
         check_places(s)
         for place in _written_to(s):
             check_writable(place)
+        if out := getattr(s, "out", ""):
+            make_output_folder(Path(out).absolute().parent)
         made = _trained(s, train)
         return {**written(s), "metrics": getattr(made, "metrics", made)}
 
@@ -255,17 +257,15 @@ def conclude(name: str, work: Callable[[], dict], as_json: bool, again: Callable
     """
     stdout = sys.stdout
     try:
-        with contextlib.redirect_stdout(sys.stderr if as_json else stdout):
+        with contextlib.redirect_stdout(sys.stderr if as_json else stdout), made_folders():
             result = work()
         told, code = {"training": name, **result}, EXIT_OK
     except ExprGenError as error:
         print(f"error: {error}", file=sys.stderr)
         told, code = {"error": error.to_message()}, error.exit_code
         del told["error"]["type"]
-        drop_empty_folders()
     except KeyboardInterrupt:
         print(f"stopped; {again()}", file=sys.stderr)
-        drop_empty_folders()
         return EXIT_INTERRUPTED
     if as_json and processes().main:
         print(json_text(_plain(told)), file=stdout, flush=True)

@@ -13,7 +13,14 @@ import pytest
 import torch
 
 from exprgen.networks.characters.profile import load_profile
-from exprgen.networks.errors import EXIT_INPUT, EXIT_INTERRUPTED, EXIT_USAGE, InputError, UsageError
+from exprgen.networks.errors import (
+    EXIT_INPUT,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_USAGE,
+    InputError,
+    UsageError,
+)
 from exprgen.networks.inference.character_mlp import CharacterMlp
 from exprgen.networks.models import weights_places
 from exprgen.networks.models.cmlp import character_mlp
@@ -38,7 +45,7 @@ from exprgen.networks.training.shared.report import confusion_matrix, write_repo
 from exprgen.networks.vocabulary import EXPRESSIONS
 from exprgen.networks.worker import training
 from exprgen.networks.worker import trainings as trainings_by_name
-from exprgen.tests.support import trainings
+from exprgen.tests.support import synthetic, trainings
 
 torch.set_num_threads(1)  # small networks: threads would only wait for each other
 
@@ -639,3 +646,16 @@ def test_an_option_is_told_before_what_follows_from_it(tmp_path):
     save_checkpoint(tmp_path, {"loop": {"every": 3}, "windows": 3}, {})
     with pytest.raises(UsageError, match="windows = 3, not 4"):
         load_checkpoint(tmp_path, {"loop": {"every": 4}, "windows": 4})
+
+
+def test_a_folder_is_made_for_what_is_written_and_goes_where_nothing_is(tmp_path, capsys):
+    out = tmp_path / "a" / "b" / "people.npz"
+    words = ["--tracks", str(tmp_path / "tracks"), "--out", str(out)]
+    assert training("neutral")(words) == EXIT_INPUT
+    assert not [*tmp_path.iterdir()]
+    (tmp_path / "tracks").mkdir()
+    for number in range(3):
+        synthetic.face_track(frames=20 + number).save(tmp_path / "tracks" / f"{number}.npz")
+    assert training("neutral")(words) == EXIT_OK
+    assert out.is_file()
+    assert f"wrote {out}: actors 3" in capsys.readouterr().out
