@@ -47,7 +47,7 @@ from .shared.matching import (
 from .shared.mixing import balanced_chances
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.pose_reader import PoseReader, learn_reader
-from .shared.prepared import checkpoint_folder, prepared_folder
+from .shared.prepared import READER, checkpoint_folder, prepared_folder
 from .shared.report import write_report
 from .shared.sets import TRAIN, VALIDATION, CharacterSet, FaceSet
 from .shared.teaching import kept_opinions
@@ -421,7 +421,7 @@ class Workshop:
         if not s.scnn:
             raise UsageError("the consistency loss needs a reader", fix="give --scnn FILE")
         scnn, info = load_network(s.scnn, "scnn")
-        folder = self.folder / "reader"
+        folder = self.folder / READER
         return learn_reader(self.posed, scnn, info.input_size, folder, s.seed, s.resume)
 
     def people_pairs(self) -> Pairs | None:

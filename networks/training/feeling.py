@@ -41,7 +41,7 @@ from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.performance_set import PerformancePart, load_performances
 from .shared.performers import fold_of
-from .shared.prepared import checkpoint_folder, prepared_folder
+from .shared.prepared import checkpoint_folder, fold_name, prepared_folder
 from .shared.sets import TRAIN, VALIDATION
 
 EVERY = 2
@@ -303,7 +303,7 @@ def _temperature(s: FeelingSettings, told: list[Told], folder: Path, settings: d
         kept, left_out = ([t for t, f in zip(told, fold, strict=True) if (f == k) == of]
                           for of in (False, True))  # fmt: skip
         task = FeelingTask(time_reader(), kept, left_out)
-        network = _learned(s, task, folder / f"fold_{k}", {**settings, "fold": k}).model
+        network = _learned(s, task, folder / fold_name(k), {**settings, "fold": k}).model
         losses.append([_phrase_loss(network, float(t), left_out) for t in TEMPERATURES])
     return float(TEMPERATURES[int(np.sum(losses, axis=0).argmin())])
 

@@ -15,6 +15,8 @@ from .checkpoints import FILE
 
 FOLDER = "checkpoint.prepared"
 """Its name, which is no one else's: what lies in a folder of that name is removed."""
+READER = "reader"
+"""Folder of the checkpoints of the reader of a character's poses."""
 
 
 def checkpoint_folder(settings) -> Path:
@@ -31,19 +33,30 @@ def prepared_folder(settings) -> Path:
     return Path(_named(settings) or folder / FOLDER)
 
 
-def fold_name(fold: int) -> str:
+def fold_name(fold: int | str) -> str:
     """What the folder of a fold's checkpoints, and its weights, are called."""
     return f"fold_{fold}"
 
 
 def begin(settings) -> None:
-    """Remove what an earlier training prepared, unless this one goes on where that was stopped, as
-    one without an option for it always does."""
-    if not _is_own(settings):
+    """Remove what an earlier training prepared, and its checkpoints, unless this one goes on where
+    that was stopped, as one without an option for it always does: where this one is killed before
+    its first checkpoint, --resume must not take up that one's."""
+    if not getattr(settings, "out", ""):
         return
-    sweep(prepared_folder(settings))  # what a kill left half written
+    if not _named(settings):
+        sweep(prepared_folder(settings))  # what a kill left half written
     if not getattr(settings, "resume", True):
+        for file in _checkpoints(settings):
+            file.unlink(missing_ok=True)
         end(settings)
+
+
+def _checkpoints(settings) -> list[Path]:
+    """Those of a training that are there: its own, and of the networks that it learns beside."""
+    folder = checkpoint_folder(settings)
+    folders = folder, *folder.glob(fold_name("*")), folder / READER
+    return [place / FILE for place in folders if (place / FILE).is_file()]
 
 
 def end(settings) -> None:
@@ -71,7 +84,7 @@ def left(settings) -> str:
         return "run it again to go on"
     if not hasattr(settings, "resume"):
         how = "run it again"
-    elif any(checkpoint_folder(settings).rglob(FILE)):
+    elif _checkpoints(settings):
         how = "--resume goes on from here"
     else:
         how = "nothing was learned yet"

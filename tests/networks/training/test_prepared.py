@@ -85,8 +85,18 @@ def test_what_was_prepared_half_is_not_kept_and_a_new_beginning_keeps_nothing(
     old.write_bytes(b"of an earlier training")
     assert upper_look.main([*words, "--out", str(out), "--resume"]) == EXIT_INTERRUPTED
     assert old.is_file()
+    checkpoint = out.with_suffix("") / "checkpoint.pt"
+    checkpoint.write_bytes(b"of an earlier training")
+    other = checkpoint.parent / "of_others" / "checkpoint.pt"
+    other.parent.mkdir()
+    other.touch()
+    go_on = stopping(monkeypatch, upper_look, "begun_from", 1)
+    assert upper_look.main([*words, "--out", str(out)]) == EXIT_INTERRUPTED
+    go_on()
+    assert not checkpoint.exists(), "it must not be gone on from"
     assert upper_look.main([*words, "--out", str(out)]) == EXIT_OK
     assert not old.parent.exists()
+    assert other.is_file()
 
 
 def test_a_folder_that_the_user_names_stays(tmp_path):

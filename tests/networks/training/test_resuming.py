@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from exprgen.networks.models import perceptual
+from exprgen.networks.models.headset import HeadsetNetwork
 from exprgen.networks.models.layouts import TEACHER_SIZE
 from exprgen.networks.models.teacher import teacher
 from exprgen.networks.models.weights_io import WeightsInfo, save_network
@@ -19,6 +20,7 @@ from exprgen.networks.training import (
     hcnn,
     headset,
     headset_character,
+    judge,
     kind,
     mouth,
     photographs,
@@ -56,8 +58,6 @@ def room(tmp_path_factory):
         save_network(folder / f"{name}.safetensors", made, replace(info, network=network))
     large = WeightsInfo("teacher", labels=EXPRESSIONS, input_size=TEACHER_SIZE)
     save_network(folder / "teacher.safetensors", teacher(), large)
-    from exprgen.networks.models.headset import HeadsetNetwork
-
     save_network(folder / "headset.safetensors", HeadsetNetwork().eval(), WeightsInfo("headset"))
     return folder
 
@@ -74,6 +74,7 @@ TRAININGS = {
         upper_look, "--data any --init ROOM/hcnn.safetensors --images 120 --batch 30 --variants 1"
     ),
     "kind": (kind, "--data any --ced ROOM/ced --images 80 --batch 20"),
+    "judge": (judge, "--data any --ced ROOM/ced --images 80 --batch 20"),
     "mouth": (mouth, "--data ROOM/mouths.npz --images 60 --batch 15"),
     "scnn": (
         scnn, "--ced ROOM/ced --init ROOM/hcnn.safetensors --epochs 1 --batch 30 --variants 2"
@@ -101,10 +102,15 @@ TRAININGS = {
 def test_stopped_and_resumed_it_is_the_same(room, tmp_path, monkeypatch, name):
     module, words = TRAININGS[name]
     people = synthetic_faces(140, seed=1, size=64)
-    for wanted in ("load_faces", "subjects_of"):
-        if hasattr(module, wanted):
-            given = people if wanted == "load_faces" else np.full(len(people), "")
-            monkeypatch.setattr(module, wanted, lambda folder, given=given: given)
+    sources = np.array([f"{i}.png" for i in range(len(people))])
+    known = {
+        "load_faces": people,
+        "load_hed": people,
+        "load_table": {"source": sources, "split": people.split},
+        "subjects_of": np.full(len(people), ""),
+    }
+    for reader in known.keys() & vars(module).keys():
+        monkeypatch.setattr(module, reader, lambda folder, given=known[reader]: given)
     monkeypatch.setenv("EXPRGEN_WEIGHTS_DIR", str(room))
     words = words.replace("ROOM", str(room)).split()
     trainings.check_resumed(
