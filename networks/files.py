@@ -131,6 +131,18 @@ def make_output_folder(path: str | Path) -> None:
     _made_folders.extend(p.absolute() for p in reversed(missing))
 
 
+def begin_folder(path: str | Path) -> None:
+    """`make_output_folder` for a folder that was asked for by its name.
+
+    Raises:
+        OutputError: it can't be made.
+    """
+    try:
+        make_output_folder(path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
 @contextlib.contextmanager
 def made_folders() -> Iterator[None]:
     """Within, a command makes folders; where it fails, those that stayed empty go again."""
@@ -216,9 +228,12 @@ def write_bytes(path: str | Path, data: bytes) -> None:
         part.write_bytes(data)
 
 
-def check_writable(path: str | Path) -> None:
+def check_writable(path: str | Path, told: str | Path | None = None) -> None:
     """That a file could be written, for work that takes long before it writes it. Nothing is left
     there: the file, and the folders that it lies in, need not be there yet.
+
+    Args:
+        told: what a person is told of in its place.
 
     Raises:
         OutputError: it can't be written.
@@ -232,7 +247,7 @@ def check_writable(path: str | Path) -> None:
         probe = folder / f"{HIDDEN}{token()}"
         probe.touch(exist_ok=False)
     except OSError as error:
-        raise unwritable(path, error) from error
+        raise unwritable(told or path, error) from error
     finally:
         if probe is not None:
             with contextlib.suppress(OSError):

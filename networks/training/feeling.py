@@ -113,9 +113,16 @@ class Readers:
     """What the readers say of performances, kept in a folder as long as they are the same."""
 
     def __init__(self, folder: Path, strangers: str = ""):
-        """strangers: see FeelingSettings; used for the people who are learned from."""
+        """strangers: see FeelingSettings; used for the people who are learned from.
+
+        Raises:
+            InputError: that folder holds none.
+        """
         self._folder, self._runner = folder, None
         files = sorted(Path(strangers).glob("*.safetensors")) if strangers else []
+        if strangers and not files:
+            fix = "train them first: exprgen train against_neutral --without 0/2, 1/2"
+            raise InputError("holds no readers against neutral", file=strangers, fix=fix)
         self._strangers = [AgainstNeutral.load(path) for path in files]
         looking = (*needed_weights([]).values(), *adviser_weights().values())
         digests = "".join(file_digest(path) for path in looking if path.is_file())

@@ -33,9 +33,8 @@ from ..arrays import ROWS, Column, check_columns, read_array
 from ..errors import InputError, OutputError, UsageError
 from ..files import (
     IMAGE_SUFFIXES,
-    make_output_folder,
+    begin_folder,
     mapped_array,
-    unwritable,
     write_text,
     written_whole,
 )
@@ -216,10 +215,7 @@ def build(source: str | Path, out: str | Path, *, processes: int = 2, limit: int
     items = list_items(source)
     items = items[:limit] if limit else items
     out = Path(out)
-    try:
-        make_output_folder(out)
-    except OSError as error:
-        raise unwritable(out, error) from error
+    begin_folder(out)
     _prepare(items, out)
     todo = np.flatnonzero(~read_array(out / "done.npy", fix=FIX))
     chunks = [todo[i : i + CHUNK].tolist() for i in range(0, len(todo), CHUNK)]

@@ -15,7 +15,7 @@ from dataclasses import MISSING, Field, asdict, field, fields
 from pathlib import Path
 
 from ...errors import EXIT_INTERRUPTED, EXIT_OK, ExprGenError, UsageError
-from ...files import check_writable, made_folders, make_output_folder
+from ...files import begin_folder, check_writable, made_folders
 from ...records import json_text, number_of
 from .checkpoints import FILE
 from .distributed import leave, processes
@@ -134,10 +134,11 @@ def run_command(name: str, description: str, settings: type, train, args=None) -
         check_numbers(s)
         check_ending(s)
         check_places(s)
-        for place in _written_to(s):
-            check_writable(place)
-        if out := getattr(s, "out", ""):
-            make_output_folder(Path(out).absolute().parent)
+        if getattr(s, "out", ""):
+            check_writable(s.out)
+            for folder in (checkpoint_folder(s), prepared_folder(s)):
+                check_writable(folder / FILE, folder)
+            begin_folder(Path(s.out).absolute().parent)
         made = _trained(s, train)
         return {**written(s), "metrics": getattr(made, "metrics", made)}
 
@@ -145,14 +146,6 @@ def run_command(name: str, description: str, settings: type, train, args=None) -
     if code == EXIT_OK:
         leave()
     return code
-
-
-def _written_to(s) -> list[Path]:
-    """Files that a training writes, or such as it writes, of each folder."""
-    if not getattr(s, "out", ""):
-        return []
-    folders = checkpoint_folder(s), prepared_folder(s)
-    return [Path(s.out), *(folder / FILE for folder in folders)]
 
 
 def _trained(s, train: Callable):

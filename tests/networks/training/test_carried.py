@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from exprgen.networks.errors import EXIT_INPUT, EXIT_OK, EXIT_USAGE, UsageError
+from exprgen.networks.errors import EXIT_INPUT, EXIT_OK, EXIT_OUTPUT, EXIT_USAGE, UsageError
 from exprgen.networks.tracking.registration import average_face
 from exprgen.networks.training import carried, hed
 from exprgen.networks.training.hcnn import named
@@ -137,6 +137,8 @@ def test_a_set_is_made_of_faces_of_the_same_split(prepared, tmp_path, capsys):
     table = np.load(out / "table.npz")
     for row, split in zip(table["subject"].astype(int), table["split"], strict=True):
         assert row in came[split]
+    (tmp_path / "file").touch()
+    assert carried.main([*words, "--out", str(tmp_path / "file")]) == EXIT_OUTPUT
     words[words.index("12")] = "14"
     assert carried.main(words) == EXIT_USAGE, "there is another set"
     assert "was made with --count 12 --seed 0" in capsys.readouterr().err

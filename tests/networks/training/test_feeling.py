@@ -43,6 +43,7 @@ torch.set_num_threads(1)
 
 JOY, SURPRISE, ANGER = (EXPRESSIONS.index(e) for e in ("joy", "surprise", "anger"))
 FPS, COUNT = 15, 90
+READERS = feeling.Readers
 
 
 def talker(number: int, split: str) -> tuple[PerformancePart, dict[str, np.ndarray]]:
@@ -271,3 +272,8 @@ def test_performances_without_clips_are_refused_before_photographs_are_looked_at
 def test_stopped_between_its_folds_it_goes_on_to_the_same(house, tmp_path, monkeypatch):
     words = ["--data", str(house), "--windows", "200", "--batch", "50"]
     trainings.check_resumed(feeling.main, words, tmp_path, monkeypatch, which=3)
+
+
+def test_strangers_who_are_not_there_are_missed(tmp_path):
+    with pytest.raises(InputError, match="holds no readers against neutral"):
+        READERS(tmp_path, str(tmp_path))
