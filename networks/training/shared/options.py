@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import itertools
 import math
 import os
@@ -19,7 +20,7 @@ from ...files import begin_folder, check_writable, made_folders
 from ...records import json_text, number_of
 from .checkpoints import FILE
 from .distributed import leave, processes
-from .prepared import begin, checkpoint_folder, drop_empty, end, left, prepared_folder
+from .prepared import begin, checkpoint_folder, end, left, no_empty_folder, prepared_folder
 
 USUAL = {
     "data": "folder of the prepared human faces",
@@ -152,13 +153,10 @@ def _trained(s, train: Callable):
     """What a training returns; once it has ended, what it had prepared is gone."""
     if not processes().main:
         return train(s)
-    begin(s)
-    try:
+    with no_empty_folder(s):
+        begin(s)
         made = train(s)
-    except BaseException:
-        drop_empty(s)
-        raise
-    end(s)
+        end(s)
     return made
 
 
@@ -259,7 +257,10 @@ def conclude(name: str, work: Callable[[], dict], as_json: bool, again: Callable
         del told["error"]["type"]
     except KeyboardInterrupt:
         print(f"stopped; {again()}", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        told, code = None, EXIT_INTERRUPTED
+    if told is None:
+        gc.collect()  # processes beside this one, whose semaphores would be told to leak
+        return code
     if as_json and processes().main:
         print(json_text(_plain(told)), file=stdout, flush=True)
     return code

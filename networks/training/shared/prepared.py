@@ -8,6 +8,7 @@ it there; a training that begins anew, and one that has ended, leave nothing of 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from ...files import remove, sweep
@@ -60,22 +61,26 @@ def _checkpoints(settings) -> list[Path]:
 
 
 def end(settings) -> None:
-    """Remove what a training has prepared, and the folder that held nothing else."""
+    """Remove what a training has prepared."""
     if _is_own(settings):
         remove(prepared_folder(settings))
-        drop_empty(settings)
 
 
-def drop_empty(settings) -> None:
-    """Remove the folders of what is prepared and of checkpoints beside the weights, where nothing
-    is in them."""
-    if _is_own(settings):
-        folder = prepared_folder(settings)
-        with contextlib.suppress(OSError):  # they hold something
-            folder.rmdir()
-        if folder.parent == Path(settings.out).with_suffix(""):
-            with contextlib.suppress(OSError):
-                folder.parent.rmdir()
+@contextlib.contextmanager
+def no_empty_folder(settings) -> Iterator[None]:
+    """Within, a training makes its folders; where nothing is in them at the end, they go again. An
+    empty one that was there before stays."""
+    if not _is_own(settings):
+        yield
+        return
+    prepared = prepared_folder(settings)
+    was_there = prepared.parent.is_dir() and not prepared.is_dir()
+    try:
+        yield
+    finally:
+        for folder in (prepared,) if was_there else (prepared, prepared.parent):
+            with contextlib.suppress(OSError):  # it holds something
+                folder.rmdir()
 
 
 def left(settings) -> str:

@@ -78,6 +78,11 @@ def test_what_was_prepared_half_is_not_kept_and_a_new_beginning_keeps_nothing(
     assert upper_look.main([*words, "--out", str(out)]) == EXIT_INTERRUPTED
     go_on()
     assert not out.parent.exists() or not any(out.parent.iterdir())
+    out.with_suffix("").mkdir(parents=True, exist_ok=True)
+    go_on = stopping(monkeypatch, features, "augment", 3)
+    assert upper_look.main([*words, "--out", str(out)]) == EXIT_INTERRUPTED
+    go_on()
+    assert not [*out.with_suffix("").iterdir()], "a folder that was there stays, as it was"
     assert "stopped; nothing was learned yet\n" in capsys.readouterr().err
     go_on = stopping(monkeypatch, upper_look, "begun_from", 1)
     old = out.with_suffix("") / FOLDER / "humans.npy"
