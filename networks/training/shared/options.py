@@ -20,7 +20,15 @@ from ...files import begin_folder, check_writable, made_folders
 from ...records import json_text, number_of
 from .checkpoints import FILE
 from .distributed import leave, processes
-from .prepared import begin, checkpoint_folder, end, left, no_empty_folder, prepared_folder
+from .prepared import (
+    begin,
+    checkpoint_folder,
+    end,
+    left,
+    no_empty_folder,
+    prepared_folder,
+    without_older_checkpoints,
+)
 
 USUAL = {
     "data": "folder of the prepared human faces",
@@ -153,7 +161,7 @@ def _trained(s, train: Callable):
     """What a training returns; once it has ended, what it had prepared is gone."""
     if not processes().main:
         return train(s)
-    with no_empty_folder(s):
+    with no_empty_folder(s), without_older_checkpoints(s):
         begin(s)
         made = train(s)
         end(s)

@@ -8,14 +8,18 @@ it there; a training that begins anew, and one that has ended, leave nothing of 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ...errors import ExprGenError
 from ...files import remove, sweep
 from .checkpoints import FILE
 
 FOLDER = "checkpoint.prepared"
 """Its name, which is no one else's: what lies in a folder of that name is removed."""
+BEFORE = "checkpoint.before.pt"
+"""Name of an earlier training's checkpoint while one is begun anew."""
 READER = "reader"
 """Folder of the checkpoints of the reader of a character's poses."""
 
@@ -40,24 +44,46 @@ def fold_name(fold: int | str) -> str:
 
 
 def begin(settings) -> None:
-    """Remove what an earlier training prepared, and its checkpoints, unless this one goes on where
-    that was stopped, as one without an option for it always does: where this one is killed before
-    its first checkpoint, --resume must not take up that one's."""
-    if not getattr(settings, "out", ""):
-        return
-    if not _named(settings):
+    """Remove what an earlier training prepared, unless this one goes on where that was stopped, as
+    one without an option for it always does."""
+    if _is_own(settings):
         sweep(prepared_folder(settings))  # what a kill left half written
-    if not getattr(settings, "resume", True):
-        for file in _checkpoints(settings):
-            file.unlink(missing_ok=True)
-        end(settings)
+        if not getattr(settings, "resume", True):
+            end(settings)
+
+
+@contextlib.contextmanager
+def without_older_checkpoints(settings) -> Iterator[None]:
+    """Within, a training that is begun anew finds none of an earlier one: where this one is killed
+    before its first, --resume must not take up that one's. Where it is refused they are there
+    again."""
+    anew = not getattr(settings, "resume", True)
+    aside = {f: f.with_name(BEFORE) for f in _checkpoints(settings)} if anew else {}
+    for file, before in aside.items():
+        os.replace(file, before)
+    try:
+        yield
+    except ExprGenError:
+        for file, before in aside.items():
+            if not file.exists():
+                os.replace(before, file)
+        raise
+    finally:
+        for folder in _folders(settings):  # what a kill left as well
+            (folder / BEFORE).unlink(missing_ok=True)
 
 
 def _checkpoints(settings) -> list[Path]:
-    """Those of a training that are there: its own, and of the networks that it learns beside."""
+    """Those of a training that are there."""
+    return [folder / FILE for folder in _folders(settings) if (folder / FILE).is_file()]
+
+
+def _folders(settings) -> list[Path]:
+    """Where its checkpoints are: its own, and those of the networks that it learns beside."""
+    if not getattr(settings, "out", ""):
+        return []
     folder = checkpoint_folder(settings)
-    folders = folder, *folder.glob(fold_name("*")), folder / READER
-    return [place / FILE for place in folders if (place / FILE).is_file()]
+    return [f for f in (folder, *folder.glob(fold_name("*")), folder / READER) if f.is_dir()]
 
 
 def end(settings) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from exprgen.networks.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_OUTPUT
+from exprgen.networks.errors import EXIT_INTERRUPTED, EXIT_MODEL, EXIT_OK, EXIT_OUTPUT
 from exprgen.networks.models.perceptual import hcnn
 from exprgen.networks.models.weights_io import WeightsInfo, save_network
 from exprgen.networks.training import upper_look
@@ -95,13 +95,17 @@ def test_what_was_prepared_half_is_not_kept_and_a_new_beginning_keeps_nothing(
     other = checkpoint.parent / "of_others" / "checkpoint.pt"
     other.parent.mkdir()
     other.touch()
+    nothing = ["--data", "any", "--init", "nowhere.safetensors", "--out", str(out)]
+    assert upper_look.main(nothing) == EXIT_MODEL
+    assert checkpoint.read_bytes() == b"of an earlier training", "a wrong word costs nothing"
     go_on = stopping(monkeypatch, upper_look, "begun_from", 1)
     assert upper_look.main([*words, "--out", str(out)]) == EXIT_INTERRUPTED
     go_on()
     assert not checkpoint.exists(), "it must not be gone on from"
+    checkpoint.with_name("checkpoint.before.pt").touch()  # by one that was killed
     assert upper_look.main([*words, "--out", str(out)]) == EXIT_OK
     assert not old.parent.exists()
-    assert other.is_file()
+    assert files(checkpoint.parent) == ["checkpoint.pt", "of_others/checkpoint.pt"]
 
 
 def test_a_folder_that_the_user_names_stays(tmp_path):
