@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -142,8 +143,7 @@ def output_folder(path: str | Path) -> Path:
     try:
         make_output_folder(path)
     except OSError as error:
-        reason, fix = f"can't be made ({error.strerror})", "choose a writable place"
-        raise OutputError(reason, file=path, fix=fix) from error
+        raise unwritable(path, error) from error
     return path
 
 
@@ -186,6 +186,32 @@ def write_array(path: Path, array: np.ndarray) -> None:
             np.save(stream, array)
 
 
+def mapped_array(path: Path, dtype, shape: tuple[int, ...]) -> np.memmap:
+    """A new .npy file of zeros, mapped. Its room is taken at once, where the system can: on a disk
+    that is full, writing through the map would be no error but the end of the process.
+
+    Raises:
+        OSError: the place can't be written, or has no room.
+    """
+    array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    if hasattr(os, "posix_fallocate"):
+        try:
+            with open(path, "rb+") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if is_full(error):
+                del array
+                path.unlink(missing_ok=True)
+                raise OSError(error.errno, error.strerror, str(path)) from error
+    return array
+
+
+def start_array(file: BinaryIO, dtype, shape: tuple[int, ...]) -> None:
+    """The beginning of a .npy file; its numbers follow, row by row."""
+    header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file whole, in UTF-8.
 
@@ -204,6 +230,32 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     with written_whole(path) as part:
         part.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(data)
+
+
+def check_writable(path: str | Path, told: str | Path | None = None) -> None:
+    """That a file could be written, for work that takes long before it writes it. Nothing is left
+    there: the file, and the folders that it lies in, need not be there yet.
+
+    Args:
+        told: what a person is told of in its place.
+
+    Raises:
+        OutputError: it can't be written.
+    """
+    path = Path(path)
+    probe = None
+    try:
+        if path.is_dir():
+            raise OutputError("is a folder", file=path, fix="give the name of a file")
+        folder = next(p for p in path.absolute().parents if p.exists())
+        probe = folder / f"{HIDDEN}{token()}"
+        probe.touch(exist_ok=False)
+    except OSError as error:
+        raise unwritable(told or path, error) from error
+    finally:
+        if probe is not None:
+            with contextlib.suppress(OSError):
+                probe.unlink(missing_ok=True)
 
 
 def unwritable(path: str | Path, error: Exception) -> OutputError:

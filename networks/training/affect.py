@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..errors import InputError
 from ..files import output_folder
 from ..inference.affect_reader import AffectReader as Read
 from ..inference.affect_reader import affect_inputs
@@ -25,16 +26,18 @@ from ..perception.needed_weights import load_runner, solving_weights
 from ..perception.over_time import OverTime
 from ..track import load_arrays, save_arrays
 from ..vocabulary import CIRCUMPLEX
-from .feeling import STRANGERS_HELP, Readers
+from .feeling import KEPT_HELP, STRANGERS_HELP, Readers
 from .shared.classifying import HUMAN_LICENCE
 from .shared.feeling_measures import affect_measures
 from .shared.hed_cache import load_hed, load_table
 from .shared.loop import say
 from .shared.options import changed_options, option, run_command
-from .shared.performance_set import load_performances
+from .shared.performance_set import PerformancePart, load_performances
+from .shared.prepared import prepared_folder
 from .shared.sets import TRAIN, VALIDATION, FaceSet, half_of
 
 KEPT_KIND = "exprgen.affect_faces"
+AGAIN = "make more performances, and prepare them with `exprgen train performances`"
 BATCH = 32
 
 
@@ -46,7 +49,7 @@ class AffectSettings:
     data: str = option(MISSING, "folder of performances (exprgen train performances)")
     out: str = option(MISSING)
     strangers: str = option("", STRANGERS_HELP)
-    kept: str = option("", "folder of what the readers say; by default beside the weight file")
+    kept: str = option("", KEPT_HELP)
     faces: int = option(1200, "photographs that are looked at, 0: all of the part to check on")
     ridge: float = option(0.003, "strength of the regression's ridge, as a share of the variance")
     seed: int = option(0)
@@ -62,9 +65,10 @@ class Rows:
 
 def train(s: AffectSettings) -> dict[str, float]:
     """Fit, write weights and model card; returns the measures."""
-    kept = Path(s.kept or Path(s.out).with_name(f"{Path(s.out).stem}_opinions"))
+    kept = prepared_folder(s)
+    parts = [load_performances(s.data, split) for split in (TRAIN, VALIDATION)]
     learn, check = _photographs(s, kept)
-    acted, acted_check = (_acted(s, split, kept) for split in (TRAIN, VALIDATION))
+    acted, acted_check = (_acted(s, some, kept) for some in parts)
     say(f"affect: {len(learn.true)} photographs and {len(acted.true)} acted frames")
     network = _fitted([learn, acted], s.ridge)
     metrics = {}
@@ -77,14 +81,21 @@ def train(s: AffectSettings) -> dict[str, float]:
 
 
 def _photographs(s: AffectSettings, kept: Path) -> tuple[Rows, Rows]:
-    """The photographs that the readers did not learn from, in two halves."""
+    """The photographs that the readers did not learn from, in two halves.
+
+    Raises:
+        InputError: one of them would be empty.
+    """
     data, table = load_hed(s.hed), load_table(s.hed)
     rows = data.rows(VALIDATION)
     if s.faces and s.faces < len(rows):
         rows = np.sort(np.random.default_rng(s.seed).choice(rows, s.faces, replace=False))
+    half = np.array([half_of(str(name)) for name in table["source"][rows]])
+    if len(np.unique(half)) < 2:
+        what = f"{len(rows)} photographs of the split 'val' are too few to learn from and check on"
+        raise InputError(what, file=s.hed, fix="give more, or a higher --faces")
     said = _looked_at(data, rows, kept)
     inputs, true = affect_inputs(said, data.arkit[rows]), data.targets[rows] @ np.array(CIRCUMPLEX)
-    half = np.array([half_of(str(name)) for name in table["source"][rows]])
     return tuple(Rows(inputs[half == k], true[half == k]) for k in (0, 1))
 
 
@@ -106,10 +117,10 @@ def _looked_at(data: FaceSet, rows: np.ndarray, kept: Path) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _acted(s: AffectSettings, split: str, kept: Path) -> Rows:
-    """The frames of a split's clips in which a face is seen, as they are read over time."""
+def _acted(s: AffectSettings, parts: list[PerformancePart], kept: Path) -> Rows:
+    """The frames of clips in which a face is seen, as they are read over time."""
     readers, over_time, inputs, true = Readers(kept, s.strangers), OverTime.load(), [], []
-    for part in load_performances(s.data, split):
+    for part in parts:
         if part.meta["kind"] == "clip":
             opinions = readers(part)
             said = opinions["whole"]
@@ -117,6 +128,8 @@ def _acted(s: AffectSettings, split: str, kept: Path) -> Rows:
                 said, _ = over_time(part.times, opinions, part.arkit, part.found)
             inputs.append(affect_inputs(said[part.found], part.arkit[part.found]))
             true.append(part.affect[part.found])
+    if not inputs:
+        raise InputError("holds no clips of one of the splits", file=s.data, fix=AGAIN)
     return Rows(np.concatenate(inputs), np.concatenate(true))
 
 

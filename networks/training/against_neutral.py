@@ -35,6 +35,7 @@ from .shared.mixing import (
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.own_neutral import Known, known, neutrals, played, usual_neutral
 from .shared.performers import fold_of, subjects_of
+from .shared.prepared import checkpoint_folder, prepared_folder
 from .shared.sets import TRAIN, TREMBLING, VALIDATION, FaceSet
 
 STRANGERS = 0.3
@@ -55,7 +56,11 @@ class AgainstNeutralSettings:
     resume: bool = option(False)
     hidden: int = option(128, "width of the first hidden layer")
     pixels: bool = option(True, "look at what the teacher's convolutions give as well")
-    kept: str = option("", "folder of what those give; by default beside the weight file")
+    kept: str = option(
+        "",
+        "folder to keep what those give in, for other trainings too; without it that goes "
+        "when the training has ended",
+    )
     faces: int = option(
         0, "photographs to learn from, classes nearly alike, and a fifth to check on; 0: all"
     )
@@ -162,7 +167,7 @@ def train(s: AgainstNeutralSettings) -> Outcome:
     parts = pools(data, s.balance, s.people, s.people_share)
     if s.without and len(parts) > 1:
         parts = parts[0], _without(parts[1], subjects_of(s.people), s)
-    folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
+    folder = checkpoint_folder(s)
     pooled = [_pooled(part, s) for part in parts]
     usual = usual_neutral(parts[0].data, pooled[0])
     given = zip(parts, (s.data, s.people), pooled, strict=False)
@@ -183,7 +188,7 @@ def train(s: AgainstNeutralSettings) -> Outcome:
 
 def _pooled(part: Pool, s: AgainstNeutralSettings) -> np.ndarray | None:
     """(N, POOLED) what the teacher's convolutions give of a set's faces; zeros of those that nobody
-    looks at. It is kept in a folder, where the next training finds it.
+    looks at. It is kept in a folder, where a resumed training finds it.
 
     Raises:
         ModelError: the teacher's file is missing or damaged.
@@ -195,7 +200,7 @@ def _pooled(part: Pool, s: AgainstNeutralSettings) -> np.ndarray | None:
     out = np.zeros((len(data), POOLED), np.float32)
     of = hashlib.sha256(np.ascontiguousarray(rows, np.int64).tobytes())
     of.update(np.ascontiguousarray(data.geometry).tobytes())
-    folder = Path(s.kept or Path(s.out).with_name(f"{Path(s.out).stem}_pooled"))
+    folder = prepared_folder(s)
     kept = folder / f"pooled_{pooled_by()}_{of.hexdigest()[:12]}.npy"
     if not kept.is_file():
         say(f"against neutral: the teacher looks at {len(rows)} faces")

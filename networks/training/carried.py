@@ -19,13 +19,15 @@ import cv2
 import numpy as np
 
 from ..arrays import read_array
-from ..errors import InputError
+from ..errors import InputError, UsageError
 from ..files import output_folder, write_bytes, write_text
+from ..reading import read_json
+from ..records import json_text
 from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS
 from . import hed
 from .shared import carrying
 from .shared.hed_cache import FIX, NO_FACE, load_hed
-from .shared.loop import say
+from .shared.loop import say, say_written
 from .shared.options import (
     add_options,
     check_numbers,
@@ -36,6 +38,8 @@ from .shared.options import (
 )
 from .shared.sets import TRAIN, VALIDATION, FaceSet
 
+MADE_WITH = "settings.json"
+"""Beside the pictures: what they were made with."""
 PICTURES = "pictures"
 """Folder within the set's own of the carried pictures and their table."""
 CHECK_SHARE = 0.1
@@ -94,13 +98,28 @@ def train(s: CarriedSettings) -> dict[str, float]:
     it goes on where it was stopped.
 
     Raises:
-        InputError: no prepared set, or one without photographs that could be carried.
+        InputError: no prepared set, or one without photographs that could be carried. UsageError:
+            there is another set.
     """
     pictures = Path(s.out) / PICTURES
-    if not (pictures / "labels.csv").is_file():
+    if (pictures / "labels.csv").is_file():
+        _check_made(s, pictures / MADE_WITH)
+    else:
         _write_pictures(s, pictures)
     made = hed.build(pictures, s.out, processes=s.processes)
     return {"pictures": len(made), "with a face": float((made.split != NO_FACE).mean())}
+
+
+def _check_made(s: CarriedSettings, note: Path) -> None:
+    """That the pictures that are there are those that would be made; of older sets nobody knows."""
+    made = read_json(note) if note.is_file() else _made_with(s)
+    if made != _made_with(s):
+        what = " ".join(f"--{k} {v}" for k, v in made.items()) if isinstance(made, dict) else "?"
+        raise UsageError(f"was made with {what}", file=s.out, fix="give the same, or another --out")
+
+
+def _made_with(s: CarriedSettings) -> dict[str, int]:
+    return {"count": s.count, "seed": s.seed}
 
 
 def _write_pictures(s: CarriedSettings, folder: Path) -> None:
@@ -115,6 +134,7 @@ def _write_pictures(s: CarriedSettings, folder: Path) -> None:
         what = "has too few calm faces, or smiles that show teeth, to carry"
         raise InputError(what, file=s.data, fix="prepare the human expression set")
     output_folder(folder)
+    write_text(folder / MADE_WITH, json_text(_made_with(s)))
     rng, rows = np.random.default_rng(s.seed), []
     for number in range(s.count):
         rows.append(_made(data, points, pools, number, rng, folder))
@@ -190,9 +210,11 @@ def main(args: list[str] | None = None) -> int:
     def work() -> dict:
         settings = settings_from(CarriedSettings, given)
         check_numbers(settings)
-        return {"out": settings.out, "metrics": train(settings)}
+        metrics = train(settings)
+        say_written(settings.out, metrics)
+        return {"out": settings.out, "metrics": metrics}
 
-    return conclude("carried", work, given.json, "run it again to go on")
+    return conclude("carried", work, given.json, lambda: "run it again to go on")
 
 
 if __name__ == "__main__":

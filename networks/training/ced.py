@@ -21,7 +21,7 @@ import numpy as np
 
 from ..arrays import read_array
 from ..errors import InputError
-from ..files import written_whole
+from ..files import mapped_array, written_whole
 from ..footage.pictures import read_image
 from ..track import save_arrays
 from ..tracking.face_detector import FaceDetector
@@ -163,17 +163,17 @@ def _open(
         "found": np.zeros(count, bool),
     }
     if again or not path.exists() or not (folder / "seen.npz").exists():
-        return np.lib.format.open_memmap(path, "w+", np.uint8, shape), seen, 0
+        return mapped_array(path, np.uint8, shape), seen, 0
     meta, old = load_seen(folder / "seen.npz")
     if meta.get("source", "detected") != source:
-        return np.lib.format.open_memmap(path, "w+", np.uint8, shape), seen, 0
+        return mapped_array(path, np.uint8, shape), seen, 0
     done = min(len(old["found"]), count)
     for name, values in seen.items():
         values[:done] = old[name][:done]
     faces = read_array(path, "r+")
     if len(faces) != count:
         with written_whole(path) as grown:
-            larger = np.lib.format.open_memmap(grown, "w+", np.uint8, shape)
+            larger = mapped_array(grown, np.uint8, shape)
             larger[:done] = faces[:done]
             larger.flush()
         faces = read_array(path, "r+")

@@ -34,6 +34,7 @@ from .shared.matching import (
     spread_report,
 )
 from .shared.options import changed_options, fixed, option, run_command
+from .shared.prepared import checkpoint_folder
 from .shared.report import write_report
 from .shared.sets import TRAIN, VALIDATION, CharacterSet
 
@@ -178,7 +179,7 @@ def train(s: CmlpSettings) -> Outcome:
         patience=40,
         seed=s.seed,
     )
-    folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
+    folder = checkpoint_folder(s)
     settings = fixed(s)
     outcome = run(task, stages, folder, loop, settings, s.resume)
     _finish(s, one, other, primary, secondary, task, outcome, config, settings)

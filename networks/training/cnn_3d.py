@@ -47,6 +47,7 @@ from .shared.matching import (
 from .shared.mixing import balanced_chances
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.pose_reader import PoseReader, learn_reader
+from .shared.prepared import READER, checkpoint_folder, prepared_folder
 from .shared.report import write_report
 from .shared.sets import TRAIN, VALIDATION, CharacterSet, FaceSet
 from .shared.teaching import kept_opinions
@@ -67,7 +68,7 @@ class RigSettings:
     checkpoints: str = option("", "folder of checkpoints and kept layers; by default beside it")
     resume: bool = option(False)
     frozen_layers: int = option(6)
-    geometry: int = option(GEOMETRY_AND_ARKIT, "second input: 0 (the paper), 9 or 61 numbers")
+    geometry: int = option(GEOMETRY_AND_ARKIT, "second input: 9 or 61 numbers; 0: none (the paper)")
     hidden: int = option(0, "width of FC-13; 0: as many as controls (the paper)")
     match: str = option("soft", "how pairs are found", ("soft", "paper"))
     refine: float = option(0.5, "share of the correction by ARKit (soft matching)")
@@ -285,13 +286,18 @@ class Domains:
 
 
 def choose_humans(faces: FaceSet, limit: int, seed: int) -> np.ndarray:
-    """At most `limit` rows, an eighth of them for validation, rare classes preferred."""
+    """At most `limit` rows, an eighth of them for validation, rare classes preferred.
+
+    Raises:
+        InputError: there are none to learn from, or to check on.
+    """
+    faces.having(TRAIN, VALIDATION)
     rng = np.random.default_rng((seed, 3))
     chosen = []
     for split, count in ((TRAIN, limit), (VALIDATION, limit // 8)):
         rows = faces.rows(split)
         chances = balanced_chances(faces.labels[rows], 0.7)
-        count = min(count, len(rows))
+        count = min(max(count, 1), len(rows))
         chosen.append(rng.choice(rows, count, replace=False, p=chances))
     return np.sort(np.concatenate(chosen))
 
@@ -352,11 +358,11 @@ class Workshop:
 
     @property
     def folder(self) -> Path:
-        return Path(self.s.checkpoints or Path(self.s.out).with_suffix(""))
+        return checkpoint_folder(self.s)
 
     def _features(self, name: str, faces: np.ndarray, rows: np.ndarray) -> Features:
         s = self.s
-        path = self.folder / f"{name}.npy"
+        path = prepared_folder(s) / f"{name}.npy"
         return compute_features(
             path, self.hcnn, faces, rows, s.frozen_layers, s.variants, self.size, s.seed
         )
@@ -396,7 +402,7 @@ class Workshop:
         """What the teacher, or else HCNN, perceives in the human faces (len(rows), 7)."""
         if not self.s.teacher:
             return perceived(self.hcnn, features, self.s.frozen_layers)
-        return kept_opinions(faces.faces, rows, self.s.teacher, self.folder, "humans")
+        return kept_opinions(faces.faces, rows, self.s.teacher, prepared_folder(self.s), "humans")
 
     def own_pairs(self) -> Pairs:
         """The character's own pictures with the units they were posed by."""
@@ -415,7 +421,7 @@ class Workshop:
         if not s.scnn:
             raise UsageError("the consistency loss needs a reader", fix="give --scnn FILE")
         scnn, info = load_network(s.scnn, "scnn")
-        folder = self.folder / "reader"
+        folder = self.folder / READER
         return learn_reader(self.posed, scnn, info.input_size, folder, s.seed, s.resume)
 
     def people_pairs(self) -> Pairs | None:

@@ -26,6 +26,7 @@ from .shared.mixing import Pool, draw, held_out, pools
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.own_neutral import Known, known, neutrals, played, usual_neutral
 from .shared.performers import subjects_of
+from .shared.prepared import checkpoint_folder
 from .shared.sets import TREMBLING, VALIDATION, FaceSet
 
 
@@ -111,7 +112,7 @@ def train(s: CoefficientSettings) -> Outcome:
     settings = fixed(s, "hcnn")
     stages = (Stage(0, max(1, int(s.epochs * count)), s.batch, s.rate),)
     loop = LoopSettings(minutes=s.minutes, seed=s.seed, weight_decay=1e-2)
-    folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
+    folder = checkpoint_folder(s)
     outcome = run(task, stages, folder, loop, settings, s.resume)
     metrics = outcome.metrics | _joint(s, task, outcome)
     training = {"settings": settings, "metrics": metrics, "steps": outcome.steps}

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..solving.actor import own_lip_gap
 from ..solving.lips_touch import FILE, LEAST_SCALE, LipsTouch, touch_features
+from .shared.loop import say_written
 from .shared.options import option, run_command
 from .shared.talkers import eye_distance, talkers
 
@@ -46,7 +47,9 @@ def learn(settings: ContactSettings) -> dict:
     found = fit(seen, touching, settings.ridge)
     found.save(Path(settings.out), {"clips": len(clips), "frames": len(seen)})
     right = (found.chance(seen) > 0.5) == touching
-    return {"clips": len(clips), "frames": len(seen), "right": round(float(right.mean()), 4)}
+    told = {"clips": len(clips), "frames": len(seen), "right": round(float(right.mean()), 4)}
+    say_written(settings.out, told)
+    return told
 
 
 def fit(seen: np.ndarray, touching: np.ndarray, ridge: float) -> LipsTouch:

@@ -29,7 +29,7 @@ from ..face_model.affect import (
     affect_inputs,
 )
 from ..face_model.model import FaceModel, face_model
-from ..files import output_folder, write_text
+from ..files import write_text
 from ..perception.affect import affect_reader
 from ..perception.needed_weights import load_runner
 from ..track import load_arrays, save_arrays
@@ -42,6 +42,7 @@ from .shared.classifying import HUMAN_LICENCE
 from .shared.feeling_measures import affect_measures
 from .shared.loop import say
 from .shared.options import changed_options, option, run_command
+from .shared.prepared import prepared_folder
 from .shared.sets import TRAIN, VALIDATION
 
 KIND = "exprgen.faces_without_pose"
@@ -68,7 +69,11 @@ class FaceAffectSettings:
 
     source: str = option(MISSING, "labelled photographs, as `exprgen train hed` reads them")
     out: str = option(str(FACE_AFFECT), "file to write")
-    kept: str = option("", "folder of the faces without pose; by default beside the file")
+    kept: str = option(
+        "",
+        "folder to keep the faces without pose in, for other trainings too; without it they go "
+        "when the training has ended",
+    )
     faces: int = option(40000, "photographs to learn from, at most")
     checked: int = option(800, "photographs to check on")
     ways: int = option(150, "directions in which faces differ that are looked at")
@@ -102,8 +107,7 @@ def train(s: FaceAffectSettings) -> dict[str, float]:
         is of another kind. UsageError: a number with which nothing is learned.
     """
     _check(s)
-    kept = Path(s.kept or Path(s.out).with_name(f"{Path(s.out).stem}_faces"))
-    output_folder(kept)
+    kept = prepared_folder(s)
     learn = faces_of(s, TRAIN, s.faces, kept)
     if len(learn.inputs) < s.ways:
         raise UsageError(
@@ -165,6 +169,7 @@ def _part(items: list[Item], split: str, number: int, seed: int, kept: Path) -> 
     which = hashlib.sha256(repr(items).encode()).hexdigest()[:16]
     if not path.exists():
         columns = _look(items, split == VALIDATION)
+        kept.mkdir(parents=True, exist_ok=True)
         save_arrays(path, KIND, {"pictures": len(items), "of": which}, columns)
         say(f"{path.stem}: {len(columns['inputs'])} of {len(items)} with a face")
     meta, columns = load_arrays(path, KIND, AGAIN)

@@ -89,8 +89,9 @@ class FaceCnn:
     def save(self, path: str | Path) -> None:
         """Write it whole; `load` reads it. Raises OutputError."""
         kept = self.network.told[0].in_features - self.network.seen[2].out_features
-        with written_whole(path) as part:
-            torch.save((kept, self.network.state_dict(), torch.from_numpy(self.scale)), part)
+        # To a stream: a file's name, which is another each time, would be written into it.
+        with written_whole(path) as part, open(part, "wb") as file:
+            torch.save((kept, self.network.state_dict(), torch.from_numpy(self.scale)), file)
 
     @staticmethod
     def load(path: str | Path) -> FaceCnn:

@@ -42,6 +42,7 @@ MEASURED = 60
 """People among whom some are measured."""
 GAIN = 0.995
 """What may be left of the error of the people to choose by, as a share, after a stage."""
+MORE = "make more people with `python -m exprgen.sample_rigs.build.face_model.views`"
 YAWS = (0, 15, 30, 45, 60, 75, 90)
 FLIP = np.diag([-1.0, 1.0, 1.0])
 
@@ -202,7 +203,7 @@ def load_cases(folder: Path, model: FaceModel) -> dict[str, list[Case]]:
     """
     paths = sorted(folder.glob("views_*.npz"))
     if len(paths) < len(PARTS):
-        raise InputError("has too few views_NNN.npz", file=folder, fix="make more people")
+        raise InputError("has too few views_NNN.npz", file=folder, fix=MORE)
     parts: dict[str, list[Case]] = {name: [] for name in PARTS}
     for place, path in enumerate(paths):
         parts[_part(place)] += cases_of(path, model)

@@ -26,6 +26,7 @@ from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.matching import MatchSettings, retrieve, squared_distances
 from .shared.mixing import balanced_chances
 from .shared.options import changed_options, fixed, option, run_command
+from .shared.prepared import checkpoint_folder, prepared_folder
 from .shared.report import write_report
 from .shared.sets import TRAIN, VALIDATION
 
@@ -131,12 +132,13 @@ class FcnnTask:
         return {"triplets in order": ranked, "pairs right": float(np.mean(pairs)), "score": ranked}
 
 
-def make_triplets(s: FcnnSettings, primary, networks, folder: Path) -> Triplets:
+def make_triplets(s: FcnnSettings, primary, networks) -> Triplets:
     """Match human faces with the character's pictures; see `matching`."""
     (hcnn, info), (scnn, _) = networks
     faces, posed = load_faces(s.data), load_ced_to_train(s.ced, primary.name)
     rows = choose_humans(faces, s.humans, s.seed)
     poses = np.flatnonzero(posed.labels >= 0)
+    folder = prepared_folder(s)
     options = (s.frozen_layers, s.variants, info.input_size, s.seed)
     human = compute_features(folder / "humans.npy", hcnn, faces.faces, rows, *options)
     character = compute_features(folder / "poses.npy", scnn, posed.faces, poses, *options)
@@ -159,12 +161,12 @@ def train(s: FcnnSettings) -> Outcome:
     torch.manual_seed(s.seed)
     primary = find_character(s.primary)
     networks = load_network(s.hcnn, "hcnn"), load_network(s.scnn, "scnn")
-    folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
+    folder = checkpoint_folder(s)
     model = fcnn()
     for branch, (network, _) in zip((model.human, model.character), networks, strict=True):
         branch.layers.load_state_dict(network.layers.state_dict())
         freeze(branch, s.frozen_layers)
-    data = make_triplets(s, primary, networks, folder)
+    data = make_triplets(s, primary, networks)
     task = FcnnTask(model, data, s.frozen_layers, s.hardest)
     say(f"f-CNN of {primary.name}: {len(task.rows)} triplets")
     size = networks[0][1].input_size

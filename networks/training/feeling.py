@@ -1,8 +1,8 @@
 """Training of the reader over time on people who talk and feel, of whom the truth is known.
 
-The readers look at every face first, which takes longest; what they say is kept in a folder. Then
-windows of two seconds are learned from. In some nothing follows the moment that is asked for, so
-that the same network serves a camera.
+The readers look at every face first, which takes longest; what they say is kept until all is
+learned. Then windows of two seconds are learned from. In some nothing follows the moment that is
+asked for, so that the same network serves a camera.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.performance_set import PerformancePart, load_performances
 from .shared.performers import fold_of
+from .shared.prepared import checkpoint_folder, fold_name, prepared_folder
 from .shared.sets import TRAIN, VALIDATION
 
 EVERY = 2
@@ -65,6 +66,11 @@ STRANGERS_HELP = (
     "the people, who are read by it: one who learned of them is too sure of them"
 )
 
+KEPT_HELP = (
+    "folder to keep what the readers say in, for other trainings too; without it that goes when "
+    "the training has ended"
+)
+
 
 @dataclass(frozen=True)
 class FeelingSettings:
@@ -73,7 +79,7 @@ class FeelingSettings:
     data: str = option(MISSING, "folder of performances (exprgen train performances)")
     out: str = option(MISSING)
     strangers: str = option("", STRANGERS_HELP)
-    kept: str = option("", "folder of what the readers say; by default beside the weight file")
+    kept: str = option("", KEPT_HELP)
     checkpoints: str = option("")
     resume: bool = option(False)
     windows: int = option(60_000, "windows to learn from, counted each time they are seen")
@@ -108,9 +114,16 @@ class Readers:
     """What the readers say of performances, kept in a folder as long as they are the same."""
 
     def __init__(self, folder: Path, strangers: str = ""):
-        """strangers: see FeelingSettings; used for the people who are learned from."""
+        """strangers: see FeelingSettings; used for the people who are learned from.
+
+        Raises:
+            InputError: that folder holds none.
+        """
         self._folder, self._runner = folder, None
         files = sorted(Path(strangers).glob("*.safetensors")) if strangers else []
+        if strangers and not files:
+            fix = "train them first: exprgen train against_neutral --without 0/2, 1/2"
+            raise InputError("holds no readers against neutral", file=strangers, fix=fix)
         self._strangers = [AgainstNeutral.load(path) for path in files]
         looking = (*needed_weights([]).values(), *adviser_weights().values())
         digests = "".join(file_digest(path) for path in looking if path.is_file())
@@ -244,13 +257,12 @@ def train(s: FeelingSettings) -> Outcome:
     if s.threads:
         torch.set_num_threads(s.threads)
     torch.manual_seed(s.seed)
-    out = Path(s.out)
-    readers = Readers(Path(s.kept or out.with_name(f"{out.stem}_opinions")), s.strangers)
+    readers = Readers(prepared_folder(s), s.strangers)
     train_told, check = (_told(s.data, split, readers) for split in (TRAIN, VALIDATION))
     task = FeelingTask(time_reader(), train_told, check)
     say(f"reader over time: {len(train_told)} clips, {len(check)} to check on")
     settings = fixed(s, "kept")
-    folder = Path(s.checkpoints or out.with_suffix(""))
+    folder = checkpoint_folder(s)
     temperature = _temperature(s, train_told, folder, settings)
     outcome = _learned(s, task, folder, settings)
     outcome.model.temperature.fill_(temperature)
@@ -299,7 +311,7 @@ def _temperature(s: FeelingSettings, told: list[Told], folder: Path, settings: d
         kept, left_out = ([t for t, f in zip(told, fold, strict=True) if (f == k) == of]
                           for of in (False, True))  # fmt: skip
         task = FeelingTask(time_reader(), kept, left_out)
-        network = _learned(s, task, folder / f"fold_{k}", {**settings, "fold": k}).model
+        network = _learned(s, task, folder / fold_name(k), {**settings, "fold": k}).model
         losses.append([_phrase_loss(network, float(t), left_out) for t in TEMPERATURES])
     return float(TEMPERATURES[int(np.sum(losses, axis=0).argmin())])
 

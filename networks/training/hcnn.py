@@ -30,6 +30,7 @@ from .shared.keeping import mean_of
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.mixing import CARRIED, HUMANS, PEOPLE, Pool, draw, held_out, pools, prior
 from .shared.options import changed_options, fixed, option, run_command
+from .shared.prepared import checkpoint_folder, prepared_folder
 from .shared.report import confusion_matrix, write_report
 from .shared.sets import VALIDATION
 from .shared.teaching import taught
@@ -169,12 +170,12 @@ def train(s: HcnnSettings) -> Outcome:
     paper = s.recipe == "paper"
     model = starting_network(s.init) if s.init else hcnn()
     parts = pools(data, s.balance, s.people, s.people_share)
-    folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
+    folder = checkpoint_folder(s)
     task = ExpressionTask(
         model.to(memory_format=torch.channels_last),
         parts,
         (AugmentSettings.paper() if paper else AugmentSettings()).scaled(s.changes),
-        taught(parts, s.teacher, s.teacher_share, folder) if s.teacher else None,
+        taught(parts, s.teacher, s.teacher_share, prepared_folder(s)) if s.teacher else None,
     )
     images = len(task.parts[0].rows)
     stages = (paper_stages if paper else quick_stages)(images, s)

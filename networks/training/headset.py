@@ -24,6 +24,7 @@ from .shared.headset_augment import (
 from .shared.headset_set import CHANGES, MAKE_AGAIN, REGIONS, HeadsetPerson, load_people
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.options import changed_options, fixed, option, run_command
+from .shared.prepared import checkpoint_folder
 from .shared.sets import TRAIN, VALIDATION
 
 TOGETHER = 4
@@ -280,7 +281,7 @@ def train_on(people: list[HeadsetPerson], s: HeadsetSettings) -> Outcome:
     loop = LoopSettings(
         minutes=s.minutes, seed=s.seed, average=0.995, evaluate_every=every, patience=10 * LOOKS
     )
-    folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
+    folder = checkpoint_folder(s)
     outcome = run(task, stages, folder, loop, settings, s.resume)
     _finish(s, task, outcome, settings)
     return outcome

@@ -27,6 +27,7 @@ from .headset import UNKNOWN, Groups, answered, changed, first_captures, parted
 from .shared.headset_set import HeadsetPerson, load_people
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.options import changed_options, fixed, option, run_command
+from .shared.prepared import checkpoint_folder
 from .shared.sets import TRAIN, VALIDATION
 
 EYE_DISTANCE = 62.0
@@ -50,7 +51,7 @@ class HeadsetCharacterSettings:
     out: str = option(MISSING)
     checkpoints: str = option("")
     resume: bool = option(False)
-    anew: int = option(1, "times each frame is seen anew by the 3D augmentation layer")
+    anew: int = option(1, "times each frame is seen anew by the 3D augmentation layer; 0: none")
     images: int = option(400_000, "frames to learn from, counted each time they are seen")
     batch: int = option(256, "frames a step")
     rate: float = option(1e-3)
@@ -224,7 +225,7 @@ def train(s: HeadsetCharacterSettings) -> Outcome:
         minutes=s.minutes, seed=s.seed, average=0.99, evaluate_every=every, patience=10 * LOOKS
     )
     settings = fixed(s)
-    folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
+    folder = checkpoint_folder(s)
     outcome = run(task, stages, folder, loop, settings, s.resume)
     _finish(s, task, outcome, settings)
     return outcome

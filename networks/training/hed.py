@@ -28,11 +28,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.lib.format import open_memmap
 
-from ..arrays import read_array
+from ..arrays import ROWS, Column, check_columns, read_array
 from ..errors import InputError, OutputError, UsageError
-from ..files import IMAGE_SUFFIXES, output_folder, write_text
+from ..files import (
+    IMAGE_SUFFIXES,
+    mapped_array,
+    output_folder,
+    write_text,
+    written_whole,
+)
 from ..footage.pictures import decode_image, read_bytes
 from ..reading import read_json, read_text
 from ..records import json_text
@@ -223,7 +228,8 @@ def build(source: str | Path, out: str | Path, *, processes: int = 2, limit: int
 
 
 def _prepare(items: list[Item], out: Path) -> None:
-    """Make the empty columns and the table, unless those of the same pictures are there already.
+    """Make the empty columns and the table, unless those of the same pictures are there already,
+    and whole.
 
     Raises:
         OutputError: those of others are there: they took hours, and a trial may be of a few.
@@ -232,28 +238,48 @@ def _prepare(items: list[Item], out: Path) -> None:
     text = json_text(rows)
     meta = {"version": VERSION, "pictures": hashlib.sha256(text.encode()).hexdigest()}
     header = out / "hed.json"
-    there = read_json(header, FIX) if header.is_file() else None
-    if there == meta:
+    there = read_json(header, "remove it to begin anew") if header.is_file() else None
+    if there == meta and _has_columns(out, len(items)):
+        _write_table(items, out)  # the old one may be damaged
         return
-    if isinstance(there, dict) and there.get("version") == VERSION:
+    if there == meta:
+        print(f"{out} is damaged: all is looked at again", file=sys.stderr, flush=True)
+    elif isinstance(there, dict) and there.get("version") == VERSION:
         raise OutputError(
             "holds the faces of other pictures", file=out, fix="give another folder, or remove it"
         )
     header.unlink(missing_ok=True)
     (out / COPIES).unlink(missing_ok=True)  # they were found among other pictures
     for name, (shape, dtype) in _COLUMNS.items():
-        open_memmap(out / f"{name}.npy", mode="w+", dtype=dtype, shape=(len(items), *shape))
-    np.savez(
-        out / "table.npz",
-        target=np.array([i.target for i in items], np.float32),
-        label=np.array([i.label for i in items], np.int64),
-        split=np.array([i.split for i in items]),
-        source=np.array([i.source for i in items]),
-        pack=np.array([i.pack for i in items]),
-        subject=np.array([i.subject for i in items]),
-        **_posed_column(items),
-    )
+        mapped_array(out / f"{name}.npy", dtype, (len(items), *shape))
+    _write_table(items, out)
     write_text(header, json_text(meta))
+
+
+def _has_columns(out: Path, count: int) -> bool:
+    """All columns are there, whole."""
+    try:
+        for name, (shape, dtype) in _COLUMNS.items():
+            path = out / f"{name}.npy"
+            column = {name: read_array(path, fix=FIX)}
+            check_columns(path, column, {name: Column((ROWS, *shape), dtype)}, FIX, count)
+    except InputError:
+        return False
+    return True
+
+
+def _write_table(items: list[Item], out: Path) -> None:
+    with written_whole(out / "table.npz") as part:
+        np.savez(
+            part,
+            target=np.array([i.target for i in items], np.float32),
+            label=np.array([i.label for i in items], np.int64),
+            split=np.array([i.split for i in items]),
+            source=np.array([i.source for i in items]),
+            pack=np.array([i.pack for i in items]),
+            subject=np.array([i.subject for i in items]),
+            **_posed_column(items),
+        )
 
 
 def _posed_column(items: list[Item]) -> dict[str, np.ndarray]:
@@ -387,7 +413,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{len(faces)} pictures, {found:.1%} with a face, in {given.out}")
         return {"out": given.out, "metrics": {"pictures": len(faces), "with a face": found}}
 
-    return conclude("hed", work, given.json, "run it again to go on")
+    return conclude("hed", work, given.json, lambda: "run it again to go on")
 
 
 if __name__ == "__main__":

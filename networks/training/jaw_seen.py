@@ -34,6 +34,7 @@ from ..solving.kept_faces import KeptFaces
 from ..solving.mouth_motion import ANSWERS, MouthSeen, quick
 from ..solving.patches_seen import Seen
 from .mouth_motion import true_motion
+from .shared.loop import say_written
 from .shared.options import option, run_command
 from .shared.talkers import talkers
 
@@ -143,7 +144,9 @@ def learn(settings: JawSeenSettings) -> dict:
     reader = fit(clips, settings)
     reader.told_by().save(Path(settings.out), {"clips": len(clips)})
     left, missed = _errors(reader, clips)
-    return {"clips": len(clips), "missed": round(missed, 5), "missed with pictures": round(left, 5)}
+    told = {"clips": len(clips), "missed": round(missed, 5), "missed with pictures": round(left, 5)}
+    say_written(settings.out, told)
+    return told
 
 
 def read_clips(tracks: Path, truth: Path) -> list[Clip]:

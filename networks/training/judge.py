@@ -31,6 +31,7 @@ from .shared.hed_cache import NO_FACE, load_hed, load_table
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.mixing import balanced_chances
 from .shared.options import fixed, option, run_command
+from .shared.prepared import checkpoint_folder
 from .shared.report import confusion_matrix, write_report
 from .shared.sets import TRAIN, VALIDATION, half_of
 
@@ -169,7 +170,7 @@ def train(s: JudgeSettings) -> Outcome:
     task = JudgeTask(judge().to(memory_format=torch.channels_last), groups)
     say("judge: " + ", ".join(f"{len(g.rows(TRAIN))} of {g.name}" for g in groups))
     settings = fixed(s, "other_ced")
-    folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
+    folder = checkpoint_folder(s)
     stages = (Stage(JUDGE_SIZE, s.images, s.batch, s.rate),)
     loop = LoopSettings(minutes=s.minutes, seed=s.seed + s.half, average=0.995, evaluate_every=150)
     outcome = run(task, stages, folder, loop, settings, s.resume)

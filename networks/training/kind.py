@@ -20,6 +20,7 @@ from .shared.classifying import HUMAN_LICENCE, shrink
 from .shared.datasets import characters, load_ced, load_ced_to_train, load_faces
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.options import fixed, option, run_command
+from .shared.prepared import checkpoint_folder
 from .shared.sets import TRAIN, VALIDATION
 
 CHANGES = AugmentSettings(blur=0.6, noise=0.5, jpeg=0.3, contrast=0.5)
@@ -96,9 +97,9 @@ def load_groups(s: KindSettings) -> tuple[list[Group], Group | None]:
     """People and characters to learn from, and the character that is kept out.
 
     Raises:
-        InputError: no captured characters to learn from.
+        InputError: no captured characters, or no faces, to learn from or to check on.
     """
-    people = load_faces(s.data)
+    people = load_faces(s.data).having(TRAIN, VALIDATION)
     rows = np.sort(np.random.default_rng(s.seed).permutation(len(people))[: s.humans])
     groups = [Group("people", shrink(people.faces, rows, KIND_SIZE), people.split[rows], 0)]
     unseen = None
@@ -124,7 +125,7 @@ def train(s: KindSettings) -> Outcome:
     task = KindTask(kind(), groups, unseen)
     say("kind network: " + ", ".join(f"{len(g.faces)} of {g.name}" for g in groups))
     settings = fixed(s)
-    folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
+    folder = checkpoint_folder(s)
     stages = (Stage(KIND_SIZE, s.images, s.batch, s.rate),)
     loop = LoopSettings(minutes=s.minutes, seed=s.seed, average=0.99, evaluate_every=200)
     outcome = run(task, stages, folder, loop, settings, s.resume)

@@ -20,6 +20,7 @@ from ..vocabulary import MOUTH, REGISTERED_SIZE
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.mouth_set import MAKE_AGAIN, PARTS, MouthSet
 from .shared.options import changed_options, fixed, option, run_command
+from .shared.prepared import checkpoint_folder
 from .shared.sets import TRAIN, VALIDATION
 
 OUT = 0.5
@@ -181,7 +182,7 @@ def train(s: MouthSettings) -> Outcome:
     settings = fixed(s)
     stages = (Stage(CROP_SIZE[0], s.images, s.batch, s.rate),)
     loop = LoopSettings(minutes=s.minutes, seed=s.seed, average=0.99, evaluate_every=200)
-    folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
+    folder = checkpoint_folder(s)
     outcome = run(task, stages, folder, loop, settings, s.resume)
     _finish(s, task, outcome, settings)
     return outcome

@@ -20,6 +20,7 @@ from ..solving.mouth_motion import (
     quick,
 )
 from ..vocabulary import LANDMARK_INDEX
+from .shared.loop import say_written
 from .shared.options import option, run_command
 from .shared.talkers import eye_distance, talkers
 
@@ -66,7 +67,9 @@ def learn(settings: MouthMotionSettings) -> dict:
     found.save(Path(settings.out), {"clips": len(clips), "frames": len(seen)})
     told = found.told(seen).T
     right = [round(float(np.corrcoef(a, b)[0, 1]), 4) for a, b in zip(told, true.T, strict=True)]
-    return {"clips": len(clips), "frames": len(seen), **dict(zip(ANSWERS, right, strict=True))}
+    made = {"clips": len(clips), "frames": len(seen), **dict(zip(ANSWERS, right, strict=True))}
+    say_written(settings.out, made)
+    return made
 
 
 def fit(seen: np.ndarray, true: np.ndarray, settings: MouthMotionSettings) -> MouthMotion:

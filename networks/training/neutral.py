@@ -13,6 +13,7 @@ from ..solving.people import PEOPLE, People
 from ..solving.relations import LIP_GAPS, RELATIONS, actor_points, measure
 from ..track import FaceTrack
 from ..vocabulary import ARKIT_CHANNELS, NEUTRAL
+from .shared.loop import say_written
 from .shared.options import option, run_command
 
 RIDGE = 0.02
@@ -42,9 +43,14 @@ def gather(settings: NeutralSettings) -> dict:
     """
     files = sorted(Path(settings.tracks).glob("*.npz"))
     if len(files) < 3:
-        raise InputError("holds fewer than three face tracks", file=settings.tracks)
+        raise InputError(
+            "holds fewer than three face tracks",
+            file=settings.tracks,
+            fix="analyse clips of three actors or more",
+        )
     found = people_of([FaceTrack.load(f) for f in files])
     found.save(Path(settings.out), {"actors": len(files)})
+    say_written(settings.out, {"actors": len(files)})
     return {"actors": len(files)}
 
 

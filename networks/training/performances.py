@@ -88,9 +88,10 @@ def prepare(source: str | Path, out: str | Path, label: str = "") -> dict[str, i
         raise UsageError(
             f"a label holds letters, _ and - alone: {label[:60]!r}", fix="such as --label low_"
         )
-    out = output_folder(out)
+    out = Path(out)
     refused: list[InputError] = []
     found = find_performances(source)
+    output_folder(out)
     todo = [p for p in found if not _part(out, p, label).exists()]
     if len(todo) < len(found):
         print(f"{len(found) - len(todo)} of {len(found)} are there already", flush=True)
@@ -212,7 +213,7 @@ def main(arguments: list[str] | None = None) -> int:
     def work() -> dict:
         return {"out": given.out, "metrics": prepare(given.source, given.out, given.label)}
 
-    return conclude("performances", work, given.json, "run it again to go on")
+    return conclude("performances", work, given.json, lambda: "run it again to go on")
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ from .shared.folding import FoldedNetwork, native_bfloat16
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.mixing import CARRIED, HUMANS, PEOPLE, Pool, draw, load_people, pools
 from .shared.options import changed_options, fixed, option, run_command
+from .shared.prepared import checkpoint_folder, prepared_folder
 from .shared.sets import TRAIN, TREMBLING, VALIDATION, FaceSet
 
 CHANGED_AT = 160
@@ -65,8 +66,12 @@ class PhotographSettings:
     out: str = option(MISSING)
     checkpoints: str = option("")
     resume: bool = option(False)
-    kept: str = option("", "folder of what those networks give; by default beside the weight file")
-    looks: int = option(3, "changed forms of each photograph")
+    kept: str = option(
+        "",
+        "folder to keep what those networks give in, for other trainings too; without it that "
+        "goes when the training has ended",
+    )
+    looks: int = option(3, "changed forms of each photograph; 0: none")
     changes: float = option(0.45)
     heads: int = option(4, "small networks whose opinions are averaged")
     hidden: int = option(40, "width of the first hidden layer of each")
@@ -185,7 +190,7 @@ def train(s: PhotographSettings) -> Outcome:
     stages = (Stage(0, max(1, int(s.epochs * count)), s.batch, s.rate),)
     once = stages[0].steps
     loop = LoopSettings(minutes=s.minutes, seed=s.seed, evaluate_every=once)
-    folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
+    folder = checkpoint_folder(s)
     outcome = run(task, stages, folder, loop, fixed(s, "kept"), s.resume)
     outcome = _with_drawn(s, task, outcome)
     _finish(s, task, outcome, config)
@@ -259,7 +264,7 @@ def rows_of(data: FaceSet, k: int) -> np.ndarray:
 
 def kept_look(s: PhotographSettings, data: FaceSet, k: int) -> Path:
     """Where the kth look is kept."""
-    folder = Path(s.kept or Path(s.out).with_name(f"{Path(s.out).stem}_looks"))
+    folder = prepared_folder(s)
     of = hashlib.sha256(np.ascontiguousarray(rows_of(data, k), np.int64).tobytes())
     of.update(np.ascontiguousarray(data.geometry).tobytes())
     of.update(f"{looked_by()} {k} {s.changes if k >= AS_THEY_ARE else 0}".encode())

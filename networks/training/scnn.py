@@ -33,7 +33,6 @@ from .shared.folds import (
     BY_CHARACTER,
     BY_PICTURE,
     cross_validate,
-    kept_folder,
     sets_in_fold,
     test_characters,
     without_folds,
@@ -42,6 +41,7 @@ from .shared.keeping import check_kept, kept_in
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.mixing import balanced_chances
 from .shared.options import changed_options, fixed, option, run_command
+from .shared.prepared import checkpoint_folder, prepared_folder
 from .shared.report import confusion_matrix, write_report
 from .shared.sets import TRAIN, VALIDATION, pose_targets
 
@@ -175,14 +175,14 @@ def train(s: ScnnSettings) -> Outcome:
         torch.set_num_threads(s.threads)
     torch.manual_seed(s.seed)
     parent, parent_info = load_parent(s)
-    folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
+    folder = checkpoint_folder(s)
     model = scnn()
     if parent_info.network == "scnn":
         model.load_state_dict(parent.state_dict())
     else:
         start_from(model, parent)
     freeze(model, s.frozen_layers)
-    sets = load_sets(s, parent, parent_info.input_size, kept_folder(s, folder))
+    sets = load_sets(s, parent, parent_info.input_size, prepared_folder(s))
     sets = sets_in_fold(sets, s)
     task = TransferTask(model, sets, s.frozen_layers)
     count = sum(len(rows) for rows in task.rows.values())

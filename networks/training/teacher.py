@@ -26,6 +26,7 @@ from .shared.keeping import check_kept, kept_in
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.mixing import pools
 from .shared.options import changed_options, fixed, option, run_command
+from .shared.prepared import checkpoint_folder, prepared_folder
 from .shared.pretrained import start_from
 from .shared.teaching import taught
 
@@ -88,12 +89,12 @@ def train(s: TeacherSettings) -> Outcome:
         rows = parts[0].rows
         some = np.sort(rows[:: max(1, len(rows) // CALIBRATION_FACES)][:CALIBRATION_FACES])
         start_from(network, s.trunk, standardise(plain(np.stack(data.faces[some]), TEACHER_SIZE)))
-    folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
+    folder = checkpoint_folder(s)
     task = ExpressionTask(
         network.to(memory_format=torch.channels_last),
         parts,
         AugmentSettings().scaled(s.changes),
-        taught(parts, s.teacher, s.teacher_share, folder) if s.teacher else None,
+        taught(parts, s.teacher, s.teacher_share, prepared_folder(s)) if s.teacher else None,
     )
     say(f"teacher: {len(parts[0].rows)} faces to learn from, {len(task.check_rows)} to check on")
     outcome = _learned(s, task, folder) if s.images else Outcome(task.model, {}, [], 0)

@@ -30,6 +30,7 @@ from ..solving.turned_faces import (
 )
 from ..track import FaceTrack
 from ..vocabulary import LANDMARK_NAMES
+from .shared.loop import say_written
 from .shared.options import option, run_command
 from .shared.talkers import eye_distance, talkers
 
@@ -106,7 +107,8 @@ def learn(settings: TurnedFacesSettings) -> dict:
     told = {"people": people, "clips": len(clips), "frames": frames}
     found.save(Path(settings.out), told)
     gained = {kind: int(getattr(found, kind).any((0, 2)).sum()) for kind in KINDS}
-    return {**told, **gained}
+    say_written(settings.out, told | gained)
+    return told | gained
 
 
 def seen_turned(track: FaceTrack, truth: ClipTruth) -> list[Turned]:

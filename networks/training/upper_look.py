@@ -32,6 +32,7 @@ from .shared.features import Features, compute_features
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.mixing import Pool, draw, held_out, pools, prior
 from .shared.options import USUAL, changed_options, fixed, option, run_command
+from .shared.prepared import checkpoint_folder, prepared_folder
 from .shared.sets import VALIDATION, FaceSet
 from .shared.teaching import taught
 
@@ -144,14 +145,14 @@ def train(s: UpperLookSettings) -> Outcome:
         torch.set_num_threads(s.threads)
     torch.manual_seed(s.seed)
     parent, parent_info = load_network(s.init, "hcnn")
-    folder = Path(s.checkpoints or Path(s.out).with_suffix(""))
+    folder = checkpoint_folder(s)
     parts = pools(load_faces(s.data), s.balance, s.people, s.people_share)
     model = begun_from(parent, s.rows)
-    kept = _Kept(s, parent, parent_info.input_size, folder)
+    kept = _Kept(s, parent, parent_info.input_size)
     features = [
         kept.of(name, p.data, p.rows, s.variants) for name, p in zip(_NAMES, parts, strict=False)
     ]
-    learned = _learned(s, parts, parent, features, folder)
+    learned = _learned(s, parts, parent, features)
     task = UpperLookTask(model, parts, features, learned, _checks(kept, parts))
     say(f"upper look: {sum(len(part.rows) for part in parts)} faces to learn from")
     stages = (Stage(parent_info.input_size, s.images, s.batch, s.rate),)
@@ -170,13 +171,12 @@ def _learned(
     parts: tuple[Pool, ...],
     parent: PerceptualNetwork,
     features: list[Features],
-    folder: Path,
 ) -> list[np.ndarray]:
     """Of each part (N, 7): what people said, and a share of what a network answers, since ten votes
     are coarse; of synthetic people their poses alone, which networks misread while they speak."""
     said = [part.data.targets[part.rows] for part in parts]
     if s.teacher:
-        return taught(parts[:1], s.teacher, s.teacher_share, folder) + said[1:]
+        return taught(parts[:1], s.teacher, s.teacher_share, prepared_folder(s)) + said[1:]
     if s.teacher_share:
         answers = perceived(parent, features[0], SHARED_LAYERS)
         said[0] = (1 - s.teacher_share) * said[0] + s.teacher_share * answers
@@ -190,12 +190,11 @@ class _Kept:
     settings: UpperLookSettings
     parent: PerceptualNetwork
     size: int
-    folder: Path
 
     def of(self, name: str, data: FaceSet, rows: np.ndarray, variants: int) -> Features:
         s = self.settings
         return compute_features(
-            self.folder / f"{name}.npy",
+            prepared_folder(s) / f"{name}.npy",
             self.parent,
             data.faces,
             rows,

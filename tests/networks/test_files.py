@@ -61,7 +61,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_that_says_so(tmp_path):
     assert output_folder(tmp_path / "a" / "b").is_dir()
     with pytest.raises(OutputError, match="is a file, not a folder"):
         output_folder(tmp_path / "file")
-    with pytest.raises(OutputError, match="can't be made"):
+    with pytest.raises(OutputError, match="can't be written"):
         output_folder(tmp_path / "file" / "b")
 
 

@@ -1,13 +1,17 @@
 """Small drawn stand-ins for the databases, in the formats of the real ones."""
 
 import json
+import signal
 
 import cv2
 import numpy as np
 
 from exprgen.networks.characters.profile import load_profile
+from exprgen.networks.errors import EXIT_INTERRUPTED, EXIT_OK
 from exprgen.networks.track import save_arrays
+from exprgen.networks.training.shared import loop
 from exprgen.networks.training.shared.datasets import synthetic_faces
+from exprgen.networks.training.shared.prepared import FOLDER
 from exprgen.networks.training.shared.sets import CED_KIND, SEEN_KIND
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, EXPRESSIONS
 
@@ -81,3 +85,35 @@ def write_ced(folder, profile, count=70, seed=0, pictures=False):
 
 def no_arkit(count=1):
     return np.zeros((count, len(ARKIT_CHANNELS)), np.float32)
+
+
+def files(folder):
+    """The names of all files in a folder, with the folders that they lie in there."""
+    return sorted(str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file())
+
+
+def check_resumed(main, words, folder, monkeypatch, which=1):
+    """A training that Ctrl-C stops in the second step of its loop number `which` says so, leaves
+    the old weights alone, and goes on to the very weights and card of one that was not stopped."""
+    learn, learned = loop._Training._learn, []
+
+    def stops(training):
+        learn(training)
+        learned.append(training)
+        own = [t for t in learned if t is training]
+        if len({id(t) for t in learned}) == which and len(own) == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    whole, out = folder / "whole" / "w.safetensors", folder / "stopped" / "w.safetensors"
+    assert main([*words, "--out", str(whole)]) == EXIT_OK
+    out.parent.mkdir()
+    out.write_bytes(b"old weights")
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._Training, "_learn", stops)
+        assert main([*words, "--out", str(out)]) == EXIT_INTERRUPTED
+    assert out.read_bytes() == b"old weights"
+    assert main([*words, "--out", str(out), "--resume"]) == EXIT_OK
+    assert out.read_bytes() == whole.read_bytes()
+    assert out.with_suffix(".md").read_bytes() == whole.with_suffix(".md").read_bytes()
+    assert files(out.parent) == files(whole.parent)
+    assert not [name for name in files(out.parent) if FOLDER in name]

@@ -73,9 +73,9 @@ def load_checkpoint(folder: str | Path, settings: dict) -> dict | None:
     if before is None:
         raise InputError("is a damaged checkpoint", file=path, fix=DELETE)
     now = json.loads(json_text(settings))
-    changed = sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k))
-    if changed:
-        k = changed[0]
+    changed = [k for k in before.keys() | now.keys() if before.get(k) != now.get(k)]
+    if changed:  # an option is told before what follows from it
+        k = min(changed, key=lambda k: (isinstance(before.get(k), dict | list), k))
         raise UsageError(
             f"the checkpoint was made with {k} = {before.get(k)!r}, not {now.get(k)!r}",
             file=path,

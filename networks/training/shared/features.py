@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,8 @@ import torch
 from torch import Tensor
 
 from ...arrays import read_array
-from ...errors import InputError, OutputError, UsageError
-from ...files import write_text
+from ...errors import InputError, UsageError
+from ...files import start_array, write_text, written_whole
 from ...models.perceptual import TABLE_1, PerceptualNetwork, standardise
 from ...reading import read_json
 from ...records import json_text
@@ -115,15 +116,24 @@ def _compute(path, folded, faces, rows, frozen, flipped, size, seed, changes, un
     for spec in TABLE_1[:frozen]:
         h = -(-h // spec.stride)
     shape = (variants, len(rows), folded.layers[0].weight.shape[0], h, h)
-    path.with_suffix(".json").unlink(missing_ok=True)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        maps = np.lib.format.open_memmap(path, "w+", np.float16, shape)
-    except OSError as error:
-        raise OutputError(
-            f"can't be written ({error.strerror})", file=path, fix="choose a writable folder"
-        ) from error
     changes = changes or AugmentSettings(flip=0)
+    with written_whole(path) as part:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".json").unlink(missing_ok=True)
+        # As a stream and not through a map, into which a full disk would be no error but the end.
+        with open(part, "wb") as file:
+            start_array(file, np.float16, shape)
+            for maps in _blocks(
+                folded, faces, rows, frozen, flipped, size, seed, changes, unchanged
+            ):
+                file.write(maps.astype(np.float16).tobytes())
+
+
+def _blocks(
+    folded, faces, rows, frozen, flipped, size, seed, changes, unchanged
+) -> Iterator[np.ndarray]:
+    """What the layers give of BATCH faces at a time, (B, 64, h, w), variant by variant."""
+    variants = len(flipped)
     started, done, spoken = time.perf_counter(), 0, 0.0
     for v in range(variants):
         for i in range(0, len(rows), BATCH):
@@ -131,14 +141,13 @@ def _compute(path, folded, faces, rows, frozen, flipped, size, seed, changes, un
             pictures = np.stack([faces[r] for r in rows[part]])
             given = None if v < unchanged else changes
             x = _variant(v, pictures, flipped[v, part], size, seed + i, given)
-            maps[v, part] = folded.maps(standardise(x), 0, frozen).numpy().astype(np.float16)
+            yield folded.maps(standardise(x), 0, frozen).numpy()
             done += len(pictures)
             spent = time.perf_counter() - started
             if spent - spoken > 15:
                 spoken = spent
                 left = spent / done * (variants * len(rows) - done)
                 say(f"frozen layers: {done} of {variants * len(rows)}, {left / 60:.1f} min left")
-    maps.flush()
 
 
 def _variant(v, pictures, flipped, size, seed, changes) -> Tensor:

@@ -26,6 +26,7 @@ from .datasets import characters, load_ced
 from .distributed import processes
 from .loop import Outcome, say
 from .options import fixed
+from .prepared import checkpoint_folder, fold_name
 from .report import confusion_matrix
 from .sets import AGREED, CLEAR, REJECTED, TRAIN, VALIDATION, FaceSet
 
@@ -175,11 +176,6 @@ def without_folds(settings: dict) -> dict:
     return {k: v for k, v in settings.items() if k not in ("folds", "fold", "fold_by")}
 
 
-def kept_folder(s, folder: Path) -> Path:
-    """Where kept layers lie: all folds share them."""
-    return folder.parent if s.fold >= 0 else folder
-
-
 def cross_validate(s: Settings, network: str, train: Callable, test: Tester) -> Outcome:
     """Train and test every fold; writes <out>.folds.json after each.
 
@@ -195,7 +191,7 @@ def cross_validate(s: Settings, network: str, train: Callable, test: Tester) -> 
     """
     if processes().size > 1:
         raise UsageError("folds are trained by one process", fix="run them without torchrun")
-    base = Path(s.checkpoints or Path(s.out).with_suffix(""))
+    base = checkpoint_folder(s)
     table = Path(s.out).with_suffix(".folds.json")
     settings = json.loads(json_text(fixed(s, "fold")))
     done = _finished(table, settings) if s.resume else []
@@ -205,8 +201,8 @@ def cross_validate(s: Settings, network: str, train: Callable, test: Tester) -> 
         one = replace(
             s,
             fold=fold,
-            out=str(base / f"fold_{fold}.safetensors"),
-            checkpoints=str(base / f"fold_{fold}"),
+            out=str(base / f"{fold_name(fold)}.safetensors"),
+            checkpoints=str(base / fold_name(fold)),
         )
         outcome = train(one)
         labels, answers, clear = test(one, Path(one.out))
@@ -222,7 +218,7 @@ def cross_validate(s: Settings, network: str, train: Callable, test: Tester) -> 
     )
     metrics = {k: result[k] for k in ("accuracy", "mean_recall", "deviation")}
     if outcome is None:  # all were finished earlier
-        model = load_network(base / f"fold_{s.folds - 1}.safetensors")[0]
+        model = load_network(base / f"{fold_name(s.folds - 1)}.safetensors")[0]
         outcome = Outcome(model, metrics, [], 0)
     outcome.metrics = metrics
     return outcome

@@ -19,6 +19,7 @@ from ...records import FieldError, as_type
 from .checkpoints import DELETE, FILE, load_checkpoint, save_checkpoint, seed_step
 from .distributed import start
 from .folding import native_bfloat16
+from .interrupts import held_back
 
 WARM_UP = 50  # steps
 SPEAK_SECONDS = 15.0  # between progress lines
@@ -28,8 +29,8 @@ SPEAK_SECONDS = 15.0  # between progress lines
 class Stage:
     """A stretch of training at one picture size.
 
-    size: pixels. images: how many pictures are seen. batch: pictures a step. rate: learning rate
-    at the start of the stage.
+    size: pixels; 0 where no pictures are looked at. images: how many pictures are seen. batch:
+    pictures a step. rate: learning rate at the start of the stage.
     """
 
     size: int
@@ -120,7 +121,7 @@ def _plan(state: dict, folder: str | Path) -> tuple[Stage, ...]:
         stages = as_type(tuple[Stage, ...], state.get("plan"), "plan")
     except FieldError as error:
         raise _no_state(folder) from error
-    if not stages or any(min(g.size, g.images, g.batch) < 1 for g in stages):
+    if not stages or any(g.size < 0 or min(g.images, g.batch) < 1 for g in stages):
         raise _no_state(folder)
     return stages
 
@@ -159,8 +160,9 @@ class _Training:
         self.best_score = -math.inf
         self.stale = 0
         self.history: list[dict] = []
-        self.step = 0
+        self.step = self.measured_at = 0
         self.running_loss = 0.0
+        self.whole = True  # all that is kept belongs to one step
         self.optimiser = _optimiser(task.model, s, stages[0].rate)
         self.total = sum(stage.steps for stage in stages)
 
@@ -183,7 +185,10 @@ class _Training:
         self.best, self.best_score = state["best"], float(state["best_score"])
         self.average.load_state_dict(state["average"])
         self.history, self.stale = list(state["history"]), int(state["stale"])
+        self.measured_at = int(self.history[-1]["step"]) if self.history else 0
         self.step, self.running_loss = int(state["step"]), float(state["running_loss"])
+        if not 0 <= self.step <= self.total:
+            raise ValueError(f"{self.step} steps of {self.total}")
 
     def save(self) -> None:
         if not self.processes.main:
@@ -201,21 +206,36 @@ class _Training:
         self.started, self.first = time.perf_counter(), self.step
         saved = self.spoken = self.started
         try:
+            self._evaluate_if_due()  # where it was stopped meanwhile
             while self.step < self.total and self.stale < self.s.patience:
                 self._step()
+                self._evaluate_if_due()
                 if time.perf_counter() - saved > self.s.checkpoint_seconds:
                     self.save()
                     saved = time.perf_counter()
         except KeyboardInterrupt:
-            self.save()
+            if self.whole:
+                self.save()
             raise
         self.save()
         self.average.load_state_dict(self.best)
         metrics = self._measure(self.stages[-1])
+        # What comes after it, such as the next fold, begins alike where no step was left to make.
+        seed_step(self.processes.seed(self.s.seed), self.step)
         return Outcome(self.average, metrics, self.history, self.step)
 
     def _step(self) -> None:
-        index, within = self._where()
+        """One step, to its end also where Ctrl-C comes: half of one, statistics that have seen a
+        batch of which nothing was learned, could not be gone on from to the same weights."""
+        with held_back():
+            self.whole = False
+            self._learn()
+            self.whole = True
+        if time.perf_counter() - self.spoken > SPEAK_SECONDS and not self._is_due():
+            self._say(self.stages[self._where(self.step - 1)[0]], {})
+
+    def _learn(self) -> None:
+        index, within = self._where(self.step)
         stage = self.stages[index]
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate(stage, within)
@@ -239,15 +259,22 @@ class _Training:
                 f"the loss is {value} at step {self.step}", fix="train with a lower learning rate"
             )
         self.running_loss += (value - self.running_loss) * max(0.01, 1 / self.step)
-        last = within + 1 == stage.steps
-        if last or self.step % self.s.evaluate_every == 0:
-            self._evaluate(stage, index)
-        elif time.perf_counter() - self.spoken > SPEAK_SECONDS:
-            self._say(stage, {})
 
-    def _where(self) -> tuple[int, int]:
-        """(stage, step within it) of the current step."""
-        left = self.step
+    def _is_due(self) -> bool:
+        """It is to be measured after the last step, and has not been yet."""
+        if self.measured_at == self.step:
+            return False
+        index, within = self._where(self.step - 1)
+        return within + 1 == self.stages[index].steps or self.step % self.s.evaluate_every == 0
+
+    def _evaluate_if_due(self) -> None:
+        if self._is_due():
+            index, _ = self._where(self.step - 1)
+            self._evaluate(self.stages[index], index)
+
+    def _where(self, step: int) -> tuple[int, int]:
+        """(stage, step within it) of a step, counted from 0."""
+        left = step
         for index, stage in enumerate(self.stages):
             if left < stage.steps:
                 return index, left
@@ -264,8 +291,13 @@ class _Training:
         if not self.s.average:
             self.average.load_state_dict(self.task.model.state_dict())
         metrics = self._measure(stage)
-        self.history.append({"step": self.step, "loss": self.running_loss, **metrics})
         self._say(stage, metrics)
+        with held_back():
+            self._note(index, metrics)
+
+    def _note(self, index: int, metrics: dict[str, float]) -> None:
+        self.history.append({"step": self.step, "loss": self.running_loss, **metrics})
+        self.measured_at = self.step
         if index + 1 < len(self.stages):
             return  # scores of another picture size say nothing about the network that is kept
         if metrics["score"] > self.best_score:
@@ -309,6 +341,11 @@ def _blend(average: nn.Module, model: nn.Module, decay: float) -> None:
             value.lerp_(moving[name], 1 - decay)
         else:
             value.copy_(moving[name])
+
+
+def say_written(out: str, told: dict) -> None:
+    """What a training without a loop ends with."""
+    say(f"wrote {out}: " + ", ".join(f"{k} {v}" for k, v in told.items()))
 
 
 def say(text: str) -> None:

@@ -47,7 +47,8 @@ def pools(
             expressions are as frequent as they were made.
 
     Raises:
-        InputError: `people` or `carried` holds no prepared set. UsageError: nothing is left of a
+        InputError: `people` or `carried` holds no prepared set; there is nothing to learn from, or
+            nothing of `data` to check on. UsageError: nothing is left of a
             batch for `data`.
     """
     share = share if people else 0.0
@@ -55,7 +56,7 @@ def pools(
     if share + carried_share > 1:
         what = f"shares of {share:g} and {carried_share:g} are more than a batch"
         raise UsageError(what, fix="give less")
-    found = [_pool(data, balance, 1 - share - carried_share)]
+    found = [_pool(data.having(VALIDATION), balance, 1 - share - carried_share)]
     if share:
         found.append(_pool(load_people(people), balance, share, PEOPLE))
     if carried_share:
@@ -73,7 +74,7 @@ def load_people(folder: str) -> FaceSet:
 
 
 def _pool(data: FaceSet, balance: float, share: float, of: str = HUMANS) -> Pool:
-    rows = data.rows(TRAIN)
+    rows = data.having(TRAIN).rows(TRAIN)
     return Pool(data, rows, balanced_chances(data.labels[rows], balance), share, of)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import itertools
 import math
 import os
@@ -11,12 +12,23 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, asdict, field, fields
+from dataclasses import MISSING, Field, asdict, field, fields
 from pathlib import Path
 
 from ...errors import EXIT_INTERRUPTED, EXIT_OK, ExprGenError, UsageError
+from ...files import check_writable, made_folders, output_folder
 from ...records import json_text, number_of
+from .checkpoints import FILE
 from .distributed import leave, processes
+from .prepared import (
+    begin,
+    checkpoint_folder,
+    end,
+    left,
+    no_empty_folder,
+    prepared_folder,
+    without_older_checkpoints,
+)
 
 USUAL = {
     "data": "folder of the prepared human faces",
@@ -131,17 +143,34 @@ def run_command(name: str, description: str, settings: type, train, args=None) -
         check_numbers(s)
         check_ending(s)
         check_places(s)
-        made = train(s)
+        if getattr(s, "out", ""):
+            check_writable(s.out)
+            for folder in (checkpoint_folder(s), prepared_folder(s)):
+                check_writable(folder / FILE, folder)
+            output_folder(Path(s.out).absolute().parent)
+        made = _trained(s, train)
         return {**written(s), "metrics": getattr(made, "metrics", made)}
 
-    code = conclude(name, work, given.json, "--resume goes on from here")
+    code = conclude(name, work, given.json, lambda: left(settings_from(settings, given)))
     if code == EXIT_OK:
         leave()
     return code
 
 
+def _trained(s, train: Callable):
+    """What a training returns; once it has ended, what it had prepared is gone."""
+    if not processes().main:
+        return train(s)
+    with no_empty_folder(s), without_older_checkpoints(s):
+        begin(s)
+        made = train(s)
+        end(s)
+    return made
+
+
 def check_numbers(settings) -> None:
-    """Refuse numbers below zero where the default is none, and such as nothing can count.
+    """Refuse numbers below zero where the default is none, such as nothing can count, and none of
+    what there must be: where the option's words don't say what "0:" is.
 
     Raises:
         UsageError: it names the option.
@@ -149,9 +178,17 @@ def check_numbers(settings) -> None:
     for f in fields(settings):
         value = getattr(settings, f.name)
         counts = isinstance(value, int | float) and isinstance(f.default, int | float)
-        if counts and f.default >= 0 and not 0 <= value < MOST:
+        if counts and f.default >= 0 and not (0 <= value < MOST and (value or _may_be_none(f))):
             flag = f"--{f.name.replace('_', '-')}"
             raise UsageError(f"{flag} {value} makes no sense", fix=f"such as {f.default}")
+
+
+def _may_be_none(f: Field) -> bool:
+    """0 is a number of what this option counts."""
+    counts = type(f.default) is int or f.name == "epochs"
+    if not counts or f.default < 1 or f.name == "seed":
+        return True
+    return "0:" in (f.metadata["help"] or USUAL[f.name])
 
 
 WEIGHTS = ".safetensors"
@@ -208,18 +245,18 @@ def command_parser(name: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def conclude(name: str, work: Callable[[], dict], as_json: bool, again: str) -> int:
+def conclude(name: str, work: Callable[[], dict], as_json: bool, again: Callable[[], str]) -> int:
     """Run a training; with `as_json` its result, or its error, is the only thing on stdout.
 
     Args:
-        work: does it; returns what there is to tell. again: how to go on after Ctrl-C.
+        work: does it; returns what there is to tell. again: tells how to go on after Ctrl-C.
 
     Returns:
         the exit code.
     """
     stdout = sys.stdout
     try:
-        with contextlib.redirect_stdout(sys.stderr if as_json else stdout):
+        with contextlib.redirect_stdout(sys.stderr if as_json else stdout), made_folders():
             result = work()
         told, code = {"training": name, **result}, EXIT_OK
     except ExprGenError as error:
@@ -227,8 +264,11 @@ def conclude(name: str, work: Callable[[], dict], as_json: bool, again: str) -> 
         told, code = {"error": error.to_message()}, error.exit_code
         del told["error"]["type"]
     except KeyboardInterrupt:
-        print(f"stopped; {again}", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        print(f"stopped; {again()}", file=sys.stderr)
+        told, code = None, EXIT_INTERRUPTED
+    if told is None:
+        gc.collect()  # processes beside this one, whose semaphores would be told to leak
+        return code
     if as_json and processes().main:
         print(json_text(_plain(told)), file=stdout, flush=True)
     return code

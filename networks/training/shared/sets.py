@@ -73,6 +73,22 @@ class FaceSet:
         """Indices of one split ("train" or "val")."""
         return np.flatnonzero(self.split == split)
 
+    def having(self, *splits: str) -> FaceSet:
+        """The set itself.
+
+        Raises:
+            InputError: one of these splits has no faces.
+        """
+        for split in splits:
+            if not len(self.rows(split)):
+                raise InputError(
+                    f"holds no faces of the split {split!r} ({len(self)} in all)",
+                    file=self.name or None,
+                    fix="give more pictures, or tell in its labels.csv which are train and which "
+                    "val, and prepare it again",
+                )
+        return self
+
     def fewer(self, counts: dict[str, int], seed: int) -> FaceSet:
         """The set with so many faces of each split at most, of the classes as nearly alike as there
         are faces of them; the others are of no split.

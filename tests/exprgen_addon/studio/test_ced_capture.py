@@ -293,7 +293,7 @@ def test_errors_cross_the_process(ann, tmp_path):
 
 def test_unreachable_places_and_silly_sizes(ann, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match="can't be made"):
+    with pytest.raises(OutputError, match="can't be written"):
         ced_capture.capture_ced(ann, tmp_path / "file", 1, processes=0)
     with pytest.raises(UsageError, match="16 to 4096"):
         StudioSettings(size=4)

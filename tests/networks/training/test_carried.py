@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from exprgen.networks.errors import EXIT_INPUT, EXIT_OK, UsageError
+from exprgen.networks.errors import EXIT_INPUT, EXIT_OK, EXIT_OUTPUT, EXIT_USAGE, UsageError
 from exprgen.networks.tracking.registration import average_face
 from exprgen.networks.training import carried, hed
 from exprgen.networks.training.hcnn import named
@@ -126,7 +126,7 @@ def prepared(tmp_path, landmarks_known):
     return tmp_path / "hed"
 
 
-def test_a_set_is_made_of_faces_of_the_same_split(prepared, tmp_path):
+def test_a_set_is_made_of_faces_of_the_same_split(prepared, tmp_path, capsys):
     out = tmp_path / "carried"
     words = ["--data", str(prepared), "--out", str(out), "--count", "12", "--processes", "1"]
     assert carried.main(words) == EXIT_OK
@@ -137,6 +137,12 @@ def test_a_set_is_made_of_faces_of_the_same_split(prepared, tmp_path):
     table = np.load(out / "table.npz")
     for row, split in zip(table["subject"].astype(int), table["split"], strict=True):
         assert row in came[split]
+    (tmp_path / "file").touch()
+    assert carried.main([*words, "--out", str(tmp_path / "file")]) == EXIT_OUTPUT
+    words[words.index("12")] = "14"
+    assert carried.main(words) == EXIT_USAGE, "there is another set"
+    assert "was made with --count 12 --seed 0" in capsys.readouterr().err
+    words[words.index("14")] = "12"
     # Run again, nothing is made anew; the same seed makes the same pictures.
     first = sorted((out / carried.PICTURES).glob("*.png"))
     assert carried.main(words) == EXIT_OK

@@ -1,5 +1,7 @@
 """The reader over time and the affect reader: what they learn of made-up people who talk."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -35,12 +37,13 @@ from exprgen.networks.vocabulary import (
     EXPRESSIONS,
     NEUTRAL,
 )
-from exprgen.tests.support import synthetic
+from exprgen.tests.support import synthetic, trainings
 
 torch.set_num_threads(1)
 
 JOY, SURPRISE, ANGER = (EXPRESSIONS.index(e) for e in ("joy", "surprise", "anger"))
 FPS, COUNT = 15, 90
+READERS = feeling.Readers
 
 
 def talker(number: int, split: str) -> tuple[PerformancePart, dict[str, np.ndarray]]:
@@ -247,3 +250,30 @@ def test_affect_is_learned_from_votes_and_acted_feelings(house, monkeypatch):
     valence, arousal = reader(eye, np.full((3, 52), 0.15)).T
     assert valence[0] > 0.4 > 0.0 > valence[1]
     assert arousal[1] > arousal[2]
+
+
+def test_performances_without_clips_are_refused_before_photographs_are_looked_at(
+    house, tmp_path, monkeypatch
+):
+    looked = []
+    monkeypatch.setattr(affect, "_photographs", lambda s, kept: looked.append(s) or (None, None))
+    s = affect.AffectSettings("any", str(tmp_path), str(tmp_path / "a.safetensors"))
+    with pytest.raises(InputError, match="holds no performances"):
+        affect.train(s)
+    assert not looked
+    for split in ("train", "val"):
+        part, _ = talker(0, split)
+        still = replace(part, meta=part.meta | {"kind": "stills"})
+        still.save(tmp_path / f"{split}.performance.npz")
+    with pytest.raises(InputError, match="no clips of one of the splits"):
+        affect.train(s)
+
+
+def test_stopped_between_its_folds_it_goes_on_to_the_same(house, tmp_path, monkeypatch):
+    words = ["--data", str(house), "--windows", "200", "--batch", "50"]
+    trainings.check_resumed(feeling.main, words, tmp_path, monkeypatch, which=3)
+
+
+def test_strangers_who_are_not_there_are_missed(tmp_path):
+    with pytest.raises(InputError, match="holds no readers against neutral"):
+        READERS(tmp_path, str(tmp_path))

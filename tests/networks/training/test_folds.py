@@ -94,7 +94,8 @@ def test_scnn_is_cross_validated(dolls, tmp_path, way, counts):
     )  # fmt: skip
     table = json.loads(out.with_suffix(".folds.json").read_text())
     assert [f["count"] for f in table["folds"]] == counts
-    assert (tmp_path / "s" / "doll.npy").is_file()  # kept layers are shared by all folds
+    # What the kept layers give is shared by all folds.
+    assert (tmp_path / "s" / "checkpoint.prepared" / "doll.npy").is_file()
 
 
 def test_a_character_left_out_is_neither_learned_nor_checked(dolls):

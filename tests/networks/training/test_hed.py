@@ -99,6 +99,13 @@ def test_cache_from_packs(packs, tmp_path, landmarks_known, capsys):
     with pytest.raises(OutputError, match="faces of other pictures"):
         hed.build(packs, out, processes=1, limit=3)
     assert len(load_faces(out)) == 7, "a trial never empties a cache"
+    for name in ("table.npz", "geometry.npy", "faces.npy"):  # damaged ones are made anew
+        whole = (out / name).read_bytes()
+        (out / name).write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(InputError, match="run `exprgen train hed` for it"):
+            load_faces(out)
+        assert hed.main(["--source", str(packs), "--out", str(out), "--processes", "1"]) == EXIT_OK
+        np.testing.assert_array_equal(load_faces(out).faces[0], before)
     (out / "hed.json").unlink()
     hed.build(packs, out, processes=1, limit=3)
     assert not (out / copies.KEPT).exists(), "they were found among other pictures"

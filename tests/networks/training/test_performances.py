@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from exprgen.networks.errors import InputError, UsageError
+from exprgen.networks.errors import EXIT_INPUT, InputError, UsageError
 from exprgen.networks.footage.acted import ActedTruth, acted_path
 from exprgen.networks.training import performances
 from exprgen.networks.training.shared.performance_set import (
@@ -137,6 +137,12 @@ def test_a_damaged_part_is_refused_by_name(source, tmp_path):
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(InputError, match=r"val_stills_000\.performance\.npz"):
         load_performances(tmp_path)
+
+
+def test_an_empty_source_is_refused_and_leaves_no_folder(tmp_path):
+    words = ["--source", str(tmp_path), "--out", str(tmp_path / "a" / "b")]
+    assert performances.main(words) == EXIT_INPUT
+    assert not [*tmp_path.iterdir()]
 
 
 def test_an_empty_source_is_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 from copy import deepcopy
 from dataclasses import replace
 from types import SimpleNamespace
@@ -12,7 +13,14 @@ import pytest
 import torch
 
 from exprgen.networks.characters.profile import load_profile
-from exprgen.networks.errors import EXIT_INPUT, EXIT_INTERRUPTED, EXIT_USAGE, InputError, UsageError
+from exprgen.networks.errors import (
+    EXIT_INPUT,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_USAGE,
+    InputError,
+    UsageError,
+)
 from exprgen.networks.inference.character_mlp import CharacterMlp
 from exprgen.networks.models import weights_places
 from exprgen.networks.models.cmlp import character_mlp
@@ -32,11 +40,12 @@ from exprgen.networks.training.shared.datasets import load_ced, synthetic_faces
 from exprgen.networks.training.shared.features import compute_features
 from exprgen.networks.training.shared.keeping import kept_in
 from exprgen.networks.training.shared.loop import LoopSettings, Stage, _Training, fit_to_time, run
+from exprgen.networks.training.shared.mixing import _pool, pools
 from exprgen.networks.training.shared.report import confusion_matrix, write_report
 from exprgen.networks.vocabulary import EXPRESSIONS
 from exprgen.networks.worker import training
 from exprgen.networks.worker import trainings as trainings_by_name
-from exprgen.tests.support import trainings
+from exprgen.tests.support import synthetic, trainings
 
 torch.set_num_threads(1)  # small networks: threads would only wait for each other
 
@@ -50,31 +59,46 @@ class Line:
             torch.nn.Linear(3, 8), torch.nn.BatchNorm1d(8), torch.nn.Dropout(0.3),
             torch.nn.Linear(8, 1),
         )  # fmt: skip
-        self.asked = 0
+        self.asked = self.measured = 0
+        self.stop_at = self.stop_measuring_at = -1
 
     def train_mode(self):
         self.model.train()
 
     def loss(self, stage, rng):
         self.asked += 1
-        if self.asked == getattr(self, "stop_at", -1):
-            raise KeyboardInterrupt
         x = torch.from_numpy(rng.normal(size=(stage.batch, 3)).astype(np.float32))
-        return ((self.model(x) - x.sum(1, keepdim=True)) ** 2).mean()
+        loss = ((self.model(x) - x.sum(1, keepdim=True)) ** 2).mean()
+        if self.asked == self.stop_at:  # the statistics have seen the batch
+            signal.raise_signal(signal.SIGINT)
+        return loss
 
     def evaluate(self, model, stage):
+        self.measured += 1
+        if self.measured == self.stop_measuring_at:
+            signal.raise_signal(signal.SIGINT)
         return {"score": -float(model.eval()(torch.ones(1, 3)).detach().abs().sum())}
 
 
-STAGES = (Stage(8, 200, 10, 1e-2), Stage(8, 150, 10, 1e-2))
+STAGES = (Stage(8, 200, 10, 1e-2), Stage(0, 150, 10, 1e-2))  # some look at no pictures
 
 
-@pytest.mark.parametrize("optimiser", ["adamw", "sgd", "plain"])
-def test_resumed_equals_uninterrupted(tmp_path, optimiser):
+@pytest.mark.parametrize(
+    ("optimiser", "stop"),
+    [
+        ("adamw", {"stop_at": 18}),  # Ctrl-C in the middle of a step
+        ("sgd", {"stop_at": 1}),
+        ("plain", {"stop_at": 35}),
+        ("adamw", {"stop_measuring_at": 3}),  # and while it is measured
+        ("adamw", {"stop_measuring_at": 6}),  # for the last time
+    ],
+)
+def test_resumed_equals_uninterrupted(tmp_path, optimiser, stop):
     s = LoopSettings(optimiser=optimiser, evaluate_every=7, patience=99)
     whole = run(Line(), STAGES, tmp_path / "a", s, {}, resume=False)
+    after = torch.rand(3)
     broken = Line()
-    broken.stop_at = 18
+    vars(broken).update(stop)
     with pytest.raises(KeyboardInterrupt):
         run(broken, STAGES, tmp_path / "b", s, {}, resume=True)
     resumed = run(Line(), STAGES, tmp_path / "b", s, {}, resume=True)
@@ -82,6 +106,26 @@ def test_resumed_equals_uninterrupted(tmp_path, optimiser):
     assert resumed.history == whole.history
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name
+    run(Line(), STAGES, tmp_path / "b", s, {}, resume=True)  # nothing is left of it
+    assert torch.equal(torch.rand(3), after)
+
+
+def test_what_a_second_stop_breaks_off_is_not_kept(tmp_path):
+    class Stubborn(Line):
+        def loss(self, stage, rng):
+            loss = super().loss(stage, rng)
+            if self.asked == 5:
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+            return loss
+
+    s = LoopSettings(checkpoint_seconds=0)  # after each step
+    with pytest.raises(KeyboardInterrupt):
+        run(Stubborn(), STAGES, tmp_path, s, {}, resume=False)
+    resumed = _Training(Line(), STAGES, tmp_path, s, {})
+    found = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    resumed.restore(found)
+    assert resumed.step == 4
 
 
 def test_checkpoint_of_another_training_is_refused(tmp_path):
@@ -228,13 +272,11 @@ def test_every_option_says_what_it_is(name, capsys):
     assert bare is None, "an option without words"
 
 
-def test_interrupted_command_says_130(tmp_path, monkeypatch):
-    def stop(_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(hcnn_training, "hcnn", lambda: stop(None))
+def test_interrupted_command_says_130(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(hcnn_training, "hcnn", lambda: signal.raise_signal(signal.SIGINT))
     arguments = ["--data", "drawn:14", "--out", str(tmp_path / "x.safetensors")]
     assert hcnn_training.main(arguments) == EXIT_INTERRUPTED
+    assert "stopped; nothing was learned yet\n" in capsys.readouterr().err
 
 
 def test_scnn_and_fcnn(room, monkeypatch):
@@ -572,3 +614,48 @@ def test_ced_is_prepared_and_grows(tmp_path, monkeypatch):
         ced.prepare(ced.CedSettings(str(tmp_path)))
     with pytest.raises(InputError, match="does not exist"):
         load_ced(tmp_path, "nobody")
+
+
+def test_faces_that_leave_nothing_to_learn_from_or_to_check_on_are_refused():
+    data = synthetic_faces(14)
+    alone = replace(data, name="my_faces", split=np.full(14, "train"))
+    assert len(alone.having("train")) == 14
+    for of in ("train", "val"):
+        only = replace(data, name="my_faces", split=np.full(14, of))
+        for use in (lambda s: pools(s, 0.5), lambda s: cnn_3d.choose_humans(s, 7, 0)):
+            with pytest.raises(InputError, match=r"my_faces: holds no faces of the split '[tv]"):
+                use(only)
+    with pytest.raises(InputError, match="holds no faces of the split 'train'"):
+        _pool(replace(data, split=np.full(14, "val")), 0.5, 0.5, "people")
+
+
+@pytest.mark.parametrize("words", ["--batch 0", "--epochs 0", "--epochs -1", "--epochs nan"])
+def test_numbers_with_which_nothing_is_learned_are_refused(tmp_path, capsys, words):
+    out = tmp_path / "a" / "c.safetensors"
+    given = ["--data", str(tmp_path), "--out", str(out), *words.split()]
+    try:
+        code = training("coefficients")(given)
+    except SystemExit as ended:  # by the parser
+        code = ended.code
+    assert code == EXIT_USAGE
+    assert words.partition(" ")[0] in capsys.readouterr().err
+    assert not [*tmp_path.iterdir()]
+
+
+def test_an_option_is_told_before_what_follows_from_it(tmp_path):
+    save_checkpoint(tmp_path, {"loop": {"every": 3}, "windows": 3}, {})
+    with pytest.raises(UsageError, match="windows = 3, not 4"):
+        load_checkpoint(tmp_path, {"loop": {"every": 4}, "windows": 4})
+
+
+def test_a_folder_is_made_for_what_is_written_and_goes_where_nothing_is(tmp_path, capsys):
+    out = tmp_path / "a" / "b" / "people.npz"
+    words = ["--tracks", str(tmp_path / "tracks"), "--out", str(out)]
+    assert training("neutral")(words) == EXIT_INPUT
+    assert not [*tmp_path.iterdir()]
+    (tmp_path / "tracks").mkdir()
+    for number in range(3):
+        synthetic.face_track(frames=20 + number).save(tmp_path / "tracks" / f"{number}.npz")
+    assert training("neutral")(words) == EXIT_OK
+    assert out.is_file()
+    assert f"wrote {out}: actors 3" in capsys.readouterr().out
