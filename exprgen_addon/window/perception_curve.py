@@ -10,7 +10,7 @@ from gpu_extras.batch import batch_for_shader
 
 from ...networks.phrases import Phrase
 from ...networks.solving import worst_frames
-from ...networks.vocabulary import EXPRESSION_COLOURS, EXPRESSIONS
+from ...networks.vocabulary import AFFECT, EXPRESSION_COLOURS, EXPRESSIONS
 from . import references
 
 HEIGHT, MARGIN = 96, 16
@@ -83,7 +83,8 @@ def _draw() -> None:
         batch = batch_for_shader(shader, "LINE_STRIP", {"pos": points.tolist()})
         shader.uniform_float("color", _colour(name, 0.95))
         batch.draw(shader)
-    if scene.exprgen.show_affect and found.track.affect is not None:
+    affect = scene.exprgen.show_affect and found.track.affect is not None
+    if affect:
         _draw_affect(shader, found, x0, x1, y0, height)
     seconds = references.seconds_at(scene, scene.frame_current_final)
     if found.stills:
@@ -95,7 +96,10 @@ def _draw() -> None:
     for phrase in found.track.phrases or ():
         _draw_phrase(shader, phrase, place(phrase.start), place(phrase.end), y0, scale)
     gpu.state.blend_set("NONE")
-    _legend(x0, y0 + height + 4 * scale, scale)
+    names = [(name, _colour(name, 1.0)) for name in EXPRESSIONS]
+    if affect:
+        names += zip(AFFECT, AFFECT_COLOURS, strict=True)
+    _legend(names, x0, x1, y0 + height + 4 * scale, scale)
 
 
 def _draw_affect(shader, found: references.Seen, x0, x1, y0: float, height: float) -> None:
@@ -168,10 +172,14 @@ def box(shader, x0: float, y0: float, x1: float, y1: float, colour) -> None:
     batch.draw(shader)
 
 
-def _legend(x: float, y: float, scale: float) -> None:
+def _legend(names, x: float, end: float, y: float, scale: float) -> None:
+    """Names in the colours of their lines, as many as there is room for."""
     blf.size(0, 11 * scale)
-    for name in EXPRESSIONS:
-        blf.color(0, *_colour(name, 1.0))
+    for name, colour in names:
+        width = blf.dimensions(0, name)[0]
+        if x + width > end:
+            return
+        blf.color(0, *colour)
         blf.position(0, x, y, 0)
         blf.draw(0, name)
-        x += blf.dimensions(0, name)[0] + 12 * scale
+        x += width + 12 * scale

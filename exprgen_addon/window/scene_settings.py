@@ -9,19 +9,12 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterable
+from functools import partial
 
 import bpy
 import numpy as np
-from bpy.props import (
-    BoolProperty,
-    CollectionProperty,
-    EnumProperty,
-    FloatProperty,
-    FloatVectorProperty,
-    IntProperty,
-    PointerProperty,
-    StringProperty,
-)
+from bpy import props
+from bpy.props import CollectionProperty, PointerProperty
 
 from ...networks.errors import ExprGenError
 from ...networks.settings import EMPHASIS_PARTS, RetargetSettings
@@ -35,7 +28,17 @@ from ..keying.take_list import take_for
 _DEFAULTS = RetargetSettings()
 EXPRESSION_ITEMS = [(e, e.capitalize(), f"Towards {e}", i) for i, e in enumerate(EXPRESSIONS)]
 
-_PATH = {"ANIMATABLE", "PATH_SUPPORTS_BLEND_RELATIVE"}
+# Blender lets any property be keyed that does not say otherwise. Of these the value of now counts
+# for the whole shot: keys on them would be kept, shown and heard by nobody.
+_STILL: set[str] = set()
+BoolProperty = partial(props.BoolProperty, options=_STILL)
+EnumProperty = partial(props.EnumProperty, options=_STILL)
+FloatProperty = partial(props.FloatProperty, options=_STILL)
+FloatVectorProperty = partial(props.FloatVectorProperty, options=_STILL)
+IntProperty = partial(props.IntProperty, options=_STILL)
+StringProperty = partial(props.StringProperty, options=_STILL)
+
+_PATH = {"PATH_SUPPORTS_BLEND_RELATIVE"}
 
 PRESET_FIELDS = (
     "key_expression", "key_head", "key_eyes", "smoothing_eyes", "smoothing_mouth",
@@ -46,10 +49,15 @@ PRESET_FIELDS = (
 """What a preset of the Apply panel holds."""
 
 
-def _part(name: str, default: float, what: str):
+def _part(name: str, default: float, what: str, **more):
     return FloatProperty(
-        name=name, default=default, min=0.0, max=1.0, subtype="FACTOR", description=what
+        name=name, default=default, min=0.0, max=1.0, subtype="FACTOR", description=what, **more
     )
+
+
+def _emphasis(name: str, what: str):
+    """The one kind of setting whose keys count: it changes over the shot."""
+    return _part(name, _DEFAULTS.emphasis, what, options={"ANIMATABLE"})
 
 
 def _gain(region: str):
@@ -231,7 +239,11 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         "shift with every collection that comes or goes",
     )
     active_character: IntProperty(
-        name="Character", get=_chosen_row, set=_choose_row, update=_character_chosen
+        name="Character",
+        get=_chosen_row,
+        set=_choose_row,
+        update=_character_chosen,
+        description="The character that is looked at, corrected and exported",
     )
 
     key_expression: BoolProperty(name="Expression", default=True, description="Key the face")
@@ -260,23 +272,20 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         description="Seconds at which the actor is neutral; the other shots of a clip that is cut "
         "find theirs",
     )
-    emphasis: _part(
+    emphasis: _emphasis(
         "Emphasis",
-        _DEFAULTS.emphasis,
         "How far the face is drawn to the character's own key poses of what is perceived: in what "
         "is slow and what the actor's lips, lids and brows leave free, and in joy and surprise as "
         "far as the actor shows them. Key it to change it over the shot",
     )
     own_emphasis: BoolProperty(
-        name="By Part", description="Brows, eyes and mouth have an emphasis of their own"
+        name="By Part",
+        description="Brows, eyes and mouth have an emphasis of their own, which counts instead of "
+        "the one for all",
     )
-    emphasis_brows: _part("Brows", _DEFAULTS.emphasis, "Emphasis of the brows; it can be keyed too")
-    emphasis_eyes: _part(
-        "Eyes", _DEFAULTS.emphasis, "Emphasis of lids and cheeks; it can be keyed too"
-    )
-    emphasis_mouth: _part(
-        "Mouth", _DEFAULTS.emphasis, "Emphasis of mouth, jaw and nose; it can be keyed too"
-    )
+    emphasis_brows: _emphasis("Brows", "Emphasis of the brows; it can be keyed too")
+    emphasis_eyes: _emphasis("Eyes", "Emphasis of lids and cheeks; it can be keyed too")
+    emphasis_mouth: _emphasis("Mouth", "Emphasis of mouth, jaw and nose; it can be keyed too")
     articulation: FloatProperty(
         name="Articulation",
         default=_DEFAULTS.articulation,
@@ -319,6 +328,7 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
     interpolation: EnumProperty(
         name="Interpolation",
         items=INTERPOLATION_ITEMS,
+        description="How the curve runs from key to key",
     )
     reduce: FloatProperty(
         name="Reduce",
@@ -369,6 +379,7 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
             ("over", "Over", "Over the character's own head, by the landmarks of both"),
             ("behind", "Behind", "Behind the character, larger and paler"),
         ],
+        description="Where the footage is shown in the viewport",
     )
     overlay_opacity: FloatProperty(
         name="Opacity",
@@ -439,6 +450,7 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
             ("secondary", "Follows the Primary", "Learns from pictures of two characters: minutes"),
             ("primary", "Primary", "Learns from people's faces too: needs labelled faces (HED)"),
         ],
+        description="What the new character's network learns",
     )
 
     overruled: CollectionProperty(type=EXPRGEN_PG_overruled)
@@ -614,11 +626,14 @@ def emphasis_curve(
     scene: bpy.types.Scene, start_frame: float | None = None, name: str = "emphasis"
 ) -> tuple[tuple[float, float], ...]:
     """(seconds of the reference, emphasis) on each frame on which the keyed emphasis, or that of a
-    part by its property's name, changes; empty where it is not keyed."""
+    part by its property's name, changes; empty where it is not keyed, or muted. What goes on beyond
+    the keys, by a modifier or a slope, does so as far as the scene's frames reach."""
     curve = find_curve(scene, f"exprgen.{name}")
-    if curve is None or not len(curve.keyframe_points):
+    if curve is None or curve.is_empty or curve.mute:
         return ()
     first, last = (float(f) for f in curve.range())
+    if len(curve.modifiers) or curve.extrapolation == "LINEAR":
+        first, last = min(first, scene.frame_start), max(last, scene.frame_end)
     frames = first + np.arange(max(1, math.ceil(last - first) + 1))
     fps = scene_fps(scene)
     start = scene.exprgen.start_frame if start_frame is None else start_frame

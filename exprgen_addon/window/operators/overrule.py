@@ -30,18 +30,33 @@ class EXPRGEN_OT_overrule(bpy.types.Operator):
     bl_label = "Overrule a Phrase"
     bl_options = {"REGISTER", "UNDO"}
 
-    said: EnumProperty(name="Feels", items=SAID_ITEMS, options={"SKIP_SAVE"})
+    said: EnumProperty(
+        name="Feels",
+        items=SAID_ITEMS,
+        options={"SKIP_SAVE"},
+        description="What the actor feels in this phrase",
+    )
     start: FloatProperty(name="From", unit="TIME_ABSOLUTE", options={"HIDDEN"})
     end: FloatProperty(name="To", unit="TIME_ABSOLUTE", options={"HIDDEN"})
-    first: EnumProperty(name="Feels", items=EXPRESSION_ITEMS, default="joy")
-    second: EnumProperty(name="And", items=EXPRESSION_ITEMS, default="surprise")
+    first: EnumProperty(
+        name="Feels",
+        items=EXPRESSION_ITEMS,
+        default="joy",
+        description="The first of the two expressions",
+    )
+    second: EnumProperty(
+        name="And",
+        items=EXPRESSION_ITEMS,
+        default="surprise",
+        description="The second of the two expressions",
+    )
     share: FloatProperty(
-        name="Of It",
+        name="Share of the Second",
         default=0.5,
         min=0.0,
         max=1.0,
         subtype="FACTOR",
-        description="Share of the second",
+        description="How much of the mixture is the second; the rest is the first",
     )
 
     @classmethod
@@ -108,7 +123,7 @@ class EXPRGEN_OT_words_from(bpy.types.Operator):
     bl_label = "Words of Another Clip"
     bl_options = {"REGISTER", "UNDO"}
 
-    source: EnumProperty(name="Clip", items=_other_clips)
+    source: EnumProperty(name="Clip", items=_other_clips, description="Whose words are taken")
 
     @classmethod
     def poll(cls, context):
@@ -120,7 +135,8 @@ class EXPRGEN_OT_words_from(bpy.types.Operator):
         if not count:
             self.report({"ERROR"}, "None of it is of this face, or within this clip")
             return {"CANCELLED"}
-        self.report({"INFO"}, f"{count} phrases said as in {overruling.clip_name(self.source)}")
+        words = "1 phrase is" if count == 1 else f"{count} phrases are"
+        self.report({"INFO"}, f"{words} said as in {overruling.clip_name(self.source)}")
         review.follow(context.scene)
         job_timer.redraw(viewport=True)
         return {"FINISHED"}

@@ -42,7 +42,9 @@ class EXPRGEN_PT_apply(Part, bpy.types.Panel):
         column.separator()
         keyed = column.column(align=True)
         keyed.use_property_decorate = True  # its keys change it over the shot
-        keyed.prop(settings, "emphasis")
+        whole = keyed.row()
+        whole.active = not settings.own_emphasis  # grey: each part has its own
+        whole.prop(settings, "emphasis")
         column.prop(settings, "own_emphasis")
         keyed = column.column(align=True)
         keyed.use_property_decorate = True

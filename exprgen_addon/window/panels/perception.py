@@ -93,12 +93,14 @@ def heading_text(first: int, shown: int, count: int, waits: bool) -> str:
 
 
 def reading_text(phrase: Phrase) -> str:
-    """What is felt in a phrase, in a few words."""
+    """What is felt in a phrase, in as few letters as fit into the sidebar as it comes: of a mixture
+    that a person said, which has an icon before it, the second's share tells the first's."""
     second, chance = phrase.second
-    first = f"{phrase.expression} {phrase.confidence:.0%}"
     if chance < 0.005:  # it would be told as 0%
-        return phrase.expression if phrase.by_hand else first
-    return f"{first}, {second} {chance:.0%}"
+        sure = "" if phrase.by_hand else f" {phrase.confidence:.0%}"
+        return f"{phrase.expression}{sure}"
+    sure = "" if phrase.by_hand else f" {100 * phrase.confidence:.0f}"
+    return f"{phrase.expression}{sure}, {second} {chance:.0%}"
 
 
 def _draw_warnings(layout, found: references.Seen) -> None:

@@ -18,7 +18,7 @@ bpy = pytest.importorskip("bpy")
 
 import exprgen
 from exprgen.exprgen_addon.window import overruling, references
-from exprgen.exprgen_addon.window.panels.perception import heading_text
+from exprgen.exprgen_addon.window.panels.perception import heading_text, reading_text
 from exprgen.exprgen_addon.window.scene_settings import retarget_settings
 
 PLACES = np.array(CIRCUMPLEX)
@@ -260,6 +260,17 @@ def test_that_phrases_wait_is_said_in_the_line_that_is_there_anyway():
     assert heading_text(0, 3, 3, True) == "Phrases count at the next Apply"
     assert heading_text(2, 8, 20, False) == "Phrases 3 to 10 of 20"
     assert heading_text(2, 8, 20, True) == "3 to 10 of 20: at the next Apply"
+
+
+def test_a_reading_is_told_in_letters_that_fit():
+    def told(by_hand: bool, **weights: float) -> str:
+        amounts = tuple(weights.get(name, 0.0) for name in EXPRESSIONS)
+        return reading_text(Phrase(0.0, 3.0, amounts, by_hand=by_hand))
+
+    assert told(False, surprise=0.54, sadness=0.46) == "surprise 54, sadness 46%"
+    assert told(True, surprise=0.7, sadness=0.3) == "surprise, sadness 30%"
+    assert told(False, joy=1.0) == "joy 100%"
+    assert told(True, joy=1.0) == "joy"
 
 
 def test_what_waits_for_apply_is_told_of_its_own_clip(scene, tmp_path):

@@ -1,0 +1,90 @@
+"""The panel's settings: which of them can be keyed, and that each tells what it is."""
+
+from __future__ import annotations
+
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+import exprgen
+from exprgen.exprgen_addon.window import scene_settings
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered():
+    exprgen.register()
+    yield
+    exprgen.unregister()
+
+
+@pytest.fixture
+def scene():
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    return bpy.context.scene
+
+
+def own_properties(kind):
+    """Of a property group, or of an operator as Blender gives it."""
+    rna = kind.get_rna_type() if hasattr(kind, "get_rna_type") else kind.bl_rna
+    return [p for p in rna.properties if p.identifier not in ("rna_type", "name")]
+
+
+def test_what_can_be_keyed_counts_over_the_shot(scene):
+    """Keys on any other setting would be shown and count nothing."""
+    keyable = {
+        p.identifier
+        for cls in scene_settings.classes
+        for p in own_properties(cls)
+        if p.is_animatable
+    }
+    parts = {f"emphasis_{part}" for part in scene_settings.EMPHASIS_PARTS}
+    assert keyable == {"emphasis", *parts}
+    with pytest.raises(TypeError):
+        scene.keyframe_insert("exprgen.articulation", frame=1)
+    assert scene.keyframe_insert("exprgen.emphasis", frame=1)
+
+
+def test_a_setting_that_is_seen_tells_what_it_is():
+    kinds = (
+        scene_settings.EXPRGEN_PG_scene,
+        scene_settings.EXPRGEN_PG_character,
+        scene_settings.EXPRGEN_PG_correction,
+        bpy.ops.exprgen.overrule,
+        bpy.ops.exprgen.words_from,
+    )
+    hidden = {"overruled", "corrections", "active_correction"}
+    silent = [
+        p.identifier
+        for kind in kinds
+        for p in own_properties(kind)
+        if not p.description and not p.is_hidden and p.identifier not in hidden
+    ]
+    assert silent == []
+
+
+@pytest.fixture
+def keyed(scene):
+    """A scene whose emphasis rises from 0 on frame 1 to .5 on frame 11; its curve."""
+    for frame, value in ((1, 0.0), (11, 0.5)):
+        scene.exprgen.emphasis = value
+        scene.keyframe_insert("exprgen.emphasis", frame=frame)
+    curve = scene_settings.find_curve(scene, "exprgen.emphasis")
+    for key in curve.keyframe_points:
+        key.interpolation = "LINEAR"
+    return curve
+
+
+def test_a_muted_curve_counts_nothing(scene, keyed):
+    assert scene_settings.emphasis_curve(scene)
+    keyed.mute = True
+    assert scene_settings.emphasis_curve(scene) == ()
+
+
+def test_a_curve_that_goes_on_beyond_its_keys_is_followed_there(scene, keyed):
+    scene.frame_start, scene.frame_end = 1, 16
+    assert scene_settings.emphasis_curve(scene)[-1][1] == pytest.approx(0.5)
+    keyed.extrapolation = "LINEAR"
+    assert scene_settings.emphasis_curve(scene)[-1][1] == pytest.approx(0.75)
+    keyed.extrapolation = "CONSTANT"
+    keyed.modifiers.new("CYCLES")
+    assert scene_settings.emphasis_curve(scene)[-1][1] == pytest.approx(0.25)
