@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 from bl_operators.presets import AddPresetBase
+from bpy.props import StringProperty
 
 from ..scene_settings import PRESET_FIELDS
 
@@ -21,4 +22,25 @@ class EXPRGEN_OT_preset_add(AddPresetBase, bpy.types.Operator):
     preset_values = tuple(f"settings.{name}" for name in PRESET_FIELDS)
 
 
-classes = (EXPRGEN_OT_preset_add,)
+class EXPRGEN_OT_preset_use(bpy.types.Operator):
+    """Set these settings as the preset says"""
+
+    # Blender's own operator, script.execute_preset, makes no step of undo.
+    bl_idname = "exprgen.preset_use"
+    bl_label = "Use Preset"
+    bl_options = {"UNDO", "INTERNAL"}
+
+    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    menu_idname: StringProperty(options={"SKIP_SAVE"})
+
+    def execute(self, context):
+        try:
+            return bpy.ops.script.execute_preset(
+                filepath=self.filepath, menu_idname=self.menu_idname
+            )
+        except RuntimeError as error:  # a preset that somebody wrote; a part of it may be set
+            self.report({"ERROR"}, str(error).strip())
+            return {"FINISHED"}
+
+
+classes = (EXPRGEN_OT_preset_add, EXPRGEN_OT_preset_use)

@@ -117,7 +117,7 @@ class EXPRGEN_PT_presets(PresetPanel, bpy.types.Panel):
 
     bl_label = "ExprGen Presets"
     preset_subdir = FOLDER
-    preset_operator = "script.execute_preset"
+    preset_operator = "exprgen.preset_use"
     preset_add_operator = "exprgen.preset_add"
 
 

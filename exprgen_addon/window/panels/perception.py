@@ -78,8 +78,8 @@ def _draw_phrases(layout, scene: bpy.types.Scene, phrases: tuple[Phrase, ...]) -
         choice = row.operator_menu_enum("exprgen.overrule", "said", text=text, icon=icon)
         choice.start, choice.end = phrase.start, phrase.end
     settings = scene.exprgen
-    said = any(p.by_hand for p in phrases)
-    if not said and overruling.other_clips(settings, references.clip_of(settings)):
+    # There too once something is said: what lies below would move under the mouse.
+    if overruling.other_clips(settings, references.clip_of(settings)):
         layout.operator_menu_enum("exprgen.words_from", "source", icon="PASTEDOWN")
 
 

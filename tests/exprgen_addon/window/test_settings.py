@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 bpy = pytest.importorskip("bpy")
@@ -88,3 +90,29 @@ def test_a_curve_that_goes_on_beyond_its_keys_is_followed_there(scene, keyed):
     keyed.extrapolation = "CONSTANT"
     keyed.modifiers.new("CYCLES")
     assert scene_settings.emphasis_curve(scene)[-1][1] == pytest.approx(0.25)
+
+
+def use(preset: Path):
+    return bpy.ops.exprgen.preset_use(
+        "EXEC_DEFAULT", True, filepath=str(preset), menu_idname="EXPRGEN_PT_presets"
+    )
+
+
+def test_a_preset_is_undone_in_one_step(scene):
+    preset = Path(bpy.utils.preset_paths("exprgen/apply")[0]) / "Cartoon.py"
+    scene.exprgen.emphasis = 0.25
+    bpy.ops.ed.undo_push(message="before")
+    assert use(preset) == {"FINISHED"}
+    assert bpy.context.scene.exprgen.emphasis == 1.0
+    bpy.ops.ed.undo()
+    assert bpy.context.scene.exprgen.emphasis == 0.25
+    bpy.ops.ed.redo()
+    assert bpy.context.scene.exprgen.emphasis == 1.0
+
+
+def test_a_damaged_preset_is_told(scene, tmp_path):
+    """Nothing but a report, which a call from Python meets as an error."""
+    damaged = tmp_path / "damaged.py"
+    damaged.write_text("settings = nobody.scene.exprgen")
+    with pytest.raises(RuntimeError, match="nobody"):
+        use(damaged)
