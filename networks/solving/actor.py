@@ -14,13 +14,11 @@ from .actor_neutral import NAMED, estimate_neutral, neutral_from, sure
 from .brows_seen import HEIGHTS, with_brows_seen
 from .coefficients import coefficient_relations
 from .contact import (
-    LIDS_MEET,
     LIDS_SHUT_GAP,
     deepen_blinks,
     held_winks,
-    lids_shut,
+    lids_opening,
     lips_bias,
-    opening,
     parted,
     pursed,
     together,
@@ -289,10 +287,4 @@ def _lids(track: FaceTrack, moved: np.ndarray, neutral: np.ndarray, trust: float
     arkit = fill_lost(track.times, track.state, track.arkit.astype(float))
     winks = sure(trust) * held_winks(track.times, np.stack(shares, axis=1), arkit)
     deep = np.stack([deepen_blinks(track.times, share) for share in shares], axis=1)
-    return np.stack(
-        [
-            opening(share, lids_shut(track.times, share), LIDS_MEET)
-            for share in together(deep, winks).T
-        ],
-        axis=1,
-    )
+    return np.stack([lids_opening(track.times, s) for s in together(deep, winks).T], axis=1)

@@ -39,9 +39,11 @@ PURSED = (0.35, 0.75)
 """The tracker's coefficient for pursed lips at which they begin to be, and are."""
 LIDS_MEET, LIDS_PART = 0.12, 0.2
 """The same for lids, as shares of the open eye."""
-LIDS_SLIT = 0.15
-"""The second in eyes that are held so for longer than a blink: between looks down that shut them
-they are slits."""
+LIDS_HELD, LIDS_SLIT = 0.03, 0.06
+"""Both in eyes that are held so for longer than a blink: those are slits, before a scowl or a look
+down most of all, unless they are shut as surely as held lids are (by filmed ones -.07 to .03; of
+slits through which eyes look .05 to .2). A blink's lowest frames are often missed, held lids are
+seen many times."""
 LIDS_SHUT_GAP = 0.008
 """Lid gap of closed lids as tracked, in eye distances."""
 ALIKE = 0.25
@@ -65,13 +67,14 @@ def held_below(values: np.ndarray, meet: float, part: float) -> np.ndarray:
     return out
 
 
-def lids_shut(times: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """(N,) bool: frames in which lids touch, by shares of the open eye (N,)."""
-    out = np.zeros(len(shares), bool)
+def lids_opening(times: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Shares of the open eye (N,) with the frames in which lids touch, in a blink or held, at 0."""
+    out = opening(shares, shares < LIDS_MEET, LIDS_MEET)
     for start, end in stretches(shares < LIDS_PART):
         long = times[end - 1] - times[start] > BLINK_SECONDS
-        part = LIDS_SLIT if long else LIDS_PART
-        out[start:end] = held_below(shares[start:end], LIDS_MEET, part)
+        meet, part = (LIDS_HELD, LIDS_SLIT) if long else (LIDS_MEET, LIDS_PART)
+        own = shares[start:end]
+        out[start:end] = opening(own, held_below(own, meet, part), meet)
     return out
 
 

@@ -54,6 +54,10 @@ SIDEWAYS_CHANNELS = {
     for side, sign in (("Left", 1), ("Right", -1))
 }
 """Channel that moves a part to one side -> (relation, its sign then)."""
+ASIDE_LEAST, ASIDE_AMPLE = 0.05, 1.0
+"""Unit value that it may have anyway, and how many times as far as moves it where it is asked to be
+it may go: with a jaw at the end of its reach one that goes aside opens lips further, and twists
+them."""
 BLINKS = ("blink_left", "blink_right")
 """Roles of the controls that shut an eye, in the order of `ActorRelations.lids`."""
 SQUINTS = ("eyeSquintLeft", "eyeSquintRight")
@@ -242,7 +246,8 @@ def relation_fit(
     hold = np.array([_hold(c) for c in controls])
     prior[:, ~np.isfinite(hold)] = felt[:, ~np.isfinite(hold)]
     prior = _shut_by_their_own(_unsquinted(times, prior, controls, actor), controls, actor)
-    low, high = _limits(controls, values - geometry.response.rest, prior)
+    reach = geometry.response.reach()
+    low, high = _limits(controls, values - geometry.response.rest, prior, reach)
     high = _held_back(controls, prior, low, high, actor.lips_meet)
     bared = actor.bared * ramp(actor.lip_gaps.mean(1), *OPENED)
     low = _bared(controls, low, high, slow(times, bared, BARED_HERTZ))
@@ -314,13 +319,14 @@ def _unsquinted(
 
 
 def _limits(
-    controls: list[Control], moved: np.ndarray, prior: np.ndarray
+    controls: list[Control], moved: np.ndarray, prior: np.ndarray, reach: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(N, C) each: the least and most unit values at targets that move the relations by (N, K).
 
     Of two controls that pull to opposite sides only the one that the target goes to may be used:
-    both together narrow the mouth in a way that no face does. For the same reason a mouth that is
-    wide is not pursed beyond its `prior` (N, C), though that would part its lips.
+    both together narrow the mouth in a way that no face does. Nor may it go further than there, by
+    its own reach (C, 2, K). For the first reason a mouth that is wide is not pursed beyond its
+    `prior` (N, C), though that would part its lips.
     """
     low = np.array([-1.0 if c.minimum < c.rest else 0.0 for c in controls])
     high = np.array([1.0 if c.maximum > c.rest else 0.0 for c in controls])
@@ -328,12 +334,24 @@ def _limits(
     wide = np.clip(moved[:, WIDTH] / WIDE, 0.0, 1.0)
     for column, control in enumerate(controls):
         for channel, (relation, sign) in SIDEWAYS_CHANNELS.items():
-            if control.channels.get(channel, 0.0) > 0.5:
-                high[sign * moved[:, INDEX[relation]] <= 0, column] = 0.0
+            weight, k = control.channels.get(channel, 0.0), INDEX[relation]
+            if abs(weight) > 0.5:
+                most = _aside(sign * moved[:, k], abs(reach[column, int(weight > 0), k]))
+                if weight > 0:
+                    high[:, column] = np.minimum(high[:, column], most)
+                else:
+                    low[:, column] = np.maximum(low[:, column], -most)
         if any(control.channels.get(name, 0.0) > 0.5 for name in PURSING):
             own = np.clip(prior[:, column], 0.0, 1.0)
             high[:, column] = own + (1.0 - own) * (1.0 - wide)
     return low, high
+
+
+def _aside(asked: np.ndarray, whole: float) -> np.ndarray:
+    """(N,) unit value up to which what moves a part aside by `whole` may be used where it is
+    `asked` (N,) to go; none to the other side."""
+    share = ASIDE_AMPLE * asked / max(whole, 1e-3)
+    return np.where(asked > 0.0, np.clip(share + ASIDE_LEAST, 0.0, 1.0), 0.0)
 
 
 def _hold(control: Control) -> float:

@@ -9,7 +9,7 @@ from exprgen.networks.characters.profile import arkit_to_unit, find_character, s
 from exprgen.networks.characters.response import LinearResponse, load_response
 from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving.actor import actor_relations, evened
-from exprgen.networks.solving.contact import deepen_blinks, held_below, lids_shut, opening
+from exprgen.networks.solving.contact import deepen_blinks, held_below, lids_opening, opening
 from exprgen.networks.solving.drawn_shapes import over_teeth, raising, smiling, wrinkling
 from exprgen.networks.solving.fit import Fit
 from exprgen.networks.solving.perform import performer, solve_relations
@@ -208,16 +208,17 @@ def test_contacts_have_a_margin_and_openings_no_step():
     assert np.abs(np.diff(opening(line, line < 0.035, 0.035))).max() < 0.0015
 
 
-def test_lids_are_slits_between_looks_that_shut_them_and_in_a_blink_they_are_not():
-    times = np.arange(90) / 25
-    eyes = np.ones(90)
-    eyes[20:60] = 0.05
-    eyes[35:45] = 0.18
-    eyes[70:75] = (0.18, 0.05, 0.05, 0.05, 0.18)
-    shut = lids_shut(times, eyes)
-    assert not shut[35:45].any()
-    assert not shut[60:70].any()
-    assert shut[[*range(20, 35), *range(45, 60), *range(70, 75)]].all()
+def test_lids_that_are_held_narrow_are_slits_and_shut_ones_and_blinks_are_shut():
+    times = np.arange(120) / 25
+    eyes = np.ones(120)
+    eyes[20:60] = 0.09
+    eyes[35:45] = 0.0
+    eyes[70:75] = (0.18, 0.09, 0.09, 0.09, 0.18)
+    eyes[85:105] = -0.02
+    lids = lids_opening(times, eyes)
+    assert (lids[[*range(20, 35), *range(45, 60)]] > 0.0).all()
+    assert (lids[[*range(35, 45), *range(70, 75), *range(85, 105)]] == 0.0).all()
+    assert (lids[eyes == 1.0] == 1.0).all()
 
 
 def test_half_seen_blinks_are_carried_down_and_squints_are_not():
