@@ -19,9 +19,10 @@ from .smoothing import FEELING_HERTZ, slow
 
 SMILE = 0.04
 """Eye distances by which corners of a whole smile are up."""
-LID_LIFTED, CHEEK_LIFTED = 0.04, 0.6
+LID_LIFTED, CHEEK_LIFTED, LIFTING = 0.04, 0.6, 0.1
 """Eye distances by which a whole smile lifts lower lids at least, and the coefficient of its cheeks
-at least."""
+at least; and how far corners are up in one that does so, less in a lesser one: a faint smile is
+the mouth's alone."""
 OPEN_EYED = (1.15, 0.95)
 """Shares of the open eye from which on, down to where it does so wholly, a smile lifts them: one
 muscle raises cheeks and squeezes eyes, and who laughs with eyes wide is amazed."""
@@ -104,7 +105,8 @@ def smiling(
     said[:, UPPER_UP] *= ((1.0 - smiled) * (1.0 - spoken))[:, None]
     lower, open_ = [INDEX[f"lower_lid_{side}"] for side in SIDES], actor.lids.mean(1)
     squeezed = ramp(slow(times, open_, FEELING_HERTZ), *OPEN_EYED)
-    glad = (squeezed * np.maximum(share, closed))[:, None]
+    lifting = np.clip(slow(times, actor.moved[:, CORNERS].mean(1), POUT_HERTZ) / LIFTING, 0.0, 1.0)
+    glad = (squeezed * lifting * np.maximum(share, closed))[:, None]
     moved[:, lower] += glad * np.maximum(LID_LIFTED - moved[:, lower], 0.0)
     said[:, CHEEKS] += glad * np.maximum(CHEEK_LIFTED - said[:, CHEEKS], 0.0)
     return replace(actor, moved=moved), said

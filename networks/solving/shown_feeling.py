@@ -15,7 +15,7 @@ from ..vocabulary import EXPRESSIONS, NEUTRAL
 from .actor import ActorRelations
 from .actor_neutral import sure
 from .relations import APART, INDEX, LID_GAPS, RELATIONS, SIDES, WIDTH
-from .smoothing import FEELING_HERTZ, slow
+from .smoothing import FEELING_HERTZ, slow, without_dips
 from .targets import BENT_UP, INNER_BROWS, Geometry, kind_of
 
 STIRRED = 0.01
@@ -58,6 +58,9 @@ SIDES_SHOWING = [
 MEANT = 0.5
 """Share of the other side's of what a pose means for one from which on that side counts wholly: a
 sneer or a raised brow means nothing of the side that stays as it is."""
+MOMENT_HERTZ, MOMENT_DIPS = 2.0, 0.5
+"""What is slower is what is shown at the moment, without what speech takes from it for so many
+seconds: a smile that fades, or has not begun, is none because of the broad one beside it."""
 OPPOSED = 3.0
 """Factor on how far a change of a control goes against the actor: a third of it is enough to leave
 the change out."""
@@ -84,6 +87,8 @@ weeping knits them (FACS: AU 4 beside 1), and inner ends that are only raised fl
 """
 CONTRADICTS = 0.6
 """Share of an emphasised pose that brows leave out which are so firmly held the other way."""
+ALONG = 0.3
+"""Share of an actor's own quick motion by which, at most, emphasis may change as quickly."""
 BROWS = np.array([r.region == "brow" for r in RELATIONS.values()])
 CORNERS = np.array([kind_of(name) in ("mouth_corner", "mouth_bend") for name in RELATIONS])
 BROW_PLACES = [
@@ -133,13 +138,22 @@ def shown_share(
 
     Of the slow part of what faces show of a feeling beside speech (`SHOWING`) the projection on the
     pose's: a smile half as large as the pose's is half of it, a mouth that does something else
-    nothing. That a feeling is read for certain doesn't say that it is strong.
+    nothing; and no more of it than is shown at the moment (`MOMENT_HERTZ`). That a feeling is read
+    for certain doesn't say that it is strong.
 
     Args:
         values: (N, K) the targets before emphasis. felt: (N, C) unit values of the emphasised pose.
     """
     rest, posed = geometry.response.rest, geometry.response.predict(felt)
-    own, meant = (slow(times, (x - rest)[:, SHOWING], FEELING_HERTZ) for x in (values, posed))
+    own, meant = ((x - rest)[:, SHOWING] for x in (values, posed))
+    meant = slow(times, meant, FEELING_HERTZ)
+    moment = _shown(slow(times, own, MOMENT_HERTZ), meant)
+    held = _shown(slow(times, own, FEELING_HERTZ), meant)
+    return np.minimum(held, without_dips(times, moment, MOMENT_DIPS))
+
+
+def _shown(own: np.ndarray, meant: np.ndarray) -> np.ndarray:
+    """(N,) 0..1 how much of motions (N, len(SHOWING)) that are meant is in the own ones."""
     whole = _share_of(own, meant)
     much = [(meant[:, of] ** 2).sum(1) for of in SIDES_SHOWING]
     counts = np.clip(much / np.maximum(MEANT**2 * np.max(much, axis=0), 1e-12), 0.0, 1.0)
@@ -205,7 +219,8 @@ def carried_on(
     actor does nothing, or the other way, only as far as the feeling is `certain` (N,), 0..1, and
     brows that the actor holds not at all as far as his neutral can be trusted (`trust`, 0..1);
     corners that are held hardly further than to rest. Brows as a whole rise only with the actor's:
-    their slant is the feeling's, their height his. Quick motion is never touched.
+    their slant is the feeling's, their height his. Quick motion is touched only where speech takes
+    a mouth from the feeling for a moment, and never turned.
     """
     amount = emphasis([r.region for r in RELATIONS.values()])
     rest = geometry.response.rest
@@ -219,7 +234,16 @@ def carried_on(
     open_ = (own + rest)[:, LID_GAPS].mean(1) / max(float(rest[LID_GAPS].mean()), 1e-3)
     step = _unraised(_unturned(step, own, open_), own, firm)
     weeping = (1.0 - sure(trust)) * ramp(open_, *SQUEEZED)
-    return values + _knit(step, own - geometry.low, weeping)
+    return values + _along_motion(times, _knit(step, own - geometry.low, weeping), values)
+
+
+def _along_motion(times: np.ndarray, step: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Steps (N, K) that change quickly only as targets (N, K) do, and less: a smile that gives way
+    to an "oh" narrows the mouth with it; corners that are drawn down in one are not let up by a
+    frown that gives way."""
+    held = slow(times, step)
+    own = ALONG * (values - slow(times, values))
+    return held + np.clip(step - held, np.minimum(own, 0.0), np.maximum(own, 0.0))
 
 
 def _unturned(step: np.ndarray, own: np.ndarray, open_: np.ndarray) -> np.ndarray:

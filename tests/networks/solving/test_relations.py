@@ -272,8 +272,13 @@ def test_a_smile_opens_downwards_and_only_a_smile_does(actor_model):
     cheek, lid = ARKIT_INDEX["cheekSquintLeft"], INDEX["lower_lid_left"]
     assert said[60, cheek] > track.arkit[60, cheek] + 0.1
     assert glad.moved[60, lid] > actor.moved[60, lid]
+    corners = [INDEX[f"mouth_corner_{s}"] for s in ("left", "right")]
+    faint = actor.moved.copy()
+    faint[:, corners] *= 0.3
     amazed = np.zeros((80, 7))
     amazed[:, EXPRESSIONS.index("joy")] = 1.0
+    faint = smiling(track.times, replace(actor, moved=faint), track.arkit, amazed)[1][60, cheek]
+    assert 0.0 < faint - track.arkit[60, cheek] < 0.7 * (said[60, cheek] - track.arkit[60, cheek])
     wide = replace(actor, lids=np.full((80, 2), 1.2))
     wide, said_wide = smiling(track.times, wide, track.arkit, amazed)
     assert said_wide[60, cheek] == pytest.approx(track.arkit[60, cheek])
@@ -471,6 +476,27 @@ def test_emphasis_turns_no_brow_that_the_actor_is_seen_to_hold(actor_model):
     assert shown(0.02, 1.0) > 0.05
 
 
+def test_emphasis_that_gives_way_to_sounds_turns_no_corner():
+    """A frown that each "oh" takes back would lift corners which the actor draws down in it."""
+    profile, times = find_character("tobi"), np.arange(100) / 25
+    model = load_response(profile)
+    geometry = Geometry.of(model, profile)
+    corner, sad = INDEX["mouth_corner_left"], np.zeros((100, len(model.controls)))
+    sad[:, [model.controls.index(f"mouthFrown{s}") for s in ("Left", "Right")]] = 1.0
+    ohs = np.clip(np.sin(2 * np.pi * 2.5 * times), 0.0, 1.0)
+    values = np.tile(geometry.response.rest, (100, 1))
+    values[:, corner] -= 0.01 * ohs
+
+    def away(regions):
+        return np.repeat(1.0 - ohs[:, None], len(regions), axis=1)
+
+    felt = carried_on(times, values, geometry, sad, away, np.ones(100), 0.0)
+    own, shown = (np.diff(x[10:90, corner]) for x in (values, felt))
+    assert (felt - values)[10:90, corner].max() < -0.02
+    assert (own * shown).min() > -1e-6
+    assert np.corrcoef(own, shown)[0, 1] > 0.95
+
+
 def test_anger_and_disgust_make_each_other_certain_and_others_do_not():
     def certain(first, second):
         read = np.full((60, 7), 0.02)
@@ -604,6 +630,20 @@ def test_a_pose_of_one_side_is_shown_by_that_side_alone():
         share = [shown_share(np.arange(60) / 25, x, geometry, meant) for x in (done, rest)]
         assert share[0] == pytest.approx(1.0, abs=1e-6)
         assert share[1] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_smile_that_has_not_begun_is_not_shown():
+    """What is slow leaks into the time before it: a second before a broad smile there is none."""
+    profile = find_character("tobi")
+    model = load_response(profile)
+    geometry = Geometry.of(model, profile)
+    glad = np.zeros((150, len(model.controls)))
+    glad[:, [model.controls.index(f"mouthSmile{s}") for s in ("Left", "Right")]] = 0.9
+    units = glad * (np.arange(150) >= 75)[:, None]
+    values = geometry.response.predict(units)
+    share = shown_share(np.arange(150) / 25, values, geometry, glad)
+    assert share[:65].max() < 0.01
+    assert share[110:].min() > 0.95
 
 
 def test_what_landmarks_tell_of_a_feeling():
