@@ -33,7 +33,7 @@ from .progress import Emit, Progress, Stopwatch, is_unheard
 from .settings import RetargetSettings
 from .solving.feeling import FeltOverTime
 from .solving.solve import solve
-from .track import BRIDGED, TRACKED, FaceTrack
+from .track import BRIDGED, HOLDS_PART, TRACKED, FaceTrack
 from .vocabulary import LARGEST
 
 if TYPE_CHECKING:
@@ -493,6 +493,20 @@ def _in_whole_passes(seen: list[TrackedFace]) -> list[TrackedFace]:
 # --- what a clip expresses -----------------------------------------------------------------------
 
 
+def pictures_and_clips(files: list[str]) -> tuple[list[str], list[str]]:
+    """Pictures and folders of them, and what is felt over time: clips, takes, tracks. Pictures that
+    can't be read are pictures: who reads them tells why."""
+    from .footage.media import is_clip
+
+    moves = {}
+    for file in files:
+        try:
+            moves[file] = is_clip(Path(file))
+        except InputError:
+            moves[file] = False
+    return [f for f in files if not moves[f]], [f for f in files if moves[f]]
+
+
 def perceive_clips(
     files: list[str],
     emit: Emit,
@@ -531,11 +545,14 @@ def perceive_clips(
 
 
 def _track_of(file: str, face: str, emit: Emit, stop: threading.Event) -> tuple[FaceTrack, bool]:
-    """The track of a clip, or the one that a file holds, and whether it is partial."""
+    """The track of a clip, or the one that a file holds, and whether it is of less than all."""
     from .perception.clips import TRACK
 
     if Path(file).suffix.lower() == TRACK:
-        return FaceTrack.load(file), False
+        track = FaceTrack.load(file)
+        if partial := bool(track.meta.get("partial")):
+            emit({"type": "log", "level": "warning", "text": f"{file}: {HOLDS_PART}"})
+        return track, partial
     with scratch_folder() as folder:
         request = AnalyseRequest((file,), str(folder / "face.npz"), face=face)
         partial = analyse(request, emit, stop).partial

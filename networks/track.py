@@ -49,9 +49,13 @@ PICTURES_A_SECOND = 24.0
 """Of separate pictures, of which each fills a frame of the scene: so many take a second's place."""
 STILL_SECONDS = 1.0
 """Between the times of separate pictures, which fill a frame of the scene each."""
+HOLDS_PART = "holds less than its footage: analyse that again for all of it"
+"""What is told of a track that is marked partial."""
 BLOCK = 1 << 20
 """Bytes that are copied at once."""
 
+UNEVEN = 0.01
+"""By which the chances of a phrase may sum to more or less than 1, and each be below 0."""
 ANALYSE_AGAIN = "analyse the footage again"
 SOLVE = "solve it again"
 
@@ -309,11 +313,11 @@ class FaceTrack:
         later = {name: c for name, c in _LATER_COLUMNS.items() if name in arrays}
         phrased = _PHRASES if set(_PHRASES) & set(arrays) else {}
         _check_known(path, arrays, {**_FACE_COLUMNS, **_FACE_BYTES, **later, **phrased})
-        phrases = _phrases(path, arrays) if phrased else None
         rows = len(arrays["times"])
         for key, units in rig_units.items():
             check_columns(path, {key: units}, {key: _RIG_UNITS}, ANALYSE_AGAIN, rows)
         _check_times(path, arrays["times"], meta)
+        phrases = _phrases(path, arrays) if phrased else None
         _check_offsets(path, arrays["face_offsets"], len(arrays["face_bytes"]))
         _check_meta(path, meta, rows)
         return FaceTrack(**arrays, meta=meta, rig_units=rig_units, phrases=phrases)
@@ -335,17 +339,26 @@ def _phrase_arrays(phrases: tuple[Phrase, ...]) -> dict[str, np.ndarray]:
 
 
 def _phrases(path: str | Path, arrays: dict[str, np.ndarray]) -> tuple[Phrase, ...]:
-    """The phrases of a file, taken out of its arrays."""
+    """The phrases of a file, taken out of its arrays, whose "times" stay there."""
     spans, readings = arrays.pop("phrase_spans"), arrays.pop("phrase_readings")
     fits = len(spans) == len(readings) > 0 and np.all(spans[:, 1] > spans[:, 0])
-    if not fits or np.any(np.abs(spans[1:, 0] - spans[:-1, 1]) > 1e-6):
+    if not fits or np.any(np.abs(spans[1:, 0] - spans[:-1, 1]) > SAME_MOMENT):
         what = "field 'phrase_spans' holds no spans that lie end to end"
         raise InputError(what, file=path, fix=ANALYSE_AGAIN)
-    if np.any(readings.sum(1) < 0.5):
+    if not _over(arrays["times"], spans[0, 0], spans[-1, 1]):
+        what = "field 'phrase_spans' does not lie over the clip's frames"
+        raise InputError(what, file=path, fix=ANALYSE_AGAIN)
+    if np.any(readings < -UNEVEN) or np.any(np.abs(readings.sum(1) - 1.0) > UNEVEN):
         what = "field 'phrase_readings' holds what are no chances"
         raise InputError(what, file=path, fix=ANALYSE_AGAIN)
     pairs = zip(spans.tolist(), readings.tolist(), strict=True)
     return tuple(Phrase(start, end, tuple(said)) for (start, end), said in pairs)
+
+
+def _over(times: np.ndarray, start: float, end: float) -> bool:
+    """A span begins at the first frame, and ends at or behind the last by no more than a step."""
+    begins = abs(start - times[0]) <= SAME_MOMENT
+    return bool(begins and -SAME_MOMENT <= end - times[-1] <= LONGEST_STEP)
 
 
 @dataclass(frozen=True)
@@ -465,6 +478,17 @@ def _is_whole(path: Path, kind: str) -> bool:
         return False
     meta = header.get("meta")
     return header.get("kind") == kind and isinstance(meta, dict) and not meta.get("partial")
+
+
+def holds_part(path: str | Path) -> bool:
+    """Whether a track's file, of which the header alone is read, is marked partial.
+
+    Raises:
+        InputError: it is not there, is damaged, or no file of ExprGen.
+    """
+    arrays = read_archive(path, ANALYSE_AGAIN, only=("header",))
+    meta = _parsed_header(path, arrays.get("header"), ANALYSE_AGAIN).get("meta")
+    return isinstance(meta, dict) and bool(meta.get("partial"))
 
 
 def _write_member(archive: zipfile.ZipFile, name: str, array: np.ndarray | Spooled) -> None:

@@ -187,17 +187,18 @@ def live(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 
 @command
 def perceive(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
-    """{"images": [...], "clips": [...], "as": "auto"|"human"|"character", "frames": bool,
-    "face": which of several in a clip} -> {"pictures": [...], "clips": [...]}, each where it was
-    asked for. What can't be read is left out with a warning, as long as something can."""
+    """{"files": [...], "as": "auto"|"human"|"character", "frames": bool, "face": which of several
+    in a clip} -> {"pictures": [...], "clips": [...]}, each where there are some. What can't be read
+    is left out with a warning, as long as something can."""
     from . import pipeline
     from .perception import pictures
 
     told: dict = {"partial": False}
     lost: pictures.Lost = []
-    if images := arguments.get("images"):
+    images, clips = pipeline.pictures_and_clips(arguments["files"])
+    if images:
         told |= pictures.perceive(images, arguments.get("as", "auto"), emit, stop, lost)
-    if clips := arguments.get("clips"):
+    if clips:
         each_frame, face = bool(arguments.get("frames")), arguments.get("face", LARGEST)
         found = pipeline.perceive_clips(clips, emit, stop, lost, each_frame, face)
         told |= {**found, "partial": told["partial"] or found["partial"]}

@@ -11,10 +11,13 @@ from ...networks.characters.profile import SAMPLE_RIGS, RigProfile, find_charact
 from ...networks.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PARTIAL, InputError, UsageError
 from ...networks.files import scratch_folder
 from ...networks.reading import plain_file
+from ...networks.vocabulary import LARGEST
 from ..engine.jobs import Job
 from ..engine.worker_process import WorkerProcess
 from .console import Console, check_folder, from_here
 
+TRACK = ".npz"
+"""Ending of tracks, where a clip may be given as well."""
 CUTS_TOLD = 8
 """Cuts that a line names, at most; `--json` has them all."""
 
@@ -43,6 +46,29 @@ def tell_other_footage(track: str, reference: Sequence[str], console: Console) -
     if is_replaced(meta.get("stamp"), reference):
         made_from = meta.get("source") or "other footage"
         console.say(f"warning: {track} was made from {made_from}, not from this {reference[0]}")
+
+
+def tell_part(track: str, console: Console) -> bool:
+    """Whether a track holds less than its footage, which is then warned of.
+
+    Raises:
+        InputError: see `track.holds_part`.
+    """
+    from ...networks.track import HOLDS_PART, holds_part
+
+    if not holds_part(track):
+        return False
+    console.say(f"warning: {track}: {HOLDS_PART}")
+    return True
+
+
+def check_face_heeded(args: argparse.Namespace, given: Iterable[str]) -> None:
+    """Refuse a choice of face where all that is given are tracks, in which one is followed."""
+    if args.face != LARGEST and all(Path(path).suffix.lower() == TRACK for path in given):
+        raise UsageError(
+            "--face is of an analysis, and a track is one",
+            fix=f"leave it out, or `exprgen analyse ... --face {args.face}`",
+        )
 
 
 @contextlib.contextmanager

@@ -28,7 +28,14 @@ EXPRGEN, PLAIN, BLENDSHAPES = METHODS = ("exprgen", "emphasis-0", "blendshapes")
 PLAIN_LIGHT = Look(ambient=1.1)
 """As the clarity check: plain light, so that the face is what is judged."""
 
-
+NEEDS = {
+    "recognition": "--hed DIR, --posed DIR or --ced DIR",
+    "feelings": "--talkers DIR or --clip FILE",
+    "transfer": "--hed DIR and --source DIR",
+    "clip": "--clip FILE",
+    "performance": "--clip FILE",
+}
+"""Sections that measure nothing without data of the user's, and by which options that is given."""
 MOST_WINDOWS = 100
 """Of a clip."""
 
@@ -80,10 +87,9 @@ class Plan:
             )
         if len({p.name for p in self.profiles}) < len(self.profiles):
             raise UsageError("a character is named twice", fix="name each character once")
-        if "transfer" in self.only and self.only != SECTIONS and not (self.hed and self.source):
-            raise UsageError(
-                "the transfer needs human pictures", fix="give --hed DIR and --source DIR"
-            )
+        for section in self.only if self.only != SECTIONS else ():
+            if not self.wants(section):
+                raise UsageError(f"{section} has nothing to measure", fix=f"give {NEEDS[section]}")
         self._check_clips()
 
     def _check_clips(self) -> None:
@@ -97,8 +103,6 @@ class Plan:
                 fix=f"give --windows COUNT from 0 to {MOST_WINDOWS}, "
                 "or FILE NAME OF A CLIP:SECONDS,SECONDS",
             )
-        if "performance" in self.only and self.only != SECTIONS and not self.clips:
-            raise UsageError("performances need footage", fix="give --clip FILE")
 
     def wants(self, section: str) -> bool:
         """This section is asked for and the plan has what it needs."""

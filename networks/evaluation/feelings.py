@@ -57,7 +57,9 @@ def _clip(file: Path, truth_file: Path) -> FeltClip:
     track, truth = felt(FaceTrack.load(file)), ActedTruth.load(truth_file)
     if len(track) != len(truth):
         raise InputError(
-            f"has {len(track)} frames, its truth {len(truth)}", file=file, fix="make it again"
+            f"tells of {len(truth)} frames, its clip has {len(track)}",
+            file=truth_file,
+            fix="put the clip beside it that it was made with, or make both again",
         )
     strength = np.asarray(truth.felt, float)
     return FeltClip(

@@ -79,7 +79,7 @@ class ActedTruth:
         Raises:
             InputError: it is none, or a field is of the wrong shape or out of its range.
         """
-        meta, arrays = load_arrays(path, KIND)
+        meta, arrays = load_arrays(path, KIND, FIX)
         check_columns(path, arrays, _COLUMNS, FIX)
         return ActedTruth(**arrays, meta=meta)
 

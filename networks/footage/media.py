@@ -55,9 +55,19 @@ def open_reference(
     check_file(path)
     if is_animated_webp(path):
         return WebpReader(path, start=start, end=end)
-    if is_picture(path) and not is_animated(path):
+    if not is_clip(path):
         return StillReader([path], source=path.name, given=path)
     return VideoReader(path, start=start, end=end)
+
+
+def is_clip(path: Path) -> bool:
+    """Whether `open_reference` takes a path for a clip: a file that is no picture by its ending, or
+    an animated one.
+
+    Raises:
+        InputError: a picture that can't be read, or is empty.
+    """
+    return not path.is_dir() and (not is_picture(path) or is_animated(path))
 
 
 def _several(paths: list[Path]) -> Reader:

@@ -533,6 +533,50 @@ def test_perceive_tells_phrases_of_a_live_link_take_as_of_footage(tmp_path, capf
     assert "none.csv" in capfd.readouterr().err
 
 
+@needs_landmarks
+@pytest.mark.parametrize("name", ["moving.gif", "moving.png", "moving.mxf", "moving"])
+def test_whatever_is_analysed_as_a_clip_is_perceived_as_one(tmp_path, capfd, name):
+    """Whether something moves is told in one way: by what is in it, not by a list of endings."""
+    path = tmp_path / name
+    shown = [draw(scene(), 130 + i, 105, 1.0) for i in range(4)]
+    if path.suffix in (".gif", ".png"):
+        codec, pixels = {".gif": ("gif", "rgb8"), ".png": ("apng", "rgb24")}[path.suffix]
+        write_pictures(path, shown, codec=codec, pixels=pixels, form=codec)
+    else:
+        write_pictures(tmp_path / "moving.mp4", shown).rename(path)
+    assert main.main(["analyse", str(path), "--out", str(tmp_path / "t.npz")]) == EXIT_OK
+    assert len(FaceTrack.load(tmp_path / "t.npz")) == 4
+    capfd.readouterr()
+    assert main.main(["perceive", str(path), "--json"]) == EXIT_OK
+    told = json.loads(capfd.readouterr().out)
+    assert "pictures" not in told
+    assert told["clips"][0]["frames"] == 4
+
+
+@pytest.fixture
+def part_of_a_clip(tmp_path) -> Path:
+    """The track of an analysis that was stopped."""
+    track = synthetic.face_track(frames=30)
+    whole = dataclasses.replace(track, meta={**track.meta, "partial": True})
+    return whole.save(tmp_path / "part.npz")
+
+
+@pytest.mark.parametrize("verb", ["perceive", "livelink", "mimic"])
+def test_that_a_track_holds_less_than_its_footage_is_told(part_of_a_clip, tmp_path, capfd, verb):
+    more = {"livelink": ["--out", str(tmp_path / "out.csv")], "mimic": [str(part_of_a_clip)]}
+    words = [verb, str(part_of_a_clip), *more.get(verb, [])]
+    assert main.main(words) == EXIT_PARTIAL
+    assert "part.npz: holds less than its footage" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["perceive", "t.npz"], ["mimic", "t.npz", "t.npz"]])
+def test_a_choice_of_face_that_no_track_heeds_is_refused(tmp_path, capfd, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    synthetic.face_track(frames=10).save("t.npz")
+    assert main.main([*words, "--face", "right"]) == EXIT_USAGE
+    assert "--face is of an analysis" in capfd.readouterr().err
+
+
 def bad_files(folder: Path) -> list[str]:
     """A picture that is none, an empty one, and a clip that is none."""
     (folder / "bad.png").write_bytes(b"no picture")

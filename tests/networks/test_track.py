@@ -10,6 +10,7 @@ import pytest
 
 from exprgen.networks import track
 from exprgen.networks.errors import InputError, OutputError
+from exprgen.networks.phrases import Phrase
 from exprgen.networks.track import BRIDGED, HELD, RESTING, TRACKED, FaceTrack
 from exprgen.networks.tracking import track_recorder
 from exprgen.networks.tracking.face_detector import FaceObservation
@@ -99,6 +100,9 @@ def test_stop_keeps_what_is_finished(tmp_path):
     made = FaceTrack.load(tmp_path / "t.npz")
     assert len(made) == 5
     assert made.meta["partial"] is True
+    assert track.holds_part(tmp_path / "t.npz")
+    record(tmp_path / "whole.npz", [seen(0)])
+    assert not track.holds_part(tmp_path / "whole.npz")
 
 
 def test_between_readings_lies_what_was_read_around_them(tmp_path):
@@ -130,6 +134,49 @@ def test_what_the_earlier_networks_gave_is_left_out(tmp_path):
     dataclasses.replace(made, pooled=earlier[:, 1:]).save(tmp_path / "wrong.npz")
     with pytest.raises(InputError, match="pooled"):
         FaceTrack.load(tmp_path / "wrong.npz")
+
+
+def phrased(folder, **changed):
+    """The file of a clip of two phrases, of which some arrays are others."""
+    made = record(folder / "whole.npz", [seen(i) for i in range(50)])
+    spans = np.array([[0.0, 1.2], [1.2, 2.0]])
+    readings = np.full((2, len(EXPRESSIONS)), 0.05, np.float32)
+    readings[[0, 1], [NEUTRAL, EXPRESSIONS.index("joy")]] = 0.7
+    arrays = {"phrase_spans": spans, "phrase_readings": readings}
+    arrays |= {name: change(arrays[name].copy()) for name, change in changed.items()}
+    phrases = [
+        Phrase(float(start), float(end), tuple(said.tolist()))
+        for (start, end), said in zip(*arrays.values(), strict=True)
+    ]
+    return dataclasses.replace(made, phrases=tuple(phrases)).save(folder / "phrased.npz")
+
+
+def test_phrases_are_kept_as_they_are(tmp_path):
+    made = FaceTrack.load(phrased(tmp_path))
+    assert [(p.start, p.end, p.expression) for p in made.phrases] == [
+        (0.0, 1.2, "neutral"),
+        (1.2, 2.0, "joy"),
+    ]
+    part = made.part(slice(20, 40)).save(tmp_path / "part.npz")
+    assert [p.start for p in FaceTrack.load(part).phrases] == [0.8, 1.2], "a part is whole too"
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"phrase_spans": lambda s: s + 1000.0}, "over the clip's frames"),
+        ({"phrase_spans": lambda s: s - 1.0}, "over the clip's frames"),
+        ({"phrase_spans": lambda s: s * 0.5}, "over the clip's frames"),
+        ({"phrase_spans": lambda s: s * [1.0, 900.0]}, "end to end"),
+        ({"phrase_spans": lambda s: s[:, ::-1]}, "end to end"),
+        ({"phrase_readings": lambda r: 1.4 * r}, "no chances"),
+        ({"phrase_readings": lambda r: 0.0 * r}, "no chances"),
+        ({"phrase_readings": lambda r: r - [0.3, -0.3, 0, 0, 0, 0, 0]}, "no chances"),
+    ],
+)
+def test_phrases_that_are_none_of_the_clip_are_refused(tmp_path, changed, told):
+    with pytest.raises(InputError, match=told):
+        FaceTrack.load(phrased(tmp_path, **changed))
 
 
 def test_short_loss_is_bridged_long_loss_held_then_relaxed(tmp_path):

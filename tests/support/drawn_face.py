@@ -88,12 +88,19 @@ def _about(picture: np.ndarray, x: float, y: float, size: float) -> tuple[int, i
     return (*low, *high)
 
 
-def write_clip(path: Path, pictures: list[np.ndarray], fps: int = 25) -> Path:
-    """An H.264 mp4 of the pictures."""
+def write_clip(
+    path: Path,
+    pictures: list[np.ndarray],
+    fps: int = 25,
+    codec: str = "libx264",
+    pixels: str = "yuv420p",
+    form: str | None = None,
+) -> Path:
+    """A clip of the pictures, usually an H.264 mp4."""
     height, width = pictures[0].shape[:2]
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=fps)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    with av.open(str(path), "w", format=form) as container:
+        stream = container.add_stream(codec, rate=fps)
+        stream.width, stream.height, stream.pix_fmt = width, height, pixels
         for index, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts, frame.time_base = index, Fraction(1, fps)

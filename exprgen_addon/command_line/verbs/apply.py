@@ -18,6 +18,7 @@ from ..verb_steps import (
     running_worker,
     solve_tracks,
     tell_other_footage,
+    tell_part,
     tracks_folder,
 )
 
@@ -62,11 +63,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
     check_cast(profiles)
     if args.reference:
         tell_other_footage(args.track, [args.reference], console)
+    part = tell_part(args.track, console)
     _say_what_takes_long(args, profiles[0], console)
     with tracks_folder(None) as folder, running_worker(console) as worker:
         tracks = solve_tracks(worker, args.track, profiles, settings, folder, console)
-        meta = tracks[0].meta
-        result = {"frames": len(tracks[0]), "partial": bool(meta.get("partial"))}
+        result = {"frames": len(tracks[0]), "partial": part}
         return write_take_files(args, console, profiles, tracks, args.track, result, began)
 
 

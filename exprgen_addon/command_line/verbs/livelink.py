@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 
 from ....networks.characters.profile import find_character
-from ....networks.errors import EXIT_OK
 from ..console import Console, check_file
 from ..places import check_outputs
+from ..verb_steps import exit_code, tell_part
 
 NAME, ORDER = "livelink", 5
 HELP = "A face track, or a character's track, to a Live Link Face CSV"
@@ -32,10 +32,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
     out = check_file(args.out, (".csv",))
     profile = find_character(args.character) if args.character else None
     check_outputs({"out": out}, [args.track], [profile] if profile else [])
+    part = tell_part(args.track, console)
     take = shown_by(args.track, profile) if profile else seen_in(args.track)
     from ....networks.footage.live_link import write_live_link
 
     path = write_live_link(out, take)
-    result = {"out": str(path), "frames": len(take.times)}
+    result = {"out": str(path), "frames": len(take.times), "partial": part}
     console.result(result, f"{len(take.times)} frames\n{path}")
-    return EXIT_OK
+    return exit_code(result, console)

@@ -10,7 +10,16 @@ from ....networks.files import write_text
 from ..console import Console, check_file
 from ..options import face_option
 from ..places import check_outputs
-from ..verb_steps import check_references, exit_code, run_job, running_worker, tracks_folder
+from ..verb_steps import (
+    TRACK,
+    check_face_heeded,
+    check_references,
+    exit_code,
+    run_job,
+    running_worker,
+    tell_part,
+    tracks_folder,
+)
 
 NAME, ORDER = "mimic", 7
 HELP = "How near a performance comes to another one, and what to do otherwise"
@@ -29,18 +38,19 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Two performances -> score, blends of emotive expressions, words."""
     given = {"target": args.target, "attempt": args.attempt}
     check_references(given.values())
+    check_face_heeded(args, given.values())
     outputs = {"sheet": args.sheet, "curve": args.curve}
     check_outputs(outputs, given.values())
     sheet = check_file(args.sheet, (".png",)) if args.sheet else None
     curve = check_file(args.curve, (".csv",)) if args.curve else None
     with tracks_folder(None) as folder, running_worker(console) as worker:
-        tracks = {
-            n: _track(n, path, args.face, folder, worker, console) for n, path in given.items()
-        }
+        seen = {n: _seen(n, path, args.face, folder, worker, console) for n, path in given.items()}
         title = " / ".join(Path(path).name for path in given.values())
+        tracks = {n: s["track"] for n, s in seen.items()}
         request = {**tracks, "sheet": str(sheet.resolve()) if sheet else None, "title": title}
         request["references"] = [_pictures(path) for path in given.values()]
         result = run_job(worker, "mimic", request, console)
+    result["partial"] = any(s["partial"] for s in seen.values())
     if curve:
         write_text(curve, _csv(result["curve"]))
         result["curve_file"] = str(curve)
@@ -48,10 +58,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
     return exit_code(result, console)
 
 
-def _track(what: str, path: str, face: str, folder: Path, worker, console: Console) -> str:
-    """The face track of one performance: the file itself, or what the worker sees in it."""
-    if Path(path).suffix.lower() == ".npz":
-        return str(Path(path).resolve())
+def _seen(what: str, path: str, face: str, folder: Path, worker, console: Console) -> dict:
+    """{"track", "partial", ...} of one performance: the track that was given, or the worker's
+    analysis."""
+    if Path(path).suffix.lower() == TRACK:
+        return {"track": str(Path(path).resolve()), "partial": tell_part(path, console)}
     request = {
         "reference": [str(Path(path).resolve())],
         "out": str((folder / f"{what}.npz").resolve()),
@@ -60,12 +71,12 @@ def _track(what: str, path: str, face: str, folder: Path, worker, console: Conso
     analysis = run_job(worker, "analyse", request, console)
     if not analysis["found"]:
         raise UsageError(f"{path} shows no face", fix="give a picture or clip of a face")
-    return analysis["track"]
+    return analysis
 
 
 def _pictures(path: str) -> list[str]:
     """What a performance's track was made from, where it was given."""
-    return [] if Path(path).suffix.lower() == ".npz" else [str(Path(path).resolve())]
+    return [] if Path(path).suffix.lower() == TRACK else [str(Path(path).resolve())]
 
 
 def _csv(curve: list) -> str:

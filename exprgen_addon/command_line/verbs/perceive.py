@@ -5,12 +5,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ....networks.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES
-from ....networks.footage.live_link import ENDING as LIVE_LINK
 from ....networks.vocabulary import EXPRESSIONS
 from ..console import Console, from_here
 from ..options import face_option
-from ..verb_steps import check_references, exit_code, run_job, running_worker, shots_lines
+from ..verb_steps import (
+    check_face_heeded,
+    check_references,
+    exit_code,
+    run_job,
+    running_worker,
+    shots_lines,
+)
 
 NAME, ORDER = "perceive", 6
 HELP = "What faces express: seven probabilities of each picture, phrases of a clip"
@@ -46,14 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Pictures -> probabilities; clips -> phrases."""
     check_references(args.images)
+    check_face_heeded(args, args.images)
     files = [str(Path(p).resolve()) for p in args.images]
-    request = {
-        "images": [f for f in files if not _is_clip(f)],
-        "clips": [f for f in files if _is_clip(f)],
-        "as": args.kind,
-        "frames": args.frames,
-        "face": args.face,
-    }
+    request = {"files": files, "as": args.kind, "frames": args.frames, "face": args.face}
     with running_worker(console) as worker:
         result = run_job(worker, "perceive", request, console)
     lines = _picture_lines(result.get("pictures", []))
@@ -61,12 +61,6 @@ def run(args: argparse.Namespace, console: Console) -> int:
         lines += clip_lines(clip) + _frame_lines(clip.get("curves"))
     console.result(result, "\n".join(lines))
     return exit_code(result, console)
-
-
-def _is_clip(file: str) -> bool:
-    suffix = Path(file).suffix.lower()
-    films = set(VIDEO_SUFFIXES) - {".gif", *IMAGE_SUFFIXES}
-    return suffix in {".npz", LIVE_LINK, *films}
 
 
 def _picture_lines(pictures: list[dict]) -> list[str]:

@@ -23,6 +23,7 @@ from ..verb_steps import (
     run_job,
     running_worker,
     tell_other_footage,
+    tell_part,
 )
 
 NAME, ORDER = "reconstruct", 8
@@ -121,7 +122,8 @@ def _track(args: argparse.Namespace, folder: Path, worker, console: Console) -> 
     """What was seen: the track that was given, or the worker's analysis."""
     if args.track:
         tell_other_footage(args.track, args.reference, console)
-        return {"track": str(Path(args.track).resolve())}
+        part = tell_part(args.track, console)
+        return {"track": str(Path(args.track).resolve()), "partial": part}
     request = analysis_request(args, folder / "face.npz", [])
     with console.keeping(from_first=True):
         return run_job(worker, "analyse", request, console)

@@ -107,7 +107,7 @@ class PerformancePart:
         Raises:
             InputError: it can't be read, is no such part, or a field is of the wrong shape.
         """
-        meta, arrays = load_arrays(path, KIND)
+        meta, arrays = load_arrays(path, KIND, FIX)
         check_columns(path, arrays, _COLUMNS, FIX)
         return PerformancePart(**{n: arrays[n] for n in _COLUMNS}, meta=meta)
 

@@ -128,6 +128,11 @@ def test_a_cut_clip_is_kept_and_marked(house, tmp_path, capfd):
     assert 5 < result["frames"] < 40
     bpy.ops.wm.open_mainfile(filepath=str(out))
     assert bpy.context.scene["exprgen_partial"]
+    track, again = tmp_path / "cut.npz", tmp_path / "again.blend"
+    assert main.main(["analyse", str(tmp_path / "cut.mp4"), "--out", str(track)]) == EXIT_PARTIAL
+    capfd.readouterr()
+    assert main.main(words(house, "apply", track, again)) == EXIT_PARTIAL
+    assert "cut.npz: holds less than its footage" in capfd.readouterr().err
 
 
 def test_pictures_give_pictures(house, tmp_path, capfd):

@@ -172,10 +172,11 @@ def test_a_stop_ends_it_without_a_report(plan):
     assert not (plan.out / "evaluation.html").exists()
 
 
-def test_a_plan_without_pictures_can_not_measure_transfer(plan):
-    with pytest.raises(UsageError, match="human pictures"):
-        replace(plan, hed=None)
-    assert not replace(plan, only=planning.SECTIONS, hed=None).wants("transfer")
+@pytest.mark.parametrize("section", planning.NEEDS)
+def test_a_section_that_has_nothing_to_measure_is_refused_where_it_is_asked_for(plan, section):
+    with pytest.raises(UsageError, match=f"{section} has nothing to measure"):
+        replace(plan, only=(section,), hed=None, source=None)
+    assert not replace(plan, only=planning.SECTIONS, hed=None, source=None).wants(section)
 
 
 class Killed(BaseException):

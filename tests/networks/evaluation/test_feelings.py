@@ -67,5 +67,5 @@ def test_a_clip_without_truth_is_described(tmp_path):
 def test_a_track_of_another_clip_is_refused(tmp_path):
     clip(tmp_path, "a", 2.0, 2.0)
     synthetic.face_track(frames=20).save(tmp_path / "short.npz")
-    with pytest.raises(InputError, match="20 frames, its truth 150"):
+    with pytest.raises(InputError, match="tells of 150 frames, its clip has 20"):
         feelings.measure([str(tmp_path / "short.npz")], [str(tmp_path / "a.acted.npz")])
