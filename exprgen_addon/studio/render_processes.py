@@ -23,8 +23,8 @@ import numpy as np
 
 from ...networks.characters.profile import RigProfile, load_profile
 from ...networks.cores import cores
-from ...networks.errors import ExprGenError, InputError, OutputError, UsageError
-from ...networks.files import scratch_folder, sweep
+from ...networks.errors import ExprGenError, InputError, UsageError
+from ...networks.files import output_folder, scratch_folder, sweep
 from ...networks.messages import Sender
 from ...networks.track import RigTrack, load_arrays, save_arrays
 from ..engine.other_blender import blender_command
@@ -342,11 +342,6 @@ def make_folder(folder: Path) -> Path:
     Raises:
         OutputError: it can't be made.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"can't be made ({error.strerror})", file=folder, fix="choose a writable folder"
-        ) from error
+    folder = output_folder(folder)
     sweep(folder)
     return folder
