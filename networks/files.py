@@ -27,6 +27,7 @@ IMAGE_SUFFIXES = (
     ".heic", ".heif", ".avif",
 )  # fmt: skip
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi", ".gif")
+TRACK_SUFFIX = ".npz"
 
 SCRATCH = "exprgen-"
 """How the names of ExprGen's folders in the system's temporary folder begin."""
@@ -39,7 +40,7 @@ _unfinished: set[Path] = set()
 _to_put_back: dict[Path, Path] = {}
 """Files that `all_or_none` may have to put back, and where they are kept meanwhile."""
 _made_folders: list[Path] = []
-"""Folders that `make_output_folder` has made, the outer ones first."""
+"""Folders that `output_folder` has made, the outer ones first."""
 
 
 # --- written whole -------------------------------------------------------------------------------
@@ -119,31 +120,27 @@ def _forget(kept: dict[Path, Path]) -> None:
             aside.unlink(missing_ok=True)
 
 
-def make_output_folder(path: str | Path) -> None:
-    """Make a folder for what will be written, and those that it lies in; see `drop_empty_folders`.
-
-    Raises:
-        OSError: it can't be made.
-    """
-    path = Path(path)
-    missing = [p for p in (path, *path.parents) if not p.exists()]
-    path.mkdir(parents=True, exist_ok=True)
-    _made_folders.extend(p.absolute() for p in reversed(missing))
+def is_track(path: str | Path) -> bool:
+    """By its ending; where a clip may be given, the track of one may be as well."""
+    return Path(path).suffix.lower() == TRACK_SUFFIX
 
 
 def output_folder(path: str | Path) -> Path:
-    """The same; the folder.
+    """A folder for what will be written, made if need be with those that it lies in; see
+    `drop_empty_folders`.
 
     Raises:
         OutputError: it is a file, or can't be made.
     """
     path = Path(path)
-    if path.exists() and not path.is_dir():
-        raise OutputError("is a file, not a folder", file=path, fix="choose a folder")
     try:
-        make_output_folder(path)
+        if path.exists() and not path.is_dir():
+            raise OutputError("is a file, not a folder", file=path, fix="choose a folder")
+        missing = [p for p in (path, *path.parents) if not p.exists()]
+        path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(path, error) from error
+    _made_folders.extend(p.absolute() for p in reversed(missing))
     return path
 
 
@@ -159,7 +156,7 @@ def made_folders() -> Iterator[None]:
 
 
 def drop_empty_folders() -> None:
-    """Remove what `make_output_folder` has made that stayed empty, after a command that failed."""
+    """Remove what `output_folder` has made that stayed empty, after a command that failed."""
     while _made_folders:
         with contextlib.suppress(OSError):  # it holds something
             _made_folders.pop().rmdir()
@@ -243,19 +240,26 @@ def check_writable(path: str | Path, told: str | Path | None = None) -> None:
         OutputError: it can't be written.
     """
     path = Path(path)
-    probe = None
     try:
         if path.is_dir():
             raise OutputError("is a folder", file=path, fix="give the name of a file")
-        folder = next(p for p in path.absolute().parents if p.exists())
-        probe = folder / f"{HIDDEN}{token()}"
-        probe.touch(exist_ok=False)
+        try_folder(next(p for p in path.absolute().parents if p.exists()))
     except OSError as error:
         raise unwritable(told or path, error) from error
+
+
+def try_folder(folder: Path) -> None:
+    """Write something into a folder, and take it away again.
+
+    Raises:
+        OSError: it can't be written into.
+    """
+    probe = folder / f"{HIDDEN}{token()}"
+    try:
+        probe.touch(exist_ok=False)
     finally:
-        if probe is not None:
-            with contextlib.suppress(OSError):
-                probe.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)
 
 
 def unwritable(path: str | Path, error: Exception) -> OutputError:

@@ -24,7 +24,7 @@ import numpy as np
 from .characters.profile import RigProfile, load_profile
 from .cores import cores, one_thread_each
 from .errors import InputError, UsageError
-from .files import kept_beside, scratch_folder
+from .files import is_track, kept_beside, scratch_folder
 from .footage.live_link import CoefficientTake, is_live_link, read_live_link
 from .models.playable import by_channels
 from .perception.look_times import FACES_A_PASS, LOOK_EVERY, UNITS_EVERY, LookTimes
@@ -546,9 +546,7 @@ def perceive_clips(
 
 def _track_of(file: str, face: str, emit: Emit, stop: threading.Event) -> tuple[FaceTrack, bool]:
     """The track of a clip, or the one that a file holds, and whether it is of less than all."""
-    from .perception.clips import TRACK
-
-    if Path(file).suffix.lower() == TRACK:
+    if is_track(file):
         track = FaceTrack.load(file)
         if partial := bool(track.meta.get("partial")):
             emit({"type": "log", "level": "warning", "text": f"{file}: {HOLDS_PART}"})

@@ -472,8 +472,7 @@ def save_arrays(
 def _is_whole(path: Path, kind: str) -> bool:
     """Something lies there that `save_arrays` wrote and that is not marked partial."""
     try:
-        arrays = read_archive(path, only=("header",))
-        header = _parsed_header(path, arrays.get("header"), ANALYSE_AGAIN)
+        header = _header_of(path)
     except InputError:
         return False
     meta = header.get("meta")
@@ -486,9 +485,14 @@ def holds_part(path: str | Path) -> bool:
     Raises:
         InputError: it is not there, is damaged, or no file of ExprGen.
     """
-    arrays = read_archive(path, ANALYSE_AGAIN, only=("header",))
-    meta = _parsed_header(path, arrays.get("header"), ANALYSE_AGAIN).get("meta")
+    meta = _header_of(path).get("meta")
     return isinstance(meta, dict) and bool(meta.get("partial"))
+
+
+def _header_of(path: str | Path) -> dict:
+    """The header of a file, of which nothing else is read."""
+    arrays = read_archive(path, ANALYSE_AGAIN, only=("header",))
+    return _parsed_header(path, arrays.get("header"), ANALYSE_AGAIN)
 
 
 def _write_member(archive: zipfile.ZipFile, name: str, array: np.ndarray | Spooled) -> None:

@@ -20,8 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from ...networks.errors import ExprGenError, OutputError, UsageError
-from ...networks.files import HIDDEN, output_folder, sweep, unwritable
-from ...networks.owners import token
+from ...networks.files import output_folder, sweep, try_folder, unwritable
 from ...networks.records import json_text
 from .ending import LastResort
 
@@ -370,10 +369,8 @@ def _try_folder(folder: Path, asked: Path) -> None:
         fix = "choose a writable folder"
         raise OutputError("can't be written (read-only folder)", file=asked, fix=fix)
     _sweep(os.path.abspath(folder))
-    probe = folder / f"{HIDDEN}{token()}"
     try:
-        probe.touch()
-        probe.unlink()
+        try_folder(folder)
     except OSError as error:
         raise unwritable(asked, error) from error
 

@@ -9,15 +9,13 @@ from pathlib import Path
 
 from ...networks.characters.profile import SAMPLE_RIGS, RigProfile, find_character
 from ...networks.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PARTIAL, InputError, UsageError
-from ...networks.files import scratch_folder
+from ...networks.files import is_track, scratch_folder
 from ...networks.reading import plain_file
 from ...networks.vocabulary import LARGEST
 from ..engine.jobs import Job
 from ..engine.worker_process import WorkerProcess
 from .console import Console, check_folder, from_here
 
-TRACK = ".npz"
-"""Ending of tracks, where a clip may be given as well."""
 CUTS_TOLD = 8
 """Cuts that a line names, at most; `--json` has them all."""
 
@@ -64,7 +62,7 @@ def tell_part(track: str, console: Console) -> bool:
 
 def check_face_heeded(args: argparse.Namespace, given: Iterable[str]) -> None:
     """Refuse a choice of face where all that is given are tracks, in which one is followed."""
-    if args.face != LARGEST and all(Path(path).suffix.lower() == TRACK for path in given):
+    if args.face != LARGEST and all(map(is_track, given)):
         raise UsageError(
             "--face is of an analysis, and a track is one",
             fix=f"leave it out, or `exprgen analyse ... --face {args.face}`",

@@ -13,8 +13,6 @@ from .phrasing import felt
 
 MOST_FRAMES = 100_000
 """Of all clips together that can be told one by one: an hour of film. An answer has an end."""
-TRACK = ".npz"
-"""Ending of a clip that was analysed before."""
 
 
 def told(file: str | Path, track: FaceTrack, each_frame: bool = False) -> dict:

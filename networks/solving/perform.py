@@ -54,10 +54,9 @@ SIDEWAYS_CHANNELS = {
     for side, sign in (("Left", 1), ("Right", -1))
 }
 """Channel that moves a part to one side -> (relation, its sign then)."""
-ASIDE_LEAST, ASIDE_AMPLE = 0.05, 1.0
-"""Unit value that it may have anyway, and how many times as far as moves it where it is asked to be
-it may go: with a jaw at the end of its reach one that goes aside opens lips further, and twists
-them."""
+ASIDE_LEAST = 0.05
+"""Unit value that it may have beyond what moves the part to where it is asked to be: with a jaw at
+the end of its reach one that goes aside opens lips further, and twists them."""
 BLINKS = ("blink_left", "blink_right")
 """Roles of the controls that shut an eye, in the order of `ActorRelations.lids`."""
 SQUINTS = ("eyeSquintLeft", "eyeSquintRight")
@@ -350,7 +349,7 @@ def _limits(
 def _aside(asked: np.ndarray, whole: float) -> np.ndarray:
     """(N,) unit value up to which what moves a part aside by `whole` may be used where it is
     `asked` (N,) to go; none to the other side."""
-    share = ASIDE_AMPLE * asked / max(whole, 1e-3)
+    share = asked / max(whole, 1e-3)
     return np.where(asked > 0.0, np.clip(share + ASIDE_LEAST, 0.0, 1.0), 0.0)
 
 

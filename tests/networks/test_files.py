@@ -7,7 +7,6 @@ from exprgen.networks.files import (
     all_or_none,
     drop_unfinished,
     made_folders,
-    make_output_folder,
     output_folder,
 )
 
@@ -70,9 +69,9 @@ def test_empty_folders_of_what_failed_go_again(tmp_path):
 
     def fails():
         with made_folders():
-            make_output_folder(tmp_path / "a" / "b")
-            make_output_folder(tmp_path / "mine")
-            make_output_folder(tmp_path / "full" / "empty")
+            output_folder(tmp_path / "a" / "b")
+            output_folder(tmp_path / "mine")
+            output_folder(tmp_path / "full" / "empty")
             (tmp_path / "full" / "1.png").touch()
             raise InputError("no face")
 
@@ -81,5 +80,5 @@ def test_empty_folders_of_what_failed_go_again(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["full", "mine"]
     assert [p.name for p in (tmp_path / "full").iterdir()] == ["1.png"]
     with made_folders():
-        make_output_folder(tmp_path / "kept")
+        output_folder(tmp_path / "kept")
     assert (tmp_path / "kept").is_dir()

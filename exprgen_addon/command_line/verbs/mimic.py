@@ -6,12 +6,11 @@ import argparse
 from pathlib import Path
 
 from ....networks.errors import UsageError
-from ....networks.files import write_text
+from ....networks.files import is_track, write_text
 from ..console import Console, check_file
 from ..options import face_option
 from ..places import check_outputs
 from ..verb_steps import (
-    TRACK,
     check_face_heeded,
     check_references,
     exit_code,
@@ -61,7 +60,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 def _seen(what: str, path: str, face: str, folder: Path, worker, console: Console) -> dict:
     """{"track", "partial", ...} of one performance: the track that was given, or the worker's
     analysis."""
-    if Path(path).suffix.lower() == TRACK:
+    if is_track(path):
         return {"track": str(Path(path).resolve()), "partial": tell_part(path, console)}
     request = {
         "reference": [str(Path(path).resolve())],
@@ -76,7 +75,7 @@ def _seen(what: str, path: str, face: str, folder: Path, worker, console: Consol
 
 def _pictures(path: str) -> list[str]:
     """What a performance's track was made from, where it was given."""
-    return [] if Path(path).suffix.lower() == TRACK else [str(Path(path).resolve())]
+    return [] if is_track(path) else [str(Path(path).resolve())]
 
 
 def _csv(curve: list) -> str:

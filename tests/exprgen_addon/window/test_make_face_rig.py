@@ -4,7 +4,6 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-import exprgen
 from exprgen.exprgen_addon.engine.task_queue import Task
 from exprgen.exprgen_addon.window import job_timer, operators
 from exprgen.exprgen_addon.window.operators import make_face_rig
@@ -12,12 +11,7 @@ from exprgen.exprgen_addon.window.panels import job
 from exprgen.networks.errors import UsageError
 from exprgen.tests.support import bare_heads
 
-
-@pytest.fixture(scope="module", autouse=True)
-def registered():
-    exprgen.register()
-    yield
-    exprgen.unregister()
+pytestmark = pytest.mark.usefixtures("registered")
 
 
 @pytest.fixture

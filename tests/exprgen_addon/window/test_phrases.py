@@ -16,7 +16,6 @@ from exprgen.tests.support import synthetic
 
 bpy = pytest.importorskip("bpy")
 
-import exprgen
 from exprgen.exprgen_addon.window import overruling, references
 from exprgen.exprgen_addon.window.panels.perception import heading_text, reading_text
 from exprgen.exprgen_addon.window.scene_settings import retarget_settings
@@ -24,11 +23,7 @@ from exprgen.exprgen_addon.window.scene_settings import retarget_settings
 PLACES = np.array(CIRCUMPLEX)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def registered():
-    exprgen.register()
-    yield
-    exprgen.unregister()
+pytestmark = pytest.mark.usefixtures("registered")
 
 
 @pytest.fixture

@@ -8,15 +8,9 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-import exprgen
 from exprgen.exprgen_addon.window import scene_settings
 
-
-@pytest.fixture(scope="module", autouse=True)
-def registered():
-    exprgen.register()
-    yield
-    exprgen.unregister()
+pytestmark = pytest.mark.usefixtures("registered")
 
 
 @pytest.fixture
