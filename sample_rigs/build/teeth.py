@@ -45,7 +45,8 @@ PART = {"upper": (0.0, 0.009, 0.004), "lower": (0.0, 0.009, -0.006)}
 BARED = {f"mouthLowerDown{side}": 0.5 for side in ("Left", "Right")}
 BARE = (0.0, -0.003, 0.0068)
 """Teeth that lips bare are together where the jaw is up: how far the lower row comes forward and up
-to the upper one, metres. It is more than people's, whose jaws hang less in a grin."""
+to the upper one, metres. It is more than people's, whose jaws hang less in a grin. In an open mouth
+(`fixBare`) it stays down, or it would hang in the middle."""
 HIDDEN = (0.0, 0.0013, -0.0026)
 """How far back and down a smile that brings the upper row down moves the lower one, metres: a smile
 shows the upper row alone, down to the lower lip, unless that is drawn down as well."""
@@ -74,6 +75,7 @@ def teeth_rows(head: StyledHead, mouth: Mouth, style: config.Mouth = PLAIN) -> l
     if style.teeth_bared:
         _move_sides(upper, "mouthLowerDown", (0.0, 0.0, -style.teeth_bared))
         upper.shapes["fixBare"] = np.tile((0.0, 0.0, -style.teeth_open), (len(upper.vertices), 1))
+        lower.shapes["fixBare"] = np.tile((0.0, 0.0, -BARE[2]), (len(lower.vertices), 1))
     return [upper, lower]
 
 

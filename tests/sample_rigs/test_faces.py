@@ -173,6 +173,16 @@ def test_a_laugh_is_dark_below_the_upper_teeth(studio):
     assert lower < 1.0
 
 
+def test_the_lower_row_stays_down_in_an_open_mouth(studio):
+    """It comes up to the upper one in grins alone, and would hang in the middle of a shout."""
+    for shout in ({"mouthFunnel": 0.4}, both_sides(mouthSmile=0.4, mouthUpperUp=0.3)):
+        tops = [
+            teeth_at(studio, **shout, **both_sides(mouthLowerDown=down), jawOpen=1.0)[1][:, 2].max()
+            for down in (0.0, 0.9)
+        ]
+        assert abs(tops[1] - tops[0]) < 1.5
+
+
 def test_the_first_opening_is_dark(studio):
     upper, dark, lower = seen_rows(studio, jawOpen=0.15)
     assert dark > 0.7 * (upper + dark + lower)
