@@ -90,8 +90,8 @@ def _all_off(part, keys) -> str:
 
 
 def _off(block) -> str:
-    """Why the value of a key does nothing, or "". A lock on it keeps its points from being sculpted,
-    not its value from being set."""
+    """Why the value of a key does nothing, or "". A lock on it keeps its points from being
+    sculpted, not its value from being set."""
     if block.mute:
         return "is muted"
     if not is_somewhere(key_points(block)).all():

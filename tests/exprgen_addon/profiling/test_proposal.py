@@ -260,6 +260,15 @@ def test_what_can_only_go_down_makes_down_there_what_its_name_says(head):
     assert native["eyeBlinkLeft"] * lid.targets[0].scale == pytest.approx(-1.0)
 
 
+def test_a_face_too_far_from_the_origin_for_its_numbers_is_told(head):
+    rig_scenes.add_keys(head)
+    assert not any("origin" in line for line in profiling.propose_profile(head, "hero").undecided)
+    head.location = (5000.0, -3000.0, 200.0)
+    bpy.context.view_layer.update()
+    made = profiling.propose_profile(head, "hero")
+    assert any("5000 m from the world's origin" in line for line in made.undecided)
+
+
 def test_a_lock_on_a_keys_shape_is_none_on_its_value(head):
     rig_scenes.add_keys(head)
     before = [c.name for c in profiling.propose_profile(head, "hero").profile.controls]
