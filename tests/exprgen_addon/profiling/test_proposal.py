@@ -422,10 +422,15 @@ def no_faces(head):
     head.data.from_pydata([(0, 0, 0), (0, 0, 1)], [(0, 1)], [])
 
 
+def a_name_cut_in_a_letter(head):
+    rig_scenes.add_keys(head, lambda name: name + "\u0436" * 40)
+
+
 @pytest.mark.parametrize(
     ("build", "word"),
     [
         (nothing, "moves the face"),
+        (a_name_cut_in_a_letter, "cut in the middle of a letter"),
         (keys_that_do_nothing, "moves the face"),
         (all_driven, "is driven by"),
         (all_locked, "is locked"),
