@@ -561,13 +561,18 @@ def _track_of(file: str, face: str, emit: Emit, stop: threading.Event) -> tuple[
 
 
 def solve_file(request: SolveRequest, emit: Emit, stop: threading.Event) -> list[dict]:
-    """`solve` from and to files: [{"character", "path", "frames"}], the primary first."""
+    """`solve` from and to files: [{"character", "path", "frames"}], the primary first.
+
+    The same to the bit however many threads there are: shared, sums are added in another order.
+    """
     emit({"type": "stage", "stage": "solving"})
     track = FaceTrack.load(request.track)
     profiles = [load_profile(p) for p in (request.primary, *request.secondary)]
     settings = RetargetSettings.from_json(request.settings)
     solved = []
-    for rig_track in solve(track, profiles[0], profiles[1:], settings, emit):
+    with one_thread_each():
+        rig_tracks = solve(track, profiles[0], profiles[1:], settings, emit)
+    for rig_track in rig_tracks:
         path = Path(request.out) / f"{rig_track.character}.npz"
         path = rig_track.save(path)
         solved.append(

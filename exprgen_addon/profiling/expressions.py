@@ -9,6 +9,7 @@ import numpy as np
 
 from ...networks.characters.control_names import partner_of, region_of, side_of
 from ...networks.characters.profile import Control
+from ..rigs import Found
 from ..studio.ced_poses import GAZE_FULL
 from .face import Face
 from .meanings import Meanings
@@ -91,16 +92,16 @@ class Expressions:
 
     def _expression(self, m: Mover) -> Control:
         low, high = self._limits(m)
-        hints = self.meanings.channels(m.found)
-        return Control(
+        control = Control(
             name=m.found.name,
             targets=m.found.targets,
             rest=m.found.rest,
             minimum=low,
             maximum=high,
             region=self._region(m),
-            channels=hints,
+            channels=self.meanings.channels(m.found),
         )
+        return _as_named(control, m.found)
 
     def _limits(self, m: Mover) -> tuple[float, float]:
         """Its own limits; where there are none, as far as skin may go."""
@@ -142,7 +143,7 @@ class Expressions:
         for m, c in pairs:
             if (
                 len(c.channels) == 1
-                and c.minimum == 0.0
+                and m.found.minimum == 0.0
                 and c.rest == 0.0
                 and m.found.kind == "value"
             ):
@@ -222,6 +223,26 @@ class Expressions:
             "not at zero in the file; what it shows is taken for rest",
             [m.found.name for m in movers if abs(m.found.rest - (m.found.kind == "scale")) > 1e-4],
         )
+
+
+def _as_named(control: Control, found: Found) -> Control:
+    """A control whose name says only what it makes, held to the way in which it makes that: up to
+    where it shows all of it, and down where it can only go down from rest."""
+    if not control.channels or min(control.channels.values()) <= 0.0:
+        return control
+    if control.maximum > control.rest:
+        return control if found.full is None else _within(control, found.full)
+    if control.minimum == control.rest:
+        return control
+    if found.kind == "value":
+        return replace(_turned(control), channels=control.channels)
+    return replace(control, channels={k: -v for k, v in control.channels.items()})
+
+
+def _within(control: Control, full: float) -> Control:
+    """The same between nothing and all of what it makes, and where it rests."""
+    low, high = min(control.rest, 0.0), max(control.rest, full)
+    return replace(control, minimum=max(control.minimum, low), maximum=min(control.maximum, high))
 
 
 def _only_blinks(control: Control) -> bool:

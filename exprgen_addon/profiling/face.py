@@ -85,7 +85,8 @@ def _by_head_bone(probe: Probe, rest, own, free: list[Found], height: float) -> 
             # The neck bends along; what is stiff is the head.
             mask = moved.copy()
             mask[moved] = follows(rest[moved], turned[moved], 0.5, 0.15)
-            return mask
+            if mask[own].any():
+                return mask
     return None
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ...networks.characters.control_names import side_of
 from ...networks.characters.profile import Control
 from ...networks.names import shortened
-from .face import Face
+from .face import STILL, Face
+
+COARSE = 0.2
+"""Share of STILL, what counts as motion, from which the steps between two places hide motions."""
 
 
 class Notes:
@@ -23,6 +28,16 @@ class Notes:
         names = list(names)
         if names:
             self.say(f"{what} ({len(names)}): {shortened(names)}")
+
+    def about_place(self, rest: np.ndarray, face: Face) -> None:
+        """Whether the points at rest (V, 3), float32, lie where such numbers are fine enough."""
+        farthest = np.abs(rest).max()
+        step = float(np.spacing(farthest))
+        if step > COARSE * STILL * face.height:
+            self.say(
+                f"stands {farthest:.0f} m from the world's origin, where places are told to "
+                f"{1000 * step:.2g} mm only and controls are missed: move it nearer, then again"
+            )
 
     def about_controls(self, controls: list[Control], face: Face) -> None:
         """What a look at the finished list tells."""

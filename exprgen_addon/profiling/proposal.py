@@ -88,6 +88,7 @@ def propose_profile(
         rest = probe.points()
         check_rest(probe.parts, rest, mesh, file)
         face = find_face(probe, mesh, rest, free, meanings)
+        notes.about_place(rest, face)
         reach = Reach(objects, face_rows(probe, face))
         free = [f for f in free if f in reach]
         if not everything:

@@ -93,8 +93,9 @@ def find_mesh(name: str | None, *, library: str | None = None, file=None) -> bpy
 
     Raises:
         UsageError: no such object, several of the name, or no name where there are several meshes.
-        InputError: it is no mesh, or has no faces.
+        InputError: it is no mesh, has no faces, or a shape key of some mesh has no readable name.
     """
+    _check_key_names(file)
     if name is None:
         name = _only_mesh(file)
     same = [o for o in bpy.data.objects if o.name == name]
@@ -118,6 +119,22 @@ def find_mesh(name: str | None, *, library: str | None = None, file=None) -> bpy
             f"mesh {name!r} has no faces", file=file, fix="name the mesh of the character's face"
         )
     return found
+
+
+def _check_key_names(file) -> None:
+    """Scripts that make keys may leave names that were cut in the middle of a letter: nothing can
+    read them, and no key can be set on them."""
+    for keys in bpy.data.shape_keys:
+        for number, block in enumerate(keys.key_blocks):
+            try:
+                block.name  # noqa: B018
+            except UnicodeDecodeError as error:
+                raise InputError(
+                    f"the name of shape key {number} of {keys.user.name!r} can't be read: it was "
+                    "cut in the middle of a letter",
+                    file=file,
+                    fix="give it a shorter name, and save",
+                ) from error
 
 
 def _one_of(same: list, library: str | None, file) -> bpy.types.Object:

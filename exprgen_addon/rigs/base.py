@@ -67,7 +67,8 @@ class Found:
     minimum, maximum: limits in the same unit, infinite where the rig sets none.
     family: name of the family that found it. kind: "value", "location", "rotation" or "scale".
     blocked: why it can't be keyed with any effect ("is driven by ...", "is locked"), or "".
-    holder: what the channels of one bone or object have in common.
+    holder: what the channels of one bone or object have in common. full: the value at which it
+    shows all that its name says, where not its limits tell but what it is.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Found:
     kind: str = "value"
     blocked: str = ""
     holder: str = ""
+    full: float | None = None
 
     @property
     def limited(self) -> bool:

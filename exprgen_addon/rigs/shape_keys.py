@@ -9,6 +9,8 @@ import numpy as np
 from ...networks.characters.profile import Target
 from .base import Found, MissingProperty, RigFamily, drivers_of, escape, no_keys
 
+SCULPTED = 1.0
+"""Value at which a key has the shape that it was sculpted with, wherever its slider ends."""
 FARTHEST = 1e9
 """Blender units within which all points lie: the infinite is kept as the largest number."""
 
@@ -74,6 +76,7 @@ def _of_object(part, keys, family: str):
             maximum=block.slider_max,
             family=family,
             blocked=unkeyable or driven or _off(block),
+            full=SCULPTED,
         )
 
 
@@ -87,11 +90,10 @@ def _all_off(part, keys) -> str:
 
 
 def _off(block) -> str:
-    """Why the value of a key does nothing, or can't be set, or ""."""
+    """Why the value of a key does nothing, or "". A lock on it keeps its points from being
+    sculpted, not its value from being set."""
     if block.mute:
         return "is muted"
-    if getattr(block, "lock_shape", False):
-        return "is locked"
     if not is_somewhere(key_points(block)).all():
         return "holds points that are nowhere"
     return ""
@@ -110,4 +112,5 @@ def _together(parts: list[Found]) -> Found:
         maximum=min(p.maximum for p in free),
         family=first.family,
         blocked=first.blocked,
+        full=first.full,
     )

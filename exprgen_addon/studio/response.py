@@ -34,6 +34,7 @@ from ...networks.vocabulary import LANDMARK_INDEX, LANDMARK_NAMES
 from ..characters.landmark_anchors import FaceAnchors
 from .ced_poses import draw_samples
 from .face_studio import FaceStudio, full_values
+from .lip_rays import lip_opening
 from .skin_rays import Surface, chin_anchor
 
 TOGETHER = 0.02
@@ -50,6 +51,9 @@ MOST_PAIRS = 600
 TRIED, DENSE = 60, 40
 """Poses on which the model is tried: drawn as for a capture, and with all controls at random at
 once, which no face does and where more than two meet."""
+
+SEEN_APART = 0.03
+"""Eye distances from which on lips that one can look between are parted at rest."""
 
 Progress = Callable[[int, int], None]
 Stop = Callable[[], bool]
@@ -132,6 +136,7 @@ def _measure(bench: _Bench, stop: Stop) -> ResponseModel:
         bends=bends - lesser,
         lesser=kept[grows],
         lesser_bends=lesser[grows],
+        parted=round(bench.parted, 4) if bench.parted > SEEN_APART else 0.0,
     )
     return replace(model, meta=_tried(bench, model))
 
@@ -261,7 +266,10 @@ class _Waking:
 
 
 class _Bench:
-    """A character on which halves are tried: poses in, displacements in the face's frame out."""
+    """A character on which halves are tried: poses in, displacements in the face's frame out.
+
+    rest: (P, 3) its points. parted: how far one can look between its lips at rest, eye distances.
+    """
 
     def __init__(self, studio: FaceStudio, progress: Progress):
         self._studio, self._progress = studio, progress
@@ -277,6 +285,7 @@ class _Bench:
         anchors = [*landmarks, *_place_probes(studio, resting)]
         self._anchors = FaceAnchors(self.profile, studio.character.collection, anchors)
         self.rest = self._points()
+        self.parted = lip_opening(studio, resting) / self.scale
 
     def expect(self, poses: int) -> None:
         self._total += poses

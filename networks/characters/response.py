@@ -256,6 +256,7 @@ class ResponseModel:
     lesser as in LinearResponse; curves (H, A, P, 3), bends (Q, P, 3), lesser_bends (R, P, 3).
     meta: how well it predicts poses as drawn for a capture (`accuracy`: see `accuracy`) and with
     all controls at random at once (`dense`), scale (metres an eye distance), way (see WAY).
+    parted: how far one looks between lips that are open at rest, eye distances; 0 where they meet.
     """
 
     character: str
@@ -272,6 +273,7 @@ class ResponseModel:
     meta: dict = field(default_factory=dict)
     lesser: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
     lesser_bends: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 3)))
+    parted: float = 0.0
 
     def predict(self, units: np.ndarray) -> np.ndarray:
         """(N, 49, 3) the landmarks at unit values (N, C) of `controls`."""
@@ -321,6 +323,7 @@ class ResponseModel:
             "points": list(self.points),
             "digest": self.digest,
             "rig": self.rig,
+            **({"parted": self.parted} if self.parted else {}),
         }
         arrays = {
             "rest": self.rest,
@@ -373,6 +376,7 @@ class _Names:
     points: tuple[str, ...]
     digest: str
     rig: str
+    parted: float = 0.0
 
 
 def _check_arrays(path: Path, names: _Names, arrays: dict) -> None:

@@ -88,7 +88,8 @@ def check_lead(primary: RigProfile, others: Iterable[RigProfile] = ()) -> None:
         fix = f"make {instead.name} the primary and {primary.name} a secondary, or {own}"
     else:
         restored = f"restore {find_weights('rig_regressor', primary)}, or {train}"
-        fix = with_landmarks(primary) or restored
+        by_hand = _told_by_hand(primary)
+        fix = with_landmarks(primary) or (f"{by_hand}, {restored}" if by_hand else restored)
     raise ModelError(
         f"{primary.name} has no network to lead from a face, and {_lacks(primary)}", fix=fix
     )
@@ -102,10 +103,11 @@ def check_follow(profile: RigProfile, primary: RigProfile) -> None:
     """
     if can_follow(profile, primary):
         return
+    else_ = _told_by_hand(profile) or f"leave {profile.name} out"
     raise ModelError(
         f"no network leads from {primary.name} to {profile.name}, and {_lacks(profile)}",
         fix=with_landmarks(profile)
-        or f"leave {profile.name} out, or train one: exprgen train cmlp "
+        or f"{else_}, or train one: exprgen train cmlp "
         f"--primary {_word(primary)} --secondary {_word(profile)} ...",
     )
 
@@ -120,6 +122,13 @@ def with_landmarks(profile: RigProfile) -> str:
     if not lacks_landmarks_alone(profile):
         return ""
     return f"find its landmarks, then its channels will do: exprgen landmarks {_word(profile)}"
+
+
+def _told_by_hand(profile: RigProfile) -> str:
+    """How somebody says what the controls of a character of their own make, or ""."""
+    if profile.path is None or profile.path.parent == SAMPLE_RIGS or not missing_parts(profile):
+        return ""
+    return f"give its controls `channels` in {profile.path.name}"
 
 
 def _lacks(profile: RigProfile) -> str:

@@ -42,7 +42,8 @@ DARK = 0.4
 """How much darker than the lips about it a place must be, of their brightness, to be hollow at all;
 creases and blurred lines mostly are not."""
 DARKEST = 20.0
-"""Brightness of lips below which nothing between them is told."""
+"""Brightness of an actor's lips below which nothing between them is told: noise and rounding are
+as dark as a slit there."""
 HOLE = 5
 """Columns over which a hollow is averaged: a seventh of the mouth, for a small "o" is no wider."""
 CORNERS = 4
@@ -122,11 +123,13 @@ def slit_seen(kept: KeptFaces, gap: np.ndarray, chance: np.ndarray) -> np.ndarra
 def _beyond_closed(mouths: np.ndarray, gap: np.ndarray, sure: np.ndarray) -> np.ndarray:
     """(R,) what is seen between the lips of mouths (R, 65, 33) beyond those that are closed for
     `sure` (R,), by their hollows and a little by their gap (R,); 0 where they look like no mouth of
-    this actor."""
+    this actor, and everywhere if that is too dark."""
     hollow = _in_blocks(hollows, mouths)
     more = hollow - np.percentile(hollow[sure], CLOSED_SHARE)
     wider = GAP_SAYS * (gap - np.median(gap[sure]))
     usual = np.median(mouths[sure][:: 1 + int(sure.sum()) // USUAL], axis=0)
+    if np.median(usual.max(0)) < DARKEST:
+        return np.zeros(len(mouths))
     alike = _in_blocks(lambda some: likeness(some, usual), mouths)
     told = np.maximum(more + np.clip(wider, 0.0, GAP_MOST), 0.0)
     return np.where(alike > ALIKE, told, 0.0)
@@ -162,7 +165,7 @@ def hollows(mouths: np.ndarray) -> np.ndarray:
     count = len(mouths)
     beside = np.concatenate(list(mouths), axis=1).astype(np.float32)  # all columns of all mouths
     window = np.ones((round(WIDEST / STEP), 1), np.uint8)
-    lips = np.maximum(cv2.morphologyEx(beside, cv2.MORPH_CLOSE, window), DARKEST)
+    lips = np.maximum(cv2.morphologyEx(beside, cv2.MORPH_CLOSE, window), 1.0)
     dark = np.clip((lips - beside) / lips - DARK, 0.0, None) / (1.0 - DARK)
     height = dark[np.abs(_heights()) <= BETWEEN].sum(0) * STEP / EYE_DISTANCE
     smooth = cv2.blur(height.reshape(count, ACROSS), (HOLE, 1))

@@ -206,6 +206,8 @@ class Geometry:
         low, high = _halfway(moved, response)
         closing = arkit_to_unit(controls, np.isin(ARKIT_CHANNELS, CLOSES).astype(float))
         lips, lids = _touching_lips(response, closing), _touching_lids(response, poses)
+        if model.parted > 0.0:
+            lips = _brought_together(response, model.parted)
         return Geometry(response, low, high, lips, lids, model.through(seam_weights()))
 
 
@@ -288,6 +290,16 @@ def _touching_lips(response: LinearResponse, closing: np.ndarray) -> np.ndarray:
     closed = response.predict(closing[None])[0, LIP_GAPS]
     parted = rest.mean() > RESTING and np.abs(closed).max() < MET * rest.mean()
     return closed if parted else rest
+
+
+def _brought_together(response: LinearResponse, parted: float) -> np.ndarray:
+    """(3,) the gaps of closed lips of a mouth that is open at rest, so far as one looks between
+    them: as much less, or as near as the control brings them that closes them most."""
+    rest = response.rest[LIP_GAPS]
+    nearest = min(response.curves[:, -1, LIP_GAPS], key=lambda moved: moved.mean(), default=None)
+    if nearest is None or nearest.mean() >= 0.0:
+        return rest
+    return rest + min(parted / -nearest.mean(), 1.0) * nearest
 
 
 def _touching_lids(response: LinearResponse, poses: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import pytest
 
 from exprgen.exprgen_addon.command_line import main, verb_steps
 from exprgen.exprgen_addon.command_line.verbs import apply
-from exprgen.networks.characters.profile import find_character, sample_characters
+from exprgen.networks.characters.profile import find_character, load_profile, sample_characters
 from exprgen.networks.errors import (
     EXIT_INPUT,
     EXIT_MODEL,
@@ -372,6 +372,16 @@ class TestCast:
         )
         assert "make mira the primary and tobi a secondary" in err
 
+    def test_what_no_name_tells_is_to_be_told_in_the_profile(self, run, clip, tmp_path):
+        self.without_channels(tmp_path, "tobi")
+        profile = load_profile(tmp_path / "tobi.json")
+        renamed = replace(profile, name="puppet", file=str(profile.blend))
+        renamed.save(tmp_path / "puppet.json")
+        words = self.words(clip, "mira", "--secondary", tmp_path / "puppet.json")
+        err = run(*words)[2]
+        assert "no network leads from mira to puppet" in err
+        assert "give its controls `channels` in puppet.json, or train one" in err
+
     def test_analyse_too(self, run, clip, tmp_path):
         blip = self.without_channels(tmp_path, "blip")
         words = ("analyse", clip, "--primary", blip, "--out", clip.with_suffix(".npz"))
@@ -390,7 +400,7 @@ class TestCast:
         known = synthetic.profile("kim")
         replace(known, controls=tuple(replace(c, channels={}) for c in known.controls)).save(alone)
         _, _, err = run(*self.words(clip, alone))
-        assert "restore" in err
+        assert "give its controls `channels` in kim.json, restore " in err
         assert "rig_regressor_kim.safetensors" in err
         assert f"exprgen train rig --primary {alone}" in err
 

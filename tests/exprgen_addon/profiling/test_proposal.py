@@ -25,6 +25,8 @@ from exprgen.networks.characters.profile import (
     Framing,
     RigProfile,
     Target,
+    arkit_to_unit,
+    from_unit,
     load_profile,
 )
 from exprgen.networks.errors import EXIT_INPUT, EXIT_USAGE, InputError, UsageError
@@ -224,6 +226,59 @@ def test_lids_are_shut_by_one_key_each_or_by_one_for_both(head):
     assert {c.role for c in controls.values()} >= {"blink_left", "blink_right"}
 
 
+def test_a_key_is_used_as_far_as_it_was_sculpted_wherever_its_slider_ends(head):
+    rig_scenes.add_keys(head)
+    for block in head.data.shape_keys.key_blocks[1:]:
+        block.slider_min, block.slider_max = -10.0, 10.0
+    found = profiling.propose_profile(head, "hero").profile.expression_controls
+    assert len(found) > 20
+    assert {(c.minimum, c.maximum) for c in found} == {(0.0, 1.0)}
+
+
+def test_what_can_only_go_down_makes_down_there_what_its_name_says(head):
+    """Keys that were sculpted the other way round, and a slider that hangs."""
+    rig_scenes.add_keys(head)
+    rest = key_points(head.data.shape_keys.reference_key)
+    for block in head.data.shape_keys.key_blocks[1:]:
+        block.slider_min, block.slider_max = -1.0, 0.0
+        block.data.foreach_set("co", (2 * rest - key_points(block)).ravel())
+    rig = rig_scenes.armature("board", {"jawOpen": ((0.3, 0, 1.5), (0.3, 0, 1.52))})
+    limit = rig.pose.bones["jawOpen"].constraints.new("LIMIT_LOCATION")
+    limit.owner_space = "LOCAL"
+    limit.use_min_y = limit.use_max_y = True
+    limit.min_y = -0.03
+    drive(head, "jawOpen", rig, 'pose.bones["jawOpen"].location.y', "v / 0.03")
+    profile = profiling.propose_profile(head, "hero").profile
+    found = {c.name: c for c in profile.controls}
+    assert found["eyeBlinkLeft"].role == "blink_left"
+    asked = np.array([c in ("eyeBlinkLeft", "jawOpen") for c in ARKIT_CHANNELS], float)
+    controls = profile.expression_controls
+    values = from_unit(controls, arkit_to_unit(controls, asked))
+    native = dict(zip((c.name for c in controls), values, strict=True))
+    assert native["jawOpen/y"] == pytest.approx(-0.03)
+    lid = found["eyeBlinkLeft"]
+    assert native["eyeBlinkLeft"] * lid.targets[0].scale == pytest.approx(-1.0)
+
+
+def test_a_face_too_far_from_the_origin_for_its_numbers_is_told(head):
+    rig_scenes.add_keys(head)
+    assert not any("origin" in line for line in profiling.propose_profile(head, "hero").undecided)
+    head.location = (5000.0, -3000.0, 200.0)
+    bpy.context.view_layer.update()
+    made = profiling.propose_profile(head, "hero")
+    assert any("5000 m from the world's origin" in line for line in made.undecided)
+
+
+def test_a_lock_on_a_keys_shape_is_none_on_its_value(head):
+    rig_scenes.add_keys(head)
+    before = [c.name for c in profiling.propose_profile(head, "hero").profile.controls]
+    for block in head.data.shape_keys.key_blocks[1:]:
+        if hasattr(block, "lock_shape"):  # from 4.2 on
+            block.lock_shape = True
+    after = [c.name for c in profiling.propose_profile(head, "hero").profile.controls]
+    assert after == before
+
+
 def test_only_the_face_and_eyes_that_turn(head):
     """No hair bone, no key that hides hair, no eye's location; a dome of an eye is gaze."""
     rig_scenes.add_keys(head)
@@ -367,10 +422,15 @@ def no_faces(head):
     head.data.from_pydata([(0, 0, 0), (0, 0, 1)], [(0, 1)], [])
 
 
+def a_name_cut_in_a_letter(head):
+    rig_scenes.add_keys(head, lambda name: name + "\u0436" * 40)
+
+
 @pytest.mark.parametrize(
     ("build", "word"),
     [
         (nothing, "moves the face"),
+        (a_name_cut_in_a_letter, "cut in the middle of a letter"),
         (keys_that_do_nothing, "moves the face"),
         (all_driven, "is driven by"),
         (all_locked, "is locked"),

@@ -12,7 +12,8 @@ pytest.importorskip("bpy")
 
 from exprgen.exprgen_addon.studio import evaluation as evaluating
 from exprgen.exprgen_addon.studio import evaluation_plan as planning
-from exprgen.exprgen_addon.studio.posed_face import Poser, open_share
+from exprgen.exprgen_addon.studio.lip_rays import open_share
+from exprgen.exprgen_addon.studio.posed_face import Poser
 from exprgen.networks.characters.profile import find_character, load_profile
 from exprgen.networks.errors import InputError, UsageError
 from exprgen.networks.evaluation import windows

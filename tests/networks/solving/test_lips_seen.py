@@ -142,6 +142,32 @@ def test_dark_lipstick_and_a_dark_closed_line_are_this_actors_own(closed, line):
     assert seen(filmed(track, pictures)).max() < SLIT_OPENS
 
 
+def dimmed(picture, light, rng):
+    """The picture in so much of its light, with a camera's noise."""
+    face = light * cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_GRAYSCALE)
+    return encode_face(np.clip(face + rng.normal(0, 2, face.shape), 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("look", ["fair", "dark"])
+@pytest.mark.parametrize("light", [0.1, 0.2, 0.4])
+def test_a_closed_mouth_in_little_light_is_closed(closed, look, light):
+    """Light that flickers makes the whole mouth darker for a moment, which is no hollow in it."""
+    track, middle = closed
+    rng = np.random.default_rng(0)
+    shut = mouth(middle, TONES[look], line=0.45)
+    pictures = [dimmed(shut, light * rng.uniform(0.7, 1.1), rng) for _ in range(FRAMES)]
+    assert seen(filmed(track, pictures)).max() < SLIT_OPENS
+
+
+def test_a_hole_in_little_light_is_as_large_as_in_daylight(closed):
+    track, middle = closed
+    rng = np.random.default_rng(0)
+    shut, ajar = mouth(middle, TONES["fair"]), mouth(middle, TONES["fair"], height=4.0)
+    daylight = seen(speaking(closed, TONES["fair"], height=4.0)[0])[OPEN].mean()
+    pictures = [dimmed(ajar if 10 <= i < 16 else shut, 0.3, rng) for i in range(FRAMES)]
+    assert seen(filmed(track, pictures))[OPEN].mean() == pytest.approx(daylight, rel=0.2)
+
+
 def test_a_hand_before_the_mouth_is_no_hole(closed):
     track, middle = closed
     shut, hidden = mouth(middle, TONES["fair"]), mouth(middle, TONES["fair"], hand=True)

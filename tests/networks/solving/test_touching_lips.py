@@ -17,6 +17,7 @@ from exprgen.networks.solving.targets import (
     OVERLOOKED,
     WEIGHTS,
     Geometry,
+    _brought_together,
     _touching_lips,
     targets_for,
 )
@@ -41,6 +42,56 @@ def test_lips_touch_where_they_are_closed(rest, closed, touch):
     pose = np.ones(4)
     response = SimpleNamespace(rest=gaps(rest), predict=lambda poses: gaps(closed)[None])
     assert _touching_lips(response, pose) == pytest.approx([touch] * 3)
+
+
+@pytest.mark.parametrize(
+    ("parted", "nearest", "touch"),
+    [
+        (0.15, -0.3, 0.05),  # half of what closes them most is enough
+        (0.15, -0.1, 0.1),  # as near as it brings them
+        (0.15, 0.1, 0.2),  # nothing closes them
+    ],
+)
+def test_lips_that_are_open_at_rest_touch_where_nothing_is_seen_between_them(
+    parted, nearest, touch
+):
+    curves = np.zeros((2, 3, len(RELATIONS)))
+    curves[1, :, LIP_GAPS] = nearest
+    curves[0, :, LIP_GAPS] = 0.2
+    response = SimpleNamespace(rest=np.full(len(RELATIONS), 0.2), curves=curves)
+    assert _brought_together(response, parted) == pytest.approx([touch] * 3)
+
+
+def test_a_mouth_that_hangs_open_at_rest_closes_when_the_actors_does():
+    """Tobi as if his file had been saved with his jaw a third down."""
+    frames, settings = 40, RetargetSettings(smoothing_mouth=0.0, emphasis=0.0)
+    profile = find_character("tobi")
+    model = load_response(profile)
+    jaw = model.controls.index("jawOpen")
+    hanging = np.zeros((1, len(model.controls)))
+    hanging[0, jaw] = 0.35
+    points = model.through(np.eye(3 * len(model.points)))
+    moved = (points.predict(hanging)[0] - points.rest).reshape(-1, 3)
+    shut = Geometry.of(model, profile).lips
+    up = np.array(model.amounts)[:, None, None] * -moved
+    opened = replace(
+        model,
+        rest=model.rest + moved,
+        halves=np.concatenate([model.halves, [[jaw, -1]]]),
+        curves=np.concatenate([model.curves, up[None]]),
+        parted=0.2,
+    )
+    hangs = tuple(
+        replace(c, rest=0.35, minimum=0.0) if c.name == "jawOpen" else c for c in profile.controls
+    )
+    profile = replace(profile, controls=hangs)
+    geometry = Geometry.of(opened, profile)
+    assert geometry.response.rest[LIP_GAPS].mean() - shut.mean() > 0.15
+    actor = actor_relations(acted.worn(model, np.zeros((frames, len(model.controls)))), settings)
+    actor = replace(actor, lips_meet=np.ones(frames, bool), lip_gaps=np.zeros((frames, 3)))
+    calm = np.zeros((2, frames, len(model.controls)))
+    solved = solve_relations(np.arange(frames) / 25, actor, profile, opened, *calm, settings)
+    assert (geometry.response.predict(solved)[:, LIP_GAPS] - shut).mean() < 0.03
 
 
 @pytest.mark.parametrize("name", ["mira", "blip"])
