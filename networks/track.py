@@ -356,9 +356,11 @@ def _phrases(path: str | Path, arrays: dict[str, np.ndarray]) -> tuple[Phrase, .
 
 
 def _over(times: np.ndarray, start: float, end: float) -> bool:
-    """A span begins at the first frame, and ends at or behind the last by no more than a step."""
+    """A span begins at the first frame, and ends at or behind the last by no more than the clip's
+    longest step (of a single frame a second)."""
     begins = abs(start - times[0]) <= SAME_MOMENT
-    return bool(begins and -SAME_MOMENT <= end - times[-1] <= LONGEST_STEP)
+    step = np.diff(times).max() if len(times) > 1 else 1.0
+    return bool(begins and -SAME_MOMENT <= end - times[-1] <= step + SAME_MOMENT)
 
 
 @dataclass(frozen=True)

@@ -167,6 +167,7 @@ def test_phrases_are_kept_as_they_are(tmp_path):
         ({"phrase_spans": lambda s: s + 1000.0}, "over the clip's frames"),
         ({"phrase_spans": lambda s: s - 1.0}, "over the clip's frames"),
         ({"phrase_spans": lambda s: s * 0.5}, "over the clip's frames"),
+        ({"phrase_spans": lambda s: np.add(s, [[0, 0], [0, 0.2]])}, "over the clip's frames"),
         ({"phrase_spans": lambda s: s * [1.0, 900.0]}, "end to end"),
         ({"phrase_spans": lambda s: s[:, ::-1]}, "end to end"),
         ({"phrase_readings": lambda r: 1.4 * r}, "no chances"),
