@@ -113,6 +113,18 @@ def test_footage_that_a_track_was_not_made_from_is_told(tracks, tmp_path, capfd)
     assert f"{track} was made from own.mp4, not from this {other}" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["livelink"], ["apply", "--primary", "tobi"]])
+def test_footage_where_a_track_is_asked_for_is_told(tmp_path, capfd, words):
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"a film")
+    out = tmp_path / ("out.csv" if words == ["livelink"] else "out.blend")
+    code, said = refused(capfd, *words, clip, "--out", out)
+    assert code == EXIT_INPUT
+    assert "clip.mp4: is no track" in said
+    assert "exprgen analyse" in said
+    assert [p.name for p in tmp_path.iterdir()] == ["clip.mp4"]
+
+
 @pytest.mark.parametrize("part", ["track", "reconstruct", "frames"])
 def test_a_head_of_less_than_its_footage_is_told_whatever_is_missing(
     tracks, tmp_path, capfd, monkeypatch, part
