@@ -56,6 +56,8 @@ BLOCK = 1 << 20
 
 UNEVEN = 0.01
 """By which the chances of a phrase may sum to more or less than 1, and each be below 0."""
+STRETCHED = 0.1
+"""By which a head's turn times its transpose may be off the identity."""
 ANALYSE_AGAIN = "analyse the footage again"
 SOLVE = "solve it again"
 
@@ -317,6 +319,7 @@ class FaceTrack:
         for key, units in rig_units.items():
             check_columns(path, {key: units}, {key: _RIG_UNITS}, ANALYSE_AGAIN, rows)
         _check_times(path, arrays["times"], meta)
+        _check_poses(path, arrays["head_pose"])
         phrases = _phrases(path, arrays) if phrased else None
         _check_offsets(path, arrays["face_offsets"], len(arrays["face_bytes"]))
         _check_meta(path, meta, rows)
@@ -585,6 +588,15 @@ def check_span(times: np.ndarray, stills: bool = False) -> str:
 def _check_times(path: str | Path, times: np.ndarray, meta: dict) -> None:
     if word := check_span(times, bool(meta.get("stills"))):
         raise InputError(f"field 'times' {word}", file=path, fix="analyse it again")
+
+
+def _check_poses(path: str | Path, poses: np.ndarray) -> None:
+    """Refuse poses (N, 4, 4) of heads that are stretched, mirrored or of no size."""
+    turns = poses[:, :3, :3].astype(float)
+    stretched = np.abs(turns @ turns.transpose(0, 2, 1) - np.eye(3)) > STRETCHED
+    if np.any(stretched) or np.any(np.linalg.det(turns) < 0.0):
+        what = "field 'head_pose' holds what is no turn of a head"
+        raise InputError(what, file=path, fix=ANALYSE_AGAIN)
 
 
 def _check_offsets(path: str | Path, offsets: np.ndarray, size: int) -> None:

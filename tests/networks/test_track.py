@@ -180,6 +180,17 @@ def test_phrases_that_are_none_of_the_clip_are_refused(tmp_path, changed, told):
         FaceTrack.load(phrased(tmp_path, **changed))
 
 
+@pytest.mark.parametrize(
+    "change", [lambda p: 0.0 * p, lambda p: 2.0 * p, lambda p: p[:, [1, 0, 2, 3]]]
+)
+def test_a_head_that_no_pose_turns_is_refused(tmp_path, change):
+    made = record(tmp_path / "t.npz", [seen(i) for i in range(3)])
+    poses = change(made.head_pose).astype(np.float32)
+    file = dataclasses.replace(made, head_pose=poses).save(tmp_path / "posed.npz")
+    with pytest.raises(InputError, match="'head_pose' holds what is no turn"):
+        FaceTrack.load(file)
+
+
 def test_short_loss_is_bridged_long_loss_held_then_relaxed(tmp_path):
     frames = [unseen(i) for i in range(5)]
     frames += [seen(i, level=0.2, x=100) for i in range(5, 15)]
