@@ -37,7 +37,7 @@ meet is often missed, and it can't be waited for. Filmed blinks are there in .03
 narrow slowly in .2 and more,"""
 RESTS, NEAR_LEAST, WAVERS = 0.12, 0.1, 0.02
 """unless it stays for longer than this within the second of its lowest, which it no longer passes
-by the third: a blink whose lids were not seen to meet turns at once (.08 s at most)."""
+by the third: a blink that was seen down to .13 and no lower turns at once (.08 s at most)."""
 
 
 class OneEuro:
