@@ -60,6 +60,11 @@ STRETCHED = 0.1
 """By which a head's turn times its transpose may be off the identity."""
 ANALYSE_AGAIN = "analyse the footage again"
 SOLVE = "solve it again"
+GIVE = {
+    "exprgen.face_track": "give a track of `exprgen analyse`",
+    "exprgen.rig_track": "give a character's track, as `exprgen retarget --tracks DIR` keeps it",
+}
+"""What helps where a file holds something else than is asked for."""
 
 _SHARE = {"low": -0.5, "high": 1.5}  # what lies in 0..1, with room for a filter's overshoot
 _FACE_COLUMNS = {
@@ -538,7 +543,7 @@ def load_arrays(
         raise InputError(
             f"holds {str(header.get('kind'))[:60]!r}, not {kind!r}",
             file=path,
-            fix="give the right file",
+            fix=GIVE.get(kind, "give the right file"),
         )
     if header.get("version") != VERSION:
         raise InputError(

@@ -374,6 +374,19 @@ def test_a_partial_track_never_replaces_a_whole_one(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["t.npz", "t.partial.npz"]
 
 
+def test_the_one_kind_of_track_is_not_the_other(tmp_path):
+    """And it is told where the one that is asked for comes from."""
+    seen_by = record(tmp_path / "seen.npz", [seen(i) for i in range(3)]).save(tmp_path / "a.npz")
+    played = track.RigTrack(
+        "ann", np.arange(2) / 25, ("smile",), np.zeros((2, 1), np.float32),
+        np.zeros(2, np.uint8), np.full((2, len(EXPRESSIONS)), 1 / len(EXPRESSIONS), np.float32),
+    ).save(tmp_path / "b.npz")  # fmt: skip
+    with pytest.raises(InputError, match=r"not 'exprgen.face_track'.*exprgen analyse"):
+        FaceTrack.load(played)
+    with pytest.raises(InputError, match=r"not 'exprgen.rig_track'.*retarget --tracks"):
+        track.RigTrack.load(seen_by)
+
+
 @pytest.mark.parametrize("damage", ["cut", "text", "field"])
 def test_damaged_track_is_refused_by_name(tmp_path, damage):
     path = tmp_path / "t.npz"
