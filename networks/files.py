@@ -281,6 +281,8 @@ _REMEDIES = {
 
 
 def _remedy(error: Exception) -> str:
+    if isinstance(error, NotADirectoryError | FileExistsError):
+        return "choose another name: a file stands where a folder should be"
     return _REMEDIES.get(getattr(error, "errno", None), "choose a writable folder with room")
 
 

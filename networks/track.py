@@ -56,8 +56,15 @@ BLOCK = 1 << 20
 
 UNEVEN = 0.01
 """By which the chances of a phrase may sum to more or less than 1, and each be below 0."""
+STRETCHED = 0.1
+"""By which a head's turn times its transpose may be off the identity."""
 ANALYSE_AGAIN = "analyse the footage again"
 SOLVE = "solve it again"
+GIVE = {
+    "exprgen.face_track": "give a track of `exprgen analyse`",
+    "exprgen.rig_track": "give a character's track, as `exprgen retarget --tracks DIR` keeps it",
+}
+"""What helps where a file holds something else than is asked for."""
 
 _SHARE = {"low": -0.5, "high": 1.5}  # what lies in 0..1, with room for a filter's overshoot
 _FACE_COLUMNS = {
@@ -317,6 +324,7 @@ class FaceTrack:
         for key, units in rig_units.items():
             check_columns(path, {key: units}, {key: _RIG_UNITS}, ANALYSE_AGAIN, rows)
         _check_times(path, arrays["times"], meta)
+        _check_poses(path, arrays["head_pose"])
         phrases = _phrases(path, arrays) if phrased else None
         _check_offsets(path, arrays["face_offsets"], len(arrays["face_bytes"]))
         _check_meta(path, meta, rows)
@@ -356,9 +364,11 @@ def _phrases(path: str | Path, arrays: dict[str, np.ndarray]) -> tuple[Phrase, .
 
 
 def _over(times: np.ndarray, start: float, end: float) -> bool:
-    """A span begins at the first frame, and ends at or behind the last by no more than a step."""
+    """A span begins at the first frame, and ends at or behind the last by no more than the clip's
+    longest step (of a single frame a second)."""
     begins = abs(start - times[0]) <= SAME_MOMENT
-    return bool(begins and -SAME_MOMENT <= end - times[-1] <= LONGEST_STEP)
+    step = np.diff(times).max() if len(times) > 1 else 1.0
+    return bool(begins and -SAME_MOMENT <= end - times[-1] <= step + SAME_MOMENT)
 
 
 @dataclass(frozen=True)
@@ -533,7 +543,7 @@ def load_arrays(
         raise InputError(
             f"holds {str(header.get('kind'))[:60]!r}, not {kind!r}",
             file=path,
-            fix="give the right file",
+            fix=GIVE.get(kind, "give the right file"),
         )
     if header.get("version") != VERSION:
         raise InputError(
@@ -583,6 +593,15 @@ def check_span(times: np.ndarray, stills: bool = False) -> str:
 def _check_times(path: str | Path, times: np.ndarray, meta: dict) -> None:
     if word := check_span(times, bool(meta.get("stills"))):
         raise InputError(f"field 'times' {word}", file=path, fix="analyse it again")
+
+
+def _check_poses(path: str | Path, poses: np.ndarray) -> None:
+    """Refuse poses (N, 4, 4) of heads that are stretched, mirrored or of no size."""
+    turns = poses[:, :3, :3].astype(float)
+    stretched = np.abs(turns @ turns.transpose(0, 2, 1) - np.eye(3)) > STRETCHED
+    if np.any(stretched) or np.any(np.linalg.det(turns) < 0.0):
+        what = "field 'head_pose' holds what is no turn of a head"
+        raise InputError(what, file=path, fix=ANALYSE_AGAIN)
 
 
 def _check_offsets(path: str | Path, offsets: np.ndarray, size: int) -> None:

@@ -59,7 +59,8 @@ def write_take_files(
         "sound": "" if args.no_sound else _reference(args),
     }
     if getattr(args, "into", None):
-        take = takes.add_take(tracks, profiles, args.into, punch=_punch(args), **known)
+        with quiet():  # Blender tells what it opens, and why it can't beside our error
+            take = takes.add_take(tracks, profiles, args.into, punch=_punch(args), **known)
     else:
         take = takes.build_take(tracks, profiles, fps=args.fps, **known)
     part = bool(result.get("partial"))

@@ -50,10 +50,13 @@ def tell_part(track: str, console: Console) -> bool:
     """Whether a track holds less than its footage, which is then warned of.
 
     Raises:
-        InputError: see `track.holds_part`.
+        InputError: it is none by its ending; see `track.holds_part`.
     """
     from ...networks.track import HOLDS_PART, holds_part
 
+    if not is_track(track):
+        fix = "make one by `exprgen analyse`, or see `exprgen retarget`"
+        raise InputError("is no track", file=track, fix=fix)
     if not holds_part(track):
         return False
     console.say(f"warning: {track}: {HOLDS_PART}")

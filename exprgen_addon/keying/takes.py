@@ -33,7 +33,16 @@ from .keyframes import KeyReport, apply_tracks, nearest_common_fps, scene_fps, s
 from .punch import Punch, punched
 from .sound import hear, put_sound
 from .take_actions import actions_of
-from .take_list import About, TakeInfo, find_take, follow_up, note_about, other_clip, show_take
+from .take_list import (
+    About,
+    TakeInfo,
+    find_take,
+    follow_up,
+    need_take,
+    note_about,
+    other_clip,
+    show_take,
+)
 
 DEFAULT_FPS = 24.0
 
@@ -97,15 +106,18 @@ def add_take(
 
     Raises:
         InputError: the file can't be opened, or lacks a character. UsageError: the take is of
-        another clip, or a combined one.
+        another clip, or a combined one, or not there where a stretch of it is to be keyed.
     """
+    punch = punch or Punch()
     scene = opened_scene(into)
     characters = [_character_in(scene, profile) for profile in profiles]
     source = str(tracks[0].meta.get("source") or "")
     check_take_name(name, source)
+    if punch.first is not None:
+        need_take(name)
     if find_take(name) is not None:
         show_take(scene, characters, name)
-    punch, fps = punch or Punch(), scene_fps(scene)
+    fps = scene_fps(scene)
     pairs = zip(tracks, characters, strict=True)
     part = [punched(t, c, punch, options.start_frame, fps) for t, c in pairs]
     options = replace(options, whole=options.whole and punch.whole)

@@ -96,9 +96,16 @@ def rates_strips(path: Path) -> bool:
     """The file rates strips (five fields a line), not single pictures.
 
     Raises:
-        InputError: it can't be read.
+        InputError: it can't be read, or rates neither.
     """
-    return any(len(row) == 5 for row in read_table(path)[:1])
+    fields = len(next(iter(read_table(path)), ()))
+    if fields not in (2, 5):
+        raise InputError(
+            "rates neither pictures nor strips",
+            file=path,
+            fix="write a line each: NUMBER,LABEL or WINDOW,LETTER,CLOSENESS,FEELING,KEPT",
+        )
+    return fields == 5
 
 
 def load_key(path: Path) -> dict[int, Shown]:

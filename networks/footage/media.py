@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import InputError, UsageError
-from ..files import VIDEO_SUFFIXES
+from ..files import VIDEO_SUFFIXES, is_track
 from ..reading import plain_file
 from .animations import WebpReader, is_animated, is_animated_webp
 from .frames import Reader
@@ -38,8 +38,8 @@ def open_reference(
         start, end: seconds; only frames with start <= time < end are read (videos only).
 
     Raises:
-        InputError: missing, empty, damaged, too large, not a picture or video, or a folder without
-        images.
+        InputError: missing, empty, damaged, too large, not a picture or video, a track, or a folder
+        without images.
         UsageError: an empty range, or several references that are not all images.
     """
     if start is not None and end is not None and end <= start:
@@ -53,6 +53,12 @@ def open_reference(
     if path.is_dir():
         return _folder(path)
     check_file(path)
+    if is_track(path):
+        raise InputError(
+            "is a track, no footage.",
+            file=path,
+            fix="give the footage that it was made from, or the track to `exprgen apply`",
+        )
     if is_animated_webp(path):
         return WebpReader(path, start=start, end=end)
     if not is_clip(path):

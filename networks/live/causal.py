@@ -9,10 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from ..solving.contact import (
-    BLINK_DEPTH,
+    BLINK_BEGINS,
     BLINK_SECONDS,
+    LIDS_HELD,
     LIDS_MEET,
     LIDS_PART,
+    deepened,
+    lids_measure,
+    opening,
     together,
 )
 from ..solving.smoothing import JUMP_UNITS, SIGMA_SECONDS
@@ -27,9 +31,13 @@ OPENS = 0.5
 """Hertz that a speed of one jump a second adds to the cutoff."""
 LONGEST_STEP = 0.1
 """Seconds that count at most between two frames of a face that comes or goes."""
-DEEP = 0.35
-"""A lid that is quickly below it is on its way down: the frame in which lids meet is often missed,
-and it can't be waited for."""
+DEEP, FALLS = 0.35, 0.15
+"""A lid that is below the first within so many seconds is on its way down: the frame in which lids
+meet is often missed, and it can't be waited for. Filmed blinks are there in .03 to .12 s, lids that
+narrow slowly in .2 and more,"""
+RESTS, NEAR_LEAST, WAVERS = 0.12, 0.1, 0.02
+"""unless it stays for longer than this within the second of its lowest, which it no longer passes
+by the third: a blink that was seen down to .13 and no lower turns at once (.08 s at most)."""
 
 
 class OneEuro:
@@ -86,29 +94,57 @@ class Lids:
     """Shares of the open eye (2,), deepened where a blink is under way, 0 where lids touch."""
 
     def __init__(self):
-        self._touch = (Touch(LIDS_MEET, LIDS_PART), Touch(LIDS_MEET, LIDS_PART))
-        self._began: list[float | None] = [None, None]
-        self._least = [1.0, 1.0]
+        self._dips, self._eyes = (Dip(), Dip()), (LidsTouch(), LidsTouch())
 
     def __call__(self, time: float, shares: np.ndarray) -> np.ndarray:
-        deep = np.array([self._deepened(time, eye, shares[eye]) for eye in (0, 1)])
-        both = together(deep[None])[0]
-        shut = np.array([touch(share) for touch, share in zip(self._touch, both, strict=True)])
-        eased = np.where(both < 2 * LIDS_MEET, np.maximum(2 * (both - LIDS_MEET), 0.0), both)
-        return np.where(shut, 0.0, eased)
+        deep = [dip(time, share) for dip, share in zip(self._dips, shares, strict=True)]
+        both = together(np.array([deep, shares])).T
+        return np.array([eye(time, *own) for eye, own in zip(self._eyes, both, strict=True)])
 
-    def _deepened(self, time: float, eye: int, share: float) -> float:
-        """As `contact.deepen_blinks`, by the lowest that this dip has been so far."""
-        half = 0.5 * (1.0 + BLINK_DEPTH)
-        if share >= half:
-            self._began[eye], self._least[eye] = None, 1.0
+
+class Dip:
+    """A lid's share of the open eye, as `contact.deepen_blinks` gives it, by the lowest that this
+    dip has been so far: while it is a blink's, which falls quickly and does not rest half-way."""
+
+    def __init__(self):
+        self._began: float | None = None
+
+    def __call__(self, time: float, share: float) -> float:
+        if share >= BLINK_BEGINS:
+            self._began = None
             return share
-        if self._began[eye] is None:
-            self._began[eye] = time
-        self._least[eye] = least = min(self._least[eye], share)
-        if least > DEEP or time - self._began[eye] > BLINK_SECONDS:
-            return share
-        return half - (half - share) * half / (half - least)
+        if self._began is None:
+            self._began = self._lowest = time
+            self._least, self._fell, self._rested = share, False, False
+        self._look(time, share)
+        blinks = self._fell and not self._rested and time - self._began <= BLINK_SECONDS
+        return deepened(share, self._least) if blinks else share
+
+    def _look(self, time: float, share: float) -> None:
+        if share < self._least - WAVERS:
+            self._lowest = time
+        self._least = min(self._least, share)
+        self._fell |= self._least < DEEP and time - self._began < FALLS
+        self._rested |= share < self._least + NEAR_LEAST and time - self._lowest > RESTS
+
+
+class LidsTouch:
+    """As `contact.lids_opening`, of one eye that is narrow for as long as it has been so far."""
+
+    def __init__(self):
+        self._in_blink, self._held = (Touch(*lids_measure(s)) for s in (0.0, np.inf))
+        self._since: float | None = None
+
+    def __call__(self, time: float, deep: float, share: float) -> float:
+        """The opening, by the share of the open eye with a blink deepened and without: of lids that
+        turn out to be held nothing should have been."""
+        if share >= LIDS_PART:
+            self._since = None
+        elif self._since is None:
+            self._since = time
+        meet, _ = lids_measure(0.0 if self._since is None else time - self._since)
+        shut = {LIDS_MEET: self._in_blink(deep), LIDS_HELD: self._held(share)}
+        return float(opening(deep, shut[meet], meet))
 
 
 class Tongue:

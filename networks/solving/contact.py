@@ -57,6 +57,8 @@ BLINK_SECONDS = 0.5
 BLINK_DEPTH = 0.5
 """if it goes below this share of the open eye; the tracker often misses the frame in which lids
 meet, but nobody blinks by halves so quickly."""
+BLINK_BEGINS = 0.5 * (1.0 + BLINK_DEPTH)
+"""The share of the open eye below which a dip is one."""
 
 
 def held_below(values: np.ndarray, meet: float, part: float) -> np.ndarray:
@@ -71,11 +73,16 @@ def lids_opening(times: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """Shares of the open eye (N,) with the frames in which lids touch, in a blink or held, at 0."""
     out = opening(shares, shares < LIDS_MEET, LIDS_MEET)
     for start, end in stretches(shares < LIDS_PART):
-        long = times[end - 1] - times[start] > BLINK_SECONDS
-        meet, part = (LIDS_HELD, LIDS_SLIT) if long else (LIDS_MEET, LIDS_PART)
+        meet, part = lids_measure(times[end - 1] - times[start])
         own = shares[start:end]
         out[start:end] = opening(own, held_below(own, meet, part), meet)
     return out
+
+
+def lids_measure(seconds: float) -> tuple[float, float]:
+    """Shares of the open eye below which lids meet, and above which they part again, that are
+    below LIDS_PART for so many seconds: in a blink, or held."""
+    return (LIDS_HELD, LIDS_SLIT) if seconds > BLINK_SECONDS else (LIDS_MEET, LIDS_PART)
 
 
 def lips_shut(gap: np.ndarray, chance: np.ndarray | None) -> np.ndarray:
@@ -176,12 +183,15 @@ def deepen_blinks(times: np.ndarray, open_share: np.ndarray) -> np.ndarray:
     lowest frame is shut and its edges stay where they are.
     """
     out = np.array(open_share, float)
-    half = 0.5 * (1.0 + BLINK_DEPTH)
-    for start, end in stretches(out < half):
+    for start, end in stretches(out < BLINK_BEGINS):
         least = out[start:end].min()
         inside = start > 0 and end < len(out)
         short = inside and times[end] - times[start - 1] <= BLINK_SECONDS
         if short and least < BLINK_DEPTH:
-            dip = out[start:end]
-            out[start:end] = half - (half - dip) * half / (half - least)
+            out[start:end] = deepened(out[start:end], least)
     return out
+
+
+def deepened(dip: np.ndarray | float, least: float) -> np.ndarray | float:
+    """Shares of the open eye below BLINK_BEGINS with the `least` of them at zero."""
+    return BLINK_BEGINS - (BLINK_BEGINS - dip) * BLINK_BEGINS / (BLINK_BEGINS - least)

@@ -60,8 +60,9 @@ def test_a_folder_that_cannot_be_made_is_an_error_that_says_so(tmp_path):
     assert output_folder(tmp_path / "a" / "b").is_dir()
     with pytest.raises(OutputError, match="is a file, not a folder"):
         output_folder(tmp_path / "file")
-    with pytest.raises(OutputError, match="can't be written"):
+    with pytest.raises(OutputError, match="can't be written") as caught:
         output_folder(tmp_path / "file" / "b")
+    assert "a file stands where a folder should be" in caught.value.fix
 
 
 def test_empty_folders_of_what_failed_go_again(tmp_path):

@@ -167,6 +167,7 @@ def test_phrases_are_kept_as_they_are(tmp_path):
         ({"phrase_spans": lambda s: s + 1000.0}, "over the clip's frames"),
         ({"phrase_spans": lambda s: s - 1.0}, "over the clip's frames"),
         ({"phrase_spans": lambda s: s * 0.5}, "over the clip's frames"),
+        ({"phrase_spans": lambda s: np.add(s, [[0, 0], [0, 0.2]])}, "over the clip's frames"),
         ({"phrase_spans": lambda s: s * [1.0, 900.0]}, "end to end"),
         ({"phrase_spans": lambda s: s[:, ::-1]}, "end to end"),
         ({"phrase_readings": lambda r: 1.4 * r}, "no chances"),
@@ -177,6 +178,17 @@ def test_phrases_are_kept_as_they_are(tmp_path):
 def test_phrases_that_are_none_of_the_clip_are_refused(tmp_path, changed, told):
     with pytest.raises(InputError, match=told):
         FaceTrack.load(phrased(tmp_path, **changed))
+
+
+@pytest.mark.parametrize(
+    "change", [lambda p: 0.0 * p, lambda p: 2.0 * p, lambda p: p[:, [1, 0, 2, 3]]]
+)
+def test_a_head_that_no_pose_turns_is_refused(tmp_path, change):
+    made = record(tmp_path / "t.npz", [seen(i) for i in range(3)])
+    poses = change(made.head_pose).astype(np.float32)
+    file = dataclasses.replace(made, head_pose=poses).save(tmp_path / "posed.npz")
+    with pytest.raises(InputError, match="'head_pose' holds what is no turn"):
+        FaceTrack.load(file)
 
 
 def test_short_loss_is_bridged_long_loss_held_then_relaxed(tmp_path):
@@ -360,6 +372,19 @@ def test_a_partial_track_never_replaces_a_whole_one(tmp_path):
     path.write_bytes(b"no track")
     assert part.save(path) == path, "what is there is nothing whole"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["t.npz", "t.partial.npz"]
+
+
+def test_the_one_kind_of_track_is_not_the_other(tmp_path):
+    """And it is told where the one that is asked for comes from."""
+    seen_by = record(tmp_path / "seen.npz", [seen(i) for i in range(3)]).save(tmp_path / "a.npz")
+    played = track.RigTrack(
+        "ann", np.arange(2) / 25, ("smile",), np.zeros((2, 1), np.float32),
+        np.zeros(2, np.uint8), np.full((2, len(EXPRESSIONS)), 1 / len(EXPRESSIONS), np.float32),
+    ).save(tmp_path / "b.npz")  # fmt: skip
+    with pytest.raises(InputError, match=r"not 'exprgen.face_track'.*exprgen analyse"):
+        FaceTrack.load(played)
+    with pytest.raises(InputError, match=r"not 'exprgen.rig_track'.*retarget --tracks"):
+        track.RigTrack.load(seen_by)
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "field"])

@@ -114,6 +114,7 @@ def _made(args, fit: Path | None, footage: Path, options, out: Path, console: Co
             "start_frame": args.start_frame, "height": HEIGHT, "whole": True,
         }, console)  # fmt: skip
         result = {**analysis_summary(analysis), **made, "footage": str(footage)}
+        result["partial"] = any(step.get("partial") for step in (analysis, made, shown))
         result |= _build(args, made["fit"], footage, shown, fps, options, out)
     return result | {"fit": str(fit) if fit else None}
 

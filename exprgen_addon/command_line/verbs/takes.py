@@ -34,6 +34,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
     changes = bool(args.combine or args.rename or args.delete or args.show)
     if changes and not args.out:
         raise UsageError("changes need a place", fix="say where with --out FILE.blend")
+    if args.out and not changes:
+        fix = "say what with --combine, --rename, --delete or --show, or leave --out out"
+        raise UsageError("--out is for changes", fix=fix)
     if args.out:
         check_file(args.out, (".blend",))
         check_outputs({"out": args.out}, [args.scene])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import bpy
 from bl_operators.presets import AddPresetBase
 from bpy.props import StringProperty
@@ -39,7 +41,9 @@ class EXPRGEN_OT_preset_use(bpy.types.Operator):
                 filepath=self.filepath, menu_idname=self.menu_idname
             )
         except RuntimeError as error:  # a preset that somebody wrote; a part of it may be set
-            self.report({"ERROR"}, str(error).strip())
+            said = str(error).strip().removeprefix("Error: ")
+            told = f"{Path(self.filepath).name}: {said}. Keep it anew, or remove it with the minus"
+            self.report({"ERROR"}, told)
             return {"FINISHED"}
 
 

@@ -13,7 +13,7 @@ from exprgen.exprgen_addon.command_line import main
 from exprgen.exprgen_addon.command_line.console import Console
 from exprgen.exprgen_addon.command_line.verb_steps import tell_other_footage
 from exprgen.exprgen_addon.command_line.verbs import reconstruct
-from exprgen.networks.errors import EXIT_INPUT, EXIT_OK, EXIT_USAGE, InputError
+from exprgen.networks.errors import EXIT_INPUT, EXIT_OK, EXIT_PARTIAL, EXIT_USAGE, InputError
 from exprgen.networks.face_model.model import face_model
 from exprgen.networks.footage.stamp import stamp
 from exprgen.networks.track import FaceTrack
@@ -111,6 +111,38 @@ def test_footage_that_a_track_was_not_made_from_is_told(tracks, tmp_path, capfd)
     assert "warning" not in capfd.readouterr().err
     tell_other_footage(str(track), [str(other)], console)
     assert f"{track} was made from own.mp4, not from this {other}" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["livelink"], ["apply", "--primary", "tobi"]])
+def test_footage_where_a_track_is_asked_for_is_told(tmp_path, capfd, words):
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"a film")
+    out = tmp_path / ("out.csv" if words == ["livelink"] else "out.blend")
+    code, said = refused(capfd, *words, clip, "--out", out)
+    assert code == EXIT_INPUT
+    assert "clip.mp4: is no track" in said
+    assert "exprgen analyse" in said
+    assert [p.name for p in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+@pytest.mark.parametrize("part", ["track", "reconstruct", "frames"])
+def test_a_head_of_less_than_its_footage_is_told_whatever_is_missing(
+    tracks, tmp_path, capfd, monkeypatch, part
+):
+    """The worker says of each step whether it is whole, also of one that knows only the track."""
+    track = tmp_path / "seen.npz"
+    seen = FaceTrack.load(tracks / "target.npz")
+    replace(seen, meta={**seen.meta, "partial": part == "track"}).save(track)
+    made = {"fit": str(tmp_path / "fit.npz"), "residual": 1.0, "partial": part == "reconstruct"}
+    steps = {"reconstruct": made, "frames": {"partial": part == "frames"}}
+    built = {"out": str(tmp_path / "h.blend"), "keyed_frames": [1, 2], "fps": 24.0}
+    monkeypatch.setattr(reconstruct, "run_job", lambda _worker, command, *_: steps[command])
+    monkeypatch.setattr(reconstruct, "_usual_fps", lambda _: 24.0)
+    monkeypatch.setattr(reconstruct, "_build", lambda *_: built)
+    capfd.readouterr()
+    words = ["reconstruct", track, "--track", track, "--out", tmp_path / "h.blend", "--json"]
+    assert main.main([*map(str, words)]) == EXIT_PARTIAL
+    assert json.loads(capfd.readouterr().out)["partial"]
 
 
 def test_a_head_that_fails_at_its_end_leaves_nothing(tracks, tmp_path, capfd, monkeypatch):

@@ -186,6 +186,11 @@ class TestOutputs:
     def test_missing_folder(self, run, tmp_path, clip, primary):
         self.check(run, clip, primary, tmp_path / "no" / "a.blend", "does not exist")
 
+    def test_a_folder_that_is_a_file_is_not_to_be_made(self, run, tmp_path, clip, primary):
+        (tmp_path / "file").touch()
+        for out in (tmp_path / "file" / "a.blend", tmp_path / "file" / "no" / "a.blend"):
+            self.check(run, clip, primary, out, "lies in a file, not in a folder")
+
     def test_read_only_folder(self, run, tmp_path, clip, primary):
         folder = tmp_path / "locked"
         folder.mkdir()

@@ -87,6 +87,9 @@ def test_a_stretch_of_a_part_anew(house):
     np.testing.assert_array_equal(values("smile")[20:], before["smile"][20:])
     smile = again.values[:, again.controls.index("smile")]
     np.testing.assert_allclose(values("smile")[13:16], smile[13:16], atol=1e-5)
+    with pytest.raises(UsageError, match="there is no take 'c'"):
+        takes.add_take([again], [profile], folder / "two.blend", name="c",
+                       options=KeyOptions(), punch=punch)  # fmt: skip
 
 
 def test_combined_renamed_deleted(house, capfd):
@@ -112,6 +115,7 @@ def test_combined_renamed_deleted(house, capfd):
         ("--combine", "Both", "--out", "x.blend"),
         ("--combine", "Both", "ears=a", "--out", "x.blend"),
         ("--show", "none", "--out", "x.blend"),
+        ("--out", "x.blend"),
     ],
 )
 def test_what_makes_no_sense(house, tmp_path, monkeypatch, capfd, words):

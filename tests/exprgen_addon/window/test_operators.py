@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -908,6 +909,27 @@ def test_presets_hold_every_setting_of_apply(house):
         exec(compile(preset.read_text(), str(preset), "exec"))  # as Blender does
         applying.key_options(settings)
         applying.retarget_settings(settings)
+
+
+def test_presets_set_what_the_animators_page_says(house):
+    """Its table names emphasis, articulation and the error of reduction of each."""
+    from exprgen.networks.settings import RetargetSettings
+
+    folder = Path(bpy.utils.preset_paths("exprgen/apply")[0])
+    page = (Path(__file__).parents[3] / "docs" / "animators.md").read_text()
+    rows = re.findall(r"^\| \*([A-Z][A-Za-z ]+)\* \| [^|]+ \| ([^|]+) \|$", page, re.MULTILINE)
+    settings, told = bpy.context.scene.exprgen, dict(rows)
+    for preset in folder.glob("*.py"):
+        exec(compile(preset.read_text(), str(preset), "exec"))  # as Blender does
+        text = told[preset.stem.replace("_", " ")]
+        for what, number in re.findall(r"(emphasis|articulat\w+)[a-z ]*\(?([.\d]+)", text):
+            value = settings.emphasis if what == "emphasis" else settings.articulation
+            assert value == pytest.approx(float(number)), preset.name
+        share = re.search(r"within (\d+)%", text)
+        assert settings.reduce == pytest.approx(int(share[1]) / 100 if share else 0.0), preset.name
+        if "what is set from the start" in text:
+            assert settings.emphasis == pytest.approx(RetargetSettings().emphasis)
+            assert settings.articulation == pytest.approx(RetargetSettings().articulation)
 
 
 def test_apply_measures_who_has_changed(house, tmp_path):

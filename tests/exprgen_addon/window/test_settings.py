@@ -108,5 +108,6 @@ def test_a_damaged_preset_is_told(scene, tmp_path):
     """Nothing but a report, which a call from Python meets as an error."""
     damaged = tmp_path / "damaged.py"
     damaged.write_text("settings = nobody.scene.exprgen")
-    with pytest.raises(RuntimeError, match="nobody"):
+    with pytest.raises(RuntimeError, match=r"damaged\.py: .*nobody.*remove it") as told:
         use(damaged)
+    assert len(str(told.value).strip().splitlines()) == 1

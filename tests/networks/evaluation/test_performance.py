@@ -449,6 +449,10 @@ def test_ratings_of_strips_are_scored_by_method(sheets, tmp_path):
                 good = method == "blendshapes"
                 out.writerow([number, letter, 4 if good else 2, 3, int(good)])
     assert windows.rates_strips(rater)
+    for text in ("", "what is this\n", "1,2,3\n"):
+        (tmp_path / "other.csv").write_text(text)
+        with pytest.raises(InputError, match="rates neither pictures nor strips"):
+            windows.rates_strips(tmp_path / "other.csv")
     scored = windows.score_strips(key, [rater, rater])
     assert scored["blendshapes"] == {"closeness": 4, "feeling": 3, "kept": 1, "answers": 8}
     assert scored["exprgen/bob"]["answers"] == 4

@@ -146,6 +146,7 @@ def test_bad_files_are_refused_by_name(tmp_path):
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "text.mp4").write_text("This is not a film. " * 50)
     (tmp_path / "text.png").write_text("This is not a picture.")
+    np.savez(tmp_path / "seen.npz", times=np.zeros(3))
     (tmp_path / "nothing").mkdir()
     (tmp_path / "nothing" / "notes.txt").write_text("no pictures here")
     sound = tmp_path / "sound.mp4"
@@ -160,6 +161,7 @@ def test_bad_files_are_refused_by_name(tmp_path):
         "empty.mp4": "is empty",
         "text.mp4": "not a video",
         "text.png": "not an image",
+        "seen.npz": "is a track, no footage",
         "nothing": "holds no images",
         "sound.mp4": "no video stream",
     }.items():

@@ -11,14 +11,20 @@ from exprgen.networks.characters.profile import find_character, to_unit
 from exprgen.networks.characters.response import load_response
 from exprgen.networks.errors import ModelError, UsageError
 from exprgen.networks.live import solver as live_solver
-from exprgen.networks.live.causal import Lids, OneEuro, OpenGaze, Presence, Touch
+from exprgen.networks.live.causal import RESTS, Lids, OneEuro, OpenGaze, Presence, Touch
 from exprgen.networks.live.packets import FacePacket
 from exprgen.networks.live.seen import Said, Seen, as_track, seen_by_phone
 from exprgen.networks.live.solver import LiveSolver
 from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving import head_and_gaze, perform
 from exprgen.networks.solving.actor import actor_relations
-from exprgen.networks.solving.contact import LIPS_MEET, LIPS_PART
+from exprgen.networks.solving.contact import (
+    BLINK_SECONDS,
+    LIPS_MEET,
+    LIPS_PART,
+    deepen_blinks,
+    lids_opening,
+)
 from exprgen.networks.solving.perform import relation_fit
 from exprgen.networks.solving.relations import INDEX, LID_GAPS, LIP_GAPS, relation_weights
 from exprgen.networks.solving.solve import solve
@@ -261,6 +267,40 @@ def test_a_blink_that_is_nearly_seen_shuts_the_lids():
     assert shown[0].min() == shown[-1].min() == 1.0
     low = [lids(1 + i / 25, np.full(2, 0.45)) for i in range(40)]
     assert low[-1] == pytest.approx([0.45, 0.45]), "lowered lids are no blink"
+
+
+def shown_lids(eyes: np.ndarray, rate: float = 25.0) -> np.ndarray:
+    """(N,) what live shows of both eyes that are open by these shares."""
+    lids = Lids()
+    return np.array([lids(i / rate, np.full(2, share))[0] for i, share in enumerate(eyes)])
+
+
+@pytest.mark.parametrize("rate", [15.0, 25.0, 30.0, 60.0])
+def test_lids_that_are_held_narrow_become_slits_once_they_are_no_blink(rate):
+    """From then on, the same as in a clip, which knows it before."""
+    at = np.arange(round(8 * rate)) / rate
+    eyes = np.where((at > 1) & (at < 5), 0.15, 1.0)
+    eyes[(at > 2) & (at < 2.5)] = -0.02
+    eyes[(at > 3) & (at < 4)] = 0.08
+    eyes[(at > 6) & (at < 7)] = 0.0
+    live, whole = shown_lids(eyes, rate), lids_opening(at, deepen_blinks(at, eyes))
+    late = (at > 1) & (at < 1 + BLINK_SECONDS + 2 / rate)
+    assert np.array_equal(live[~late] == 0.0, whole[~late] == 0.0)
+    assert live[~late] == pytest.approx(whole[~late])
+    assert (whole == 0.0).any()
+
+
+def test_eyes_that_narrow_and_stay_so_are_not_shut_for_longer_than_a_blink_turns():
+    squint = np.r_[np.ones(20), 0.6, np.full(40, 0.3)]
+    shut = shown_lids(squint) == 0.0
+    assert shut.sum() <= RESTS * 25 + 1, "it falls as a blink does, and rests"
+    slowly = np.r_[np.ones(20), np.linspace(1.0, 0.25, 12), np.full(20, 0.25)]
+    assert shown_lids(slowly) == pytest.approx(slowly)
+
+
+def test_lids_that_opened_after_a_rest_go_on_as_seen():
+    eyes = np.r_[np.ones(10), 0.5, np.full(6, 0.3), np.linspace(0.3, 0.7, 5), np.ones(5)]
+    assert shown_lids(eyes)[17:] == pytest.approx(eyes[17:])
 
 
 def test_behind_a_lid_eyes_look_where_they_did():
