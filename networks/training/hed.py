@@ -14,6 +14,7 @@ stopped.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -53,6 +54,7 @@ from ..tracking.registration import (
 from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS, REGISTERED_SIZE
 from .shared.copies import KEPT as COPIES
 from .shared.hed_cache import _COLUMNS, FIX, NO_FACE, VERSION, load_hed
+from .shared.interrupts import started_deaf
 from .shared.sets import TRAIN, VALIDATION, FaceSet
 
 MOST_VOTES = 1e9
@@ -296,7 +298,10 @@ def _run(chunks: list[list[int]], items: list[Item], out: Path, processes: int) 
     total, started = sum(map(len, tasks)), time.monotonic()
     seen, found, unread = 0, 0, 0
     context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, initializer=_start_process, initargs=(str(out),)) as pool:
+    with contextlib.ExitStack() as stack:
+        with started_deaf():
+            pool = context.Pool(processes, initializer=_start_process, initargs=(str(out),))
+            stack.enter_context(pool)
         for count, hits, lost in pool.imap_unordered(_register_chunk, tasks):
             seen, found, unread = seen + count, found + hits, unread + lost
             rate = seen / max(time.monotonic() - started, 1e-6)
