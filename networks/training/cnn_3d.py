@@ -420,9 +420,7 @@ class Workshop:
             return None
         if not s.scnn:
             raise UsageError("the consistency loss needs a reader", fix="give --scnn FILE")
-        scnn, info = load_network(s.scnn, "scnn")
-        folder = self.folder / READER
-        return learn_reader(self.posed, scnn, info.input_size, folder, s.seed, s.resume)
+        return learn_reader(self.posed, s.scnn, self.folder / READER, s.seed, s.resume)
 
     def people_pairs(self) -> Pairs | None:
         """Synthetic people with the units of the very pose they were rendered in; None without.
