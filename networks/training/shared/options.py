@@ -21,13 +21,14 @@ from ...records import json_text, number_of
 from .checkpoints import FILE
 from .distributed import leave, processes
 from .prepared import (
-    begin,
     checkpoint_folder,
     end,
+    folds_table,
     left,
     no_empty_folder,
     prepared_folder,
-    without_older_checkpoints,
+    validates,
+    without_older,
 )
 
 USUAL = {
@@ -161,8 +162,7 @@ def _trained(s, train: Callable):
     """What a training returns; once it has ended, what it had prepared is gone."""
     if not processes().main:
         return train(s)
-    with no_empty_folder(s), without_older_checkpoints(s):
-        begin(s)
+    with no_empty_folder(s), without_older(s):
         made = train(s)
         end(s)
     return made
@@ -276,10 +276,9 @@ def conclude(name: str, work: Callable[[], dict], as_json: bool, again: Callable
 
 def written(settings) -> dict[str, str]:
     """{"out": the file or folder that a training with these settings has written}."""
-    place = Path(getattr(settings, "out", "") or settings.data)
-    if getattr(settings, "folds", 0) and settings.fold < 0:  # cross-validation leaves a table
-        place = place.with_suffix(".folds.json")
-    return {"out": str(place)}
+    if validates(settings):
+        return {"out": str(folds_table(settings))}
+    return {"out": str(Path(getattr(settings, "out", "") or settings.data))}
 
 
 def _plain(value):

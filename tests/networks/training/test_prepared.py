@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from exprgen.networks.errors import EXIT_INTERRUPTED, EXIT_MODEL, EXIT_OK, EXIT_OUTPUT
+from exprgen.networks.errors import (
+    EXIT_INPUT,
+    EXIT_INTERRUPTED,
+    EXIT_MODEL,
+    EXIT_OK,
+    EXIT_OUTPUT,
+    InputError,
+)
 from exprgen.networks.models.perceptual import hcnn
 from exprgen.networks.models.weights_io import WeightsInfo, save_network
 from exprgen.networks.training import upper_look
@@ -108,6 +115,27 @@ def test_what_was_prepared_half_is_not_kept_and_a_new_beginning_keeps_nothing(
     assert files(checkpoint.parent) == ["checkpoint.pt", "of_others/checkpoint.pt"]
 
 
+def test_a_new_beginning_that_is_refused_loses_nothing(words, tmp_path, monkeypatch):
+    out = tmp_path / "u.safetensors"
+    go_on = stopping(monkeypatch, upper_look.UpperLookTask, "loss", 2)
+    assert upper_look.main([*words, "--out", str(out)]) == EXIT_INTERRUPTED
+    go_on()
+    there = {f: (out.with_suffix("") / f).read_bytes() for f in files(out.with_suffix(""))}
+    assert len(there) == 5
+
+    def refuses(folder):
+        raise InputError("holds no faces", file=folder, fix="prepare it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(upper_look, "load_faces", refuses)
+        assert upper_look.main([*words, "--out", str(out)]) == EXIT_INPUT
+    assert {f: (out.with_suffix("") / f).read_bytes() for f in files(out.with_suffix(""))} == there
+    go_on = stopping(monkeypatch, features, "_compute", 1)
+    assert upper_look.main([*words, "--out", str(out)]) == EXIT_INTERRUPTED
+    go_on()
+    assert not files(out.with_suffix("")), "once its data are read nothing older is left"
+
+
 def test_a_folder_that_the_user_names_stays(tmp_path):
     from exprgen.networks.training.photographs import PhotographSettings
     from exprgen.networks.training.shared import prepared
@@ -116,8 +144,9 @@ def test_a_folder_that_the_user_names_stays(tmp_path):
     kept = prepared_folder(s) / "look_1.npy"
     kept.parent.mkdir()
     np.save(kept, np.zeros(1000))
-    prepared.begin(s)
-    prepared.end(s)
+    with prepared.without_older(s):
+        prepared.place_to_prepare(s)
+        prepared.end(s)
     assert kept.is_file()
     assert f"begins with what is prepared: 0.0 MB in {kept.parent}, which stay" in left(s)
 
