@@ -203,9 +203,8 @@ def perceive(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
         each_frame, face = bool(arguments.get("frames")), arguments.get("face", LARGEST)
         found = pipeline.perceive_clips(clips, emit, stop, lost, each_frame, face)
         found["pictures"] = [*told.get("pictures", ()), *found["pictures"]]
-        told |= {k: v for k, v in found.items() if v} | {
-            "partial": told["partial"] or found["partial"]
-        }
+        found["partial"] |= told["partial"]
+        told |= {k: v for k, v in found.items() if v}
     if lost and len(lost) == len(told.get("pictures", ())) + len(told.get("clips", ())):
         raise lost[0][1]
     for file, error in lost:
