@@ -36,6 +36,7 @@ from ..files import (
     IMAGE_SUFFIXES,
     mapped_array,
     output_folder,
+    sweep,
     write_text,
     written_whole,
 )
@@ -217,6 +218,7 @@ def build(source: str | Path, out: str | Path, *, processes: int = 2, limit: int
     items = list_items(source)
     items = items[:limit] if limit else items
     out = output_folder(out)
+    sweep(out)
     _prepare(items, out)
     todo = np.flatnonzero(~read_array(out / "done.npy", fix=FIX))
     chunks = [todo[i : i + CHUNK].tolist() for i in range(0, len(todo), CHUNK)]

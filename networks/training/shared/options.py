@@ -16,7 +16,7 @@ from dataclasses import MISSING, Field, asdict, field, fields
 from pathlib import Path
 
 from ...errors import EXIT_INTERRUPTED, EXIT_OK, ExprGenError, UsageError
-from ...files import check_writable, made_folders, output_folder
+from ...files import check_writable, made_folders, output_folder, sweep
 from ...records import json_text, number_of
 from .checkpoints import FILE
 from .distributed import leave, processes
@@ -148,7 +148,7 @@ def run_command(name: str, description: str, settings: type, train, args=None) -
             check_writable(s.out)
             for folder in (checkpoint_folder(s), prepared_folder(s)):
                 check_writable(folder / FILE, folder)
-            output_folder(Path(s.out).absolute().parent)
+            sweep(output_folder(Path(s.out).absolute().parent))
         made = _trained(s, train)
         return {**written(s), "metrics": getattr(made, "metrics", made)}
 

@@ -1,6 +1,8 @@
 """What a training prepares: there for --resume, gone when it has ended or is begun anew."""
 
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from exprgen.networks.errors import (
 )
 from exprgen.networks.models.perceptual import hcnn
 from exprgen.networks.models.weights_io import WeightsInfo, save_network
+from exprgen.networks.owners import token
 from exprgen.networks.training import upper_look
 from exprgen.networks.training.shared import features
 from exprgen.networks.training.shared.datasets import synthetic_faces
@@ -134,6 +137,17 @@ def test_a_new_beginning_that_is_refused_loses_nothing(words, tmp_path, monkeypa
     assert upper_look.main([*words, "--out", str(out)]) == EXIT_INTERRUPTED
     go_on()
     assert not files(out.with_suffix("")), "once its data are read nothing older is left"
+
+
+def test_what_a_kill_left_half_written_beside_the_weights_goes(words, tmp_path):
+    code = "from exprgen.networks.owners import token; print(token())"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    half, others = (tmp_path / f".exprgen-{t.strip()}.npz" for t in (ended.stdout, token()))
+    half.touch()
+    others.touch()
+    assert upper_look.main([*words, "--out", str(tmp_path / "u.safetensors")]) == EXIT_OK
+    assert not half.exists()
+    assert others.exists(), "its process runs"
 
 
 def test_a_folder_that_the_user_names_stays(tmp_path):
