@@ -264,7 +264,8 @@ def conclude(name: str, work: Callable[[], dict], as_json: bool, again: Callable
         told, code = {"error": error.to_message()}, error.exit_code
         del told["error"]["type"]
     except KeyboardInterrupt:
-        print(f"stopped; {again()}", file=sys.stderr)
+        if processes().main:  # the others are stopped with it
+            print(f"stopped; {again()}", file=sys.stderr)
         told, code = None, EXIT_INTERRUPTED
     if told is None:
         gc.collect()  # processes beside this one, whose semaphores would be told to leak
