@@ -515,7 +515,8 @@ def perceive_clips(
     each_frame: bool = False,
     face: str = LARGEST,
 ) -> dict:
-    """What is felt in clips, or in tracks of clips: {"clips": see `clips.told`, "partial"}.
+    """What is felt in clips, or in tracks of clips, and what each picture of tracks of pictures
+    expresses: {"clips": see `clips.told`, "pictures": see `clips.told_pictures`, "partial"}.
 
     Args:
         lost: takes the clips that can't be read, or show no face. each_frame: see `clips.told`.
@@ -524,24 +525,29 @@ def perceive_clips(
     Raises:
         ModelError: as `analyse`.
     """
-    from .perception.clips import MOST_FRAMES, told, untold
+    from .perception.clips import MOST_FRAMES, told, told_pictures, untold
 
-    clips, partial, left = [], False, MOST_FRAMES
+    clips, pictures, partial, left = [], [], False, MOST_FRAMES
     for file in files:
         if stop.is_set():
-            return {"clips": clips, "partial": True}
+            partial = True
+            break
         try:
             track, less = _track_of(file, face, emit, stop)
-            left -= len(track) if each_frame else 0
+            stills = bool(track.meta.get("stills"))
+            left -= len(track) if each_frame or stills else 0
             if left < 0:
                 what = f"has more frames than the {MOST_FRAMES} that can be told at once"
                 raise InputError(what, file=file, fix="give fewer or shorter clips at a time")
-            clips.append(told(file, track, each_frame))
-            partial |= less
+            if stills:
+                pictures += told_pictures(file, track)
+            else:
+                clips.append(told(file, track, each_frame))
+            partial |= less or (stills and not track.found.all())
         except InputError as error:
             lost.append((file, error))
             clips.append(untold(file, error.problem))
-    return {"clips": clips, "partial": partial}
+    return {"clips": clips, "pictures": pictures, "partial": partial}
 
 
 def _track_of(file: str, face: str, emit: Emit, stop: threading.Event) -> tuple[FaceTrack, bool]:

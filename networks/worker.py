@@ -188,8 +188,9 @@ def live(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
 @command
 def perceive(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
     """{"files": [...], "as": "auto"|"human"|"character", "frames": bool, "face": which of several
-    in a clip} -> {"pictures": [...], "clips": [...]}, each where there are some. What can't be read
-    is left out with a warning, as long as something can."""
+    in a clip} -> {"pictures": [...], "clips": [...]}, each where there are some; of tracks of
+    pictures each picture. What can't be read is left out with a warning, as long as something
+    can."""
     from . import pipeline
     from .perception import pictures
 
@@ -201,7 +202,9 @@ def perceive(arguments: dict, emit: Emit, stop: threading.Event) -> dict:
     if clips:
         each_frame, face = bool(arguments.get("frames")), arguments.get("face", LARGEST)
         found = pipeline.perceive_clips(clips, emit, stop, lost, each_frame, face)
-        told |= {**found, "partial": told["partial"] or found["partial"]}
+        found["pictures"] = [*told.get("pictures", ()), *found["pictures"]]
+        found["partial"] |= told["partial"]
+        told |= {k: v for k, v in found.items() if v}
     if lost and len(lost) == len(told.get("pictures", ())) + len(told.get("clips", ())):
         raise lost[0][1]
     for file, error in lost:

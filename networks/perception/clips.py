@@ -1,4 +1,4 @@
-"""What an actor feels over a clip, for people and `--json`: phrases."""
+"""What a face track tells, for people and `--json`: a clip its phrases, separate pictures each."""
 
 from __future__ import annotations
 
@@ -33,6 +33,23 @@ def told(file: str | Path, track: FaceTrack, each_frame: bool = False) -> dict:
         "cuts": [round(c, 3) for c in track.cuts],
         "phrases": [_phrase(track, p) for p in track.phrases or ()],
     }
+
+
+def told_pictures(file: str | Path, track: FaceTrack) -> list[dict]:
+    """Of a track of separate pictures, which are no clip, each as `pictures.perceive` tells one of
+    a person, with "file", the track's, and the picture's "name"."""
+    names = track.meta.get("names") or [str(i) for i in range(len(track))]
+    return [{"file": str(file), "name": n, **_picture(track, i)} for i, n in enumerate(names)]
+
+
+def _picture(track: FaceTrack, row: int) -> dict:
+    said = {"as": "human", "face": bool(track.found[row])}
+    if not said["face"]:
+        return said | dict.fromkeys(("expression", "probabilities"))
+    chances = np.asarray(track.expression[row], float)
+    said["expression"] = EXPRESSIONS[int(chances.argmax())]
+    said["probabilities"] = dict(zip(EXPRESSIONS, chances.round(5).tolist(), strict=True))
+    return said | (affect_json(track.affect[row]) if track.affect is not None else {})
 
 
 def untold(file: str | Path, problem: str) -> dict:

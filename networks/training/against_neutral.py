@@ -35,7 +35,7 @@ from .shared.mixing import (
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.own_neutral import Known, known, neutrals, played, usual_neutral
 from .shared.performers import fold_of, subjects_of
-from .shared.prepared import checkpoint_folder, prepared_folder
+from .shared.prepared import checkpoint_folder, place_to_prepare
 from .shared.sets import TRAIN, TREMBLING, VALIDATION, FaceSet
 
 STRANGERS = 0.3
@@ -200,7 +200,7 @@ def _pooled(part: Pool, s: AgainstNeutralSettings) -> np.ndarray | None:
     out = np.zeros((len(data), POOLED), np.float32)
     of = hashlib.sha256(np.ascontiguousarray(rows, np.int64).tobytes())
     of.update(np.ascontiguousarray(data.geometry).tobytes())
-    folder = prepared_folder(s)
+    folder = place_to_prepare(s)
     kept = folder / f"pooled_{pooled_by()}_{of.hexdigest()[:12]}.npy"
     if not kept.is_file():
         say(f"against neutral: the teacher looks at {len(rows)} faces")

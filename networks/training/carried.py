@@ -20,7 +20,7 @@ import numpy as np
 
 from ..arrays import read_array
 from ..errors import InputError, UsageError
-from ..files import output_folder, write_bytes, write_text
+from ..files import output_folder, sweep, write_bytes, write_text
 from ..reading import read_json
 from ..records import json_text
 from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS
@@ -133,7 +133,7 @@ def _write_pictures(s: CarriedSettings, folder: Path) -> None:
     if not all(map(len, pools.values())):
         what = "has too few calm faces, or smiles that show teeth, to carry"
         raise InputError(what, file=s.data, fix="prepare the human expression set")
-    output_folder(folder)
+    sweep(output_folder(folder))
     write_text(folder / MADE_WITH, json_text(_made_with(s)))
     rng, rows = np.random.default_rng(s.seed), []
     for number in range(s.count):

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..arrays import read_array
 from ..errors import InputError
-from ..files import mapped_array, written_whole
+from ..files import mapped_array, sweep, written_whole
 from ..footage.pictures import read_image
 from ..track import save_arrays
 from ..tracking.face_detector import FaceDetector
@@ -67,6 +67,7 @@ def prepare_character(folder: Path, again: bool = False, detect: bool = False) -
         again: also those that are done. detect: look for faces even where landmarks are told.
     """
     meta, samples = load_samples(folder / "samples.npz")
+    sweep(folder)  # what a kill left half written
     told = "landmarks" in samples and not detect
     source = f"projected {meta.get('anchors', '')}" if told else "detected"
     images = _complete_images(folder, samples)

@@ -47,7 +47,7 @@ from .shared.matching import (
 from .shared.mixing import balanced_chances
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.pose_reader import PoseReader, learn_reader
-from .shared.prepared import READER, checkpoint_folder, prepared_folder
+from .shared.prepared import READER, checkpoint_folder, place_to_prepare
 from .shared.report import write_report
 from .shared.sets import TRAIN, VALIDATION, CharacterSet, FaceSet
 from .shared.teaching import kept_opinions
@@ -362,7 +362,7 @@ class Workshop:
 
     def _features(self, name: str, faces: np.ndarray, rows: np.ndarray) -> Features:
         s = self.s
-        path = prepared_folder(s) / f"{name}.npy"
+        path = place_to_prepare(s) / f"{name}.npy"
         return compute_features(
             path, self.hcnn, faces, rows, s.frozen_layers, s.variants, self.size, s.seed
         )
@@ -402,7 +402,7 @@ class Workshop:
         """What the teacher, or else HCNN, perceives in the human faces (len(rows), 7)."""
         if not self.s.teacher:
             return perceived(self.hcnn, features, self.s.frozen_layers)
-        return kept_opinions(faces.faces, rows, self.s.teacher, prepared_folder(self.s), "humans")
+        return kept_opinions(faces.faces, rows, self.s.teacher, place_to_prepare(self.s), "humans")
 
     def own_pairs(self) -> Pairs:
         """The character's own pictures with the units they were posed by."""
@@ -420,9 +420,7 @@ class Workshop:
             return None
         if not s.scnn:
             raise UsageError("the consistency loss needs a reader", fix="give --scnn FILE")
-        scnn, info = load_network(s.scnn, "scnn")
-        folder = self.folder / READER
-        return learn_reader(self.posed, scnn, info.input_size, folder, s.seed, s.resume)
+        return learn_reader(self.posed, s.scnn, self.folder / READER, s.seed, s.resume)
 
     def people_pairs(self) -> Pairs | None:
         """Synthetic people with the units of the very pose they were rendered in; None without.

@@ -26,7 +26,7 @@ from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.matching import MatchSettings, retrieve, squared_distances
 from .shared.mixing import balanced_chances
 from .shared.options import changed_options, fixed, option, run_command
-from .shared.prepared import checkpoint_folder, prepared_folder
+from .shared.prepared import checkpoint_folder, place_to_prepare
 from .shared.report import write_report
 from .shared.sets import TRAIN, VALIDATION
 
@@ -138,7 +138,7 @@ def make_triplets(s: FcnnSettings, primary, networks) -> Triplets:
     faces, posed = load_faces(s.data), load_ced_to_train(s.ced, primary.name)
     rows = choose_humans(faces, s.humans, s.seed)
     poses = np.flatnonzero(posed.labels >= 0)
-    folder = prepared_folder(s)
+    folder = place_to_prepare(s)
     options = (s.frozen_layers, s.variants, info.input_size, s.seed)
     human = compute_features(folder / "humans.npy", hcnn, faces.faces, rows, *options)
     character = compute_features(folder / "poses.npy", scnn, posed.faces, poses, *options)

@@ -42,7 +42,7 @@ from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.options import changed_options, fixed, option, run_command
 from .shared.performance_set import PerformancePart, load_performances
 from .shared.performers import fold_of
-from .shared.prepared import checkpoint_folder, fold_name, prepared_folder
+from .shared.prepared import checkpoint_folder, fold_name, place_to_prepare
 from .shared.sets import TRAIN, VALIDATION
 
 EVERY = 2
@@ -257,8 +257,9 @@ def train(s: FeelingSettings) -> Outcome:
     if s.threads:
         torch.set_num_threads(s.threads)
     torch.manual_seed(s.seed)
-    readers = Readers(prepared_folder(s), s.strangers)
-    train_told, check = (_told(s.data, split, readers) for split in (TRAIN, VALIDATION))
+    parts = [_clips(s.data, split) for split in (TRAIN, VALIDATION)]
+    readers = Readers(place_to_prepare(s), s.strangers)
+    train_told, check = (_told(clips, readers) for clips in parts)
     task = FeelingTask(time_reader(), train_told, check)
     say(f"reader over time: {len(train_told)} clips, {len(check)} to check on")
     settings = fixed(s, "kept")
@@ -282,8 +283,8 @@ def _learned(s: FeelingSettings, task: FeelingTask, folder: Path, settings: dict
     return run(task, (stage,), folder, loop, settings, s.resume)
 
 
-def _told(folder: str, split: str, readers: Readers) -> list[Told]:
-    """The clips of one split with what the readers say of them.
+def _clips(folder: str, split: str) -> list[PerformancePart]:
+    """The clips of one split.
 
     Raises:
         InputError: there is none.
@@ -291,6 +292,11 @@ def _told(folder: str, split: str, readers: Readers) -> list[Told]:
     parts = [p for p in load_performances(folder, split) if p.meta["kind"] == "clip"]
     if not parts:
         raise InputError(f"holds no clips of the split {split!r}", file=folder)
+    return parts
+
+
+def _told(parts: list[PerformancePart], readers: Readers) -> list[Told]:
+    """Clips with what the readers say of them."""
     out = []
     for number, part in enumerate(parts, start=1):
         out.append(Told.of(part, readers(part)))

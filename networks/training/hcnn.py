@@ -30,7 +30,7 @@ from .shared.keeping import mean_of
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.mixing import CARRIED, HUMANS, PEOPLE, Pool, draw, held_out, pools, prior
 from .shared.options import changed_options, fixed, option, run_command
-from .shared.prepared import checkpoint_folder, prepared_folder
+from .shared.prepared import checkpoint_folder, place_to_prepare, validates
 from .shared.report import confusion_matrix, write_report
 from .shared.sets import VALIDATION
 from .shared.teaching import taught
@@ -160,7 +160,7 @@ def train(s: HcnnSettings) -> Outcome:
     """Train, write weights, model card and report; returns the outcome."""
     if s.folds and s.init:
         raise UsageError("weights to start from have seen every fold", fix="leave out --init")
-    if s.folds and s.fold < 0:
+    if validates(s):
         return cross_validate(s, "hcnn", train, test_faces)
     here = start()
     if s.threads:
@@ -175,7 +175,7 @@ def train(s: HcnnSettings) -> Outcome:
         model.to(memory_format=torch.channels_last),
         parts,
         (AugmentSettings.paper() if paper else AugmentSettings()).scaled(s.changes),
-        taught(parts, s.teacher, s.teacher_share, prepared_folder(s)) if s.teacher else None,
+        taught(parts, s.teacher, s.teacher_share, place_to_prepare(s)) if s.teacher else None,
     )
     images = len(task.parts[0].rows)
     stages = (paper_stages if paper else quick_stages)(images, s)

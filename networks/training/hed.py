@@ -14,6 +14,7 @@ stopped.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -35,6 +36,7 @@ from ..files import (
     IMAGE_SUFFIXES,
     mapped_array,
     output_folder,
+    sweep,
     write_text,
     written_whole,
 )
@@ -53,6 +55,7 @@ from ..tracking.registration import (
 from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS, REGISTERED_SIZE
 from .shared.copies import KEPT as COPIES
 from .shared.hed_cache import _COLUMNS, FIX, NO_FACE, VERSION, load_hed
+from .shared.interrupts import started_deaf
 from .shared.sets import TRAIN, VALIDATION, FaceSet
 
 MOST_VOTES = 1e9
@@ -215,6 +218,7 @@ def build(source: str | Path, out: str | Path, *, processes: int = 2, limit: int
     items = list_items(source)
     items = items[:limit] if limit else items
     out = output_folder(out)
+    sweep(out)
     _prepare(items, out)
     todo = np.flatnonzero(~read_array(out / "done.npy", fix=FIX))
     chunks = [todo[i : i + CHUNK].tolist() for i in range(0, len(todo), CHUNK)]
@@ -296,7 +300,10 @@ def _run(chunks: list[list[int]], items: list[Item], out: Path, processes: int) 
     total, started = sum(map(len, tasks)), time.monotonic()
     seen, found, unread = 0, 0, 0
     context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, initializer=_start_process, initargs=(str(out),)) as pool:
+    with contextlib.ExitStack() as stack:
+        with started_deaf():
+            pool = context.Pool(processes, initializer=_start_process, initargs=(str(out),))
+            stack.enter_context(pool)
         for count, hits, lost in pool.imap_unordered(_register_chunk, tasks):
             seen, found, unread = seen + count, found + hits, unread + lost
             rate = seen / max(time.monotonic() - started, 1e-6)

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from ..errors import InputError, UsageError
-from ..files import output_folder
+from ..files import output_folder, sweep
 from ..footage.acted import FIX, SUFFIX, ActedTruth
 from ..footage.media import open_reference
 from ..solving.head_and_gaze import head_angles
@@ -91,7 +91,7 @@ def prepare(source: str | Path, out: str | Path, label: str = "") -> dict[str, i
     out = Path(out)
     refused: list[InputError] = []
     found = find_performances(source)
-    output_folder(out)
+    sweep(output_folder(out))
     todo = [p for p in found if not _part(out, p, label).exists()]
     if len(todo) < len(found):
         print(f"{len(found) - len(todo)} of {len(found)} are there already", flush=True)

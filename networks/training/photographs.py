@@ -38,7 +38,7 @@ from .shared.folding import FoldedNetwork, native_bfloat16
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.mixing import CARRIED, HUMANS, PEOPLE, Pool, draw, load_people, pools
 from .shared.options import changed_options, fixed, option, run_command
-from .shared.prepared import checkpoint_folder, prepared_folder
+from .shared.prepared import checkpoint_folder, place_to_prepare
 from .shared.sets import TRAIN, TREMBLING, VALIDATION, FaceSet
 
 CHANGED_AT = 160
@@ -264,7 +264,7 @@ def rows_of(data: FaceSet, k: int) -> np.ndarray:
 
 def kept_look(s: PhotographSettings, data: FaceSet, k: int) -> Path:
     """Where the kth look is kept."""
-    folder = prepared_folder(s)
+    folder = place_to_prepare(s)
     of = hashlib.sha256(np.ascontiguousarray(rows_of(data, k), np.int64).tobytes())
     of.update(np.ascontiguousarray(data.geometry).tobytes())
     of.update(f"{looked_by()} {k} {s.changes if k >= AS_THEY_ARE else 0}".encode())

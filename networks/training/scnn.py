@@ -41,7 +41,7 @@ from .shared.keeping import check_kept, kept_in
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.mixing import balanced_chances
 from .shared.options import changed_options, fixed, option, run_command
-from .shared.prepared import checkpoint_folder, prepared_folder
+from .shared.prepared import checkpoint_folder, place_to_prepare, validates
 from .shared.report import confusion_matrix, write_report
 from .shared.sets import TRAIN, VALIDATION, pose_targets
 
@@ -169,7 +169,7 @@ def load_sets(s: ScnnSettings, parent: PerceptualNetwork, size: int, folder: Pat
 def train(s: ScnnSettings) -> Outcome:
     """Train, write weights, model card and report; returns the outcome."""
     check_frozen(s.frozen_layers)
-    if s.folds and s.fold < 0:
+    if validates(s):
         return cross_validate(s, "scnn", train, test_characters)
     if s.threads:
         torch.set_num_threads(s.threads)
@@ -182,7 +182,7 @@ def train(s: ScnnSettings) -> Outcome:
     else:
         start_from(model, parent)
     freeze(model, s.frozen_layers)
-    sets = load_sets(s, parent, parent_info.input_size, prepared_folder(s))
+    sets = load_sets(s, parent, parent_info.input_size, place_to_prepare(s))
     sets = sets_in_fold(sets, s)
     task = TransferTask(model, sets, s.frozen_layers)
     count = sum(len(rows) for rows in task.rows.values())

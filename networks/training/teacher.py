@@ -26,7 +26,7 @@ from .shared.keeping import check_kept, kept_in
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.mixing import pools
 from .shared.options import changed_options, fixed, option, run_command
-from .shared.prepared import checkpoint_folder, prepared_folder
+from .shared.prepared import checkpoint_folder, place_to_prepare
 from .shared.pretrained import start_from
 from .shared.teaching import taught
 
@@ -94,7 +94,7 @@ def train(s: TeacherSettings) -> Outcome:
         network.to(memory_format=torch.channels_last),
         parts,
         AugmentSettings().scaled(s.changes),
-        taught(parts, s.teacher, s.teacher_share, prepared_folder(s)) if s.teacher else None,
+        taught(parts, s.teacher, s.teacher_share, place_to_prepare(s)) if s.teacher else None,
     )
     say(f"teacher: {len(parts[0].rows)} faces to learn from, {len(task.check_rows)} to check on")
     outcome = _learned(s, task, folder) if s.images else Outcome(task.model, {}, [], 0)

@@ -32,7 +32,7 @@ from .shared.features import Features, compute_features
 from .shared.loop import LoopSettings, Outcome, Stage, run, say
 from .shared.mixing import Pool, draw, held_out, pools, prior
 from .shared.options import USUAL, changed_options, fixed, option, run_command
-from .shared.prepared import checkpoint_folder, prepared_folder
+from .shared.prepared import checkpoint_folder, place_to_prepare
 from .shared.sets import VALIDATION, FaceSet
 from .shared.teaching import taught
 
@@ -176,7 +176,7 @@ def _learned(
     are coarse; of synthetic people their poses alone, which networks misread while they speak."""
     said = [part.data.targets[part.rows] for part in parts]
     if s.teacher:
-        return taught(parts[:1], s.teacher, s.teacher_share, prepared_folder(s)) + said[1:]
+        return taught(parts[:1], s.teacher, s.teacher_share, place_to_prepare(s)) + said[1:]
     if s.teacher_share:
         answers = perceived(parent, features[0], SHARED_LAYERS)
         said[0] = (1 - s.teacher_share) * said[0] + s.teacher_share * answers
@@ -194,7 +194,7 @@ class _Kept:
     def of(self, name: str, data: FaceSet, rows: np.ndarray, variants: int) -> Features:
         s = self.settings
         return compute_features(
-            prepared_folder(s) / f"{name}.npy",
+            place_to_prepare(s) / f"{name}.npy",
             self.parent,
             data.faces,
             rows,

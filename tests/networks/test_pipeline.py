@@ -40,7 +40,7 @@ from exprgen.networks.perception import clips, needed_weights, pictures
 from exprgen.networks.perception.weights_check import examine_weights
 from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving import solve
-from exprgen.networks.track import FaceTrack
+from exprgen.networks.track import HELD, TRACKED, FaceTrack
 from exprgen.networks.tracking import landmark_model
 from exprgen.networks.vocabulary import ARKIT_CHANNELS, ARKIT_INDEX, EXPRESSIONS, LANDMARK_NAMES
 from exprgen.tests.support import synthetic, tiny_weights
@@ -491,6 +491,36 @@ def test_a_guess_of_person_or_character_is_told(sure, told):
     _, line = _picture_lines([picture])
     assert line.endswith("joy (taken for a character, 90% sure: else give --as human)") == told
     assert line.endswith("joy (character)") != told
+
+
+def test_perceive_tells_each_picture_of_a_track_of_pictures(tmp_path, capfd, monkeypatch):
+    made = synthetic.face_track(frames=3, stills=True)
+    said = np.tile(np.full(len(EXPRESSIONS), 0.05, np.float32), (3, 1))
+    said[[0, 1], [0, 3]] = 0.7
+    affect = np.array([[-0.5, 0.6], [0.8, 0.5], [0, 0]], np.float32)
+    state = np.array([TRACKED, TRACKED, HELD], np.uint8)
+    meta = made.meta | {"names": ["cross", "glad", "wall"]}
+    path = tmp_path / "pictures.npz"
+    dataclasses.replace(made, expression=said, affect=affect, state=state, meta=meta).save(path)
+    assert main.main(["perceive", str(path), "--json"]) == EXIT_PARTIAL, "one shows no face"
+    told = json.loads(capfd.readouterr().out)
+    assert "clips" not in told
+    cross, glad, wall = told["pictures"]
+    assert [p["name"] for p in told["pictures"]] == ["cross", "glad", "wall"]
+    assert (cross["expression"], glad["expression"]) == (EXPRESSIONS[0], EXPRESSIONS[3])
+    assert (glad["valence"], glad["arousal"]) == (0.8, 0.5)
+    assert glad["probabilities"] == pytest.approx(
+        dict(zip(EXPRESSIONS, said[1].tolist(), strict=True))
+    )
+    assert (wall["face"], wall["expression"], wall["probabilities"]) == (False, None, None)
+    assert main.main(["perceive", str(path)]) == EXIT_PARTIAL
+    lines = capfd.readouterr().out.splitlines()
+    assert f"{EXPRESSIONS[3]} (person)  valence +0.80, arousal +0.50" in lines[2]
+    assert "pictures.npz glad" in lines[2]
+    assert "no face found" in lines[3]
+    monkeypatch.setattr(clips, "MOST_FRAMES", 2)
+    (refused,) = pipeline.perceive_clips([str(path)], print, threading.Event(), [])["clips"]
+    assert "more frames than the 2" in refused["problem"]
 
 
 @needs_landmarks

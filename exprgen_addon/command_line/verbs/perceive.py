@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="IMAGE|CLIP|TRACK.npz",
         help="pictures and folders of them; clips (a Live Link Face .csv is one), or tracks of "
-        "clips, for what is felt over time",
+        "clips, for what is felt over time; of tracks of pictures each picture",
     )
     parser.add_argument(
         "--frames",
@@ -68,7 +68,7 @@ def _picture_lines(pictures: list[dict]) -> list[str]:
         return []
     lines = [f"{'':<28}" + "".join(f"{name[:8]:>9}" for name in EXPRESSIONS)]
     for picture in pictures:
-        name = _shortened(from_here(picture["file"]))
+        name = _shortened(" ".join([from_here(picture["file"]), *_in_track(picture)]))
         if picture["probabilities"] is None:
             lines.append(f"{name:<28}  {picture.get('problem', 'no face found')}")
             continue
@@ -76,6 +76,11 @@ def _picture_lines(pictures: list[dict]) -> list[str]:
         named = f"  {picture['expression']} ({_kind_words(picture)})"
         lines.append(f"{name:<28}" + "".join(numbers) + named + affect_words(picture))
     return lines
+
+
+def _in_track(picture: dict) -> list[str]:
+    """The name of a picture in the track that tells of it."""
+    return [picture["name"]] if "name" in picture else []
 
 
 def _kind_words(picture: dict) -> str:

@@ -26,7 +26,7 @@ from .datasets import characters, load_ced
 from .distributed import processes
 from .loop import Outcome, say
 from .options import fixed
-from .prepared import checkpoint_folder, fold_name
+from .prepared import checkpoint_folder, fold_name, folds_table
 from .report import confusion_matrix
 from .sets import AGREED, CLEAR, REJECTED, TRAIN, VALIDATION, FaceSet
 
@@ -192,7 +192,7 @@ def cross_validate(s: Settings, network: str, train: Callable, test: Tester) -> 
     if processes().size > 1:
         raise UsageError("folds are trained by one process", fix="run them without torchrun")
     base = checkpoint_folder(s)
-    table = Path(s.out).with_suffix(".folds.json")
+    table = folds_table(s)
     settings = json.loads(json_text(fixed(s, "fold")))
     done = _finished(table, settings) if s.resume else []
     outcome = None

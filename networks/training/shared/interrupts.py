@@ -1,4 +1,5 @@
-"""Ctrl-C between steps: what is half done when it comes is done to its end first."""
+"""Ctrl-C between steps: what is half done when it comes is done to its end first; and processes
+beside this one, which end with it."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from multiprocessing import resource_tracker
 
 
 @contextlib.contextmanager
@@ -36,6 +38,26 @@ def held_back() -> Iterator[None]:
             signal.signal(number, signal.default_int_handler)
     if came:
         raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def started_deaf() -> Iterator[None]:
+    """Within, processes are started that Ctrl-C does not reach, which a terminal tells to all
+    that run there: who has started them ends them, and they have nothing to say of it.
+
+    Raises:
+        KeyboardInterrupt: at the end, where it came meanwhile.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # it is begun with the first of them, and hears again after
+    with held_back():
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")

@@ -16,18 +16,19 @@ from dataclasses import MISSING, Field, asdict, field, fields
 from pathlib import Path
 
 from ...errors import EXIT_INTERRUPTED, EXIT_OK, ExprGenError, UsageError
-from ...files import check_writable, made_folders, output_folder
+from ...files import check_writable, made_folders, output_folder, sweep
 from ...records import json_text, number_of
 from .checkpoints import FILE
 from .distributed import leave, processes
 from .prepared import (
-    begin,
     checkpoint_folder,
     end,
+    folds_table,
     left,
     no_empty_folder,
     prepared_folder,
-    without_older_checkpoints,
+    validates,
+    without_older,
 )
 
 USUAL = {
@@ -147,7 +148,7 @@ def run_command(name: str, description: str, settings: type, train, args=None) -
             check_writable(s.out)
             for folder in (checkpoint_folder(s), prepared_folder(s)):
                 check_writable(folder / FILE, folder)
-            output_folder(Path(s.out).absolute().parent)
+            sweep(output_folder(Path(s.out).absolute().parent))
         made = _trained(s, train)
         return {**written(s), "metrics": getattr(made, "metrics", made)}
 
@@ -161,8 +162,7 @@ def _trained(s, train: Callable):
     """What a training returns; once it has ended, what it had prepared is gone."""
     if not processes().main:
         return train(s)
-    with no_empty_folder(s), without_older_checkpoints(s):
-        begin(s)
+    with no_empty_folder(s), without_older(s):
         made = train(s)
         end(s)
     return made
@@ -264,7 +264,8 @@ def conclude(name: str, work: Callable[[], dict], as_json: bool, again: Callable
         told, code = {"error": error.to_message()}, error.exit_code
         del told["error"]["type"]
     except KeyboardInterrupt:
-        print(f"stopped; {again()}", file=sys.stderr)
+        if processes().main:  # the others are stopped with it
+            print(f"stopped; {again()}", file=sys.stderr)
         told, code = None, EXIT_INTERRUPTED
     if told is None:
         gc.collect()  # processes beside this one, whose semaphores would be told to leak
@@ -276,10 +277,9 @@ def conclude(name: str, work: Callable[[], dict], as_json: bool, again: Callable
 
 def written(settings) -> dict[str, str]:
     """{"out": the file or folder that a training with these settings has written}."""
-    place = Path(getattr(settings, "out", "") or settings.data)
-    if getattr(settings, "folds", 0) and settings.fold < 0:  # cross-validation leaves a table
-        place = place.with_suffix(".folds.json")
-    return {"out": str(place)}
+    if validates(settings):
+        return {"out": str(folds_table(settings))}
+    return {"out": str(Path(getattr(settings, "out", "") or settings.data))}
 
 
 def _plain(value):

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ...models.perceptual import PerceptualNetwork
+from ...models.weights_io import file_digest, load_network
 from ...vocabulary import EXPRESSIONS
 from .classifying import classify, soft_cross_entropy
 from .loop import LoopSettings, Stage, run, say
@@ -91,17 +92,23 @@ class ReaderTask:
 
 
 def learn_reader(
-    posed: CharacterSet, scnn: PerceptualNetwork, size: int, folder: Path, seed: int, resume: bool
+    posed: CharacterSet, scnn: str | Path, folder: Path, seed: int, resume: bool
 ) -> PoseReader:
     """Train the reader of a character's poses; seconds.
 
     Args:
-        size: side of the pictures that SCNN looks at, pixels. folder: of its checkpoints.
+        scnn: SCNN's weights. folder: of its checkpoints.
+
+    Raises:
+        ModelError: SCNN's file is missing or damaged. UsageError: with `resume`, the checkpoint is
+            of other pictures, or of another SCNN.
     """
     torch.manual_seed(seed)
-    task = ReaderTask.of(posed, scnn, size)
+    network, info = load_network(scnn, "scnn")
+    task = ReaderTask.of(posed, network, info.input_size)
     say(f"reader of {posed.character}'s poses: {len(task.train_rows)} pictures")
     loop = LoopSettings(seed=seed, average=0.99, evaluate_every=100, patience=10)
     settings = {"character": posed.character, "pictures": len(posed), "seed": seed}
+    settings["scnn"] = file_digest(scnn)
     outcome = run(task, (STAGE,), folder, loop, settings, resume)
     return outcome.model.eval().requires_grad_(False)

@@ -18,8 +18,8 @@ from .checkpoints import FILE
 
 FOLDER = "checkpoint.prepared"
 """Its name, which is no one else's: what lies in a folder of that name is removed."""
-BEFORE = "checkpoint.before.pt"
-"""Name of an earlier training's checkpoint while one is begun anew."""
+BEFORE = ".before"
+"""In the name of what an earlier training left, while one is begun anew."""
 READER = "reader"
 """Folder of the checkpoints of the reader of a character's poses."""
 
@@ -43,34 +43,66 @@ def fold_name(fold: int | str) -> str:
     return f"fold_{fold}"
 
 
-def begin(settings) -> None:
-    """Remove what an earlier training prepared, unless this one goes on where that was stopped, as
-    one without an option for it always does."""
+def place_to_prepare(settings) -> Path:
+    """`prepared_folder` for a training that is about to prepare, having read its data: what an
+    earlier one prepared, which this one does not go on with, is gone from here on."""
+    folder = prepared_folder(settings)
     if _is_own(settings):
-        sweep(prepared_folder(settings))  # what a kill left half written
-        if not getattr(settings, "resume", True):
-            end(settings)
+        remove(_aside(folder))
+    return folder
+
+
+def folds_table(settings) -> Path:
+    """Where a cross-validation keeps the folds that are finished."""
+    return Path(settings.out).with_suffix(".folds.json")
+
+
+def validates(settings) -> bool:
+    """All folds are trained, one after the other."""
+    return bool(getattr(settings, "folds", 0)) and settings.fold < 0
 
 
 @contextlib.contextmanager
-def without_older_checkpoints(settings) -> Iterator[None]:
-    """Within, a training that is begun anew finds none of an earlier one: where this one is killed
-    before its first, --resume must not take up that one's. Where it is refused they are there
-    again."""
-    anew = not getattr(settings, "resume", True)
-    aside = {f: f.with_name(BEFORE) for f in _checkpoints(settings)} if anew else {}
-    for file, before in aside.items():
-        os.replace(file, before)
+def without_older(settings) -> Iterator[None]:
+    """Within, a training that is begun anew finds nothing of an earlier one, no checkpoint, no
+    finished fold and nothing prepared: where this one is killed before its first, --resume must not
+    take up that one's. Where it is refused they are there again, but for what was prepared, once
+    this one has begun to prepare."""
+    if _is_own(settings):
+        sweep(prepared_folder(settings))  # what a kill left half written
+    places = _places(settings)
+    for place in [p for p in places if p.exists()] if _is_begun_anew(settings) else ():
+        remove(_aside(place))
+        os.replace(place, _aside(place))
     try:
         yield
     except ExprGenError:
-        for file, before in aside.items():
-            if not file.exists():
-                os.replace(before, file)
+        for place in places:
+            if _aside(place).exists() and not place.exists():
+                os.replace(_aside(place), place)
         raise
     finally:
-        for folder in _folders(settings):  # what a kill left as well
-            (folder / BEFORE).unlink(missing_ok=True)
+        for place in places:  # what a kill left as well
+            remove(_aside(place))
+
+
+def _is_begun_anew(settings) -> bool:
+    """It is not to go on where an earlier one was stopped, as one without an option for that always
+    does."""
+    return not getattr(settings, "resume", True)
+
+
+def _places(settings) -> list[Path]:
+    """Where a training leaves what it goes on with; they need not be there."""
+    places = [folder / FILE for folder in _folders(settings)]
+    if _is_own(settings):
+        places.append(prepared_folder(settings))
+    return [*places, folds_table(settings)] if validates(settings) else places
+
+
+def _aside(place: Path) -> Path:
+    """Its name while a training is begun anew: checkpoint.before.pt."""
+    return place.with_name(f"{place.stem}{BEFORE}{place.suffix}")
 
 
 def _checkpoints(settings) -> list[Path]:

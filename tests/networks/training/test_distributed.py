@@ -6,12 +6,15 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 import torch
 
+from exprgen.networks.errors import EXIT_INTERRUPTED
 from exprgen.networks.models.weights_file import read_info
 from exprgen.networks.training.hcnn import HcnnSettings, train
 from exprgen.networks.training.shared.distributed import Processes, processes
 from exprgen.networks.training.shared.loop import Stage
+from exprgen.networks.training.shared.options import conclude
 
 SIZES = "32:600:4e-3"
 
@@ -33,6 +36,18 @@ def test_without_torchrun_there_is_one_process(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")
     assert not processes().main
+
+
+@pytest.mark.parametrize(("rank", "says"), [("0", "stopped; again\n"), ("1", "")])
+def test_of_several_processes_one_says_that_they_stopped(monkeypatch, capsys, rank, says):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", rank)
+
+    def stopped():
+        raise KeyboardInterrupt
+
+    assert conclude("hcnn", stopped, False, lambda: "again") == EXIT_INTERRUPTED
+    assert capsys.readouterr().err == says
 
 
 def test_two_processes_train_as_well_as_one(tmp_path):

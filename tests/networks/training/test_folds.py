@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from exprgen.networks.errors import UsageError
+from exprgen.networks.errors import EXIT_INPUT, EXIT_INTERRUPTED, EXIT_OK, UsageError
 from exprgen.networks.models.perceptual import hcnn
 from exprgen.networks.models.weights_io import WeightsInfo, save_network
+from exprgen.networks.training import hcnn as hcnn_training
 from exprgen.networks.training.hcnn import HcnnSettings
 from exprgen.networks.training.hcnn import train as train_hcnn
 from exprgen.networks.training.scnn import ScnnSettings
@@ -67,6 +68,27 @@ def test_hcnn_is_cross_validated_and_goes_on_fold_by_fold(tmp_path, capsys):
         train_hcnn(HcnnSettings(**settings, resume=True, seed=4))
     with pytest.raises(UsageError, match="seen every fold"):
         train_hcnn(HcnnSettings(**settings, init="some.safetensors"))
+
+
+def test_finished_folds_of_an_earlier_training_are_not_gone_on_from(tmp_path, monkeypatch):
+    out = tmp_path / "h.safetensors"
+    table, seen = out.with_suffix(".folds.json"), []
+    words = ["--sizes", "32:40:3e-3", "--batch", "20", "--folds", "2", "--threads", "1"]
+    words += ["--out", str(out), "--data"]
+    assert hcnn_training.main([*words, "drawn:70"]) == EXIT_OK
+    finished = table.read_bytes()
+    assert hcnn_training.main([*words, str(tmp_path / "nowhere")]) == EXIT_INPUT
+    assert table.read_bytes() == finished, "a wrong word costs nothing"
+
+    def stops(s):
+        seen.append(table.exists())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(hcnn_training, "open_faces", stops)
+    assert hcnn_training.main([*words, "drawn:70"]) == EXIT_INTERRUPTED
+    assert seen == [False], "nor one that is killed now"
+    assert not table.exists()
+    assert not [f for f in tmp_path.iterdir() if "before" in f.name]
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,22 @@
 """Labelled pictures -> the cache that the trainings read."""
 
 import csv
+import os
+import subprocess
+import sys
 import zipfile
 
 import cv2
 import numpy as np
 import pytest
 
-from exprgen.networks.errors import EXIT_INPUT, EXIT_OK, InputError, OutputError
+from exprgen.networks.errors import (
+    EXIT_INPUT,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    InputError,
+    OutputError,
+)
 from exprgen.networks.training import hed
 from exprgen.networks.training.shared import copies, hed_cache
 from exprgen.networks.training.shared.datasets import load_faces
@@ -182,3 +191,34 @@ def test_a_picture_of_a_set_is_read_as_footage_is(tmp_path, capsys):
     said = capsys.readouterr().err.splitlines()
     assert [line.split(": ")[1] for line in said] == ["b.png", "c.png"]
     assert "does not exist" in said[1]
+
+
+STOPPED = """
+import os, signal, sys, time
+from multiprocessing.process import BaseProcess
+from exprgen.networks.training import hed
+
+def stops(process, start=BaseProcess.start):
+    start(process)
+    time.sleep(1)  # until it hears
+    os.killpg(0, signal.SIGINT)
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    BaseProcess.start = stops
+    sys.exit(hed.main(["--source", sys.argv[1], "--out", sys.argv[2], "--processes", "1"]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="Ctrl-C of a terminal is a group's")
+def test_processes_beside_it_say_nothing_of_ctrl_c(packs, tmp_path):
+    script = tmp_path / "stopped.py"
+    script.write_text(STOPPED)
+    words = [sys.executable, script, packs, tmp_path / "cache"]
+    done = subprocess.run(
+        words, capture_output=True, text=True, start_new_session=True, timeout=120
+    )
+    assert done.returncode == EXIT_INTERRUPTED
+    assert done.stderr.endswith("stopped; run it again to go on\n")  # after the landmarker's own
+    assert "Traceback" not in done.stderr
+    assert "leaked" not in done.stderr

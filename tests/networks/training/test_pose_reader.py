@@ -8,7 +8,9 @@ from exprgen.networks.errors import UsageError
 from exprgen.networks.models.perceptual import hcnn, scnn
 from exprgen.networks.models.weights_io import WeightsInfo, save_network
 from exprgen.networks.training import cnn_3d
+from exprgen.networks.training.shared import pose_reader
 from exprgen.networks.training.shared.datasets import load_ced, synthetic_faces
+from exprgen.networks.training.shared.loop import Stage
 from exprgen.networks.training.shared.pose_reader import PoseReader, ReaderTask, learn_reader
 from exprgen.networks.vocabulary import EXPRESSIONS
 from exprgen.tests.support import trainings
@@ -33,7 +35,7 @@ def test_the_reader_reads_poses_as_their_pictures_are_read(room, monkeypatch):
         return ReaderTask(PoseReader(posed.units.shape[1]), posed.units, said, *rows)
 
     monkeypatch.setattr(ReaderTask, "of", of)
-    reader = learn_reader(posed, scnn(), 64, room / "reader", 0, False)
+    reader = learn_reader(posed, room / "scnn.safetensors", room / "reader", 0, False)
     shown = posed.units[posed.rows("val")]
     labels = posed.labels[posed.rows("val")]
     apart = np.unique(shown.round(3), axis=0, return_inverse=True)[1].ravel()
@@ -69,3 +71,14 @@ def test_rig_training_takes_the_loss(room, monkeypatch):
         )
     ).metrics
     assert 0 <= metrics["reads"] <= 1
+
+
+def test_a_reader_that_learned_of_another_scnn_is_not_gone_on_with(room, monkeypatch):
+    posed = load_ced(room / "ced", "doll")
+    monkeypatch.setattr(pose_reader, "STAGE", Stage(0, 64, 64, 2e-3))
+    first, other = room / "scnn.safetensors", room / "other.safetensors"
+    learn_reader(posed, first, room / "reader", 0, False)
+    learn_reader(posed, first, room / "reader", 0, True)
+    save_network(other, scnn(), WeightsInfo("scnn", labels=EXPRESSIONS, input_size=64))
+    with pytest.raises(UsageError, match="was made with scnn = "):
+        learn_reader(posed, other, room / "reader", 0, True)

@@ -1,6 +1,8 @@
 """What a training prepares: there for --resume, gone when it has ended or is begun anew."""
 
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from exprgen.networks.errors import EXIT_INTERRUPTED, EXIT_MODEL, EXIT_OK, EXIT_OUTPUT
+from exprgen.networks.errors import (
+    EXIT_INPUT,
+    EXIT_INTERRUPTED,
+    EXIT_MODEL,
+    EXIT_OK,
+    EXIT_OUTPUT,
+    InputError,
+)
 from exprgen.networks.models.perceptual import hcnn
 from exprgen.networks.models.weights_io import WeightsInfo, save_network
+from exprgen.networks.owners import token
 from exprgen.networks.training import upper_look
 from exprgen.networks.training.shared import features
 from exprgen.networks.training.shared.datasets import synthetic_faces
@@ -108,6 +118,38 @@ def test_what_was_prepared_half_is_not_kept_and_a_new_beginning_keeps_nothing(
     assert files(checkpoint.parent) == ["checkpoint.pt", "of_others/checkpoint.pt"]
 
 
+def test_a_new_beginning_that_is_refused_loses_nothing(words, tmp_path, monkeypatch):
+    out = tmp_path / "u.safetensors"
+    go_on = stopping(monkeypatch, upper_look.UpperLookTask, "loss", 2)
+    assert upper_look.main([*words, "--out", str(out)]) == EXIT_INTERRUPTED
+    go_on()
+    there = {f: (out.with_suffix("") / f).read_bytes() for f in files(out.with_suffix(""))}
+    assert len(there) == 5
+
+    def refuses(folder):
+        raise InputError("holds no faces", file=folder, fix="prepare it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(upper_look, "load_faces", refuses)
+        assert upper_look.main([*words, "--out", str(out)]) == EXIT_INPUT
+    assert {f: (out.with_suffix("") / f).read_bytes() for f in files(out.with_suffix(""))} == there
+    go_on = stopping(monkeypatch, features, "_compute", 1)
+    assert upper_look.main([*words, "--out", str(out)]) == EXIT_INTERRUPTED
+    go_on()
+    assert not files(out.with_suffix("")), "once its data are read nothing older is left"
+
+
+def test_what_a_kill_left_half_written_beside_the_weights_goes(words, tmp_path):
+    code = "from exprgen.networks.owners import token; print(token())"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    half, others = (tmp_path / f".exprgen-{t.strip()}.npz" for t in (ended.stdout, token()))
+    half.touch()
+    others.touch()
+    assert upper_look.main([*words, "--out", str(tmp_path / "u.safetensors")]) == EXIT_OK
+    assert not half.exists()
+    assert others.exists(), "its process runs"
+
+
 def test_a_folder_that_the_user_names_stays(tmp_path):
     from exprgen.networks.training.photographs import PhotographSettings
     from exprgen.networks.training.shared import prepared
@@ -116,8 +158,9 @@ def test_a_folder_that_the_user_names_stays(tmp_path):
     kept = prepared_folder(s) / "look_1.npy"
     kept.parent.mkdir()
     np.save(kept, np.zeros(1000))
-    prepared.begin(s)
-    prepared.end(s)
+    with prepared.without_older(s):
+        prepared.place_to_prepare(s)
+        prepared.end(s)
     assert kept.is_file()
     assert f"begins with what is prepared: 0.0 MB in {kept.parent}, which stay" in left(s)
 
