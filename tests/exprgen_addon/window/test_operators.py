@@ -517,17 +517,31 @@ def test_a_correction_is_taken_back_from_the_keys(analysed):
         bpy.ops.exprgen.key_correction()
 
 
-def test_automatic_keying_is_a_correction_too(analysed):
+@pytest.mark.parametrize("automatic", [True, False])
+def test_a_key_set_by_hand_is_a_correction_too(analysed, automatic):
     bpy.ops.exprgen.apply()
     solved = value_at(analysed, 15)
     prop = pose(analysed, solved + 0.4)
-    analysed.tool_settings.use_keyframe_insert_auto = True
+    analysed.tool_settings.use_keyframe_insert_auto = automatic
     prop.owner.keyframe_insert(prop.data_path, index=prop.index, frame=15)
     found = corrections.posed_offsets(ann(analysed), 15.0, keyed=True)
     assert found == {MOVING: pytest.approx(0.4, abs=0.03)}
     bpy.ops.exprgen.key_correction(radius=0.2)
     assert value_at(analysed, 15) == pytest.approx(solved + 0.4, abs=0.03)
     assert {k.type for k in fcurves.curve_of(prop).keyframe_points} == {"GENERATED"}
+    bpy.ops.exprgen.apply()
+    assert value_at(analysed, 15) == pytest.approx(solved + 0.4, abs=0.03), "it outlives Apply"
+
+
+def test_motion_that_is_quick_all_along_is_no_key_set_by_hand(analysed):
+    bpy.ops.exprgen.apply()
+    prop = pose(analysed, 0.5)
+    for key in fcurves.curve_of(prop).keyframe_points:
+        key.co[1] = 0.5 + 0.15 * (int(key.co[0]) % 2)
+    analysed.frame_set(15)
+    assert MOVING not in corrections.posed_offsets(ann(analysed), 15.0, keyed=True)
+    with pytest.raises(RuntimeError, match="pose the character"):
+        bpy.ops.exprgen.key_correction()
 
 
 def test_generated_keys_are_cleared_in_a_range_and_others_stay(analysed):
