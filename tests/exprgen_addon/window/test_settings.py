@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 bpy = pytest.importorskip("bpy")
 
 from exprgen.exprgen_addon.window import scene_settings
+from exprgen.exprgen_addon.window.panels.apply import EXPRGEN_PT_presets
 
 pytestmark = pytest.mark.usefixtures("registered")
 
@@ -87,9 +89,27 @@ def test_a_curve_that_goes_on_beyond_its_keys_is_followed_there(scene, keyed):
 
 
 def use(preset: Path):
-    return bpy.ops.exprgen.preset_use(
-        "EXEC_DEFAULT", True, filepath=str(preset), menu_idname="EXPRGEN_PT_presets"
+    """Press a preset in Blender's own list of them, as the panel has it."""
+    rows = []
+
+    class Layout:
+        def row(self, **_):
+            return self
+
+        def operator(self, name, **_):
+            rows.append((name, SimpleNamespace()))
+            return rows[-1][1]
+
+        def __getattr__(self, name):
+            return lambda *_, **__: self
+
+    panel = SimpleNamespace(layout=Layout(), bl_idname=EXPRGEN_PT_presets.__name__)
+    bpy.types.Menu.path_menu(
+        panel, [str(preset.parent)], EXPRGEN_PT_presets.preset_operator, prop_filepath="filepath"
     )
+    ((name, given),) = [r for r in rows if r[1].filepath == str(preset)]
+    assert name == "exprgen.preset_use"
+    return bpy.ops.exprgen.preset_use("EXEC_DEFAULT", True, **vars(given))
 
 
 def test_a_preset_is_undone_in_one_step(scene):
