@@ -11,6 +11,7 @@ bpy = pytest.importorskip("bpy")
 
 from exprgen.exprgen_addon.window import scene_settings
 from exprgen.exprgen_addon.window.panels.apply import EXPRGEN_PT_presets
+from exprgen.networks.settings import EMPHASIS_PARTS
 
 pytestmark = pytest.mark.usefixtures("registered")
 
@@ -86,6 +87,18 @@ def test_a_curve_that_goes_on_beyond_its_keys_is_followed_there(scene, keyed):
     keyed.extrapolation = "CONSTANT"
     keyed.modifiers.new("CYCLES")
     assert scene_settings.emphasis_curve(scene)[-1][1] == pytest.approx(0.25)
+
+
+def test_by_part_changes_nothing_by_itself(scene):
+    settings = scene.exprgen
+    settings.emphasis = 0.25
+    settings.own_emphasis = True
+    parts = scene_settings.retarget_settings(settings).emphasis_parts
+    assert parts == {part: pytest.approx(0.25) for part in EMPHASIS_PARTS}
+    settings.emphasis_eyes = 0.5
+    settings.own_emphasis = False
+    settings.own_emphasis = True
+    assert settings.emphasis_eyes == 0.5, "what was set stays"
 
 
 def use(preset: Path):
