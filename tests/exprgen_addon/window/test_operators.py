@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -30,6 +31,7 @@ from exprgen.exprgen_addon.engine import engine_python, jobs, task_queue, worker
 from exprgen.exprgen_addon.keying import corrections, fcurves
 from exprgen.exprgen_addon.window import applying, job_timer, reference_overlay, references
 from exprgen.exprgen_addon.window.operators import apply as apply_operators
+from exprgen.exprgen_addon.window.operators import show_reference
 
 try:
     landmark_model.landmark_model()
@@ -579,6 +581,21 @@ def test_the_reference_stands_beside_in_step_with_the_timeline(analysed):
     assert reference_overlay.overlay_of(analysed) == empty
     assert not empty.hide_viewport
     assert pictures[1].stat().st_mtime_ns == made, "nothing is prepared again"
+
+
+def test_footage_that_is_not_finished_is_not_said_to_be_shown(analysed):
+    folder = reference_overlay.frames_folder(references.track_path(analysed.exprgen))
+    shutil.rmtree(folder.parent, ignore_errors=True)
+    task = show_reference._task(analysed)
+    analysed.exprgen.overlay = "beside"
+    folder.mkdir(parents=True)
+    task.drop()
+    assert analysed.exprgen.overlay == "off"
+    assert not folder.parent.exists()
+    bpy.ops.exprgen.show_reference(way="beside")
+    show_reference._task(analysed).drop()  # of pictures that are made anew
+    assert analysed.exprgen.overlay == "beside"
+    assert list(folder.iterdir())
 
 
 def test_another_reference_brings_its_own_footage(scene, tmp_path, house):
