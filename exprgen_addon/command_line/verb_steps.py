@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...networks.characters.profile import SAMPLE_RIGS, RigProfile, find_character
 from ...networks.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PARTIAL, InputError, UsageError
-from ...networks.files import is_track, scratch_folder
+from ...networks.files import is_track, scratch_folder, sweep
 from ...networks.reading import plain_file
 from ...networks.vocabulary import LARGEST
 from ..engine.jobs import Job
@@ -94,10 +94,17 @@ def running_worker(console: Console) -> Iterator[WorkerProcess]:
 
 
 def run_job(worker: WorkerProcess, command: str, arguments: dict, console: Console) -> dict:
-    """One job, with progress on the console; Ctrl-C asks it to stop."""
+    """One job, with progress on the console; Ctrl-C asks it to stop. Where there is nothing to keep
+    yet the worker ends at once, and what it was writing goes."""
     job = Job(command, arguments, worker)
     console.on_interrupt(job.stop)
-    return job.run_blocking(console.message)
+    try:
+        return job.run_blocking(console.message)
+    except KeyboardInterrupt:
+        worker.kill()
+        if out := arguments.get("out"):
+            sweep(Path(out).parent)
+        raise
 
 
 def draw_sheet(console: Console, cells: list, out: str, title: str, columns: int, side: int) -> str:

@@ -38,16 +38,18 @@ class Task:
 
     title: for a person. begin: starts the job. finish: takes its result, on the main thread, and
     says in one line what came of it (or None); may raise ExprGenError. keep_partial: a result that
-    was stopped half-way is worth finishing. drop: removes what an end without `finish` leaves.
-    copy: of the open file, made for the job alone: it is gone at every end, and no error names it.
-    holds: what it brought is still there, and `said` therefore true; False after an undo. course:
-    its stages, where it has several.
+    was stopped half-way is worth finishing. until_stopped: once it is asked to stop nothing comes
+    of it, however far it is: who presses Esc wants nothing changed. drop: removes what an end
+    without `finish` leaves. copy: of the open file, made for the job alone: it is gone at every
+    end, and no error names it. holds: what it brought is still there, and `said` therefore true;
+    False after an undo. course: its stages, where it has several.
     """
 
     title: str
     begin: Callable[[], Messages]
     finish: Callable[[dict], str | None] = lambda result: None
     keep_partial: bool = False
+    until_stopped: bool = False
     drop: Callable[[], None] = lambda: None
     copy: Path | None = None
     holds: Callable[[], bool] = lambda: True
@@ -246,7 +248,8 @@ class TaskQueue:
             task.said = task.said or ("stopped" if stopped else "")
             task.drop()
             return
-        if stopped and not task.keep_partial and task.job.result.get("partial"):
+        partial = task.job.result.get("partial") and not task.keep_partial
+        if stopped and (partial or task.until_stopped):
             task.state, task.said = STOPPED, "stopped"
             task.drop()
             return

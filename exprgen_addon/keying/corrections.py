@@ -24,8 +24,14 @@ from .take_actions import check_owners
 
 SMALLEST = 1e-3
 """Difference in unit values below which a control was not touched."""
+SAME_FRAME = 0.01
+"""Frames within which a key is at a frame."""
 STANDS_OUT = 0.08
 """Difference in unit values of a key from its neighbours that nobody solved."""
+TIMES_AROUND = 3.0
+"""So many times more than the keys around do from theirs: lips that talk are quick all along."""
+AROUND = 6
+"""Keys before and after that are looked at for that."""
 
 
 def weights(times: np.ndarray, at: float, radius: float) -> np.ndarray:
@@ -91,9 +97,9 @@ def posed_offsets(character: Character, frame: float, keyed: bool = False) -> di
     """Control -> unit value by which the pose on screen differs from what is keyed at `frame`.
 
     Args:
-        keyed: the pose was keyed by hand on this very frame, as automatic keying does. Then a key
-            that stands out from its neighbours by more than `STANDS_OUT` is what was meant, since
-            Blender leaves it a generated one; lids are left out, for a blink stands out by itself.
+        keyed: the pose was keyed by hand on this very frame. Then a key that stands out from its
+            neighbours (`_stands_out`) is what was meant, since Blender leaves it a generated one;
+            lids are left out, for a blink stands out by itself.
     """
     found = {}
     for control in character.profile.controls:
@@ -104,10 +110,34 @@ def posed_offsets(character: Character, frame: float, keyed: bool = False) -> di
         solved = _without_key(curve, frame) if keyed else curve.evaluate(frame)
         pair = np.array([[prop.read() / prop.scale], [solved / prop.scale]])
         a, b = to_unit((control,), pair).ravel()
-        least = STANDS_OUT if keyed else SMALLEST
-        if abs(a - b) > least and not (keyed and control.role.startswith("blink")):
+        if keyed and (control.role.startswith("blink") or not _stands_out(control, prop, frame)):
+            continue
+        if abs(a - b) > SMALLEST:
             found[control.name] = round(float(a - b), 5)
     return found
+
+
+def _stands_out(control, prop, frame: float) -> bool:
+    """The key at a frame is off its neighbours by more than `STANDS_OUT`, and by `TIMES_AROUND` as
+    much as those around it are off theirs when it is left out."""
+    keys = np.array([k.co for k in curve_of(prop).keyframe_points], float)
+    units = to_unit((control,), keys[:, 1:] / prop.scale)[:, 0]
+    at = int(np.abs(keys[:, 0] - frame).argmin())
+    if abs(keys[at, 0] - frame) > SAME_FRAME or len(keys) < 2:
+        return False
+    near = slice(max(0, at - AROUND), at + AROUND + 1)
+    others = np.arange(len(keys)) != at
+    off = abs(units[at] - np.interp(keys[at, 0], keys[others, 0], units[others]))
+    usual = _offs(keys[near][others[near], 0], units[near][others[near]]).max(initial=0.0)
+    return off > max(STANDS_OUT, TIMES_AROUND * usual)
+
+
+def _offs(places: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """(N - 2,) how far each value is off the line between its neighbours."""
+    if len(places) < 3:
+        return np.zeros(0)
+    share = (places[1:-1] - places[:-2]) / (places[2:] - places[:-2])
+    return np.abs(values[1:-1] - (1.0 - share) * values[:-2] - share * values[2:])
 
 
 def add_correction(
@@ -131,7 +161,9 @@ def add_correction(
     """
     if not offsets:
         raise UsageError(
-            "the pose is what is keyed already", fix="pose the character on this frame first"
+            "the pose is what is keyed already",
+            fix="pose the character on this frame first, by more than its motion around it if you "
+            "key it yourself",
         )
     check_owners({p.owner: None for name in offsets for p in character.bindings[name]})
     store = character.collection.exprgen
@@ -223,7 +255,7 @@ def _between_cuts(curve, frame: float) -> tuple[str, tuple[float, float]]:
 
 def _without_key(curve, frame: float) -> float:
     """The curve's value at a frame if it had no key there: between its neighbours."""
-    others = [k.co for k in curve.keyframe_points if abs(k.co[0] - frame) > 0.01]
+    others = [k.co for k in curve.keyframe_points if abs(k.co[0] - frame) > SAME_FRAME]
     if not others:
         return curve.evaluate(frame)
     places, values = zip(*others, strict=True)
@@ -233,6 +265,6 @@ def _without_key(curve, frame: float) -> float:
 def _drop_key(curve, frame: float) -> None:
     """Take out the key at a frame, so that what is added is not added to it as well."""
     for key in curve.keyframe_points:
-        if abs(key.co[0] - frame) < 0.01 and len(curve.keyframe_points) > 1:
+        if abs(key.co[0] - frame) < SAME_FRAME and len(curve.keyframe_points) > 1:
             curve.keyframe_points.remove(key)
             return

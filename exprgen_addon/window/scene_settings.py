@@ -71,6 +71,17 @@ def _gain(region: str):
     )
 
 
+def _parts_begin(settings: EXPRGEN_PG_scene, context) -> None:
+    """Parts that nobody has set yet begin with the emphasis of the whole: to tick By Part changes
+    nothing by itself."""
+    names = [f"emphasis_{part}" for part in EMPHASIS_PARTS]
+    untouched = all(abs(getattr(settings, n) - _DEFAULTS.emphasis) < 1e-6 for n in names)
+    keyed = any(find_curve(settings.id_data, f"exprgen.{n}") is not None for n in names)
+    if settings.own_emphasis and untouched and not keyed:
+        for name in names:
+            setattr(settings, name, settings.emphasis)
+
+
 # Functions and no lambdas: Blender evaluates annotations as text, and a lambda in them would not
 # see this module's names when it is called.
 
@@ -282,6 +293,7 @@ class EXPRGEN_PG_scene(bpy.types.PropertyGroup):
         name="By Part",
         description="Brows, eyes and mouth have an emphasis of their own, which counts instead of "
         "the one for all",
+        update=_parts_begin,
     )
     emphasis_brows: _emphasis("Brows", "Emphasis of the brows; it can be keyed too")
     emphasis_eyes: _emphasis("Eyes", "Emphasis of lids and cheeks; it can be keyed too")

@@ -73,7 +73,11 @@ class EXPRGEN_OT_actor_head(bpy.types.Operator):
             return f"landmarks lie {result['residual']:.1f} mm from the head's; {_where(name)}"
 
         return Task(
-            TITLE, job_timer.command(*words), finish, drop=lambda: made.unlink(missing_ok=True)
+            TITLE,
+            job_timer.command(*words),
+            finish,
+            until_stopped=True,
+            drop=lambda: made.unlink(missing_ok=True),
         )
 
 

@@ -91,7 +91,7 @@ def _start(operator, scene: bpy.types.Scene, begin, **properties) -> set[str]:
         job_timer.undoable(bpy.ops.exprgen.write_take, of_take=True, scene=name, **properties)
         return EXPRGEN_OT_write_take.said
 
-    return job_timer.start(Task(TITLE, begin, finish), operator)
+    return job_timer.start(Task(TITLE, begin, finish, until_stopped=True), operator)
 
 
 def _empty_folder() -> Path:

@@ -49,7 +49,7 @@ class EXPRGEN_OT_key_correction(bpy.types.Operator):
             if not is_keyed(character):
                 raise ExprGenError("the character has no generated keys", fix="apply first")
             offsets, keyed = posed_offsets(character, frame), False
-            if not offsets and scene.tool_settings.use_keyframe_insert_auto:
+            if not offsets:  # keyed by hand, or automatically, before it was to be a correction
                 offsets, keyed = posed_offsets(character, frame, keyed=True), True
             add_correction(
                 character,

@@ -289,7 +289,7 @@ def _starting(scene: str, source: dict, title: str, begin) -> Task:
             raise
         return live_drive.state.doubt
 
-    return Task(TITLE, begin, finish)
+    return Task(TITLE, begin, finish, until_stopped=True)
 
 
 def _start(scene: str, source: dict, title: str) -> None:

@@ -11,6 +11,7 @@ from bpy.props import StringProperty
 from ..scene_settings import PRESET_FIELDS
 
 FOLDER = "exprgen/apply"
+PANEL = "EXPRGEN_PT_presets"
 
 
 class EXPRGEN_OT_preset_add(AddPresetBase, bpy.types.Operator):
@@ -18,7 +19,7 @@ class EXPRGEN_OT_preset_add(AddPresetBase, bpy.types.Operator):
 
     bl_idname = "exprgen.preset_add"
     bl_label = "Add Preset"
-    preset_menu = "EXPRGEN_PT_presets"
+    preset_menu = PANEL
     preset_subdir = FOLDER
     preset_defines = ("settings = bpy.context.scene.exprgen",)
     preset_values = tuple(f"settings.{name}" for name in PRESET_FIELDS)
@@ -33,13 +34,11 @@ class EXPRGEN_OT_preset_use(bpy.types.Operator):
     bl_options = {"UNDO", "INTERNAL"}
 
     filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
-    menu_idname: StringProperty(options={"SKIP_SAVE"})
 
     def execute(self, context):
         try:
-            return bpy.ops.script.execute_preset(
-                filepath=self.filepath, menu_idname=self.menu_idname
-            )
+            # The panel's name is not asked for: Blender's list gives it to its own operator alone.
+            return bpy.ops.script.execute_preset(filepath=self.filepath, menu_idname=PANEL)
         except RuntimeError as error:  # a preset that somebody wrote; a part of it may be set
             said = str(error).strip().removeprefix("Error: ")
             told = f"{Path(self.filepath).name}: {said}. Keep it anew, or remove it with the minus"

@@ -100,7 +100,7 @@ def _task(scene: bpy.types.Scene) -> Task:
         view_faces.reframe(bpy.data.scenes[name])
         return f"{result['count']} pictures"
 
-    return Task(TITLE, job_timer.ask("frames", request), finish, drop=_dropper(folder))
+    return Task(TITLE, job_timer.ask("frames", request), finish, drop=_dropper(name, folder))
 
 
 class EXPRGEN_OT_take_reference(bpy.types.Operator):
@@ -151,14 +151,21 @@ def _request(scene: bpy.types.Scene) -> dict:
     }
 
 
-def _dropper(folder: Path) -> Callable[[], None]:
-    """What removes pictures that were half written; of a folder that was there, only the parts."""
-    there = folder.exists()
+def _dropper(scene: str, folder: Path) -> Callable[[], None]:
+    """What removes pictures that were half written; of a folder that was there, only the parts. A
+    scene that shows no footage says so."""
+    there, outer_there = folder.exists(), folder.parent.exists()
 
     def drop() -> None:
         if not there:
             shutil.rmtree(folder, ignore_errors=True)
         files.sweep(folder)
+        if not outer_there:
+            with contextlib.suppress(OSError):  # it is not empty
+                folder.parent.rmdir()
+        found = bpy.data.scenes.get(scene)
+        if found is not None and reference_overlay.overlay_of(found) is None:
+            found.exprgen.overlay = "off"
 
     return drop
 

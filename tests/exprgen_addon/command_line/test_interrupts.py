@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from exprgen.exprgen_addon.command_line import console as consoles
+from exprgen.exprgen_addon.command_line import verb_steps
 from exprgen.networks import worker
 from exprgen.networks.characters.profile import SAMPLE_RIGS
 from exprgen.networks.errors import EXIT_INTERRUPTED
@@ -155,6 +156,28 @@ class TestConsole:
         assert "interrupted" in said
         assert [p.name for p in tmp_path.rglob("*")] == ["tmp"]
         assert not _work_in(tmp_path)
+
+
+def test_a_worker_that_is_ended_before_there_is_anything_to_keep_leaves_nothing(
+    tmp_path, monkeypatch
+):
+    out = tmp_path / "shot.npz"
+    begun = f"from exprgen.networks.files import *; new_spool(Path({str(out)!r}))"
+
+    class Worker:
+        def kill(self):
+            """Dies as it writes."""
+            subprocess.run([sys.executable, "-c", begun], check=True)
+            assert list(tmp_path.iterdir())
+
+    def interrupted(job, tell):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verb_steps.Job, "run_blocking", interrupted)
+    monkeypatch.setattr(verb_steps.Job, "__init__", lambda *_: None)
+    with consoles.Console(False) as console, pytest.raises(KeyboardInterrupt):
+        verb_steps.run_job(Worker(), "analyse", {"out": str(out)}, console)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_training_of_the_worker_that_is_stopped_while_it_begins(monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 
 import pytest
@@ -74,6 +75,30 @@ def test_cancel_keeps_a_part_only_where_it_is_of_use(worker):
         queue.cancel()
         drain(queue)
         assert (task.state, task.said, task.error) == (STOPPED, said, None)
+
+
+@pytest.mark.parametrize("until_stopped", [False, True])
+def test_a_stop_after_the_work_is_done_counts_where_nothing_is_to_come_of_it(until_stopped):
+    ready, ended = threading.Event(), []
+
+    def think(emit, stopped):
+        ready.wait(10)
+        return {"partial": False, "whole": 1}
+
+    queue = TaskQueue()
+    task = Task(
+        "one",
+        lambda: Thinking(think),
+        finish=lambda r: ended.append(r["whole"]) or "whole",
+        until_stopped=until_stopped,
+    )
+    queue.add(task)
+    queue.step()
+    queue.cancel()  # too late for the work, but nothing of it was written yet
+    ready.set()
+    drain(queue)
+    assert (task.state, task.error) == (STOPPED, None)
+    assert (ended, task.said) == (([], "stopped") if until_stopped else ([1], "whole"))
 
 
 def test_a_waiting_task_can_be_cancelled(worker):

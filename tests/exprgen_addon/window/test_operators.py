@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -31,6 +32,7 @@ from exprgen.exprgen_addon.engine import engine_python, jobs, task_queue, worker
 from exprgen.exprgen_addon.keying import corrections, fcurves
 from exprgen.exprgen_addon.window import applying, job_timer, reference_overlay, references
 from exprgen.exprgen_addon.window.operators import apply as apply_operators
+from exprgen.exprgen_addon.window.operators import show_reference
 
 try:
     landmark_model.landmark_model()
@@ -518,17 +520,31 @@ def test_a_correction_is_taken_back_from_the_keys(analysed):
         bpy.ops.exprgen.key_correction()
 
 
-def test_automatic_keying_is_a_correction_too(analysed):
+@pytest.mark.parametrize("automatic", [True, False])
+def test_a_key_set_by_hand_is_a_correction_too(analysed, automatic):
     bpy.ops.exprgen.apply()
     solved = value_at(analysed, 15)
     prop = pose(analysed, solved + 0.4)
-    analysed.tool_settings.use_keyframe_insert_auto = True
+    analysed.tool_settings.use_keyframe_insert_auto = automatic
     prop.owner.keyframe_insert(prop.data_path, index=prop.index, frame=15)
     found = corrections.posed_offsets(ann(analysed), 15.0, keyed=True)
     assert found == {MOVING: pytest.approx(0.4, abs=0.03)}
     bpy.ops.exprgen.key_correction(radius=0.2)
     assert value_at(analysed, 15) == pytest.approx(solved + 0.4, abs=0.03)
     assert {k.type for k in fcurves.curve_of(prop).keyframe_points} == {"GENERATED"}
+    bpy.ops.exprgen.apply()
+    assert value_at(analysed, 15) == pytest.approx(solved + 0.4, abs=0.03), "it outlives Apply"
+
+
+def test_motion_that_is_quick_all_along_is_no_key_set_by_hand(analysed):
+    bpy.ops.exprgen.apply()
+    prop = pose(analysed, 0.5)
+    for key in fcurves.curve_of(prop).keyframe_points:
+        key.co[1] = 0.5 + 0.15 * (int(key.co[0]) % 2)
+    analysed.frame_set(15)
+    assert MOVING not in corrections.posed_offsets(ann(analysed), 15.0, keyed=True)
+    with pytest.raises(RuntimeError, match="pose the character"):
+        bpy.ops.exprgen.key_correction()
 
 
 def test_generated_keys_are_cleared_in_a_range_and_others_stay(analysed):
@@ -566,6 +582,21 @@ def test_the_reference_stands_beside_in_step_with_the_timeline(analysed):
     assert reference_overlay.overlay_of(analysed) == empty
     assert not empty.hide_viewport
     assert pictures[1].stat().st_mtime_ns == made, "nothing is prepared again"
+
+
+def test_footage_that_is_not_finished_is_not_said_to_be_shown(analysed):
+    folder = reference_overlay.frames_folder(references.track_path(analysed.exprgen))
+    shutil.rmtree(folder.parent, ignore_errors=True)
+    task = show_reference._task(analysed)
+    analysed.exprgen.overlay = "beside"
+    folder.mkdir(parents=True)
+    task.drop()
+    assert analysed.exprgen.overlay == "off"
+    assert not folder.parent.exists()
+    bpy.ops.exprgen.show_reference(way="beside")
+    show_reference._task(analysed).drop()  # of pictures that are made anew
+    assert analysed.exprgen.overlay == "beside"
+    assert list(folder.iterdir())
 
 
 def test_another_reference_brings_its_own_footage(scene, tmp_path, house):

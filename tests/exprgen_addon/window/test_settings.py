@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 bpy = pytest.importorskip("bpy")
 
 from exprgen.exprgen_addon.window import scene_settings
+from exprgen.exprgen_addon.window.panels.apply import EXPRGEN_PT_presets
+from exprgen.networks.settings import EMPHASIS_PARTS
 
 pytestmark = pytest.mark.usefixtures("registered")
 
@@ -86,10 +89,40 @@ def test_a_curve_that_goes_on_beyond_its_keys_is_followed_there(scene, keyed):
     assert scene_settings.emphasis_curve(scene)[-1][1] == pytest.approx(0.25)
 
 
+def test_by_part_changes_nothing_by_itself(scene):
+    settings = scene.exprgen
+    settings.emphasis = 0.25
+    settings.own_emphasis = True
+    parts = scene_settings.retarget_settings(settings).emphasis_parts
+    assert parts == {part: pytest.approx(0.25) for part in EMPHASIS_PARTS}
+    settings.emphasis_eyes = 0.5
+    settings.own_emphasis = False
+    settings.own_emphasis = True
+    assert settings.emphasis_eyes == 0.5, "what was set stays"
+
+
 def use(preset: Path):
-    return bpy.ops.exprgen.preset_use(
-        "EXEC_DEFAULT", True, filepath=str(preset), menu_idname="EXPRGEN_PT_presets"
+    """Press a preset in Blender's own list of them, as the panel has it."""
+    rows = []
+
+    class Layout:
+        def row(self, **_):
+            return self
+
+        def operator(self, name, **_):
+            rows.append((name, SimpleNamespace()))
+            return rows[-1][1]
+
+        def __getattr__(self, name):
+            return lambda *_, **__: self
+
+    panel = SimpleNamespace(layout=Layout(), bl_idname=EXPRGEN_PT_presets.__name__)
+    bpy.types.Menu.path_menu(
+        panel, [str(preset.parent)], EXPRGEN_PT_presets.preset_operator, prop_filepath="filepath"
     )
+    ((name, given),) = [r for r in rows if r[1].filepath == str(preset)]
+    assert name == "exprgen.preset_use"
+    return bpy.ops.exprgen.preset_use("EXEC_DEFAULT", True, **vars(given))
 
 
 def test_a_preset_is_undone_in_one_step(scene):
