@@ -114,6 +114,13 @@ def train(s: CoefficientSettings) -> Outcome:
     loop = LoopSettings(minutes=s.minutes, seed=s.seed, weight_decay=1e-2)
     folder = checkpoint_folder(s)
     outcome = run(task, stages, folder, loop, settings, s.resume)
+    _finish(s, task, outcome, settings)
+    return outcome
+
+
+def _finish(
+    s: CoefficientSettings, task: CoefficientTask, outcome: Outcome, settings: dict
+) -> None:
     metrics = outcome.metrics | _joint(s, task, outcome)
     training = {"settings": settings, "metrics": metrics, "steps": outcome.steps}
     info = WeightsInfo(
@@ -126,7 +133,7 @@ def train(s: CoefficientSettings) -> Outcome:
     card = ModelCard(
         title="Coefficient reader",
         purpose="Tells the seven expressions from the tracker's measurements, beside HCNN.",
-        data=named(parts),
+        data=named(task.parts),
         licence_of_data=HUMAN_LICENCE,
         split="as the set's own table says (train / val; no person of mux in both)",
         metrics=metrics,
@@ -137,7 +144,6 @@ def train(s: CoefficientSettings) -> Outcome:
     )
     write_card(s.out, card, info)
     say(f"wrote {s.out}: " + ", ".join(f"{k} {v:.4f}" for k, v in metrics.items()))
-    return outcome
 
 
 def _joint(s: CoefficientSettings, task: CoefficientTask, outcome: Outcome) -> dict[str, float]:

@@ -6,7 +6,6 @@ answers tell of every face how near it is to each expression.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from ...models.teacher import TeacherNetwork, teacher_opinion
 from ...models.weights_io import file_digest, load_network
 from ...vocabulary import EXPRESSIONS
 from .augment import plain
+from .features import faces_digest
 from .loop import say
 from .mixing import CARRIED, PEOPLE, Pool
 from .performers import holds_performances
@@ -58,7 +58,7 @@ def kept_opinions(
     Raises:
         ModelError: the file is missing, damaged or holds another network.
     """
-    which = hashlib.sha256(np.ascontiguousarray(rows, np.int64).tobytes()).hexdigest()[:8]
+    which = faces_digest(faces, rows)[:8]
     kept = Path(folder) / f"teacher_{name}_{file_digest(file)}_{which}.npy"
     if kept.is_file():
         answers = read_array(kept, fix="delete it")

@@ -11,15 +11,15 @@ from exprgen.networks.errors import ModelError, UsageError
 from exprgen.networks.models.layouts import TEACHER_SIZE
 from exprgen.networks.models.perceptual import hcnn, prepare_faces
 from exprgen.networks.models.teacher import teacher, teacher_opinion
-from exprgen.networks.models.weights_io import WeightsInfo, load_network, weights_of
+from exprgen.networks.models.weights_io import WeightsInfo, load_network, save_network, weights_of
 from exprgen.networks.perception.joint_opinion import TEACHER_SHARE, PerceptionRunner
 from exprgen.networks.perception.prior import EVEN_READING
 from exprgen.networks.training import hcnn as hcnn_training
 from exprgen.networks.training import teacher as teacher_training
-from exprgen.networks.training.shared.datasets import open_faces
+from exprgen.networks.training.shared.datasets import open_faces, synthetic_faces
 from exprgen.networks.training.shared.mixing import pools
 from exprgen.networks.training.shared.pretrained import GREY_DEVIATION, start_from
-from exprgen.networks.training.shared.teaching import taught
+from exprgen.networks.training.shared.teaching import kept_opinions, taught
 from exprgen.networks.vocabulary import EXPRESSIONS, POOLED
 
 RNG = np.random.default_rng(3)
@@ -161,6 +161,19 @@ def test_what_its_convolutions_give_of_a_clips_faces_is_told_where_wanted():
     np.testing.assert_allclose(found["pooled"], want, atol=1e-4 * np.abs(want).max())
     assert telling(faces[:0], mirrored=False)["pooled"].shape == (0, POOLED)
     assert "pooled" not in PerceptionRunner(small, pooled_by="large")(faces, mirrored=False)
+
+
+def test_what_it_said_of_other_faces_is_not_taken(tmp_path):
+    torch.manual_seed(0)
+    file, rows = tmp_path / "teacher.safetensors", np.arange(2)
+    save_network(
+        file, teacher(), WeightsInfo("teacher", labels=EXPRESSIONS, input_size=TEACHER_SIZE)
+    )
+    sets = [synthetic_faces(2, seed).faces for seed in (1, 2)]
+    first, other, again = (kept_opinions(f, rows, file, tmp_path, "x") for f in (*sets, sets[0]))
+    assert np.abs(first - other).max() > 0
+    assert (first == again).all()
+    assert len(list(tmp_path.glob("*.npy"))) == 2
 
 
 def test_training_and_what_hcnn_learns_from_it(tmp_path, recogniser):
