@@ -145,9 +145,12 @@ class LinearResponse:
             out += amount[:, self.lesser].min(-1) @ self.lesser_bends
         return out
 
-    def slopes(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def slopes(
+        self, units: np.ndarray, controls: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """((N, K, C), (N, K, C)) how the measures change with each unit value, upwards on the
-        positive half and on the negative half; zero where a control has no such half."""
+        positive half and on the negative half; zero where a control has no such half. controls:
+        indices of the C that are asked for, in order; all by default."""
         units = np.asarray(units, float)
         amount = self._amounts(units)
         slopes = np.einsum("nha,hak->nhk", self._pieces(amount), self._steps, optimize=True)
@@ -157,10 +160,18 @@ class LinearResponse:
             share = np.clip(0.5 + (amount[:, b] - amount[:, a]) / (2 * EVEN), 0.0, 1.0)[:, None]
             slopes[:, a] += share * bend
             slopes[:, b] += (1.0 - share) * bend
-        out = np.zeros((2, len(units), self.curves.shape[2], self.count))
-        for half, (control, sign) in enumerate(self.halves):
-            out[int(sign < 0), :, :, control] = sign * slopes[:, half]
-        return out[0], out[1]
+        up, down = (self._by_control(slopes, sign, controls) for sign in (1, -1))
+        return up, down
+
+    def _by_control(self, slopes: np.ndarray, sign: int, controls: np.ndarray | None) -> np.ndarray:
+        """(N, K, C) of slopes (N, H, K) those of one side's halves, by control."""
+        half = {int(c): h for h, (c, side) in enumerate(self.halves) if side == sign}
+        asked = range(self.count) if controls is None else [int(c) for c in controls]
+        out = np.zeros((len(asked), len(slopes), slopes.shape[2]))
+        for place, control in enumerate(asked):
+            if control in half:
+                np.multiply(sign, slopes[:, half[control]], out=out[place])
+        return np.moveaxis(out, 0, 2)
 
     def jacobian(self, units: np.ndarray) -> np.ndarray:
         """(N, K, C) how the measures change with each unit value, on the half that it is on."""

@@ -45,9 +45,13 @@ class Fit:
 
     def last(self) -> Fit:
         """What is asked of the last frame alone."""
+        return self.at(slice(-1, None))
+
+    def at(self, rows: np.ndarray | slice) -> Fit:
+        """What is asked of these frames."""
         of_frames = ["targets", "weights", "prior"]
         of_frames += [name for name in ("low", "high") if getattr(self, name).ndim == 2]
-        return replace(self, **{name: getattr(self, name)[-1:] for name in of_frames})
+        return replace(self, **{name: getattr(self, name)[rows] for name in of_frames})
 
     def solve(self, aims: int = AIMS, start: np.ndarray | None = None) -> np.ndarray:
         """The unit values (N, C). start (N, C): something near them; the prior by default.
@@ -79,8 +83,20 @@ class Fit:
         Both halves of a control have slopes of their own, so no step leads across rest; from rest
         it goes to the side on which it gains.
         """
+        now, (gram, pull, below) = units[:, free], self._pull(units, free)
+        low = np.where(below, self.low[..., free], np.maximum(self.low[..., free], 0.0))
+        high = np.where(below, np.minimum(self.high[..., free], 0.0), self.high[..., free])
+        return _descend(gram, pull, np.minimum(low - now, 0.0), np.maximum(high - now, 0.0))
+
+    def _pull(
+        self, units: np.ndarray, free: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The least-squares problem (N, F, F), (N, F) of F free controls, and which go downwards
+        from rest (N, F)."""
         missing = self.weights * (self.targets - self.response.predict(units))
-        up, down = (s[:, :, free] * self.weights[:, :, None] for s in self.response.slopes(units))
+        up, down = self.response.slopes(units, free)
+        for slopes in (up, down):
+            slopes *= self.weights[:, :, None]
         now, hold = units[:, free], self.hold[free] ** 2
         back = hold * (self.prior[:, free] - now)
         gain_up, gain_down = (np.einsum("nkc,nk->nc", s, missing) + back for s in (up, down))
@@ -90,10 +106,7 @@ class Fit:
         gram = np.swapaxes(jacobian, 1, 2) @ jacobian
         diagonal = np.arange(len(free))
         gram[:, diagonal, diagonal] += hold
-        low = np.where(below, self.low[..., free], np.maximum(self.low[..., free], 0.0))
-        high = np.where(below, np.minimum(self.high[..., free], 0.0), self.high[..., free])
-        pull = np.where(below, gain_down, gain_up)
-        return _descend(gram, pull, np.minimum(low - now, 0.0), np.maximum(high - now, 0.0))
+        return gram, np.where(below, gain_down, gain_up), below
 
 
 def _best_step(fit: Fit, units: np.ndarray, step: np.ndarray, cost: np.ndarray) -> np.ndarray:
@@ -115,13 +128,18 @@ def _descend(gram: np.ndarray, pull: np.ndarray, low: np.ndarray, high: np.ndarr
     # Frames last, so that each operation runs over memory in order.
     gram = np.ascontiguousarray(np.moveaxis(gram, 0, -1))
     left, low, high = (np.ascontiguousarray(x.T) for x in (pull, low, high))
-    step = np.zeros_like(left)
+    step, new, change = np.zeros_like(left), np.empty(len(left.T)), np.empty_like(left)
     over = 1.0 / np.maximum(np.einsum("ccn->cn", gram), 1e-12)
     for _ in range(SWEEPS):
         for c in range(len(step)):
-            new = np.clip(step[c] + left[c] * over[c], low[c], high[c])
-            left -= gram[c] * (new - step[c])
-            step[c] = new
+            np.multiply(left[c], over[c], out=new)
+            np.add(step[c], new, out=new)
+            np.clip(new, low[c], high[c], out=new)
+            moved = new - step[c]
+            if moved.any():
+                np.multiply(gram[c], moved, out=change)
+                left -= change
+                step[c] = new
     return step.T
 
 

@@ -20,8 +20,9 @@ from .by_channels import calm_coefficients
 from .contact import BLINK_SECONDS
 from .controls import selected_rows
 from .drawn_shapes import WIDE, over_teeth, pouting, raising, smiling, wrinkling
+from .emphasised import emphasised
 from .fit import Fit
-from .relations import INDEX, WIDTH
+from .relations import INDEX, RELATIONS, WIDTH
 from .resting_look import with_resting_look
 from .shown_feeling import (
     GLAD,
@@ -206,8 +207,14 @@ def solve_relations(
     """
     geometry = Geometry.of(model, profile)
     controls = [profile.control(n) for n in model.controls]
-    fit = relation_fit(times, actor, geometry, controls, plain, felt, settings, certain, told, glad)
-    return fit.solve()
+    reading = certain, told, glad
+    own, shown = _fits(times, actor, geometry, controls, plain, felt, settings, *reading)
+    plainly = own()
+    units = plainly.solve()
+    if shown is None:
+        return units
+    contact = np.concatenate([geometry.lips, geometry.lids])
+    return emphasised(times, units, plainly, shown(), contact)
 
 
 def relation_fit(
@@ -222,7 +229,26 @@ def relation_fit(
     told: np.ndarray | float = 0.0,
     glad: np.ndarray | float = 0.0,
 ) -> Fit:
-    """What `solve_relations` solves; `controls` are the response's, `geometry` is made of it."""
+    """What a frame alone can be asked for: that with all of the emphasis, in one; `controls` are
+    the response's, `geometry` is made of it. `solve_relations` shows a clip more evenly."""
+    own, shown = _fits(times, actor, geometry, controls, plain, felt, settings, certain, told, glad)
+    return (own if shown is None else shown)()
+
+
+def _fits(
+    times: np.ndarray,
+    actor: ActorRelations,
+    geometry: Geometry,
+    controls: list[Control],
+    plain: np.ndarray,
+    felt: np.ndarray,
+    settings: RetargetSettings,
+    certain: np.ndarray | float,
+    told: np.ndarray | float,
+    glad: np.ndarray | float,
+) -> tuple[Callable[[], Fit], Callable[[], Fit] | None]:
+    """What makes the fit without emphasis, and with it; nothing for the second where there is no
+    emphasis."""
     certain = np.broadcast_to(certain, len(times))
     aim = targets_for(times, actor, geometry, settings)
     said, scale = geometry.response.predict(plain), scales(actor, geometry, settings)
@@ -236,13 +262,36 @@ def relation_fit(
     glad = np.broadcast_to(glad, len(times))
     stirred = stirred * (1.0 - glad * (1.0 - room_to_smile(times, actor.moved)))
     emphasis = partial(emphasis_of, times, settings, stirred, 1.0 - rounded(times, actor), glad)
-    values = carried_on(times, values, geometry, felt, emphasis, certain, actor.trust)
-    values = with_resting_look(times, values, actor, geometry.response, settings)
-    more = slow(times, felt - plain, FEELING_HERTZ)
-    own = slow(times, aim.values, FEELING_HERTZ) - geometry.response.rest
+    fit = partial(_fit, times, actor, geometry, controls, aim.weights, felt, settings)
     share = share_of_feeling(controls, emphasis, actor)
-    prior = plain + share * along(more, own, controls, geometry, certain) * more
-    hold = np.array([_hold(c) for c in controls])
+    if not (share.any() or emphasis([r.region for r in RELATIONS.values()]).any()):
+        return partial(fit, values, plain), None
+
+    def shown() -> Fit:
+        more = slow(times, felt - plain, FEELING_HERTZ)
+        moved = slow(times, aim.values, FEELING_HERTZ) - geometry.response.rest
+        prior = plain + share * along(more, moved, controls, geometry, certain) * more
+        carried = carried_on(times, values, geometry, felt, emphasis, certain, actor.trust)
+        return fit(carried, prior)
+
+    return partial(fit, values, plain), shown
+
+
+def _fit(
+    times: np.ndarray,
+    actor: ActorRelations,
+    geometry: Geometry,
+    controls: list[Control],
+    weights: np.ndarray,
+    felt: np.ndarray,
+    settings: RetargetSettings,
+    values: np.ndarray,
+    prior: np.ndarray,
+) -> Fit:
+    """The fit to targets `values` (N, K) with `weights` (N, K) near a `prior` (N, C), within what
+    the actor's contacts allow."""
+    values = with_resting_look(times, values, actor, geometry.response, settings)
+    prior, hold = prior.copy(), np.array([_hold(c) for c in controls])
     prior[:, ~np.isfinite(hold)] = felt[:, ~np.isfinite(hold)]
     prior = _shut_by_their_own(_unsquinted(times, prior, controls, actor), controls, actor)
     reach = geometry.response.reach()
@@ -252,7 +301,7 @@ def relation_fit(
     low = _bared(controls, low, high, slow(times, bared, BARED_HERTZ))
     held = 1.0 - without_dips(times, 1.0 - actor.lips_meet, SOUND)
     touching = actor.lips_meet * (1.0 - (1.0 - PURSED_BEHIND) * actor.pursed)
-    bound = bound_targets(values, aim.weights, geometry, touching, held)
+    bound = bound_targets(values, weights, geometry, touching, held)
     return Fit(geometry.bound, bound.values, bound.weights, prior, hold, low, high)
 
 

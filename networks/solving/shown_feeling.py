@@ -234,10 +234,10 @@ def carried_on(
     open_ = (own + rest)[:, LID_GAPS].mean(1) / max(float(rest[LID_GAPS].mean()), 1e-3)
     step = _unraised(_unturned(step, own, open_), own, firm)
     weeping = (1.0 - sure(trust)) * ramp(open_, *SQUEEZED)
-    return values + _along_motion(times, _knit(step, own - geometry.low, weeping), values)
+    return values + along_motion(times, _knit(step, own - geometry.low, weeping), values)
 
 
-def _along_motion(times: np.ndarray, step: np.ndarray, values: np.ndarray) -> np.ndarray:
+def along_motion(times: np.ndarray, step: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Steps (N, K) that change quickly only as targets (N, K) do, and less: a smile that gives way
     to an "oh" narrows the mouth with it; corners that are drawn down in one are not let up by a
     frown that gives way."""

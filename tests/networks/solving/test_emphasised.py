@@ -1,0 +1,84 @@
+"""Emphasis is a step from the plain solution: quick motion keeps its way, contacts their lips."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from exprgen.networks.characters.profile import find_character
+from exprgen.networks.characters.response import load_response
+from exprgen.networks.settings import RetargetSettings
+from exprgen.networks.solving.actor import actor_relations
+from exprgen.networks.solving.emphasised import BARE, GAPS, emphasised, turned
+from exprgen.networks.solving.fit import Fit
+from exprgen.networks.solving.perform import solve_relations
+from exprgen.networks.solving.relations import LIP_GAPS, NAMES
+from exprgen.networks.solving.targets import Geometry
+from exprgen.tests.support import acted
+
+STILL = RetargetSettings(smoothing_eyes=0.0, smoothing_mouth=0.0, emphasis=0.0)
+FRAMES, TURN = 100, 0.004
+
+
+@pytest.fixture(scope="module")
+def talk():
+    """A character's own model with lips that meet at rest, and a track of lively talk by it."""
+    model = load_response(find_character("tobi"))
+    rest = model.rest.copy()
+    for top, bottom in (("1", "3"), ("2", "2"), ("3", "1")):
+        upper, lower = f"lip_top_inner_{top}", f"lip_bottom_inner_{bottom}"
+        rest[model.points.index(lower), 1] = rest[model.points.index(upper), 1]
+    model = replace(model, rest=rest)
+    t, units = np.arange(FRAMES) / 25.0, np.zeros((FRAMES, len(model.controls)))
+    for size, hertz, *names in (
+        (0.4, 2.3, "jawOpen"),
+        (0.4, 1.7, "mouthSmileLeft", "mouthSmileRight"),
+        (0.3, 3.1, "mouthPucker"),
+        (0.2, 2.0, "mouthFrownLeft", "mouthFrownRight"),
+        (0.5, 1.9, "browInnerUp"),
+    ):
+        for name in names:
+            wave = np.maximum(np.sin(2.0 * np.pi * hertz * t + 0.3 * hertz), 0.0)
+            units[:, model.controls.index(name)] = size * wave
+    return acted.worn(model, units)
+
+
+@pytest.mark.parametrize("name", ["mira", "rosa"])
+def test_emphasis_turns_no_quick_step_and_parts_no_lips(name, talk):
+    """Whatever a feeling wants of corners, lips and brows, an "oh" in it goes the actor's way."""
+    profile = find_character(name)
+    model = load_response(profile)
+    geometry, actor = Geometry.of(model, profile), actor_relations(talk, STILL)
+    plain = np.zeros((FRAMES, len(model.controls)))
+    sad = next(p for p in profile.key_poses if p.expression == "sadness")
+    rest = {c: profile.control(c) for c in model.controls}
+    pose = [sad.values.get(n, c.rest) - c.rest for n, c in rest.items()]
+    felt = np.tile(np.clip(np.array(pose), -1.0, 1.0), (FRAMES, 1))
+
+    def shown(emphasis):
+        asked = replace(STILL, emphasis=emphasis)
+        solved = solve_relations(talk.times, actor, profile, model, plain, felt, asked, 1.0)
+        return geometry.response.predict(solved)
+
+    own = shown(0.0)
+    closed = own[:, LIP_GAPS] < geometry.lips + 0.01
+    kept = [i for i in range(len(NAMES)) if i not in BARE]
+    for emphasis in (0.9, 1.0):
+        now = shown(emphasis)
+        assert np.abs(now - own).max() > 0.02
+        assert not turned(talk.times, own, now, TURN)[:, kept].any()
+        assert (now - own)[:, LIP_GAPS][closed].max(initial=0.0) < 0.012
+
+
+def test_nothing_that_is_felt_changes_nothing(talk):
+    """Targets and priors that are alike leave every frame as it is, to the bit."""
+    profile = find_character("tobi")
+    model = load_response(profile)
+    geometry = Geometry.of(model, profile)
+    rng = np.random.default_rng(0)
+    units = 0.3 * rng.uniform(size=(20, len(model.controls)))
+    targets = geometry.bound.predict(units)
+    ones = np.ones_like(units)
+    fit = Fit(geometry.bound, targets, np.ones_like(targets), units, ones[0], -ones, ones)
+    contact = np.zeros(len(GAPS)) - 1.0
+    assert np.array_equal(emphasised(talk.times[:20], units, fit, fit, contact), units)
