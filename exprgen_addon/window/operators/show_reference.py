@@ -13,7 +13,7 @@ from bpy.props import EnumProperty, StringProperty
 from ....networks import files
 from ....networks.errors import ExprGenError, InputError
 from ...characters.in_scene import active_collection, character_of
-from ...engine.task_queue import Task
+from ...engine.task_queue import STOPPED, Task
 from ...keying.keyframes import scene_fps
 from .. import job_timer, reference_overlay, references
 from . import view_faces
@@ -100,7 +100,15 @@ def _task(scene: bpy.types.Scene) -> Task:
         view_faces.reframe(bpy.data.scenes[name])
         return f"{result['count']} pictures"
 
-    return Task(TITLE, job_timer.ask("frames", request), finish, drop=_dropper(name, folder))
+    remove = _dropper(folder)
+
+    def drop() -> None:
+        remove()
+        if task.state == STOPPED:
+            _say_hidden(name)
+
+    task = Task(TITLE, job_timer.ask("frames", request), finish, drop=drop)
+    return task
 
 
 class EXPRGEN_OT_take_reference(bpy.types.Operator):
@@ -151,9 +159,15 @@ def _request(scene: bpy.types.Scene) -> dict:
     }
 
 
-def _dropper(scene: str, folder: Path) -> Callable[[], None]:
-    """What removes pictures that were half written; of a folder that was there, only the parts. A
-    scene that shows no footage says so."""
+def _say_hidden(scene: str) -> None:
+    """Of a scene that shows no footage, since somebody stopped it."""
+    found = bpy.data.scenes.get(scene)
+    if found is not None and reference_overlay.overlay_of(found) is None:
+        found.exprgen.overlay = "off"
+
+
+def _dropper(folder: Path) -> Callable[[], None]:
+    """What removes pictures that were half written; of a folder that was there, only the parts."""
     there, outer_there = folder.exists(), folder.parent.exists()
 
     def drop() -> None:
@@ -163,9 +177,6 @@ def _dropper(scene: str, folder: Path) -> Callable[[], None]:
         if not outer_there:
             with contextlib.suppress(OSError):  # it is not empty
                 folder.parent.rmdir()
-        found = bpy.data.scenes.get(scene)
-        if found is not None and reference_overlay.overlay_of(found) is None:
-            found.exprgen.overlay = "off"
 
     return drop
 

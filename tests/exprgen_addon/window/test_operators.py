@@ -590,11 +590,14 @@ def test_footage_that_is_not_finished_is_not_said_to_be_shown(analysed):
     task = show_reference._task(analysed)
     analysed.exprgen.overlay = "beside"
     folder.mkdir(parents=True)
+    task.state = task_queue.STOPPED
     task.drop()
     assert analysed.exprgen.overlay == "off"
     assert not folder.parent.exists()
     bpy.ops.exprgen.show_reference(way="beside")
-    show_reference._task(analysed).drop()  # of pictures that are made anew
+    task = show_reference._task(analysed)  # of pictures that are made anew
+    task.state = task_queue.STOPPED
+    task.drop()
     assert analysed.exprgen.overlay == "beside"
     assert list(folder.iterdir())
 
