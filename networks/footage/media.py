@@ -15,6 +15,7 @@ from typing import TypeVar
 from ..errors import InputError, UsageError
 from ..files import VIDEO_SUFFIXES, is_track
 from ..reading import plain_file
+from ..settings import range_of_pictures
 from .animations import WebpReader, is_animated, is_animated_webp
 from .frames import Reader
 from .pictures import GIVE_FOOTAGE, check_file, is_picture
@@ -47,11 +48,7 @@ def open_reference(
     reader = _reader(reference, start, end)
     if reader.stills and (start, end) != (None, None):
         reader.close()
-        raise UsageError(
-            "a range is of a clip's seconds, and this has none: pictures.",
-            file=reader.given,
-            fix="leave the range out; of several pictures give those that are wanted",
-        )
+        raise range_of_pictures(reader.given)
     return reader
 
 
