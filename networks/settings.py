@@ -28,6 +28,19 @@ SPAN_EDGE = 0.2
 """Seconds in which a span of emphasis comes and goes."""
 
 
+def range_of_pictures(given: str | None = None) -> UsageError:
+    """What is said of a range of seconds for separate pictures, which have none.
+
+    Args:
+        given: the pictures, or the track of them, for the message.
+    """
+    return UsageError(
+        "a range is of a clip's seconds, and this has none: pictures",
+        file=given,
+        fix="leave the range out; of several pictures give those that are wanted",
+    )
+
+
 @dataclass(frozen=True)
 class RetargetSettings:
     """How a FaceTrack becomes RigTracks.
@@ -51,7 +64,7 @@ class RetargetSettings:
         what smiles do too follows it by less. 1 is as tracked; viewers prefer more.
     actor: name under which the actor's neutral and reach are kept from clip to clip; "" for none.
     gain: region -> factor on the unit values, 1 by default (head and gaze: on the angle).
-    start, end: seconds; None means the clip's own.
+    start, end: seconds; None means the clip's own; of a clip alone.
     outputs: what is solved and keyed, of OUTPUTS.
     """
 

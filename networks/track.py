@@ -58,6 +58,8 @@ UNEVEN = 0.01
 """By which the chances of a phrase may sum to more or less than 1, and each be below 0."""
 STRETCHED = 0.1
 """By which a head's turn times its transpose may be off the identity."""
+SPARSE, SMALLEST = 16, 1.0
+"""Of so many landmarks one tells how large a face is; pixels that one has at least, both ways."""
 ANALYSE_AGAIN = "analyse the footage again"
 SOLVE = "solve it again"
 GIVE = {
@@ -325,6 +327,8 @@ class FaceTrack:
             check_columns(path, {key: units}, {key: _RIG_UNITS}, ANALYSE_AGAIN, rows)
         _check_times(path, arrays["times"], meta)
         _check_poses(path, arrays["head_pose"])
+        if not meta.get("coefficients"):
+            _check_size(path, arrays["landmarks"], arrays["state"])
         phrases = _phrases(path, arrays) if phrased else None
         _check_offsets(path, arrays["face_offsets"], len(arrays["face_bytes"]))
         _check_meta(path, meta, rows)
@@ -601,6 +605,15 @@ def _check_poses(path: str | Path, poses: np.ndarray) -> None:
     stretched = np.abs(turns @ turns.transpose(0, 2, 1) - np.eye(3)) > STRETCHED
     if np.any(stretched) or np.any(np.linalg.det(turns) < 0.0):
         what = "field 'head_pose' holds what is no turn of a head"
+        raise InputError(what, file=path, fix=ANALYSE_AGAIN)
+
+
+def _check_size(path: str | Path, landmarks: np.ndarray, state: np.ndarray) -> None:
+    """Refuse landmarks (N, P, 3) of faces that were seen and have no size, as zeros have none."""
+    some = landmarks[:, ::SPARSE, :2]  # enough to tell; they may all be read from the disk
+    size = (some.max(1) - some.min(1)).min(1)
+    if np.any(size[state == TRACKED] < SMALLEST):
+        what = "field 'landmarks' holds no face where one was found"
         raise InputError(what, file=path, fix=ANALYSE_AGAIN)
 
 

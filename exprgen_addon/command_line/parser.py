@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Sequence
 
 from ..addon import version
 from .verbs import verbs
 
+_NEGATIVE = re.compile(r"-\.?\d")
+"""How a number begins that is below zero."""
+_OPTION = re.compile(r"--[a-z][a-z-]*")
+
 
 class CommandParser(argparse.ArgumentParser):
-    """A parser with commands, which names the nearest one where a word is none of them."""
+    """A parser with commands, which names the nearest one where a word is none of them, and takes
+    what begins with a minus and a digit for a value."""
 
     commands: Collection[str] = ()
 
@@ -21,7 +27,19 @@ class CommandParser(argparse.ArgumentParser):
             near = difflib.get_close_matches(word.lower(), self.commands, n=1)
             known = f"the commands are {', '.join(self.commands)}"
             self.error(f"no command {word!r}: {f'did you mean {near[0]!r}?' if near else known}")
-        return super().parse_known_args(args, namespace)
+        return super().parse_known_args(None if args is None else _joined(args), namespace)
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """Words in which an option and a value such as -1:2=joy are one, `--phrase=-1:2=joy`: argparse
+    knows plain negative numbers, and takes other values that begin so for options."""
+    out: list[str] = []
+    for word in words:
+        if _NEGATIVE.match(word) and out and _OPTION.fullmatch(out[-1]):
+            out[-1] += f"={word}"
+        else:
+            out.append(word)
+    return out
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from ...networks.characters.profile import RigProfile
-from ...networks.errors import InputError, UsageError
+from ...networks.errors import UsageError
+from ...networks.evaluation.motion import unmoving
 from ...networks.files import write_text
+from ...networks.footage.live_link import is_live_link
 from ...networks.reading import read_object
 from ...networks.records import json_text, number_of
 from ...networks.settings import RetargetSettings
@@ -146,6 +148,20 @@ def chosen_windows(words: list[str]) -> dict:
     return out
 
 
+def check_clips(plan: Plan, run: Run) -> None:
+    """Refuse, before the work, what is given as a clip and is none. Of a take of coefficients what
+    is felt can be told, and nothing else.
+
+    Raises:
+        InputError: it can't be read, is pictures, or a single frame.
+    """
+    seen = any(map(plan.wants, ("clip", "performance")))
+    if not (seen or plan.wants("feelings")):
+        return
+    clips = [str(Path(c).resolve()) for c in plan.clips if seen or not is_live_link([c])]
+    run("evaluation", {"step": "check_clips", "clips": clips})
+
+
 def analyse(plan: Plan, run: Run, reference: list[str], out: Path, face: str = LARGEST) -> None:
     """A FaceTrack with the primary's units; always anew, since weights may have changed."""
     request = {"reference": [str(Path(p).resolve()) for p in reference], "out": str(out)}
@@ -160,7 +176,7 @@ def clip_track(path: Path, clip: str) -> FaceTrack:
     """
     track = FaceTrack.load(path)
     if track.meta.get("stills") or len(track.times) < 2:
-        raise InputError("is no clip: nothing moves in it", file=clip, fix="give --clip a video")
+        raise unmoving(clip)
     return track
 
 

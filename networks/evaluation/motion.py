@@ -187,6 +187,11 @@ def lids(arkit: np.ndarray) -> np.ndarray:
     return np.asarray(arkit, float)[:, _LIDS].mean(1)
 
 
+def unmoving(clip: str | Path) -> InputError:
+    """What is said of pictures, or a single frame, where a clip of a performance is asked for."""
+    return InputError("is no clip: nothing moves in it", file=clip, fix="give --clip a video")
+
+
 def write_held_clip(
     out: str | Path, still: np.ndarray, frames: int = 48, noise: float = 2.0, seed: int = 0
 ) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from zlib import crc32
 
@@ -172,6 +173,25 @@ def shown(emit: Emit, tracks: list) -> dict:
     return {"slits": [slit.tolist() for slit, _ in told], "brows": [b.tolist() for _, b in told]}
 
 
+def check_clips(emit: Emit, clips: list) -> dict:
+    """Whether all that was given as clips of performances are clips; {}.
+
+    Raises:
+        InputError: it can't be read, is pictures, or a single frame.
+    """
+    from ..footage.live_link import is_live_link
+    from ..footage.media import open_reference
+    from .motion import unmoving
+
+    for clip in clips:
+        if is_live_link([clip]):
+            raise InputError("holds no pictures", file=clip, fix="give --clip a video")
+        with open_reference([clip]) as reader:
+            if reader.stills or len(list(islice(reader, 2))) < 2:
+                raise unmoving(clip)
+    return {}
+
+
 def hold(emit: Emit, clip: str, frame: int, out: str) -> dict:
     """A clip of one frame of another, repeated with noise: {"clip": path}."""
     from ..footage.media import open_reference
@@ -236,6 +256,7 @@ _STEPS = (
     feelings,
     felt,
     shown,
+    check_clips,
     hold,
     strips,
     ratings,

@@ -15,6 +15,7 @@ from typing import TypeVar
 from ..errors import InputError, UsageError
 from ..files import VIDEO_SUFFIXES, is_track
 from ..reading import plain_file
+from ..settings import range_of_pictures
 from .animations import WebpReader, is_animated, is_animated_webp
 from .frames import Reader
 from .pictures import GIVE_FOOTAGE, check_file, is_picture
@@ -35,15 +36,26 @@ def open_reference(
 
     Args:
         reference: one path, or several paths of images.
-        start, end: seconds; only frames with start <= time < end are read (videos only).
+        start, end: seconds; only frames with start <= time < end are read. Of videos alone.
 
     Raises:
         InputError: missing, empty, damaged, too large, not a picture or video, a track, or a folder
         without images.
-        UsageError: an empty range, or several references that are not all images.
+        UsageError: an empty range, one of images, or several references that are not all images.
     """
     if start is not None and end is not None and end <= start:
         raise UsageError(f"the range {start:g}-{end:g} s is empty.", fix="end must be after start")
+    reader = _reader(reference, start, end)
+    if reader.stills and (start, end) != (None, None):
+        reader.close()
+        raise range_of_pictures(reader.given)
+    return reader
+
+
+def _reader(
+    reference: str | Path | Sequence[str | Path], start: float | None, end: float | None
+) -> Reader:
+    """See `open_reference`."""
     if not isinstance(reference, str | Path):
         paths = [Path(p) for p in reference]
         if len(paths) != 1:

@@ -23,7 +23,7 @@ from ..perception.needed_weights import (
 from ..perception.phrasing import felt, through_calm
 from ..phrases import Overruling
 from ..progress import Emit, Progress
-from ..settings import RetargetSettings
+from ..settings import RetargetSettings, range_of_pictures
 from ..track import FaceTrack, RigTrack
 from ..vocabulary import OUTPUTS
 from .by_channels import CHANNELS, NETWORK, channel_units
@@ -53,10 +53,12 @@ def solve(
 
     Raises:
         ModelError: weights are missing, damaged or another character's.
-        UsageError: the range holds no frame.
+        UsageError: the range holds no frame, or is one of separate pictures.
     """
     from .shots import joined, shots_in_range
 
+    if face_track.meta.get("stills") and (settings.start, settings.end) != (None, None):
+        raise range_of_pictures(face_track.meta.get("source"))
     face_track = felt(face_track, settings.phrases)
     _tell_unheard(face_track, settings.phrases, emit)
     _tell_unreached(face_track, settings.all_emphasis_spans, emit)

@@ -25,6 +25,7 @@ import time
 import zipfile
 import zlib
 from dataclasses import dataclass
+from multiprocessing.pool import Pool
 from pathlib import Path
 
 import cv2
@@ -55,7 +56,7 @@ from ..tracking.registration import (
 from ..vocabulary import ARKIT_CHANNELS, EXPRESSIONS, REGISTERED_SIZE
 from .shared.copies import KEPT as COPIES
 from .shared.hed_cache import _COLUMNS, FIX, NO_FACE, VERSION, load_hed
-from .shared.interrupts import started_deaf
+from .shared.interrupts import deaf, end_with_starter, started_deaf
 from .shared.sets import TRAIN, VALIDATION, FaceSet
 
 MOST_VOTES = 1e9
@@ -303,7 +304,7 @@ def _run(chunks: list[list[int]], items: list[Item], out: Path, processes: int) 
     with contextlib.ExitStack() as stack:
         with started_deaf():
             pool = context.Pool(processes, initializer=_start_process, initargs=(str(out),))
-            stack.enter_context(pool)
+            stack.callback(_end, pool)
         for count, hits, lost in pool.imap_unordered(_register_chunk, tasks):
             seen, found, unread = seen + count, found + hits, unread + lost
             rate = seen / max(time.monotonic() - started, 1e-6)
@@ -319,10 +320,18 @@ def _run(chunks: list[list[int]], items: list[Item], out: Path, processes: int) 
     return unread
 
 
+def _end(pool: Pool) -> None:
+    """End the processes; a second Ctrl-C would leave some of it undone."""
+    with deaf():
+        pool.terminate()
+        pool.join()
+
+
 _process: dict = {}  # what a process of the pool makes once and uses for all its pictures
 
 
 def _start_process(out: str) -> None:
+    end_with_starter()
     cv2.setNumThreads(1)
     _process["detector"] = FaceDetector()
     _process["columns"] = {n: read_array(Path(out) / f"{n}.npy", "r+") for n in _COLUMNS}

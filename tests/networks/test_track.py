@@ -29,7 +29,7 @@ def seen(index, *, level=0.5, lids=0.3, x=100.0, name=""):
     if lids > 0.2:
         arkit[[ARKIT_INDEX["eyeBlinkLeft"], ARKIT_INDEX["eyeBlinkRight"]]] = 0.05
     observation = FaceObservation(
-        landmarks=np.full((478, 3), x, np.float32),
+        landmarks=synthetic.resting_landmarks(1)[0] - 128.0 + np.float32(x),
         arkit=arkit,
         head_pose=np.eye(4, dtype=np.float32),
         size=(640, 360),
@@ -189,6 +189,24 @@ def test_a_head_that_no_pose_turns_is_refused(tmp_path, change):
     file = dataclasses.replace(made, head_pose=poses).save(tmp_path / "posed.npz")
     with pytest.raises(InputError, match="'head_pose' holds what is no turn"):
         FaceTrack.load(file)
+
+
+@pytest.mark.parametrize("change", [lambda p: 0.0 * p, lambda p: 0.0 * p + 90.0])
+def test_a_face_of_no_size_is_refused_where_one_was_found(tmp_path, change):
+    frames = [unseen(0), *(seen(i) for i in range(1, 3)), unseen(3)]
+    made = record(tmp_path / "t.npz", frames, stills=True)
+    assert not made.landmarks[[0, 3]].any(), "pictures without a face have no landmarks"
+    assert len(FaceTrack.load(tmp_path / "t.npz")) == 4
+    for rows in (slice(2, 3), slice(None)):
+        marks = np.array(made.landmarks)
+        marks[rows] = change(marks[rows])
+        flat = dataclasses.replace(made, landmarks=marks)
+        path = flat.save(tmp_path / "flat.npz")
+        with pytest.raises(InputError, match="'landmarks' holds no face") as told:
+            FaceTrack.load(path)
+        assert (told.value.file, told.value.fix) == (str(path), "analyse the footage again")
+        blind = {**made.meta, "coefficients": True}  # a take without pictures has none at all
+        assert FaceTrack.load(dataclasses.replace(flat, meta=blind).save(path)).found.any()
 
 
 def test_short_loss_is_bridged_long_loss_held_then_relaxed(tmp_path):

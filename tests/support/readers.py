@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from exprgen.tests.support import damage
+from exprgen.tests.support import damage, synthetic
 
 Make = Callable[[Path], Path]
 Read = Callable[[Path], object]
@@ -92,7 +92,7 @@ def make_face_track(folder: Path) -> Path:
     FaceTrack(
         times=np.arange(n) / 25.0,
         state=np.array([TRACKED, TRACKED, RESTING, TRACKED], np.uint8),
-        landmarks=np.full((n, 478, 3), 100, np.float32),
+        landmarks=synthetic.resting_landmarks(n),
         head_pose=np.tile(np.eye(4, dtype=np.float32), (n, 1, 1)),
         gaze=np.zeros((n, 2, 2), np.float32),
         blink=np.zeros((n, 2), np.float32),

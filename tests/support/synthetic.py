@@ -166,6 +166,17 @@ def rig_track(
     )
 
 
+def resting_landmarks(frames: int) -> np.ndarray:
+    """(frames, 478, 3) float32 pixels: the average face, which does nothing; what no landmark of
+    the 49 is lies at its middle."""
+    from exprgen.networks.tracking.registration import average_face
+    from exprgen.networks.vocabulary import LANDMARKS, MEDIAPIPE_LANDMARKS
+
+    face = np.full((MEDIAPIPE_LANDMARKS, 3), (128.0, 128.0, 0.0), np.float32)
+    face[list(LANDMARKS.values()), :2] = average_face()
+    return np.tile(face, (frames, 1, 1))
+
+
 def face_track(*, frames: int = 60, fps: float = 30.0, stills: bool = False) -> FaceTrack:
     """A face that smiles, opens its jaw, blinks once and turns its head; JPEGs are grey squares."""
     import cv2
@@ -189,7 +200,7 @@ def face_track(*, frames: int = 60, fps: float = 30.0, stills: bool = False) -> 
     return FaceTrack(
         times=times,
         state=np.zeros(frames, np.uint8),
-        landmarks=np.zeros((frames, 478, 3), np.float32),
+        landmarks=resting_landmarks(frames),
         head_pose=pose,
         gaze=np.zeros((frames, 2, 2), np.float32),
         blink=blink,

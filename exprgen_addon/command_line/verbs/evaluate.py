@@ -129,9 +129,14 @@ def run(args: argparse.Namespace, console: Console) -> int:
         measure_changed(profiles, console)
     console.catch_interrupts()
     with running_worker(console) as worker:
+
+        def run_here(command: str, arguments: dict) -> dict:
+            return run_job(worker, command, arguments, console)
+
+        planning.check_clips(plan, run_here)
         figures = evaluating.evaluate(
             plan,
-            lambda command, arguments: run_job(worker, command, arguments, console),
+            run_here,
             counter=console.counter,
             stop=lambda: console.interrupted,
             say=console.say,

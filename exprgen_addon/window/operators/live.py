@@ -266,8 +266,9 @@ class EXPRGEN_OT_live_discard(bpy.types.Operator):
     tape: StringProperty(name="Recording", subtype="FILE_PATH", options={"HIDDEN", "SKIP_SAVE"})
 
     def invoke(self, context, event):
+        title = f'Delete the Recording "{live_tapes.titled(Path(self.tape))}"'
         return context.window_manager.invoke_confirm(
-            self, event, title=f"Delete {live_tapes.titled(Path(self.tape))}", confirm_text="Delete"
+            self, event, title=title, confirm_text="Delete"
         )
 
     def execute(self, context):

@@ -108,7 +108,7 @@ class EXPRGEN_OT_delete_take(_Step, bpy.types.Operator):
 
     def invoke(self, context, event):
         return context.window_manager.invoke_confirm(
-            self, event, title=f"Delete {self.take}", confirm_text="Delete"
+            self, event, title=f'Delete the Take "{self.take}"', confirm_text="Delete"
         )
 
     def change(self, scene):

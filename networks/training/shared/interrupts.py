@@ -4,10 +4,13 @@ beside this one, which end with it."""
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
-from multiprocessing import resource_tracker
+from multiprocessing import connection, parent_process, resource_tracker
+
+from ...errors import EXIT_INTERRUPTED
 
 
 @contextlib.contextmanager
@@ -18,7 +21,7 @@ def held_back() -> Iterator[None]:
     Raises:
         KeyboardInterrupt: at the end, where one came.
     """
-    if threading.current_thread() is not threading.main_thread():  # which none of them reaches
+    if not _hears():
         yield
         return
     came: list[int] = []
@@ -28,7 +31,7 @@ def held_back() -> Iterator[None]:
             raise KeyboardInterrupt
         came.append(number)
 
-    heeded = [n for n in _ENDING if signal.getsignal(n) is signal.default_int_handler]
+    heeded = _heeded()
     for number in heeded:
         signal.signal(number, note)
     try:
@@ -58,6 +61,43 @@ def started_deaf() -> Iterator[None]:
             yield
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def deaf() -> Iterator[None]:
+    """Within, Ctrl-C is not heeded: work that it has stopped is ending, and is soon at its end. Nor
+    are other signals that are Ctrl-C to this process."""
+    heeded = _heeded() if _hears() else []
+    for number in heeded:
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        for number in heeded:
+            signal.signal(number, signal.default_int_handler)
+
+
+def end_with_starter() -> None:
+    """Let this process end as soon as that which has started it is killed."""
+    starter = parent_process()
+    if starter is None:
+        return
+
+    def watch() -> None:
+        connection.wait([starter.sentinel])
+        os._exit(EXIT_INTERRUPTED)
+
+    threading.Thread(target=watch, name="watch the starter", daemon=True).start()
+
+
+def _hears() -> bool:
+    """This thread is the one that signals reach."""
+    return threading.current_thread() is threading.main_thread()
+
+
+def _heeded() -> list[int]:
+    """The signals that are Ctrl-C to this process."""
+    return [n for n in _ENDING if signal.getsignal(n) is signal.default_int_handler]
 
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")

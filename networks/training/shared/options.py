@@ -20,6 +20,7 @@ from ...files import check_writable, made_folders, output_folder, sweep
 from ...records import json_text, number_of
 from .checkpoints import FILE
 from .distributed import leave, processes
+from .interrupts import deaf
 from .prepared import (
     checkpoint_folder,
     end,
@@ -255,21 +256,23 @@ def conclude(name: str, work: Callable[[], dict], as_json: bool, again: Callable
         the exit code.
     """
     stdout = sys.stdout
-    try:
-        with contextlib.redirect_stdout(sys.stderr if as_json else stdout), made_folders():
-            result = work()
-        told, code = {"training": name, **result}, EXIT_OK
-    except ExprGenError as error:
-        print(f"error: {error}", file=sys.stderr)
-        told, code = {"error": error.to_message()}, error.exit_code
-        del told["error"]["type"]
-    except KeyboardInterrupt:
-        if processes().main:  # the others are stopped with it
-            print(f"stopped; {again()}", file=sys.stderr)
-        told, code = None, EXIT_INTERRUPTED
-    if told is None:
-        gc.collect()  # processes beside this one, whose semaphores would be told to leak
-        return code
+    with contextlib.ExitStack() as ending:
+        try:
+            with contextlib.redirect_stdout(sys.stderr if as_json else stdout), made_folders():
+                result = work()
+            told, code = {"training": name, **result}, EXIT_OK
+        except ExprGenError as error:
+            print(f"error: {error}", file=sys.stderr)
+            told, code = {"error": error.to_message()}, error.exit_code
+            del told["error"]["type"]
+        except KeyboardInterrupt:
+            ending.enter_context(deaf())
+            if processes().main:  # the others are stopped with it
+                print(f"stopped; {again()}", file=sys.stderr)
+            told, code = None, EXIT_INTERRUPTED
+        if told is None:
+            gc.collect()  # processes beside this one, whose semaphores would be told to leak
+            return code
     if as_json and processes().main:
         print(json_text(_plain(told)), file=stdout, flush=True)
     return code

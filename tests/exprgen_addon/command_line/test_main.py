@@ -246,6 +246,17 @@ class TestOutputs:
         assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.skipif(not sample_characters(), reason="no characters are built")
+def test_a_picture_that_is_no_clip_leaves_no_folder(run, tmp_path):
+    cv2 = pytest.importorskip("cv2")
+    cv2.imwrite(str(tmp_path / "face.png"), np.zeros((64, 64, 3), np.uint8))
+    words = ("evaluate", "--clip", tmp_path / "face.png", "--only", "performance")
+    code, _, err = run(*words, "--out", tmp_path / "new" / "ev")
+    assert code == EXIT_INPUT
+    assert "is no clip: nothing moves in it" in err
+    assert [p.name for p in tmp_path.iterdir()] == ["face.png"]
+
+
 def test_errors_as_json(run, tmp_path, clip):
     words = ("retarget", clip, "--primary", "nobody", "--out", tmp_path / "a.blend", "--json")
     code, out, err = run(*words)

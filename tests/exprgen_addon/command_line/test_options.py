@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("bpy")
 
-from exprgen.exprgen_addon.command_line import main, options
+from exprgen.exprgen_addon.command_line import main, options, parser
 from exprgen.exprgen_addon.keying.key_options import KeyOptions
 from exprgen.networks.errors import EXIT_INPUT, EXIT_USAGE, UsageError
 
@@ -40,17 +40,37 @@ def test_what_is_no_emphasis_is_refused(words, capfd):
 
 
 def test_emphasis_of_all_of_parts_of_seconds_and_of_parts_in_seconds():
-    parser = argparse.ArgumentParser()
-    options.retarget_options(parser)
+    own = argparse.ArgumentParser()
+    options.retarget_options(own)
     given = ["0.8", "eyes=0.5", "10:12=0.6", ":2=0", "brows@4:6=0.3", "mouth@8:=1"]
     words = [f"--emphasis={word}" for word in given]
-    settings = options.settings_of(parser.parse_args([*RETARGET[1:], *words]))
+    settings = options.settings_of(own.parse_args([*RETARGET[1:], *words]))
     assert settings.emphasis == 0.8
     assert settings.emphasis_parts == {"eyes": 0.5}
     assert settings.emphasis_spans == ((10.0, 12.0, 0.6), (0.0, 2.0, 0.0))
     assert settings.emphasis_part_spans == (
         ("brows", 4.0, 6.0, 0.3), ("mouth", 8.0, options.LONGEST, 1.0),
     )  # fmt: skip
+
+
+def test_spans_that_begin_below_zero_are_values():
+    given = ["--range", "-1:2", "--phrase", "-1:1=joy", "--emphasis", "-.5:1=0.3"]
+    more = ["--calibrate", "-0.5", "--start-frame", "-1e2", "--json", "--tracks", "here"]
+    args = parser.build_parser().parse_args([*RETARGET, *given, *more])
+    settings = options.settings_of(args)
+    assert (settings.start, settings.end, settings.calibration) == (-1.0, 2.0, -0.5)
+    assert [(start, end) for start, end, _ in settings.phrases] == [(-1.0, 1.0)]
+    assert settings.emphasis_spans == ((-0.5, 1.0, 0.3),)
+    assert (args.start_frame, args.json, args.tracks) == (-100.0, True, "here")
+
+
+@pytest.mark.parametrize("words", ["--phrase -1:1=glee", "--phrase -3:-4=joy", "--range -1:-2"])
+def test_spans_below_zero_that_make_no_sense_are_refused_in_words(words, capfd):
+    assert main.main([*RETARGET, *words.split()]) == EXIT_USAGE
+    said = capfd.readouterr().err
+    assert "Traceback" not in said
+    assert "expected one argument" not in said
+    assert "glee" in said or "is empty" in said
 
 
 def test_a_frame_that_blender_has_not_is_refused():

@@ -130,8 +130,7 @@ def stamped(scene, folder, **meta) -> None:
     clip = references.reference_path(scene.exprgen)
     middle = meta.pop("middle", 160.0)
     landmarks = np.zeros_like(track.landmarks)
-    landmarks[..., 0] = middle + np.linspace(-40, 40, landmarks.shape[1])
-    landmarks[..., 1] = 180.0
+    landmarks[..., :2] = np.linspace(-40, 40, landmarks.shape[1])[:, None] + (middle, 180.0)
     meta = {**track.meta, "stamp": stamp([clip]), **meta}
     out = folder / f"{len(list(folder.glob('*.npz')))}_again.npz"
     scene.exprgen.track = str(replace(track, landmarks=landmarks, meta=meta).save(out))

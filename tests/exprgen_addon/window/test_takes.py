@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -32,6 +33,8 @@ from exprgen.exprgen_addon.keying.take_list import (
 )
 from exprgen.exprgen_addon.window import applying, references, review, take_pieces
 from exprgen.exprgen_addon.window.operators import apply as operators_apply
+from exprgen.exprgen_addon.window.operators import live as operators_live
+from exprgen.exprgen_addon.window.operators import takes as operators_takes
 from exprgen.exprgen_addon.window.panels import take_target
 from exprgen.exprgen_addon.window.panels import takes as panels_takes
 from exprgen.tests.networks.footage.test_sound import sounding
@@ -474,3 +477,19 @@ def test_takes_of_one_clip_are_solved_once_for_a_punch(scene, house, monkeypatch
     assert operators_apply.solve_and_punch(None, scene, punch) == {"FINISHED"}
     told = {Path(r["track"]).stem: r["settings"].get("calibration", "auto") for r in asked}
     assert told == {"a": 1.5, "b": "auto"}, "the neutral moment is one of the scene's clip"
+
+
+def test_what_is_to_be_deleted_is_told_by_its_kind_and_name(tmp_path):
+    """A take may be called Take, and a recording by what was open then."""
+    asked = []
+
+    class Windows:
+        def invoke_confirm(self, operator, event, **words):
+            asked.append(words["title"])
+
+    context = SimpleNamespace(window_manager=Windows())
+    operators_takes.EXPRGEN_OT_delete_take.invoke(SimpleNamespace(take="Take"), context, None)
+    tape = SimpleNamespace(tape=str(tmp_path / "shot.live~x"))
+    operators_live.EXPRGEN_OT_live_discard.invoke(tape, context, None)
+    assert asked[0] == 'Delete the Take "Take"'
+    assert asked[1].startswith('Delete the Recording "shot, ')

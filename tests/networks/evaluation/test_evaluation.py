@@ -594,3 +594,16 @@ def test_a_folder_without_prepared_pictures_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no prepared character pictures") as raised:
         recognition(lambda message: None, "", str(tmp_path), [])
     assert raised.value.file == str(tmp_path)
+
+
+def test_what_is_no_clip_is_refused_before_the_work(tmp_path):
+    pytest.importorskip("av")
+    synthetic.speaking_clip(tmp_path / "one.mp4", frames=1)
+    cv2.imwrite(str(tmp_path / "face.png"), np.zeros((64, 64, 3), np.uint8))
+    (tmp_path / "take.csv").write_text("Timecode")
+    for name in ("one.mp4", "face.png", ".", "take.csv"):
+        with pytest.raises(InputError, match=r"is no clip|holds no pictures") as told:
+            run_step("check_clips", {"clips": [str(tmp_path / name)]}, lambda message: None)
+        assert Path(told.value.file) == tmp_path / name
+    clip = synthetic.speaking_clip(tmp_path / "talk.mp4", frames=2)
+    assert run_step("check_clips", {"clips": [str(clip)]}, lambda message: None) == {}

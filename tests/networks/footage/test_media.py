@@ -190,6 +190,17 @@ def test_a_range_counts_the_frames_that_it_reads(tmp_path, part):
         assert reader.count == len(list(reader))
 
 
+@pytest.mark.parametrize("part", [{"start": 2.0}, {"end": 6.0}, {"start": 0.0, "end": 1.0}])
+def test_a_range_of_pictures_is_refused(tmp_path, part):
+    images = [tmp_path / f"{i}.png" for i in range(3)]
+    for path in images:
+        cv2.imwrite(str(path), picture()[..., ::-1])
+    for reference in (images[0], images, tmp_path):
+        assert media.open_reference(reference).stills
+        with pytest.raises(UsageError, match=r"a range is of a clip's.*leave the range out"):
+            media.open_reference(reference, **part)
+
+
 def test_folder_in_natural_order_with_notes(tmp_path):
     for name in ("img10.png", "img2.png", "img1.jpg", "img1.png"):
         cv2.imwrite(str(tmp_path / name), picture()[..., ::-1])

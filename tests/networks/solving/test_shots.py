@@ -271,3 +271,10 @@ def test_a_review_looks_at_each_shot_by_its_own_actor(clip):
     assert len(one.lips) == len(one.near) == len(clip)
     np.testing.assert_array_equal(one.lids[: len(shots[0].track)], shown[0].lids)
     np.testing.assert_array_equal(one.brows[len(shots[0].track) :], shown[1].brows)
+
+
+@pytest.mark.parametrize("part", [{"start": 1.0}, {"end": 2.0}])
+def test_a_range_of_a_track_of_pictures_is_refused(part):
+    pictures = synthetic.face_track(frames=4, stills=True)
+    with pytest.raises(UsageError, match=r"a range is of a clip's seconds"):
+        solve(pictures, synthetic.profile("ann"), [], RetargetSettings(**part))

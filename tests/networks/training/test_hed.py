@@ -2,8 +2,10 @@
 
 import csv
 import os
+import signal
 import subprocess
 import sys
+import time
 import zipfile
 
 import cv2
@@ -222,3 +224,51 @@ def test_processes_beside_it_say_nothing_of_ctrl_c(packs, tmp_path):
     assert done.stderr.endswith("stopped; run it again to go on\n")  # after the landmarker's own
     assert "Traceback" not in done.stderr
     assert "leaked" not in done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="Ctrl-C of a terminal is a group's")
+def test_a_second_ctrl_c_while_it_ends_changes_nothing(packs, tmp_path):
+    words = ["hed", "--source", packs, "--out", tmp_path / "cache", "--processes", "2"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "exprgen.exprgen_addon.command_line.main", "train", *words],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    while not (tmp_path / "cache" / "hed.json").is_file() and time.monotonic() < until:
+        time.sleep(0.02)
+    for pause in (0.3, 0.05, 0.05):
+        time.sleep(pause)
+        os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == EXIT_INTERRUPTED
+    assert said.splitlines()[-1:] == ["stopped; run it again to go on"]
+    assert "Traceback" not in said
+    assert "leaked" not in said
+
+
+KILLED = """
+import multiprocessing, sys, time
+from exprgen.networks.training.shared.interrupts import end_with_starter
+
+def waits(queue):
+    end_with_starter()
+    queue.put("here")
+    time.sleep(600)
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    context.Process(target=waits, args=(queue,)).start()
+    print(queue.get(), flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="nothing can be killed so")
+def test_processes_end_with_one_that_is_killed(tmp_path):
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "here\n"
+    process.kill()
+    process.communicate(timeout=30)  # ends when nobody has its stdout any more
