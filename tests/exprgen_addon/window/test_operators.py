@@ -940,7 +940,7 @@ def test_presets_hold_every_setting_of_apply(house):
     shipped = sorted(folder.glob("*.py"))
     assert len(shipped) == 6
     for preset in shipped:
-        exec(compile(preset.read_text(), str(preset), "exec"))  # as Blender does
+        exec(compile(preset.read_text(encoding="utf-8"), str(preset), "exec"))  # as Blender does
         applying.key_options(settings)
         applying.retarget_settings(settings)
 
@@ -950,11 +950,11 @@ def test_presets_set_what_the_animators_page_says(house):
     from exprgen.networks.settings import RetargetSettings
 
     folder = Path(bpy.utils.preset_paths("exprgen/apply")[0])
-    page = (Path(__file__).parents[3] / "docs" / "animators.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "animators.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| \*([A-Z][A-Za-z ]+)\* \| [^|]+ \| ([^|]+) \|$", page, re.MULTILINE)
     settings, told = bpy.context.scene.exprgen, dict(rows)
     for preset in folder.glob("*.py"):
-        exec(compile(preset.read_text(), str(preset), "exec"))  # as Blender does
+        exec(compile(preset.read_text(encoding="utf-8"), str(preset), "exec"))  # as Blender does
         text = told[preset.stem.replace("_", " ")]
         for what, number in re.findall(r"(emphasis|articulat\w+)[a-z ]*\(?([.\d]+)", text):
             value = settings.emphasis if what == "emphasis" else settings.articulation
