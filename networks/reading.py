@@ -84,16 +84,24 @@ def read_text(path: str | Path, fix: str = "", encoding: str = "utf-8") -> str:
 
 
 def read_table(path: str | Path, fix: str = "save it as .csv in UTF-8") -> list[list[str]]:
-    """The rows of a .csv file, without empty ones.
+    """The rows of a .csv file, without empty ones, nor the empty fields at their ends with which a
+    spreadsheet fills lines up.
 
     Raises:
         InputError: see `read_text`; or it is no table.
     """
     text = read_text(path, fix, "utf-8-sig")
     try:
-        return [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+        rows = [_filled(row) for row in csv.reader(io.StringIO(text, newline=""))]
     except csv.Error as problem:
         raise InputError(f"is no table ({one_line(problem)})", file=path, fix=fix) from problem
+    return [row for row in rows if row]
+
+
+def _filled(row: list[str]) -> list[str]:
+    """The row up to its last field that holds something."""
+    last = max((i for i, field in enumerate(row) if field.strip()), default=-1)
+    return row[: last + 1]
 
 
 def read_json(path: str | Path, fix: str = "") -> object:

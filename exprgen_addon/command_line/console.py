@@ -345,7 +345,9 @@ def check_file(path: str | Path, suffixes: tuple[str, ...]) -> Path:
             "has the wrong ending", file=path, fix=f"let it end in {' or '.join(suffixes)}"
         )
     if not path.parent.is_dir():
-        if not next(p for p in path.absolute().parents if p.exists()).is_dir():
+        # On a drive that is not there no folder above it is either.
+        above = next((p for p in path.absolute().parents if p.exists()), None)
+        if above is not None and not above.is_dir():
             raise OutputError("lies in a file, not in a folder", file=path, fix="choose a folder")
         raise OutputError("its folder does not exist", file=path, fix=f"make {path.parent} first")
     if path.exists() and not _writable(path):

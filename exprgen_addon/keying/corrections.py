@@ -110,16 +110,16 @@ def posed_offsets(character: Character, frame: float, keyed: bool = False) -> di
         solved = _without_key(curve, frame) if keyed else curve.evaluate(frame)
         pair = np.array([[prop.read() / prop.scale], [solved / prop.scale]])
         a, b = to_unit((control,), pair).ravel()
-        if keyed and (control.role.startswith("blink") or not _stands_out(control, prop, frame)):
+        if keyed and (control.role.startswith("blink") or not _stands_out(control, prop, frame, b)):
             continue
         if abs(a - b) > SMALLEST:
             found[control.name] = round(float(a - b), 5)
     return found
 
 
-def _stands_out(control, prop, frame: float) -> bool:
-    """The key at a frame is off its neighbours by more than `STANDS_OUT`, and by `TIMES_AROUND` as
-    much as those around it are off theirs when it is left out."""
+def _stands_out(control, prop, frame: float, without: float) -> bool:
+    """The key at a frame is off the unit value `without` it by more than `STANDS_OUT`, and by
+    `TIMES_AROUND` as much as those around it are off theirs when it is left out."""
     keys = np.array([k.co for k in curve_of(prop).keyframe_points], float)
     units = to_unit((control,), keys[:, 1:] / prop.scale)[:, 0]
     at = int(np.abs(keys[:, 0] - frame).argmin())
@@ -127,7 +127,7 @@ def _stands_out(control, prop, frame: float) -> bool:
         return False
     near = slice(max(0, at - AROUND), at + AROUND + 1)
     others = np.arange(len(keys)) != at
-    off = abs(units[at] - np.interp(keys[at, 0], keys[others, 0], units[others]))
+    off = abs(units[at] - without)
     usual = _offs(keys[near][others[near], 0], units[near][others[near]]).max(initial=0.0)
     return off > max(STANDS_OUT, TIMES_AROUND * usual)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..characters.in_scene import Character
 from ..rigs.base import Property
+from .key_columns import read_keys, write_keys
 from .take_actions import check_owners
 
 
@@ -29,6 +30,27 @@ def find_curve(owner, data_path: str, index: int = 0):
                 if bag.slot_handle == handle:
                     return bag.fcurves.find(data_path, index=index)
     return None
+
+
+def copy_curve(curve, owner, data_path: str) -> None:
+    """Let another property of a datablock have a copy of one of its curves, modifiers and all."""
+    action = owner.animation_data.action
+    new = action.fcurve_ensure_for_datablock(owner, data_path)
+    new.extrapolation, new.mute = curve.extrapolation, curve.mute
+    if curve.group is not None:
+        new.group = curve.group
+    write_keys(new, read_keys(curve))
+    for modifier in curve.modifiers:
+        _copy_modifier(modifier, new.modifiers.new(modifier.type))
+
+
+def _copy_modifier(modifier, new) -> None:
+    settable = [p.identifier for p in modifier.bl_rna.properties if not p.is_readonly]
+    for name in (*settable, *settable):  # twice, as a start may not lie behind an end
+        setattr(new, name, getattr(modifier, name))
+    for point in getattr(modifier, "control_points", ()):  # an envelope's
+        added = new.control_points.add(point.frame)
+        added.min, added.max = point.min, point.max
 
 
 def sample(prop: Property, frames: np.ndarray) -> np.ndarray:

@@ -24,6 +24,9 @@ BEHIND_LIPS = 0.025
 """What is seen so far behind the lips is the mouth's inside; share of the framed side. Closed lips'
 crease is a third of that deep, what lies behind open ones three times."""
 
+STEP = 1e-4
+"""How far behind what is looked through the ray goes on, a share of the framed side."""
+
 
 def lip_opening(studio: FaceStudio, places: np.ndarray) -> float:
     """The height at which the studio's camera looks between the lips as they are posed, metres: the
@@ -32,7 +35,8 @@ def lip_opening(studio: FaceStudio, places: np.ndarray) -> float:
     Rays go through points on the way from upper to lower lip and a little beyond.
 
     Args:
-        places: (>= 49, 3) where the landmarks are in the world.
+        places: (>= 49, 3) where points are in the world, the landmarks in LANDMARK_NAMES order
+            first.
     """
     profile = studio.profile
     camera = np.array(studio.camera.matrix_basis)[:3, 3]
@@ -57,13 +61,23 @@ def _rays(height: float, size: float) -> int:
 
 
 def _looks_past(studio: FaceStudio, lips: set[str], behind: float, camera, place) -> bool:
-    """The camera looks past this place, at something far behind the lips or another object."""
+    """The camera looks past this place, at something far behind the lips or another object behind
+    it. What another object hides of it, a moustache or a microphone, is looked through."""
     ray = place - camera
     far = float(np.linalg.norm(ray))
-    hit, where, _, _, thing, _ = studio.scene.ray_cast(studio.depsgraph, camera, ray / far)
-    if not hit or own_name(thing.original) not in lips:
-        return True
-    return float(np.linalg.norm(np.array(where) - camera)) - far > behind
+    ray, begin = ray / far, 0.0
+    while True:
+        hit, where, _, _, thing, _ = studio.scene.ray_cast(
+            studio.depsgraph, camera + begin * ray, ray
+        )
+        reached = float(np.linalg.norm(np.array(where) - camera))
+        if not hit:
+            return True
+        if own_name(thing.original) in lips:
+            return reached - far > behind
+        if reached > far:
+            return True
+        begin = max(reached, begin) + STEP * studio.profile.framing.size
 
 
 def open_share(between: Callable[[float], bool], rays: int) -> float:

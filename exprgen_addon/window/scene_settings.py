@@ -20,7 +20,7 @@ from ...networks.errors import ExprGenError
 from ...networks.settings import EMPHASIS_PARTS, RetargetSettings
 from ...networks.vocabulary import EXPRESSIONS, LARGEST, OUTPUTS, REGIONS
 from ..characters.in_scene import CHARACTER_TAG, active_collection, character_of, select_rig
-from ..keying.fcurves import find_curve
+from ..keying.fcurves import copy_curve, find_curve
 from ..keying.key_options import INTERPOLATION_ITEMS, KeyOptions
 from ..keying.keyframes import scene_fps
 from ..keying.take_list import take_for
@@ -72,14 +72,18 @@ def _gain(region: str):
 
 
 def _parts_begin(settings: EXPRGEN_PG_scene, context) -> None:
-    """Parts that nobody has set yet begin with the emphasis of the whole: to tick By Part changes
-    nothing by itself."""
-    names = [f"emphasis_{part}" for part in EMPHASIS_PARTS]
-    untouched = all(abs(getattr(settings, n) - _DEFAULTS.emphasis) < 1e-6 for n in names)
-    keyed = any(find_curve(settings.id_data, f"exprgen.{n}") is not None for n in names)
-    if settings.own_emphasis and untouched and not keyed:
-        for name in names:
-            setattr(settings, name, settings.emphasis)
+    """Parts that nobody has set yet begin with the emphasis of the whole, and with a copy of its
+    keys where it has some: to tick By Part changes nothing by itself. A part that was set once,
+    here or by hand, keeps what it is."""
+    scene = settings.id_data
+    whole = find_curve(scene, "exprgen.emphasis")
+    for name in [f"emphasis_{part}" for part in EMPHASIS_PARTS] if settings.own_emphasis else ():
+        path = f"exprgen.{name}"
+        if settings.is_property_set(name) or find_curve(scene, path) is not None:
+            continue
+        setattr(settings, name, settings.emphasis)
+        if whole is not None and whole.id_data.is_editable:
+            copy_curve(whole, scene, path)
 
 
 # Functions and no lambdas: Blender evaluates annotations as text, and a lambda in them would not

@@ -87,8 +87,7 @@ class Shown:
     @staticmethod
     def of_row(row: Sequence[str]) -> Shown:
         number, clip, character, start, *rows = row
-        # Sheets have more rows or fewer, and a spreadsheet fills the lines of a key up.
-        methods = tuple(tuple(methods.split(AND)) for methods in rows if methods)
+        methods = tuple(tuple(methods.split(AND)) for methods in rows)
         return Shown(int(number), clip, character, float(start), methods)
 
 

@@ -99,7 +99,8 @@ class Lids:
     def __call__(self, time: float, shares: np.ndarray) -> np.ndarray:
         deep = [dip(time, share) for dip, share in zip(self._dips, shares, strict=True)]
         both = together(np.array([deep, shares])).T
-        return np.array([eye(time, *own) for eye, own in zip(self._eyes, both, strict=True)])
+        each = zip(self._eyes, both, shares, strict=True)
+        return np.array([eye(time, *alike, own) for eye, alike, own in each])
 
 
 class Dip:
@@ -108,6 +109,8 @@ class Dip:
 
     def __init__(self):
         self._began: float | None = None
+        self._lowest, self._least = -np.inf, np.inf
+        self._fell = self._rested = False
 
     def __call__(self, time: float, share: float) -> float:
         if share >= BLINK_BEGINS:
@@ -135,10 +138,14 @@ class LidsTouch:
         self._in_blink, self._held = (Touch(*lids_measure(s)) for s in (0.0, np.inf))
         self._since: float | None = None
 
-    def __call__(self, time: float, deep: float, share: float) -> float:
+    def __call__(self, time: float, deep: float, share: float, own: float) -> float:
         """The opening, by the share of the open eye with a blink deepened and without: of lids that
-        turn out to be held nothing should have been."""
-        if share >= LIDS_PART:
+        turn out to be held nothing should have been.
+
+        Args:
+            own: the share before `together`, which lifts a held lid while the other eye blinks.
+        """
+        if own >= LIDS_PART:
             self._since = None
         elif self._since is None:
             self._since = time

@@ -167,8 +167,9 @@ def _flips(variants: int, count: int, seed: int, mirrored: bool) -> np.ndarray:
 
 
 def faces_digest(faces: np.ndarray, rows: np.ndarray) -> str:
-    """Tells which rows of a set are looked at and, by some fifty pictures, of which set."""
-    sha = hashlib.sha256(np.ascontiguousarray(rows).tobytes())
+    """Tells which rows of a set are looked at, whatever kind of whole numbers they are, and, by
+    some fifty pictures, of which set."""
+    sha = hashlib.sha256(np.ascontiguousarray(rows, np.int64).tobytes())
     for r in rows[:: max(1, len(rows) // 50)]:
         sha.update(np.ascontiguousarray(faces[r]).tobytes())
     return sha.hexdigest()

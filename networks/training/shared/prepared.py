@@ -67,23 +67,34 @@ def without_older(settings) -> Iterator[None]:
     """Within, a training that is begun anew finds nothing of an earlier one, no checkpoint, no
     finished fold and nothing prepared: where this one is killed before its first, --resume must not
     take up that one's. Where it is refused they are there again, but for what was prepared, once
-    this one has begun to prepare."""
+    this one has begun to prepare. What a killed one had moved aside never comes back: whoever began
+    that one anew did not want it."""
     if _is_own(settings):
         sweep(prepared_folder(settings))  # what a kill left half written
-    places = _places(settings)
-    for place in [p for p in places if p.exists()] if _is_begun_anew(settings) else ():
-        remove(_aside(place))
-        os.replace(place, _aside(place))
+    moved = _move_aside(settings)
     try:
         yield
     except ExprGenError:
-        for place in places:
-            if _aside(place).exists() and not place.exists():
-                os.replace(_aside(place), place)
+        for place, aside in moved.items():
+            if aside.exists() and not place.exists():
+                os.replace(aside, place)
         raise
     finally:
-        for place in places:  # what a kill left as well
-            remove(_aside(place))
+        for aside in moved.values():
+            remove(aside)
+
+
+def _move_aside(settings) -> dict[Path, Path]:
+    """Place -> where what was there lies while a training is begun anew; empty for one that goes
+    on. What a killed one had moved there is gone."""
+    moved = {}
+    for place in _places(settings):
+        aside = _aside(place)
+        remove(aside)
+        if _is_begun_anew(settings) and place.exists():
+            os.replace(place, aside)
+            moved[place] = aside
+    return moved
 
 
 def _is_begun_anew(settings) -> bool:

@@ -58,7 +58,7 @@ def kept_opinions(
     Raises:
         ModelError: the file is missing, damaged or holds another network.
     """
-    which = faces_digest(faces, rows)[:8]
+    which = faces_digest(faces, rows)[:16]
     kept = Path(folder) / f"teacher_{name}_{file_digest(file)}_{which}.npy"
     if kept.is_file():
         answers = read_array(kept, fix="delete it")

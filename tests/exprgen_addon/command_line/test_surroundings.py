@@ -170,6 +170,12 @@ class TestSweeping:
         check_file(out, (".blend",))
         assert list(tmp_path.iterdir()) == []
 
+    def test_a_drive_that_is_not_there_is_a_folder_that_is_not(self, tmp_path, monkeypatch):
+        """On Windows no folder above such a file exists, not even the drive's own."""
+        monkeypatch.setattr(Path, "exists", lambda path: False)
+        with pytest.raises(OutputError, match="its folder does not exist"):
+            check_file(tmp_path / "no" / "take.blend", (".blend",))
+
     def test_two_writers_of_one_file_never_meet(self, tmp_path):
         code = (
             "import sys; from pathlib import Path; from exprgen.networks.files import write_text\n"

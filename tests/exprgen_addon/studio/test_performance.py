@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("bpy")
+bpy = pytest.importorskip("bpy")
 
 from exprgen.exprgen_addon.studio import evaluation as evaluating
 from exprgen.exprgen_addon.studio import evaluation_plan as planning
-from exprgen.exprgen_addon.studio.lip_rays import open_share
+from exprgen.exprgen_addon.studio.face_studio import FaceStudio
+from exprgen.exprgen_addon.studio.lip_rays import lip_opening, open_share
 from exprgen.exprgen_addon.studio.posed_face import Poser
 from exprgen.networks.characters.profile import find_character, load_profile
 from exprgen.networks.errors import InputError, UsageError
@@ -20,7 +21,7 @@ from exprgen.networks.evaluation import windows
 from exprgen.networks.evaluation.face_features import CHIN, POINTS, features
 from exprgen.networks.footage.truth import truth_path
 from exprgen.networks.track import FaceTrack
-from exprgen.networks.vocabulary import LANDMARKS
+from exprgen.networks.vocabulary import LANDMARK_NAMES, LANDMARKS
 from exprgen.tests.exprgen_addon.studio import test_evaluation
 from exprgen.tests.networks.evaluation.test_performance import face, truth_with, words
 from exprgen.tests.support import synthetic, tiny_weights
@@ -170,6 +171,57 @@ def test_an_opening_is_found_between_its_edges():
         found = open_share(lambda at, low=low, high=high: low < at < high, 13)
         assert found == pytest.approx(high - low, abs=0.01)
     assert open_share(lambda at: False, 13) == 0.0
+
+
+def test_lips_are_seen_through_what_is_before_them():
+    """A plane as a moustache or a microphone would be: closed lips stay closed behind it, and open
+    ones as open as they are."""
+    profile = find_character("tobi")
+    poses = [np.array([c.rest for c in profile.controls], float) for _ in range(2)]
+    poses[1][profile.names.index("jawOpen")] = 0.5
+    with FaceStudio(profile) as studio:
+        bare = [lips_of(studio, pose) for pose in poses]
+        places = studio.world_landmarks()
+        camera = np.array(studio.camera.matrix_basis)[:3, 3]
+        lips = places[[i for i, n in enumerate(LANDMARK_NAMES) if n.startswith("lip")]].mean(0)
+        plane = plane_before(studio.scene, lips, camera, profile.framing.size)
+        try:
+            hidden = [lips_of(studio, pose) for pose in poses]
+        finally:
+            bpy.data.meshes.remove(plane)
+    assert bare[0] < 0.005 * profile.framing.size < bare[1]
+    assert hidden == pytest.approx(bare)
+
+
+def lips_of(studio: FaceStudio, pose: np.ndarray) -> float:
+    studio.pose(pose)
+    return lip_opening(studio, studio.world_landmarks())
+
+
+def plane_before(scene, place: np.ndarray, camera: np.ndarray, side: float):
+    """The mesh of a square between a place and the camera, across the way."""
+    towards = (camera - place) / np.linalg.norm(camera - place)
+    across = np.cross(towards, (0.0, 0.0, 1.0))
+    along = np.cross(towards, across)
+    corners = [
+        place + 0.3 * side * (2 * towards + i * across + j * along)
+        for i, j in ((-1, -1), (1, -1), (1, 1), (-1, 1))
+    ]
+    mesh = bpy.data.meshes.new("before")
+    mesh.from_pydata(corners, [], [(0, 1, 2, 3)])
+    scene.collection.objects.link(bpy.data.objects.new("before", mesh))
+    scene.view_layers[0].update()
+    return mesh
+
+
+@pytest.mark.parametrize("name", ["mira", "anselm", "blip", "rosa", "tobi"])
+def test_lips_of_a_sample_read_as_closed_at_rest(name):
+    profile = find_character(name)
+    with FaceStudio(profile) as studio:
+        places = studio.world_landmarks()
+        eyes = [LANDMARK_NAMES.index(f"eye_{side}_outer") for side in ("left", "right")]
+        apart = np.linalg.norm(places[eyes[0]] - places[eyes[1]])
+        assert lip_opening(studio, places) <= 0.005 * apart
 
 
 @pytest.mark.parametrize(("name", "jaw"), [("tobi", "jawOpen"), ("blip", "jaw")])

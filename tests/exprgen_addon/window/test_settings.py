@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 bpy = pytest.importorskip("bpy")
@@ -99,6 +100,52 @@ def test_by_part_changes_nothing_by_itself(scene):
     settings.own_emphasis = False
     settings.own_emphasis = True
     assert settings.emphasis_eyes == 0.5, "what was set stays"
+
+
+@pytest.mark.parametrize("more", ["", "NOISE", "CYCLES", "ENVELOPE", "GENERATOR", "LIMITS"])
+def test_by_part_begins_with_the_keys_of_the_whole(scene, keyed, more):
+    keyed.keyframe_points[0].interpolation = "BEZIER"
+    keyed.keyframe_points[0].handle_right = (9.0, 0.0)
+    keyed.extrapolation = "LINEAR"
+    scene.frame_start, scene.frame_end = 1, 30
+    if more:
+        vary(keyed.modifiers.new(more))
+    before = scene_settings.emphasis_curve(scene)
+    assert len({value for _, value in before}) > 3
+    scene.exprgen.own_emphasis = True
+    curves = scene_settings.retarget_settings(scene.exprgen).emphasis_part_curves
+    assert {*curves} == {*EMPHASIS_PARTS}
+    for curve in curves.values():
+        np.testing.assert_allclose(curve, before, atol=1e-6)
+    assert scene_settings.emphasis_curve(scene) == before, "the whole keeps its own"
+
+
+def vary(modifier) -> None:
+    """Another modifier than a new one of its kind."""
+    modifier.use_restricted_range = modifier.type != "CYCLES"
+    if modifier.use_restricted_range:
+        modifier.frame_end, modifier.frame_start = 25.0, 3.0
+        modifier.blend_in = 2.0
+    for name, value in (("scale", 4.0), ("strength", 0.2), ("coefficients", (0.1, 0.02))):
+        if hasattr(modifier, name):
+            setattr(modifier, name, value)
+    if modifier.type == "ENVELOPE":
+        point = modifier.control_points.add(5.0)
+        point.min, point.max = -0.5, 0.5
+    if modifier.type == "LIMITS":
+        modifier.use_max_y, modifier.max_y = True, 0.3
+
+
+def test_by_part_leaves_a_part_that_was_set_or_keyed(scene, keyed):
+    settings = scene.exprgen
+    settings.emphasis_brows = 0.9  # as it is from the start, but set
+    settings.emphasis_mouth = 0.2
+    scene.keyframe_insert("exprgen.emphasis_mouth", frame=4)
+    settings.own_emphasis = True
+    solved = scene_settings.retarget_settings(settings)
+    assert solved.emphasis_parts["brows"] == pytest.approx(0.9)
+    assert {*solved.emphasis_part_curves} == {"eyes", "mouth"}
+    assert [v for _, v in solved.emphasis_part_curves["mouth"]] == pytest.approx([0.2])
 
 
 def use(preset: Path):

@@ -343,6 +343,9 @@ def test_ratings_are_scored_by_group(rated, tmp_path):
     assert scored["exprgen/ann"].accuracy == 1.0
     assert scored["exprgen/ann"].count == 24
     assert scored["blendshapes/ann"].mean_recall == pytest.approx(1 / 7)
+    answers.write_text(answers.read_text().replace("\n", ",,\n"))
+    again = sheets.score_ratings(rated.key, rated.truth, [answers])
+    assert again["exprgen/ann"].accuracy == 1.0, "as a spreadsheet fills lines up"
     answers.write_text("no.\u00b2,label\n\u00b2,label\n", "utf-8")
     assert not sheets.score_ratings(rated.key, rated.truth, [answers])
     answers.write_text("1,happy\n")

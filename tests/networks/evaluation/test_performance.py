@@ -449,13 +449,18 @@ def test_ratings_of_strips_are_scored_by_method(sheets, tmp_path):
                 good = method == "blendshapes"
                 out.writerow([number, letter, 4 if good else 2, 3, int(good)])
     assert windows.rates_strips(rater)
-    for text in ("", "what is this\n", "1,2,3\n"):
+    for text, strips in (("1,A,4,3,1,,\n", True), ("1,joy,\n", False), ("1,joy,,,\n", False)):
+        (tmp_path / "filled_up.csv").write_text(text)
+        assert windows.rates_strips(tmp_path / "filled_up.csv") == strips, "as spreadsheets save it"
+    for text in ("", ",,\n", "what is this\n", "1,2,3\n", "1,A,4,3,1,0\n"):
         (tmp_path / "other.csv").write_text(text)
         with pytest.raises(InputError, match="rates neither pictures nor strips"):
             windows.rates_strips(tmp_path / "other.csv")
     scored = windows.score_strips(key, [rater, rater])
     assert scored["blendshapes"] == {"closeness": 4, "feeling": 3, "kept": 1, "answers": 8}
     assert scored["exprgen/bob"]["answers"] == 4
+    rater.write_text(rater.read_text().replace("\n", ",,\n") + ",,,,,,\n")
+    assert windows.score_strips(key, [rater, rater]) == scored, "as a spreadsheet fills lines up"
     wrong = ("1,D,4,3,1", "9,A,4,3,1", "1,A,6,3,1", "1,A,4,3,2", "1,A,good,3,1", "1,,4,3,1")
     for line in (*wrong, "1,AB,4,3,1", "1"):
         rater.write_text(line + "\n")

@@ -290,6 +290,18 @@ def test_lids_that_are_held_narrow_become_slits_once_they_are_no_blink(rate):
     assert (whole == 0.0).any()
 
 
+def test_an_eye_that_is_held_narrow_stays_a_slit_while_the_other_blinks():
+    """The blink passes where the two are nearly alike, which lifts the held one as it is shown."""
+    other = np.r_[np.ones(60), 0.4, 0.0, 0.0, 0.4, np.ones(30)]
+    held = np.full(len(other), 0.15)
+    lids = Lids()
+    shown = np.array([lids(i / 25, both) for i, both in enumerate(np.c_[held, other])])
+    since = round(25 * BLINK_SECONDS) + 2
+    assert (shown[since:, 0] > 0.0).all()
+    assert shown[64:, 0] == pytest.approx(held[64:])
+    assert shown[61:63, 1].max() == 0.0
+
+
 def test_eyes_that_narrow_and_stay_so_are_not_shut_for_longer_than_a_blink_turns():
     squint = np.r_[np.ones(20), 0.6, np.full(40, 0.3)]
     shut = shown_lids(squint) == 0.0

@@ -139,6 +139,30 @@ def test_a_new_beginning_that_is_refused_loses_nothing(words, tmp_path, monkeypa
     assert not files(out.with_suffix("")), "once its data are read nothing older is left"
 
 
+def test_what_a_killed_new_beginning_had_moved_aside_never_comes_back(tmp_path):
+    from exprgen.networks.training.photographs import PhotographSettings
+    from exprgen.networks.training.shared.prepared import without_older
+
+    new = PhotographSettings("any", str(tmp_path / "p.safetensors"))
+    checkpoint = tmp_path / "p" / "checkpoint.pt"
+    checkpoint.parent.mkdir()
+    checkpoint.write_bytes(b"of the first, which ended")
+    code = (
+        "import os, sys\n"
+        "from exprgen.networks.training.photographs import PhotographSettings\n"
+        "from exprgen.networks.training.shared.prepared import without_older\n"
+        "with without_older(PhotographSettings('any', sys.argv[1])):\n"
+        "    os.kill(os.getpid(), 9)  # before its first checkpoint"
+    )
+    subprocess.run([sys.executable, "-c", code, new.out])
+    assert files(checkpoint.parent) == ["checkpoint.before.pt"]
+    for third in (replace(new, resume=True), new):
+        with pytest.raises(InputError), without_older(third):
+            raise InputError("holds no faces", file=tmp_path, fix="prepare it")
+        assert not files(checkpoint.parent), "--resume must not take up the first"
+        checkpoint.with_name("checkpoint.before.pt").write_bytes(b"of the first again")
+
+
 def test_what_a_kill_left_half_written_beside_the_weights_goes(words, tmp_path):
     code = "from exprgen.networks.owners import token; print(token())"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

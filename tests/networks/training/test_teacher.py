@@ -172,8 +172,11 @@ def test_what_it_said_of_other_faces_is_not_taken(tmp_path):
     sets = [synthetic_faces(2, seed).faces for seed in (1, 2)]
     first, other, again = (kept_opinions(f, rows, file, tmp_path, "x") for f in (*sets, sets[0]))
     assert np.abs(first - other).max() > 0
+    kept_opinions(sets[1], rows.astype(np.int32), file, tmp_path, "x")
     assert (first == again).all()
-    assert len(list(tmp_path.glob("*.npy"))) == 2
+    names = sorted(tmp_path.glob("*.npy"))
+    assert len(names) == 2, "the same rows as other whole numbers are the same faces"
+    assert all(len(name.stem.rpartition("_")[2]) == 16 for name in names)
 
 
 def test_training_and_what_hcnn_learns_from_it(tmp_path, recogniser):
