@@ -40,7 +40,7 @@ from ..solving.emphasis import Guides
 from ..solving.fit import Fit
 from ..solving.head_and_gaze import JUMP_BLINK, JUMP_GAZE, JUMP_HEAD, glances, head_angles
 from ..solving.neutral import subtract_neutral
-from ..solving.perform import plain_prior, relation_fit
+from ..solving.perform import Asked, Reading, plain_prior, relation_fit
 from ..solving.relations import LID_GAPS, LIP_GAPS, RELATIONS
 from ..solving.shown_feeling import GLAD, TOLD, certainty, told_by_landmarks
 from ..solving.smoothing import JUMP_UNITS, STRENGTH, slow
@@ -393,10 +393,9 @@ class LiveSolver:
         actor, arkit = wrinkling(times, raising(times, actor, expression), arkit, expression)
         plain = plain_prior(tuple(controls), felt, arkit)
         told = (told_by_landmarks(times, expression, (), which) for which in (TOLD, GLAD))
-        reading = certainty(times, expression), *told
-        fit: Fit = relation_fit(
-            times, actor, part.geometry, controls, plain, felt, self.settings, *reading
-        ).last()
+        reading = Reading(certainty(times, expression), *told)
+        about = part.geometry, controls, plain, felt, self.settings, reading
+        fit: Fit = relation_fit(Asked(times, actor, *about)).last()
         start = fit.prior if part.units is None else part.units
         part.units = fit.solve(AIMS, start)
         values[places] = from_unit(tuple(controls), part.units[0])

@@ -33,13 +33,16 @@ TURNED = 0.003
 CLOSED, PARTED = 0.01, 0.01
 """Eye distances from contact up to which lips and lids are closed without emphasis, and by which
 they may then be further apart with it."""
+AJAR = 0.003
+"""Eye distances that what is parted is asked to be further apart at most: all that is left of what
+emphasis asks there."""
 ROUNDS = 6
 """How often what is turned or parted is asked for anew, each time with more weight."""
 NEAR, FAR = 0.04, 0.12
 """Seconds around a step that is turned up to which quick motion is to be the plain solution's, and
 from which on it is not."""
 LEAST, BINDS = 2.0, 2.0
-"""What such a relation weighs at least, and the factor on it in each round."""
+"""What such a relation weighs at least; and the factor on that, times the round's number."""
 BARE = [i for i, r in enumerate(RELATIONS.values()) if r.region == "cheek"]
 """Relations whose quick motion goes as it goes: skin that hardly anything binds."""
 GAPS = LIP_GAPS + LID_GAPS
@@ -89,33 +92,49 @@ def quick(times: np.ndarray, values: np.ndarray) -> np.ndarray:
 def _kept(
     times: np.ndarray, units: np.ndarray, asked: Fit, own: np.ndarray, closed: np.ndarray
 ) -> np.ndarray:
-    """Unit values (N, C), solved anew where quick steps are turned and contacts parted.
+    """Unit values (N, C), solved anew where quick steps are turned and contacts parted: of all
+    rounds those with which the fewest are.
 
     Args:
         own: (N, K + 2) the measures without emphasis. closed: (N, 5) which gaps are closed then.
     """
-    out, share = units, np.zeros((len(times), len(NAMES)))
-    for again in range(1, ROUNDS + 1):
+    out = kept = units
+    share, parted = np.zeros((2, len(times), len(NAMES)))
+    least = np.inf
+    for again in range(1, ROUNDS + 2):
         now = asked.response.predict(out)
-        wrong = _turned_frames(times, own, now)
-        parted = np.zeros_like(wrong)
-        parted[:, GAPS] = closed & (now[:, GAPS] > own[:, GAPS] + PARTED)
-        if not (wrong.any() or parted.any()):
+        steps, open_ = _turned_steps(times, own, now), _parted(own, now, closed)
+        if (wrong := steps.sum() + open_.sum()) < least:
+            kept, least = out, wrong
+        if not wrong or again > ROUNDS:
             break
-        share = np.maximum(share, _about(times, wrong))
-        rows = ((share > 0.0) | parted).any(1)
+        share = np.maximum(share, _about(times, _frames_of(steps)))
+        parted = np.maximum(parted, open_)
+        rows = ((share > 0.0) | (parted > 0.0)).any(1)
         fit = _asked_anew(times, asked, out, now, own, share, parted, BINDS * again)
         out = out.copy()
         out[rows] = fit.at(rows).solve(1)
-    return out
+    return kept
 
 
-def _turned_frames(times: np.ndarray, own: np.ndarray, now: np.ndarray) -> np.ndarray:
-    """(N, K) bool, frames between which a quick step is turned."""
+def _turned_steps(times: np.ndarray, own: np.ndarray, now: np.ndarray) -> np.ndarray:
+    """(N - 1, K) bool, quick steps that are turned."""
     steps = turned(times, own[:, : len(NAMES)], now[:, : len(NAMES)], TURNED)
     steps[:, BARE] = False
-    none = np.zeros((1, len(NAMES)), bool)
+    return steps
+
+
+def _frames_of(steps: np.ndarray) -> np.ndarray:
+    """(N, K) bool, the frames between which steps (N - 1, K) are."""
+    none = np.zeros((1, steps.shape[1]), bool)
     return np.concatenate([steps, none]) | np.concatenate([none, steps])
+
+
+def _parted(own: np.ndarray, now: np.ndarray, closed: np.ndarray) -> np.ndarray:
+    """(N, K) bool, gaps that are `closed` (N, 5) in `own` and further apart `now`."""
+    out = np.zeros((len(now), len(NAMES)), bool)
+    out[:, GAPS] = closed & (now[:, GAPS] > own[:, GAPS] + PARTED)
+    return out
 
 
 def _about(times: np.ndarray, wrong: np.ndarray) -> np.ndarray:
@@ -138,11 +157,14 @@ def _asked_anew(
     binds: float,
 ) -> Fit:
     """What is asked of unit values (N, C) that show `now` (N, K + 2): to stay as they are, with the
-    quick motion of `own` by a `share` (N, K), and with its gaps where they are `parted` (N, K)."""
+    quick motion of `own` by a `share` (N, K), and with its gaps where they are `parted` (N, K; 1
+    or 0), or little more."""
     targets, weights, relations = now.copy(), asked.weights.copy(), slice(len(NAMES))
     targets[:, relations] += share * (quick(times, own) - quick(times, now))[:, relations]
-    targets[:, relations] = np.where(parted, own[:, relations], targets[:, relations])
-    bound = np.maximum(weights[:, relations], LEAST * share)
-    weights[:, relations] = bound * (1.0 + (binds - 1.0) * np.maximum(share, parted))
+    ajar = np.minimum(now, own + AJAR)[:, relations]
+    targets[:, relations] = np.where(parted > 0.0, ajar, targets[:, relations])
+    amiss = np.maximum(share, parted)
+    bound = np.maximum(weights[:, relations], LEAST * amiss)
+    weights[:, relations] = bound * (1.0 + (binds - 1.0) * amiss)
     weights[:, -1] *= 1.0 - share.max(1)  # lips and chin are asked for by themselves there
     return replace(asked, targets=targets, weights=weights, prior=units)

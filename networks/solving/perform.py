@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from .resting_look import with_resting_look
 from .shown_feeling import (
     GLAD,
     STIRS,
+    TOLD,
     along,
     carried_on,
     certainty,
@@ -42,6 +43,7 @@ from .targets import (
     HOLD,
     PURSED_BEHIND,
     Geometry,
+    Targets,
     bound_targets,
     rounded,
     scales,
@@ -156,9 +158,9 @@ def with_relations(
     felt = to_unit(controls, track.values[:, columns])
     plain = plain_prior(controls, felt, arkit)
     times, said = track.times, track.expression
-    told = told_by_landmarks(times, said, settings.phrases)
-    read = certainty(times, said), told, told_by_landmarks(times, said, settings.phrases, GLAD)
-    units = solve_relations(times, actor, profile, model, plain, felt, settings, *read)
+    told, glad = (told_by_landmarks(times, said, settings.phrases, w) for w in (TOLD, GLAD))
+    reading = Reading(certainty(times, said), told, glad)
+    units = solve_relations(times, actor, profile, model, plain, felt, settings, reading)
     values = np.array(track.values, np.float32)
     values[:, columns] = from_unit(controls, units)
     return replace(track, values=values, meta={**track.meta, "neutral": actor.source})
@@ -182,6 +184,122 @@ def _steady_coefficients(track: FaceTrack, settings: RetargetSettings) -> np.nda
     return smooth(track.times, arkit, settings.smoothing_mouth, JUMP_UNITS)
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What is read of an expression, 0..1 each, of every frame (N,) or of all alike.
+
+    certain: how certainly it is read; 0: there is nothing to emphasise. told: how far it is one
+    that landmarks tell (`TOLD`). glad: how far it is joy.
+    """
+
+    certain: np.ndarray | float = 0.0
+    told: np.ndarray | float = 0.0
+    glad: np.ndarray | float = 0.0
+
+    def of_frames(self, count: int) -> Reading:
+        """The same, of each of so many frames."""
+        alone = self.certain, self.told, self.glad
+        return Reading(*(np.broadcast_to(value, count) for value in alone))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a character is asked for in N frames: what the actor does, and what he feels.
+
+    times: (N,) seconds. controls: those of the response that `geometry` is made of. plain, felt:
+    (N, C) unit values of them: what the actor's motion says, and what the actor's expression says.
+    Where the relations leave a control free it is the first, with the second's slow part as far as
+    the emphasis goes. The controls of the eyes are taken from `felt` as they are.
+    """
+
+    times: np.ndarray
+    actor: ActorRelations
+    geometry: Geometry
+    controls: list[Control]
+    plain: np.ndarray
+    felt: np.ndarray
+    settings: RetargetSettings
+    reading: Reading = Reading()
+
+    def plain_fit(self) -> Fit:
+        """What is asked without emphasis."""
+        return self._fit(self._values, self.plain)
+
+    def felt_fit(self) -> Fit | None:
+        """What is asked with all of the emphasis; nothing where there is none."""
+        emphasis = partial(emphasis_of, self.times, self.settings, *self._stirred())
+        share = share_of_feeling(self.controls, emphasis, self.actor)
+        if not (share.any() or emphasis([r.region for r in RELATIONS.values()]).any()):
+            return None
+        about = self.times, self._values, self.geometry, self.felt
+        values = carried_on(*about, emphasis, self._each.certain, self.actor.trust)
+        return self._fit(values, self._felt_prior(share))
+
+    @cached_property
+    def _aim(self) -> Targets:
+        """The targets that the actor's relations alone tell."""
+        return targets_for(self.times, self.actor, self.geometry, self.settings)
+
+    @cached_property
+    def _values(self) -> np.ndarray:
+        """(N, K) the targets without emphasis."""
+        times, actor, geometry = self.times, self.actor, self.geometry
+        said, scale = geometry.response.predict(self.plain), scales(actor, geometry, self.settings)
+        values = told_mouths(times, self._aim.values, actor, geometry, said, scale)
+        values = unfrowned(times, values, geometry, said, actor)
+        return frowned(times, values, geometry, said, actor.trust)
+
+    @cached_property
+    def _each(self) -> Reading:
+        return self.reading.of_frames(len(self.times))
+
+    def _stirred(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(N,) each, for `emphasis_of`: how far there is something to emphasise, how far speech
+        leaves the mouth free, how far it is joy."""
+        times, actor = self.times, self.actor
+        certain, told, glad = self._each.certain, self._each.told, self._each.glad
+        about = times, self._values, self.geometry, self.felt
+        stirred = 1.0 - actor.trust * told * (1.0 - shown_share(*about))
+        opposed = sure(actor.trust) * opposed_by_brows(*about)
+        stirred = stirred * np.clip(certain / STIRS, 0.0, 1.0) * (1.0 - opposed)
+        stirred = stirred * (1.0 - glad * (1.0 - room_to_smile(times, actor.moved)))
+        return stirred, 1.0 - rounded(times, actor), glad
+
+    def _felt_prior(self, share: np.ndarray) -> np.ndarray:
+        """(N, C) what the motion says, and a `share` (N, C) of the slow part of what is felt beside
+        it, as far as that goes along with what the actor does."""
+        more = slow(self.times, self.felt - self.plain, FEELING_HERTZ)
+        moved = slow(self.times, self._aim.values, FEELING_HERTZ) - self.geometry.response.rest
+        alike = along(more, moved, self.controls, self.geometry, self._each.certain)
+        return self.plain + share * alike * more
+
+    def _fit(self, values: np.ndarray, prior: np.ndarray) -> Fit:
+        """The fit to targets (N, K) near a prior (N, C), within what the actor's contacts allow."""
+        times, actor, geometry = self.times, self.actor, self.geometry
+        values = with_resting_look(times, values, actor, geometry.response, self.settings)
+        hold = np.array([_hold(c) for c in self.controls])
+        prior = self._own_prior(prior, hold)
+        low, high = self._box(values, prior)
+        held = 1.0 - without_dips(times, 1.0 - actor.lips_meet, SOUND)
+        touching = actor.lips_meet * (1.0 - (1.0 - PURSED_BEHIND) * actor.pursed)
+        bound = bound_targets(values, self._aim.weights, geometry, touching, held)
+        return Fit(geometry.bound, bound.values, bound.weights, prior, hold, low, high)
+
+    def _own_prior(self, prior: np.ndarray, hold: np.ndarray) -> np.ndarray:
+        """The prior (N, C) with eyes as they are felt, and with lids shut by what shuts them."""
+        prior = np.where(np.isfinite(hold), prior, self.felt)
+        prior = _unsquinted(self.times, prior, self.controls, self.actor)
+        return _shut_by_their_own(prior, self.controls, self.actor)
+
+    def _box(self, values: np.ndarray, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(N, C) each: the least and most unit values at targets `values` (N, K)."""
+        response, actor = self.geometry.response, self.actor
+        low, high = _limits(self.controls, values - response.rest, prior, response.reach())
+        high = _held_back(self.controls, prior, low, high, actor.lips_meet)
+        bared = actor.bared * ramp(actor.lip_gaps.mean(1), *OPENED)
+        return _bared(self.controls, low, high, slow(self.times, bared, BARED_HERTZ)), high
+
+
 def solve_relations(
     times: np.ndarray,
     actor: ActorRelations,
@@ -190,119 +308,28 @@ def solve_relations(
     plain: np.ndarray,
     felt: np.ndarray,
     settings: RetargetSettings,
-    certain: np.ndarray | float = 0.0,
-    told: np.ndarray | float = 0.0,
-    glad: np.ndarray | float = 0.0,
+    reading: Reading = Reading(),
 ) -> np.ndarray:
     """Unit values (N, C) of `model.controls` with which the character does what the actor does.
 
-    Args:
-        times: (N,) seconds. plain, felt: (N, C) unit values of `model.controls`: what the actor's
-            motion says, and what the actor's expression says. Where the relations leave a control
-            free it is the first, with the second's slow part as far as the emphasis goes. The
-            controls of the eyes are taken from `felt` as they are.
-        certain: (N,) 0..1, how certainly that expression is read; 0: there is nothing to emphasise.
-        told: (N,) 0..1, how far it is one that landmarks tell (`TOLD`). glad: likewise, how far it
-            is joy.
+    times, plain, felt: see `Asked`.
     """
     geometry = Geometry.of(model, profile)
     controls = [profile.control(n) for n in model.controls]
-    reading = certain, told, glad
-    own, shown = _fits(times, actor, geometry, controls, plain, felt, settings, *reading)
-    plainly = own()
-    units = plainly.solve()
-    if shown is None:
-        return units
+    asked = Asked(times, actor, geometry, controls, plain, felt, settings, reading)
+    plain_fit = asked.plain_fit()
+    plain_units, felt_fit = plain_fit.solve(), asked.felt_fit()
+    if felt_fit is None:
+        return plain_units
     contact = np.concatenate([geometry.lips, geometry.lids])
-    return emphasised(times, units, plainly, shown(), contact)
+    return emphasised(times, plain_units, plain_fit, felt_fit, contact)
 
 
-def relation_fit(
-    times: np.ndarray,
-    actor: ActorRelations,
-    geometry: Geometry,
-    controls: list[Control],
-    plain: np.ndarray,
-    felt: np.ndarray,
-    settings: RetargetSettings,
-    certain: np.ndarray | float = 0.0,
-    told: np.ndarray | float = 0.0,
-    glad: np.ndarray | float = 0.0,
-) -> Fit:
-    """What a frame alone can be asked for: that with all of the emphasis, in one; `controls` are
-    the response's, `geometry` is made of it. `solve_relations` shows a clip more evenly."""
-    own, shown = _fits(times, actor, geometry, controls, plain, felt, settings, certain, told, glad)
-    return (own if shown is None else shown)()
-
-
-def _fits(
-    times: np.ndarray,
-    actor: ActorRelations,
-    geometry: Geometry,
-    controls: list[Control],
-    plain: np.ndarray,
-    felt: np.ndarray,
-    settings: RetargetSettings,
-    certain: np.ndarray | float,
-    told: np.ndarray | float,
-    glad: np.ndarray | float,
-) -> tuple[Callable[[], Fit], Callable[[], Fit] | None]:
-    """What makes the fit without emphasis, and with it; nothing for the second where there is no
-    emphasis."""
-    certain = np.broadcast_to(certain, len(times))
-    aim = targets_for(times, actor, geometry, settings)
-    said, scale = geometry.response.predict(plain), scales(actor, geometry, settings)
-    values = told_mouths(times, aim.values, actor, geometry, said, scale)
-    values = unfrowned(times, values, geometry, said, actor)
-    values = frowned(times, values, geometry, said, actor.trust)
-    doubt = actor.trust * np.broadcast_to(told, len(times))
-    stirred = 1.0 - doubt * (1.0 - shown_share(times, values, geometry, felt))
-    opposed = opposed_by_brows(times, values, geometry, felt)
-    stirred = stirred * np.clip(certain / STIRS, 0.0, 1.0) * (1.0 - sure(actor.trust) * opposed)
-    glad = np.broadcast_to(glad, len(times))
-    stirred = stirred * (1.0 - glad * (1.0 - room_to_smile(times, actor.moved)))
-    emphasis = partial(emphasis_of, times, settings, stirred, 1.0 - rounded(times, actor), glad)
-    fit = partial(_fit, times, actor, geometry, controls, aim.weights, felt, settings)
-    share = share_of_feeling(controls, emphasis, actor)
-    if not (share.any() or emphasis([r.region for r in RELATIONS.values()]).any()):
-        return partial(fit, values, plain), None
-
-    def shown() -> Fit:
-        more = slow(times, felt - plain, FEELING_HERTZ)
-        moved = slow(times, aim.values, FEELING_HERTZ) - geometry.response.rest
-        prior = plain + share * along(more, moved, controls, geometry, certain) * more
-        carried = carried_on(times, values, geometry, felt, emphasis, certain, actor.trust)
-        return fit(carried, prior)
-
-    return partial(fit, values, plain), shown
-
-
-def _fit(
-    times: np.ndarray,
-    actor: ActorRelations,
-    geometry: Geometry,
-    controls: list[Control],
-    weights: np.ndarray,
-    felt: np.ndarray,
-    settings: RetargetSettings,
-    values: np.ndarray,
-    prior: np.ndarray,
-) -> Fit:
-    """The fit to targets `values` (N, K) with `weights` (N, K) near a `prior` (N, C), within what
-    the actor's contacts allow."""
-    values = with_resting_look(times, values, actor, geometry.response, settings)
-    prior, hold = prior.copy(), np.array([_hold(c) for c in controls])
-    prior[:, ~np.isfinite(hold)] = felt[:, ~np.isfinite(hold)]
-    prior = _shut_by_their_own(_unsquinted(times, prior, controls, actor), controls, actor)
-    reach = geometry.response.reach()
-    low, high = _limits(controls, values - geometry.response.rest, prior, reach)
-    high = _held_back(controls, prior, low, high, actor.lips_meet)
-    bared = actor.bared * ramp(actor.lip_gaps.mean(1), *OPENED)
-    low = _bared(controls, low, high, slow(times, bared, BARED_HERTZ))
-    held = 1.0 - without_dips(times, 1.0 - actor.lips_meet, SOUND)
-    touching = actor.lips_meet * (1.0 - (1.0 - PURSED_BEHIND) * actor.pursed)
-    bound = bound_targets(values, weights, geometry, touching, held)
-    return Fit(geometry.bound, bound.values, bound.weights, prior, hold, low, high)
+def relation_fit(asked: Asked) -> Fit:
+    """What a frame alone can be asked for: that with all of the emphasis, in one.
+    `solve_relations` shows a clip more evenly."""
+    felt_fit = asked.felt_fit()
+    return asked.plain_fit() if felt_fit is None else felt_fit
 
 
 def _held_back(

@@ -146,9 +146,9 @@ def test_a_neutral_is_trusted_as_far_as_in_a_clip(clip, feeling, calibration, mo
     track = replace(track, expression=expression)
     settings = RetargetSettings(calibration=calibration)
 
-    def fitted(times, actor, *others):
-        told.append(actor.trust)
-        return relation_fit(times, actor, *others)
+    def fitted(asked):
+        told.append(asked.actor.trust)
+        return relation_fit(asked)
 
     monkeypatch.setattr(live_solver, "relation_fit", fitted)
     solver = LiveSolver([find_character("tobi")], settings)

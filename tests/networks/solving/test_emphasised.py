@@ -11,7 +11,7 @@ from exprgen.networks.settings import RetargetSettings
 from exprgen.networks.solving.actor import actor_relations
 from exprgen.networks.solving.emphasised import BARE, GAPS, emphasised, turned
 from exprgen.networks.solving.fit import Fit
-from exprgen.networks.solving.perform import solve_relations
+from exprgen.networks.solving.perform import Reading, solve_relations
 from exprgen.networks.solving.relations import LIP_GAPS, NAMES
 from exprgen.networks.solving.targets import Geometry
 from exprgen.tests.support import acted
@@ -57,7 +57,8 @@ def test_emphasis_turns_no_quick_step_and_parts_no_lips(name, talk):
 
     def shown(emphasis):
         asked = replace(STILL, emphasis=emphasis)
-        solved = solve_relations(talk.times, actor, profile, model, plain, felt, asked, 1.0)
+        sure = Reading(certain=1.0)
+        solved = solve_relations(talk.times, actor, profile, model, plain, felt, asked, sure)
         return geometry.response.predict(solved)
 
     own = shown(0.0)

@@ -12,7 +12,7 @@ from exprgen.networks.solving.actor import actor_relations, evened
 from exprgen.networks.solving.contact import deepen_blinks, held_below, lids_opening, opening
 from exprgen.networks.solving.drawn_shapes import over_teeth, raising, smiling, wrinkling
 from exprgen.networks.solving.fit import Fit
-from exprgen.networks.solving.perform import performer, solve_relations
+from exprgen.networks.solving.perform import Reading, performer, solve_relations
 from exprgen.networks.solving.relations import (
     INDEX,
     LID_GAPS,
@@ -244,7 +244,8 @@ def test_articulation_widens_the_mouth_and_emphasis_breaks_no_contact(actor_mode
 
     def gaps(felt, **settings):
         asked = replace(STILL, **settings)
-        solved = solve_relations(track.times, actor, profile, model, plain, felt, asked, 0.5)
+        half = Reading(certain=0.5)
+        solved = solve_relations(track.times, actor, profile, model, plain, felt, asked, half)
         return geometry.response.predict(solved)[:, LIP_GAPS].mean(1) - geometry.lips.mean()
 
     own, wide = (gaps(plain, articulation=a) for a in (1.0, 1.4))
@@ -445,7 +446,8 @@ def test_emphasis_goes_as_far_as_the_actor_shows_of_it(actor_model):
         actor = replace(calm, moved=moved, trust=trust)
 
         def solved(settings):
-            args = (np.arange(frames) / 25, actor, profile, model, plain, glad, settings, 0.9, told)
+            times, read = np.arange(frames) / 25, Reading(certain=0.9, told=told)
+            args = (times, actor, profile, model, plain, glad, settings, read)
             return response.predict(solve_relations(*args))[:, corner].mean()
 
         return solved(asked) - solved(replace(asked, emphasis=0.0))
@@ -699,7 +701,8 @@ def test_an_emphasised_smile_gives_way_to_an_oh(actor_model):
     def wide(emphasis):
         asked = replace(STILL, emphasis=emphasis)
         actor = actor_relations(track, asked)
-        solved = solve_relations(track.times, actor, profile, model, plain, glad, asked, 1.0)
+        sure = Reading(certain=1.0)
+        solved = solve_relations(track.times, actor, profile, model, plain, glad, asked, sure)
         return response.predict(solved)[:, width]
 
     more = wide(0.9) - wide(0.0)
@@ -789,7 +792,8 @@ def test_a_sure_feeling_shows_on_still_brows_and_an_unsure_one_does_not(actor_mo
     def lifted(certain):
         asked = replace(STILL, emphasis=0.9)
         actor = actor_relations(track, asked)
-        solved = solve_relations(track.times, actor, profile, model, plain, sad, asked, certain)
+        read = Reading(certain)
+        solved = solve_relations(track.times, actor, profile, model, plain, sad, asked, read)
         return (response.predict(solved)[:, brow] - response.rest[brow]).mean()
 
     full = response.predict(sad)[0, brow] - response.rest[brow]
