@@ -569,7 +569,8 @@ def _track_of(file: str, face: str, emit: Emit, stop: threading.Event) -> tuple[
 def solve_file(request: SolveRequest, emit: Emit, stop: threading.Event) -> list[dict]:
     """`solve` from and to files: [{"character", "path", "frames"}], the primary first.
 
-    The same to the bit however many threads there are: shared, sums are added in another order.
+    On one machine the same to the bit however many threads a BLAS that threadpoolctl knows would
+    use: shared among them, sums are added in another order.
     """
     emit({"type": "stage", "stage": "solving"})
     track = FaceTrack.load(request.track)

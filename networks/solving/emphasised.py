@@ -9,7 +9,7 @@ the same, and contacts that are broken, are asked for anew.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,39 +48,74 @@ BARE = [i for i, r in enumerate(RELATIONS.values()) if r.region == "cheek"]
 GAPS = LIP_GAPS + LID_GAPS
 
 
+@dataclass(frozen=True)
+class _Amiss:
+    """What was turned or parted in any round so far.
+
+    turned: (N, K) 1..0, how near in time frames are to a step that was. parted: (N, K) 1 or 0.
+    """
+
+    turned: np.ndarray
+    parted: np.ndarray
+
+    def either(self) -> np.ndarray:
+        return np.maximum(self.turned, self.parted)
+
+    def joined(self, other: _Amiss) -> _Amiss:
+        """What is so in either."""
+        parted = np.maximum(self.parted, other.parted)
+        return _Amiss(np.maximum(self.turned, other.turned), parted)
+
+
 def emphasised(
-    times: np.ndarray, own: np.ndarray, plain: Fit, felt: Fit, contact: np.ndarray
+    times: np.ndarray, plain_units: np.ndarray, plain_fit: Fit, felt_fit: Fit, contact: np.ndarray
 ) -> np.ndarray:
     """Unit values (N, C) with emphasis.
 
     Args:
-        times: (N,) seconds. own: (N, C) what solves `plain`. plain, felt: what is asked without
-            emphasis and with it, of `Geometry.bound`. contact: (5,) the gaps at which lips and
-            lids touch.
+        times: (N,) seconds. plain_units: (N, C) what solves `plain_fit`. plain_fit, felt_fit: what
+            is asked without emphasis and with it, of `Geometry.bound`. contact: (5,) the gaps at
+            which lips and lids touch.
     """
-    shown = plain.response.predict(own)
-    more, wish = felt.targets - plain.targets, felt.prior - plain.prior
+    plain_measures = plain_fit.response.predict(plain_units)
+    step_fit, start = _step_fit(times, plain_units, plain_measures, plain_fit, felt_fit)
+    more, wish = felt_fit.targets - plain_fit.targets, felt_fit.prior - plain_fit.prior
     rows = (np.abs(more) > TARGETS_ALIKE).any(1) | (np.abs(wish) > PRIORS_ALIKE).any(1)
-    out = np.where(np.isfinite(felt.hold), own, felt.prior)
-    acts = ramp(np.abs(slow(times, more)).max(1), 0.0, ACTS)[:, None]
-    missed, left = shown - plain.targets, own - plain.prior
-    asked = replace(
-        felt,
-        targets=shown + along_motion(times, more, shown) - acts * slow(times, missed),
-        prior=own + wish - acts * slow(times, left),
-        low=np.minimum(felt.low, own),
-        high=np.maximum(felt.high, own),
-    )
+    out = np.where(np.isfinite(felt_fit.hold), plain_units, felt_fit.prior)
     if rows.any():
-        out[rows] = asked.at(rows).solve(AIMS, (own + wish)[rows])
-    closed = shown[:, GAPS] < contact + CLOSED
-    return _kept(times, out, asked, shown, closed)
+        out[rows] = step_fit.at(rows).solve(AIMS, start[rows])
+    closed = plain_measures[:, GAPS] < contact + CLOSED
+    return _kept(times, out, step_fit, plain_measures, closed)
 
 
-def turned(times: np.ndarray, own: np.ndarray, shown: np.ndarray, least: float) -> np.ndarray:
+def _step_fit(
+    times: np.ndarray,
+    plain_units: np.ndarray,
+    plain_measures: np.ndarray,
+    plain_fit: Fit,
+    felt_fit: Fit,
+) -> tuple[Fit, np.ndarray]:
+    """What emphasis changes of what is asked, asked on top of what is shown without it; and unit
+    values (N, C) near what solves that."""
+    more = felt_fit.targets - plain_fit.targets
+    start = plain_units + (felt_fit.prior - plain_fit.prior)
+    acts = ramp(np.abs(slow(times, more)).max(1), 0.0, ACTS)[:, None]
+    missed, left = plain_measures - plain_fit.targets, plain_units - plain_fit.prior
+    onwards = along_motion(times, more, plain_measures)
+    step_fit = replace(
+        felt_fit,
+        targets=plain_measures + onwards - acts * slow(times, missed),
+        prior=start - acts * slow(times, left),
+        low=np.minimum(felt_fit.low, plain_units),
+        high=np.maximum(felt_fit.high, plain_units),
+    )
+    return step_fit, start
+
+
+def turned(times: np.ndarray, plain: np.ndarray, felt: np.ndarray, least: float) -> np.ndarray:
     """(N - 1, K) bool, quick steps of motions (N, K) that are at least so large (eye distances) in
     both and go the other way in the second."""
-    a, b = (np.diff(quick(times, x), axis=0) for x in (own, shown))
+    a, b = (np.diff(quick(times, motion), axis=0) for motion in (plain, felt))
     return (np.abs(a) > least) & (np.abs(b) > least) & (a * b < 0.0)
 
 
@@ -90,36 +125,44 @@ def quick(times: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def _kept(
-    times: np.ndarray, units: np.ndarray, asked: Fit, own: np.ndarray, closed: np.ndarray
+    times: np.ndarray,
+    units: np.ndarray,
+    step_fit: Fit,
+    plain_measures: np.ndarray,
+    closed: np.ndarray,
 ) -> np.ndarray:
     """Unit values (N, C), solved anew where quick steps are turned and contacts parted: of all
     rounds those with which the fewest are.
 
     Args:
-        own: (N, K + 2) the measures without emphasis. closed: (N, 5) which gaps are closed then.
+        plain_measures: (N, K + 2) without emphasis. closed: (N, 5) which gaps are closed then.
     """
     out = kept = units
-    share, parted = np.zeros((2, len(times), len(NAMES)))
+    amiss = _Amiss(*np.zeros((2, len(times), len(NAMES))))
     least = np.inf
     for again in range(1, ROUNDS + 2):
-        now = asked.response.predict(out)
-        steps, open_ = _turned_steps(times, own, now), _parted(own, now, closed)
-        if (wrong := steps.sum() + open_.sum()) < least:
+        measures = step_fit.response.predict(out)
+        steps = _turned_steps(times, plain_measures, measures)
+        parted = _parted(plain_measures, measures, closed)
+        if (wrong := steps.sum() + parted.sum()) < least:
             kept, least = out, wrong
         if not wrong or again > ROUNDS:
             break
-        share = np.maximum(share, _about(times, _frames_of(steps)))
-        parted = np.maximum(parted, open_)
-        rows = ((share > 0.0) | (parted > 0.0)).any(1)
-        fit = _asked_anew(times, asked, out, now, own, share, parted, BINDS * again)
+        amiss = amiss.joined(_Amiss(_about(times, _frames_of(steps)), parted))
+        targets = _targets_anew(times, measures, plain_measures, amiss)
+        rows = (amiss.either() > 0.0).any(1)
+        anew = _fit_anew(step_fit, targets, out, amiss, BINDS * again)
         out = out.copy()
-        out[rows] = fit.at(rows).solve(1)
+        out[rows] = anew.at(rows).solve(1)
     return kept
 
 
-def _turned_steps(times: np.ndarray, own: np.ndarray, now: np.ndarray) -> np.ndarray:
+def _turned_steps(
+    times: np.ndarray, plain_measures: np.ndarray, measures: np.ndarray
+) -> np.ndarray:
     """(N - 1, K) bool, quick steps that are turned."""
-    steps = turned(times, own[:, : len(NAMES)], now[:, : len(NAMES)], TURNED)
+    relations = slice(len(NAMES))
+    steps = turned(times, plain_measures[:, relations], measures[:, relations], TURNED)
     steps[:, BARE] = False
     return steps
 
@@ -130,10 +173,10 @@ def _frames_of(steps: np.ndarray) -> np.ndarray:
     return np.concatenate([steps, none]) | np.concatenate([none, steps])
 
 
-def _parted(own: np.ndarray, now: np.ndarray, closed: np.ndarray) -> np.ndarray:
-    """(N, K) bool, gaps that are `closed` (N, 5) in `own` and further apart `now`."""
-    out = np.zeros((len(now), len(NAMES)), bool)
-    out[:, GAPS] = closed & (now[:, GAPS] > own[:, GAPS] + PARTED)
+def _parted(plain_measures: np.ndarray, measures: np.ndarray, closed: np.ndarray) -> np.ndarray:
+    """(N, K) bool, gaps that are `closed` (N, 5) without emphasis and further apart with it."""
+    out = np.zeros((len(measures), len(NAMES)), bool)
+    out[:, GAPS] = closed & (measures[:, GAPS] > plain_measures[:, GAPS] + PARTED)
     return out
 
 
@@ -146,25 +189,26 @@ def _about(times: np.ndarray, wrong: np.ndarray) -> np.ndarray:
     return out
 
 
-def _asked_anew(
-    times: np.ndarray,
-    asked: Fit,
-    units: np.ndarray,
-    now: np.ndarray,
-    own: np.ndarray,
-    share: np.ndarray,
-    parted: np.ndarray,
-    binds: float,
+def _targets_anew(
+    times: np.ndarray, measures: np.ndarray, plain_measures: np.ndarray, amiss: _Amiss
+) -> np.ndarray:
+    """Measures (N, K + 2) as they are, with their quick motion as it is without emphasis where
+    steps are turned, and with gaps hardly further apart than without it where they are parted."""
+    out, relations = measures.copy(), slice(len(NAMES))
+    astray = quick(times, plain_measures) - quick(times, measures)
+    out[:, relations] += amiss.turned * astray[:, relations]
+    ajar = np.minimum(measures, plain_measures + AJAR)[:, relations]
+    out[:, relations] = np.where(amiss.parted > 0.0, ajar, out[:, relations])
+    return out
+
+
+def _fit_anew(
+    step_fit: Fit, targets: np.ndarray, units: np.ndarray, amiss: _Amiss, binds: float
 ) -> Fit:
-    """What is asked of unit values (N, C) that show `now` (N, K + 2): to stay as they are, with the
-    quick motion of `own` by a `share` (N, K), and with its gaps where they are `parted` (N, K; 1
-    or 0), or little more."""
-    targets, weights, relations = now.copy(), asked.weights.copy(), slice(len(NAMES))
-    targets[:, relations] += share * (quick(times, own) - quick(times, now))[:, relations]
-    ajar = np.minimum(now, own + AJAR)[:, relations]
-    targets[:, relations] = np.where(parted > 0.0, ajar, targets[:, relations])
-    amiss = np.maximum(share, parted)
-    bound = np.maximum(weights[:, relations], LEAST * amiss)
-    weights[:, relations] = bound * (1.0 + (binds - 1.0) * amiss)
-    weights[:, -1] *= 1.0 - share.max(1)  # lips and chin are asked for by themselves there
-    return replace(asked, targets=targets, weights=weights, prior=units)
+    """What is asked of unit values (N, C) that are to stay as they are, but for targets (N, K + 2)
+    that weigh more where something is amiss."""
+    weights, relations, either = step_fit.weights.copy(), slice(len(NAMES)), amiss.either()
+    bound = np.maximum(weights[:, relations], LEAST * either)
+    weights[:, relations] = bound * (1.0 + (binds - 1.0) * either)
+    weights[:, -1] *= 1.0 - amiss.turned.max(1)  # lips and chin are asked for by themselves there
+    return replace(step_fit, targets=targets, weights=weights, prior=units)
