@@ -602,8 +602,8 @@ def _check_times(path: str | Path, times: np.ndarray, meta: dict) -> None:
 def _check_poses(path: str | Path, poses: np.ndarray) -> None:
     """Refuse poses (N, 4, 4) of heads that are stretched, mirrored or of no size."""
     turns = poses[:, :3, :3].astype(float)
-    stretched = np.abs(turns @ turns.transpose(0, 2, 1) - np.eye(3)) > STRETCHED
-    if np.any(stretched) or np.any(np.linalg.det(turns) < 0.0):
+    turned = np.abs(turns @ turns.transpose(0, 2, 1) - np.eye(3)) <= STRETCHED
+    if not np.all(turned) or np.any(np.linalg.det(turns) < 0.0):  # NaN is no turn either
         what = "field 'head_pose' holds what is no turn of a head"
         raise InputError(what, file=path, fix=ANALYSE_AGAIN)
 
