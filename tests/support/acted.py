@@ -50,3 +50,12 @@ def worn(model: ResponseModel, units: np.ndarray, head: np.ndarray | None = None
         arkit=np.clip(people().calm + np.where(calm, 0, 0.4)[:, None], 0, 1).astype(np.float32),
         expression=expression,
     )
+
+
+def with_meeting_lips(model: ResponseModel) -> ResponseModel:
+    """A response whose inner lips meet at rest, as a tracker's landmarks of closed lips do."""
+    rest = model.rest.copy()
+    for top, bottom in (("1", "3"), ("2", "2"), ("3", "1")):
+        upper, lower = f"lip_top_inner_{top}", f"lip_bottom_inner_{bottom}"
+        rest[model.points.index(lower), 1] = rest[model.points.index(upper), 1]
+    return replace(model, rest=rest)

@@ -65,12 +65,7 @@ def played(solver: LiveSolver, frames: list[Seen], calm: int) -> np.ndarray:
 
 def performance(frames: int = 200) -> tuple:
     """(track, response) of Tobi's points worn by an actor: calm, then lips, brows, blinks."""
-    model = load_response(find_character("tobi"))
-    rest = model.rest.copy()
-    for top, bottom in (("1", "3"), ("2", "2"), ("3", "1")):
-        upper, lower = f"lip_top_inner_{top}", f"lip_bottom_inner_{bottom}"
-        rest[model.points.index(lower), 1] = rest[model.points.index(upper), 1]
-    model = replace(model, rest=rest)
+    model = acted.with_meeting_lips(load_response(find_character("tobi")))
     t, units = np.arange(frames) / 25.0, np.zeros((frames, len(model.controls)))
     acts = np.clip((np.arange(frames) - 30) / 5, 0, 1)
 

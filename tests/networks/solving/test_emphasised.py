@@ -23,12 +23,7 @@ FRAMES, TURN = 100, 0.004
 @pytest.fixture(scope="module")
 def talk():
     """A character's own model with lips that meet at rest, and a track of lively talk by it."""
-    model = load_response(find_character("tobi"))
-    rest = model.rest.copy()
-    for top, bottom in (("1", "3"), ("2", "2"), ("3", "1")):
-        upper, lower = f"lip_top_inner_{top}", f"lip_bottom_inner_{bottom}"
-        rest[model.points.index(lower), 1] = rest[model.points.index(upper), 1]
-    model = replace(model, rest=rest)
+    model = acted.with_meeting_lips(load_response(find_character("tobi")))
     t, units = np.arange(FRAMES) / 25.0, np.zeros((FRAMES, len(model.controls)))
     for size, hertz, *names in (
         (0.4, 2.3, "jawOpen"),

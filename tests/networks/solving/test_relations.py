@@ -62,12 +62,7 @@ def sentence(model, frames: int = 120) -> np.ndarray:
 @pytest.fixture(scope="module")
 def actor_model():
     """Tobi's response with landmarks that meet where his lips and lids do, as a tracker's do."""
-    model = load_response(find_character("tobi"))
-    rest = model.rest.copy()
-    for top, bottom in (("1", "3"), ("2", "2"), ("3", "1")):
-        upper, lower = f"lip_top_inner_{top}", f"lip_bottom_inner_{bottom}"
-        rest[model.points.index(lower), 1] = rest[model.points.index(upper), 1]
-    return replace(model, rest=rest)
+    return acted.with_meeting_lips(load_response(find_character("tobi")))
 
 
 def fast(values: np.ndarray) -> np.ndarray:
